@@ -1,0 +1,3 @@
+"""newsreplay."""
+
+__version__ = "0.1.0"

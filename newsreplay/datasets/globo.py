@@ -1,0 +1,300 @@
+"""Globo.com: the click log of a Brazilian news portal, one CSV file per hour of session start.
+
+Facts of the format that shape this reader:
+
+- A file is not a partition of click time. Rows are grouped by session, sessions are sorted by their start,
+  and a click can lie hours or days after the hour its file is named for. Only a sort over all files gives
+  event time, and that sort is done when a data set is prepared, not here.
+- The time of the last click of every session was made up by the source: it is exactly 30 seconds after the
+  click before it.
+- Every cell is a whole number and nothing is quoted, so a file of digits, commas and line ends is parsed at
+  full speed. Any other file is read again line by line, to say what is wrong with which line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from newsreplay.datasets.base import Raw, Reject
+from newsreplay.errors import DataError
+
+PUBLISHER = "globo"
+PAGE = "https://www.kaggle.com/datasets/gspmoreira/news-portal-user-interactions-by-globocom"
+CLICK_FILES = "clicks_hour_*.csv"
+ARTICLE_FILE = "articles_metadata.csv"
+
+EARLIEST = 631_152_000_000  #: 1990-01-01, ms UTC; an earlier time is an error of the source
+LATEST = 4_102_444_800_000  #: 2100-01-01, ms UTC; a later one too
+
+MADE_UP = (
+    "The time of the last click of every session is imputed: the source sets it to exactly 30 seconds "
+    "after the click before it. Times to the next click and reading times mean nothing in these data, and "
+    "a session of two clicks has only one measured time."
+)
+
+
+class _Column(NamedTuple):
+    heading: str  # in the file
+    name: str  # in `Raw`
+    is_time: bool = False
+    needed: bool = True  # without it the row is rejected; else the cell is null
+
+
+_CLICK = (
+    _Column("user_id", "user"),
+    _Column("session_id", "session"),
+    _Column("click_article_id", "item"),
+    _Column("click_timestamp", "time", is_time=True),
+)
+_ARTICLE = (
+    _Column("article_id", "item"),
+    _Column("created_at_ts", "published", is_time=True, needed=False),
+    _Column("category_id", "category", needed=False),
+)
+_ID = pa.dictionary(pa.int32(), pa.string())
+_FIRST_LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
+_WHOLE_NUMBER = re.compile(rb"-?[0-9]+")
+
+
+def read_globo(path: Path, *, strict: bool = False) -> Raw:
+    """Every click of a folder of Globo.com hour files, in file order, and the articles' metadata.
+
+    `path` holds `clicks/clicks_hour_*.csv`, or those files directly, and `articles_metadata.csv`, which may
+    be missing. All ids are kept as they stand in the file; sessions are the source's own. Times from 1990
+    up to 2100 are accepted.
+
+    A line with a missing cell, a NUL byte, an id that is not all digits or a time that is none is a reject;
+    with `strict`, the first is raised. Rows in are the clicks and all rejects, those of the metadata too. An
+    article without a usable time or category is kept, with null in its place. Exact duplicates are kept.
+
+    Raises `DataError` when the files are not there, cannot be read, lack a column or hold no clicks.
+    """
+    files = _click_files(path)
+    metadata = path / ARTICLE_FILE
+    told = metadata.is_file()
+    jobs = [(file, _CLICK) for file in files] + ([(metadata, _ARTICLE)] if told else [])
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        parts = list(pool.map(partial(_read_file, strict=strict), *zip(*jobs, strict=True)))
+    rejects = [reject for _, found in parts for reject in found]
+    reads = _join([table for table, _ in parts[: len(files)]])
+    articles = _join([table for table, _ in parts[len(files) :]]) if told else None
+    if not reads.num_rows and not rejects:
+        raise DataError(f"{path}: no clicks in {len(files):,} click files. Get the data again from {PAGE}")
+
+    publisher = pa.DictionaryArray.from_arrays(np.zeros(reads.num_rows, np.int32), [PUBLISHER])
+    empty = [
+        file.name
+        for file, (table, found) in zip(files, parts[: len(files)], strict=True)
+        if not table.num_rows and not found
+    ]
+    return Raw(
+        reads=reads.append_column("publisher", publisher),
+        articles=articles,
+        rows_in=reads.num_rows + len(rejects),
+        rejects=rejects,
+        notes=[*_notes_on_clicks(reads, len(files), empty), *_notes_on_articles(articles)],
+        made_up=[MADE_UP],
+        source=f"News Portal User Interactions by Globo.com (Kaggle): {PAGE}",
+        licence=(
+            "The terms of use are on the data set's Kaggle page; its description allows academic and not "
+            "commercial use. newsreplay does not pass these data on."
+        ),
+    )
+
+
+def _click_files(path: Path) -> list[Path]:
+    for folder in (path / "clicks", path):
+        files = [file for file in folder.glob(CLICK_FILES) if file.is_file()]
+        if files:
+            return sorted(files, key=lambda file: (len(file.name), file.name))
+    if not path.exists():
+        found = "there is no such folder"
+    elif not path.is_dir():
+        found = "found a file, not a folder"
+    else:
+        names = sorted(entry.name for entry in path.iterdir())
+        more = ", …" if len(names) > 10 else ""
+        found = f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
+    raise DataError(
+        f"{path}: {found}. Expected a folder with clicks/{CLICK_FILES} or {CLICK_FILES}, and {ARTICLE_FILE}. "
+        f"Get clicks.zip and {ARTICLE_FILE} from {PAGE} and unpack them there"
+    )
+
+
+def _read_file(file: Path, columns: Sequence[_Column], *, strict: bool) -> tuple[pa.Table, list[Reject]]:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+    if not data.strip():
+        return _table({}, columns), []
+    first = _FIRST_LINE.match(data)
+    assert first is not None  # it matches the empty line too
+    headings = first[1].decode("utf-8-sig", "replace").split(",")
+    for column in columns:
+        if (times := headings.count(column.heading)) != 1:
+            fault = "stands there more than once" if times else "is missing"
+            header = first[1][:200].decode("utf-8", "replace")
+            raise DataError(
+                f"{file} line 1: column {column.heading!r} {fault}; the header is {header!r}. Needed are "
+                f"{', '.join(column.heading for column in columns)}, separated by commas, without quotes"
+            )
+    body = data[first.end() :]
+    table = _parse(body, headings, columns)
+    if table is not None:
+        return table, []
+    return _parse_lines(file.name, body, headings, columns, strict=strict)
+
+
+def _parse(body: bytes, headings: list[str], columns: Sequence[_Column]) -> pa.Table | None:
+    """The whole file at once, or None if any line of it needs a closer look."""
+    if body.translate(None, b"0123456789,\r\n"):
+        return None
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(body),
+            read_options=csv.ReadOptions(use_threads=False, block_size=len(body) + 1, column_names=headings),
+            convert_options=csv.ConvertOptions(
+                include_columns=[column.heading for column in columns],
+                column_types={column.heading: pa.int64() if column.is_time else _ID for column in columns},
+                null_values=[],
+                strings_can_be_null=False,
+                check_utf8=False,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    for column in columns:
+        values = table[column.heading].combine_chunks()
+        if column.is_time:
+            span = pc.min_max(values).as_py()
+            if table.num_rows and not EARLIEST <= span["min"] <= span["max"] < LATEST:
+                return None
+        elif pc.any(pc.equal(values.dictionary, "")).as_py():
+            return None
+    return table.rename_columns([column.name for column in columns])
+
+
+def _parse_lines(
+    name: str, body: bytes, headings: list[str], columns: Sequence[_Column], *, strict: bool
+) -> tuple[pa.Table, list[Reject]]:
+    places = [(headings.index(column.heading), column) for column in columns]
+    rows = []
+    rejects = []
+    for line, text in enumerate(body.splitlines(), start=2):
+        if not text.strip():
+            continue
+        try:
+            rows.append(_row(text, len(headings), places))
+        except ValueError as error:
+            if strict:
+                raise DataError(
+                    f"{name} line {line}: {error}; without strict, the line is left out"
+                ) from None
+            rejects.append(Reject(name, line, str(error), text.decode("utf-8", "replace")[:500]))
+    cells = zip(*rows, strict=True)
+    return _table({column.name: list(c) for column, c in zip(columns, cells, strict=False)}, columns), rejects
+
+
+def _row(text: bytes, width: int, places: list[tuple[int, _Column]]) -> list[str | int | None]:
+    """The wanted cells of a line; `ValueError` says why the line cannot be used."""
+    if b"\0" in text:
+        raise ValueError("the line holds a NUL byte")
+    cells = text.split(b",")
+    if len(cells) != width:
+        raise ValueError(f"{width} cells are expected, the line has {len(cells)}")
+    row: list[str | int | None] = []
+    for place, column in places:
+        try:
+            row.append(_time(cells[place]) if column.is_time else _id(cells[place]))
+        except ValueError as error:
+            if column.needed:
+                value = cells[place][:50].decode("utf-8", "replace")
+                raise ValueError(f"{column.heading} {value!r} {error}") from None
+            row.append(None)
+    return row
+
+
+def _id(cell: bytes) -> str:
+    if not cell.isdigit():
+        raise ValueError("is not an id: digits are expected")
+    return cell.decode()
+
+
+def _time(cell: bytes) -> int:
+    if not _WHOLE_NUMBER.fullmatch(cell):
+        raise ValueError("is not a time: milliseconds since 1970, UTC, are expected")
+    time = int(cell[:25])  # longer is out of range anyhow, and a very long one no int for Python
+    if not EARLIEST <= time < LATEST:
+        raise ValueError("is outside 1990 to 2100: milliseconds since 1970, UTC, are expected")
+    return time
+
+
+def _table(values: dict[str, list[str | int | None]], columns: Sequence[_Column]) -> pa.Table:
+    return pa.table(
+        {
+            column.name: pa.array(values.get(column.name, []), pa.int64() if column.is_time else _ID)
+            for column in columns
+        }
+    )
+
+
+def _join(tables: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
+def _notes_on_clicks(reads: pa.Table, files: int, empty: list[str]) -> list[str]:
+    time = reads["time"].to_numpy()
+    back = int(np.count_nonzero(time[1:] < time[:-1]))
+    notes = [
+        f"clicks: {reads.num_rows:,}; click files: {files:,}; times in milliseconds UTC, sessions as in the "
+        "source",
+        f"clicks earlier than the one before them in the files: {back:,}; the files are grouped by session "
+        "and are no partition of click time",
+    ]
+    if again := _duplicates(reads):
+        notes.append(f"exact duplicates (same session, user, article and time), kept: {again:,}")
+    if empty:
+        more = f" and {len(empty) - 5:,} more" if len(empty) > 5 else ""
+        notes.append(f"no clicks in {', '.join(empty[:5])}{more}: empty, or only a header")
+    return notes
+
+
+def _duplicates(reads: pa.Table) -> int:
+    """How many clicks have all of session, user, item and time in common with an earlier one."""
+
+    def codes(name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        column = reads[name]
+        indices = pa.chunked_array([chunk.indices for chunk in column.chunks], pa.int32())
+        return np.asarray(indices.to_numpy(), dtype=np.int64)
+
+    pair = codes("session") << 32 | codes("item")
+    ordered = np.sort(pair)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not twice.size:  # the rule in this source: a session reads an article once
+        return 0
+    suspects = np.isin(pair, twice)
+    rows = np.stack([pair, codes("user"), reads["time"].to_numpy()])[:, suspects]
+    return int(rows.shape[1] - np.unique(rows, axis=1).shape[1])
+
+
+def _notes_on_articles(articles: pa.Table | None) -> list[str]:
+    if articles is None:
+        return [f"no {ARTICLE_FILE}: publication times and categories of the articles are unknown"]
+    notes = [f"articles with metadata: {articles.num_rows:,}"]
+    if timeless := articles["published"].null_count:
+        notes.append(f"articles without a usable created_at_ts: {timeless:,}; known when first read")
+    if nameless := articles["category"].null_count:
+        notes.append(f"articles without a usable category_id: {nameless:,}")
+    return notes

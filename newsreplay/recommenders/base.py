@@ -1,0 +1,81 @@
+"""What a recommender is: the protocol, in plain Python and compiled.
+
+A plain-Python recommender is any class with `learn` and `recommend`; `Recommender` spares it the rest:
+
+    class Newest(Recommender):
+        def start(self, catalog):
+            self.catalog = catalog
+
+        def recommend(self, request, k):
+            return range(self.catalog.known - 1, -1, -1)
+
+A compiled one is a `Compiled` with two kernels over a NamedTuple of arrays. Both are replayed by the same
+loop (`newsreplay.simulator.replay.walk`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from newsreplay.simulator.catalog import Catalog
+    from newsreplay.simulator.log import Event
+
+
+class Recommender:
+    """Base class of plain-Python recommenders; override what you need.
+
+    The engine makes a fresh one for every publisher: keep all state in `self`, set up in `start`.
+    """
+
+    def start(self, catalog: Catalog) -> None:
+        """Called once before the first row; the catalog grows with the replay and shows known articles only."""
+
+    def learn(self, event: Event) -> None:
+        """Take in one row: a read, or an article's publication."""
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        """Answer a read with at most `k` article codes, best first; an empty answer is a miss.
+
+        `request` is the read itself, already learned; `request.item` is the article on screen. That one and
+        repeated articles are dropped from the answer (and counted); an article that is not known is an error.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no recommend(request, k)")
+
+
+class Sizes(NamedTuple):
+    """How large the arrays of a compiled recommender's state must be: one place per code of a log."""
+
+    articles: int
+    users: int
+    sessions: int
+    categories: int
+    k: int  #: slate length
+
+
+class Compiled:
+    """Base class of compiled recommenders.
+
+    A subclass names two kernels (`newsreplay.simulator.kernels.kernel`) and makes their state:
+
+    - `learn(state, event)` takes in one row;
+    - `recommend(state, request, slate)` writes article codes, best first, into `slate` (int32[k], filled
+      with -1); it must not write the current article, an unknown one or one twice.
+
+    Only what a kernel has been handed may shape its answers. `state` is sized for the whole log but says
+    nothing of its contents.
+    """
+
+    learn: ClassVar[Callable[[Any, Any], None]]
+    recommend: ClassVar[Callable[[Any, Any, Any], None]]
+
+    def state(self, sizes: Sizes, key: np.uint64) -> Any:
+        """The empty state, a NamedTuple of arrays and scalars; `key` seeds random choices."""
+        raise NotImplementedError
+
+    def room(self, state: Any, reads: int) -> Any:
+        """The state with room for `reads` more reads; called between stretches of the log."""
+        return state

@@ -1,0 +1,94 @@
+"""Uniform choices: random among known articles (Kille & Lommatzsch 2019, section 4.1)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from newsreplay.recommenders.base import Compiled, Sizes
+from newsreplay.simulator.kernels import kernel
+from newsreplay.simulator.log import HOUR, Column
+from newsreplay.simulator.mixing import below, draw
+from newsreplay.spec import whole
+
+FOREVER = np.int64(2**62)  #: ms; no log is that long
+
+
+@kernel
+def sample(key: np.uint64, row: int, n: int, slate: Any, moved: Any) -> int:
+    """Write min(k, n) distinct numbers below n into `slate`, all orders equally likely; returns how many.
+
+    Fisher–Yates on 0 … n-1 of which only the moved places are kept (`moved`: int64[2, k], where and what),
+    so that its cost depends on k alone and a shorter slate is a prefix of a longer one.
+    """
+    count = min(np.int64(slate.size), n)
+    for place in range(count):
+        chosen = place + below(n - place, draw(key, row, place))
+        here, there = np.int64(place), np.int64(chosen)
+        at = place
+        for i in range(place):
+            if moved[0, i] == place:
+                here = moved[1, i]
+            if moved[0, i] == chosen:
+                there = moved[1, i]
+                at = i
+        moved[0, place] = -1
+        moved[0, at] = chosen
+        moved[1, at] = here
+        slate[place] = there
+    return count
+
+
+class UniformState(NamedTuple):
+    """When articles became known, and where the window over them begins."""
+
+    key: np.uint64
+    window: np.int64  #: ms
+    known_at: Column  #: int64[articles], ms
+    ends: Column  #: int64[2]: first code in the window, number of known articles
+    moved: Column  #: int64[2, k], see `sample`
+
+
+@kernel
+def learn(state: Any, event: Any) -> None:
+    """Note when an article became known."""
+    if event.item >= state.ends[1]:
+        state.known_at[event.item] = event.time
+        state.ends[1] = event.item + 1
+
+
+@kernel
+def recommend(state: Any, request: Any, slate: Any) -> None:
+    """Draw from the articles published in (t - window, t], the current one excepted."""
+    first, end = state.ends[0], state.ends[1]
+    while first < end and state.known_at[first] <= request.time - state.window:
+        first += 1
+    state.ends[0] = first
+    inside = request.item >= first
+    count = sample(state.key, request.row, end - first - np.int64(inside), slate, state.moved)
+    for place in range(count):
+        item = first + slate[place]
+        if inside and item >= request.item:
+            item += 1
+        slate[place] = item
+
+
+class Uniform(Compiled):
+    """Random articles: all known ones, or those published in the last `hours` hours."""
+
+    learn = learn
+    recommend = recommend
+
+    def __init__(self, hours: int | None = None):
+        self.hours = None if hours is None else whole("hours", hours, at_least=1)
+
+    def state(self, sizes: Sizes, key: np.uint64) -> UniformState:
+        """See `Compiled.state`."""
+        return UniformState(
+            key,
+            FOREVER if self.hours is None else np.int64(self.hours * HOUR),
+            np.zeros(sizes.articles, np.int64),
+            np.zeros(2, np.int64),
+            np.zeros((2, sizes.k), np.int64),
+        )

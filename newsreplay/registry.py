@@ -1,0 +1,188 @@
+"""Names of recommenders: built-ins and aliases, entry points of installed packages, `module:Class`, files.
+
+A package offers recommenders under a short name with an entry point:
+
+    [project.entry-points."newsreplay.recommenders"]
+    mine = "my_pkg.ranker:Mine"
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from newsreplay.errors import SpecError
+from newsreplay.spec import Spec, Value, parse_spec, parse_specs
+
+BUILT_IN = {
+    "random": "newsreplay.recommenders.uniform:Uniform",
+    "popular": "newsreplay.recommenders.popular:Popular",
+    "recency": "newsreplay.recommenders.recency:Recency",
+    "circular": "newsreplay.recommenders.circular:Circular",
+    "sequences": "newsreplay.recommenders.sequences:Sequences",
+    "content": "newsreplay.recommenders.content:Content",
+    "minhash": "newsreplay.recommenders.minhash:Minhash",
+    "trend": "newsreplay.recommenders.trend:Trend",
+}
+ALIASES = {
+    "popularity": "popular",
+    "circular_buffer": "circular",
+    "collaborative": "minhash",
+    "trends": "trend",
+}
+PRESETS = {
+    # The rows of Table 2 of Kille & Lommatzsch (2019), in its order.
+    "baselines": (
+        *("random", "random(hours=6)", "random(hours=12)", "random(hours=24)", "random(hours=48)"),
+        *("popular", "popular(hours=6)", "popular(hours=12)", "popular(hours=24)", "popular(hours=48)"),
+        "recency",
+        *("circular(size=100)", "circular(size=200)", "circular(size=500)", "circular(size=1000)"),
+        *("sequences", "content", "minhash"),
+        *("trend(hours=2)", "trend(hours=6)", "trend(hours=12)", "trend(hours=24)"),
+    )
+}
+GROUP = "newsreplay.recommenders"
+
+
+class Entry(NamedTuple):
+    """A recommender on the start list: how it is shown, and what to make it from."""
+
+    shown: str
+    source: Spec | object  #: a spec, or somebody's own recommender, which is copied before every use
+
+    def make(self) -> Any:
+        """A fresh recommender. Raises `SpecError` for an unknown name or parameter."""
+        if isinstance(self.source, Spec):
+            return _make(self.source)
+        return copy.deepcopy(self.source)
+
+
+def start_list(recommenders: str | Iterable[str | Spec | object]) -> list[Entry]:
+    """The entries that specs, presets and objects name, presets unfolded, in order.
+
+    >>> [entry.shown for entry in start_list("trend,circular:size=5")]
+    ['trend', 'circular(size=5)']
+
+    Raises `SpecError` where a name or parameter does not exist or one stands on the list twice.
+    """
+    if isinstance(recommenders, str):
+        recommenders = parse_specs(recommenders)
+    entries: list[Entry] = []
+    for given in recommenders:
+        entries.extend(_entries(given))
+    seen = set()
+    for entry in entries:
+        if entry.shown in seen:
+            raise SpecError(f"{entry.shown} stands on the list twice; name it once")
+        seen.add(entry.shown)
+        entry.make()
+    return entries
+
+
+def _entries(given: str | Spec | object) -> list[Entry]:
+    if isinstance(given, str):
+        return [entry for spec in parse_specs(given) for entry in _entries(spec)]
+    if not isinstance(given, Spec):
+        return [Entry(_shown(given), given)]
+    if given.name in PRESETS and not given.parameters:
+        return [Entry(text, parse_spec(text)) for text in PRESETS[given.name]]
+    return [Entry(str(given), given)]
+
+
+def _shown(recommender: object) -> str:
+    """How somebody's own object stands on the leaderboard: its class with the parameters it kept.
+
+    Parameters are those of its constructor that it has as attributes of the same name.
+    """
+    if inspect.isclass(recommender):
+        raise SpecError(f"{recommender.__name__} is a class; pass an instance: {recommender.__name__}()")
+    if not callable(getattr(recommender, "recommend", None)):
+        raise SpecError(f"{recommender!r} is not a recommender: it has no recommend(request, k)")
+    kept: list[tuple[str, Value]] = [
+        (name, vars(recommender)[name])
+        for name in inspect.signature(type(recommender)).parameters
+        if name in getattr(recommender, "__dict__", {})
+        and isinstance(vars(recommender)[name], int | float | bool | str | None)
+    ]
+    return str(Spec(type(recommender).__name__, tuple(kept)))
+
+
+def _make(spec: Spec) -> Any:
+    factory = find(spec.name)
+    known = [
+        name
+        for name, parameter in inspect.signature(factory).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    ]
+    for name, _ in spec.parameters:
+        if name not in known:
+            takes = f"It takes {', '.join(known)}." if known else "It takes none."
+            raise SpecError(f"{spec.name} has no parameter {name!r}. {did_you_mean(name, known) or takes}")
+    try:
+        return factory(**dict(spec.parameters))
+    except SpecError as error:
+        raise SpecError(f"{spec}: {error}") from None
+    except Exception as error:
+        raise SpecError(f"{spec} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def find(name: str) -> Any:
+    """The class behind a name. Raises `SpecError` if there is none."""
+    target = BUILT_IN.get(ALIASES.get(name, name)) or _plug_ins().get(name)
+    if target is None and ":" not in name:
+        names = [*BUILT_IN, *ALIASES, *PRESETS, *_plug_ins()]
+        hint = did_you_mean(name, names) or f"There are {', '.join(BUILT_IN)}; or name your own as module:Class."
+        raise SpecError(f"no recommender is called {name!r}. {hint}")
+    module_name, class_name = (target or name).rsplit(":", 1)
+    module = _load_file(module_name) if module_name.endswith(".py") else _load_module(module_name, name)
+    if not hasattr(module, class_name):
+        classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
+        raise SpecError(f"{module_name} has no {class_name!r}. {did_you_mean(class_name, classes)}".rstrip())
+    return getattr(module, class_name)
+
+
+def _plug_ins() -> dict[str, str]:
+    return {entry.name: entry.value for entry in entry_points(group=GROUP)}
+
+
+def _load_module(module_name: str, name: str) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and module_name.startswith(error.name):
+            raise SpecError(
+                f"{name}: there is no module {error.name!r} to import; is it installed, or its folder on PYTHONPATH?"
+            ) from None
+        raise SpecError(f"{name}: importing {module_name} failed: {error}") from error
+
+
+def _load_file(file: str) -> Any:
+    path = Path(file)
+    if not path.is_file():
+        raise SpecError(f"there is no file {file} (looked in {Path.cwd()})")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise SpecError(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """A suggestion, or nothing.
+
+    >>> did_you_mean("hour", ["hours", "size"])
+    "Did you mean 'hours'?"
+    """
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f"Did you mean {near[0]!r}?" if near else ""
