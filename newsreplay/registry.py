@@ -186,3 +186,17 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
     return f"Did you mean {near[0]!r}?" if near else ""
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """Name, parameters with defaults and first line of the docstring of every named recommender."""
+    rows = []
+    for name in [*BUILT_IN, *_plug_ins()]:
+        try:
+            factory = find(name)
+        except SpecError as error:  # somebody's broken plug-in
+            rows.append((name, "", str(error)))
+            continue
+        text = (inspect.getdoc(factory) or "").split("\n")[0]
+        rows.append((name, str(inspect.signature(factory))[1:-1].split(" ->")[0], text))
+    return rows

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,7 +63,7 @@ class Choice:
     """
 
     link: float = 0.0  #: the "read next" link of the fresh article on screen; other articles have none
-    top: float = 0.0  #: the top story; whoever is just reading it opens an archive article instead
+    top: float = 0.0  #: the top story
     evergreen: float = 0.0  #: an evergreen page
     wave: float = 0.0  #: the archive article that is doing the rounds right now
     category: float = 0.0  #: any archive article in the category of the one on screen
@@ -81,7 +81,7 @@ class Publisher:
 
     entry: Choice  #: how visits begin (`link` and `category` mean nothing yet: nothing is on screen)
     next: Choice  #: how they go on
-    regulars_next: Choice = field(default_factory=Choice)  #: how visits of regulars go on
+    regulars_next: Choice | None = None  #: how visits of regulars go on; None = like all others
     reads: int = 150_000  #: length of the log
     reads_per_day: int = 15_000  #: traffic, about
     rhythm: float = 0.7  #: daily rhythm: traffic swings by this share around its mean
@@ -98,10 +98,13 @@ class Publisher:
     evergreens: int = 1  #: evergreen pages
     evergreen_skew: float = 1.0  #: 1 = all are read alike; at s, the first x % get 100 (x/100)^(1/s) % of reads
     articles_per_day: float = 100.0  #: fresh articles, published in the daily rhythm
+    shown_every: int = 1  #: the front page shows every so many-th fresh article; the others are only linked to
     appeal_skew: float = 0.5  #: appeal of the article at share u of the ranking is u^-skew; 0 = all alike
     rise_hours: float = 1.0  #: interest in a fresh article rises from nothing over this time …
     life_hours: float = 4.0  #: … and then decays, to 1/e after this time
-    top_minutes: float = 60.0  #: mean tenure of a top story: the newest article when its tenure begins
+    #: mean tenure of a top story; whoever has just read it opens an archive article next; 0 = no top stories
+    top_minutes: float = 0.0
+    top_reach: int = 1  #: a top story is one of that many newest articles at the moment its tenure begins
     wave_minutes: float = 60.0  #: mean length of a wave
     link_reach: int = 20  #: a "read next" link leads to one of that many articles published before
 
@@ -126,35 +129,46 @@ class Publisher:
 DEMO: dict[str, Publisher] = {
     "A": Publisher(
         reads=150_000,
-        entry=Choice(evergreen=0.10, archive=0.20),
-        next=Choice(link=0.20, evergreen=0.10, archive=0.35),
-        go_on=0.4,
+        entry=Choice(evergreen=0.04, archive=0.30),
+        next=Choice(link=0.21, evergreen=0.06, archive=0.60),
+        go_on=0.42,
+        regulars=0.06,
+        regulars_go_on=0.8,
+        articles_per_day=300,
+        shown_every=5,
+        appeal_skew=0.5,
+        rise_hours=0.25,
+        life_hours=1,
     ),
     "B": Publisher(
         reads=165_000,
-        entry=Choice(top=0.60, evergreen=0.02, archive=0.38),
-        next=Choice(evergreen=0.02, category=0.10, archive=0.88),
-        regulars_next=Choice(top=0.5, evergreen=0.02, category=0.10, archive=0.38),
-        go_on=0.5,
+        entry=Choice(top=0.80, evergreen=0.025, archive=0.175),
+        next=Choice(evergreen=0.006, category=0.05, archive=0.944),
+        regulars_next=Choice(top=0.35, evergreen=0.006, category=0.05, archive=0.594),
+        go_on=0.45,
         regulars=0.02,
         regulars_go_on=0.94,
+        newcomers=0.2,
         archive=60_000,
         categories=3_000,
-        top_minutes=15,
-        articles_per_day=150,
+        top_minutes=14,
+        top_reach=7,
+        articles_per_day=300,
     ),
     "C": Publisher(
         reads=155_000,
-        entry=Choice(evergreen=0.55, wave=0.1, archive=0.25),
-        next=Choice(wave=0.10, archive=0.80),
-        rhythm=0.3,
+        entry=Choice(evergreen=0.55, wave=0.13, archive=0.25),
+        next=Choice(wave=0.11, evergreen=0.004, archive=0.831),
+        rhythm=0.35,
         go_on=0.4,
         categories=2_500,
         evergreens=30,
         evergreen_skew=2.0,
-        articles_per_day=20,
+        articles_per_day=60,
+        shown_every=6,
+        appeal_skew=0.2,
         rise_hours=12,
-        life_hours=1,
+        life_hours=0.5,
         wave_minutes=6,
     ),
 }
@@ -221,10 +235,12 @@ class Traits(NamedTuple):
     evergreen_skew: float
     articles_per_day: float
     seen_days: int
+    shown_every: int
     appeal_skew: float
     rise: float
     life: float
     top: int
+    top_reach: int
     wave: int
     link_reach: int
 
@@ -337,7 +353,7 @@ def _traits(name: str, publisher: Publisher, seed: int) -> Traits:
         clock=_clock(publisher.rhythm, publisher.peak_hour),
         entry=_cumulative(publisher.entry),
         next=_cumulative(publisher.next),
-        regulars_next=_cumulative(publisher.regulars_next),
+        regulars_next=_cumulative(publisher.regulars_next or publisher.next),
         go_on=publisher.go_on,
         regulars=publisher.regulars,
         regulars_go_on=publisher.regulars_go_on,
@@ -351,10 +367,12 @@ def _traits(name: str, publisher: Publisher, seed: int) -> Traits:
         evergreen_skew=publisher.evergreen_skew,
         articles_per_day=publisher.articles_per_day,
         seen_days=publisher.seen_days,
+        shown_every=publisher.shown_every,
         appeal_skew=publisher.appeal_skew,
         rise=publisher.rise_hours * HOUR,
         life=publisher.life_hours * HOUR,
         top=round(publisher.top_minutes * MINUTE),
+        top_reach=publisher.top_reach,
         wave=round(publisher.wave_minutes * MINUTE),
         link_reach=publisher.link_reach,
     )
@@ -463,7 +481,8 @@ def _front_pages(traits: Traits, fresh: Fresh, appeal: Array) -> None:
     published = fresh.published
     for place in range(len(published)):
         rank = 1.0 - _uniform(traits.key, ARTICLE, fresh.first + place, 1)
-        appeal[place] = rank**-traits.appeal_skew
+        shown = (fresh.first + place) % traits.shown_every == 0
+        appeal[place] = rank**-traits.appeal_skew if shown else 0.0
     left = 0
     for page in range(len(fresh.front)):
         now = fresh.front_at + page * SLOT
@@ -555,7 +574,9 @@ def _choose(
     while way < len(shares) and luck >= shares[way]:
         way += 1
     top = _top_story(traits, fresh, now)
-    if way == LINK and current >= traits.archive:
+    if way == ARCHIVE or (current == top and top != NOTHING):
+        item = NOTHING
+    elif way == LINK and current >= traits.archive:
         item = _linked(traits, current)
     elif way == TOP:
         item = top
@@ -565,8 +586,6 @@ def _choose(
         item = _wave(traits, now)
     elif way == CATEGORY and current != NOTHING:
         item = _same_category(traits, current, which)
-    elif way == ARCHIVE or (current == top and shares[TOP] > shares[LINK]):
-        item = NOTHING
     else:
         item = _from_front_page(traits, fresh, which, now)
     if item in (NOTHING, current):
@@ -582,10 +601,13 @@ def _linked(traits: Traits, current: int) -> int:
 
 @kernel
 def _top_story(traits: Traits, fresh: Fresh, now: int) -> int:
-    """The newest article at the moment the present tenure began."""
+    """One of the newest articles at the moment the present tenure began."""
+    if traits.top == 0:
+        return NOTHING
     tenure = _stretch(traits.key, TENURE, traits.top, now)
     began = _began(traits.key, TENURE, traits.top, tenure)
-    return traits.archive + fresh.first + max(_first_above(fresh.published, began) - 1, 0)
+    back = 1 + int(_uniform(traits.key, TENURE, tenure, 1) * traits.top_reach)
+    return traits.archive + fresh.first + max(_first_above(fresh.published, began) - back, 0)
 
 
 @kernel

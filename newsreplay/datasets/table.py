@@ -19,10 +19,11 @@ Columns of articles: `item`, and optionally `publisher`, `published`, `category`
 a usable item are left out, which the notes say.
 
 Quirks: ids are text and stay as they are, to the last digit and blank; a value of blanks only is empty.
-Fields may be quoted with `"`, doubled inside. A quoted field may run over line ends if it is well-formed (a
-delimiter or line end after the closing quote, at most 1,000 lines); otherwise its first line alone is
-rejected, and the lines after it are read as if it were not there. Blank lines are dropped. Lines end in LF,
-CRLF or CR. Rows stay in the order of the file.
+Fields may be quoted with `"`, doubled inside. A quoted field may run over line ends if its record is
+well-formed (as many fields as the header, a delimiter or line end after each closing quote, no quote in an
+unquoted field, at most 1,000 lines); otherwise its first line alone is rejected, and the lines after it are
+read as if it were not there. Blank lines are dropped. Lines end in LF, CRLF or CR. Rows stay in the order
+of the file.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ ENDINGS = ".csv, .tsv (each also .gz or .zst), .parquet, .arrow or .feather"
 
 TIMES = ("time", "published")
 WORDS = ("publisher", "user", "session", "item", "category", "title")
+READ_COLUMNS = ("publisher", "time", "user", "session", "item", "published", "category", "title")
 ARTICLE_COLUMNS = ("item", "publisher", "published", "category", "title")
 OTHER_NAMES = {
     "ts": "time",
@@ -160,15 +162,10 @@ def read_table(path: Path, *, columns: Mapping[str, str] | None = None, strict: 
     """
     path, names = Path(path), dict(columns or {})
     _check_names(names)
-    try:
-        reads, articles, publisher = _find(path)
-        raw = _reads(reads, names, publisher, strict)
-        if articles is not None:
-            raw.articles = _articles(articles, names, publisher, strict, raw.notes)
-    except pa.ArrowCapacityError as error:
-        raise DataError(f"{path.name} is too large for one table ({error}); split it by publisher") from error
-    except OSError as error:
-        raise DataError(f"{path.name} cannot be read: {error}; is it complete? Copy it again") from error
+    reads, articles, publisher = _find(path)
+    raw = _reads(reads, names, publisher, strict)
+    if articles is not None:
+        raw.articles = _articles(articles, names, publisher, strict, raw.notes)
     raw.source = path.name
     return raw
 
@@ -185,9 +182,7 @@ def _reads(file: _File, names: dict[str, str], publisher: str, strict: bool) -> 
         raise DataError(
             f"{file.name}: none of its {rows_in:,} rows can be used. The first: {_where(file, rejects[0])}"
         )
-    table = _table(
-        judged, ("publisher", "time", "user", "session", "item", *TIMES[1:], *WORDS[-2:]), publisher
-    )
+    table = _table(judged, READ_COLUMNS, publisher)
     return Raw(
         reads=table,
         rows_in=rows_in,
@@ -351,16 +346,29 @@ def _hint(name: str, found: list[str]) -> str:
 
 
 def _load(file: _File, names: dict[str, str], needed: tuple[str, ...]) -> tuple[_Rows, _Judged]:
+    try:
+        return _load_text(file, names, needed) if file.is_text else _load_binary(file, names, needed)
+    except pa.ArrowCapacityError as error:
+        raise DataError(f"{file.name} is too large for one table ({error}); split it by publisher") from error
+    except PermissionError as error:
+        raise DataError(f"{file.name} may not be read ({error}); ask for permission") from error
+    except OSError as error:
+        raise DataError(f"{file.name} cannot be read: {error}; is it complete? Copy it again") from error
+
+
+def _load_text(file: _File, names: dict[str, str], needed: tuple[str, ...]) -> tuple[_Rows, _Judged]:
     """The quick way if every row turns out to be usable, otherwise the exact one."""
-    if not file.is_text:
-        rows = _read_binary(file, names, needed)
-        return rows, _judge(file, rows)
     fast = _read_fast(file, names, needed)
     if fast is not None:
         judged = _judge(file, fast)
         if judged.ok.all():
             return fast, judged
     rows = _read_exact(file, names, needed)
+    return rows, _judge(file, rows)
+
+
+def _load_binary(file: _File, names: dict[str, str], needed: tuple[str, ...]) -> tuple[_Rows, _Judged]:
+    rows = _read_binary(file, names, needed)
     return rows, _judge(file, rows)
 
 
@@ -435,7 +443,7 @@ def _split(text: str, delimiter: str) -> tuple[list[str] | None, bool]:
         end = len(text) if end < 0 else end
         rest = text[match.end() if match else at : end]
         fields.append(match[1].replace('""', '"') + rest if match else rest)
-        neat = neat and not (match and rest)
+        neat = neat and not (match and rest) and '"' not in rest
         if end == len(text):
             return fields, neat
         at = end + 1
@@ -821,6 +829,8 @@ def _text_times(chunk: Any) -> _Parsed:
             texts = pc.replace_substring_regex(texts, " ?UTC$", "Z")
         for zone in (None, "UTC"):
             try:
+                # a failing cast is slow, as it goes on to the last value: let it fail on the first alone
+                texts.drop_null()[:1].cast(pa.timestamp("us", zone))
                 return _calendar_times(texts.cast(pa.timestamp("us", zone)))
             except pa.ArrowInvalid:
                 continue

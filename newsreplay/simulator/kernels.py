@@ -102,7 +102,8 @@ def _file(function: Callable[..., Any]) -> str:
 @cache
 def _package_files() -> tuple[str, ...]:
     package = Path(__file__).parent.parent
-    return tuple(str(path) for path in sorted(package.rglob("*.py")))
+    folders = ("simulator", "recommenders", "datasets")
+    return tuple(str(path) for folder in folders for path in sorted((package / folder).glob("*.py")))
 
 
 @cache
@@ -112,3 +113,8 @@ def _digest(files: tuple[str, ...]) -> str:
         if file.is_file():
             digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
+
+
+def first_use() -> bool:
+    """Whether the kernels of this version have not been compiled yet."""
+    return not _folder().exists()

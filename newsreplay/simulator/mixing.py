@@ -5,10 +5,12 @@ generators", section 5).
 """
 
 import hashlib
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from newsreplay.simulator.kernels import kernel
+from newsreplay.simulator.kernels import compiled, kernel
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -44,3 +46,20 @@ def draw(key: np.uint64, row: int, place: int) -> np.uint64:
 def below(n: int, word: np.uint64) -> int:
     """A whole number in [0, n), n < 2^31, from the high half of a random word (bias below n / 2^32)."""
     return np.int64(((word >> _32) * np.uint64(n)) >> _32)
+
+
+def mix_all(key: np.uint64, counters: npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
+    """The word `draw(key, counter, 0)` for every counter.
+
+    >>> int(mix_all(key_of("x"), np.array([7]))[0]) == int(draw(key_of("x"), 7, 0))
+    True
+    """
+    words = np.empty(counters.size, np.uint64)
+    _mix_all(key, counters.astype(np.int64), words)
+    return words
+
+
+@compiled
+def _mix_all(key: np.uint64, counters: Any, words: Any) -> None:
+    for i in range(counters.size):
+        words[i] = draw(key, counters[i], 0)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from itertools import chain
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from newsreplay.errors import RecommenderError
 from newsreplay.simulator.kernels import compiled
 from newsreplay.simulator.log import READ, Column, Log
+
+if TYPE_CHECKING:
+    from newsreplay.datasets.store import Publisher
 
 
 class Drops(NamedTuple):
@@ -96,3 +103,65 @@ def _tidy(
                 kept += 1
         slate[kept:] = -1
     return known
+
+
+ROW_GROUP = 1 << 20  #: requests per row group of a slates file
+
+
+def write_slates(path: Path, publisher: Publisher, slates: Column) -> None:
+    """Write slates with the publisher's own ids as Parquet, whole or not at all.
+
+    One row per request in log order: row, time (ms UTC), session, user, item, slate (list, best first).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = path.with_name(path.name + ".part")
+    log, items = publisher.log, publisher.articles.id
+    schema = None
+    with ExitStack() as files:
+        for begin in range(0, max(1, len(slates)), ROW_GROUP):
+            rows = publisher.requests.row[begin : begin + ROW_GROUP].astype(np.int64)
+            table = pa.table(
+                {
+                    "row": rows,
+                    "time": pa.array(log.time[rows]).cast(pa.timestamp("ms", "UTC")),
+                    "session": _ids(log.session[rows], publisher.sessions.id),
+                    "user": _ids(log.user[rows], publisher.users),
+                    "item": _ids(log.item[rows], items),
+                    "slate": _lists(slates[begin : begin + ROW_GROUP], items),
+                }
+            )
+            if schema is None:
+                schema = table.schema
+                writer = files.enter_context(_parquet_writer(work, schema))
+            writer.write_table(table, row_group_size=ROW_GROUP)
+    work.replace(path)
+
+
+def _parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=["session", "user", "item", "slate.list.element"],
+        column_encoding={"row": "DELTA_BINARY_PACKED", "time": "DELTA_BINARY_PACKED"},
+        write_statistics=["row", "time"],
+        store_schema=False,
+    )
+
+
+def _ids(codes: Column, values: pa.Array) -> pa.DictionaryArray:
+    """Ids by code, with the stretch of the dictionary that these codes need."""
+    low, high = (int(codes.min()), int(codes.max()) + 1) if codes.size else (0, 0)
+    return pa.DictionaryArray.from_arrays(pa.array(codes - low), values[low:high].cast(pa.string()))
+
+
+def _lists(slates: Column, items: pa.Array) -> pa.ListArray:
+    answered = slates >= 0
+    if answered.all():
+        ends = np.arange(0, slates.size + 1, slates.shape[1])
+        codes = slates.ravel()
+    else:
+        ends = np.concatenate([[0], np.cumsum(answered.sum(axis=1))])
+        codes = slates[answered]
+    return pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), _ids(codes, items))

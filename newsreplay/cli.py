@@ -1,0 +1,297 @@
+"""The command line: parse, call one function, print.
+
+numba, pyarrow and pandas are imported by the commands that need them, so that `--help` is instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from newsreplay import __version__
+from newsreplay.errors import NewsreplayError
+
+if TYPE_CHECKING:
+    from newsreplay.datasets.store import Dataset
+
+FORMATS = click.Choice(["table", "json", "csv", "markdown", "latex"])
+
+
+class _Group(click.Group):
+    """Prints newsreplay's own errors as one line and leaves with status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NewsreplayError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Replay a news publisher's click log and judge recommenders on what readers did next.
+
+    \b
+    newsreplay run                                       three synthetic publishers, 22 baselines
+    newsreplay run --data clicks.csv --recommenders trend,mine.py:Mine
+    newsreplay leaderboard runs/demo --format latex
+    """
+    # As with python -m, somebody's own module:Class is looked for in the current folder first.
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _columns(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str] | None:
+    """time=ts,item=article_id → a dict."""
+    if value is None:
+        return None
+    pairs = [piece.split("=", 1) for piece in value.split(",")]
+    if any(len(pair) != 2 or not all(pair) for pair in pairs):
+        raise click.BadParameter("write time=ts,item=article_id")
+    return {name.strip(): source.strip() for name, source in pairs}
+
+
+def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    from newsreplay.durations import parse_duration
+
+    try:
+        return None if value is None else parse_duration(value)
+    except NewsreplayError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+columns_option = click.option(
+    "--columns",
+    callback=_columns,
+    metavar="TIME=NAME,…",
+    help="Names of a table's columns where they differ: time=ts,item=article_id.",
+)
+
+
+@main.command()
+@click.option("--data", default="demo", show_default=True, help="A prepared name, KIND:PATH, or a table file.")
+@click.option(
+    "--recommenders",
+    default="baselines",
+    show_default=True,
+    help="Specs, comma-separated: trend, trend(hours=12), circular:size=500, mine.py:Mine, the preset baselines.",
+)
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Slate length.")
+@click.option("--publishers", help="Only these of the data set's publishers, comma-separated.")
+@click.option("--warmup", callback=_duration, help="Learn from the first stretch without scoring it: 1d, 36h.")
+@click.option("--window", callback=_duration, help="Score only sessions that begin within this time after it.")
+@click.option("--max-session-length", type=click.IntRange(2), help="Leave longer sessions unscored (bots).")
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: runs/DATA]")
+@click.option("--seed", default=0, show_default=True, help="Of random choices and intervals.")
+@click.option("--jobs", type=click.IntRange(1), help="Pairs at a time.  [default: one a core]")
+@click.option("--slates/--no-slates", default=True, help="Keep every answer in the run folder.  [default: keep]")
+@click.option("--format", "style", type=FORMATS, default="table", show_default=True)
+@click.option("--paper-scale", is_flag=True, help="Multiply E and P by 100,000, as the 2019 paper does.")
+@columns_option
+def run(
+    data: str,
+    recommenders: str,
+    k: int,
+    publishers: str | None,
+    warmup: int | None,
+    window: int | None,
+    max_session_length: int | None,
+    out: Path | None,
+    seed: int,
+    jobs: int | None,
+    slates: bool,
+    style: str,
+    paper_scale: bool,
+    columns: dict[str, str] | None,
+) -> None:
+    """Replay a data set before recommenders and print the leaderboard."""
+    from newsreplay.datasets import find_data
+    from newsreplay.registry import start_list
+    from newsreplay.report.leaderboard import leaderboard
+    from newsreplay.simulator.kernels import first_use
+    from newsreplay.simulator.run import file_name
+    from newsreplay.simulator.run import run as replay_all
+
+    start_list(recommenders)
+    if first_use():
+        _say("compiling the kernels (once after installation, less than a minute)")
+    dataset = find_data(data, columns=columns, say=_say)
+    with _progress() as progress:
+        done = replay_all(
+            dataset,
+            recommenders,
+            k=k,
+            publishers=publishers.split(",") if publishers else None,
+            warmup=warmup or 0,
+            window=window,
+            max_session_length=max_session_length,
+            seed=seed,
+            jobs=jobs,
+            out=out or Path("runs") / file_name(dataset.name),
+            slates=slates,
+            progress=progress,
+        )
+    click.echo(leaderboard([done], style=style, paper_scale=paper_scale))
+    if all(pair["status"] == "failed" for pair in done.info["pairs"]):
+        raise click.ClickException("every recommender failed")
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A progress bar on a terminal, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("replaying", total=None)
+        yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of)
+
+
+@main.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR…")
+@click.option("--format", "style", type=FORMATS, default="table", show_default=True)
+@click.option("--paper-scale", is_flag=True, help="Multiply E and P by 100,000, as the 2019 paper does.")
+def leaderboard(runs: tuple[Path, ...], style: str, paper_scale: bool) -> None:
+    """Print the leaderboard of one or more finished runs."""
+    from newsreplay.report.leaderboard import leaderboard as board
+    from newsreplay.report.run_folder import Run
+
+    click.echo(board([Run(folder) for folder in runs], style=style, paper_scale=paper_scale))
+
+
+@main.command()
+def recommenders() -> None:
+    """List the recommenders, their parameters and presets."""
+    from tabulate import tabulate
+
+    from newsreplay.registry import ALIASES, PRESETS, describe
+
+    rows = [(name, parameters, text) for name, parameters, text in describe()]
+    click.echo(tabulate(rows, ["name", "parameters", ""], tablefmt="simple", disable_numparse=True))
+    click.echo("\naliases: " + ", ".join(f"{alias} = {name}" for alias, name in ALIASES.items()))
+    for name, specs in PRESETS.items():
+        click.echo(f"preset {name}: {', '.join(specs)}")
+    click.echo("your own: module:Class or path/to/file.py:Class, with parameters as Class(size=3)")
+
+
+@main.command()
+@click.argument("specs", required=True, metavar="SPECS")
+@click.option("--data", help="Check on this data set's first publisher, not on a small log made up for it.")
+@click.option("--cuts", default=20, show_default=True, type=click.IntRange(1), help="Where the future is overwritten.")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Slate length.")
+@click.option("--seed", default=0, show_default=True)
+def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
+    """Prove that recommenders cannot see the future.
+
+    Replays a log, overwrites all that follows a cut, replays again and compares the answers before the cut
+    byte by byte. SPECS as in run.
+    """
+    from newsreplay.datasets import find_data
+    from newsreplay.registry import start_list
+    from newsreplay.simulator.checks import check as check_one
+
+    log = articles = None
+    if data is not None:
+        dataset = find_data(data, say=_say)
+        publisher = dataset.publisher(dataset.publishers[0])
+        log, articles = publisher.log, publisher.articles
+    failed = 0
+    for entry in start_list(specs):
+        verdict = check_one(entry, log=log, articles=articles, cuts=cuts, k=k, seed=seed)
+        if verdict.finding is None:
+            click.echo(f"{entry.shown}: blind to the future at {cuts} cuts")
+        else:
+            failed += 1
+            click.echo(f"{entry.shown}: SEES WHAT IT SHOULD NOT: {verdict.finding}")
+    if failed:
+        raise click.ClickException(f"{failed} not blind to the future, or not the same from replay to replay")
+
+
+@main.group()
+def data() -> None:
+    """List, prepare, describe and synthesize data sets."""
+
+
+@data.command(name="list")
+def list_data() -> None:
+    """List what can be named with --data."""
+    from newsreplay.datasets import kinds, prepared
+
+    click.echo("demo: three synthetic publishers, generated at first use")
+    for dataset in prepared():
+        with _described(dataset) as card:
+            reads = sum(facts["reads"] for facts in card["publishers"])
+            click.echo(f"{dataset.folder.name}: {card['kind']}, {reads:,} reads, {len(card['publishers'])} publishers")
+    click.echo(f"kinds that can be prepared: {', '.join(kinds())}")
+
+
+@contextlib.contextmanager
+def _described(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    """One data set that cannot be read does not cost the list."""
+    try:
+        card = dataset.card
+    except NewsreplayError as error:
+        click.echo(f"{dataset.folder.name}: {error}")
+        card = {"kind": "unreadable", "publishers": []}
+    yield card
+
+
+@data.command()
+@click.argument("kind")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--name", help="What to call it with --data.  [default: the kind, or the table's file name]")
+@click.option("--strict", is_flag=True, help="Refuse rows that cannot be used instead of counting them.")
+@columns_option
+def prepare(kind: str, path: Path, name: str | None, strict: bool, columns: dict[str, str] | None) -> None:
+    """Prepare files of a KIND under a name."""
+    from newsreplay.datasets import prepare_data
+
+    dataset = prepare_data(kind, path, name=name, columns=columns, strict=strict, say=_say)
+    _describe(dataset)
+
+
+@data.command()
+@click.argument("name", default="demo")
+@columns_option
+def describe(name: str, columns: dict[str, str] | None) -> None:
+    """Print what a data set holds (NAME, KIND:PATH or a file): Table 1 of the 2019 paper, and its card."""
+    from newsreplay.datasets import find_data
+
+    _describe(find_data(name, columns=columns, say=_say))
+
+
+def _describe(dataset: Dataset) -> None:
+    from newsreplay.report.describe import describe as text
+
+    click.echo(text(dataset))
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--publishers", default="A,B,C", show_default=True, help="Which of the demo's publishers.")
+@click.option("--reads", type=click.IntRange(1), help="Reads per publisher.  [default: as in the demo]")
+@click.option("--seed", default=0, show_default=True)
+def synth(folder: Path, publishers: str, reads: int | None, seed: int) -> None:
+    """Write a synthetic click log of any size to FOLDER as Parquet; use it with --data FOLDER."""
+    from newsreplay.datasets.synthetic import DEMO, synthesize
+
+    unknown = [name for name in publishers.split(",") if name not in DEMO]
+    if unknown:
+        raise click.BadParameter(f"no synthetic publisher {unknown[0]!r}; there are {', '.join(DEMO)}")
+    synthesize(folder, {name: DEMO[name] for name in publishers.split(",")}, reads=reads, seed=seed)
+    click.echo(f"wrote {folder}; replay it with: newsreplay run --data {folder}")

@@ -1,0 +1,57 @@
+"""What a data set holds, as text: the rows of Table 1 of Kille & Lommatzsch (2019), then its card."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tabulate import tabulate
+
+from newsreplay.datasets.store import Dataset
+
+
+def describe(dataset: Dataset) -> str:
+    """A table with one column per publisher, and what was kept, left out and made up."""
+    card = dataset.card
+    publishers = card["publishers"]
+    rows = [[label, *(cell(facts) for facts in publishers)] for label, cell in _ROWS]
+    headers = [card["name"], *(facts["publisher"] for facts in publishers)]
+    align = ("left", *("right" for _ in publishers))
+    table = tabulate(rows, headers, tablefmt="simple", colalign=align, disable_numparse=True)
+    return "\n".join([table, "", *_card_lines(dataset)])
+
+
+def _card_lines(dataset: Dataset) -> list[str]:
+    card = dataset.card
+    lines = [f"{label}: {card[key]}" for key, label in (("source", "source"), ("licence", "licence")) if card[key]]
+    lines += card["notes"]
+    lines += [f"made up: {text}" for text in card["made_up"]]
+    lines += [f"left out: {count:,} rows: {rule}" for rule, count in card["dropped"].items()]
+    if card["rejected"]:
+        lines.append(f"rejected: {card['rejected']:,} of {card['rows_in']:,} rows, see {dataset.folder / 'rejects.csv'}")
+    return [*lines, f"digest: {card['digest']}", f"prepared in: {dataset.folder}"]
+
+
+def _day(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _share(facts: dict[str, Any]) -> str:
+    return f"{facts['single_read_sessions'] / facts['sessions']:.1%}"
+
+
+_ROWS: list[tuple[str, Any]] = [
+    ("events (reads)", lambda facts: f"{facts['reads']:,}"),
+    ("sessions", lambda facts: f"{facts['sessions']:,}"),
+    ("single-event sessions", lambda facts: f"{facts['single_read_sessions']:,}"),
+    ("share of single-event sessions", _share),
+    ("mean session length", lambda facts: f"{facts['mean_session_length']:.2f}"),
+    ("longest session", lambda facts: f"{facts['longest_session']:,}"),
+    ("readers", lambda facts: f"{facts['users']:,}"),
+    ("articles known", lambda facts: f"{facts['articles']:,}"),
+    ("articles read", lambda facts: f"{facts['articles_read']:,}"),
+    ("categories", lambda facts: f"{facts['categories']:,}"),
+    ("first read (UTC)", lambda facts: _day(facts["first"])),
+    ("last read (UTC)", lambda facts: _day(facts["last"])),
+    ("span in days", lambda facts: f"{(facts['last'] - facts['first']) / 86_400_000:.1f}"),
+]

@@ -1,0 +1,173 @@
+"""Leaderboards: publishers side by side, one row a recommender."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tabulate import tabulate
+
+from newsreplay.errors import RunError
+from newsreplay.report.run_folder import Run
+from newsreplay.simulator.metrics import Result
+
+FORMATS = ("table", "json", "csv", "markdown", "latex")
+SHOWN = {"E@1": "event_success@1", "P@1": "session_success@1"}
+PAPER_SCALE = 100_000
+
+
+class Board(NamedTuple):
+    """The cells of a leaderboard: values by recommender and (publisher, heading)."""
+
+    publishers: list[str]
+    recommenders: list[str]  #: best mean rank first
+    cells: dict[tuple[str, str, str], float]  #: (recommender, publisher, heading) → value
+    ranks: dict[str, float]  #: recommender → mean rank over the publishers by E@1
+
+
+def leaderboard(runs: Sequence[Run], *, style: str = "table", paper_scale: bool = False) -> str:
+    """The leaderboard of one or more runs as text.
+
+    `style` is one of `FORMATS`; json and csv hold every metric with its interval. With `paper_scale`
+    E and P are multiplied by 100,000 as in Kille & Lommatzsch (2019), else they are per cent.
+    """
+    results = _merged(runs)
+    if style == "json":
+        return json.dumps([result._asdict() for result in results], indent=1, ensure_ascii=False)
+    if style == "csv":
+        return _csv(results)
+    board = _board(results)
+    table = _table(board, style, paper_scale)
+    return f"{table}\n\n{_footer(runs, paper_scale)}" if style == "table" else table
+
+
+def _merged(runs: Sequence[Run]) -> list[Result]:
+    """The results of all runs; where two runs have the same row, the run's name tells them apart."""
+    digests: dict[str, tuple[str, Run]] = {}
+    taken: dict[tuple[str, str], Run] = {}
+    merged = []
+    for run in runs:
+        for facts in run.info["publishers"]:
+            digest, other = digests.setdefault(facts["publisher"], (facts["digest"], run))
+            if digest != facts["digest"]:
+                raise RunError(
+                    f"{facts['publisher']} is another log in {run.folder} than in {other.folder}; "
+                    "one table cannot hold both, show them one at a time"
+                )
+        for result in run.results:
+            owner = taken.setdefault((result.publisher, result.recommender), run)
+            name = result.recommender if owner is run else f"{result.recommender} [{run.folder.name}]"
+            merged.append(result._replace(recommender=name))
+    return merged
+
+
+def _csv(results: Sequence[Result]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Result._fields)
+    writer.writerows(results)
+    return text.getvalue().rstrip("\n")
+
+
+def _board(results: Sequence[Result]) -> Board:
+    publishers = list(dict.fromkeys(result.publisher for result in results))
+    names = list(dict.fromkeys(result.recommender for result in results))
+    headings = {metric: heading for heading, metric in SHOWN.items()}
+    cells = {
+        (result.recommender, result.publisher, headings[result.metric]): result.value
+        for result in results
+        if result.metric in headings and result.value is not None
+    }
+    ranks = {name: _mean_rank(name, names, publishers, cells) for name in names}
+    return Board(publishers, sorted(names, key=lambda name: ranks[name]), cells, ranks)
+
+
+def _mean_rank(
+    name: str, names: list[str], publishers: list[str], cells: dict[tuple[str, str, str], float]
+) -> float:
+    """Rank by E@1, equal values sharing theirs, averaged over the publishers; a missing value comes last."""
+    ranks = []
+    for publisher in publishers:
+        values = [cells.get((other, publisher, "E@1"), -1.0) for other in names]
+        mine = cells.get((name, publisher, "E@1"), -1.0)
+        better, equal = sum(value > mine for value in values), values.count(mine)
+        ranks.append(better + (equal + 1) / 2)
+    return sum(ranks) / len(ranks)
+
+
+def _table(board: Board, style: str, paper_scale: bool) -> str:
+    columns = [(publisher, heading) for publisher in board.publishers for heading in SHOWN]
+    best = {
+        (publisher, heading): max(
+            (board.cells.get((name, publisher, heading), -1.0) for name in board.recommenders), default=-1.0
+        )
+        for publisher, heading in columns
+    }
+    rows = []
+    for name in board.recommenders:
+        row = [_plain_text(name, style)]
+        for publisher, heading in columns:
+            value = board.cells.get((name, publisher, heading))
+            row.append(_cell(value, value == best[publisher, heading], paper_scale))
+        rows.append([*row, f"{board.ranks[name]:.1f}"])
+    between = "\n" if style == "table" else " "
+    headers = [
+        "recommender",
+        *(f"{_plain_text(publisher, style)}{between}{heading} " for publisher, heading in columns),
+        f"mean{between}rank" if len(board.publishers) > 1 else "rank",
+    ]
+    kind = {"table": "simple", "markdown": "pipe", "latex": "latex_booktabs"}[style]
+    align = ("left", *("right" for _ in headers[1:]))
+    return tabulate(rows, headers, tablefmt=kind, colalign=align, disable_numparse=True)
+
+
+def _cell(value: float | None, best: bool, paper_scale: bool) -> str:
+    if value is None:
+        return "failed "
+    text = f"{value * PAPER_SCALE:.0f}" if paper_scale else f"{100 * value:.3f}"
+    return f"{text}{'*' if best else ' '}"
+
+
+def _plain_text(name: str, style: str) -> str:
+    """Strangers' names, without what would break a line or a Markdown cell."""
+    name = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    return name.replace("|", "\\|") if style == "markdown" else name
+
+
+def _footer(runs: Sequence[Run], paper_scale: bool) -> str:
+    unit = f"times {PAPER_SCALE:,}" if paper_scale else "in per cent"
+    lines = [
+        f"E@1, P@1: event- and session-level success at 1, {unit}; * best of its column; rank by E@1",
+    ]
+    for run in runs:
+        lines += _run_lines(run)
+    return "\n".join(lines)
+
+
+def _run_lines(run: Run) -> list[str]:
+    info = run.info
+    data = info["data"]
+    scored = ", ".join(
+        f"{facts['publisher']} {facts['scored_sessions']:,} of {facts['sessions']:,}" for facts in info["publishers"]
+    )
+    lines = [f"data: {data['name']}; sessions scored: {scored}"]
+    lines += [f"made up: {text}" for text in data["made_up"]]
+    if data["rejected"]:
+        lines.append(f"rejected: {data['rejected']:,} of {data['rows_in']:,} rows could not be used")
+    lines += [_long_line(facts) for facts in info["publishers"] if facts["hits"]]
+    for pair in info["pairs"]:
+        if pair["status"] == "failed":
+            lines.append(f"FAILED: {pair['recommender']} on {pair['publisher']}: {pair['error']}")
+        elif "dropped" in pair:
+            drops = ", ".join(f"{count:,} {what}" for what, count in pair["dropped"].items() if count)
+            lines.append(f"dropped from the slates of {pair['recommender']} on {pair['publisher']}: {drops}")
+    lines.append(f"{run.timing['seconds']:.1f} s; the run lies in {run.folder}")
+    return lines
+
+
+def _long_line(facts: dict[str, int]) -> str:
+    share = facts["hits_of_longest"] / facts["hits"]
+    return f"the longest 1 % of {facts['publisher']}'s scored sessions bring {share:.1%} of all hits at 1"

@@ -1,0 +1,183 @@
+"""The blindness check: proof that a recommender's answers do not depend on the future.
+
+A log is replayed; everything from a cut on is overwritten, rows and articles alike; it is replayed again.
+The answers before the cut must be the same to the byte, at many cuts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from newsreplay.registry import Entry
+from newsreplay.simulator.catalog import Articles, bare_articles
+from newsreplay.simulator.log import HOUR, PUBLISH, READ, Column, Log, make_log
+from newsreplay.simulator.replay import replay
+
+ROWS = 2_000  #: of the log that is made for a check
+
+
+class Finding(NamedTuple):
+    """The first answer that changed although only what came after it was overwritten."""
+
+    cut: int  #: first row that was overwritten
+    row: int  #: the request, before the cut
+    before: list[int]
+    after: list[int]
+
+    def __str__(self) -> str:
+        return (
+            f"the answer at row {self.row} changed from {self.before} to {self.after} "
+            f"when the rows from {self.cut} on were overwritten"
+        )
+
+
+class Verdict(NamedTuple):
+    """What a check found."""
+
+    recommender: str
+    cuts: int
+    finding: Finding | None  #: None = blind to the future
+
+
+def check(
+    entry: Entry,
+    *,
+    log: Log | None = None,
+    articles: Articles | None = None,
+    cuts: int = 20,
+    k: int = 10,
+    seed: int = 0,
+) -> Verdict:
+    """Check one recommender at `cuts` cuts, every second of them right after a request.
+
+    Without `log`, one of 2,000 rows is made up. A second replay of the untouched log must agree with the
+    first too, which catches state that outlives a replay.
+    """
+    if log is None:
+        log, articles = made_up_log(ROWS, seed)
+    articles = bare_articles(log) if articles is None else articles
+    asked = np.flatnonzero(log.kind == READ)
+    first = _answers(entry, log, articles, k, seed)
+    for cut in [len(log.time), *_cuts(log, cuts, seed)]:
+        other, others = overwritten(log, articles, cut, seed)
+        again = _answers(entry, other, others, k, seed)
+        before = int(np.searchsorted(asked, cut))
+        if first[:before].tobytes() != again[:before].tobytes():
+            at = int(np.flatnonzero((first[:before] != again[:before]).any(axis=1))[0])
+            return Verdict(
+                entry.shown, cuts, Finding(cut, int(asked[at]), _shown(first[at]), _shown(again[at]))
+            )
+    return Verdict(entry.shown, cuts, None)
+
+
+def _answers(entry: Entry, log: Log, articles: Articles, k: int, seed: int) -> Column:
+    return replay(log, entry.make(), k, articles=articles, seed=seed, name=entry.shown).slates
+
+
+def _shown(slate: Column) -> list[int]:
+    return [item for item in slate.tolist() if item >= 0]
+
+
+def _cuts(log: Log, count: int, seed: int) -> list[int]:
+    """Rows spread over the log; every second one follows a request directly."""
+    rng = np.random.default_rng(seed)
+    rows = np.linspace(1, len(log.time) - 1, count).astype(int) + rng.integers(0, 2, count)
+    rows = np.clip(rows, 1, len(log.time) - 1)
+    after = np.flatnonzero(log.kind[:-1] == READ) + 1
+    for i in range(0, count, 2):
+        if after.size:
+            rows[i] = after[np.searchsorted(after, rows[i]) % after.size]
+    return sorted({int(row) for row in rows})
+
+
+def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log, Articles]:
+    """The same log up to row `cut`, other rows and other articles from there on.
+
+    What replaces them is a valid log: times do not decrease and codes still count up by first appearance.
+    """
+    rows = len(log.time)
+    if cut >= rows:
+        return log, articles
+    rng = np.random.default_rng([seed, cut])
+    fresh = {name: column.copy() for name, column in log._asdict().items()}
+    gaps = rng.choice([0, 1, 1000, 60_000, HOUR], rows - cut, p=[0.1, 0.1, 0.3, 0.45, 0.05])
+    begin = int(log.time[cut - 1]) if cut else int(log.time[0])
+    fresh["time"][cut:] = begin + np.cumsum(gaps)
+    item = _codes(log.item, cut, len(articles.id), rng)
+    fresh["item"][cut:] = item
+    publish = rng.random(rows - cut) < 0.1
+    publish[0] &= cut > 0
+    fresh["kind"][cut:] = np.where(publish, PUBLISH, READ)
+    for name in ("session", "user"):
+        column = fresh[name]
+        highest = int(getattr(log, name).max()) + 1
+        column[cut:] = -1
+        reads = cut + np.flatnonzero(~publish)
+        column[reads] = _codes(column, cut, highest, rng, len(reads))
+    known = int(log.item[:cut].max(initial=-1)) + 1
+    category = np.where(articles.category_row < cut, articles.category, -1).astype(np.int32)
+    late = category < 0
+    categories = max(1, len(articles.categories))
+    category[late] = rng.integers(-1, categories, int(late.sum()))
+    told = np.where(articles.category_row < cut, articles.category_row, cut)
+    fresh["category"][cut:] = category[item]
+    first = np.full(len(articles.id), rows, np.int64)
+    first[fresh["item"][::-1]] = np.arange(rows)[::-1]
+    names = pa.array([f"overwritten {i}" for i in range(len(articles.id))], pa.large_string())
+    keep = pa.array(np.arange(len(articles.id)) < known)
+    title_keep = pa.array(articles.title_row < cut)
+    other = Articles(
+        id=_chosen(keep, articles.id, names),
+        published=np.where(first < rows, fresh["time"][np.minimum(first, rows - 1)], 0),
+        category=category,
+        category_row=np.where(category >= 0, np.maximum(told, first), rows),
+        title=_chosen(title_keep, articles.title, names),
+        title_row=np.where(articles.title_row < cut, articles.title_row, np.maximum(cut, first)),
+        categories=articles.categories if len(articles.categories) else pa.array(["overwritten"], pa.large_string()),
+    )
+    return make_log(**fresh), other
+
+
+def _chosen(keep: pa.Array, old: pa.Array, new: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return pc.if_else(keep, old, new)
+
+
+def _codes(column: Column, cut: int, limit: int, rng: np.random.Generator, count: int | None = None) -> Column:
+    """Random codes to follow `column[:cut]`, new ones counting up by first appearance, all below `limit`."""
+    count = len(column) - cut if count is None else count
+    highest = int(column[:cut].max(initial=-1))
+    new = rng.random(count) < 0.2
+    if highest < 0 and count:
+        new[0] = True
+    seen = np.minimum(highest + np.cumsum(new), limit - 1)
+    codes = np.where(new, seen, (rng.random(count) * (seen + 1)).astype(np.int64))
+    return codes.astype(np.int32)
+
+
+def made_up_log(rows: int, seed: int = 0) -> tuple[Log, Articles]:
+    """A small busy log for checks: several readers at a time, titles, categories, quiet hours."""
+    users, items = max(2, rows // 12), max(2, rows // 10)
+    log = make_log(
+        time=np.full(rows, 1_600_000_000_000),
+        kind=np.full(rows, READ),
+        session=np.zeros(rows),
+        user=np.zeros(rows),
+        item=np.zeros(rows),
+        category=np.full(rows, -1),
+    )
+    articles = Articles(
+        id=pa.array([f"article {i}" for i in range(items)], pa.large_string()),
+        published=np.zeros(items, np.int64),
+        category=np.full(items, -1, np.int32),
+        category_row=np.full(items, rows, np.int64),
+        title=pa.nulls(items, pa.large_string()),
+        title_row=np.full(items, rows, np.int64),
+        categories=pa.array([f"section {i}" for i in range(8)], pa.large_string()),
+    )
+    log = log._replace(user=np.arange(rows, dtype=np.int32) % users, session=np.arange(rows, dtype=np.int32) % users)
+    return overwritten(log, articles, 0, seed)

@@ -1,0 +1,83 @@
+"""Metrics: values and intervals from the judge's sums."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from newsreplay.simulator.intervals import bounds
+from newsreplay.simulator.judge import MEASURES, Outcomes
+from newsreplay.simulator.log import Column
+
+#: The judge's measures as they are reported, and whether they are means over sessions or over requests.
+NAMES = {
+    "event": ("event_success", "sessions"),
+    "session": ("session_success", "sessions"),
+    "hit_rate": ("session_hit_rate", "requests"),
+    "mrr": ("session_mrr", "requests"),
+    "ndcg": ("session_ndcg", "requests"),
+    "recall": ("session_recall", "requests"),
+}
+
+
+class Result(NamedTuple):
+    """One cell of `results.json`."""
+
+    publisher: str
+    recommender: str
+    metric: str
+    value: float | None  #: None where nothing was scored
+    low: float | None  #: 2.5 percentile over the bootstrap
+    high: float | None  #: 97.5 percentile
+    n: int  #: scored sessions (event and session success), or scored requests
+
+
+def measure(
+    publisher: str,
+    cuts: tuple[int, ...],
+    outcomes: Mapping[str, Outcomes],
+    units: Column,
+    seed: int,
+) -> list[Result]:
+    """All metrics of all recommenders on one publisher.
+
+    `outcomes` maps recommenders to their judged sums, `units` (int64[groups]) names the resampled groups.
+    Every recommender is resampled with the same weights, so that differences are paired.
+    """
+    if not outcomes:
+        return []
+    names = list(outcomes)
+    groups, width = len(units), len(cuts) * len(MEASURES)
+    first = outcomes[names[0]]
+    over = {"sessions": first.sessions, "requests": first.requests}
+    sums = np.empty((groups, len(names) * width))
+    for number, name in enumerate(names):
+        sums[:, number * width : (number + 1) * width] = outcomes[name].sums.reshape(groups, width)
+    kinds = [NAMES[measure][1] for measure in MEASURES] * (len(cuts) * len(names))
+    low, high = bounds(sums, over, kinds, seed=seed, publisher=publisher, units=units)
+    totals = sums.sum(axis=0)
+    results = []
+    column = 0
+    for name in names:
+        for cut in cuts:
+            for measure_name in MEASURES:
+                metric, kind = NAMES[measure_name]
+                n = int(over[kind].sum())
+                value = totals[column] / n if n else math.nan
+                results.append(
+                    Result(
+                        *(publisher, name, f"{metric}@{cut}"),
+                        *(_number(x) for x in (value, low[column], high[column])),
+                        n,
+                    )
+                )
+                column += 1
+    return results
+
+
+def _number(value: float) -> float | None:
+    """A JSON number; rounded to 12 digits, which is beyond what a sum of floats carries reliably."""
+    return None if math.isnan(value) else float(f"{value:.12g}")
