@@ -289,7 +289,8 @@ class MinHash:
         score.pop(request.item, None)
         last = self.last
         if k == 1 and score:
-            return [max(score, key=lambda item: (score[item], last[item]))]
+            most = max(score.values())
+            return [max((item for item, votes in score.items() if votes == most), key=last.__getitem__)]
         return heapq.nlargest(k, score, key=lambda item: (score[item], last[item]))
 
     def _move(self, event: Event) -> None:

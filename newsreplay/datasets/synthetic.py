@@ -109,10 +109,18 @@ class Publisher:
     link_reach: int = 20  #: a "read next" link leads to one of that many articles published before
 
     def __post_init__(self) -> None:
+        for name in ("rhythm", "go_on", "regulars", "regulars_go_on", "newcomers"):
+            if not 0 <= getattr(self, name) < 1:
+                raise DataError(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")
+        for name in ("reads_per_day", "articles_per_day", "life_hours", "wave_minutes", "categories"):
+            if getattr(self, name) <= 0:
+                raise DataError(f"{name} is {getattr(self, name)}; it must be above 0")
         if self.revisit_days < 1:
             raise DataError(f"revisit_days is {self.revisit_days}: below 1, two visits could become one")
         if not 0 < self.evergreens < self.archive:
-            raise DataError(f"{self.evergreens} evergreens do not fit into an archive of {self.archive}")
+            raise DataError(f"{self.evergreens} evergreen pages do not fit into an archive of {self.archive}")
+        if not 0 <= self.top_minutes <= 720:
+            raise DataError(f"top_minutes is {self.top_minutes}; it must lie between 0 (none) and 720")
 
     @property
     def visits_per_day(self) -> float:
@@ -320,7 +328,7 @@ class Newsroom:
     def _fresh(self, first_day: int, last_day: int) -> Fresh:
         """Everything that can be on a front page from a day's start to the end of the last day's visits."""
         seen = self.publisher.seen_days
-        first = int(self.publisher.articles_per_day * first_day)
+        first = int(self.publisher.articles_per_day * max(first_day - 1, 0))  # a tenure may have begun yesterday
         until = last_day * DAY + LONGEST_VISIT + SLOT
         published = self._published(first, until)
         pages = (until - first_day * DAY) // SLOT
@@ -404,10 +412,10 @@ def _timestamps(since_start: Array) -> pa.Array:
     return pa.array(since_start + START, pa.int64()).cast(pa.timestamp("ms", tz="UTC"))
 
 
-WHO = ["Council", "Mayor", "Coach", "Minister", "Engineers", "Farmers", "Students", "Court", "Union", "Museum"]
-WHAT = ["delays", "backs", "questions", "opens", "rejects", "tests", "celebrates", "rescues", "sells", "debates"]
-WHICH = ["new", "old", "costly", "popular", "disputed", "forgotten", "electric", "unfinished", "quiet", "famous"]
-THING = ["bridge", "stadium", "budget", "railway", "orchard", "motorway", "theatre", "harbour", "school", "race"]
+WHO = "Council Mayor Coach Minister Engineers Farmers Students Court Union Museum".split()
+WHAT = "delayed backed questioned opened rejected tested celebrated rescued sold debated".split()
+WHICH = "new old costly popular disputed forgotten electric unfinished quiet famous".split()
+THING = "bridge stadium budget railway orchard motorway theatre harbour school race".split()
 
 
 def _headlines(number: Array, key: np.uint64) -> pa.Array:

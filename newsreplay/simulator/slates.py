@@ -57,8 +57,9 @@ def fill(slates: Column, asked: int, answers: list[Any], name: str) -> None:
     if flat.dtype.kind not in "iu" or flat.ndim != 1:
         bad = next((x for x in chain.from_iterable(answers) if not isinstance(x, int | np.integer)), flat[0])
         raise RecommenderError(f"{name}.recommend returned {bad!r} in a slate; article codes are whole numbers")
-    # Codes that do not fit in 32 bits, and negative ones, are unknown articles in any log.
-    flat = np.where((flat < 0) | (flat > np.iinfo(np.int32).max), np.iinfo(np.int32).max, flat)
+    outside = flat[(flat < 0) | (flat > np.iinfo(np.int32).max)]
+    if outside.size:
+        raise RecommenderError(f"{name}.recommend returned {outside[0]} in a slate; article codes count from 0")
     slates[asked : asked + len(answers)][np.arange(k) < lengths[:, None]] = flat
 
 
