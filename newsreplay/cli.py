@@ -6,7 +6,6 @@ numba, pyarrow and pandas are imported by the commands that need them, so that `
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sys
 from collections.abc import Callable, Iterator

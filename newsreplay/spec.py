@@ -1,6 +1,6 @@
 """Specs: `trend(hours=6)` on a command line, a name with parameters in Python.
 
-    trend    trend(hours=12)    circular:size=500    my_pkg.ranker:Mine(depth=3)    mine.py:Mine
+trend    trend(hours=12)    circular:size=500    my_pkg.ranker:Mine(depth=3)    mine.py:Mine
 """
 
 from __future__ import annotations

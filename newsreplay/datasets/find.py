@@ -37,7 +37,9 @@ def kinds() -> list[str]:
     return list(READERS)
 
 
-def find_data(data: str | Path | Dataset, *, columns: dict[str, str] | None = None, say: Say = lambda _: None) -> Dataset:
+def find_data(
+    data: str | Path | Dataset, *, columns: dict[str, str] | None = None, say: Say = lambda _: None
+) -> Dataset:
     """The data set that `data` names, prepared if need be.
 
     A `Dataset` is itself; a string is `demo`, the name of a prepared data set, `KIND:PATH`, or a table file
@@ -62,7 +64,7 @@ def find_data(data: str | Path | Dataset, *, columns: dict[str, str] | None = No
 def _not_found(text: str) -> str:
     if text in HOW_TO_GET:
         return f"{text!r} is not prepared yet: {HOW_TO_GET[text]}"
-    kind, colon, path = text.partition(":")
+    kind, colon, _ = text.partition(":")
     if colon and re.fullmatch(r"\w+", kind) and len(kind) > 1:
         return f"there is no kind of data called {kind!r}; there are {', '.join(READERS)}"
     names = [DEMO, *READERS, *(dataset.folder.name for dataset in prepared())]
@@ -162,7 +164,10 @@ def _size_and_time(file: Path) -> tuple[int, int]:
 
 def _sources(kind: str) -> str:
     """A digest of the code that prepares: data prepared by other code are prepared again."""
-    names = ["newsreplay.datasets.store", READERS[kind].split(":")[0] if kind in READERS else "newsreplay.datasets.synthetic"]
+    names = [
+        "newsreplay.datasets.store",
+        READERS[kind].split(":")[0] if kind in READERS else "newsreplay.datasets.synthetic",
+    ]
     digest = hashlib.blake2b(digest_size=12)
     for name in names:
         spec = importlib.util.find_spec(name)

@@ -108,9 +108,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
 # --- preparing -----------------------------------------------------------------------------------------
 
 
-def prepare(
-    raw: Raw, folder: Path, *, name: str, kind: str, options: dict[str, Any] | None = None
-) -> Dataset:
+def prepare(raw: Raw, folder: Path, *, name: str, kind: str, options: dict[str, Any] | None = None) -> Dataset:
     """Sort, split and code raw rows, and write them to `folder`, whole or not at all.
 
     Raises `DataError` where there is no usable read.
@@ -136,9 +134,7 @@ def prepare(
     return Dataset(folder)
 
 
-def _card(
-    raw: Raw, publishers: list[dict[str, Any]], name: str, kind: str, options: dict[str, Any]
-) -> dict[str, Any]:
+def _card(raw: Raw, publishers: list[dict[str, Any]], name: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:
     digests = "".join(facts["digest"] for facts in publishers)
     return {
         "name": name,
@@ -468,7 +464,7 @@ def _map(path: Path) -> pa.RecordBatch:
 
 
 def _column(batch: pa.RecordBatch, name: str) -> Column:
-    return batch.column(name).to_numpy(zero_copy_only=True)
+    return np.asarray(batch.column(name).to_numpy(zero_copy_only=True))
 
 
 def _open_publisher(name: str, folder: Path) -> Publisher:

@@ -412,10 +412,10 @@ def _timestamps(since_start: Array) -> pa.Array:
     return pa.array(since_start + START, pa.int64()).cast(pa.timestamp("ms", tz="UTC"))
 
 
-WHO = "Council Mayor Coach Minister Engineers Farmers Students Court Union Museum".split()
-WHAT = "delayed backed questioned opened rejected tested celebrated rescued sold debated".split()
-WHICH = "new old costly popular disputed forgotten electric unfinished quiet famous".split()
-THING = "bridge stadium budget railway orchard motorway theatre harbour school race".split()
+WHO = ["Council", "Mayor", "Coach", "Minister", "Engineers", "Farmers", "Students", "Court", "Union", "Museum"]
+WHAT = ["delayed", "backed", "questioned", "opened", "rejected", "tested", "celebrated", "rescued", "sold", "debated"]
+WHICH = ["new", "old", "costly", "popular", "disputed", "forgotten", "electric", "unfinished", "quiet", "famous"]
+THING = ["bridge", "stadium", "budget", "railway", "orchard", "motorway", "theatre", "harbour", "school", "race"]
 
 
 def _headlines(number: Array, key: np.uint64) -> pa.Array:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from newsreplay.recommenders.base import Compiled, Sizes
-from newsreplay.simulator.kernels import kernel
+from newsreplay.simulator.kernels import int64, kernel
 from newsreplay.simulator.log import HOUR, Column
 from newsreplay.simulator.mixing import below, draw
 from newsreplay.spec import whole
@@ -22,10 +22,10 @@ def sample(key: np.uint64, row: int, n: int, slate: Any, moved: Any) -> int:
     Fisher–Yates on 0 … n-1 of which only the moved places are kept (`moved`: int64[2, k], where and what),
     so that its cost depends on k alone and a shorter slate is a prefix of a longer one.
     """
-    count = min(np.int64(slate.size), n)
+    count: int = min(int64(slate.size), n)
     for place in range(count):
         chosen = place + below(n - place, draw(key, row, place))
-        here, there = np.int64(place), np.int64(chosen)
+        here, there = int64(place), int64(chosen)
         at = place
         for i in range(place):
             if moved[0, i] == place:
@@ -66,7 +66,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         first += 1
     state.ends[0] = first
     inside = request.item >= first
-    count = sample(state.key, request.row, end - first - np.int64(inside), slate, state.moved)
+    count = sample(state.key, request.row, end - first - int64(inside), slate, state.moved)
     for place in range(count):
         item = first + slate[place]
         if inside and item >= request.item:

@@ -28,7 +28,9 @@ def _card_lines(dataset: Dataset) -> list[str]:
     lines += [f"made up: {text}" for text in card["made_up"]]
     lines += [f"left out: {count:,} rows: {rule}" for rule, count in card["dropped"].items()]
     if card["rejected"]:
-        lines.append(f"rejected: {card['rejected']:,} of {card['rows_in']:,} rows, see {dataset.folder / 'rejects.csv'}")
+        lines.append(
+            f"rejected: {card['rejected']:,} of {card['rows_in']:,} rows, see {dataset.folder / 'rejects.csv'}"
+        )
     return [*lines, f"digest: {card['digest']}", f"prepared in: {dataset.folder}"]
 
 

@@ -85,9 +85,7 @@ def _board(results: Sequence[Result]) -> Board:
     return Board(publishers, sorted(names, key=lambda name: ranks[name]), cells, ranks)
 
 
-def _mean_rank(
-    name: str, names: list[str], publishers: list[str], cells: dict[tuple[str, str, str], float]
-) -> float:
+def _mean_rank(name: str, names: list[str], publishers: list[str], cells: dict[tuple[str, str, str], float]) -> float:
     """Rank by E@1, equal values sharing theirs, averaged over the publishers; a missing value comes last."""
     ranks = []
     for publisher in publishers:
@@ -121,7 +119,7 @@ def _table(board: Board, style: str, paper_scale: bool) -> str:
     ]
     kind = {"table": "simple", "markdown": "pipe", "latex": "latex_booktabs"}[style]
     align = ("left", *("right" for _ in headers[1:]))
-    return tabulate(rows, headers, tablefmt=kind, colalign=align, disable_numparse=True)
+    return str(tabulate(rows, headers, tablefmt=kind, colalign=align, disable_numparse=True))
 
 
 def _cell(value: float | None, best: bool, paper_scale: bool) -> str:

@@ -6,7 +6,7 @@ The answers before the cut must be the same to the byte, at many cuts.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -67,9 +67,7 @@ def check(
         before = int(np.searchsorted(asked, cut))
         if first[:before].tobytes() != again[:before].tobytes():
             at = int(np.flatnonzero((first[:before] != again[:before]).any(axis=1))[0])
-            return Verdict(
-                entry.shown, cuts, Finding(cut, int(asked[at]), _shown(first[at]), _shown(again[at]))
-            )
+            return Verdict(entry.shown, cuts, Finding(cut, int(asked[at]), _shown(first[at]), _shown(again[at])))
     return Verdict(entry.shown, cuts, None)
 
 
@@ -156,7 +154,7 @@ def _codes(column: Column, cut: int, limit: int, rng: np.random.Generator, count
         new[0] = True
     seen = np.minimum(highest + np.cumsum(new), limit - 1)
     codes = np.where(new, seen, (rng.random(count) * (seen + 1)).astype(np.int64))
-    return codes.astype(np.int32)
+    return np.asarray(codes, np.int32)
 
 
 def made_up_log(rows: int, seed: int = 0) -> tuple[Log, Articles]:

@@ -29,7 +29,7 @@ _32 = np.uint64(32)
 def _poisson_steps() -> Column:
     """Where the distribution function of Poisson(1) steps up, as 32-bit words; beyond 2^32 it has ended."""
     steps = np.cumsum([math.exp(-1) / math.factorial(n) for n in range(13)])
-    return np.rint(steps * 2**32).astype(np.int64)
+    return np.asarray(np.rint(steps * 2**32), np.int64)
 
 
 def bounds(

@@ -116,7 +116,15 @@ class _Scratch(NamedTuple):
 
 @compiled
 def _judge(
-    log: Any, row: Any, previous: Any, last: Any, scope: Any, slates: Any, cuts: Any, outcomes: Any, scratch: Any
+    log: Any,
+    row: Any,
+    previous: Any,
+    last: Any,
+    scope: Any,
+    slates: Any,
+    cuts: Any,
+    outcomes: Any,
+    scratch: Any,
 ) -> None:
     for request in range(row.size):
         session = log.session[row[request]]
@@ -142,7 +150,15 @@ def _judge(
 
 @kernel
 def _count_hits(
-    log: Any, row: Any, session: int, group: int, length: int, slates: Any, cuts: Any, outcomes: Any, scratch: Any
+    log: Any,
+    row: Any,
+    session: int,
+    group: int,
+    length: int,
+    slates: Any,
+    cuts: Any,
+    outcomes: Any,
+    scratch: Any,
 ) -> None:
     """Forward through the session: a read is a hit if an earlier slate offered its article."""
     scratch.hits[:] = 0
@@ -168,7 +184,15 @@ def _count_hits(
 
 @kernel
 def _rank(
-    log: Any, row: Any, session: int, group: int, length: int, slates: Any, cuts: Any, outcomes: Any, scratch: Any
+    log: Any,
+    row: Any,
+    session: int,
+    group: int,
+    length: int,
+    slates: Any,
+    cuts: Any,
+    outcomes: Any,
+    scratch: Any,
 ) -> None:
     """Backward through the session: what is relevant to a request is what was read after it."""
     distinct = 0

@@ -18,21 +18,30 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 from newsreplay.home import home
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+int64 = cast(Callable[[Any], int], np.int64)  #: in kernels, a 64-bit whole number; to type checkers, an int
+
+
+def _njit(**options: Any) -> Any:
+    # Kernels allocate nothing, and counting references to the arrays of a state costs more than the work.
+    without_references: Any = {"_nrt": False}
+    return numba.njit(nogil=True, **without_references, **options)
+
 
 def kernel(function: F) -> F:
     """Compile a function that other kernels call; it is inlined into them and cached with them."""
-    return cast(F, numba.njit(nogil=True, _nrt=False)(function))
+    return cast(F, _njit()(function))
 
 
 def compiled(function: F) -> F:
     """Compile a function that Python calls, and cache it on disk."""
     with _cache_folder(function):
-        return cast(F, numba.njit(nogil=True, _nrt=False, cache=_cacheable(function))(function))
+        return cast(F, _njit(cache=_cacheable(function))(function))
 
 
 def bind(template: Callable[..., Any], name: str, **functions: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,14 +59,10 @@ def _compile_bound(
     copy = rebound(template, name, **dict(functions))
     sources = tuple(function for _, function in functions)
     with _cache_folder(template, *sources):
-        return cast(
-            Callable[..., Any], numba.njit(nogil=True, _nrt=False, cache=_cacheable(template, *sources))(copy)
-        )
+        return cast(Callable[..., Any], _njit(cache=_cacheable(template, *sources))(copy))
 
 
-def rebound(
-    template: Callable[..., Any], name: str, **functions: Callable[..., Any]
-) -> Callable[..., Any]:
+def rebound(template: Callable[..., Any], name: str, **functions: Callable[..., Any]) -> Callable[..., Any]:
     """A plain-Python copy of `template` whose global names `functions` mean the ones given."""
     template = interpreted(template)
     copy = types.FunctionType(template.__code__, {**template.__globals__, **functions}, template.__name__)
@@ -74,12 +79,13 @@ def interpreted(function: Callable[..., Any]) -> Any:
 @contextmanager
 def _cache_folder(*functions: Callable[..., Any]) -> Iterator[None]:
     """Point numba's cache at the folder for these functions while a dispatcher is made."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(_folder(*functions))
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(_folder(*functions))
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 def _folder(*functions: Callable[..., Any]) -> Path:

@@ -52,7 +52,7 @@ class Log(NamedTuple):
     category: Column  #: int32[n], -1 = none known
 
 
-LOG_DTYPES = {
+LOG_DTYPES: dict[str, np.dtype[Any]] = {
     "time": np.dtype(np.int64),
     "kind": np.dtype(np.uint8),
     "session": np.dtype(np.int32),
@@ -70,7 +70,7 @@ def make_log(**columns: Any) -> Log:
     """
     arrays = []
     for name, dtype in LOG_DTYPES.items():
-        array = np.ascontiguousarray(columns[name], dtype=dtype)
+        array: Column = np.ascontiguousarray(np.asarray(columns[name], dtype))
         if array.flags.writeable:
             array = array.view()
             array.flags.writeable = False

@@ -67,13 +67,8 @@ def measure(
                 metric, kind = NAMES[measure_name]
                 n = int(over[kind].sum())
                 value = totals[column] / n if n else math.nan
-                results.append(
-                    Result(
-                        *(publisher, name, f"{metric}@{cut}"),
-                        *(_number(x) for x in (value, low[column], high[column])),
-                        n,
-                    )
-                )
+                cell = (_number(value), _number(low[column]), _number(high[column]))
+                results.append(Result(publisher, name, f"{metric}@{cut}", *cell, n))
                 column += 1
     return results
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from newsreplay.simulator.kernels import compiled, kernel
+from newsreplay.simulator.kernels import compiled, int64, kernel
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -45,7 +45,7 @@ def draw(key: np.uint64, row: int, place: int) -> np.uint64:
 @kernel
 def below(n: int, word: np.uint64) -> int:
     """A whole number in [0, n), n < 2^31, from the high half of a random word (bias below n / 2^32)."""
-    return np.int64(((word >> _32) * np.uint64(n)) >> _32)
+    return int64(((word >> _32) * np.uint64(n)) >> _32)
 
 
 def mix_all(key: np.uint64, counters: npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:

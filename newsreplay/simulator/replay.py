@@ -14,7 +14,7 @@ import numpy as np
 from newsreplay.errors import RecommenderError
 from newsreplay.recommenders.base import Compiled, Sizes
 from newsreplay.simulator.catalog import Articles, Catalog, bare_articles
-from newsreplay.simulator.kernels import bind, interpreted, kernel, rebound
+from newsreplay.simulator.kernels import bind, int64, interpreted, kernel, rebound
 from newsreplay.simulator.log import READ, Column, Event, Log
 from newsreplay.simulator.mixing import key_of
 from newsreplay.simulator.slates import NO_DROPS, Drops, fill, tidy
@@ -91,11 +91,11 @@ def reveal_row(log: Any, row: int) -> Any:
     return Event(
         row,
         log.time[row],
-        np.int64(log.kind[row]),
-        np.int64(log.session[row]),
-        np.int64(log.user[row]),
-        np.int64(log.item[row]),
-        np.int64(log.category[row]),
+        int64(log.kind[row]),
+        int64(log.session[row]),
+        int64(log.user[row]),
+        int64(log.item[row]),
+        int64(log.category[row]),
     )
 
 
@@ -112,8 +112,10 @@ def interpreted_walk(recommender: type[Compiled]) -> Callable[..., int]:
 
 def sizes_of(log: Log, k: int) -> Sizes:
     """How many codes of each sort a log has."""
-    highest = (int(column.max(initial=-1)) + 1 for column in (log.item, log.user, log.session, log.category))
-    return Sizes(*highest, k)
+    articles, users, sessions, categories = (
+        int(column.max(initial=-1)) + 1 for column in (log.item, log.user, log.session, log.category)
+    )
+    return Sizes(articles, users, sessions, categories, k)
 
 
 def _compiled(
@@ -152,9 +154,7 @@ class _Seat:
         self.answers.append(self.rec_recommend(request, self.k))
 
 
-_plain_walk = rebound(
-    walk, "plain", reveal=lambda rows, row: next(rows), learn=_Seat.learn, recommend=_Seat.recommend
-)
+_plain_walk = rebound(walk, "plain", reveal=lambda rows, row: next(rows), learn=_Seat.learn, recommend=_Seat.recommend)
 
 
 def _plain(

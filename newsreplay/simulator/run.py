@@ -76,7 +76,7 @@ class Judged(NamedTuple):
     rows: int
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """The run was interrupted."""
 
 
@@ -130,7 +130,13 @@ def run(
     else:
         folder = fresh_folder(Path(out))
     pairs = [
-        Pair(dataset.folder, publisher, entry, options, slates_path(folder, publisher, entry.shown) if slates else None)
+        Pair(
+            dataset.folder,
+            publisher,
+            entry,
+            options,
+            slates_path(folder, publisher, entry.shown) if slates else None,
+        )
         for publisher in chosen
         for entry in entries
     ]
@@ -188,7 +194,7 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = lambda rows: None)
             outcomes = judge(publisher, done.slates, _scope(publisher, pair.options))
             if pair.slates is not None:
                 write_slates(pair.slates, publisher, done.slates)
-    except (Stopped, KeyboardInterrupt):
+    except (StoppedError, KeyboardInterrupt):
         raise
     except BaseException as error:  # a stranger's class may raise anything, SystemExit too
         line = f"{type(error).__name__}: {error}" if not isinstance(error, NewsreplayError) else str(error)
@@ -297,7 +303,7 @@ class _Workers:
             pair = futures[future]
             try:
                 answer = future.result()
-            except (Stopped, KeyboardInterrupt):
+            except (StoppedError, KeyboardInterrupt):
                 raise
             except Exception as error:  # the worker itself died
                 rows = 0
@@ -314,7 +320,7 @@ class _Workers:
         def told(rows: int) -> None:
             nonlocal before
             if self.stopped.is_set():
-                raise Stopped
+                raise StoppedError
             self._advance(rows - before)
             before = rows
 
@@ -360,8 +366,9 @@ def fresh_folder(folder: Path) -> Path:
     """An empty run folder; an older run in its place goes. Raises `RunError` if it cannot be written."""
     try:
         if folder.exists():
-            if not folder.is_dir() or (any(folder.iterdir()) and not (folder / "run.json").exists()
-                                       and not (folder / "unfinished").exists()):
+            if not folder.is_dir() or (
+                any(folder.iterdir()) and not (folder / "run.json").exists() and not (folder / "unfinished").exists()
+            ):
                 raise RunError(f"{folder} holds something that is not a run; name another folder with --out")
             # run.json goes first: a folder without it is no run.
             for name in ("run.json", "results.json", "timing.json"):
@@ -413,7 +420,17 @@ def _write_run(
             "platform": platform.platform(),
             "data": {
                 key: dataset.card[key]
-                for key in ("name", "kind", "digest", "source", "licence", "notes", "made_up", "rows_in", "rejected")
+                for key in (
+                    "name",
+                    "kind",
+                    "digest",
+                    "source",
+                    "licence",
+                    "notes",
+                    "made_up",
+                    "rows_in",
+                    "rejected",
+                )
             },
             "options": asdict(options),
             "recommenders": [entry.shown for entry in entries],

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from newsreplay.errors import RecommenderError
-from newsreplay.simulator.kernels import compiled
+from newsreplay.simulator.kernels import compiled, int64
 from newsreplay.simulator.log import READ, Column, Log
 
 if TYPE_CHECKING:
@@ -75,11 +75,9 @@ def tidy(log: Log, first: int, end: int, slates: Column, asked: int, known: int)
 
 
 @compiled
-def _tidy(
-    kind: Any, item: Any, first: int, end: int, slates: Any, asked: int, known: int, found: Any
-) -> int:
+def _tidy(kind: Any, item: Any, first: int, end: int, slates: Any, asked: int, known: int, found: Any) -> int:
     for row in range(first, end):
-        known = max(known, np.int64(item[row]) + 1)
+        known = max(known, int64(item[row]) + 1)
         if kind[row] != READ:
             continue
         slate = slates[asked]

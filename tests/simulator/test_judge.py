@@ -65,8 +65,14 @@ def padded(slates: list[list[int]], k: int) -> np.ndarray:
 
 
 @settings(max_examples=150, deadline=None)
-@given(case=judged_cases(), warmup=st.sampled_from([0, 1, 3_600_000]), window=st.sampled_from([None, 1, 7_200_000]))
-def test_every_metric_equals_the_oracle(case: tuple[Log, list[list[int]], int], warmup: int, window: int | None) -> None:
+@given(
+    case=judged_cases(),
+    warmup=st.sampled_from([0, 1, 3_600_000]),
+    window=st.sampled_from([None, 1, 7_200_000]),
+)
+def test_every_metric_equals_the_oracle(
+    case: tuple[Log, list[list[int]], int], warmup: int, window: int | None
+) -> None:
     log, slates, k = case
     publisher = publisher_of(log)
     chosen = scope(publisher, warmup=warmup, window=window)
@@ -100,7 +106,9 @@ def test_success_on_the_eleven_event_table_of_the_specification(column: str) -> 
 
 
 def test_a_single_read_session_is_learned_from_but_not_scored() -> None:
-    log = make_log(time=[1, 2, 3], kind=[READ] * 3, session=[0, 1, 1], user=[0, 1, 1], item=[0, 1, 0], category=[-1] * 3)
+    log = make_log(
+        time=[1, 2, 3], kind=[READ] * 3, session=[0, 1, 1], user=[0, 1, 1], item=[0, 1, 0], category=[-1] * 3
+    )
     publisher = publisher_of(log)
     assert scope(publisher).group.tolist() == [-1, 0]
     slates = replay(log, start_list("popular")[0].make(), 1).slates
@@ -118,12 +126,21 @@ def test_each_return_to_an_offered_article_is_a_hit() -> None:
 
 
 def test_a_session_longer_than_the_limit_is_not_scored() -> None:
-    log = make_log(time=range(5), kind=[READ] * 5, session=[0, 0, 0, 1, 1], user=[0] * 5, item=[0] * 5, category=[-1] * 5)
+    log = make_log(
+        time=range(5), kind=[READ] * 5, session=[0, 0, 0, 1, 1], user=[0] * 5, item=[0] * 5, category=[-1] * 5
+    )
     assert scope(publisher_of(log), max_session_length=2).group.tolist() == [-1, 0]
 
 
 def test_the_longest_percent_of_the_sessions_is_at_least_one() -> None:
-    log = make_log(time=range(5), kind=[READ] * 5, session=[0, 0, 0, 1, 1], user=[0] * 5, item=[0, 1, 0, 1, 0], category=[-1] * 5)
+    log = make_log(
+        time=range(5),
+        kind=[READ] * 5,
+        session=[0, 0, 0, 1, 1],
+        user=[0] * 5,
+        item=[0, 1, 0, 1, 0],
+        category=[-1] * 5,
+    )
     publisher = publisher_of(log)
     assert scope(publisher).longest.tolist() == [True, False]
     outcomes = judge(publisher, padded([[1], [0], [1], [0], [1]], 1), scope(publisher))

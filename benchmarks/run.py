@@ -1,0 +1,191 @@
+"""Speed, as one table: python benchmarks/run.py [--reads 2000000] [--publisher A] [--repeats 3] [--scale] [--starts]
+
+Times are per event and medians of several runs in one process on one core; ratios compare things measured in
+the same run. --scale adds 200,000 and 20 million reads; --starts adds wall times of the command line.
+"""
+
+from __future__ import annotations
+
+import os
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numba
+from tabulate import tabulate
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import plain
+
+from newsreplay.datasets.store import Publisher, prepare
+from newsreplay.datasets.synthetic import DEMO, synthesize
+from newsreplay.datasets.table import read_table
+from newsreplay.recommenders.base import Recommender
+from newsreplay.registry import PRESETS, start_list
+from newsreplay.simulator.judge import judge, scope
+from newsreplay.simulator.log import READ, Event, Log
+from newsreplay.simulator.replay import replay
+
+PLAIN_ROWS = 200_000  #: plain Python is measured on so many rows, and compared with kernels on the same
+
+
+class Nothing(Recommender):
+    """The least a plain-Python recommender can do."""
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return ()
+
+
+def seconds(work: Callable[[], Any], repeats: int) -> float:
+    """The median wall time of `repeats` runs."""
+    times = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+@numba.njit
+def _pass(time: Any, kind: Any, session: Any, user: Any, item: Any, category: Any) -> int:
+    total = 0
+    for row in range(time.size):
+        total += time[row] ^ kind[row] ^ session[row] ^ user[row] ^ item[row] ^ category[row]
+    return total
+
+
+def stream(publisher: str, reads: int, folder: Path) -> Publisher:
+    """A synthetic publisher of so many reads, prepared."""
+    work = folder / f"{publisher}-{reads}"
+    synthesize(work, {publisher: DEMO[publisher]}, reads=reads)
+    dataset = prepare(read_table(work), folder / f"prepared-{publisher}-{reads}", name="benchmark", kind="synthetic")
+    return dataset.publisher(publisher)
+
+
+def first_rows(log: Log, rows: int) -> Log:
+    return Log(*(column[:rows] for column in log))
+
+
+def total_of_the_22(publisher: Publisher, k: int, repeats: int) -> tuple[dict[str, float], float]:
+    """Microseconds per event of each baseline, and of all with their judging."""
+    rows = len(publisher.log.time)
+    chosen = scope(publisher)
+    each, judging = {}, 0.0
+    for entry in start_list("baselines"):
+        slates = replay(publisher.log, entry.make(), k, name=entry.shown).slates
+        judge(publisher, slates, chosen)  # the first runs compile, or touch the columns
+        replaying = seconds(partial(replay, publisher.log, entry.make(), k, name=entry.shown), repeats)
+        each[entry.shown] = 1e6 / rows * replaying
+        judging += 1e6 / rows * seconds(partial(judge, publisher, slates, chosen), 1)
+    return each, sum(each.values()) + judging
+
+
+def plain_loop(events: list[Event], recommender: plain.Plain) -> None:
+    for event in events:
+        recommender.learn(event)
+        if event.kind == READ:
+            recommender.recommend(event, 1)
+
+
+def against_plain(publisher: Publisher, repeats: int) -> list[list[str]]:
+    """Kernels against plain Python on the same rows, k = 1."""
+    log = first_rows(publisher.log, PLAIN_ROWS)
+    rows = []
+    events = list(plain.events(log))  # not part of what is timed: an engineer's loop would need none
+    for spec, factory in plain.BASELINES.items():
+        entry = start_list(spec)[0]
+        replay(log, entry.make(), 1, name=spec)
+        fast = seconds(lambda: replay(log, entry.make(), 1, name=spec), max(5, repeats))  # noqa: B023
+        slow = seconds(lambda: plain_loop(events, factory()), 1)  # noqa: B023
+        rows.append([spec, f"{1e6 * fast / PLAIN_ROWS:.3f}", f"{1e6 * slow / PLAIN_ROWS:.2f}", f"{slow / fast:.0f}"])
+    return rows
+
+
+def starts(folder: Path) -> list[list[str]]:
+    """Wall times of the command line in processes of their own, on all cores."""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    environment["NEWSREPLAY_HOME"] = str(folder / "home")
+
+    def run(*arguments: str) -> Callable[[], Any]:
+        command = [sys.executable, "-m", "newsreplay", *arguments]
+        return lambda: subprocess.run(command, env=environment, check=True, capture_output=True)
+
+    demo = run("run", "--out", str(folder / "run"))
+    rows = [
+        ["newsreplay --help", f"{seconds(run('--help'), 3):.2f}"],
+        ["newsreplay run, first start: compiles, makes the demo", f"{seconds(demo, 1):.1f}"],
+        ["newsreplay run, later starts", f"{seconds(demo, 3):.2f}"],
+        ["  of which one tiny run: start-up and loading kernels", f"{seconds(run(*tiny(folder)), 3):.2f}"],
+    ]
+    real = os.environ.get("NEWSREPLAY_TEST_DATA")
+    if real:
+        globo = run("run", "--data", f"globo:{real}/globo", "--out", str(folder / "globo"))
+        rows.append(["Globo's 96 hours, all 22, preparing included", f"{seconds(globo, 1):.1f}"])
+        rows.append(["Globo's 96 hours, all 22, prepared", f"{seconds(globo, 3):.2f}"])
+    return rows
+
+
+def tiny(folder: Path) -> list[str]:
+    """All 22 on six reads."""
+    path = folder / "tiny.csv"
+    path.write_text("time,user,item\n" + "".join(f"{1_700_000_000 + i},u{i % 2},a{i % 3}\n" for i in range(6)))
+    return ["run", "--data", str(path), "--out", str(folder / "tiny")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--reads", type=int, default=2_000_000)
+    parser.add_argument("--publisher", default="A", choices=sorted(DEMO))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--scale", action="store_true")
+    parser.add_argument("--starts", action="store_true")
+    options = parser.parse_args()
+    print(
+        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, numba {numba.__version__}"
+    )
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        publisher = stream(options.publisher, options.reads, folder)
+        log, rows = publisher.log, len(publisher.log.time)
+        print(f"synthetic publisher {options.publisher}, {rows:,} rows; µs per event on one core\n")
+        one, total_one = total_of_the_22(publisher, 1, options.repeats)
+        ten, total_ten = total_of_the_22(publisher, 10, options.repeats)
+        _pass(*log)
+        floor = 1e6 / rows * seconds(lambda: _pass(*log), 5)
+        table = [
+            [spec, f"{one[spec]:.3f}", f"{ten[spec]:.3f}", f"{one[spec] / floor:.0f}"] for spec in PRESETS["baselines"]
+        ]
+        table.append(["all 22, replayed and judged", f"{total_one:.2f}", f"{total_ten:.2f}", ""])
+        table.append(["a bare pass over the columns", f"{floor:.4f}", "", "1"])
+        print(tabulate(table, ["", "k = 1", "k = 10", "k = 1, times the bare pass"], disable_numparse=True))
+        nothing = 1e6 / rows * seconds(lambda: replay(log, Nothing(), 10), options.repeats)
+        print(f"\nplain-Python protocol, a recommender that does nothing: {nothing:.2f} µs per event\n")
+        compared = against_plain(publisher, options.repeats)
+        print(tabulate(compared, ["k = 1", "compiled", "plain Python", "ratio"], disable_numparse=True))
+        print(f"median ratio: {statistics.median(float(row[-1]) for row in compared):.0f}")
+        if options.scale:
+            print()
+            for reads in (200_000, 20_000_000):
+                scaled = stream(options.publisher, reads, folder)
+                _, total = total_of_the_22(scaled, 1, 1)
+                print(f"all 22 at k = 1 on {reads:,} reads: {total:.2f} µs per event")
+        if options.starts:
+            print()
+            print(tabulate(starts(folder), ["command", "seconds"], disable_numparse=True))
+
+
+if __name__ == "__main__":
+    main()
