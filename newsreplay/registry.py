@@ -13,6 +13,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import sys
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -61,7 +62,13 @@ class Entry(NamedTuple):
         """A fresh recommender. Raises `SpecError` for an unknown name or parameter."""
         if isinstance(self.source, Spec):
             return _make(self.source)
-        return copy.deepcopy(self.source)
+        try:
+            return copy.deepcopy(self.source)
+        except Exception as error:
+            raise SpecError(
+                f"{self.shown} cannot be copied ({error}); every publisher gets a fresh copy: "
+                "open files and connections in start()"
+            ) from error
 
 
 def start_list(recommenders: str | Iterable[str | Spec | object]) -> list[Entry]:
@@ -72,11 +79,11 @@ def start_list(recommenders: str | Iterable[str | Spec | object]) -> list[Entry]
 
     Raises `SpecError` where a name or parameter does not exist or one stands on the list twice.
     """
-    if isinstance(recommenders, str):
-        recommenders = parse_specs(recommenders)
-    entries: list[Entry] = []
-    for given in recommenders:
-        entries.extend(_entries(given))
+    one = isinstance(recommenders, str | Spec) or not isinstance(recommenders, Iterable)
+    given = [recommenders] if one else recommenders
+    entries = [entry for one in given for entry in _entries(one)]
+    if not entries:
+        raise SpecError("no recommender named; 'newsreplay recommenders' lists them")
     seen = set()
     for entry in entries:
         if entry.shown in seen:
@@ -103,8 +110,7 @@ def _shown(recommender: object) -> str:
     """
     if inspect.isclass(recommender):
         raise SpecError(f"{recommender.__name__} is a class; pass an instance: {recommender.__name__}()")
-    if not callable(getattr(recommender, "recommend", None)):
-        raise SpecError(f"{recommender!r} is not a recommender: it has no recommend(request, k)")
+    _check(recommender, repr(recommender))
     kept: list[tuple[str, Value]] = [
         (name, vars(recommender)[name])
         for name in inspect.signature(type(recommender)).parameters
@@ -114,11 +120,20 @@ def _shown(recommender: object) -> str:
     return str(Spec(type(recommender).__name__, tuple(kept)))
 
 
+def _check(recommender: object, shown: str) -> None:
+    if not callable(getattr(recommender, "recommend", None)):
+        raise SpecError(f"{shown} is not a recommender: it has no recommend(request, k)")
+
+
 def _make(spec: Spec) -> Any:
     factory = find(spec.name)
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        raise SpecError(f"{spec.name} is not a class of recommenders") from None
     known = [
         name
-        for name, parameter in inspect.signature(factory).parameters.items()
+        for name, parameter in signature.parameters.items()
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     ]
     for name, _ in spec.parameters:
@@ -126,11 +141,13 @@ def _make(spec: Spec) -> Any:
             takes = f"It takes {', '.join(known)}." if known else "It takes none."
             raise SpecError(f"{spec.name} has no parameter {name!r}. {did_you_mean(name, known) or takes}")
     try:
-        return factory(**dict(spec.parameters))
+        made = factory(**dict(spec.parameters))
     except SpecError as error:
         raise SpecError(f"{spec}: {error}") from None
     except Exception as error:
         raise SpecError(f"{spec} cannot be made: {type(error).__name__}: {error}") from error
+    _check(made, str(spec))
+    return made
 
 
 def find(name: str) -> Any:
@@ -156,21 +173,25 @@ def _load_module(module_name: str, name: str) -> Any:
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name and module_name.startswith(error.name):
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise SpecError(
                 f"{name}: there is no module {error.name!r} to import; is it installed, or its folder on PYTHONPATH?"
             ) from None
         raise SpecError(f"{name}: importing {module_name} failed: {error}") from error
+    except Exception as error:
+        raise SpecError(f"{name}: importing {module_name} failed: {type(error).__name__}: {error}") from error
 
 
 def _load_file(file: str) -> Any:
     path = Path(file)
     if not path.is_file():
         raise SpecError(f"there is no file {file} (looked in {Path.cwd()})")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # Data classes look their module up while they are made; the prefix keeps random.py from being `random`.
+    spec = importlib.util.spec_from_file_location(f"newsreplay_file_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:

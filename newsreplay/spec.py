@@ -1,6 +1,9 @@
 """Specs: `trend(hours=6)` on a command line, a name with parameters in Python.
 
 trend    trend(hours=12)    circular:size=500    my_pkg.ranker:Mine(depth=3)    mine.py:Mine
+
+A value is a number, true, false, none, or text. Text that could be mistaken stands in quotes, which are doubled
+inside it: `mine.py:Mine(motto='it''s new')`.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from newsreplay.errors import SpecError
 Value = int | float | bool | str | None
 
 _WORD = re.compile(r"[A-Za-z_][\w.-]*")
-_PARAMETER = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*")
+_PARAMETER = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.DOTALL)
 _CONSTANTS: dict[str, Value] = {"true": True, "false": False, "none": None}
 
 
@@ -37,9 +40,12 @@ def _shown(parameters: tuple[tuple[str, Value], ...]) -> str:
 
 
 def _written(value: Value) -> str:
-    if isinstance(value, str) and _WORD.fullmatch(value) and value.lower() not in _CONSTANTS:
+    if not isinstance(value, str):
+        return repr(value)
+    if _WORD.fullmatch(value) and isinstance(_value(value), str):
         return value
-    return repr(value)
+    quote = '"' if "'" in value and '"' not in value else "'"
+    return quote + value.replace(quote, quote + quote) + quote
 
 
 def parse_spec(text: str) -> Spec:
@@ -60,7 +66,12 @@ def parse_spec(text: str) -> Spec:
     if not name or any(c in name for c in "()=,"):
         raise SpecError(f"cannot read the recommender {text!r}; write name, name(parameter=value) or module:Class")
     pieces = [piece for piece in _split(typed) if piece.strip()]
-    return Spec(name, tuple(_parameter(piece, text) for piece in pieces))
+    parameters = tuple(_parameter(piece, text) for piece in pieces)
+    given = [parameter for parameter, _ in parameters]
+    for parameter in given:
+        if given.count(parameter) > 1:
+            raise SpecError(f"{text!r} gives {parameter!r} twice; give it once")
+    return Spec(name, parameters)
 
 
 def parse_specs(text: str) -> list[Spec]:
@@ -105,7 +116,7 @@ def _parameter(piece: str, text: str) -> tuple[str, Value]:
 
 def _value(text: str) -> Value:
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
-        return text[1:-1]
+        return text[1:-1].replace(2 * text[0], text[0])
     if text.lower() in _CONSTANTS:
         return _CONSTANTS[text.lower()]
     for number in (int, float):

@@ -81,7 +81,11 @@ def prepared() -> list[Dataset]:
     folder = home() / "data"
     if not folder.is_dir():
         return []
-    return [Dataset(path) for path in sorted(folder.iterdir()) if (path / "card.json").is_file()]
+    return [
+        Dataset(path)
+        for path in sorted(folder.iterdir())
+        if _NAME.fullmatch(path.name) and (path / "card.json").is_file()
+    ]
 
 
 def prepare_data(

@@ -116,8 +116,13 @@ def prepare(raw: Raw, folder: Path, *, name: str, kind: str, options: dict[str, 
     if not raw.reads.num_rows:
         first = f"; the first: {raw.rejects[0].reason}" if raw.rejects else ""
         raise DataError(f"{name}: none of {raw.rows_in} rows is usable{first}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise DataError(
+            f"cannot write to {folder.parent}: {error.strerror or error}; set NEWSREPLAY_HOME to a folder for it"
+        ) from None
     try:
         publishers = [
             _prepare_publisher(raw, publisher, work / "publishers" / str(number))
@@ -127,6 +132,7 @@ def prepare(raw: Raw, folder: Path, *, name: str, kind: str, options: dict[str, 
         (work / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
         _write_rejects(raw, work / "rejects.csv")
         if folder.exists():
+            (folder / "card.json").unlink(missing_ok=True)  # first: a folder without it is no data set
             shutil.rmtree(folder)
         work.replace(folder)
     finally:
@@ -196,17 +202,19 @@ def _prepare_publisher(raw: Raw, publisher: str, folder: Path) -> dict[str, Any]
     item, items = _by_first_appearance(rows.item, rows.items)
     user, users = _by_first_appearance(rows.user, rows.users)
     session, sessions = _by_first_appearance(rows.session, rows.sessions)
-    told, categories = _by_first_appearance(rows.category, rows.categories)
-    category, category_row = _first_told(item, told, len(items))
+    category, category_row = _first_told(item, rows.category, len(items))
     title, title_row = _first_told(item, rows.title, len(items))
     row = np.arange(len(item))
+    known, categories = _by_first_appearance(
+        np.where(row >= category_row[item], category[item], -1), rows.categories
+    )
     log = make_log(
         time=rows.time,
         kind=rows.kind,
         session=session,
         user=user,
         item=item,
-        category=np.where(row >= category_row[item], category[item], -1),
+        category=known,
     )
     first = np.empty(len(items), np.int64)
     first[item[::-1]] = row[::-1]
@@ -214,7 +222,7 @@ def _prepare_publisher(raw: Raw, publisher: str, folder: Path) -> dict[str, Any]
     articles = Articles(
         items,
         rows.time[first],
-        category.astype(np.int32),
+        np.append(known, -1)[category_row].astype(np.int32),
         category_row,
         titles.cast(pa.large_string()),
         title_row,
@@ -247,6 +255,7 @@ def _rows_of(raw: Raw, publisher: str) -> _Rows:
     described = _first_of(item, order, published, -1)
     last = time.max()
     publish = np.flatnonzero((described >= 0) & (described <= last))
+    publish = publish[np.argsort(_place(item, n)[publish], kind="stable")]
     read_items = np.zeros(len(item.value), bool)
     read_items[item.code[:n]] = True
     article_category = _first_of(item, order, category.code, -1)
@@ -297,6 +306,17 @@ def _first_of(item: _Coded, order: Column, values: Column, none: int) -> Column:
     return found
 
 
+def _place(item: _Coded, reads: int) -> Column:
+    """The order of articles among publish rows of one instant: as the source lists them, then by id.
+
+    The order in which they are read later would tell the future.
+    """
+    place = pc.rank(item.value).to_numpy().astype(np.int64) + len(item.code)
+    listed = np.arange(len(item.code) - reads)[::-1]
+    place[item.code[reads:][::-1]] = listed
+    return place
+
+
 def _readers(reads: pa.Table, time: Column, by_time: Column) -> tuple[_Coded, _Coded]:
     """Users and sessions: the source's own sessions, else split where a reader paused too long.
 
@@ -331,7 +351,9 @@ def _visits(user: _Coded, time: Column, rows: Column) -> tuple[Column, pa.Array]
     first_visit = np.searchsorted(starts, readers)
     ordinal = np.arange(len(starts)) - np.repeat(first_visit, np.diff(first_visit, append=len(starts))) + 1
     return visits, pc.binary_join_element_wise(
-        pc.take(user.value, pa.array(reader[starts])), pa.array(ordinal).cast(pa.large_string()), "."
+        pc.take(user.value, pa.array(reader[starts])),
+        pa.array(ordinal).cast(pa.large_string()),
+        pa.scalar(".", pa.large_string()),
     )
 
 
@@ -464,7 +486,9 @@ def _map(path: Path) -> pa.RecordBatch:
 
 
 def _column(batch: pa.RecordBatch, name: str) -> Column:
-    return np.asarray(batch.column(name).to_numpy(zero_copy_only=True))
+    # Array.to_numpy would do the same but import pandas first, a third of a second at every start.
+    column = batch.column(name)
+    return np.frombuffer(column.buffers()[1], column.type.to_pandas_dtype(), len(column))
 
 
 def _open_publisher(name: str, folder: Path) -> Publisher:

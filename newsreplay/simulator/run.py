@@ -5,6 +5,7 @@ docs/run-folder.md describes the folder; it is a public format.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -20,6 +21,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -197,11 +199,20 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = lambda rows: None)
     except (StoppedError, KeyboardInterrupt):
         raise
     except BaseException as error:  # a stranger's class may raise anything, SystemExit too
-        line = f"{type(error).__name__}: {error}" if not isinstance(error, NewsreplayError) else str(error)
         text = traceback.format_exc()
-        return Judged(pair.publisher, pair.entry.shown, None, None, line, text, Drops(0, 0), 0.0, rows)
+        return Judged(pair.publisher, pair.entry.shown, None, None, _one_line(error), text, Drops(0, 0), 0.0, rows)
     hits = (int(outcomes.hits[0]), int(outcomes.hits[1]))
     return Judged(pair.publisher, pair.entry.shown, outcomes, hits, None, None, done.drops, seconds, rows)
+
+
+def _one_line(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its message cannot be shown)"
+    if not isinstance(error, NewsreplayError):
+        text = f"{type(error).__name__}: {text}"
+    return shorten(text, 500, placeholder=" …")
 
 
 def _room_for_slates(publisher: Publisher, k: int, work: Path) -> Any:
@@ -280,7 +291,7 @@ class _Workers:
     def judge(self, pairs: list[Pair]) -> Iterator[Judged]:
         """Judge pairs, in whatever order they end."""
         if self.executor is not None:
-            yield from self._collect({self.executor.submit(replay_pair, pair): pair for pair in pairs}, True)
+            yield from self._collect({self.executor.submit(replay_pair, pair): pair for pair in pairs}, set())
             return
         # A process each pays where several plain recommenders would wait for one interpreter.
         away = [pair for pair in pairs if self.jobs > 1 and _is_plain(pair.entry) and _can_be_sent(pair)]
@@ -296,9 +307,9 @@ class _Workers:
         threads = ThreadPoolExecutor(self.jobs)
         self.pools.callback(threads.shutdown, wait=True, cancel_futures=True)
         local = {threads.submit(replay_pair, pair, self._told()): pair for pair in here}
-        yield from self._collect(futures | local, False)
+        yield from self._collect(futures | local, set(local))
 
-    def _collect(self, futures: dict[Future[Judged], Pair], remote: bool) -> Iterator[Judged]:
+    def _collect(self, futures: dict[Future[Judged], Pair], local: set[Future[Judged]]) -> Iterator[Judged]:
         for future in as_completed(futures):
             pair = futures[future]
             try:
@@ -309,7 +320,7 @@ class _Workers:
                 rows = 0
                 text = f"its process ended: {type(error).__name__}: {error}"
                 answer = Judged(pair.publisher, pair.entry.shown, None, None, text, None, Drops(0, 0), 0.0, rows)
-            if remote or _is_plain(pair.entry):
+            if future not in local:  # those tell their progress themselves
                 self._advance(answer.rows)
             yield answer
 
@@ -358,7 +369,9 @@ def file_name(name: str) -> str:
     >>> file_name("trend(hours=6)"), file_name("../mine.py:Mine")
     ('trend(hours=6)', '%2E.%2Fmine.py%3AMine')
     """
-    quoted = quote(name, safe=" ()=,+@'")
+    quoted = quote(name, safe=" ()=,+@'", errors="backslashreplace")
+    if len(quoted) > 200:  # file systems allow 255
+        quoted = f"{quoted[:160]}~{hashlib.blake2b(name.encode(errors='backslashreplace'), digest_size=16).hexdigest()}"
     return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
 
 
@@ -370,12 +383,12 @@ def fresh_folder(folder: Path) -> Path:
                 any(folder.iterdir()) and not (folder / "run.json").exists() and not (folder / "unfinished").exists()
             ):
                 raise RunError(f"{folder} holds something that is not a run; name another folder with --out")
-            # run.json goes first: a folder without it is no run.
-            for name in ("run.json", "results.json", "timing.json"):
-                (folder / name).unlink(missing_ok=True)
-            shutil.rmtree(folder / "slates", ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "unfinished").write_text("this run has not ended; run.json is written last\n")
+        for name in ("run.json", "results.json", "timing.json"):
+            (folder / name).unlink(missing_ok=True)
+        if (folder / "slates").exists():
+            shutil.rmtree(folder / "slates")
     except OSError as error:
         raise RunError(f"cannot write to {folder}: {error.strerror or error}; name another folder with --out") from None
     return folder
@@ -384,7 +397,8 @@ def fresh_folder(folder: Path) -> Path:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, whole or not at all."""
     work = path.with_name(path.name + ".part")
-    work.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    work.write_text(text, "utf-8", errors="backslashreplace")  # what is no text becomes a JSON escape
     work.replace(path)
 
 

@@ -121,8 +121,8 @@ def write_slates(path: Path, publisher: Publisher, slates: Column) -> None:
             rows = publisher.requests.row[begin : begin + ROW_GROUP].astype(np.int64)
             table = pa.table(
                 {
-                    "row": rows,
-                    "time": pa.array(log.time[rows]).cast(pa.timestamp("ms", "UTC")),
+                    "row": _array(rows, pa.int64()),
+                    "time": _array(log.time[rows], pa.timestamp("ms", "UTC")),
                     "session": _ids(log.session[rows], publisher.sessions.id),
                     "user": _ids(log.user[rows], publisher.users),
                     "item": _ids(log.item[rows], items),
@@ -149,10 +149,15 @@ def _parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     )
 
 
+def _array(values: Column, kind: pa.DataType) -> pa.Array:
+    """An array as Arrow sees it; pa.array would do the same but import pandas first."""
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
 def _ids(codes: Column, values: pa.Array) -> pa.DictionaryArray:
     """Ids by code, with the stretch of the dictionary that these codes need."""
     low, high = (int(codes.min()), int(codes.max()) + 1) if codes.size else (0, 0)
-    return pa.DictionaryArray.from_arrays(pa.array(codes - low), values[low:high].cast(pa.string()))
+    return pa.DictionaryArray.from_arrays(_array(codes - low, pa.int32()), values[low:high].cast(pa.string()))
 
 
 def _lists(slates: Column, items: pa.Array) -> pa.ListArray:
@@ -163,4 +168,4 @@ def _lists(slates: Column, items: pa.Array) -> pa.ListArray:
     else:
         ends = np.concatenate([[0], np.cumsum(answered.sum(axis=1))])
         codes = slates[answered]
-    return pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), _ids(codes, items))
+    return pa.ListArray.from_arrays(_array(ends.astype(np.int32), pa.int32()), _ids(codes, items))
