@@ -115,15 +115,17 @@ def run(
     columns: dict[str, str] | None,
 ) -> None:
     """Replay a data set before recommenders and print the leaderboard."""
+    from newsreplay.simulator.kernels import first_use
+
+    first = first_use()  # before the imports that make the kernels' folder
     from newsreplay.datasets import find_data
     from newsreplay.registry import start_list
     from newsreplay.report.leaderboard import leaderboard
-    from newsreplay.simulator.kernels import first_use
     from newsreplay.simulator.run import file_name
     from newsreplay.simulator.run import run as replay_all
 
     start_list(recommenders)
-    if first_use():
+    if first:
         _say("compiling the kernels (once after installation, less than a minute)")
     dataset = find_data(data, columns=columns, say=_say)
     with _progress() as progress:
@@ -131,7 +133,7 @@ def run(
             dataset,
             recommenders,
             k=k,
-            publishers=publishers.split(",") if publishers else None,
+            publishers=[name.strip() for name in publishers.split(",")] if publishers else None,
             warmup=warmup or 0,
             window=window,
             max_session_length=max_session_length,

@@ -205,9 +205,7 @@ def _prepare_publisher(raw: Raw, publisher: str, folder: Path) -> dict[str, Any]
     category, category_row = _first_told(item, rows.category, len(items))
     title, title_row = _first_told(item, rows.title, len(items))
     row = np.arange(len(item))
-    known, categories = _by_first_appearance(
-        np.where(row >= category_row[item], category[item], -1), rows.categories
-    )
+    known, categories = _by_first_appearance(np.where(row >= category_row[item], category[item], -1), rows.categories)
     log = make_log(
         time=rows.time,
         kind=rows.kind,
@@ -311,7 +309,7 @@ def _place(item: _Coded, reads: int) -> Column:
 
     The order in which they are read later would tell the future.
     """
-    place = pc.rank(item.value).to_numpy().astype(np.int64) + len(item.code)
+    place = np.asarray(pc.rank(item.value), np.int64) + len(item.code)
     listed = np.arange(len(item.code) - reads)[::-1]
     place[item.code[reads:][::-1]] = listed
     return place

@@ -17,6 +17,7 @@ from newsreplay.simulator.metrics import Result
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 SHOWN = {"E@1": "event_success@1", "P@1": "session_success@1"}
 PAPER_SCALE = 100_000
+LONGEST = 120  #: characters of a name; json and csv have it whole
 
 
 class Board(NamedTuple):
@@ -26,6 +27,7 @@ class Board(NamedTuple):
     recommenders: list[str]  #: best mean rank first
     cells: dict[tuple[str, str, str], float]  #: (recommender, publisher, heading) → value
     ranks: dict[str, float]  #: recommender → mean rank over the publishers by E@1
+    failed: set[tuple[str, str]]  #: (recommender, publisher)
 
 
 def leaderboard(runs: Sequence[Run], *, style: str = "table", paper_scale: bool = False) -> str:
@@ -34,21 +36,25 @@ def leaderboard(runs: Sequence[Run], *, style: str = "table", paper_scale: bool 
     `style` is one of `FORMATS`; json and csv hold every metric with its interval. With `paper_scale`
     E and P are multiplied by 100,000 as in Kille & Lommatzsch (2019), else they are per cent.
     """
-    results = _merged(runs)
+    results, pairs = _merged(runs)
     if style == "json":
         return json.dumps([result._asdict() for result in results], indent=1, ensure_ascii=False)
     if style == "csv":
         return _csv(results)
-    board = _board(results)
+    board = _board(results, pairs)
     table = _table(board, style, paper_scale)
     return f"{table}\n\n{_footer(runs, paper_scale)}" if style == "table" else table
 
 
-def _merged(runs: Sequence[Run]) -> list[Result]:
-    """The results of all runs; where two runs have the same row, the run's name tells them apart."""
+Pairs = dict[tuple[str, str], bool]  #: (recommender, publisher) → failed
+
+
+def _merged(runs: Sequence[Run]) -> tuple[list[Result], Pairs]:
+    """The results and pairs of all runs; where two runs have the same row, the run's folder tells them apart."""
     digests: dict[str, tuple[str, Run]] = {}
     taken: dict[tuple[str, str], Run] = {}
-    merged = []
+    merged: list[Result] = []
+    pairs: Pairs = {}
     for run in runs:
         for facts in run.info["publishers"]:
             digest, other = digests.setdefault(facts["publisher"], (facts["digest"], run))
@@ -57,11 +63,13 @@ def _merged(runs: Sequence[Run]) -> list[Result]:
                     f"{facts['publisher']} is another log in {run.folder} than in {other.folder}; "
                     "one table cannot hold both, show them one at a time"
                 )
-        for result in run.results:
-            owner = taken.setdefault((result.publisher, result.recommender), run)
-            name = result.recommender if owner is run else f"{result.recommender} [{run.folder.name}]"
-            merged.append(result._replace(recommender=name))
-    return merged
+        names = {}
+        for pair in run.info["pairs"]:
+            key = (pair["recommender"], pair["publisher"])
+            names[key] = key[0] if taken.setdefault(key, run) is run else f"{key[0]} [{run.folder}]"
+            pairs[names[key], key[1]] = pair["status"] == "failed"
+        merged += [result._replace(recommender=names[result.recommender, result.publisher]) for result in run.results]
+    return merged, pairs
 
 
 def _csv(results: Sequence[Result]) -> str:
@@ -72,9 +80,9 @@ def _csv(results: Sequence[Result]) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _board(results: Sequence[Result]) -> Board:
-    publishers = list(dict.fromkeys(result.publisher for result in results))
-    names = list(dict.fromkeys(result.recommender for result in results))
+def _board(results: Sequence[Result], pairs: Pairs) -> Board:
+    names = list(dict.fromkeys(name for name, _ in pairs))
+    publishers = list(dict.fromkeys(publisher for _, publisher in pairs))
     headings = {metric: heading for heading, metric in SHOWN.items()}
     cells = {
         (result.recommender, result.publisher, headings[result.metric]): result.value
@@ -82,7 +90,8 @@ def _board(results: Sequence[Result]) -> Board:
         if result.metric in headings and result.value is not None
     }
     ranks = {name: _mean_rank(name, names, publishers, cells) for name in names}
-    return Board(publishers, sorted(names, key=lambda name: ranks[name]), cells, ranks)
+    failed = {pair for pair, has_failed in pairs.items() if has_failed}
+    return Board(publishers, sorted(names, key=lambda name: ranks[name]), cells, ranks, failed)
 
 
 def _mean_rank(name: str, names: list[str], publishers: list[str], cells: dict[tuple[str, str, str], float]) -> float:
@@ -109,7 +118,10 @@ def _table(board: Board, style: str, paper_scale: bool) -> str:
         row = [_plain_text(name, style)]
         for publisher, heading in columns:
             value = board.cells.get((name, publisher, heading))
-            row.append(_cell(value, value == best[publisher, heading], paper_scale))
+            if value is None:
+                row.append("failed " if (name, publisher) in board.failed else "- ")
+            else:
+                row.append(_cell(value, value == best[publisher, heading], paper_scale))
         rows.append([*row, f"{board.ranks[name]:.1f}"])
     between = "\n" if style == "table" else " "
     headers = [
@@ -122,17 +134,17 @@ def _table(board: Board, style: str, paper_scale: bool) -> str:
     return str(tabulate(rows, headers, tablefmt=kind, colalign=align, disable_numparse=True))
 
 
-def _cell(value: float | None, best: bool, paper_scale: bool) -> str:
-    if value is None:
-        return "failed "
+def _cell(value: float, best: bool, paper_scale: bool) -> str:
     text = f"{value * PAPER_SCALE:.0f}" if paper_scale else f"{100 * value:.3f}"
     return f"{text}{'*' if best else ' '}"
 
 
-def _plain_text(name: str, style: str) -> str:
-    """Strangers' names, without what would break a line or a Markdown cell."""
-    name = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
-    return name.replace("|", "\\|") if style == "markdown" else name
+def _plain_text(text: str, style: str = "table", longest: int = LONGEST) -> str:
+    """Strangers' words, without what would break a line, a terminal or a Markdown cell."""
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    if len(text) > longest:
+        text = text[: longest - 1] + "…"
+    return text.replace("\\", "\\\\").replace("|", "\\|") if style == "markdown" else text
 
 
 def _footer(runs: Sequence[Run], paper_scale: bool) -> str:
@@ -141,7 +153,7 @@ def _footer(runs: Sequence[Run], paper_scale: bool) -> str:
         f"E@1, P@1: event- and session-level success at 1, {unit}; * best of its column; rank by E@1",
     ]
     for run in runs:
-        lines += _run_lines(run)
+        lines += [_plain_text(line, longest=2_000) for line in _run_lines(run)]
     return "\n".join(lines)
 
 

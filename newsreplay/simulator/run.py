@@ -126,25 +126,25 @@ def run(
     chosen = _publishers(dataset, publishers)
     options = Options(k, warmup, window, max_session_length, seed, slates)
     _check(options)
-    keep = ExitStack()
-    if out is None:
-        folder = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-")))
-    else:
-        folder = fresh_folder(Path(out))
-    pairs = [
-        Pair(
-            dataset.folder,
-            publisher,
-            entry,
-            options,
-            slates_path(folder, publisher, entry.shown) if slates else None,
-        )
-        for publisher in chosen
-        for entry in entries
-    ]
-    judged, results = _replay_and_measure(dataset, pairs, jobs or cores(), executor, progress or _quiet)
-    _write_run(folder, dataset, chosen, entries, options, judged, results, time.perf_counter() - begun)
-    return Run(folder, keep)
+    with ExitStack() as keep:
+        if out is None:
+            folder = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-")))
+        else:
+            folder = fresh_folder(Path(out))
+        pairs = [
+            Pair(
+                dataset.folder,
+                publisher,
+                entry,
+                options,
+                slates_path(folder, publisher, entry.shown) if slates else None,
+            )
+            for publisher in chosen
+            for entry in entries
+        ]
+        judged, results = _replay_and_measure(dataset, pairs, jobs or cores(), executor, progress or _quiet)
+        _write_run(folder, dataset, chosen, entries, options, judged, results, time.perf_counter() - begun)
+        return Run(folder, keep.pop_all())
 
 
 def _check(options: Options) -> None:
@@ -378,11 +378,9 @@ def file_name(name: str) -> str:
 def fresh_folder(folder: Path) -> Path:
     """An empty run folder; an older run in its place goes. Raises `RunError` if it cannot be written."""
     try:
-        if folder.exists():
-            if not folder.is_dir() or (
-                any(folder.iterdir()) and not (folder / "run.json").exists() and not (folder / "unfinished").exists()
-            ):
-                raise RunError(f"{folder} holds something that is not a run; name another folder with --out")
+        marks = ("run.json", "unfinished")
+        if folder.exists() and not any((folder / mark).exists() for mark in marks) and not _is_empty(folder):
+            raise RunError(f"{folder} holds something that is not a run; name another folder with --out")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "unfinished").write_text("this run has not ended; run.json is written last\n")
         for name in ("run.json", "results.json", "timing.json"):
@@ -392,6 +390,10 @@ def fresh_folder(folder: Path) -> Path:
     except OSError as error:
         raise RunError(f"cannot write to {folder}: {error.strerror or error}; name another folder with --out") from None
     return folder
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def write_json(path: Path, value: Any) -> None:

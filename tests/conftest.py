@@ -1,0 +1,38 @@
+"""One temporary home for the whole session, so that kernels compile once; real logs only where they lie."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Before any test module is imported: kernels look up their cache folder when they are defined. A worker of
+# pytest-xdist inherits the home of the process that started it.
+_OWN = "PYTEST_XDIST_WORKER" not in os.environ
+if _OWN:
+    os.environ["NEWSREPLAY_HOME"] = tempfile.mkdtemp(prefix="newsreplay-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _OWN:
+        shutil.rmtree(os.environ["NEWSREPLAY_HOME"], ignore_errors=True)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder with real logs, which the project may not pass on."""
+    folder = os.environ.get("NEWSREPLAY_TEST_DATA")
+    if not folder:
+        pytest.skip("NEWSREPLAY_TEST_DATA does not name a folder with real logs")
+    return Path(folder)
+
+
+@pytest.fixture
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the test's own, with nothing prepared; compile no kernels in it."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("NEWSREPLAY_HOME", str(home))
+    return home

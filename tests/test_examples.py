@@ -1,0 +1,38 @@
+"""The examples and the README's class do what they say."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from newsreplay.registry import start_list
+from newsreplay.simulator.checks import check
+
+ROOT = Path(__file__).parent.parent
+OWN = f"{ROOT}/examples/my_recommender.py:SameSection(size=50)"
+
+
+def test_the_example_class_is_fifteen_lines_and_stands_in_the_docs_as_it_is() -> None:
+    code = (ROOT / "examples/my_recommender.py").read_text().split('"""')[2].strip()
+    assert len([line for line in code.splitlines() if line.strip()]) <= 15
+    for page in ("README.md", "docs/recommenders.md"):
+        assert code in (ROOT / page).read_text()
+
+
+def test_the_example_class_is_blind_to_the_future() -> None:
+    assert check(start_list(OWN)[0]).finding is None
+
+
+def test_the_example_script_prints_the_leaderboard_and_frames(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(ROOT / "examples"), *sys.path])
+    runpy.run_path(str(ROOT / "examples/from_python.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert re.search(r"^SameSection\(size=50\) +\d", printed, re.M)
+    assert "session_ndcg@10" in printed
+    assert "slate" in printed
