@@ -49,14 +49,17 @@ def find_data(
     if isinstance(data, Dataset):
         return data
     text = str(data)
+    named = _NAME.fullmatch(text) and (home() / "data" / text).is_dir()
+    if columns and (named or text == DEMO):
+        raise DataError(f"{text} is prepared already; --columns goes with tables")
     if text == DEMO:
         return _demo(say)
-    if _NAME.fullmatch(text) and (home() / "data" / text).is_dir():
+    if named:
         return Dataset(home() / "data" / text)
     kind, colon, path = text.partition(":")
     if colon and kind in READERS:
         return _cached(kind, Path(path), columns, say)
-    if Path(text).exists():
+    if text and Path(text).exists():
         return _cached("table", Path(text), columns, say)
     raise DataError(_not_found(text))
 

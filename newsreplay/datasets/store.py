@@ -94,8 +94,8 @@ class Dataset:
 
 def _read_card(folder: Path) -> dict[str, Any]:
     try:
-        card: dict[str, Any] = json.loads((folder / "card.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        card: dict[str, Any] = dict(json.loads((folder / "card.json").read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{folder} is no prepared data set: {error}") from None
     if card.get("format") != FORMAT:
         raise DataError(
@@ -254,8 +254,6 @@ def _rows_of(raw: Raw, publisher: str) -> _Rows:
     last = time.max()
     publish = np.flatnonzero((described >= 0) & (described <= last))
     publish = publish[np.argsort(_place(item, n)[publish], kind="stable")]
-    read_items = np.zeros(len(item.value), bool)
-    read_items[item.code[:n]] = True
     article_category = _first_of(item, order, category.code, -1)
     article_title = _first_of(item, order, title.code, -1)
     # Facts told outside the reads of an article that has no publish row become known with its first read.
@@ -283,7 +281,7 @@ def _rows_of(raw: Raw, publisher: str) -> _Rows:
         sessions=session.value,
         categories=category.value,
         titles=title.value,
-        unknown=int(np.count_nonzero(unpublished & ~read_items)),
+        unknown=len(np.setdiff1d(item.code[n:][unpublished[item.code[n:]]], item.code[:n])),
     )
 
 

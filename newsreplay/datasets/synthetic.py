@@ -1,14 +1,13 @@
 """Synthetic publishers: click logs of any size whose every finding comes from a mechanism with a switch.
 
 Nothing here was measured. `DEMO` imitates what Kille & Lommatzsch 2019 ("Defining a Meaningful Baseline for
-News Recommender Systems", section 4.3) found at publishers A, B and C; `docs/synthetic.md` says which mechanism
-makes which finding. A visit is a function of (seed, publisher, number of the visit) and of the clock alone, so
-that logs stream to disk in bounded memory and a longer log begins like a shorter one.
+News Recommender Systems", section 4.3) found at publishers A, B and C; `docs/synthetic.md` says which
+mechanism makes which finding. A visit is a function of (seed, publisher, number of the visit) and of the
+clock alone, so that logs stream to disk in bounded memory and a longer log begins like a shorter one.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import pyarrow.parquet as pq
 from newsreplay.errors import DataError
 from newsreplay.simulator.kernels import compiled, kernel
 from newsreplay.simulator.log import DAY, HOUR
+from newsreplay.simulator.mixing import GOLDEN, key_of, mix
 
 MINUTE = 60_000
 START = 1_704_067_200_000  #: the first day of every synthetic log: Monday, 2024-01-01 00:00 UTC, in ms
@@ -96,9 +96,9 @@ class Publisher:
     archive_days: int = 1_000  #: the archive goes back that many days
     categories: int = 12  #: number of categories
     evergreens: int = 1  #: evergreen pages
-    evergreen_skew: float = 1.0  #: 1 = all are read alike; at s, the first x % get 100 (x/100)^(1/s) % of reads
+    evergreen_skew: float = 1.0  #: 1 = all are read alike; at s, the first share x gets x^(1/s) of reads
     articles_per_day: float = 100.0  #: fresh articles, published in the daily rhythm
-    shown_every: int = 1  #: the front page shows every so many-th fresh article; the others are only linked to
+    shown_every: int = 1  #: the front page shows every so many-th fresh article, links lead to all
     appeal_skew: float = 0.5  #: appeal of the article at share u of the ranking is u^-skew; 0 = all alike
     rise_hours: float = 1.0  #: interest in a fresh article rises from nothing over this time …
     life_hours: float = 4.0  #: … and then decays, to 1/e after this time
@@ -188,8 +188,13 @@ def synthesize(
     """Write `reads.parquet` and `articles.parquet` of some publishers into a folder.
 
     The files hold one publisher after the other, each in time order, and are written in row groups of about
-    `CHUNK` reads, whatever the length. `reads` overrides the length of every publisher's log, which then lasts
-    more or fewer days at the same traffic. The same publishers, reads and seed give the same bytes.
+    `CHUNK` reads, so that memory does not grow with the length. `reads` overrides the length of every
+    publisher's log, which then lasts more or fewer days at the same traffic. The same publishers, reads and
+    seed give the same bytes.
+
+    `reads.parquet`: publisher, time, user, item, category; sessions are left to the 60-minute rule.
+    `articles.parquet`: publisher, item, published, category, title of every article published by the last
+    read, whether it was read or not.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (
@@ -254,7 +259,7 @@ class Traits(NamedTuple):
 
 
 class Newsroom:
-    """Writes one publisher's days, a few at a time. Articles are numbered: the archive, then the fresh ones."""
+    """Writes one publisher's days, a few at a time. Articles are numbered, first those of the archive."""
 
     def __init__(self, name: str, publisher: Publisher, seed: int) -> None:
         self.name = name
@@ -328,7 +333,8 @@ class Newsroom:
     def _fresh(self, first_day: int, last_day: int) -> Fresh:
         """Everything that can be on a front page from a day's start to the end of the last day's visits."""
         seen = self.publisher.seen_days
-        first = int(self.publisher.articles_per_day * max(first_day - 1, 0))  # a tenure may have begun yesterday
+        # From a day earlier, because a top story's tenure may have begun on the day before.
+        first = int(self.publisher.articles_per_day * max(first_day - 1, 0))
         until = last_day * DAY + LONGEST_VISIT + SLOT
         published = self._published(first, until)
         pages = (until - first_day * DAY) // SLOT
@@ -355,9 +361,8 @@ class Newsroom:
 
 
 def _traits(name: str, publisher: Publisher, seed: int) -> Traits:
-    digest = hashlib.blake2b(f"{seed} {name}".encode(), digest_size=8).digest()
     return Traits(
-        key=np.uint64(int.from_bytes(digest, "little")),
+        key=key_of("synthetic", seed, name),
         clock=_clock(publisher.rhythm, publisher.peak_hour),
         entry=_cumulative(publisher.entry),
         next=_cumulative(publisher.next),
@@ -387,7 +392,8 @@ def _traits(name: str, publisher: Publisher, seed: int) -> Traits:
 
 
 def _cumulative(choice: Choice) -> Array:
-    return np.cumsum([choice.link, choice.top, choice.evergreen, choice.wave, choice.category, choice.archive])
+    ways = (choice.link, choice.top, choice.evergreen, choice.wave, choice.category, choice.archive)
+    return np.cumsum(ways)
 
 
 def _clock(rhythm: float, peak_hour: float) -> Array:
@@ -421,9 +427,10 @@ THING = ["bridge", "stadium", "budget", "railway", "orchard", "motorway", "theat
 def _headlines(number: Array, key: np.uint64) -> pa.Array:
     code = np.empty(len(number), np.int64)
     _scramble(key, number, code)
-    words = []
-    for place, choice in enumerate((WHO, WHAT, WHICH, THING)):
-        words.append(pa.array(choice).take(pa.array(code // 10**place % 10)))
+    words = [
+        pa.array(choice.split(" ")).take(pa.array(code // 10**place % 10))
+        for place, choice in enumerate((WHO, WHAT, WHICH, THING))
+    ]
     return pc.binary_join_element_wise(*words, " ")
 
 
@@ -435,17 +442,9 @@ DRAWS = 4  # random numbers per read
 
 
 @kernel
-def _mixed(value: np.uint64) -> np.uint64:
-    """splitmix64's finaliser."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
-
-
-@kernel
 def _bits(key: np.uint64, purpose: int, number: int, draw: int) -> np.uint64:
-    stream = _mixed(key + np.uint64(number) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(purpose))
-    return _mixed(stream + np.uint64(draw) * np.uint64(0xD1342543DE82EF95))
+    stream = mix(key + np.uint64(number) * GOLDEN + np.uint64(purpose))
+    return mix(stream + np.uint64(draw) * GOLDEN)
 
 
 @kernel
@@ -521,7 +520,7 @@ def _count_reads(traits: Traits, first: int, last: int) -> int:
 
 @compiled
 def _visits(traits: Traits, fresh: Fresh, first: int, last: int, rows: Array) -> int:
-    """Fill int64[3, n] with times, readers and articles, visit by visit, and tell how many reads that were."""
+    """Fill int64[3, n] with times, readers and articles, visit by visit; returns the number of reads."""
     row = 0
     for visit in range(first, last):
         reader = _reader_of(traits, visit)
@@ -572,9 +571,7 @@ def _pause(traits: Traits, visit: int, read: int) -> int:
 
 
 @kernel
-def _choose(
-    traits: Traits, fresh: Fresh, shares: Array, visit: int, read: int, current: int, now: int
-) -> int:
+def _choose(traits: Traits, fresh: Fresh, shares: Array, visit: int, read: int, current: int, now: int) -> int:
     """The article that a reader opens now; an archive article where the way chosen leads nowhere new."""
     luck = _uniform(traits.key, VISIT, visit, DRAWS * read + 4)
     which = _uniform(traits.key, VISIT, visit, DRAWS * read + 5)

@@ -31,23 +31,32 @@ from __future__ import annotations
 import difflib
 import io
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from newsreplay.datasets.base import Raw, Reject
+from newsreplay.datasets.lines import Lines, Record, Watched, is_blank, records
+from newsreplay.datasets.times import (
+    CALENDAR,
+    EMPTY,
+    FORMS,
+    OUTSIDE,
+    UNREADABLE,
+    as_time,
+    chunk_times,
+    to_numpy,
+    unit_of,
+    valid_text,
+)
 from newsreplay.errors import DataError
-
-Column = npt.NDArray[Any]
+from newsreplay.simulator.log import Column
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
@@ -81,17 +90,6 @@ OTHER_NAMES = {
     "visit": "session",
 }
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FIRST = 631_152_000_000  # 1990-01-01 in ms; as seconds and as milliseconds the two ranges do not overlap,
-LAST = 4_102_444_800_000  # 2100-01-01 in ms; so that a usable number has only one reading
-EMPTY, UNREADABLE, OUTSIDE, CALENDAR, SECONDS, MILLIS = range(6)
-FORMS = {CALENDAR: "ISO 8601", SECONDS: "epoch seconds", MILLIS: "epoch milliseconds"}
-NUMBER = re.compile(r"([+-]?[0-9]+)(?:\.([0-9]*))?")
-CALENDAR_TIME = re.compile(r"[0-9][0-9W-]{6,9}(?:[T ](?!24).+)?")  # Python 3.13 would take 24:00
-
-QUOTED = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"')
-LONGEST_RECORD = 1_000  # lines
-TAIL = 1 << 16  # bytes
 BATCH = 50_000  # rows
 
 
@@ -179,9 +177,7 @@ def _reads(file: _File, names: dict[str, str], publisher: str, strict: bool) -> 
     if rows_in == rows.blank:
         raise DataError(f"{file.name} has a header but no rows; export it again")
     if not judged.ok.any():
-        raise DataError(
-            f"{file.name}: none of its {rows_in:,} rows can be used. The first: {_where(file, rejects[0])}"
-        )
+        raise DataError(f"{file.name}: none of its {rows_in:,} rows can be used. The first: {_where(file, rejects[0])}")
     table = _table(judged, READ_COLUMNS, publisher)
     return Raw(
         reads=table,
@@ -278,15 +274,11 @@ def _place(file: _File, found: list[str], names: dict[str, str], needed: tuple[s
         if "time" not in needed and source not in clean:
             source = name  # names are those of the reads; articles may go by others
         if clean.count(source) > 1:
-            raise DataError(
-                f"{file.name} has {clean.count(source)} columns called '{source}'; rename all but one"
-            )
+            raise DataError(f"{file.name} has {clean.count(source)} columns called '{source}'; rename all but one")
         if source in clean:
             places[name] = clean.index(source)
         elif name in names and "time" in needed:
-            raise DataError(
-                f"{file.name} has no column '{source}' (for {name}); {_has(clean)}{_hint(source, clean)}"
-            )
+            raise DataError(f"{file.name} has no column '{source}' (for {name}); {_has(clean)}{_hint(source, clean)}")
     _check_needed(file, clean, places, needed)
     return places
 
@@ -377,79 +369,12 @@ def _open(file: _File) -> Any:
     return pa.CompressedInputStream(stream, file.compression) if file.compression else stream
 
 
-def _lines(file: _File) -> _Lines:
+def _lines(file: _File) -> Lines:
     # utf-8-sig takes a byte order mark off; bytes that are not UTF-8 become lone surrogates, to be told later
-    return _Lines(io.TextIOWrapper(_open(file), encoding="utf-8-sig", errors="surrogateescape", newline=""))
+    return Lines(io.TextIOWrapper(_open(file), encoding="utf-8-sig", errors="surrogateescape", newline=""))
 
 
-class _Lines:
-    """Numbered lines with their ends; lines can be put back."""
-
-    def __init__(self, stream: Iterable[str]) -> None:
-        self.stream = enumerate(stream, 1)
-        self.put_back: deque[tuple[int, str]] = deque()
-
-    def __iter__(self) -> Iterator[tuple[int, str]]:
-        return self
-
-    def __next__(self) -> tuple[int, str]:
-        return self.put_back.popleft() if self.put_back else next(self.stream)
-
-
-class _Record(NamedTuple):
-    line: int
-    text: str
-    fields: list[str] | None  # None: a quote that does not close
-
-
-def _records(lines: _Lines, delimiter: str, width: int | None = None) -> Iterator[_Record]:
-    """The records of a text, line by line; of those that run over lines only the well-formed ones."""
-    for number, line in lines:
-        if '"' not in line:
-            yield _Record(number, line, line.rstrip("\r\n").split(delimiter))
-            continue
-        fields, _ = _split(line, delimiter)
-        yield _Record(number, line, fields) if fields else _long_record(lines, number, line, delimiter, width)
-
-
-def _long_record(lines: _Lines, number: int, line: str, delimiter: str, width: int | None) -> _Record:
-    taken: list[tuple[int, str]] = []
-    for entry in lines:
-        taken.append(entry)
-        if '"' not in entry[1] and len(taken) < LONGEST_RECORD:
-            continue
-        text = line + "".join(more for _, more in taken)
-        fields, neat = _split(text, delimiter)
-        if fields and neat and width in (None, len(fields)):
-            return _Record(number, text, fields)
-        if fields or len(taken) >= LONGEST_RECORD:
-            break
-    lines.put_back.extendleft(reversed(taken))
-    return _Record(number, line, None)
-
-
-def _split(text: str, delimiter: str) -> tuple[list[str] | None, bool]:
-    """The fields of a record, or None if a quote stays open; and whether all quotes stand where they should.
-
-    As everywhere, `"` opens a field only as its first character, and what follows the closing one is kept.
-    """
-    text = text.rstrip("\r\n")
-    fields, at, neat = [], 0, True
-    while True:
-        match = QUOTED.match(text, at)
-        if match is None and text.startswith('"', at):
-            return None, False
-        end = text.find(delimiter, match.end() if match else at)
-        end = len(text) if end < 0 else end
-        rest = text[match.end() if match else at : end]
-        fields.append(match[1].replace('""', '"') + rest if match else rest)
-        neat = neat and not (match and rest) and '"' not in rest
-        if end == len(text):
-            return fields, neat
-        at = end + 1
-
-
-def _header(file: _File) -> tuple[_Lines, _Record]:
+def _header(file: _File) -> tuple[Lines, Record]:
     """The lines after the header, and the header."""
     with _open(file) as stream:
         start = stream.read(1024)
@@ -461,46 +386,12 @@ def _header(file: _File) -> tuple[_Lines, _Record]:
             f"iconv -f utf-16 -t utf-8 {file.stem}{file.ending}"
         )
     lines = _lines(file)
-    for record in _records(lines, file.delimiter):
+    for record in records(lines, file.delimiter):
         if record.fields is None:
-            raise DataError(
-                f"{file.name} line {record.line}: a quote in the header does not close; correct it"
-            )
-        if not _is_blank(record.text):
+            raise DataError(f"{file.name} line {record.line}: a quote in the header does not close; correct it")
+        if not is_blank(record.text):
             return lines, record
     raise DataError(f"{file.name} holds nothing but blank lines; export it again, with a header line")
-
-
-def _is_blank(text: str) -> bool:
-    return not text.strip(" \r\n")
-
-
-class _Watched(io.RawIOBase):
-    """A stream that counts line ends on the way and remembers the last bytes."""
-
-    def __init__(self, stream: Any) -> None:
-        self.stream, self.ends, self.tail = stream, 0, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        data: bytes = self.stream.read(size)
-        self.ends += data.count(b"\n")
-        if b"\r" in data:
-            self.ends += data.count(b"\r") - data.count(b"\r\n")
-        self.ends -= self.tail.endswith(b"\r") and data.startswith(b"\n")
-        self.tail = (self.tail + data)[-TAIL:] if len(data) < TAIL else data[-TAIL:]
-        return data
-
-    @property
-    def lines(self) -> int:
-        return self.ends + (not self.tail.endswith((b"\n", b"\r")))
-
-    def ends_well(self, delimiter: str) -> bool:
-        """Whether the last line is known and leaves no quote open."""
-        lines = self.tail.splitlines()
-        return len(lines) > 1 and _split(lines[-1].decode(errors="replace"), delimiter)[0] is not None
 
 
 def _read_fast(file: _File, names: dict[str, str], needed: tuple[str, ...]) -> _Rows | None:
@@ -514,7 +405,7 @@ def _read_fast(file: _File, names: dict[str, str], needed: tuple[str, ...]) -> _
         str(place): pa.string() if name in TIMES else pa.dictionary(pa.int32(), pa.string())
         for name, place in places.items()
     }
-    stream = _Watched(_open(file))
+    stream = Watched(_open(file))
     try:
         table = pyarrow.csv.read_csv(
             stream,
@@ -540,8 +431,8 @@ def _read_exact(file: _File, names: dict[str, str], needed: tuple[str, ...]) -> 
     places = _place(file, header.fields or [], names, needed)
     parts: dict[str, list[Any]] = {name: [] for name in places}
     kept, batch, rejects, blank = [], [], [], 0
-    for record in _records(lines, file.delimiter, width):
-        if _is_blank(record.text):
+    for record in records(lines, file.delimiter, width):
+        if is_blank(record.text):
             blank += 1
             continue
         reason = _misshapen(file, record, width, places)
@@ -563,7 +454,7 @@ def _store(batch: list[list[str]], places: dict[str, int], parts: dict[str, list
     batch.clear()
 
 
-def _misshapen(file: _File, record: _Record, width: int, places: dict[str, int]) -> str | None:
+def _misshapen(file: _File, record: Record, width: int, places: dict[str, int]) -> str | None:
     fields = record.fields
     if fields is None:
         return "a quote opens a field and does not close it; close it, or double it inside a quoted field"
@@ -672,10 +563,10 @@ def _words(file: _File, name: str, column: Any) -> _Words:
     chunks = column.unify_dictionaries().chunks
     if not chunks:
         return _Words(np.zeros(0, np.int32), pa.array([], pa.string()), np.zeros(0, bool))
-    codes = np.concatenate([_numbers(chunk.indices, -1) for chunk in chunks]).astype(np.int32, copy=False)
+    codes = np.concatenate([to_numpy(chunk.indices, -1) for chunk in chunks]).astype(np.int32, copy=False)
     words, damaged = _checked(chunks[0].dictionary)
     if len(words):
-        blank = _numbers(pc.equal(pc.utf8_trim_whitespace(words), ""), False)
+        blank = to_numpy(pc.equal(pc.utf8_trim_whitespace(words), ""), False)
         if blank.any():
             codes = np.where(blank[codes] | (codes < 0), np.int32(-1), codes)
     return _Words(codes, words, damaged)
@@ -693,14 +584,12 @@ def _as_text(file: _File, name: str, column: Any) -> Any:
     try:
         return column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(
-            f"{file.name}: {name} is of type {kind}, which is no id; write it as strings"
-        ) from error
+        raise DataError(f"{file.name}: {name} is of type {kind}, which is no id; write it as strings") from error
 
 
 def _whole_numbers(file: _File, name: str, column: Any) -> Any:
     """Ids that became floats, as pandas makes them of integers with a gap."""
-    values = np.nan_to_num(_numbers(column.cast(pa.float64()).combine_chunks(), 0.0), nan=0.0)
+    values = np.nan_to_num(to_numpy(column.cast(pa.float64()).combine_chunks(), 0.0), nan=0.0)
     wrong = (values != np.floor(values)) | (np.abs(values) > 2**53)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
@@ -714,161 +603,21 @@ def _whole_numbers(file: _File, name: str, column: Any) -> Any:
 
 def _checked(words: Any) -> tuple[Any, Column]:
     """Words as strings, and which of them are no text: bytes that are not UTF-8, or NUL among them."""
-    strings = _decoded(words)
-    damaged = _numbers(pc.match_substring(strings, "\0"), False)
-    return strings, damaged | ~_numbers(pc.equal(strings.cast(pa.binary()), words.cast(pa.binary())), True)
-
-
-def _decoded(values: Any) -> Any:
-    """Strings that are UTF-8 for sure, which Parquet and Arrow files do not promise; odd bytes as `\\xff`."""
-    values = values.cast(pa.binary())
-    try:
-        return values.cast(pa.string())  # validates
-    except pa.ArrowInvalid:
-        decoded = [value and value.decode(errors="backslashreplace") for value in values.to_pylist()]
-        return pa.array(decoded, pa.binary()).cast(pa.string())
-
-
-def _numbers(array: Any, missing: Any) -> Column:
-    filled = array.fill_null(missing) if array.null_count else array
-    numbers: Column = filled.to_numpy(zero_copy_only=False)
-    return numbers
+    strings = valid_text(words)
+    damaged = to_numpy(pc.match_substring(strings, "\0"), False)
+    return strings, damaged | ~to_numpy(pc.equal(strings.cast(pa.binary()), words.cast(pa.binary())), True)
 
 
 def _times(file: _File, name: str, column: Any) -> _Times:
     try:
-        column = _as_time(column)
+        column = as_time(column)
     except pa.ArrowNotImplementedError as error:
         raise DataError(
             f"{file.name}: {name} is of type {column.type}; write timestamps, ISO 8601 or epoch milliseconds"
         ) from error
-    parts = [_chunk_times(chunk) for chunk in column.chunks] or [
-        (np.zeros(0, np.int64), np.zeros(0, np.int8), 0)
-    ]
+    parts = [chunk_times(chunk) for chunk in column.chunks] or [(np.zeros(0, np.int64), np.zeros(0, np.int8), 0)]
     ms, form = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
-    return _Times(ms, form, _unit(form), sum(part[2] for part in parts), column)
-
-
-def _as_time(column: Any) -> Any:
-    """A column of timestamps, dates, numbers or strings."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    for known in (pa.types.is_timestamp, pa.types.is_date, pa.types.is_integer, pa.types.is_floating):
-        if known(column.type):
-            return column
-    if column.type not in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary()):
-        column = column.cast(pa.string())
-    return pa.chunked_array([_decoded(chunk) for chunk in column.chunks], pa.string())
-
-
-def _unit(form: Column) -> int:
-    """The form of most usable values, of the first one among equals; 0 if there are none."""
-    counts = np.bincount(form, minlength=MILLIS + 1)[CALENDAR:]
-    tied = np.flatnonzero(counts == counts.max()) + CALENDAR
-    if not counts.any():
-        return 0
-    return int(tied[0] if tied.size == 1 else form[np.isin(form, tied)][0])
-
-
-_Parsed = tuple[Column, Column, int]  # ms, form, naive
-
-
-def _chunk_times(chunk: Any) -> _Parsed:
-    kind = chunk.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return _calendar_times(chunk)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        numbers = _numbers(chunk, 0)
-        missing = _numbers(pc.is_null(chunk, nan_is_null=True), False)
-        return _epoch_times(numbers, missing)
-    return _text_times(chunk)
-
-
-def _calendar_times(chunk: Any) -> _Parsed:
-    if pa.types.is_date(chunk.type):
-        chunk = chunk.cast(pa.timestamp("s" if pa.types.is_date32(chunk.type) else "ms"))
-    values = _numbers(chunk.cast(pa.int64()), 0)
-    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[chunk.type.unit]
-    inside = (values >= FIRST // 1000 * per_second) & (values < LAST // 1000 * per_second)
-    usable = np.where(inside, values, 0)
-    ms = usable * 1000 if per_second == 1 else usable // (per_second // 1000)
-    form = np.where(inside, CALENDAR, OUTSIDE).astype(np.int8)
-    form[_numbers(chunk.is_null(), False)] = EMPTY
-    return ms, form, 0 if chunk.type.tz else int((form == CALENDAR).sum())
-
-
-def _epoch_times(numbers: Column, missing: Column) -> _Parsed:
-    numbers = np.where(missing, 0, numbers)
-    if numbers.dtype == np.uint64:
-        numbers = np.minimum(numbers, np.uint64(2**62))
-    seconds = (numbers >= FIRST // 1000) & (numbers < LAST // 1000)
-    millis = (numbers >= FIRST) & (numbers < LAST)
-    in_seconds, in_millis = np.where(seconds, numbers, 0), np.where(millis, numbers, 0).astype(np.int64)
-    if np.issubdtype(numbers.dtype, np.floating):
-        # a float holds microseconds of today, just: 1577836800.123 lies a little below what it says
-        in_seconds = np.rint(in_seconds.astype(np.float64) * 1e6).astype(np.int64) // 1000
-    else:
-        in_seconds = in_seconds.astype(np.int64) * 1000
-    form = np.select([missing, seconds, millis], [EMPTY, SECONDS, MILLIS], OUTSIDE).astype(np.int8)
-    return in_seconds + in_millis, form, 0
-
-
-def _text_times(chunk: Any) -> _Parsed:
-    """All at once if Arrow understands every value, otherwise one by one, to the same result."""
-    texts = pc.utf8_trim_whitespace(chunk)
-    given = texts = pc.if_else(pc.equal(texts, ""), None, texts)
-    missing = _numbers(texts.is_null(), False)
-    if pc.all(pc.ascii_is_decimal(texts)).as_py() is not False:
-        try:
-            return _epoch_times(_numbers(texts.cast(pa.int64()), 0), missing)
-        except pa.ArrowInvalid:
-            return _each_time(texts)
-    for tidied in (False, True):
-        if tidied:
-            texts = pc.replace_substring_regex(texts, r"(\.[0-9]{6})[0-9]+", r"\1")
-            texts = pc.replace_substring_regex(texts, " ?UTC$", "Z")
-        for zone in (None, "UTC"):
-            try:
-                # a failing cast is slow, as it goes on to the last value: let it fail on the first alone
-                texts.drop_null()[:1].cast(pa.timestamp("us", zone))
-                return _calendar_times(texts.cast(pa.timestamp("us", zone)))
-            except pa.ArrowInvalid:
-                continue
-    return _each_time(given)
-
-
-def _each_time(texts: Any) -> _Parsed:
-    parsed = [_parse_time(text) for text in texts.to_pylist()]
-    ms = np.array([each[0] for each in parsed], dtype=np.int64)
-    form = np.array([each[1] for each in parsed], dtype=np.int8)
-    return ms, form, sum(naive for _, _, naive in parsed)
-
-
-def _parse_time(text: str | None) -> tuple[int, int, bool]:
-    """One time: milliseconds, form, and whether it lacks a zone."""
-    if not text:
-        return 0, EMPTY, False
-    number = NUMBER.fullmatch(text)
-    if number:
-        return (*_parse_number(number[1], number[2] or ""), False)
-    try:
-        if not CALENDAR_TIME.fullmatch(text):
-            return 0, UNREADABLE, False
-        moment = datetime.fromisoformat(re.sub(" ?UTC$", "Z", text))
-    except ValueError:
-        return 0, UNREADABLE, False
-    naive = moment.tzinfo is None
-    ms = ((moment.replace(tzinfo=UTC) if naive else moment) - EPOCH) // timedelta(milliseconds=1)
-    return (ms, CALENDAR, naive) if FIRST <= ms < LAST else (0, OUTSIDE, False)
-
-
-def _parse_number(whole: str, fraction: str) -> tuple[int, int]:
-    if len(whole.lstrip("+-0")) > 18:
-        return 0, OUTSIDE
-    value = int(whole)
-    if FIRST // 1000 <= value < LAST // 1000:
-        return value * 1000 + int((fraction + "000")[:3]), SECONDS
-    return (value, MILLIS) if FIRST <= value < LAST else (0, OUTSIDE)
+    return _Times(ms, form, unit_of(form), sum(part[2] for part in parts), column)
 
 
 # ---- saying what is wrong
@@ -895,9 +644,7 @@ def _reasons(judged: _Judged, wrong: Column) -> list[str]:
     shown = _shown(times.raw, mask)
     return [
         _time_reason(form, unit, text) if bad else _word_reason(judged, row)
-        for row, bad, form, text in zip(
-            wrong.tolist(), bad_times, times.form[wrong].tolist(), shown, strict=True
-        )
+        for row, bad, form, text in zip(wrong.tolist(), bad_times, times.form[wrong].tolist(), shown, strict=True)
     ]
 
 
@@ -909,11 +656,7 @@ def _time_reason(form: int, unit: int, text: str) -> str:
         return f"{what} is not ISO 8601, epoch seconds or milliseconds; write it like 2019-12-31T23:59:59Z"
     if form == OUTSIDE:
         finer = re.fullmatch(r"[0-9]{15,19}", text)
-        hint = (
-            "it looks like microseconds or less; give milliseconds"
-            if finer
-            else "correct it, or delete the row"
-        )
+        hint = "it looks like microseconds or less; give milliseconds" if finer else "correct it, or delete the row"
         return f"{what} lies outside 1990-01-01 to 2100-01-01 (UTC); {hint}"
     return f"{what} is in {FORMS[form]}, but the column is in {FORMS[unit]}; write all times in one unit"
 
@@ -940,8 +683,8 @@ def _shown(column: Any, mask: Column) -> list[str]:
 def _texts_of_lines(file: _File, wanted: list[int]) -> list[str]:
     lines, header = _header(file)
     wanted_set = set(wanted)
-    records = _records(lines, file.delimiter, len(header.fields or []))
-    return [_shown_text(record.text) for record in records if record.line in wanted_set]
+    rest = records(lines, file.delimiter, len(header.fields or []))
+    return [_shown_text(record.text) for record in rest if record.line in wanted_set]
 
 
 def _texts_of_rows(rows: _Rows, mask: Column) -> list[str]:
@@ -1046,9 +789,7 @@ def _duplicates(table: Any) -> int:
     for column in table.columns:
         values = column.combine_chunks()
         values = values.indices if pa.types.is_dictionary(values.type) else values
-        hashes = (hashes ^ _numbers(values, -1).astype(np.int64).view(np.uint64)) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
+        hashes = (hashes ^ to_numpy(values, -1).astype(np.int64).view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
         hashes ^= hashes >> np.uint64(29)
     ordered = np.sort(hashes)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]

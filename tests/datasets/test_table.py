@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from newsreplay.datasets import table
+from newsreplay.datasets import table, times
 from newsreplay.datasets.table import read_table
 from newsreplay.errors import DataError
 
@@ -816,8 +816,8 @@ def test_the_fast_and_the_exact_reader_agree(tmp_path, monkeypatch, rows, form, 
 @property_test
 @given(st.lists(st.one_of(iso, written(early)), min_size=1, max_size=8))
 def test_times_parsed_together_equal_those_parsed_one_by_one(texts):
-    ms, form, naive = table._chunk_times(pa.array(texts))
-    alone = [table._parse_time(text) for text in texts]
+    ms, form, naive = times.chunk_times(pa.array(texts))
+    alone = [times._parse_time(text) for text in texts]
     assert list(zip(ms.tolist(), form.tolist(), strict=True)) == [each[:2] for each in alone]
     assert naive == sum(each[2] for each in alone)
     for text, each in zip(texts, ms.tolist(), strict=True):
