@@ -77,7 +77,7 @@ class Popular:
 
 
 class Leaders:
-    """The best of scores that rise by a push and fall silently: a heap of upper bounds, put right at the top."""
+    """The best of scores that rise by a push and fall silently: a heap of upper bounds, mended at its top."""
 
     def __init__(self) -> None:
         self.score: dict[int, int] = {}

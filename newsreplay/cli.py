@@ -61,6 +61,10 @@ def _columns(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     return {name.strip(): source.strip() for name, source in pairs}
 
 
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
 def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     from newsreplay.durations import parse_duration
 
@@ -133,7 +137,7 @@ def run(
             dataset,
             recommenders,
             k=k,
-            publishers=[name.strip() for name in publishers.split(",")] if publishers else None,
+            publishers=_names(publishers) if publishers else None,
             warmup=warmup or 0,
             window=window,
             max_session_length=max_session_length,
@@ -291,8 +295,12 @@ def synth(folder: Path, publishers: str, reads: int | None, seed: int) -> None:
     """Write a synthetic click log of any size to FOLDER as Parquet; use it with --data FOLDER."""
     from newsreplay.datasets.synthetic import DEMO, synthesize
 
-    unknown = [name for name in publishers.split(",") if name not in DEMO]
+    names = _names(publishers)
+    unknown = [name for name in names if name not in DEMO]
     if unknown:
         raise click.BadParameter(f"no synthetic publisher {unknown[0]!r}; there are {', '.join(DEMO)}")
-    synthesize(folder, {name: DEMO[name] for name in publishers.split(",")}, reads=reads, seed=seed)
+    try:
+        synthesize(folder, {name: DEMO[name] for name in names}, reads=reads, seed=seed)
+    except OSError as error:
+        raise click.ClickException(f"cannot write to {folder}: {error.strerror or error}") from None
     click.echo(f"wrote {folder}; replay it with: newsreplay run --data {folder}")

@@ -67,7 +67,8 @@ def sessions_of(reads: Sequence[Row]) -> list[tuple[str, str]]:
 def lines_of(reads: Sequence[Row], articles: Sequence[Row]) -> list[Line]:
     """The rows of a log, sorted."""
     reads = sorted(reads, key=lambda read: read["time"])
-    facts = [*articles, *reads]  # what is told outside the reads comes first
+    by_time = sorted(articles, key=lambda article: (article["published"] is None, article["published"] or 0))
+    facts = [*by_time, *reads]  # what is told outside the reads comes first
     last = reads[-1]["time"]
     # Publish rows of one instant: in the order of the source, what it does not list by id.
     listed = distinct([article["item"] for article in articles])
@@ -83,7 +84,7 @@ def lines_of(reads: Sequence[Row], articles: Sequence[Row]) -> list[Line]:
     for read, session in zip(reads, sessions_of(reads), strict=True):
         item = read["item"]
         # Without a publish row, what is told outside the reads becomes known with the first of them.
-        outside = articles if item not in has_publish_row | seen else []
+        outside = by_time if item not in has_publish_row | seen else []
         seen.add(item)
         category = first_told(outside, item, "category") or read["category"]
         title = first_told(outside, item, "title") or read["title"]

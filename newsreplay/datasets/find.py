@@ -10,13 +10,16 @@ import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from newsreplay.datasets.base import Raw
 from newsreplay.datasets.store import FORMAT, Dataset, prepare
 from newsreplay.errors import DataError
 from newsreplay.home import home
 from newsreplay.registry import did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 READERS = {
     "globo": "newsreplay.datasets.globo:read_globo",
@@ -38,16 +41,19 @@ def kinds() -> list[str]:
 
 
 def find_data(
-    data: str | Path | Dataset, *, columns: dict[str, str] | None = None, say: Say = lambda _: None
+    data: str | Path | Dataset | pd.DataFrame, *, columns: dict[str, str] | None = None, say: Say = lambda _: None
 ) -> Dataset:
     """The data set that `data` names, prepared if need be.
 
-    A `Dataset` is itself; a string is `demo`, the name of a prepared data set, `KIND:PATH`, or a table file
-    (or a folder with `reads.*`), whose columns `columns` may name. Files are prepared once and found again by
-    their paths, sizes and times of change. `say` is told when something takes a while. Raises `DataError`.
+    A `Dataset` is itself; a frame is a table of reads; a string is `demo`, the name of a prepared data set,
+    `KIND:PATH`, or a table file (or a folder with `reads.*`); `columns` may name a table's columns. Files are
+    prepared once and found again by their paths, sizes and times of change, frames by their contents. `say` is
+    told when something takes a while. Raises `DataError`.
     """
     if isinstance(data, Dataset):
         return data
+    if not isinstance(data, str | Path):
+        return _of_frame(data, columns, say)
     text = str(data)
     named = _NAME.fullmatch(text) and (home() / "data" / text).is_dir()
     if columns and (named or text == DEMO):
@@ -150,11 +156,25 @@ def _read(kind: str, path: Path, columns: dict[str, str] | None, strict: bool) -
 
 def _cached(kind: str, path: Path, columns: dict[str, str] | None, say: Say) -> Dataset:
     """Prepare files under a digest of what they are and how they are read."""
-    key = json.dumps([FORMAT, kind, columns, _state(path), _sources(kind)])
+    key = json.dumps([FORMAT, kind, columns, _state(path), _sources()])
     folder = home() / "prepared" / hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     if (folder / "card.json").is_file():
         return Dataset(folder)
     return _prepare(kind, path, folder, path.name.split(".")[0] or kind, columns, False, say)
+
+
+def _of_frame(frame: pd.DataFrame, columns: dict[str, str] | None, say: Say) -> Dataset:
+    """Prepare a frame under a digest of its contents, as the Parquet table it would be."""
+    if not hasattr(frame, "to_parquet"):
+        raise DataError(f"data is a {type(frame).__name__}; give a name, a path, a Dataset or a pandas frame")
+    with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
+        path = Path(work) / "frame.parquet"
+        frame.to_parquet(path, index=False)
+        key = json.dumps([FORMAT, columns, _sources()]).encode() + path.read_bytes()
+        folder = home() / "prepared" / hashlib.blake2b(key, digest_size=12).hexdigest()
+        if (folder / "card.json").is_file():
+            return Dataset(folder)
+        return _prepare("table", path, folder, "frame", columns, False, say)
 
 
 def _state(path: Path) -> list[Any]:
@@ -169,23 +189,17 @@ def _size_and_time(file: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def _sources(kind: str) -> str:
+def _sources() -> str:
     """A digest of the code that prepares: data prepared by other code are prepared again."""
-    names = [
-        "newsreplay.datasets.store",
-        READERS[kind].split(":")[0] if kind in READERS else "newsreplay.datasets.synthetic",
-    ]
     digest = hashlib.blake2b(digest_size=12)
-    for name in names:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
-            digest.update(Path(spec.origin).read_bytes())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
 def _demo(say: Say) -> Dataset:
     """The built-in data: three synthetic publishers, generated from a seed at first use."""
-    key = json.dumps([FORMAT, DEMO, _sources(DEMO), _sources("table")])
+    key = json.dumps([FORMAT, DEMO, _sources()])
     folder = home() / "prepared" / f"demo-{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}"
     if (folder / "card.json").is_file():
         return Dataset(folder)

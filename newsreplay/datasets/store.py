@@ -247,9 +247,11 @@ def _rows_of(raw: Raw, publisher: str) -> _Rows:
     n = reads.num_rows
     time = reads["time"].to_numpy()
     by_time = np.argsort(time, kind="stable")
-    # What is told of an article outside its reads comes first, then what its reads tell, by event time.
-    order = np.concatenate([np.arange(n, len(item.code)), by_time])
     published = np.concatenate([_time(reads, "published"), _time(told, "published")])
+    # The event time of what is told outside the reads is the publication; without one, it comes last.
+    outside = n + np.argsort(np.where(published[n:] < 0, np.iinfo(np.int64).max, published[n:]), kind="stable")
+    # What is told of an article outside its reads comes first, then what its reads tell, by event time.
+    order = np.concatenate([outside, by_time])
     described = _first_of(item, order, published, -1)
     last = time.max()
     publish = np.flatnonzero((described >= 0) & (described <= last))
@@ -262,7 +264,6 @@ def _rows_of(raw: Raw, publisher: str) -> _Rows:
     unpublished[publish] = False
     first_read = np.unique(item.code[by_time], return_index=True)[1]
     first_read = by_time[first_read][unpublished[item.code[by_time[first_read]]]]
-    outside = np.arange(n, len(item.code))
     for target, coded in ((row_category, category), (row_title, title)):
         fact = _first_of(item, outside, coded.code, -1)[item.code[first_read]]
         target[first_read] = np.where(fact >= 0, fact, target[first_read])

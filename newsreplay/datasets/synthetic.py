@@ -428,7 +428,7 @@ def _headlines(number: Array, key: np.uint64) -> pa.Array:
     code = np.empty(len(number), np.int64)
     _scramble(key, number, code)
     words = [
-        pa.array(choice.split(" ")).take(pa.array(code // 10**place % 10))
+        pa.array(choice).take(pa.array(code // 10**place % 10))
         for place, choice in enumerate((WHO, WHAT, WHICH, THING))
     ]
     return pc.binary_join_element_wise(*words, " ")
@@ -648,7 +648,7 @@ def _from_front_page(traits: Traits, fresh: Fresh, which: float, now: int) -> in
     if interest[-1] == 0.0:
         return NOTHING
     place = _first_above(interest, which * interest[-1])
-    return traits.archive + fresh.first + fresh.front_first[page] + place
+    return int(traits.archive + fresh.first + fresh.front_first[page] + place)
 
 
 @kernel

@@ -73,11 +73,13 @@ def _merged(runs: Sequence[Run]) -> tuple[list[Result], Pairs]:
 
 
 def _csv(results: Sequence[Result]) -> str:
+    return "\n".join(_csv_line(row) for row in (Result._fields, *results))
+
+
+def _csv_line(row: Sequence[object]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Result._fields)
-    writer.writerows(results)
-    return text.getvalue().rstrip("\n")
+    csv.writer(text, lineterminator="\r\n").writerow(row)  # quotes what contains a carriage return, too
+    return text.getvalue().removesuffix("\r\n")
 
 
 def _board(results: Sequence[Result], pairs: Pairs) -> Board:
@@ -131,7 +133,8 @@ def _table(board: Board, style: str, paper_scale: bool) -> str:
     ]
     kind = {"table": "simple", "markdown": "pipe", "latex": "latex_booktabs"}[style]
     align = ("left", *("right" for _ in headers[1:]))
-    return str(tabulate(rows, headers, tablefmt=kind, colalign=align, disable_numparse=True))
+    # What is not the best ends in a blank, so that the points stand below each other.
+    return str(tabulate(rows, headers, tablefmt=kind, colalign=align, disable_numparse=True, preserve_whitespace=True))
 
 
 def _cell(value: float, best: bool, paper_scale: bool) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from newsreplay.errors import RunError
 from newsreplay.simulator.metrics import Result
+from newsreplay.simulator.run import FORMAT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,23 +20,29 @@ if TYPE_CHECKING:
 class Run:
     """A finished run. Printing it shows the leaderboard; `to_pandas` and `slates` hand out frames.
 
-    Raises `RunError` where the folder holds no finished run.
+    `keep` is closed when the run is no longer used. Raises `RunError` where the folder holds no finished run.
     """
 
     def __init__(self, folder: str | Path, keep: ExitStack | None = None):
         self.folder = Path(folder)
-        self._keep = keep
+        if keep is not None:
+            weakref.finalize(self, keep.close)
         if (self.folder / "unfinished").exists() or not (self.folder / "run.json").exists():
             state = "a run that has not ended" if (self.folder / "unfinished").exists() else "no run"
             raise RunError(f"{self.folder} holds {state}; start one with 'newsreplay run --out {self.folder}'")
-        self.info: dict[str, Any] = self._load("run.json")  #: data, options, versions, publishers, pairs
-        self.timing: dict[str, Any] = self._load("timing.json")
-        self.results = [Result(**row) for row in self._load("results.json")]
+        self.info: dict[str, Any] = self._load("run.json", dict)  #: data, options, versions, publishers, pairs
+        if self.info.get("format") != FORMAT:
+            raise RunError(
+                f"{self.folder} was written by another version of newsreplay (format {self.info.get('format')}, "
+                f"this one reads {FORMAT}); run it again"
+            )
+        self.timing: dict[str, Any] = self._load("timing.json", dict)
+        self.results: list[Result] = self._load("results.json", lambda rows: [Result(**row) for row in rows])
 
-    def _load(self, name: str) -> Any:
+    def _load(self, name: str, make: Callable[[Any], Any]) -> Any:
         try:
-            return json.loads((self.folder / name).read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            return make(json.loads((self.folder / name).read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{self.folder / name} cannot be read: {error}") from None
 
     def __str__(self) -> str:

@@ -101,7 +101,8 @@ def run(
 ) -> Any:
     """Replay a data set before recommenders and score them; returns a `newsreplay.report.Run`.
 
-    - `data`: a prepared name, `KIND:PATH`, a table file, or a `Dataset`; `columns` names a table's columns.
+    - `data`: a prepared name, `KIND:PATH`, a table file, a pandas frame of reads, or a `Dataset`; `columns`
+      names a table's columns.
     - `recommenders`: specs ("trend,circular(size=500)"), presets ("baselines"), recommender objects, or a
       list of these.
     - `k`: slate length; `publishers`: some of the data set's; `warmup`, `window`: ms from the first read

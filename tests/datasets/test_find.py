@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from newsreplay.datasets import find, find_data, kinds, prepare_data, prepared, synthetic
@@ -75,7 +76,7 @@ def test_the_demo_is_generated_once(tiny_demo: list[Path]) -> None:
 
 def test_the_demo_is_generated_anew_by_other_code(tiny_demo: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     first = find_data("demo")
-    monkeypatch.setattr(find, "_sources", lambda kind: "other code")
+    monkeypatch.setattr(find, "_sources", lambda: "other code")
     assert find_data("demo").folder != first.folder
     assert len(tiny_demo) == 2
 
@@ -137,6 +138,21 @@ def test_rows_that_cannot_be_used_are_told_with_the_first(clicks: Path) -> None:
     assert line.startswith(f"1 of 4 rows could not be used and lie in {dataset.folder / 'rejects.csv'}")
     assert "clicks.csv line 4" in line
     assert "1 rows left out: blank line" in said
+
+
+def test_a_frame_is_a_table_and_is_found_again_by_its_contents(clicks: Path) -> None:
+    frame = pd.read_csv(clicks)
+    said = Said()
+    first = find_data(frame, say=said)
+    assert articles(first) == ["a", "b"]
+    assert find_data(frame.copy(), say=said).folder == first.folder
+    assert sum(text.startswith("preparing ") for text in said) == 1
+    assert articles(find_data(frame.head(1))) == ["a"]
+
+
+def test_what_is_neither_a_name_nor_a_table_is_refused() -> None:
+    with pytest.raises(DataError, match="data is a int; give a name, a path, a Dataset or a pandas frame"):
+        find_data(5)  # type: ignore[arg-type]
 
 
 # --- prepared names ---------------------------------------------------------------------------------------
