@@ -125,8 +125,9 @@ def run(
     from newsreplay.datasets import find_data
     from newsreplay.registry import start_list
     from newsreplay.report.leaderboard import leaderboard
-    from newsreplay.simulator.run import file_name
+    from newsreplay.simulator.folder import file_name
     from newsreplay.simulator.run import run as replay_all
+    from newsreplay.simulator.workers import cores
 
     start_list(recommenders)
     if first:
@@ -142,7 +143,7 @@ def run(
             window=window,
             max_session_length=max_session_length,
             seed=seed,
-            jobs=jobs,
+            jobs=jobs or cores(),
             out=out or Path("runs") / file_name(dataset.name),
             slates=slates,
             progress=progress,

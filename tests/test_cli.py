@@ -24,7 +24,7 @@ from newsreplay.cli import main
 from newsreplay.errors import RunError
 from newsreplay.registry import ALIASES, BUILT_IN, PRESETS
 from newsreplay.report.run_folder import Run
-from newsreplay.simulator.run import file_name
+from newsreplay.simulator.folder import file_name
 
 # Publisher A: ann reads a and b and comes back to a; bob reads b and then a; zoe reads once. Publisher B/2: ann
 # reads x and y. Recency (known last first) offers nothing at first, then a, b, a, b …
@@ -743,3 +743,20 @@ def test_the_first_run_says_that_kernels_are_compiled(folder: Path, empty_home: 
     assert lines[0] == "compiling the kernels (once after installation, less than a minute)"
     assert lines[1].startswith("Error: there is no data set and no file 'nowhere'")
     assert done.returncode == 1
+
+
+def test_a_recommender_that_kills_its_process_costs_only_its_own_rows(replay: Cli, folder: Path) -> None:
+    (folder / "own.py").write_text(
+        "import os\n"
+        "from newsreplay import Recommender\n"
+        "class Fine(Recommender):\n"
+        "    def recommend(self, request, k):\n"
+        "        return []\n"
+        "class Killer(Recommender):\n"
+        "    def recommend(self, request, k):\n"
+        "        os._exit(7)\n"
+    )
+    replay("--recommenders", "popular,own.py:Killer,own.py:Fine", "--jobs", "2", "--out", "run")
+    pairs = json.loads((folder / "run" / "run.json").read_text())["pairs"]
+    assert [pair["status"] for pair in pairs] == ["done", "failed", "done"] * 2
+    assert "its process ended" in pairs[1]["error"]

@@ -134,10 +134,18 @@ def prepare(raw: Raw, folder: Path, *, name: str, kind: str, options: dict[str, 
         if folder.exists():
             (folder / "card.json").unlink(missing_ok=True)  # first: a folder without it is no data set
             shutil.rmtree(folder)
-        work.replace(folder)
+        _take_place(work, folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Dataset(folder)
+
+
+def _take_place(work: Path, folder: Path) -> None:
+    try:
+        work.replace(folder)
+    except OSError:
+        if not (folder / "card.json").is_file():  # else another process has prepared the same meanwhile
+            raise
 
 
 def _card(raw: Raw, publishers: list[dict[str, Any]], name: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:

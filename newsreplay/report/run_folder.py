@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from newsreplay.errors import RunError
+from newsreplay.simulator.folder import FORMAT
 from newsreplay.simulator.metrics import Result
-from newsreplay.simulator.run import FORMAT
 
 if TYPE_CHECKING:
     import pandas as pd
