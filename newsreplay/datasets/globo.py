@@ -199,9 +199,7 @@ def _parse_lines(
             rows.append(_row(text, len(headings), places))
         except ValueError as error:
             if strict:
-                raise DataError(
-                    f"{name} line {line}: {error}; without strict, the line is left out"
-                ) from None
+                raise DataError(f"{name} line {line}: {error}; without strict, the line is left out") from None
             rejects.append(Reject(name, line, str(error), text.decode("utf-8", "replace")[:500]))
     cells = zip(*rows, strict=True)
     return _table({column.name: list(c) for column, c in zip(columns, cells, strict=False)}, columns), rejects
@@ -258,8 +256,7 @@ def _notes_on_clicks(reads: pa.Table, files: int, empty: list[str]) -> list[str]
     time = reads["time"].to_numpy()
     back = int(np.count_nonzero(time[1:] < time[:-1]))
     notes = [
-        f"clicks: {reads.num_rows:,}; click files: {files:,}; times in milliseconds UTC, sessions as in the "
-        "source",
+        f"clicks: {reads.num_rows:,}; click files: {files:,}; times in milliseconds UTC, sessions as in the source",
         f"clicks earlier than the one before them in the files: {back:,}; the files are grouped by session "
         "and are no partition of click time",
     ]

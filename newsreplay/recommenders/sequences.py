@@ -144,6 +144,4 @@ class Sequences(Compiled):
             successor, count = np.empty(2 * pool, np.int32), np.empty(2 * pool, np.int32)
             successor[:used] = state.successor[:used]
             count[:used] = state.count[:used]
-        return state._replace(
-            places=hashing.room(state.places, reads), successor=successor, count=count
-        )
+        return state._replace(places=hashing.room(state.places, reads), successor=successor, count=count)

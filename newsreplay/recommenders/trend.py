@@ -29,9 +29,7 @@ class Trend(Compiled):
     def state(self, sizes: Sizes, key: np.uint64) -> windowed.WindowedState:
         """See `Compiled.state`."""
         bins = range(self.hours)
-        return windowed.windowed(
-            sizes, [self.hours - 1 - 2 * b for b in bins], [(b + 1) * HOUR for b in bins]
-        )
+        return windowed.windowed(sizes, [self.hours - 1 - 2 * b for b in bins], [(b + 1) * HOUR for b in bins])
 
     def room(self, state: Any, reads: int) -> Any:
         """See `Compiled.room`."""

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from newsreplay.simulator.kernels import compiled
+from newsreplay.simulator.kernels import compiled, int64
 from newsreplay.simulator.log import Column
 from newsreplay.simulator.mixing import draw, key_of
 
 REPLICATES = 1000
-BLOCK = 2048  #: groups whose weights are held at a time
+BLOCK = 250  #: replicates computed at a time, so that their sums stay in the cache
 LEVELS = (2.5, 97.5)  #: percentiles
 
 _UNIT = 2.0**-24
@@ -33,7 +33,7 @@ def _poisson_steps() -> Column:
 
 
 def bounds(
-    sums: Column,
+    sums: Sequence[Column],
     over: Mapping[str, Column],
     kinds: Sequence[str],
     *,
@@ -42,44 +42,67 @@ def bounds(
     units: Column,
     replicates: int = REPLICATES,
 ) -> tuple[Column, Column]:
-    """The interval of every column of `sums` (float64[groups, columns]) divided by `over[kinds[column]]`.
+    """The intervals of ratios of sums, for several recommenders at once.
 
-    `over` holds int64[groups] denominators. Returns the lower and upper bounds, float64[columns]; NaN where
-    no replicate has a denominator.
+    Each of `sums` is float64[groups, columns], a recommender's numerators by group; column i is divided by
+    `over[kinds[i]]` (int64[groups]). `units` (int64[groups]) names the groups. Returns the lower and upper
+    bounds, float64[recommenders, columns]; NaN where no replicate has a denominator.
     """
     key = key_of(seed, publisher, "bootstrap")
-    denominators = list(over)
-    columns = np.column_stack([sums, *(over[name] for name in denominators)])
-    columns = np.rint(columns / _UNIT) * _UNIT
-    totals = np.zeros((replicates, columns.shape[1]))
     steps = _poisson_steps()
-    for begin in range(0, len(units), BLOCK):
-        block = columns[begin : begin + BLOCK]
-        weights = np.empty((replicates, len(block)))
-        _weigh(key, units[begin : begin + BLOCK], steps, weights)
-        totals += weights @ block
-    below = {name: totals[:, sums.shape[1] + i] for i, name in enumerate(denominators)}
-    with np.errstate(invalid="ignore", divide="ignore"):
-        statistics = totals[:, : sums.shape[1]] / np.column_stack([below[kind] for kind in kinds])
+    below = {name: np.ascontiguousarray(column[:, None], np.float64) for name, column in over.items()}
+    statistics = np.empty((len(sums), len(kinds), replicates))
+    for begin in range(0, replicates, BLOCK):
+        weights = np.empty((len(units), min(BLOCK, replicates - begin)), np.uint8)
+        _weigh(key, units, begin, steps, weights)
+        denominators = {name: _weighted(weights, column)[0] for name, column in below.items()}
+        divisors = np.vstack([denominators[kind] for kind in kinds])
+        for number, columns in enumerate(sums):
+            with np.errstate(invalid="ignore", divide="ignore"):
+                ratios = _weighted(weights, columns) / divisors
+            statistics[number, :, begin : begin + BLOCK] = ratios
     statistics[~np.isfinite(statistics)] = np.nan
-    return _percentiles(statistics)
+    low, high = _percentiles(statistics.reshape(-1, replicates))
+    return low.reshape(len(sums), -1), high.reshape(len(sums), -1)
+
+
+def _weighted(weights: Column, columns: Column) -> Column:
+    """Weighted sums, float64[columns, replicates]."""
+    totals = np.zeros((columns.shape[1], weights.shape[1]))
+    _add(weights, columns, totals)
+    return totals
 
 
 def _percentiles(statistics: Column) -> tuple[Column, Column]:
-    """Linear percentiles of each column, replicates without a denominator left out."""
-    low, high = np.full((2, statistics.shape[1]), np.nan)
-    some = ~np.isnan(statistics).all(axis=0)
-    if some.any():
-        low[some], high[some] = np.nanpercentile(statistics[:, some], LEVELS, axis=0)
+    """Linear percentiles of each row, replicates without a denominator left out."""
+    low, high = np.full((2, len(statistics)), np.nan)
+    whole = ~np.isnan(statistics).any(axis=1)
+    low[whole], high[whole] = np.percentile(statistics[whole], LEVELS, axis=1)
+    for row in np.flatnonzero(~whole):
+        some = statistics[row][~np.isnan(statistics[row])]
+        if some.size:
+            low[row], high[row] = np.percentile(some, LEVELS)
     return low, high
 
 
 @compiled
-def _weigh(key: np.uint64, units: Any, steps: Any, weights: Any) -> None:
-    for i in range(units.size):
-        for replicate in range(weights.shape[0]):
-            word = np.int64(draw(key, units[i], replicate) >> _32)
+def _weigh(key: np.uint64, units: Any, first: int, steps: Any, weights: Any) -> None:
+    """The weights of all groups in the replicates from `first` on."""
+    for group in range(units.size):
+        for i in range(weights.shape[1]):
+            word = int64(draw(key, units[group], first + i) >> _32)
             weight = 0
-            while weight < steps.size and word >= steps[weight]:
-                weight += 1
-            weights[replicate, i] = weight
+            for n in range(steps.size):  # no early end: this way it runs in vector registers
+                weight += word >= steps[n]
+            weights[group, i] = weight
+
+
+@compiled
+def _add(weights: Any, columns: Any, totals: Any) -> None:
+    """Add up weight times value; most values are zero, since most sessions have few hits."""
+    for group in range(columns.shape[0]):
+        for column in range(columns.shape[1]):
+            if columns[group, column] != 0.0:
+                value = np.rint(columns[group, column] / _UNIT) * _UNIT
+                for i in range(weights.shape[1]):
+                    totals[column, i] += weights[group, i] * value

@@ -95,8 +95,7 @@ def judge(publisher: Publisher, slates: Column, scope: Scope) -> Outcomes:
     )
     scratch = _Scratch(
         np.empty(longest, np.int64),
-        np.full(articles, -1, np.int32),
-        np.zeros(articles, np.int32),
+        np.zeros(articles, np.int64),
         np.full(articles, -1, np.int32),
         np.zeros(len(cuts), np.int64),
         np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, slates.shape[1] + 2)))]),
@@ -107,8 +106,7 @@ def judge(publisher: Publisher, slates: Column, scope: Scope) -> Outcomes:
 
 class _Scratch(NamedTuple):
     path: Column  # int64[longest]: requests of the session at hand, in order
-    offered: Column  # int32[articles]: last session that was offered the article
-    place: Column  # int32[articles]: best place at which it was
+    offered: Column  # int64[articles]: stamp of the last session that was offered it, plus k - the best place
     later: Column  # int32[articles]: last session found to read the article later
     hits: Column  # int64[cut-offs]
     ideal: Column  # float64[k + 1]: DCG of n relevant articles on top
@@ -126,6 +124,7 @@ def _judge(
     outcomes: Any,
     scratch: Any,
 ) -> None:
+    stamp = 0
     for request in range(row.size):
         session = log.session[row[request]]
         group = scope.group[session]
@@ -141,7 +140,8 @@ def _judge(
             j = length - 1 - i
             scratch.path[i], scratch.path[j] = scratch.path[j], scratch.path[i]
         outcomes.sessions[group] += 1
-        _count_hits(log, row, session, group, length, slates, cuts, outcomes, scratch)
+        stamp += slates.shape[1]
+        _count_hits(log, row, stamp, group, length, slates, cuts, outcomes, scratch)
         _rank(log, row, session, group, length, slates, cuts, outcomes, scratch)
         outcomes.hits[0] += scratch.hits[0]
         if scope.longest[session]:
@@ -150,33 +150,23 @@ def _judge(
 
 @kernel
 def _count_hits(
-    log: Any,
-    row: Any,
-    session: int,
-    group: int,
-    length: int,
-    slates: Any,
-    cuts: Any,
-    outcomes: Any,
-    scratch: Any,
+    log: Any, row: Any, stamp: int, group: int, length: int, slates: Any, cuts: Any, outcomes: Any, scratch: Any
 ) -> None:
     """Forward through the session: a read is a hit if an earlier slate offered its article."""
+    k = slates.shape[1]
     scratch.hits[:] = 0
     for i in range(length):
         request = scratch.path[i]
-        item = log.item[row[request]]
-        if scratch.offered[item] == session:
+        # Stamps grow by k, so what an earlier session left behind is never above this one's.
+        place = k - (scratch.offered[log.item[row[request]]] - stamp)
+        if place < k:
             for c in range(cuts.size):
-                scratch.hits[c] += scratch.place[item] < cuts[c]
-        for place in range(slates.shape[1]):
+                scratch.hits[c] += place < cuts[c]
+        for place in range(k):
             candidate = slates[request, place]
             if candidate < 0:
                 break
-            if scratch.offered[candidate] != session:
-                scratch.offered[candidate] = session
-                scratch.place[candidate] = place
-            elif place < scratch.place[candidate]:
-                scratch.place[candidate] = place
+            scratch.offered[candidate] = max(scratch.offered[candidate], stamp + k - place)
     for c in range(cuts.size):
         outcomes.sums[group, c, 0] += scratch.hits[c]
         outcomes.sums[group, c, 1] += scratch.hits[c] > 0

@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
-
 from newsreplay.simulator.intervals import bounds
 from newsreplay.simulator.judge import MEASURES, Outcomes
 from newsreplay.simulator.log import Column
@@ -49,27 +47,20 @@ def measure(
     """
     if not outcomes:
         return []
-    names = list(outcomes)
-    groups, width = len(units), len(cuts) * len(MEASURES)
-    first = outcomes[names[0]]
+    first = next(iter(outcomes.values()))
     over = {"sessions": first.sessions, "requests": first.requests}
-    sums = np.empty((groups, len(names) * width))
-    for number, name in enumerate(names):
-        sums[:, number * width : (number + 1) * width] = outcomes[name].sums.reshape(groups, width)
-    kinds = [NAMES[measure][1] for measure in MEASURES] * (len(cuts) * len(names))
+    columns = [(f"{NAMES[what][0]}@{cut}", NAMES[what][1]) for cut in cuts for what in MEASURES]
+    sums = [judged.sums.reshape(len(units), len(columns)) for judged in outcomes.values()]
+    kinds = [kind for _, kind in columns]
     low, high = bounds(sums, over, kinds, seed=seed, publisher=publisher, units=units)
-    totals = sums.sum(axis=0)
     results = []
-    column = 0
-    for name in names:
-        for cut in cuts:
-            for measure_name in MEASURES:
-                metric, kind = NAMES[measure_name]
-                n = int(over[kind].sum())
-                value = totals[column] / n if n else math.nan
-                cell = (_number(value), _number(low[column]), _number(high[column]))
-                results.append(Result(publisher, name, f"{metric}@{cut}", *cell, n))
-                column += 1
+    for row, name in enumerate(outcomes):
+        totals = sums[row].sum(axis=0)
+        for column, (metric, kind) in enumerate(columns):
+            n = int(over[kind].sum())
+            value = totals[column] / n if n else math.nan
+            cell = (_number(value), _number(low[row, column]), _number(high[row, column]))
+            results.append(Result(publisher, name, metric, *cell, n))
     return results
 
 
