@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ def bounds(
     publisher: str,
     units: Column,
     replicates: int = REPLICATES,
+    threads: int = 2,
 ) -> tuple[Column, Column]:
     """The intervals of ratios of sums, for several recommenders at once.
 
@@ -52,7 +54,8 @@ def bounds(
     steps = _poisson_steps()
     below = {name: np.ascontiguousarray(column[:, None], np.float64) for name, column in over.items()}
     statistics = np.empty((len(sums), len(kinds), replicates))
-    for begin in range(0, replicates, BLOCK):
+
+    def compute(begin: int) -> None:
         weights = np.empty((len(units), min(BLOCK, replicates - begin)), np.uint8)
         _weigh(key, units, begin, steps, weights)
         denominators = {name: _weighted(weights, column)[0] for name, column in below.items()}
@@ -61,6 +64,9 @@ def bounds(
             with np.errstate(invalid="ignore", divide="ignore"):
                 ratios = _weighted(weights, columns) / divisors
             statistics[number, :, begin : begin + BLOCK] = ratios
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(compute, range(0, replicates, BLOCK)))
     statistics[~np.isfinite(statistics)] = np.nan
     low, high = _percentiles(statistics.reshape(-1, replicates))
     return low.reshape(len(sums), -1), high.reshape(len(sums), -1)

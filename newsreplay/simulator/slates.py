@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -106,6 +105,19 @@ def _tidy(kind: Any, item: Any, first: int, end: int, slates: Any, asked: int, k
 
 ROW_GROUP = 1 << 20  #: requests per row group of a slates file
 
+_ID = pa.dictionary(pa.int32(), pa.string())  # in memory; in the file they are strings
+# Nothing is ever null, and saying so spares the file and the writer a mark per value.
+_SCHEMA = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("time", pa.timestamp("ms", "UTC"), nullable=False),
+        pa.field("session", _ID, nullable=False),
+        pa.field("user", _ID, nullable=False),
+        pa.field("item", _ID, nullable=False),
+        pa.field("slate", pa.list_(pa.field("element", _ID, nullable=False)), nullable=False),
+    ]
+)
+
 
 def write_slates(path: Path, publisher: Publisher, slates: Column) -> None:
     """Write slates with the publisher's own ids as Parquet, whole or not at all.
@@ -114,32 +126,31 @@ def write_slates(path: Path, publisher: Publisher, slates: Column) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.with_name(path.name + ".part")
-    log, items = publisher.log, publisher.articles.id
-    schema = None
-    with ExitStack() as files:
-        for begin in range(0, max(1, len(slates)), ROW_GROUP):
-            rows = publisher.requests.row[begin : begin + ROW_GROUP].astype(np.int64)
-            table = pa.table(
-                {
-                    "row": _array(rows, pa.int64()),
-                    "time": _array(log.time[rows], pa.timestamp("ms", "UTC")),
-                    "session": _ids(log.session[rows], publisher.sessions.id),
-                    "user": _ids(log.user[rows], publisher.users),
-                    "item": _ids(log.item[rows], items),
-                    "slate": _lists(slates[begin : begin + ROW_GROUP], items),
-                }
-            )
-            if schema is None:
-                schema = table.schema
-                writer = files.enter_context(_parquet_writer(work, schema))
-            writer.write_table(table, row_group_size=ROW_GROUP)
+    with _parquet_writer(work) as writer:
+        for begin in range(0, len(slates), ROW_GROUP):
+            part = slice(begin, begin + ROW_GROUP)
+            writer.write_table(_table(publisher, part, slates[part]), row_group_size=ROW_GROUP)
     work.replace(path)
 
 
-def _parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+def _table(publisher: Publisher, part: slice, slates: Column) -> pa.Table:
+    log, items = publisher.log, publisher.articles.id
+    rows = publisher.requests.row[part].astype(np.int64)
+    columns = [
+        _array(rows, _SCHEMA.field("row").type),
+        _array(log.time[rows], _SCHEMA.field("time").type),
+        _ids(log.session[rows], publisher.sessions.id),
+        _ids(log.user[rows], publisher.users),
+        _ids(log.item[rows], items),
+        _lists(slates, items),
+    ]
+    return pa.table(columns, schema=_SCHEMA)
+
+
+def _parquet_writer(path: Path) -> pq.ParquetWriter:
     return pq.ParquetWriter(
         path,
-        schema,
+        _SCHEMA,
         compression="zstd",
         compression_level=1,
         use_dictionary=["session", "user", "item", "slate.list.element"],
@@ -168,4 +179,6 @@ def _lists(slates: Column, items: pa.Array) -> pa.ListArray:
     else:
         ends = np.concatenate([[0], np.cumsum(answered.sum(axis=1))])
         codes = slates[answered]
-    return pa.ListArray.from_arrays(_array(ends.astype(np.int32), pa.int32()), _ids(codes, items))
+    return pa.ListArray.from_arrays(
+        _array(ends.astype(np.int32), pa.int32()), _ids(codes, items), type=_SCHEMA.field("slate").type
+    )
