@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from newsreplay.simulator.log import Column, Event, Log
+from newsreplay.simulator.log import Column, Log
 
 
 class Articles(NamedTuple):
@@ -49,16 +49,12 @@ def bare_articles(log: Log) -> Articles:
 class Catalog:
     """The known articles: codes 0 … `known` - 1. Asking for any other raises KeyError."""
 
+    __slots__ = ("_articles", "known", "row")
+
     def __init__(self, articles: Articles):
         self._articles = articles
-        self._row = -1
+        self.row = -1  #: the row shown last; the engine moves it along
         self.known = 0  #: number of known articles
-
-    def _reveal(self, event: Event) -> None:
-        """Take note that a row has happened; the engine calls this."""
-        self._row = event[0]
-        if event[5] >= self.known:
-            self.known = event[5] + 1
 
     def _check(self, item: int) -> int:
         if not 0 <= item < self.known:
@@ -75,12 +71,12 @@ class Catalog:
 
     def category(self, item: int) -> str | None:
         """The article's category, if it has been told by now."""
-        if self._articles.category_row[self._check(item)] > self._row:
+        if self._articles.category_row[self._check(item)] > self.row:
             return None
         return str(self._articles.categories[int(self._articles.category[item])].as_py())
 
     def title(self, item: int) -> str | None:
         """The article's title, if it has been told by now."""
-        if self._articles.title_row[self._check(item)] > self._row:
+        if self._articles.title_row[self._check(item)] > self.row:
             return None
         return str(self._articles.title[item].as_py())

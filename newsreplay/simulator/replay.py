@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,22 +140,30 @@ def _compiled(
 class _Seat:
     """A plain-Python recommender at its place: the catalog is kept up to date, answers are collected."""
 
+    __slots__ = ("answers", "catalog", "k", "rec_learn", "rec_recommend")
+
     def __init__(self, recommender: Any, catalog: Catalog, k: int):
         self.rec_learn = recommender.learn
         self.rec_recommend = recommender.recommend
-        self.reveal = catalog._reveal
+        self.catalog = catalog
         self.k = k
         self.answers: list[Any] = []
 
     def learn(self, event: Event) -> None:
-        self.reveal(event)
+        # Written out rather than called: this runs at every row, and a call costs as much as the rest.
+        catalog = self.catalog
+        catalog.row = event.row
+        if event.item >= catalog.known:
+            catalog.known = event.item + 1
         self.rec_learn(event)
 
     def recommend(self, request: Event, slate: int) -> None:
         self.answers.append(self.rec_recommend(request, self.k))
 
 
-_plain_walk = rebound(walk, "plain", reveal=lambda rows, row: next(rows), learn=_Seat.learn, recommend=_Seat.recommend)
+# Rows come from an iterator, so the next one is the one that is asked for; `next` ignores its second argument.
+_plain_walk = rebound(walk, "plain", reveal=next, learn=_Seat.learn, recommend=_Seat.recommend)
+_event = partial(tuple.__new__, Event)  # Event._make, without its check of the length
 
 
 def _plain(
@@ -173,7 +182,7 @@ def _plain(
     known = asked = 0
     for first, end in _stretches(log):
         before = asked
-        rows = map(Event._make, zip(range(first, end), *(column[first:end].tolist() for column in log), strict=True))
+        rows = map(_event, zip(range(first, end), *(column[first:end].tolist() for column in log), strict=True))
         # A plain recommender's slate is its number; what it answers is filled in by the stretch.
         asked = _plain_walk(rows, first, end, seat, range(requests), asked)
         fill(slates, before, seat.answers, type(recommender).__name__)
