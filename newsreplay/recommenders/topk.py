@@ -95,9 +95,14 @@ def best(top: Any, current: int, slate: Any) -> None:
 
 @kernel
 def _scan(top: Any, current: int, slate: Any) -> int:
-    """Drop from the shortlist what fell below the bar, fill the slate from the rest; returns its length."""
+    """Drop from the shortlist what fell below the bar, fill the slate from the rest; returns its length.
+
+    On the way, neighbours in the wrong order change places: the shortlist stays nearly sorted, so that slates
+    fill up from its beginning and the processor foresees that the rest is passed over.
+    """
     filled = 0
     i = 0
+    before = UNRANKED
     while i < top.counts[0]:
         item = top.shortlist[i]
         key = top.key[item]
@@ -108,6 +113,12 @@ def _scan(top: Any, current: int, slate: Any) -> int:
             top.place[last] = i
             top.place[item] = -1
             continue
+        if key > before and i > 0:
+            other = top.shortlist[i - 1]
+            top.shortlist[i - 1], top.shortlist[i] = item, other
+            top.place[item], top.place[other] = i - 1, i
+        else:
+            before = key
         i += 1
         if item == current or (filled == slate.size and key < top.best[filled - 1]):
             continue

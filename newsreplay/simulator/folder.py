@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-
 from newsreplay import __version__
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import RunError
@@ -132,11 +130,11 @@ def _versions() -> dict[str, str]:
 def _publisher_facts(dataset: Dataset, name: str, options: Options, judged: list[Judged]) -> dict[str, Any]:
     facts = next(facts for facts in dataset.card["publishers"] if facts["publisher"] == name)
     publisher = dataset.publisher(name)
-    group = scope_of(publisher, options).group
+    scored = scope_of(publisher, options).session
     wanted = ("publisher", "rows", "reads", "sessions", "first", "last", "digest")
     mine = [one.hits for one in judged if one.publisher == name and one.hits is not None]
     return {key: facts[key] for key in wanted} | {
-        "scored_sessions": int(np.count_nonzero(group >= 0)),
+        "scored_sessions": len(scored),
         "hits": sum(hits for hits, _ in mine),
         "hits_of_longest": sum(hits for _, hits in mine),
     }

@@ -1,8 +1,8 @@
 """The judge: which slates came true.
 
 Eq. 1 and 2 of Kille & Lommatzsch (2019), and the slates as rankings; docs/design.md has the definitions. A
-session is judged when its last read is reached, by walking its reads back along `Requests.previous`; nothing
-is kept of a session that is over but the sums of its group, so memory does not grow with the log.
+session is judged by walking its reads back from the last along `Requests.previous`, so each read of the log is
+visited once; nothing is kept of a session but the sums of its group.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from newsreplay.datasets.store import Publisher
-from newsreplay.simulator.kernels import compiled, kernel
+from newsreplay.simulator.kernels import compiled, int64, kernel
 from newsreplay.simulator.log import Column
 from newsreplay.simulator.mixing import key_of, mix_all
 
@@ -25,9 +25,10 @@ GROUPS = 20_000
 class Scope(NamedTuple):
     """Which sessions are scored, and the group in which each is summed."""
 
-    group: Column  #: int32[sessions], -1 = not scored
+    session: Column  #: int32[scored], the codes of the scored sessions
+    group: Column  #: int32[scored], the group of each
     unit: Column  #: int64[groups], the session a group consists of, or the group's own number
-    longest: Column  #: bool[sessions], the longest 1 % of the scored sessions
+    longest: Column  #: bool[scored], the longest 1 % of them
 
 
 class Outcomes(NamedTuple):
@@ -69,16 +70,14 @@ def scope(
     if max_session_length is not None:
         scored &= sessions.reads <= max_session_length
     codes = np.flatnonzero(scored)
-    longest = np.zeros(len(scored), bool)
-    by_length = codes[np.argsort(-sessions.reads[codes].astype(np.int64), kind="stable")]
+    longest = np.zeros(len(codes), bool)
+    by_length = np.argsort(-sessions.reads[codes].astype(np.int64), kind="stable")
     longest[by_length[: -(-len(codes) // 100)]] = True
-    group = np.full(len(scored), -1, np.int32)
     if len(codes) <= LARGE:
-        group[codes] = np.arange(len(codes))
-        return Scope(group, codes, longest)
+        return Scope(codes.astype(np.int32), np.arange(len(codes), dtype=np.int32), codes, longest)
     words = mix_all(key_of(seed, publisher.name, "group"), codes)
-    group[codes] = (words % np.uint64(GROUPS)).astype(np.int32)
-    return Scope(group, np.arange(GROUPS), longest)
+    group = (words % np.uint64(GROUPS)).astype(np.int32)
+    return Scope(codes.astype(np.int32), group, np.arange(GROUPS), longest)
 
 
 def judge(publisher: Publisher, slates: Column, scope: Scope) -> Outcomes:
@@ -86,7 +85,7 @@ def judge(publisher: Publisher, slates: Column, scope: Scope) -> Outcomes:
     cuts = np.array(cut_offs(slates.shape[1]), np.int64)
     log, requests, sessions = publisher.log, publisher.requests, publisher.sessions
     articles = len(publisher.articles.id)
-    longest = int(sessions.reads.max(initial=1, where=scope.group >= 0))
+    longest = int(sessions.reads[scope.session].max(initial=1))
     outcomes = Outcomes(
         np.zeros((len(scope.unit), len(cuts), len(MEASURES))),
         np.zeros(len(scope.unit), np.int64),
@@ -125,13 +124,10 @@ def _judge(
     scratch: Any,
 ) -> None:
     stamp = 0
-    for request in range(row.size):
-        session = log.session[row[request]]
-        group = scope.group[session]
-        if last[session] != request or group < 0:
-            continue
+    for number in range(scope.session.size):
+        session, group = scope.session[number], scope.group[number]
         length = 0
-        step = np.int64(request)
+        step = int64(last[session])
         while step >= 0:
             scratch.path[length] = step
             length += 1
@@ -144,7 +140,7 @@ def _judge(
         _count_hits(log, row, stamp, group, length, slates, cuts, outcomes, scratch)
         _rank(log, row, session, group, length, slates, cuts, outcomes, scratch)
         outcomes.hits[0] += scratch.hits[0]
-        if scope.longest[session]:
+        if scope.longest[number]:
             outcomes.hits[1] += scratch.hits[0]
 
 

@@ -77,7 +77,7 @@ def test_every_metric_equals_the_oracle(
     publisher = publisher_of(log)
     chosen = scope(publisher, warmup=warmup, window=window)
     scored = naive.scored_sessions(log, warmup, window)
-    assert np.flatnonzero(chosen.group >= 0).tolist() == sorted(scored)
+    assert chosen.session.tolist() == sorted(scored)
     outcomes = judge(publisher, padded(slates, k), chosen)
     results = measure("A", cut_offs(k), {"mine": outcomes}, chosen.unit, seed=0)
     assert len(results) == len(cut_offs(k)) * len(MEASURES)
@@ -97,7 +97,7 @@ def test_every_metric_equals_the_oracle(
 def test_success_on_the_eleven_event_table_of_the_specification(column: str) -> None:
     publisher = publisher_of(worked.worked_log())
     chosen = scope(publisher)
-    assert np.flatnonzero(chosen.group >= 0).tolist() == worked.SCORED
+    assert chosen.session.tolist() == worked.SCORED
     slates = replay(publisher.log, start_list(column)[0].make(), 1, name=column).slates
     sums = judge(publisher, slates, chosen).sums.sum(axis=0)
     expected = worked.COLUMNS[column]
@@ -110,7 +110,7 @@ def test_a_single_read_session_is_learned_from_but_not_scored() -> None:
         time=[1, 2, 3], kind=[READ] * 3, session=[0, 1, 1], user=[0, 1, 1], item=[0, 1, 0], category=[-1] * 3
     )
     publisher = publisher_of(log)
-    assert scope(publisher).group.tolist() == [-1, 0]
+    assert scope(publisher).session.tolist() == [1]
     slates = replay(log, start_list("popular")[0].make(), 1).slates
     assert slates.tolist() == [[-1], [0], [1]]
     outcomes = judge(publisher, slates, scope(publisher))
@@ -129,7 +129,7 @@ def test_a_session_longer_than_the_limit_is_not_scored() -> None:
     log = make_log(
         time=range(5), kind=[READ] * 5, session=[0, 0, 0, 1, 1], user=[0] * 5, item=[0] * 5, category=[-1] * 5
     )
-    assert scope(publisher_of(log), max_session_length=2).group.tolist() == [-1, 0]
+    assert scope(publisher_of(log), max_session_length=2).session.tolist() == [1]
 
 
 def test_the_longest_percent_of_the_sessions_is_at_least_one() -> None:
