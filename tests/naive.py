@@ -94,9 +94,7 @@ class Past:
 
 def random(past: Past, k: int, *, key: int, hours: int | None = None) -> list[int]:
     """Any known article, or any that was published in the window."""
-    candidates = [
-        item for item, time in past.published.items() if past.within(time, hours) and item != past.current
-    ]
+    candidates = [item for item, time in past.published.items() if past.within(time, hours) and item != past.current]
     return draw_without_replacement(candidates, k, key, past.row)
 
 
@@ -327,11 +325,7 @@ def judge(
     hits = hit_rows(log, slates, k)
     judgements: dict[int, SessionJudgement] = {}
     for session in scored_sessions:
-        answered = [
-            (read, slate)
-            for read, slate in zip(reads_of(log), slates, strict=True)
-            if read.session == session
-        ]
+        answered = [(read, slate) for read, slate in zip(reads_of(log), slates, strict=True) if read.session == session]
         requests: list[RequestJudgement] = []
         for n, (read, slate) in enumerate(answered):
             relevant = {later.item for later, _ in answered[n + 1 :]} - {read.item}

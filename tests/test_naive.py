@@ -416,9 +416,7 @@ def test_a_slate_depends_on_nothing_later(
 @pytest.mark.parametrize(("name", "options"), SPECS)
 @some
 @given(log=logs(max_rows=20), k=cut_offs())
-def test_a_shorter_slate_is_the_start_of_a_longer_one(
-    name: str, options: dict[str, int], log: Log, k: int
-) -> None:
+def test_a_shorter_slate_is_the_start_of_a_longer_one(name: str, options: dict[str, int], log: Log, k: int) -> None:
     longer = slates(log, name, k + 1, **options)
     assert slates(log, name, k, **options) == [slate[:k] for slate in longer]
 

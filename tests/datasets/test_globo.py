@@ -248,9 +248,7 @@ def test_without_duplicates_none_are_mentioned(tmp_path: Path) -> None:
 
 def test_clicks_out_of_time_order_are_counted_across_files(tmp_path: Path) -> None:
     raw = read_globo(globo(tmp_path, [FIRST, THIRD], [SECOND]))
-    assert any(
-        note.startswith("clicks earlier than the one before them in the files: 1;") for note in raw.notes
-    )
+    assert any(note.startswith("clicks earlier than the one before them in the files: 1;") for note in raw.notes)
     assert column(raw.reads, "item") == ["157541", "235840", "68866"]
 
 

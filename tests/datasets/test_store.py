@@ -22,7 +22,7 @@ from newsreplay.datasets.base import Raw, Reject
 from newsreplay.datasets.store import Dataset, Publisher, prepare
 from newsreplay.errors import DataError
 from newsreplay.simulator.catalog import Catalog
-from newsreplay.simulator.log import HOUR, PUBLISH, READ, Event
+from newsreplay.simulator.log import HOUR, PUBLISH, READ
 from tests import naive, naive_store
 from tests.naive_store import Row
 
@@ -315,7 +315,7 @@ def test_the_catalog_tells_a_title_only_once_its_row_has_happened(prepared: Prep
     publisher = the(prepared([read(0, "a"), read(1, "a", title="Ah", category="arts")]))
     catalog = Catalog(publisher.articles)
     for row, told in ((0, None), (1, "Ah")):
-        catalog._reveal(Event(row, T0, READ, 0, 0, 0, -1))
+        catalog.row, catalog.known = row, 1
         assert catalog.title(0) == told
         assert (catalog.category(0) is None) == (told is None)
 
