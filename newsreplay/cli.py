@@ -129,10 +129,14 @@ def run(
     from newsreplay.simulator.run import run as replay_all
     from newsreplay.simulator.workers import cores
 
-    start_list(recommenders)
-    if first:
-        _say("compiling the kernels (once after installation, less than a minute)")
-    dataset = find_data(data, columns=columns, say=_say)
+    entries = start_list(recommenders)
+    with contextlib.ExitStack() as meanwhile:
+        if first:
+            from newsreplay.simulator.warm import compiling
+
+            _say("compiling the kernels (once after installation, about half a minute)")
+            meanwhile.enter_context(compiling(entries))
+        dataset = find_data(data, columns=columns, say=_say)
     with _progress() as progress:
         done = replay_all(
             dataset,

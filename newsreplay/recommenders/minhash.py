@@ -9,8 +9,8 @@ import numpy as np
 
 from newsreplay.recommenders import table as hashing
 from newsreplay.recommenders.base import Compiled, Sizes
-from newsreplay.recommenders.table import Table, find, put, remove
-from newsreplay.simulator.kernels import kernel
+from newsreplay.recommenders.table import FREE, Table, add, find, remove
+from newsreplay.simulator.kernels import int64, kernel
 from newsreplay.simulator.log import DAY, HOUR, READ, Column
 from newsreplay.simulator.mixing import GOLDEN, mix
 
@@ -18,6 +18,10 @@ GROUPS = 10  #: q, the clusters a reader is in
 MINIMA = 2  #: p, the minima that make a cluster
 LIFE = 96 * HOUR  #: a vote counts nothing after this
 _ONE = np.uint64(1)
+
+#: A cluster: its name, where its stretch of the pool begins, how many articles with votes stand there, and
+#: that it has 2^level places.
+CLUSTER = np.dtype([("key", np.uint64), ("start", np.int64), ("size", np.int32), ("level", np.int32)])
 
 
 class MinhashState(NamedTuple):
@@ -28,23 +32,24 @@ class MinhashState(NamedTuple):
     """
 
     mirror: Column  #: uint64[users, 20], the complements of the readers' minima; 0 = nothing read yet
-    clusters: Table  #: fingerprint of (group, minima) → cluster
-    fingerprint: Column  #: uint64[clusters]
-    start: Column  #: int64[clusters], where a cluster's stretch of the pool begins; next free cluster if free
-    size: Column  #: int32[clusters], articles with votes
-    level: Column  #: int8[clusters], its stretch has 2^level places
-    item: Column  #: int32[pool], per cluster the articles with votes, roughly the heaviest first
+    clusters: Table  #: `CLUSTER` by name
+    item: Column  #: int32[pool], per cluster the articles with votes, the heaviest first
     mass: Column  #: int64[pool], the sum of their votes
-    free: Column  #: int64[40]: by level the first free stretch; [-1] the first free cluster; -1 = none
-    used: Column  #: int64[2]: places of the pool, clusters ever taken
+    free: Column  #: int64[40]: by level the first free stretch, -1 = none
+    used: Column  #: int64[1]: places of the pool ever taken
     vote_time: Column  #: int64[capacity, a power of two]: the votes that still count, as a ring
     vote_item: Column  #: int32[capacity]
-    vote_cluster: Column  #: int32[capacity, 10]
+    vote_names: Column  #: uint64[capacity, 10], the clusters they were cast in
     ends: Column  #: int64[3]: votes gone, votes cast, base day
     read_row: Column  #: int64[articles], row of the last read
+    names: Column  #: uint64[10], scratch: a reader's clusters
+    places: Column  #: int64[10], scratch: where they stand in `clusters`
+    tail: Column  #: int64[10], scratch: their articles that were not looked at yet …
+    end: Column  #: int64[10], scratch: … end here
+    found: Column  #: int64[articles + 1], scratch
+    candidate: Column  #: bool[articles], scratch: whether an article may be among the best
     score: Column  #: int64[articles], scratch
-    seen: Column  #: int32[articles], scratch
-    prints: Column  #: uint64[10], scratch
+    seen: Column  #: int32[articles + 1], scratch: the candidates
     best: Column  #: int64[k], scratch
 
 
@@ -59,29 +64,36 @@ def _read(state: Any, user: int, item: int) -> None:
 
 
 @kernel
-def _fingerprints(state: Any, user: int) -> None:
+def _name_clusters(state: Any, user: int) -> None:
     """Name the reader's clusters by 64 bits each."""
     for group in range(GROUPS):
         word = mix(np.uint64(group + 1) * GOLDEN ^ state.mirror[user, MINIMA * group])
         word = mix(word + state.mirror[user, MINIMA * group + 1])
-        state.prints[group] = max(word, _ONE)
+        state.names[group] = max(word, _ONE)
+
+
+@kernel
+def _find_clusters(state: Any) -> None:
+    """Look up the ten names before anything else is done, so that ten waits for memory become one."""
+    for group in range(GROUPS):
+        state.places[group] = find(state.clusters, state.names[group])
 
 
 @kernel
 def _weight(time: int, base: int) -> int:
     """The weight of a vote cast at `time`, relative to the day `base`."""
     part = math.pow(2.0, np.float64(time % DAY) / DAY)
-    return np.int64(np.rint(4294967296.0 * part)) << (time // DAY - base)
+    return int64(np.rint(4294967296.0 * part)) << (time // DAY - base)
 
 
 @kernel
 def _take_stretch(state: Any, level: int) -> int:
-    start = state.free[level]
+    start: int = state.free[level]
     if start >= 0:
         state.free[level] = state.mass[start]
         return start
     start = state.used[0]
-    state.used[0] = start + (np.int64(1) << level)
+    state.used[0] = start + (int64(1) << level)
     return start
 
 
@@ -93,69 +105,101 @@ def _give_stretch(state: Any, start: int, level: int) -> None:
 
 
 @kernel
-def _new_cluster(state: Any, at: int, fingerprint: np.uint64) -> int:
-    cluster = state.free[-1]
-    if cluster >= 0:
-        state.free[-1] = state.start[cluster]
-    else:
-        cluster = state.used[1]
-        state.used[1] = cluster + 1
-    put(state.clusters, at, fingerprint, cluster)
-    state.fingerprint[cluster] = fingerprint
-    state.size[cluster] = 0
-    state.level[cluster] = 0
-    state.start[cluster] = _take_stretch(state, 0)
-    return cluster
+def _open(state: Any, name: np.uint64) -> int:
+    """A new cluster without votes."""
+    at = find(state.clusters, name)
+    if state.clusters.record[at]["key"] == FREE:
+        add(state.clusters, at, name)
+        cluster = state.clusters.record[at]
+        cluster["start"] = _take_stretch(state, 0)
+        cluster["size"] = 0
+        cluster["level"] = 0
+    return at
 
 
 @kernel
-def _vote(state: Any, cluster: int, item: int, weight: int) -> None:
-    """Add a vote to a cluster."""
-    start, size = state.start[cluster], np.int64(state.size[cluster])
-    for i in range(start, start + size):
-        if state.item[i] == item:
-            mass = state.mass[i] + weight
-            while i > start and state.mass[i - 1] < mass:
-                state.item[i] = state.item[i - 1]
-                state.mass[i] = state.mass[i - 1]
-                i -= 1
-            state.item[i] = item
-            state.mass[i] = mass
-            return
-    level = np.int64(state.level[cluster])
-    if size == (np.int64(1) << level):
-        wider = _take_stretch(state, level + 1)
-        for i in range(size):
-            state.item[wider + i] = state.item[start + i]
-            state.mass[wider + i] = state.mass[start + i]
-        _give_stretch(state, start, level)
-        start = wider
-        state.start[cluster] = start
-        state.level[cluster] = level + 1
-    state.item[start + size] = item
-    state.mass[start + size] = weight
-    state.size[cluster] = size + 1
+def _close(state: Any, name: np.uint64) -> None:
+    """Forget a cluster without votes."""
+    at = find(state.clusters, name)
+    cluster = state.clusters.record[at]
+    _give_stretch(state, cluster["start"], int64(cluster["level"]))
+    remove(state.clusters, at)
 
 
 @kernel
-def _unvote(state: Any, cluster: int, item: int, weight: int) -> None:
-    """Take a vote back; articles without votes leave their cluster, clusters without articles the table."""
-    start = state.start[cluster]
+def _widen(state: Any, at: int) -> None:
+    """Move a cluster to a stretch twice as wide."""
+    cluster = state.clusters.record[at]
+    level = int64(cluster["level"])
+    start, wider = cluster["start"], _take_stretch(state, level + 1)
+    for i in range(cluster["size"]):
+        state.item[wider + i] = state.item[start + i]
+        state.mass[wider + i] = state.mass[start + i]
+    _give_stretch(state, start, level)
+    cluster["start"] = wider
+    cluster["level"] = level + 1
+
+
+@kernel
+def _vote(state: Any, at: int, item: int, weight: int) -> None:
+    """Add a vote to a cluster: its article rises past the lighter ones."""
+    cluster = state.clusters.record[at]
+    size = int64(cluster["size"])
+    start = cluster["start"]
     i = start
-    while state.item[i] != item:
+    while i < start + size and state.item[i] != item:
         i += 1
-    state.mass[i] -= weight
-    if state.mass[i] > 0:
-        return
-    state.size[cluster] -= 1
-    last = start + state.size[cluster]
-    state.item[i] = state.item[last]
-    state.mass[i] = state.mass[last]
-    if state.size[cluster] == 0:
-        remove(state.clusters, find(state.clusters, state.fingerprint[cluster]))
-        _give_stretch(state, start, np.int64(state.level[cluster]))
-        state.start[cluster] = state.free[-1]
-        state.free[-1] = cluster
+    mass = weight
+    if i < start + size:
+        mass += state.mass[i]
+    else:
+        if size == (int64(1) << int64(cluster["level"])):
+            _widen(state, at)
+            start = cluster["start"]
+            i = start + size
+        cluster["size"] = size + 1
+    while i > start and state.mass[i - 1] < mass:
+        state.item[i] = state.item[i - 1]
+        state.mass[i] = state.mass[i - 1]
+        i -= 1
+    state.item[i] = item
+    state.mass[i] = mass
+
+
+@kernel
+def _unvote(state: Any, at: int, item: int, weight: int) -> None:
+    """Take a vote back: its article sinks past the heavier ones, and out of the cluster without any."""
+    cluster = state.clusters.record[at]
+    last = cluster["start"] + cluster["size"] - 1
+    i = last
+    while state.item[i] != item:
+        i -= 1
+    mass = state.mass[i] - weight
+    while i < last and state.mass[i + 1] > mass:
+        state.item[i] = state.item[i + 1]
+        state.mass[i] = state.mass[i + 1]
+        i += 1
+    state.item[i] = item
+    state.mass[i] = mass
+    if mass == 0:
+        cluster["size"] -= 1
+
+
+@kernel
+def _expire(state: Any, slot: int) -> None:
+    """Take the votes of one read back."""
+    item = state.vote_item[slot]
+    weight = _weight(state.vote_time[slot], state.ends[2])
+    for group in range(GROUPS):
+        state.places[group] = find(state.clusters, state.vote_names[slot, group])
+    for group in range(GROUPS):
+        _unvote(state, state.places[group], item, weight)
+    for group in range(GROUPS):
+        if state.clusters.record[state.places[group]]["size"] == 0:
+            state.places[group] = -1
+    for group in range(GROUPS):
+        if state.places[group] < 0:
+            _close(state, state.vote_names[slot, group])
 
 
 @kernel
@@ -164,31 +208,25 @@ def _advance(state: Any, now: int) -> None:
     mask = state.vote_time.size - 1
     number = state.ends[0]
     while number < state.ends[1] and now - state.vote_time[number & mask] > LIFE:
-        slot = number & mask
-        weight = _weight(state.vote_time[slot], state.ends[2])
-        for group in range(GROUPS):
-            _unvote(state, state.vote_cluster[slot, group], state.vote_item[slot], weight)
+        _expire(state, number & mask)
         number += 1
     state.ends[0] = number
     # What is left is at most four days old, so its masses are multiples of 2^days and the shift is exact.
-    # Free stretches keep their links, which are below 2^32 and above every shift's reach only by luck:
-    # they are rebuilt instead of shifted.
     base = now // DAY - LIFE // DAY
     days = base - state.ends[2]
     if days > 0:
-        _shift(state, min(days, np.int64(62)))
+        _shift(state, min(days, int64(62)))
         state.ends[2] = base
 
 
 @kernel
 def _shift(state: Any, days: int) -> None:
     """Halve all masses once a day."""
-    for i in range(state.clusters.key.size):
-        if state.clusters.key[i] != np.uint64(0):
-            cluster = state.clusters.value[i]
-            start = state.start[cluster]
-            for j in range(start, start + state.size[cluster]):
-                state.mass[j] >>= days
+    for at in range(state.clusters.record.size):
+        cluster = state.clusters.record[at]
+        if cluster["key"] != FREE:
+            for i in range(cluster["start"], cluster["start"] + cluster["size"]):
+                state.mass[i] >>= days
 
 
 @kernel
@@ -199,46 +237,85 @@ def learn(state: Any, event: Any) -> None:
     _advance(state, event.time)
     state.read_row[event.item] = event.row
     _read(state, event.user, event.item)
-    _fingerprints(state, event.user)
+    _name_clusters(state, event.user)
+    _find_clusters(state)
     weight = _weight(event.time, state.ends[2])
     slot = state.ends[1] & (state.vote_time.size - 1)
+    state.ends[1] += 1
     state.vote_time[slot] = event.time
     state.vote_item[slot] = event.item
-    state.ends[1] += 1
     for group in range(GROUPS):
-        at = find(state.clusters, state.prints[group])
-        if state.clusters.key[at] == state.prints[group]:
-            cluster = np.int64(state.clusters.value[at])
-        else:
-            cluster = _new_cluster(state, at, state.prints[group])
-        state.vote_cluster[slot, group] = cluster
-        _vote(state, cluster, event.item, weight)
+        name = state.names[group]
+        state.vote_names[slot, group] = name
+        at = state.places[group]
+        if state.clusters.record[at]["key"] != name:
+            at = _open(state, name)
+        _vote(state, at, event.item, weight)
 
 
 @kernel
 def recommend(state: Any, request: Any, slate: Any) -> None:
-    """The articles with the heaviest votes in the reader's clusters together."""
+    """The articles with the heaviest votes in the reader's clusters together.
+
+    Most of what stands in a cluster is light. Only articles heavy somewhere are candidates; if that does not
+    leave one winner, their light votes are added too.
+    """
     _advance(state, request.time)
-    _fingerprints(state, request.user)
-    seen = 0
+    _name_clusters(state, request.user)
+    _find_clusters(state)
+    seen = _gather(state, request.item, _bar(state, slate.size) // GROUPS)
+    filled = _rank(state, seen, slate)
+    seen = _prune(state, seen, state.best[filled - 1] if filled == slate.size else int64(0))
+    if seen > 1:
+        _complete(state)
+        _rank(state, seen, slate)
+    _drop(state, seen)
+
+
+@kernel
+def _bar(state: Any, k: int) -> int:
+    """Where the reader's clusters begin and end, and a mass that more than k articles of one of them have."""
+    bar = int64(0)
     for group in range(GROUPS):
-        at = find(state.clusters, state.prints[group])
-        if state.clusters.key[at] == state.prints[group]:
-            cluster = state.clusters.value[at]
-            start = state.start[cluster]
-            for i in range(start, start + state.size[cluster]):
-                item = state.item[i]
-                if state.score[item] == 0:
-                    state.seen[seen] = item
-                    seen += 1
-                state.score[item] += state.mass[i]
+        cluster = state.clusters.record[state.places[group]]
+        start, size = int64(0), int64(0)
+        if cluster["key"] == state.names[group]:
+            start, size = cluster["start"], int64(cluster["size"])
+        if size > k:
+            bar = max(bar, state.mass[start + k])
+        state.tail[group] = start
+        state.end[group] = start + size
+    return bar
+
+
+@kernel
+def _gather(state: Any, current: int, bar: int) -> int:
+    """Add up the masses that reach the bar; an article without any is no candidate, nor is the current one."""
+    seen = 0
+    state.candidate[current] = True
+    for group in range(GROUPS):
+        i, end = state.tail[group], state.end[group]
+        while i < end and state.mass[i] >= bar:
+            item = state.item[i]
+            # Writing every article and keeping the new ones spares the processor a guess.
+            state.seen[seen] = item
+            seen += not state.candidate[item]
+            state.candidate[item] = True
+            state.score[item] += state.mass[i]
+            i += 1
+        state.tail[group] = i
+    state.candidate[current] = False
+    state.score[current] = 0
+    return seen
+
+
+@kernel
+def _rank(state: Any, seen: int, slate: Any) -> int:
+    """Fill the slate with the best candidates; returns its length."""
     filled = 0
     for i in range(seen):
         item = state.seen[i]
         score = state.score[item]
-        state.score[item] = 0
-        if item == request.item:
-            continue
         if filled == slate.size:
             if not _before(state, item, score, slate[filled - 1], state.best[filled - 1]):
                 continue
@@ -251,6 +328,47 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
             place -= 1
         slate[place] = item
         state.best[place] = score
+    return filled
+
+
+@kernel
+def _prune(state: Any, seen: int, least: int) -> int:
+    """Drop the candidates that cannot reach the score `least` any more; returns how many are left."""
+    for group in range(GROUPS):
+        if state.tail[group] < state.end[group]:
+            least -= state.mass[state.tail[group]]
+    left = 0
+    for i in range(seen):
+        item = state.seen[i]
+        if state.score[item] < least:
+            state.score[item] = 0
+            state.candidate[item] = False
+        else:
+            state.seen[left] = item
+            left += 1
+    return left
+
+
+@kernel
+def _complete(state: Any) -> None:
+    """Add the candidates' other masses."""
+    for group in range(GROUPS):
+        found = 0
+        for i in range(state.tail[group], state.end[group]):
+            # Writing every place and keeping the candidates' spares the processor a guess.
+            state.found[found] = i
+            found += state.candidate[state.item[i]]
+        for j in range(found):
+            i = state.found[j]
+            state.score[state.item[i]] += state.mass[i]
+
+
+@kernel
+def _drop(state: Any, seen: int) -> None:
+    for i in range(seen):
+        item = state.seen[i]
+        state.score[item] = 0
+        state.candidate[item] = False
 
 
 @kernel
@@ -258,7 +376,8 @@ def _before(state: Any, item: int, score: int, other: int, other_score: int) -> 
     """Whether an article ranks before another: higher score, then read more recently."""
     if score != other_score:
         return score > other_score
-    return state.read_row[item] > state.read_row[other]
+    later: bool = state.read_row[item] > state.read_row[other]
+    return later
 
 
 class Minhash(Compiled):
@@ -278,23 +397,24 @@ class Minhash(Compiled):
         n = sizes.articles
         return MinhashState(
             mirror=np.zeros((sizes.users, GROUPS * MINIMA), np.uint64),
-            clusters=hashing.table(),
-            fingerprint=np.empty(0, np.uint64),
-            start=np.empty(0, np.int64),
-            size=np.empty(0, np.int32),
-            level=np.empty(0, np.int8),
+            clusters=hashing.table(CLUSTER),
             item=np.empty(0, np.int32),
             mass=np.empty(0, np.int64),
             free=np.full(40, -1, np.int64),
-            used=np.zeros(2, np.int64),
+            used=np.zeros(1, np.int64),
             vote_time=np.empty(1, np.int64),
             vote_item=np.empty(1, np.int32),
-            vote_cluster=np.empty((1, GROUPS), np.int32),
+            vote_names=np.empty((1, GROUPS), np.uint64),
             ends=np.zeros(3, np.int64),
             read_row=np.zeros(n, np.int64),
+            names=np.zeros(GROUPS, np.uint64),
+            places=np.zeros(GROUPS, np.int64),
+            tail=np.zeros(GROUPS, np.int64),
+            end=np.zeros(GROUPS, np.int64),
+            found=np.empty(n + 1, np.int64),
+            candidate=np.zeros(n, np.bool_),
             score=np.zeros(n, np.int64),
-            seen=np.empty(n, np.int32),
-            prints=np.zeros(GROUPS, np.uint64),
+            seen=np.empty(n + 1, np.int32),
             best=np.empty(sizes.k, np.int64),
         )
 
@@ -307,16 +427,12 @@ class Minhash(Compiled):
         pool = 3 * int(state.used[0]) + 4 * votes
         if pool > state.item.size:
             state = _longer(state, 2 * pool, int(state.used[0]), ("item", "mass"))
-        clusters = int(state.used[1]) + votes
-        if clusters > state.start.size:
-            names = ("fingerprint", "start", "size", "level")
-            state = _longer(state, 2 * clusters, int(state.used[1]), names)
         return _ring(state, reads)
 
 
 def _longer(state: MinhashState, length: int, used: int, names: tuple[str, ...]) -> MinhashState:
     """The state with these columns lengthened."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for name in names:
         old = getattr(state, name)
         columns[name] = np.empty(length, old.dtype)
@@ -332,8 +448,8 @@ def _ring(state: MinhashState, reads: int) -> MinhashState:
         return state
     larger = 1 << (end - begin + reads - 1).bit_length()
     numbers = np.arange(begin, end)
-    columns = {}
-    for name in ("vote_time", "vote_item", "vote_cluster"):
+    columns: dict[str, Any] = {}
+    for name in ("vote_time", "vote_item", "vote_names"):
         old = getattr(state, name)
         columns[name] = np.empty((larger, *old.shape[1:]), old.dtype)
         columns[name][numbers & (larger - 1)] = old[numbers & (capacity - 1)]

@@ -8,9 +8,13 @@ import numpy as np
 
 from newsreplay.recommenders import table as hashing
 from newsreplay.recommenders.base import Compiled, Sizes
-from newsreplay.recommenders.table import Table, find, put
-from newsreplay.simulator.kernels import kernel
+from newsreplay.recommenders.table import Table, add, find
+from newsreplay.simulator.kernels import int64, kernel
 from newsreplay.simulator.log import READ, Column
+from newsreplay.simulator.mixing import mix
+
+#: A known step, and the position of its successor among the article's.
+STEP = np.dtype([("key", np.uint64), ("place", np.int64)])
 
 
 class SequencesState(NamedTuple):
@@ -18,9 +22,9 @@ class SequencesState(NamedTuple):
 
     latest: Column  #: int32[sessions], 1 + the article a session read last; 0 = none yet
     read_row: Column  #: int64[articles], row of the last read
-    places: Table  #: (article, successor) → position among the article's successors
+    places: Table  #: `STEP` by (article, successor)
     successor: Column  #: int32[pool], the articles' lists, each in a stretch of its own
-    count: Column  #: int32[pool]
+    times: Column  #: int32[pool], how often each was read next
     start: Column  #: int64[articles], where an article's stretch begins
     size: Column  #: int32[articles], number of successors
     used: Column  #: int64[1], how much of the pool is taken
@@ -28,7 +32,7 @@ class SequencesState(NamedTuple):
 
 @kernel
 def _pair(item: int, successor: int) -> np.uint64:
-    return (np.uint64(item) << np.uint64(32)) | np.uint64(successor + 1)
+    return mix((np.uint64(item) << np.uint64(32)) | np.uint64(successor + 1))
 
 
 @kernel
@@ -36,68 +40,69 @@ def learn(state: Any, event: Any) -> None:
     """Count the step from the article the session read before."""
     if event.kind != READ:
         return
-    before = np.int64(state.latest[event.session]) - 1
+    before = int64(state.latest[event.session]) - 1
     state.latest[event.session] = event.item + 1
     state.read_row[event.item] = event.row
     if before < 0 or before == event.item:
         return
     pair = _pair(before, event.item)
     at = find(state.places, pair)
-    if state.places.key[at] != pair:
-        put(state.places, at, pair, _append(state, before, event.item))
+    if state.places.record[at]["key"] == pair:
+        _count(state, before, event.item, at)
     else:
-        _count(state, before, at)
+        add(state.places, at, pair)
+        state.places.record[at]["place"] = _append(state, before, event.item)
 
 
 @kernel
 def _append(state: Any, item: int, successor: int) -> int:
     """A new successor goes last; stretches double when they are full."""
-    size = np.int64(state.size[item])
+    size = int64(state.size[item])
     if size & (size - 1) == 0:  # 0, 1, 2, 4, 8 …: the sizes at which a stretch is full
         start = state.start[item]
         state.start[item] = state.used[0]
         for i in range(size):
             state.successor[state.used[0] + i] = state.successor[start + i]
-            state.count[state.used[0] + i] = state.count[start + i]
-        state.used[0] += max(np.int64(1), 2 * size)
+            state.times[state.used[0] + i] = state.times[start + i]
+        state.used[0] += max(int64(1), 2 * size)
     place = state.start[item] + size
     state.successor[place] = successor
-    state.count[place] = 1
+    state.times[place] = 1
     state.size[item] = size + 1
     return size
 
 
 @kernel
-def _count(state: Any, item: int, at: int) -> None:
+def _count(state: Any, item: int, successor: int, at: int) -> None:
     """Count a known step: the successor changes places with the first of those that were equally frequent."""
     start = state.start[item]
-    place = np.int64(state.places.value[at])
-    count = state.count[start + place]
-    low, high = np.int64(0), place
+    place = state.places.record[at]["place"]
+    count = state.times[start + place]
+    low, high = int64(0), place
     while low < high:
         middle = (low + high) >> 1
-        if state.count[start + middle] > count:
+        if state.times[start + middle] > count:
             low = middle + 1
         else:
             high = middle
     if low < place:
         other = state.successor[start + low]
         state.successor[start + place] = other
-        state.successor[start + low] = state.places.key[at] - np.uint64(1) & np.uint64(0xFFFFFFFF)
-        state.places.value[find(state.places, _pair(item, other))] = place
-        state.places.value[at] = low
-    state.count[start + low] = count + 1
+        state.successor[start + low] = successor
+        state.places.record[find(state.places, _pair(item, other))]["place"] = place
+        state.places.record[at]["place"] = low
+    state.times[start + low] = count + 1
 
 
 @kernel
 def recommend(state: Any, request: Any, slate: Any) -> None:
     """The most frequent successors; among equally frequent ones the most recently read first."""
-    start, size = state.start[request.item], np.int64(state.size[request.item])
-    filled = np.int64(0)
-    i = np.int64(0)
+    start, size = state.start[request.item], int64(state.size[request.item])
+    filled = int64(0)
+    i = int64(0)
     while i < size and filled < slate.size:
-        run, count = filled, state.count[start + i]
-        while i < size and state.count[start + i] == count:
+        run, count = filled, state.times[start + i]
+        while i < size and state.times[start + i] == count:
             item = state.successor[start + i]
             i += 1
             row = state.read_row[item]
@@ -126,7 +131,7 @@ class Sequences(Compiled):
         return SequencesState(
             np.zeros(sizes.sessions, np.int32),
             np.zeros(sizes.articles, np.int64),
-            hashing.table(),
+            hashing.table(STEP),
             np.empty(1, np.int32),
             np.empty(1, np.int32),
             np.zeros(sizes.articles, np.int64),
@@ -138,10 +143,10 @@ class Sequences(Compiled):
         """See `Compiled.room`."""
         # A list of n successors has used stretches of 1 + 2 + 4 + … < 4 n places.
         pool = 4 * (int(state.places.entries[0]) + reads)
-        successor, count = state.successor, state.count
+        successor, times = state.successor, state.times
         if pool > successor.size:
             used = int(state.used[0])
-            successor, count = np.empty(2 * pool, np.int32), np.empty(2 * pool, np.int32)
+            successor, times = np.empty(2 * pool, np.int32), np.empty(2 * pool, np.int32)
             successor[:used] = state.successor[:used]
-            count[:used] = state.count[:used]
-        return state._replace(places=hashing.room(state.places, reads), successor=successor, count=count)
+            times[:used] = state.times[:used]
+        return state._replace(places=hashing.room(state.places, reads), successor=successor, times=times)

@@ -1,4 +1,4 @@
-"""A hash table from 64-bit keys to whole numbers, for kernels: open addressing, linear probing.
+"""A hash table of small records found by 64-bit keys, for kernels: open addressing, linear probing.
 
 Kernels cannot enlarge an array, so whoever owns a table asks for `room` between stretches of the log.
 """
@@ -8,33 +8,32 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from newsreplay.simulator.kernels import compiled, kernel
+from newsreplay.simulator.kernels import compiled, int64, kernel
 from newsreplay.simulator.log import Column
-from newsreplay.simulator.mixing import mix
 
-EMPTY = np.uint64(0)
+FREE = np.uint64(0)
 
 
 class Table(NamedTuple):
-    """Keys (never 0) and their values."""
+    """Records with a field `key`: never 0, and scattered already, since its low bits are where it belongs."""
 
-    key: Column  #: uint64[capacity, a power of two], 0 = free
-    value: Column  #: int32[capacity]
+    record: Column  #: record[capacity, a power of two], key 0 = free
     entries: Column  #: int64[1]
 
 
-def table(capacity: int = 1024) -> Table:
-    """An empty table."""
-    return Table(np.zeros(capacity, np.uint64), np.empty(capacity, np.int32), np.zeros(1, np.int64))
+def table(fields: npt.DTypeLike, capacity: int = 1024) -> Table:
+    """An empty table of records with these fields."""
+    return Table(np.zeros(capacity, fields), np.zeros(1, np.int64))
 
 
 def room(old: Table, entries: int) -> Table:
     """A table at most half full once it holds `entries` more."""
     needed = 2 * (int(old.entries[0]) + entries)
-    if needed <= old.key.size:
+    if needed <= old.record.size:
         return old
-    new = table(1 << (needed - 1).bit_length())
+    new = table(old.record.dtype, 1 << (needed - 1).bit_length())
     _copy(old, new)
     return new
 
@@ -42,39 +41,40 @@ def room(old: Table, entries: int) -> Table:
 @kernel
 def find(table: Any, key: np.uint64) -> int:
     """Where `key` stands, or the free place where it belongs."""
-    mask = table.key.size - 1
-    at = np.int64(mix(key) & np.uint64(mask))
-    while table.key[at] != key and table.key[at] != EMPTY:
+    mask = table.record.size - 1
+    at = int64(key & np.uint64(mask))
+    while table.record[at]["key"] != key and table.record[at]["key"] != FREE:
         at = (at + 1) & mask
     return at
 
 
 @kernel
-def put(table: Any, at: int, key: np.uint64, value: int) -> None:
-    """Fill the free place `at` that `find` gave."""
-    table.key[at] = key
-    table.value[at] = value
+def add(table: Any, at: int, key: np.uint64) -> None:
+    """Fill the free place `at` that `find` gave; the record's other fields are the caller's to set."""
+    table.record[at]["key"] = key
     table.entries[0] += 1
 
 
 @kernel
 def remove(table: Any, at: int) -> None:
-    """Free the place `at`, moving up the entries that were pushed past it."""
-    mask = table.key.size - 1
+    """Free the place `at`, moving up the records that were pushed past it."""
+    mask = table.record.size - 1
     table.entries[0] -= 1
     hole, at = at, (at + 1) & mask
-    while table.key[at] != EMPTY:
-        home = np.int64(mix(table.key[at]) & np.uint64(mask))
+    while table.record[at]["key"] != FREE:
+        home = int64(table.record[at]["key"] & np.uint64(mask))
         if ((at - home) & mask) >= ((at - hole) & mask):
-            table.key[hole] = table.key[at]
-            table.value[hole] = table.value[at]
+            table.record[hole] = table.record[at]
             hole = at
         at = (at + 1) & mask
-    table.key[hole] = EMPTY
+    table.record[hole]["key"] = FREE
 
 
 @compiled
 def _copy(old: Any, new: Any) -> None:
-    for i in range(old.key.size):
-        if old.key[i] != EMPTY:
-            put(new, find(new, old.key[i]), old.key[i], old.value[i])
+    for i in range(old.record.size):
+        key = old.record[i]["key"]
+        if key != FREE:
+            at = find(new, key)
+            new.record[at] = old.record[i]
+            new.entries[0] += 1

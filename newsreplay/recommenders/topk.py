@@ -185,4 +185,5 @@ def _smallest(keys: Any, size: int, rank: int) -> int:
             low = i
         else:
             break
-    return keys[rank]
+    found: int = keys[rank]
+    return found

@@ -14,7 +14,7 @@ import numpy as np
 
 from newsreplay.recommenders.base import Sizes
 from newsreplay.recommenders.topk import UNRANKED, Top, best, raise_key, top
-from newsreplay.simulator.kernels import kernel
+from newsreplay.simulator.kernels import int64, kernel
 from newsreplay.simulator.log import READ, Column
 
 
@@ -93,7 +93,7 @@ def learn(state: Any, event: Any) -> None:
         return
     advance(state, event.time)
     item = event.item
-    score = np.int64(0)
+    score = int64(0)
     if state.reads[item] > 0:
         score = state.top.key[item] >> 32
     raise_key(state.top, item, ((score + state.entry) << 32) | event.row)
