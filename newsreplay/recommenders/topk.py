@@ -1,9 +1,11 @@
 """The best k of many articles whose scores change all the time.
 
-A *shortlist* holds a few dozen articles; the *bar* is at least as high as every key outside it. A score that
-falls costs nothing but the write; a score that rises past the bar enters the shortlist. Whoever asks for
-the best k scans the shortlist, forgets those that fell below the bar, and only when fewer than needed are
-left is the shortlist made anew from all ranked articles. Answers are exact at every moment.
+A *shortlist* holds a few dozen articles; the *bar* is at least as high as every key outside it. The shortlist
+is sorted by a bound on each article's key: the key when it was last looked at. A score that falls costs nothing
+but the write, and makes the bound generous; a score that rises takes its article up the list, or past the bar
+into it. Whoever asks for the best k walks from the top: an article whose key has fallen below its bound sinks to
+where it belongs, one whose bound is its key is the next best. Only when too few are left above the bar is the
+shortlist made anew from all ranked articles. Answers are exact at every moment.
 
 Keys order by score, then by last read: `score << 32 | row`. A row is read once, so no two keys are equal,
 and the design's last tie rule (became known last) is never needed among articles that have been read.
@@ -28,24 +30,25 @@ class Top(NamedTuple):
     place: Column  #: int32[articles], position in the shortlist, -1 = outside
     listed: Column  #: bool[articles], whether the article stands in `ranked`
     ranked: Column  #: int32[articles], every article with a key, and some that have lost it
-    shortlist: Column  #: int32[m]
+    shortlist: Column  #: int32[m], by falling bound
+    bound: Column  #: int64[m], no key in the shortlist is higher than its bound
     counts: Column  #: int64[2]: articles in the shortlist, in `ranked`
     bar: Column  #: int64[1], no key outside the shortlist is higher
-    best: Column  #: int64[k], scratch: keys of the slate being filled
     sorting: Column  #: int64[articles], scratch: all keys, while the shortlist is made anew
 
 
 def top(articles: int, k: int) -> Top:
     """Nothing ranked yet, room for slates of k."""
+    room = max(16, 4 * (k + 1))
     return Top(
         np.full(articles, UNRANKED),
         np.full(articles, -1, np.int32),
         np.zeros(articles, np.bool_),
         np.empty(articles, np.int32),
-        np.empty(max(16, 4 * (k + 1)), np.int32),
+        np.empty(room, np.int32),
+        np.empty(room, np.int64),
         np.zeros(2, np.int64),
         np.full(1, UNRANKED),
-        np.empty(k, np.int64),
         np.empty(articles, np.int64),
     )
 
@@ -58,79 +61,82 @@ def raise_key(top: Any, item: int, key: int) -> None:
         top.listed[item] = True
         top.ranked[top.counts[1]] = item
         top.counts[1] += 1
-    if top.place[item] < 0 and key > top.bar[0]:
-        _enter(top, item)
+    place = top.place[item]
+    if place >= 0:
+        if key > top.bound[place]:
+            _rise(top, place, item, key)
+    elif key > top.bar[0]:
+        _enter(top, item, key)
 
 
 @kernel
-def _enter(top: Any, item: int) -> None:
-    """Take an article above the bar into the shortlist, at the cost of its lowest if it is full."""
-    size = top.counts[0]
-    if size < top.shortlist.size:
-        top.shortlist[size] = item
-        top.place[item] = size
-        top.counts[0] = size + 1
-        return
-    lowest, lowest_key = 0, top.key[top.shortlist[0]]
-    for i in range(1, size):
-        key = top.key[top.shortlist[i]]
-        if key < lowest_key:
-            lowest, lowest_key = i, key
-    if top.key[item] < lowest_key:
-        top.bar[0] = top.key[item]
-        return
-    top.bar[0] = max(top.bar[0], lowest_key)
-    top.place[top.shortlist[lowest]] = -1
-    top.shortlist[lowest] = item
-    top.place[item] = lowest
+def _put(top: Any, place: int, item: int, bound: int) -> None:
+    top.shortlist[place] = item
+    top.bound[place] = bound
+    top.place[item] = place
+
+
+@kernel
+def _rise(top: Any, place: int, item: int, key: int) -> None:
+    """Move an article up past all lower bounds; `place` is where it stands, or the end."""
+    while place > 0 and top.bound[place - 1] < key:
+        _put(top, place, top.shortlist[place - 1], top.bound[place - 1])
+        place -= 1
+    _put(top, place, item, key)
+
+
+@kernel
+def _sink(top: Any, place: int, item: int, key: int) -> None:
+    """Move an article down past all higher bounds, or out if it has fallen below the bar."""
+    last = top.counts[0] - 1
+    out = key <= top.bar[0]
+    while place < last and (out or top.bound[place + 1] > key):
+        _put(top, place, top.shortlist[place + 1], top.bound[place + 1])
+        place += 1
+    if out:
+        top.counts[0] = last
+        top.place[item] = -1
+    else:
+        _put(top, place, item, key)
+
+
+@kernel
+def _enter(top: Any, item: int, key: int) -> None:
+    """Take an article above the bar into the shortlist, at the cost of its last if it is full."""
+    if top.counts[0] == top.shortlist.size:
+        last = top.shortlist[top.counts[0] - 1]
+        top.counts[0] -= 1
+        top.place[last] = -1
+        top.bar[0] = max(top.bar[0], top.key[last])
+        if key <= top.bar[0]:
+            return
+    top.counts[0] += 1
+    _rise(top, top.counts[0] - 1, item, key)
 
 
 @kernel
 def best(top: Any, current: int, slate: Any) -> None:
     """Fill `slate` with the highest keys, the current article excepted."""
-    if _scan(top, current, slate) < slate.size and top.bar[0] > UNRANKED:
+    if _walk(top, current, slate) < slate.size and top.bar[0] > UNRANKED:
         _renew(top)
-        _scan(top, current, slate)
+        _walk(top, current, slate)
 
 
 @kernel
-def _scan(top: Any, current: int, slate: Any) -> int:
-    """Drop from the shortlist what fell below the bar, fill the slate from the rest; returns its length.
-
-    On the way, neighbours in the wrong order change places: the shortlist stays nearly sorted, so that slates
-    fill up from its beginning and the processor foresees that the rest is passed over.
-    """
+def _walk(top: Any, current: int, slate: Any) -> int:
+    """Fill the slate from the top of the shortlist; returns its length."""
     filled = 0
-    i = 0
-    before = UNRANKED
-    while i < top.counts[0]:
-        item = top.shortlist[i]
+    place = 0
+    while place < top.counts[0] and filled < slate.size:
+        item = top.shortlist[place]
         key = top.key[item]
-        if key <= top.bar[0]:
-            top.counts[0] -= 1
-            last = top.shortlist[top.counts[0]]
-            top.shortlist[i] = last
-            top.place[last] = i
-            top.place[item] = -1
+        if key < top.bound[place]:
+            _sink(top, place, item, key)
             continue
-        if key > before and i > 0:
-            other = top.shortlist[i - 1]
-            top.shortlist[i - 1], top.shortlist[i] = item, other
-            top.place[item], top.place[other] = i - 1, i
-        else:
-            before = key
-        i += 1
-        if item == current or (filled == slate.size and key < top.best[filled - 1]):
-            continue
-        if filled < slate.size:
+        if item != current:
+            slate[filled] = item
             filled += 1
-        place = filled - 1
-        while place > 0 and top.best[place - 1] < key:
-            top.best[place] = top.best[place - 1]
-            slate[place] = slate[place - 1]
-            place -= 1
-        top.best[place] = key
-        slate[place] = item
+        place += 1
     return filled
 
 
@@ -158,9 +164,8 @@ def _renew(top: Any) -> None:
     for i in range(size):
         item = top.ranked[i]
         if top.key[item] > top.bar[0]:
-            top.shortlist[top.counts[0]] = item
-            top.place[item] = top.counts[0]
             top.counts[0] += 1
+            _rise(top, top.counts[0] - 1, item, top.key[item])
 
 
 @kernel
