@@ -219,5 +219,7 @@ def describe() -> list[tuple[str, str, str]]:
             rows.append((name, "", str(error)))
             continue
         text = (inspect.getdoc(factory) or "").split("\n")[0]
-        rows.append((name, str(inspect.signature(factory))[1:-1].split(" ->")[0], text))
+        parameters = inspect.signature(factory).parameters.values()
+        takes = (p.name if p.default is p.empty else f"{p.name}={p.default}" for p in parameters)
+        rows.append((name, ", ".join(takes), text))
     return rows

@@ -10,7 +10,7 @@ import numpy as np
 from newsreplay.recommenders import table as hashing
 from newsreplay.recommenders.base import Compiled, Sizes
 from newsreplay.recommenders.table import FREE, Table, add, find, remove
-from newsreplay.simulator.kernels import int64, kernel
+from newsreplay.simulator.kernels import int64, kernel, routine
 from newsreplay.simulator.log import DAY, HOUR, READ, Column
 from newsreplay.simulator.mixing import GOLDEN, mix
 
@@ -53,7 +53,7 @@ class MinhashState(NamedTuple):
     best: Column  #: int64[k], scratch
 
 
-@kernel
+@routine
 def _read(state: Any, user: int, item: int) -> None:
     """Bring a reader's minima up to date."""
     code = mix(np.uint64(item) * GOLDEN + _ONE)
@@ -63,7 +63,7 @@ def _read(state: Any, user: int, item: int) -> None:
         state.mirror[user, j] = max(state.mirror[user, j], ~mix(word))
 
 
-@kernel
+@routine
 def _name_clusters(state: Any, user: int) -> None:
     """Name the reader's clusters by 64 bits each."""
     for group in range(GROUPS):
@@ -72,7 +72,7 @@ def _name_clusters(state: Any, user: int) -> None:
         state.names[group] = max(word, _ONE)
 
 
-@kernel
+@routine
 def _find_clusters(state: Any) -> None:
     """Look up the ten names before anything else is done, so that ten waits for memory become one."""
     for group in range(GROUPS):
@@ -104,7 +104,7 @@ def _give_stretch(state: Any, start: int, level: int) -> None:
     state.free[level] = start
 
 
-@kernel
+@routine
 def _open(state: Any, name: np.uint64) -> int:
     """A new cluster without votes."""
     at = find(state.clusters, name)
@@ -117,7 +117,7 @@ def _open(state: Any, name: np.uint64) -> int:
     return at
 
 
-@kernel
+@routine
 def _close(state: Any, name: np.uint64) -> None:
     """Forget a cluster without votes."""
     at = find(state.clusters, name)
@@ -126,7 +126,7 @@ def _close(state: Any, name: np.uint64) -> None:
     remove(state.clusters, at)
 
 
-@kernel
+@routine
 def _widen(state: Any, at: int) -> None:
     """Move a cluster to a stretch twice as wide."""
     cluster = state.clusters.record[at]
@@ -140,7 +140,7 @@ def _widen(state: Any, at: int) -> None:
     cluster["level"] = level + 1
 
 
-@kernel
+@routine
 def _vote(state: Any, at: int, item: int, weight: int) -> None:
     """Add a vote to a cluster: its article rises past the lighter ones."""
     cluster = state.clusters.record[at]
@@ -166,7 +166,7 @@ def _vote(state: Any, at: int, item: int, weight: int) -> None:
     state.mass[i] = mass
 
 
-@kernel
+@routine
 def _unvote(state: Any, at: int, item: int, weight: int) -> None:
     """Take a vote back: its article sinks past the heavier ones, and out of the cluster without any."""
     cluster = state.clusters.record[at]
@@ -185,7 +185,7 @@ def _unvote(state: Any, at: int, item: int, weight: int) -> None:
         cluster["size"] -= 1
 
 
-@kernel
+@routine
 def _expire(state: Any, slot: int) -> None:
     """Take the votes of one read back."""
     item = state.vote_item[slot]
@@ -202,7 +202,7 @@ def _expire(state: Any, slot: int) -> None:
             _close(state, state.vote_names[slot, group])
 
 
-@kernel
+@routine
 def _advance(state: Any, now: int) -> None:
     """Take back the votes that are too old, and move the base day along."""
     mask = state.vote_time.size - 1
@@ -219,7 +219,7 @@ def _advance(state: Any, now: int) -> None:
         state.ends[2] = base
 
 
-@kernel
+@routine
 def _shift(state: Any, days: int) -> None:
     """Halve all masses once a day."""
     for at in range(state.clusters.record.size):
@@ -272,7 +272,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
     _drop(state, seen)
 
 
-@kernel
+@routine
 def _bar(state: Any, k: int) -> int:
     """Where the reader's clusters begin and end, and a mass that more than k articles of one of them have."""
     bar = int64(0)
@@ -288,7 +288,7 @@ def _bar(state: Any, k: int) -> int:
     return bar
 
 
-@kernel
+@routine
 def _gather(state: Any, current: int, bar: int) -> int:
     """Add up the masses that reach the bar; an article without any is no candidate, nor is the current one."""
     seen = 0
@@ -309,7 +309,7 @@ def _gather(state: Any, current: int, bar: int) -> int:
     return seen
 
 
-@kernel
+@routine
 def _rank(state: Any, seen: int, slate: Any) -> int:
     """Fill the slate with the best candidates; returns its length."""
     filled = 0
@@ -331,7 +331,7 @@ def _rank(state: Any, seen: int, slate: Any) -> int:
     return filled
 
 
-@kernel
+@routine
 def _prune(state: Any, seen: int, least: int) -> int:
     """Drop the candidates that cannot reach the score `least` any more; returns how many are left."""
     for group in range(GROUPS):
@@ -349,7 +349,7 @@ def _prune(state: Any, seen: int, least: int) -> int:
     return left
 
 
-@kernel
+@routine
 def _complete(state: Any) -> None:
     """Add the candidates' other masses."""
     for group in range(GROUPS):

@@ -34,7 +34,15 @@ def _njit(**options: Any) -> Any:
 
 
 def kernel(function: F) -> F:
-    """Compile a function that other kernels call; it is inlined into them and cached with them."""
+    """Compile a function that other kernels call; it is inlined into them and cached with them.
+
+    Left to itself the compiler calls it instead, and copies the whole state for each call.
+    """
+    return cast(F, _njit(forceinline=True)(function))
+
+
+def routine(function: F) -> F:
+    """Compile a function that other kernels call, too large to be inlined wherever they do."""
     return cast(F, _njit()(function))
 
 
