@@ -134,7 +134,7 @@ def run(
         if first:
             from newsreplay.simulator.warm import compiling
 
-            _say("compiling the kernels (once after installation, about half a minute)")
+            _say("compiling the kernels (once after installation, less than a minute)")
             meanwhile.enter_context(compiling(entries))
         dataset = find_data(data, columns=columns, say=_say)
     with _progress() as progress:

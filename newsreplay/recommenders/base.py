@@ -71,6 +71,7 @@ class Compiled:
 
     learn: ClassVar[Callable[[Any, Any], None]]
     recommend: ClassVar[Callable[[Any, Any, Any], None]]
+    slow: ClassVar[bool] = False  #: replayed first, so that nobody waits for it alone at the end
 
     def state(self, sizes: Sizes, key: np.uint64) -> Any:
         """The empty state, a NamedTuple of arrays and scalars; `key` seeds random choices."""

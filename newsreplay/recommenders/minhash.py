@@ -391,6 +391,7 @@ class Minhash(Compiled):
 
     learn = learn
     recommend = recommend
+    slow = True
 
     def state(self, sizes: Sizes, key: np.uint64) -> MinhashState:
         """See `Compiled.state`."""

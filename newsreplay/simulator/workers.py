@@ -166,6 +166,8 @@ class Workers:
         if len(away) < 2:
             away = []
         here = [pair for pair in pairs if pair not in away]
+        publishers = list(dict.fromkeys(pair.publisher for pair in pairs))
+        here.sort(key=lambda pair: (publishers.index(pair.publisher), not getattr(pair.entry.make(), "slow", False)))
         threads = ThreadPoolExecutor(self.jobs)
         self.pools.callback(threads.shutdown, wait=True, cancel_futures=True)
         local = {threads.submit(replay_pair, pair, self._told()): pair for pair in here}
