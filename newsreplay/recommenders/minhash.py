@@ -170,10 +170,10 @@ def _vote(state: Any, at: int, item: int, weight: int) -> None:
 def _unvote(state: Any, at: int, item: int, weight: int) -> None:
     """Take a vote back: its article sinks past the heavier ones, and out of the cluster without any."""
     cluster = state.clusters.record[at]
-    last = cluster["start"] + cluster["size"] - 1
-    i = last
+    i = cluster["start"]
+    last = i + cluster["size"] - 1
     while state.item[i] != item:
-        i -= 1
+        i += 1
     mass = state.mass[i] - weight
     while i < last and state.mass[i + 1] > mass:
         state.item[i] = state.item[i + 1]
