@@ -224,7 +224,7 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
     for entry in start_list(specs):
         verdict = check_one(entry, log=log, articles=articles, cuts=cuts, k=k, seed=seed)
         if verdict.finding is None:
-            click.echo(f"{entry.shown}: blind to the future at {cuts} cuts")
+            click.echo(f"{entry.shown}: blind to the future at {verdict.cuts} cuts")
         else:
             failed += 1
             click.echo(f"{entry.shown}: SEES WHAT IT SHOULD NOT: {verdict.finding}")

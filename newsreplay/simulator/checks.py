@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from newsreplay.registry import Entry
 from newsreplay.simulator.catalog import Articles, bare_articles
@@ -38,7 +39,7 @@ class Verdict(NamedTuple):
     """What a check found."""
 
     recommender: str
-    cuts: int
+    cuts: int  #: how many there were; a short log has fewer than were asked for
     finding: Finding | None  #: None = blind to the future
 
 
@@ -61,14 +62,15 @@ def check(
     articles = bare_articles(log) if articles is None else articles
     asked = np.flatnonzero(log.kind == READ)
     first = _answers(entry, log, articles, k, seed)
-    for cut in [len(log.time), *_cuts(log, cuts, seed)]:
+    chosen = _cuts(log, cuts, seed)
+    for cut in [len(log.time), *chosen]:
         other, others = overwritten(log, articles, cut, seed)
         again = _answers(entry, other, others, k, seed)
         before = int(np.searchsorted(asked, cut))
         if first[:before].tobytes() != again[:before].tobytes():
             at = int(np.flatnonzero((first[:before] != again[:before]).any(axis=1))[0])
-            return Verdict(entry.shown, cuts, Finding(cut, int(asked[at]), _shown(first[at]), _shown(again[at])))
-    return Verdict(entry.shown, cuts, None)
+            return Verdict(entry.shown, len(chosen), Finding(cut, int(asked[at]), _shown(first[at]), _shown(again[at])))
+    return Verdict(entry.shown, len(chosen), None)
 
 
 def _answers(entry: Entry, log: Log, articles: Articles, k: int, seed: int) -> Column:
@@ -140,8 +142,6 @@ def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log,
 
 
 def _chosen(keep: pa.Array, old: pa.Array, new: pa.Array) -> pa.Array:
-    import pyarrow.compute as pc
-
     return pc.if_else(keep, old, new)
 
 
