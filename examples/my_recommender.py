@@ -5,7 +5,7 @@ newsreplay run --recommenders "trend,examples/my_recommender.py:SameSection(size
 
 from collections import deque
 
-from newsreplay import Recommender
+from newsreplay import READ, Recommender
 
 
 class SameSection(Recommender):
@@ -16,8 +16,9 @@ class SameSection(Recommender):
         self.latest = {}
 
     def learn(self, event):
-        section = self.latest.setdefault(event.category, deque(maxlen=self.size))
-        section.appendleft(event.item)
+        if event.kind >= READ:  # not what was only published or shown
+            section = self.latest.setdefault(event.category, deque(maxlen=self.size))
+            section.appendleft(event.item)
 
     def recommend(self, request, k):
         others = [item for item in self.latest[request.category] if item != request.item]

@@ -7,7 +7,7 @@
     run.to_pandas()          # every metric with its interval
 
 - Running: `run`, `Run`, `leaderboard`
-- Writing a recommender: `Recommender`, `Event`, `Catalog`, `check`
+- Writing a recommender: `Recommender`, `Event` and its kinds (`READ`, …), `Catalog`, `check`
 - Data: `find_data`, `prepare_data`
 - What goes wrong: `NewsreplayError`
 """
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from newsreplay.report.run_folder import Run
     from newsreplay.simulator.catalog import Catalog
     from newsreplay.simulator.checks import check
-    from newsreplay.simulator.log import Event
+    from newsreplay.simulator.log import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Event
     from newsreplay.simulator.run import run
 
 _HOME = {
+    **dict.fromkeys(("HISTORY", "IMPRESSION", "OUTCOME", "PUBLISH", "READ"), "newsreplay.simulator.log"),
     "Catalog": "newsreplay.simulator.catalog",
     "Event": "newsreplay.simulator.log",
     "NewsreplayError": "newsreplay.errors",
@@ -42,6 +43,11 @@ _HOME = {
 }
 
 __all__ = [
+    "HISTORY",
+    "IMPRESSION",
+    "OUTCOME",
+    "PUBLISH",
+    "READ",
     "Catalog",
     "Event",
     "NewsreplayError",

@@ -6,6 +6,7 @@ numba, pyarrow and pandas are imported by the commands that need them, so that `
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -74,6 +75,31 @@ def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None)
         raise click.BadParameter(str(error)) from None
 
 
+def _preparing(command: Any) -> Any:
+    """The options that shape how files are prepared, gathered into `preparing`."""
+
+    @functools.wraps(command)
+    def gathered(impressions: str | None, history: str | None, file_order: bool, **others: Any) -> Any:
+        chosen = {"impressions": impressions, "history": history, "file_order": file_order or None}
+        preparing = {name: value for name, value in chosen.items() if value is not None}
+        return command(preparing=preparing, **others)
+
+    for option in reversed(
+        [
+            click.option(
+                "--impressions",
+                metavar="METHOD",
+                help="Make impressions for a log that has only reads: sampled, sampled:popularity (20 articles of the "
+                "last 24 hours beside each read) or sampled:uniform-all (as published; leaks).",
+            ),
+            click.option("--history", metavar="MODE", help="MIND: dynamic (the default) or static (as published)."),
+            click.option("--file-order", is_flag=True, help="NeMig: replay in file order, at made-up times."),
+        ]
+    ):
+        gathered = option(gathered)
+    return gathered
+
+
 columns_option = click.option(
     "--columns",
     callback=_columns,
@@ -94,6 +120,9 @@ columns_option = click.option(
 @click.option("--publishers", help="Only these of the data set's publishers, comma-separated.")
 @click.option("--warmup", callback=_duration, help="Learn from the first stretch without scoring it: 1d, 36h.")
 @click.option("--window", callback=_duration, help="Score only sessions that begin within this time after it.")
+@click.option(
+    "--split", help="Score a named stretch of the data set's (MIND: official, awrs, …) in place of these two."
+)
 @click.option("--max-session-length", type=click.IntRange(2), help="Leave longer sessions unscored (bots).")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: runs/DATA]")
 @click.option("--seed", default=0, show_default=True, help="Of random choices and intervals.")
@@ -102,6 +131,7 @@ columns_option = click.option(
 @click.option("--format", "style", type=FORMATS, default="table", show_default=True)
 @click.option("--paper-scale", is_flag=True, help="Multiply E and P by 100,000, as the 2019 paper does.")
 @columns_option
+@_preparing
 def run(
     data: str,
     recommenders: str,
@@ -109,6 +139,7 @@ def run(
     publishers: str | None,
     warmup: int | None,
     window: int | None,
+    split: str | None,
     max_session_length: int | None,
     out: Path | None,
     seed: int,
@@ -117,17 +148,18 @@ def run(
     style: str,
     paper_scale: bool,
     columns: dict[str, str] | None,
+    preparing: dict[str, Any],
 ) -> None:
     """Replay a data set before recommenders and print the leaderboard."""
     from newsreplay.simulator.kernels import first_use
 
     first = first_use()  # before the imports that make the kernels' folder
+    from newsreplay.cores import cores
     from newsreplay.datasets import find_data
     from newsreplay.registry import start_list
     from newsreplay.report.leaderboard import leaderboard
     from newsreplay.simulator.folder import file_name
     from newsreplay.simulator.run import run as replay_all
-    from newsreplay.simulator.workers import cores
 
     entries = start_list(recommenders)
     with contextlib.ExitStack() as meanwhile:
@@ -136,7 +168,8 @@ def run(
 
             _say("compiling the kernels (once after installation, less than a minute)")
             meanwhile.enter_context(compiling(entries))
-        dataset = find_data(data, columns=columns, say=_say)
+        with _progress() as progress:
+            dataset = find_data(data, columns=columns, options=preparing, say=_say, progress=progress)
     with _progress() as progress:
         done = replay_all(
             dataset,
@@ -145,6 +178,7 @@ def run(
             publishers=_names(publishers) if publishers else None,
             warmup=warmup or 0,
             window=window,
+            split=split,
             max_session_length=max_session_length,
             seed=seed,
             jobs=jobs or cores(),
@@ -158,17 +192,17 @@ def run(
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar on a terminal, nothing in a pipe."""
     if not sys.stderr.isatty():
-        yield None
+        yield lambda what, done, of: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("replaying", total=None)
+        task = bar.add_task("", total=None)
         yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of)
 
 
@@ -234,7 +268,7 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
 
 @main.group()
 def data() -> None:
-    """List, prepare, describe and synthesize data sets."""
+    """List, fetch, prepare, describe, remove and synthesize data sets."""
 
 
 @data.command(name="list")
@@ -267,28 +301,67 @@ def _described(dataset: Dataset) -> Iterator[dict[str, Any]]:
 @click.option("--name", help="What to call it with --data.  [default: the kind, or the table's file name]")
 @click.option("--strict", is_flag=True, help="Refuse rows that cannot be used instead of counting them.")
 @columns_option
-def prepare(kind: str, path: Path, name: str | None, strict: bool, columns: dict[str, str] | None) -> None:
-    """Prepare files of a KIND under a name."""
+@_preparing
+def prepare(
+    kind: str,
+    path: Path,
+    name: str | None,
+    strict: bool,
+    columns: dict[str, str] | None,
+    preparing: dict[str, Any],
+) -> None:
+    """Prepare files of a KIND under a name.
+
+    When it is interrupted, the same command goes on where it stopped.
+    """
     from newsreplay.datasets import prepare_data
 
-    dataset = prepare_data(kind, path, name=name, columns=columns, strict=strict, say=_say)
+    with _progress() as progress:
+        dataset = prepare_data(
+            kind, path, name=name, columns=columns, options=preparing, strict=strict, say=_say, progress=progress
+        )
     _describe(dataset)
 
 
 @data.command()
 @click.argument("name", default="demo")
+@click.option("--draw", type=click.Path(path_type=Path), metavar="DIR", help="Draw what it holds, as PNG, SVG and CSV.")
 @columns_option
-def describe(name: str, columns: dict[str, str] | None) -> None:
+@_preparing
+def describe(name: str, draw: Path | None, columns: dict[str, str] | None, preparing: dict[str, Any]) -> None:
     """Print what a data set holds (NAME, KIND:PATH or a file): Table 1 of the 2019 paper, and its card."""
     from newsreplay.datasets import find_data
 
-    _describe(find_data(name, columns=columns, say=_say))
+    with _progress() as progress:
+        dataset = find_data(name, columns=columns, options=preparing, say=_say, progress=progress)
+    _describe(dataset)
+    if draw is not None:
+        from newsreplay.report.pictures import draw as pictures
+
+        for path in pictures(dataset, draw):
+            click.echo(f"drew {path}")
 
 
 def _describe(dataset: Dataset) -> None:
     from newsreplay.report.describe import describe as text
 
     click.echo(text(dataset))
+
+
+@data.command()
+@click.argument("names", nargs=-1, metavar="NAME…")
+@click.option("--cached", is_flag=True, help="What was prepared without a name, and what was left unfinished.")
+def remove(names: tuple[str, ...], cached: bool) -> None:
+    """Remove prepared data sets; the files they were made from stay."""
+    from newsreplay.datasets import remove_cached, remove_data
+
+    if not names and not cached:
+        raise click.UsageError("name the data sets to remove, or give --cached")
+    for name in names:
+        remove_data(name)
+        click.echo(f"removed {name}")
+    if cached:
+        click.echo(f"removed {remove_cached():,} data sets that were prepared without a name")
 
 
 @data.command()
@@ -309,3 +382,41 @@ def synth(folder: Path, publishers: str, reads: int | None, seed: int) -> None:
     except OSError as error:
         raise click.ClickException(f"cannot write to {folder}: {error.strerror or error}") from None
     click.echo(f"wrote {folder}; replay it with: newsreplay run --data {folder}")
+
+
+@data.command()
+@click.argument("name")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where to put the files.  [default: $NEWSREPLAY_HOME/raw/NAME]",
+)
+@click.option("--yes", is_flag=True, help="Accept the terms without being asked.")
+def fetch(name: str, folder: Path | None, yes: bool) -> None:
+    """Download a public data set once its terms are accepted.
+
+    \b
+    NAME is one of
+      adressa, adressa-3months
+      mind-demo, mind-small, mind-large
+      ebnerd-demo, ebnerd-small, ebnerd-large
+    or one of those that are not downloaded but described:
+      globo, deskdrop, nemig, newsreel, streamingrec
+
+    A download that broke off goes on where it stopped when the same command is run again.
+    """
+    from newsreplay.datasets import fetch as fetching
+
+    source = fetching.find_source(name)
+    folder = folder or fetching.default_folder(name)
+    if source.files:
+        click.echo(fetching.describe(source))
+        if not yes and not sys.stdin.isatty():
+            raise click.ClickException("these terms must be accepted first: add --yes if you accept them")
+        if not yes:
+            click.confirm("Do you accept these terms?", abort=True)
+    with fetching.progress_bar() as progress:
+        path = fetching.fetch(name, folder, say=_say, progress=progress)
+    click.echo(f"now run: {fetching.prepare_command(source, path)}")

@@ -31,6 +31,7 @@ BUILT_IN = {
     "content": "newsreplay.recommenders.content:Content",
     "minhash": "newsreplay.recommenders.minhash:Minhash",
     "trend": "newsreplay.recommenders.trend:Trend",
+    "logged": "newsreplay.recommenders.logged:Logged",
 }
 ALIASES = {
     "popularity": "popular",

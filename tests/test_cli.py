@@ -121,6 +121,8 @@ class CtrlC(Newest):
 
 Cli = Callable[..., Result]
 
+KINDS = "adressa, deskdrop, ebnerd, globo, mind, nemig, newsreel, streamingrec, table"
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -337,7 +339,7 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
     ]
     assert (info["format"], info["newsreplay"]) == (1, newsreplay.__version__)
     assert [*info["data"]] == [
-        *("name", "kind", "digest", "source", "licence", "notes", "made_up", "rows_in", "rejected")
+        *("name", "kind", "digest", "source", "licence", "notes", "made_up", "leaks", "rows_in", "rejected")
     ]
     assert info["options"] == {
         "k": 3,
@@ -652,7 +654,7 @@ def own_home(empty_home: Path) -> Iterator[Path]:
 def test_data_are_prepared_listed_and_described(cli: Cli) -> None:
     assert cli("data", "list").stdout.splitlines() == [
         "demo: three synthetic publishers, generated at first use",
-        "kinds that can be prepared: globo, table",
+        f"kinds that can be prepared: {KINDS}",
     ]
     prepared = cli("data", "prepare", "table", "clicks.csv", "--name", "tuesday")
     assert prepared.exit_code == 0
@@ -684,7 +686,7 @@ def test_one_damaged_data_set_does_not_cost_the_list(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("prepare", "tabel", "clicks.csv"), "there is no kind of data called 'tabel'; there are globo, table."),
+        (("prepare", "tabel", "clicks.csv"), f"there is no kind of data called 'tabel'; there are {KINDS}."),
         (("prepare", "table", "nowhere.csv"), "nowhere.csv"),
         (("prepare", "table", "clicks.csv", "--name", "demo"), "a data set cannot be called 'demo'"),
         (("prepare", "globo", ".", "--columns", "time=ts"), "--columns goes with tables"),

@@ -1,11 +1,21 @@
-"""What a source hands over: raw rows of any order, and an honest account of what it left out."""
+"""What a source hands over: a plan of parts, read as blocks of raw rows, with an honest account of what is left out.
+
+A source is one file in `newsreplay.datasets` with a function `plan_…(path, **options) -> Plan`. Planning looks
+at names, sizes and headers only; `Plan.read` turns one part (a file, or a stretch of one) into blocks. Parts
+are read in parallel and in any order, so a block depends on nothing but its own bytes.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow as pa
+
+FACTS = ("category", "subcategory", "title", "abstract", "body", "entities", "image")  #: told of articles, as text
 
 
 class Reject(NamedTuple):
@@ -17,32 +27,123 @@ class Reject(NamedTuple):
     text: str  #: the row as it stood, shortened to 500 characters
 
 
+class Part(NamedTuple):
+    """A file, or a stretch of one, that is read on its own."""
+
+    path: Path
+    name: str  #: what errors and rejects call the file
+    begin: int = 0  #: first byte (row group in Parquet)
+    end: int | None = None  #: first byte no more (row group), None = the end of the file
+    weight: int = 0  #: bytes to read, for the progress bar
+    role: str = ""  #: what a source with several sorts of files needs to know, as "articles"
+
+
 @dataclass
-class Raw:
-    """A source's rows before they are sorted, split into sessions and coded.
+class Block:
+    """Some raw rows of one file, in file order, before they are sorted, split into sessions and coded.
 
-    `reads` has one row per read, in source order, with the columns
+    `rows` has one row per thing that happened, with the columns
 
-    - `publisher` string, never null;
+    - `kind` uint8: `PUBLISH` (an article becomes known or changes), `IMPRESSION`, `READ`, or `HISTORY` (a read
+      to be learned from, never asked or scored); a missing column means reads throughout;
+    - `publisher`: missing where the plan names the only one;
     - `time` int64, ms since the epoch, UTC, never null;
-    - `user` string, null where unknown; `session` string, null where the source has none
-      (never both null in one row; a column that is null throughout may be missing);
-    - `item` string, never null;
-    - optionally `published` int64 (ms, may be null), `category` string and `title` string (null = not told).
+    - `user`, `session`: null where unknown; never both null in one row, but on publish rows both are;
+    - `item`: the article; null only on impressions, where it is the article on screen;
+    - `pool` list of articles and `clicked` list of bool, equally long, on impressions (null elsewhere);
+      `clicked` is null where the outcome is not known. Each click becomes a read: do not list it again;
+    - `published` int64 (ms, null = not told) and any of `FACTS` as text (null = not told);
+    - `active` float32, seconds the reader spent on the article (null = not measured); only the judge sees it.
 
-    String columns may be dictionary-encoded. `articles` has what the source knows about articles outside its
-    reads: `item`, and optionally `publisher`, `published`, `category`, `title`, typed as above. Without
-    `publisher`, an article belongs to the only publisher there is.
+    Optional columns may be missing. Ids (`publisher`, `user`, `session`, `item`, `pool`) are strings or whole
+    numbers, dictionary-encoded or not. `articles` has what is known of articles outside the rows: `item`, and
+    optionally `publisher`, `published` and `FACTS`. `profiles` has what users read before the log, without
+    times: `user`, `time` (int64, of the row it came with), `items` (list, oldest first), optionally `publisher`.
 
-    Rows in = rows in `reads` + `rejects` + the sum of `dropped`.
+    Records in = kept + rejects + dropped; a record is what the source counts, as a line.
     """
 
-    reads: pa.Table
+    file: str  #: as `Part.name`, or the member of an archive
+    rows: pa.Table | None = None
+    articles: pa.Table | None = None
+    profiles: pa.Table | None = None
+    lines: int = 0  #: lines (rows) this block takes up in its file, those left out included
+    records: int = 0  #: records in
+    kept: int = 0  #: records that went into `rows` or `articles`
+    rejects: list[Reject] = field(default_factory=list)  #: `line` counts from 1 at the start of this block
+    dropped: Counter[str] = field(default_factory=Counter)  #: rule → records left out by it
+    counts: Counter[str] = field(default_factory=Counter)  #: whatever the plan's notes want to tell
+
+
+@dataclass
+class Plan:
+    """How a source is read."""
+
+    parts: list[Part]  #: in source order
+    read: Callable[[Part], Iterable[Block]]  #: may be called in any thread
+    publisher: str | None = None  #: where there is only one
+    notes: Callable[[Counter[str]], list[str]] = lambda counts: []  #: said to whoever prepares, from all blocks' counts
+    unit: str = "line"  #: what rejects count: line or row
+    made_up: list[str] = field(default_factory=list)  #: what in these data was not measured
+    leaks: list[str] = field(default_factory=list)  #: where these data let the future in; said under every table
+    source: str = ""  #: where the data come from, for the card
+    licence: str = ""  #: licence note, for the card
+    splits: dict[str, tuple[int, int | None]] = field(default_factory=dict)  #: name → scored from, until (ms UTC)
+    frozen: bool = False  #: profiles stay as they are; else a user's reads are appended to their history
+
+
+@dataclass
+class Raw:
+    """A small source in memory: all its blocks as one, and what its plan says."""
+
+    rows: pa.Table
     articles: pa.Table | None = None
     rows_in: int = 0
     rejects: list[Reject] = field(default_factory=list)
-    dropped: dict[str, int] = field(default_factory=dict)  #: rule → rows left out by it
-    notes: list[str] = field(default_factory=list)  #: said to whoever prepares: units, sorting, duplicates
-    made_up: list[str] = field(default_factory=list)  #: what in these data was not measured
-    source: str = ""  #: where it comes from, for the card
-    licence: str = ""  #: licence note, for the card
+    dropped: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    made_up: list[str] = field(default_factory=list)
+    source: str = ""
+    licence: str = ""
+    profiles: pa.Table | None = None
+    kept: int = 0
+
+
+def numbered(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Blocks in source order, the lines of their rejects counted from the start of their file."""
+    lines: Counter[str] = Counter()
+    for block in blocks:
+        block.rejects = [reject._replace(line=reject.line + lines[block.file]) for reject in block.rejects]
+        lines[block.file] += block.lines
+        yield block
+
+
+def gather(plan: Plan) -> Raw:
+    """Read all of a plan into memory."""
+    blocks = list(numbered(block for part in plan.parts for block in plan.read(part)))
+    counts: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    for block in blocks:
+        counts.update(block.counts)
+        dropped.update(block.dropped)
+    rows = _joined([block.rows for block in blocks])
+    return Raw(
+        rows=pa.table({"time": pa.array([], pa.int64()), "item": pa.array([], pa.string())}) if rows is None else rows,
+        articles=_joined([block.articles for block in blocks]),
+        rows_in=sum(block.records for block in blocks),
+        rejects=[reject for block in blocks for reject in block.rejects],
+        dropped=dropped,
+        notes=plan.notes(counts),
+        made_up=plan.made_up,
+        source=plan.source,
+        licence=plan.licence,
+        profiles=_joined([block.profiles for block in blocks]),
+        kept=sum(block.kept for block in blocks),
+    )
+
+
+def _joined(tables: list[Any]) -> Any:
+    found = [table for table in tables if table is not None and table.num_rows]
+    if not found:
+        return next((table for table in tables if table is not None), None)
+    return pa.concat_tables(found, promote_options="permissive").unify_dictionaries()

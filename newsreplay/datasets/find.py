@@ -7,13 +7,16 @@ import importlib
 import inspect
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from newsreplay.datasets.base import Raw
+from newsreplay.cores import cores
+from newsreplay.datasets.base import Plan, Raw
 from newsreplay.datasets.store import FORMAT, Dataset, prepare
+from newsreplay.datasets.work import Progress
 from newsreplay.errors import DataError
 from newsreplay.home import home
 from newsreplay.registry import did_you_mean
@@ -22,17 +25,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 READERS = {
-    "globo": "newsreplay.datasets.globo:read_globo",
+    "adressa": "newsreplay.datasets.adressa:plan_adressa",
+    "deskdrop": "newsreplay.datasets.deskdrop:plan_deskdrop",
+    "ebnerd": "newsreplay.datasets.ebnerd:plan_ebnerd",
+    "globo": "newsreplay.datasets.globo:plan_globo",
+    "mind": "newsreplay.datasets.mind:plan_mind",
+    "nemig": "newsreplay.datasets.nemig:plan_nemig",
+    "newsreel": "newsreplay.datasets.newsreel:plan_newsreel",
+    "streamingrec": "newsreplay.datasets.streamingrec:plan_streamingrec",
     "table": "newsreplay.datasets.table:read_table",
-}
-HOW_TO_GET = {
-    "globo": "download 'News Portal User Interactions by Globo.com' from Kaggle, unpack it, then run\n"
-    "  newsreplay data prepare globo PATH",
 }
 DEMO = "demo"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 Say = Callable[[str], None]
+Options = dict[str, Any]  #: what shapes the preparing, as {"impressions": "sampled"}
+
+
+def _quiet(what: str, done: int, of: int) -> None:
+    pass
 
 
 def kinds() -> list[str]:
@@ -41,48 +52,59 @@ def kinds() -> list[str]:
 
 
 def find_data(
-    data: str | Path | Dataset | pd.DataFrame, *, columns: dict[str, str] | None = None, say: Say = lambda _: None
+    data: str | Path | Dataset | pd.DataFrame,
+    *,
+    columns: dict[str, str] | None = None,
+    options: Options | None = None,
+    say: Say = lambda _: None,
+    progress: Progress = _quiet,
 ) -> Dataset:
     """The data set that `data` names, prepared if need be.
 
     A `Dataset` is itself; a frame is a table of reads; a string is `demo`, the name of a prepared data set,
-    `KIND:PATH`, or a table file (or a folder with `reads.*`); `columns` may name a table's columns. Files are
-    prepared once and found again by their paths, sizes and times of change, frames by their contents. `say` is
-    told when something takes a while. Raises `DataError`.
+    `KIND:PATH`, or a table file (or a folder with `reads.*`); `columns` may name a table's columns, `options`
+    shape the preparing (see `prepare_data`). Files are prepared once and found again by their paths, sizes and
+    times of change, frames by their contents. `say` is told when something takes a while, `progress(what, done,
+    of)` how far it is. Raises `DataError`.
     """
     if isinstance(data, Dataset):
         return data
     if not isinstance(data, str | Path):
-        return _of_frame(data, columns, say)
+        return _of_frame(data, columns, options, say)
     text = str(data)
     named = _NAME.fullmatch(text) and (home() / "data" / text).is_dir()
-    if columns and (named or text == DEMO):
-        raise DataError(f"{text} is prepared already; --columns goes with tables")
-    if text == DEMO:
-        return _demo(say)
-    if named:
-        return Dataset(home() / "data" / text)
+    if named or text == DEMO:
+        if columns or options:
+            what = "--columns" if columns else f"--{next(iter(options or {}))}".replace("_", "-")
+            raise DataError(f"{text} is prepared already; {what} goes with KIND:PATH or 'newsreplay data prepare'")
+        return _demo(say) if text == DEMO else Dataset(home() / "data" / text)
     kind, colon, path = text.partition(":")
     if colon and kind in READERS:
-        return _cached(kind, Path(path), columns, say)
+        return _cached(_Wanted(kind, Path(path), columns, options or {}), say, progress)
     if text and Path(text).exists():
-        return _cached("table", Path(text), columns, say)
+        return _cached(_Wanted("table", Path(text), columns, options or {}), say, progress)
     raise DataError(_not_found(text))
 
 
 def _not_found(text: str) -> str:
-    if text in HOW_TO_GET:
-        return f"{text!r} is not prepared yet: {HOW_TO_GET[text]}"
+    if text in READERS and text != "table":
+        return (
+            f"{text!r} is not prepared yet. 'newsreplay data fetch' gets it or says how to get it; then run\n"
+            f"  newsreplay data prepare {text} PATH"
+        )
     kind, colon, _ = text.partition(":")
     if colon and re.fullmatch(r"\w+", kind) and len(kind) > 1:
         return f"there is no kind of data called {kind!r}; there are {', '.join(READERS)}"
-    names = [DEMO, *READERS, *(dataset.folder.name for dataset in prepared())]
-    hint = did_you_mean(text, names)
+    hint = did_you_mean(text, [*READERS, *_names()])
     return (
         f"there is no data set and no file {text!r}. {hint + ' ' if hint else ''}"
-        f"Prepared: {', '.join([DEMO, *(dataset.folder.name for dataset in prepared())])}. "
+        f"Prepared: {', '.join(_names())}. "
         "Prepare one with 'newsreplay data prepare KIND PATH --name NAME', or give a table file."
     )
+
+
+def _names() -> list[str]:
+    return [DEMO, *(dataset.folder.name for dataset in prepared())]
 
 
 def prepared() -> list[Dataset]:
@@ -103,78 +125,137 @@ def prepare_data(
     *,
     name: str | None = None,
     columns: dict[str, str] | None = None,
+    options: Options | None = None,
     strict: bool = False,
     say: Say = lambda _: None,
+    progress: Progress = _quiet,
 ) -> Dataset:
     """Prepare files under a name (by default the kind's), so that `find_data(name)` finds them.
 
-    With `strict` the first unusable row is an error; else such rows are counted and kept in the data set's
-    `rejects.csv`. Raises `DataError`.
+    `options`: `impressions` ("sampled", "sampled:popularity" or "sampled:uniform-all", for logs without any), and
+    what a kind has of its own, as `history` ("dynamic" or "static") of MIND. With `strict` the first unusable row
+    is an error; else such rows are counted and kept in the data set's `rejects.csv`. A preparation that was
+    interrupted goes on where it stopped. Raises `DataError`.
     """
     name = name or (kind if kind != "table" else path.name.split(".")[0])
     if not _NAME.fullmatch(name) or name == DEMO:
         raise DataError(f"a data set cannot be called {name!r}; use letters, digits, '.', '_' and '-', not {DEMO!r}")
-    return _prepare(kind, path, home() / "data" / name, name, columns, strict, say)
+    return _prepare(_Wanted(kind, path, columns, options or {}), home() / "data" / name, name, strict, say, progress)
 
 
-def _prepare(
-    kind: str, path: Path, folder: Path, name: str, columns: dict[str, str] | None, strict: bool, say: Say
-) -> Dataset:
-    if kind not in READERS:
-        hint = did_you_mean(kind, READERS)
-        raise DataError(f"there is no kind of data called {kind!r}; there are {', '.join(READERS)}. {hint}".rstrip())
-    say(f"preparing {path}")
-    raw = _read(kind, path, columns, strict)
-    options: dict[str, Any] = {"path": str(path)} | ({"columns": columns} if columns else {})
-    dataset = prepare(raw, folder, name=name, kind=kind, options=options)
-    _tell(raw, dataset, say)
+def remove_data(name: str) -> None:
+    """Remove what was prepared under a name; the files it was made from stay. Raises `DataError` if there is none."""
+    folder = home() / "data" / name
+    if not _NAME.fullmatch(name) or not folder.is_dir():
+        raise DataError(f"nothing is prepared under the name {name!r}. {did_you_mean(name, _names())}".rstrip())
+    (folder / "card.json").unlink(missing_ok=True)  # first: a folder without it is no data set
+    shutil.rmtree(folder)
+
+
+def remove_cached() -> int:
+    """Remove what was prepared without a name (tables, KIND:PATH, the demo) or left unfinished; returns how many."""
+    kept = home() / "prepared"
+    found = [*(kept.iterdir() if kept.is_dir() else []), *(home() / "data").glob(".*")]
+    for path in found:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return sum(not path.name.startswith(".") for path in found)
+
+
+class _Wanted(NamedTuple):
+    """What is to be prepared, and how."""
+
+    kind: str
+    path: Path
+    columns: dict[str, str] | None
+    options: Options
+
+    def key(self) -> str:
+        """A digest of the files as they are and of how they are read."""
+        reading = {name: value for name, value in self.options.items() if name != "impressions"}
+        text = json.dumps([FORMAT, self.kind, self.columns, reading, _state(self.path), _sources()])
+        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def _prepare(wanted: _Wanted, folder: Path, name: str, strict: bool, say: Say, progress: Progress) -> Dataset:
+    if wanted.kind not in READERS:
+        hint = did_you_mean(wanted.kind, READERS)
+        raise DataError(
+            f"there is no kind of data called {wanted.kind!r}; there are {', '.join(READERS)}. {hint}".rstrip()
+        )
+    say(f"preparing {wanted.path}")
+    options: dict[str, Any] = {"path": str(wanted.path)} | wanted.options
+    dataset = prepare(
+        _source(wanted, strict),
+        folder,
+        name=name,
+        kind=wanted.kind,
+        options=options | ({"columns": wanted.columns} if wanted.columns else {}),
+        impressions=wanted.options.get("impressions"),
+        strict=strict,
+        key=wanted.key(),
+        jobs=cores(),
+        progress=progress,
+    )
+    _tell(dataset, say)
     return dataset
 
 
-def _tell(raw: Raw, dataset: Dataset, say: Say) -> None:
-    for note in raw.notes:
+def _tell(dataset: Dataset, say: Say) -> None:
+    card = dataset.card
+    for note in card["notes"]:
         say(note)
-    if raw.rejects:
-        first = raw.rejects[0]
+    if card["rejected"]:
+        file, line, reason, _ = card["first_reject"]
         say(
-            f"{len(raw.rejects):,} of {raw.rows_in:,} rows could not be used and lie in "
-            f"{dataset.folder / 'rejects.csv'}; the first: {first.file} line {first.line}: {first.reason}"
+            f"{card['rejected']:,} of {card['rows_in']:,} rows could not be used and lie in "
+            f"{dataset.folder / 'rejects.csv'}; the first: {file} {card['unit']} {line}: {reason}"
         )
-    for rule, rows in raw.dropped.items():
+    for rule, rows in card["dropped"].items():
         say(f"{rows:,} rows left out: {rule}")
 
 
-def _read(kind: str, path: Path, columns: dict[str, str] | None, strict: bool) -> Raw:
-    module, function = READERS[kind].split(":")
+def _source(wanted: _Wanted, strict: bool) -> Plan | Raw:
+    module, function = READERS[wanted.kind].split(":")
     reader = getattr(importlib.import_module(module), function)
-    if columns and "columns" not in inspect.signature(reader).parameters:
-        raise DataError(f"{kind} has columns of its own; --columns goes with tables")
-    options = {"columns": columns} if columns else {}
-    raw: Raw = reader(path, strict=strict, **options)
-    return raw
+    taken = inspect.signature(reader).parameters
+    if wanted.columns and "columns" not in taken:
+        raise DataError(f"{wanted.kind} has columns of its own; --columns goes with tables")
+    options = {name: value for name, value in wanted.options.items() if name != "impressions"}
+    for name in options:
+        if name not in taken or name in ("path", "columns", "strict"):
+            raise DataError(f"{wanted.kind} has no option --{name.replace('_', '-')}")
+    if wanted.columns:
+        options["columns"] = wanted.columns
+    if "strict" in taken:
+        options["strict"] = strict
+    source: Plan | Raw = reader(wanted.path, **options)
+    return source
 
 
-def _cached(kind: str, path: Path, columns: dict[str, str] | None, say: Say) -> Dataset:
+def _cached(wanted: _Wanted, say: Say, progress: Progress) -> Dataset:
     """Prepare files under a digest of what they are and how they are read."""
-    key = json.dumps([FORMAT, kind, columns, _state(path), _sources()])
+    key = wanted.key() + str(wanted.options.get("impressions", ""))
     folder = home() / "prepared" / hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     if (folder / "card.json").is_file():
         return Dataset(folder)
-    return _prepare(kind, path, folder, path.name.split(".")[0] or kind, columns, False, say)
+    return _prepare(wanted, folder, wanted.path.name.split(".")[0] or wanted.kind, False, say, progress)
 
 
-def _of_frame(frame: pd.DataFrame, columns: dict[str, str] | None, say: Say) -> Dataset:
+def _of_frame(frame: pd.DataFrame, columns: dict[str, str] | None, options: Options | None, say: Say) -> Dataset:
     """Prepare a frame under a digest of its contents, as the Parquet table it would be."""
     if not hasattr(frame, "to_parquet"):
         raise DataError(f"data is a {type(frame).__name__}; give a name, a path, a Dataset or a pandas frame")
     with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
         path = Path(work) / "frame.parquet"
         frame.to_parquet(path, index=False)
-        key = json.dumps([FORMAT, columns, _sources()]).encode() + path.read_bytes()
+        key = json.dumps([FORMAT, columns, options, _sources()]).encode() + path.read_bytes()
         folder = home() / "prepared" / hashlib.blake2b(key, digest_size=12).hexdigest()
         if (folder / "card.json").is_file():
             return Dataset(folder)
-        return _prepare("table", path, folder, "frame", columns, False, say)
+        return _prepare(_Wanted("table", path, columns, options or {}), folder, "frame", False, say, _quiet)
 
 
 def _state(path: Path) -> list[Any]:

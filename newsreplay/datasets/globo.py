@@ -13,20 +13,17 @@ Facts of the format that shape this reader:
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from newsreplay.datasets.base import Raw, Reject
+from newsreplay.datasets.base import Block, Part, Plan, Reject
 from newsreplay.errors import DataError
 
 PUBLISHER = "globo"
@@ -67,43 +64,30 @@ _FIRST_LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 _WHOLE_NUMBER = re.compile(rb"-?[0-9]+")
 
 
-def read_globo(path: Path, *, strict: bool = False) -> Raw:
+def plan_globo(path: Path) -> Plan:
     """Every click of a folder of Globo.com hour files, in file order, and the articles' metadata.
 
     `path` holds `clicks/clicks_hour_*.csv`, or those files directly, and `articles_metadata.csv`, which may
     be missing. All ids are kept as they stand in the file; sessions are the source's own. Times from 1990
     up to 2100 are accepted.
 
-    A line with a missing cell, a NUL byte, an id that is not all digits or a time that is none is a reject;
-    with `strict`, the first is raised. Rows in are the clicks and all rejects, those of the metadata too. An
-    article without a usable time or category is kept, with null in its place. Exact duplicates are kept.
+    A line with a missing cell, a NUL byte, an id that is not all digits or a time that is none is a reject.
+    Rows in are the clicks and the articles. An article without a usable time or category is kept, with null in
+    its place.
 
-    Raises `DataError` when the files are not there, cannot be read, lack a column or hold no clicks.
+    Raises `DataError` when the files are not there; reading them, when they cannot be read or lack a column.
     """
     files = _click_files(path)
     metadata = path / ARTICLE_FILE
     told = metadata.is_file()
-    jobs = [(file, _CLICK) for file in files] + ([(metadata, _ARTICLE)] if told else [])
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        parts = list(pool.map(partial(_read_file, strict=strict), *zip(*jobs, strict=True)))
-    rejects = [reject for _, found in parts for reject in found]
-    reads = _join([table for table, _ in parts[: len(files)]])
-    articles = _join([table for table, _ in parts[len(files) :]]) if told else None
-    if not reads.num_rows and not rejects:
-        raise DataError(f"{path}: no clicks in {len(files):,} click files. Get the data again from {PAGE}")
-
-    publisher = pa.DictionaryArray.from_arrays(np.zeros(reads.num_rows, np.int32), [PUBLISHER])
-    empty = [
-        file.name
-        for file, (table, found) in zip(files, parts[: len(files)], strict=True)
-        if not table.num_rows and not found
-    ]
-    return Raw(
-        reads=reads.append_column("publisher", publisher),
-        articles=articles,
-        rows_in=reads.num_rows + len(rejects),
-        rejects=rejects,
-        notes=[*_notes_on_clicks(reads, len(files), empty), *_notes_on_articles(articles)],
+    parts = [Part(file, file.name, weight=file.stat().st_size, role="clicks") for file in files]
+    if told:
+        parts.append(Part(metadata, ARTICLE_FILE, weight=metadata.stat().st_size, role="articles"))
+    return Plan(
+        parts=parts,
+        read=_read,
+        publisher=PUBLISHER,
+        notes=lambda counts: _notes(counts, len(files), told),
         made_up=[MADE_UP],
         source=f"News Portal User Interactions by Globo.com (Kaggle): {PAGE}",
         licence=(
@@ -111,6 +95,23 @@ def read_globo(path: Path, *, strict: bool = False) -> Raw:
             "commercial use. newsreplay does not pass these data on."
         ),
     )
+
+
+def _read(part: Part) -> Iterator[Block]:
+    columns = _CLICK if part.role == "clicks" else _ARTICLE
+    table, rejects = _read_file(part.path, columns)
+    block = Block(part.name, records=table.num_rows + len(rejects), kept=table.num_rows, rejects=rejects)
+    if part.role == "clicks":
+        block.rows = table
+        block.counts["clicks"] = table.num_rows
+        if not block.records:
+            block.counts[f"empty {part.name}"] = 1
+    else:
+        block.articles = table
+        block.counts.update(
+            articles=table.num_rows, timeless=table["published"].null_count, nameless=table["category"].null_count
+        )
+    yield block
 
 
 def _click_files(path: Path) -> list[Path]:
@@ -132,7 +133,7 @@ def _click_files(path: Path) -> list[Path]:
     )
 
 
-def _read_file(file: Path, columns: Sequence[_Column], *, strict: bool) -> tuple[pa.Table, list[Reject]]:
+def _read_file(file: Path, columns: Sequence[_Column]) -> tuple[pa.Table, list[Reject]]:
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -154,7 +155,7 @@ def _read_file(file: Path, columns: Sequence[_Column], *, strict: bool) -> tuple
     table = _parse(body, headings, columns)
     if table is not None:
         return table, []
-    return _parse_lines(file.name, body, headings, columns, strict=strict)
+    return _parse_lines(file.name, body, headings, columns)
 
 
 def _parse(body: bytes, headings: list[str], columns: Sequence[_Column]) -> pa.Table | None:
@@ -187,7 +188,7 @@ def _parse(body: bytes, headings: list[str], columns: Sequence[_Column]) -> pa.T
 
 
 def _parse_lines(
-    name: str, body: bytes, headings: list[str], columns: Sequence[_Column], *, strict: bool
+    name: str, body: bytes, headings: list[str], columns: Sequence[_Column]
 ) -> tuple[pa.Table, list[Reject]]:
     places = [(headings.index(column.heading), column) for column in columns]
     rows = []
@@ -198,8 +199,6 @@ def _parse_lines(
         try:
             rows.append(_row(text, len(headings), places))
         except ValueError as error:
-            if strict:
-                raise DataError(f"{name} line {line}: {error}; without strict, the line is left out") from None
             rejects.append(Reject(name, line, str(error), text.decode("utf-8", "replace")[:500]))
     cells = zip(*rows, strict=True)
     return _table({column.name: list(c) for column, c in zip(columns, cells, strict=False)}, columns), rejects
@@ -248,50 +247,20 @@ def _table(values: dict[str, list[str | int | None]], columns: Sequence[_Column]
     )
 
 
-def _join(tables: list[pa.Table]) -> pa.Table:
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-
-
-def _notes_on_clicks(reads: pa.Table, files: int, empty: list[str]) -> list[str]:
-    time = reads["time"].to_numpy()
-    back = int(np.count_nonzero(time[1:] < time[:-1]))
+def _notes(counts: Counter[str], files: int, told: bool) -> list[str]:
     notes = [
-        f"clicks: {reads.num_rows:,}; click files: {files:,}; times in milliseconds UTC, sessions as in the source",
-        f"clicks earlier than the one before them in the files: {back:,}; the files are grouped by session "
-        "and are no partition of click time",
+        f"clicks: {counts['clicks']:,}; click files: {files:,}; times in milliseconds UTC, sessions as in the "
+        "source; files are grouped by session and are no partition of click time"
     ]
-    if again := _duplicates(reads):
-        notes.append(f"exact duplicates (same session, user, article and time), kept: {again:,}")
+    empty = sorted(name.removeprefix("empty ") for name in counts if name.startswith("empty "))
     if empty:
         more = f" and {len(empty) - 5:,} more" if len(empty) > 5 else ""
         notes.append(f"no clicks in {', '.join(empty[:5])}{more}: empty, or only a header")
-    return notes
-
-
-def _duplicates(reads: pa.Table) -> int:
-    """How many clicks have all of session, user, item and time in common with an earlier one."""
-
-    def codes(name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        column = reads[name]
-        indices = pa.chunked_array([chunk.indices for chunk in column.chunks], pa.int32())
-        return np.asarray(indices.to_numpy(), dtype=np.int64)
-
-    pair = codes("session") << 32 | codes("item")
-    ordered = np.sort(pair)
-    twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    if not twice.size:  # the rule in this source: a session reads an article once
-        return 0
-    suspects = np.isin(pair, twice)
-    rows = np.stack([pair, codes("user"), reads["time"].to_numpy()])[:, suspects]
-    return int(rows.shape[1] - np.unique(rows, axis=1).shape[1])
-
-
-def _notes_on_articles(articles: pa.Table | None) -> list[str]:
-    if articles is None:
-        return [f"no {ARTICLE_FILE}: publication times and categories of the articles are unknown"]
-    notes = [f"articles with metadata: {articles.num_rows:,}"]
-    if timeless := articles["published"].null_count:
-        notes.append(f"articles without a usable created_at_ts: {timeless:,}; known when first read")
-    if nameless := articles["category"].null_count:
-        notes.append(f"articles without a usable category_id: {nameless:,}")
+    if not told:
+        return [*notes, f"no {ARTICLE_FILE}: publication times and categories of the articles are unknown"]
+    notes.append(f"articles with metadata: {counts['articles']:,}")
+    if counts["timeless"]:
+        notes.append(f"articles without a usable created_at_ts: {counts['timeless']:,}; known when first read")
+    if counts["nameless"]:
+        notes.append(f"articles without a usable category_id: {counts['nameless']:,}")
     return notes

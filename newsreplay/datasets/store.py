@@ -1,20 +1,22 @@
 """The store: raw rows become logs, once, and are memory-mapped ever after.
 
-This is the only place where a log is sorted by event time, sessions are split and ids become codes. A data
-set is a folder: `card.json`, `rejects.csv`, and per publisher the Arrow files
+A data set is a folder: `card.json`, `rejects.csv`, and per publisher the columns as NumPy files
 
-    log.arrow       one row per log row: time, kind, session, user, item, category
-    requests.arrow  one row per read: its log row, and the request before it in its session (-1 = none)
-    sessions.arrow  one row per session: id, last request, reads, time of the first read
-    articles.arrow  one row per article: id, published, category, category_row, title, title_row
-    users.arrow, categories.arrow   ids and names by code
+    log/        one value per log row: time, kind, session, user, item, category, impression
+    pools/      of the impressions: at (bounds), item, clicked
+    requests/   one value per read: its log row, and the request before it in its session (-1 = none);
+                `active` where the source measured how long the article was read
+    sessions/   one value per session: last request (-1 = none), reads, time of the first read
+
+and the texts as Arrow files: `articles.arrow` (id, published, category, and per fact the text and the row from
+which on it is known), `users.arrow`, `sessions.arrow` (ids), `categories.arrow` (names), `profiles.arrow` (what
+readers read before the log, without times), `outside.arrow` (articles that only profiles have).
 
 `requests` and `sessions` look ahead; they are for the judge alone and never reach a recommender.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -28,13 +30,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from newsreplay.datasets.base import Raw
+from newsreplay.datasets import prepare as second
+from newsreplay.datasets import sampling
+from newsreplay.datasets.base import FACTS, Block, Part, Plan, Raw
+from newsreplay.datasets.prepare import Gathered, Walked
+from newsreplay.datasets.work import Account, Progress, read_parts, work_folder, write_rejects
 from newsreplay.errors import DataError
-from newsreplay.simulator.catalog import Articles
-from newsreplay.simulator.log import HOUR, LOG_DTYPES, PUBLISH, READ, Column, Log, make_log
+from newsreplay.simulator.catalog import Articles, Profiles
+from newsreplay.simulator.log import HISTORY, IMPRESSION, LOG_DTYPES, OUTCOME, POOL_DTYPES, READ, Column, Log, Pools
 
-FORMAT = 1  #: of the folder; another one must be prepared again
-SESSION_GAP = HOUR  #: ms; a session ends when more than this passes without a read
+FORMAT = 2  #: of the folder; another one must be prepared again
 
 
 class Requests(NamedTuple):
@@ -42,15 +47,16 @@ class Requests(NamedTuple):
 
     row: Column  #: int32[requests], log row
     previous: Column  #: int32[requests], the request before it in its session, -1 = none
+    active: Column | None = None  #: float32[requests], seconds on the article, NaN = not measured; None = never
 
 
 class Sessions(NamedTuple):
     """One publisher's sessions by code."""
 
     id: pa.Array  #: string[sessions]
-    last: Column  #: int32[sessions], last request
+    last: Column  #: int32[sessions], last request, -1 = none (nothing but impressions, or before the log)
     reads: Column  #: int32[sessions]
-    first_time: Column  #: int64[sessions], ms
+    first_time: Column  #: int64[sessions], ms, of the first read
 
 
 class Publisher(NamedTuple):
@@ -89,7 +95,7 @@ class Dataset:
         """One publisher's log. Raises `DataError` if there is none of that name."""
         if name not in self.publishers:
             raise DataError(f"{self.name} has no publisher {name!r}; it has {', '.join(self.publishers)}")
-        return _open_publisher(name, self.folder / "publishers" / str(self.publishers.index(name)))
+        return _open_publisher(name, self.folder / "publishers" / str(self.publishers.index(name)), self.card["frozen"])
 
 
 def _read_card(folder: Path) -> dict[str, Any]:
@@ -108,36 +114,82 @@ def _read_card(folder: Path) -> dict[str, Any]:
 # --- preparing -----------------------------------------------------------------------------------------
 
 
-def prepare(raw: Raw, folder: Path, *, name: str, kind: str, options: dict[str, Any] | None = None) -> Dataset:
+def plan_of(raw: Raw) -> Plan:
+    """A plan with rows that lie in memory as its only part."""
+    block = Block(
+        file="",
+        rows=raw.rows,
+        articles=raw.articles,
+        profiles=raw.profiles,
+        records=raw.rows_in,
+        kept=raw.rows_in - len(raw.rejects) - sum(raw.dropped.values()),
+        rejects=list(raw.rejects),
+    )
+    block.dropped.update(raw.dropped)
+    publishers = pc.unique(raw.rows["publisher"]).to_pylist() if "publisher" in raw.rows.column_names else []
+    return Plan(
+        parts=[Part(Path(), "")],
+        read=lambda part: [block],
+        publisher=str(publishers[0]) if len(publishers) == 1 else None,
+        notes=lambda counts: raw.notes,
+        made_up=raw.made_up,
+        source=raw.source,
+        licence=raw.licence,
+    )
+
+
+def _quiet(what: str, done: int, of: int) -> None:
+    pass
+
+
+def prepare(
+    source: Plan | Raw,
+    folder: Path,
+    *,
+    name: str,
+    kind: str,
+    options: dict[str, Any] | None = None,
+    impressions: str | None = None,
+    strict: bool = False,
+    key: str | None = None,
+    jobs: int = 1,
+    progress: Progress = _quiet,
+) -> Dataset:
     """Sort, split and code raw rows, and write them to `folder`, whole or not at all.
 
-    Raises `DataError` where there is no usable read.
+    `impressions` is one of `sampling.METHODS` to make pseudo-impressions; with `strict` the first row that
+    cannot be used is an error. Equal `key`s name equal work: what was read before an interruption is not read
+    again. Raises `DataError`, also where there is no usable read.
     """
-    if not raw.reads.num_rows:
-        first = f"; the first: {raw.rejects[0].reason}" if raw.rejects else ""
-        raise DataError(f"{name}: none of {raw.rows_in} rows is usable{first}")
+    plan = plan_of(source) if isinstance(source, Raw) else source
+    if impressions is not None:
+        sampling.check_method(impressions)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        result = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
-        raise DataError(
-            f"cannot write to {folder.parent}: {error.strerror or error}; set NEWSREPLAY_HOME to a folder for it"
-        ) from None
+        raise _cannot_write(folder.parent, error) from None
     try:
-        publishers = [
-            _prepare_publisher(raw, publisher, work / "publishers" / str(number))
-            for number, publisher in enumerate(_publishers(raw))
-        ]
-        card = _card(raw, publishers, name, kind, options or {})
-        (work / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        _write_rejects(raw, work / "rejects.csv")
-        if folder.exists():
-            (folder / "card.json").unlink(missing_ok=True)  # first: a folder without it is no data set
-            shutil.rmtree(folder)
-        _take_place(work, folder)
+        with work_folder(folder.parent, key) as work:
+            account = read_parts(plan, work, strict=strict, jobs=jobs, progress=progress)
+            facts, dropped = _write_publishers(plan, account, result, work, impressions, name, progress)
+            account.dropped.update(dropped)
+            card = _card(plan, account, facts, name, kind, options or {}, impressions)
+            (result / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            write_rejects(result / "rejects.csv", work)
+            if folder.exists():
+                (folder / "card.json").unlink(missing_ok=True)  # first: a folder without it is no data set
+                shutil.rmtree(folder)
+            _take_place(result, folder)
+    except OSError as error:
+        raise _cannot_write(folder.parent, error) from None
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(result, ignore_errors=True)
     return Dataset(folder)
+
+
+def _cannot_write(folder: Path, error: OSError) -> DataError:
+    return DataError(f"cannot write to {folder}: {error.strerror or error}; set NEWSREPLAY_HOME to a folder for it")
 
 
 def _take_place(work: Path, folder: Path) -> None:
@@ -148,328 +200,245 @@ def _take_place(work: Path, folder: Path) -> None:
             raise
 
 
-def _card(raw: Raw, publishers: list[dict[str, Any]], name: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:
+def _write_publishers(
+    plan: Plan,
+    account: Account,
+    result: Path,
+    work: Path,
+    impressions: str | None,
+    name: str,
+    progress: Progress,
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Prepare every publisher that has a read; the rows of the others are left out and counted."""
+    facts: list[dict[str, Any]] = []
+    unread = 0
+    for publisher in sorted(account.publishers):
+        gathered = second.gather_ids(account.publishers[publisher], impressions == sampling.LEAKING)
+        if gathered is None:
+            unread += second.rows_in(account.publishers[publisher])
+            continue
+        if impressions is not None and gathered.has_impressions:
+            raise DataError(f"{name} has impressions of its own; leave --impressions out")
+        folder = result / "publishers" / str(len(facts))
+        facts.append(_write_publisher(plan, publisher, gathered, folder, work, impressions, progress))
+    if not facts:
+        first = account.first_reject
+        why = f"; the first: {first.file} {plan.unit} {first.line}: {first.reason}" if first else ""
+        raise DataError(f"{name}: none of {account.records:,} rows is a usable read{why}")
+    # Articles of publishers without any row are nobody's.
+    return facts, {"of a publisher without a single read": unread} if unread else {}
+
+
+def _write_publisher(
+    plan: Plan,
+    publisher: str,
+    gathered: Gathered,
+    folder: Path,
+    work: Path,
+    impressions: str | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    done = 0
+
+    def told(rows: int) -> None:
+        nonlocal done
+        done += rows
+        progress(f"sorting {publisher}", min(done, gathered.rows), gathered.rows)
+
+    sampler = None
+    if impressions is not None:
+        items = len(gathered.items.values)
+        sampler = sampling.Sampler(impressions, 0, publisher, items, second.reads_of(gathered))
+    walked = second.walk_rows(gathered, folder, work, sampler, told)
+    final, counts = walked.final, walked.memory.counts
+    sessions = int(counts[second.SESSIONS])
+    last, reads, first = final.last[:sessions], final.reads[:sessions], final.first[:sessions].copy()
+    first[reads == 0] = 0
+    with second.ColumnFiles(folder / "sessions", SESSION_DTYPES) as files:
+        files.add(last=last, reads=reads, first_time=first)
+    _write_texts(gathered, walked, plan, folder)
+    return _facts(publisher, gathered, walked, folder)
+
+
+SESSION_DTYPES: dict[str, np.dtype[Any]] = {
+    "last": np.dtype(np.int32),
+    "reads": np.dtype(np.int32),
+    "first_time": np.dtype(np.int64),
+}
+
+
+def _write_texts(gathered: Gathered, walked: Walked, plan: Plan, folder: Path) -> None:
+    memory, final = walked.memory, walked.final
+    items, users, sessions, categories = (int(n) for n in memory.counts[[1, 2, 3, 4]])
+    item = final.item[:items]
+    facts = list(gathered.facts.items())
+    columns: dict[str, Any] = {
+        "id": pc.take(gathered.items.values, pa.array(item)),
+        "published": pa.array(final.published[:items]),
+    }
+    rows = memory.rows
+    for place, (fact, told) in enumerate(facts):
+        row = memory.fact[place, item]
+        value = np.where(told.outside[item] >= 0, told.outside[item], told.value[item])
+        known = row >= 0
+        if fact == "category":
+            codes = np.append(memory.category, np.int32(-1))[np.where(known, value, -1)]
+            columns["category"] = pa.array(codes.astype(np.int32))
+        else:
+            columns[fact] = pc.take(told.values, pa.array(value, mask=~known))
+        columns[f"{fact}_row"] = pa.array(np.where(known, row, rows))
+    if "title" not in columns:
+        columns["title"] = pa.nulls(items, pa.large_string())
+        columns["title_row"] = pa.array(np.full(items, rows))
+    _write(folder / "articles.arrow", columns)
+    own = len(gathered.users.values)
+    user = final.user[:users]
+    readers = pa.chunked_array([gathered.users.values, gathered.sessions.values], pa.large_string())
+    _write(folder / "users.arrow", {"id": _taken(readers, user)})
+    _write(folder / "sessions.arrow", {"id": _session_ids(gathered, walked, sessions, own)})
+    names = facts[0][1].values
+    _write(folder / "categories.arrow", {"name": pc.take(names, pa.array(final.category[:categories]))})
+    _write_profiles(gathered, walked, plan, folder)
+
+
+def _taken(values: Any, codes: Column) -> Any:
+    taken = values.take(pa.array(codes))
+    return taken.combine_chunks() if taken.num_chunks != 1 else taken.chunk(0)
+
+
+def _session_ids(gathered: Gathered, walked: Walked, sessions: int, users: int) -> pa.Array:
+    """The source's own ids; visits are called `user.1`, `user.2`, …"""
+    final = walked.final
+    session = final.session[:sessions]
+    own = pc.take(gathered.sessions.values, pa.array(session, mask=session < 0))
+    if not (session < 0).any():
+        return own
+    user = final.session_user[:sessions]
+    visits = pc.binary_join_element_wise(
+        pc.take(gathered.users.values, pa.array(np.where(user < users, user, 0), mask=session >= 0)),
+        pa.array(final.ordinal[:sessions]).cast(pa.large_string()),
+        pa.scalar(".", pa.large_string()),
+    )
+    return pc.coalesce(own, visits)
+
+
+def _write_profiles(gathered: Gathered, walked: Walked, plan: Plan, folder: Path) -> None:
+    """Per reader what they read before the log, from the first row that tells it."""
+    found = second.profiles_of(gathered)
+    if found is None:
+        return
+    user, at, item = found
+    memory = walked.memory
+    code = memory.user[user]
+    keep = np.flatnonzero(code >= 0)
+    keep = keep[np.argsort(code[keep])]
+    lengths = (at[1:] - at[:-1])[keep]
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    pick = np.repeat(at[keep] - ends[:-1], lengths) + np.arange(ends[-1])
+    chosen = item[pick]
+    # Articles that no row carries have negative codes: -2 is the first of outside.arrow, -3 the second.
+    only = np.unique(chosen[memory.item[chosen] < 0])
+    outside = np.full(len(memory.item), -1, np.int64)
+    outside[only] = -2 - np.arange(len(only))
+    codes = np.where(memory.item[chosen] >= 0, memory.item[chosen], outside[chosen]).astype(np.int32)
+    lists = pa.LargeListArray.from_arrays(pa.array(ends), pa.array(codes))
+    row = walked.final.user_row[code[keep]]
+    _write(folder / "profiles.arrow", {"user": pa.array(code[keep]), "row": pa.array(row), "items": lists})
+    columns: dict[str, Any] = {"id": pc.take(gathered.items.values, pa.array(only))}
+    for fact, told in gathered.facts.items():
+        columns[fact] = pc.take(told.values, pa.array(told.outside[only], mask=told.outside[only] < 0))
+    _write(folder / "outside.arrow", columns)
+
+
+def _facts(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -> dict[str, Any]:
+    """What Table 1 of Kille & Lommatzsch (2019) tells about a publisher, and a little more."""
+    log = _open_log(folder)
+    row = np.load(folder / "requests" / "row.npy", mmap_mode="r")
+    reads = np.load(folder / "sessions" / "reads.npy")
+    memory = walked.memory
+    items = int(memory.counts[second.ITEMS])
+    read = np.zeros(items, bool)
+    kinds = np.zeros(8, np.int64)
+    for begin in range(0, len(log.time), 1 << 22):
+        part = slice(begin, begin + (1 << 22))
+        kinds += np.bincount(log.kind[part], minlength=8)
+        read[log.item[part][log.kind[part] == READ]] = True
+    sessions = int(np.count_nonzero(reads))
+    facts = {
+        "publisher": publisher,
+        "rows": len(log.time),
+        "reads": len(row),
+        "impressions": int(kinds[IMPRESSION]),
+        "outcomes": int(kinds[OUTCOME]),
+        "candidates": len(log.pools.item),
+        "clicks": int(np.count_nonzero(log.pools.clicked)),
+        "history_reads": int(kinds[HISTORY]),
+        "sessions": sessions,
+        "single_read_sessions": int(np.count_nonzero(reads == 1)),
+        "mean_session_length": round(len(row) / sessions, 4),
+        "longest_session": int(reads.max()),
+        "users": int(memory.counts[second.USERS]),
+        "articles": items,
+        "articles_read": int(np.count_nonzero(read)),
+        "articles_unknown": int(np.count_nonzero((memory.item < 0) & ~gathered.unlisted)),
+        "categories": int(memory.counts[second.CATEGORIES]),
+        "first": int(log.time[row[0]]),
+        "last": int(log.time[row[-1]]),
+        "duplicates": walked.duplicates,
+        "inversions": gathered.inversions,
+        "digest": _digest(folder),
+    }
+    profiles = folder / "profiles.arrow"
+    if profiles.is_file():
+        facts["profiles"] = len(_map(profiles))
+    return facts
+
+
+def _card(
+    plan: Plan,
+    account: Account,
+    publishers: list[dict[str, Any]],
+    name: str,
+    kind: str,
+    options: dict[str, Any],
+    impressions: str | None,
+) -> dict[str, Any]:
     digests = "".join(facts["digest"] for facts in publishers)
+    made_up, leaks = list(plan.made_up), list(plan.leaks)
+    if impressions is not None:
+        made_up.append(sampling.MADE_UP[impressions])
+        leaks += [sampling.LEAK] if impressions == sampling.LEAKING else []
     return {
         "name": name,
         "format": FORMAT,
         "kind": kind,
         "options": options,
-        "source": raw.source,
-        "licence": raw.licence,
-        "rows_in": raw.rows_in,
-        "reads": raw.reads.num_rows,
-        "rejected": len(raw.rejects),
-        "dropped": raw.dropped,
-        "notes": raw.notes,
-        "made_up": raw.made_up,
+        "source": plan.source,
+        "licence": plan.licence,
+        "rows_in": account.records,
+        "kept": account.kept,
+        "reads": sum(facts["reads"] for facts in publishers),
+        "rejected": account.rejects,
+        "first_reject": account.first_reject,
+        "unit": plan.unit,
+        "dropped": dict(account.dropped),
+        "notes": [*plan.notes(account.counts), *_order_notes(publishers)],
+        "made_up": made_up,
+        "leaks": leaks,
+        "splits": plan.splits,
+        "frozen": plan.frozen,
         "digest": hashlib.blake2b(digests.encode(), digest_size=16).hexdigest(),
         "publishers": publishers,
     }
 
 
-def _write_rejects(raw: Raw, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "line", "reason", "text"])
-        writer.writerows(raw.rejects)
-
-
-def _publishers(raw: Raw) -> list[str]:
-    return sorted(pc.unique(_plain(raw.reads["publisher"])).to_pylist())
-
-
-class _Coded(NamedTuple):
-    """A string column as codes into its distinct values."""
-
-    code: Column  #: int64, -1 = null
-    value: pa.Array
-
-
-class _Rows(NamedTuple):
-    """One publisher's rows before sorting: publish rows first, then reads, each in source order."""
-
-    time: Column
-    kind: Column
-    item: Column  #: codes into `items`
-    user: Column  #: codes into `users`, -1 on publish rows
-    session: Column  #: codes into `sessions`, -1 on publish rows
-    category: Column  #: as the row tells it, codes into `categories`, -1 = not told
-    title: Column  #: likewise
-    items: pa.Array
-    users: pa.Array
-    sessions: pa.Array
-    categories: pa.Array
-    titles: pa.Array
-    unknown: int  #: articles that are never read and have no usable publication time
-
-
-def _prepare_publisher(raw: Raw, publisher: str, folder: Path) -> dict[str, Any]:
-    folder.mkdir(parents=True)
-    rows = _sorted(_rows_of(raw, publisher))
-    item, items = _by_first_appearance(rows.item, rows.items)
-    user, users = _by_first_appearance(rows.user, rows.users)
-    session, sessions = _by_first_appearance(rows.session, rows.sessions)
-    category, category_row = _first_told(item, rows.category, len(items))
-    title, title_row = _first_told(item, rows.title, len(items))
-    row = np.arange(len(item))
-    known, categories = _by_first_appearance(np.where(row >= category_row[item], category[item], -1), rows.categories)
-    log = make_log(
-        time=rows.time,
-        kind=rows.kind,
-        session=session,
-        user=user,
-        item=item,
-        category=known,
-    )
-    first = np.empty(len(items), np.int64)
-    first[item[::-1]] = row[::-1]
-    titles = pc.take(rows.titles, pa.array(title, mask=title < 0)) if len(rows.titles) else pa.nulls(len(items))
-    articles = Articles(
-        items,
-        rows.time[first],
-        np.append(known, -1)[category_row].astype(np.int32),
-        category_row,
-        titles.cast(pa.large_string()),
-        title_row,
-        categories,
-    )
-    requests, trail = _trail(log, sessions)
-    _write(folder / "log.arrow", log._asdict())
-    _write(folder / "requests.arrow", requests._asdict())
-    _write(folder / "sessions.arrow", trail._asdict())
-    _write(folder / "users.arrow", {"id": users})
-    _write(folder / "categories.arrow", {"name": categories})
-    _write(folder / "articles.arrow", {k: v for k, v in articles._asdict().items() if k != "categories"})
-    return _facts(publisher, log, articles, trail, rows.unknown, _digest(folder))
-
-
-def _rows_of(raw: Raw, publisher: str) -> _Rows:
-    """Gather one publisher's reads and make the publish rows of its articles."""
-    mine = pc.equal(_plain(raw.reads["publisher"]), publisher)
-    reads = raw.reads if pc.all(mine).as_py() else raw.reads.filter(mine)
-    told = _articles_of(raw, publisher)
-    item = _coded(pa.concat_arrays([_text(reads, "item"), _text(told, "item")]))
-    category = _coded(pa.concat_arrays([_text(reads, "category"), _text(told, "category")]))
-    title = _coded(pa.concat_arrays([_text(reads, "title"), _text(told, "title")]))
-    n = reads.num_rows
-    time = reads["time"].to_numpy()
-    by_time = np.argsort(time, kind="stable")
-    published = np.concatenate([_time(reads, "published"), _time(told, "published")])
-    # The event time of what is told outside the reads is the publication; without one, it comes last.
-    outside = n + np.argsort(np.where(published[n:] < 0, np.iinfo(np.int64).max, published[n:]), kind="stable")
-    # What is told of an article outside its reads comes first, then what its reads tell, by event time.
-    order = np.concatenate([outside, by_time])
-    described = _first_of(item, order, published, -1)
-    last = time.max()
-    publish = np.flatnonzero((described >= 0) & (described <= last))
-    publish = publish[np.argsort(_place(item, n)[publish], kind="stable")]
-    article_category = _first_of(item, order, category.code, -1)
-    article_title = _first_of(item, order, title.code, -1)
-    # Facts told outside the reads of an article that has no publish row become known with its first read.
-    row_category, row_title = category.code[:n].copy(), title.code[:n].copy()
-    unpublished = np.ones(len(item.value), bool)
-    unpublished[publish] = False
-    first_read = np.unique(item.code[by_time], return_index=True)[1]
-    first_read = by_time[first_read][unpublished[item.code[by_time[first_read]]]]
-    for target, coded in ((row_category, category), (row_title, title)):
-        fact = _first_of(item, outside, coded.code, -1)[item.code[first_read]]
-        target[first_read] = np.where(fact >= 0, fact, target[first_read])
-    user, session = _readers(reads, time, by_time)
-    nobody = np.full(len(publish), -1)
-    return _Rows(
-        time=np.concatenate([described[publish], time]),
-        kind=np.concatenate([np.full(len(publish), PUBLISH), np.full(n, READ)]),
-        item=np.concatenate([publish, item.code[:n]]),
-        user=np.concatenate([nobody, user.code]),
-        session=np.concatenate([nobody, session.code]),
-        category=np.concatenate([article_category[publish], row_category]),
-        title=np.concatenate([article_title[publish], row_title]),
-        items=item.value,
-        users=user.value,
-        sessions=session.value,
-        categories=category.value,
-        titles=title.value,
-        unknown=len(np.setdiff1d(item.code[n:][unpublished[item.code[n:]]], item.code[:n])),
-    )
-
-
-def _articles_of(raw: Raw, publisher: str) -> pa.Table:
-    """What is told about one publisher's articles outside its reads."""
-    if raw.articles is None:
-        return pa.table({"item": pa.array([], pa.large_string())})
-    if "publisher" in raw.articles.column_names:
-        return raw.articles.filter(pc.equal(_plain(raw.articles["publisher"]), publisher))
-    return raw.articles
-
-
-def _first_of(item: _Coded, order: Column, values: Column, none: int) -> Column:
-    """Per article the first value, in `order` of rows, that is not `none`."""
-    found = np.full(len(item.value), none, np.int64)
-    rows = order[values[order] != none][::-1]
-    found[item.code[rows]] = values[rows]
-    return found
-
-
-def _place(item: _Coded, reads: int) -> Column:
-    """The order of articles among publish rows of one instant: as the source lists them, then by id.
-
-    The order in which they are read later would tell the future.
-    """
-    place = np.asarray(pc.rank(item.value), np.int64) + len(item.code)
-    listed = np.arange(len(item.code) - reads)[::-1]
-    place[item.code[reads:][::-1]] = listed
-    return place
-
-
-def _readers(reads: pa.Table, time: Column, by_time: Column) -> tuple[_Coded, _Coded]:
-    """Users and sessions: the source's own sessions, else split where a reader paused too long.
-
-    Without a user, the session stands for the user.
-    """
-    user, session = _coded(_text(reads, "user")), _coded(_text(reads, "session"))
-    split = session.code < 0
-    code = session.code.copy()
-    visits, names = _visits(user, time, by_time[split[by_time]])
-    code[split] = len(session.value) + visits[split]
-    alone = user.code < 0
-    return (
-        _Coded(
-            np.where(alone, len(user.value) + session.code, user.code),
-            pa.concat_arrays([user.value, session.value]) if alone.any() else user.value,
-        ),
-        _Coded(code, pa.concat_arrays([session.value, names])),
-    )
-
-
-def _visits(user: _Coded, time: Column, rows: Column) -> tuple[Column, pa.Array]:
-    """Number the visits of `rows` (in event-time order); names are `user.1`, `user.2`, …"""
-    visits = np.full(len(time), -1, np.int64)
-    rows = rows[np.argsort(user.code[rows], kind="stable")]
-    if not len(rows):
-        return visits, pa.array([], pa.large_string())
-    reader = user.code[rows]
-    other = np.diff(reader, prepend=-2) != 0
-    new = other | (np.diff(time[rows], prepend=time[rows[0]]) > SESSION_GAP)
-    visits[rows] = np.cumsum(new) - 1
-    starts, readers = np.flatnonzero(new), np.flatnonzero(other)
-    first_visit = np.searchsorted(starts, readers)
-    ordinal = np.arange(len(starts)) - np.repeat(first_visit, np.diff(first_visit, append=len(starts))) + 1
-    return visits, pc.binary_join_element_wise(
-        pc.take(user.value, pa.array(reader[starts])),
-        pa.array(ordinal).cast(pa.large_string()),
-        pa.scalar(".", pa.large_string()),
-    )
-
-
-def _sorted(rows: _Rows) -> _Rows:
-    """By time, then kind, then source order."""
-    order = np.argsort(rows.time * 4 + rows.kind, kind="stable")
-    return rows._replace(
-        **{name: getattr(rows, name)[order] for name in rows._fields if isinstance(getattr(rows, name), np.ndarray)}
-    )
-
-
-def _by_first_appearance(codes: Column, values: pa.Array) -> tuple[Column, pa.Array]:
-    """Recode so that codes count up as they first appear; values that never appear are left out.
-
-    >>> codes, values = _by_first_appearance(np.array([2, -1, 0, 2]), pa.array(["a", "b", "c"]))
-    >>> codes.tolist(), values.to_pylist()
-    ([0, -1, 1, 0], ['c', 'a'])
-    """
-    rows = np.flatnonzero(codes >= 0)[::-1]
-    first = np.full(len(values), len(codes), np.int64)
-    first[codes[rows]] = rows
-    order = np.argsort(first, kind="stable")[: int(np.count_nonzero(first < len(codes)))]
-    recoded = np.full(len(values) + 1, -1, np.int64)
-    recoded[order] = np.arange(len(order))
-    return recoded[codes], pc.take(values, pa.array(order))
-
-
-def _first_told(item: Column, told: Column, items: int) -> tuple[Column, Column]:
-    """Per article the first value told (-1 = none) and the row that tells it (the log's length = none)."""
-    value, row = np.full(items, -1, np.int64), np.full(items, len(item), np.int64)
-    rows = np.flatnonzero(told >= 0)[::-1]
-    value[item[rows]] = told[rows]
-    row[item[rows]] = rows
-    return value, row
-
-
-def _trail(log: Log, sessions: pa.Array) -> tuple[Requests, Sessions]:
-    """How the reads of each session hang together."""
-    row = np.flatnonzero(log.kind == READ)
-    session, time = log.session[row], log.time[row]
-    order = np.argsort(session, kind="stable")
-    same = np.diff(session[order], prepend=-1) == 0
-    previous = np.full(len(row), -1, np.int32)
-    previous[order[same]] = order[np.flatnonzero(same) - 1]
-    first = order[~same]
-    last = order[np.append(np.flatnonzero(~same)[1:], len(order)) - 1]
-    reads = np.bincount(session, minlength=len(sessions))
-    return (
-        Requests(row.astype(np.int32), previous),
-        Sessions(sessions, last.astype(np.int32), reads.astype(np.int32), time[first]),
-    )
-
-
-def _facts(
-    publisher: str, log: Log, articles: Articles, sessions: Sessions, unknown: int, digest: str
-) -> dict[str, Any]:
-    """What Table 1 of Kille & Lommatzsch (2019) tells about a publisher, and a little more."""
-    reads = np.flatnonzero(log.kind == READ)
-    count = len(sessions.reads)
-    return {
-        "publisher": publisher,
-        "rows": len(log.time),
-        "reads": len(reads),
-        "sessions": count,
-        "single_read_sessions": int(np.count_nonzero(sessions.reads == 1)),
-        "mean_session_length": round(len(reads) / count, 4),
-        "longest_session": int(sessions.reads.max()),
-        "users": int(log.user.max()) + 1,
-        "articles": len(articles.id),
-        "articles_read": len(np.unique(log.item[reads])),
-        "articles_unknown": unknown,
-        "categories": len(articles.categories),
-        "first": int(log.time[reads[0]]),
-        "last": int(log.time[reads[-1]]),
-        "digest": digest,
-    }
-
-
-# --- columns --------------------------------------------------------------------------------------------
-
-
-def _plain(column: Any) -> Any:
-    """A column without dictionary encoding."""
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-
-
-def _text(table: pa.Table, name: str) -> pa.Array:
-    """A string column as one dictionary-encoded array; all null where the table has none."""
-    kind = pa.dictionary(pa.int32(), pa.large_string())
-    if name not in table.column_names:
-        return pa.nulls(table.num_rows, pa.large_string()).dictionary_encode().cast(kind)
-    column = table[name].combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-    if not pa.types.is_dictionary(column.type):
-        column = column.cast(pa.large_string()).dictionary_encode()
-    return column.cast(kind)
-
-
-def _coded(column: pa.Array) -> _Coded:
-    """Codes into distinct values."""
-    unified = pa.chunked_array([column]).unify_dictionaries().chunk(0)
-    codes = pc.fill_null(unified.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return _Coded(codes, unified.dictionary)
-
-
-def _time(table: pa.Table, name: str) -> Column:
-    """A nullable time column, -1 = null."""
-    if name not in table.column_names:
-        return np.full(table.num_rows, -1, np.int64)
-    return np.asarray(pc.fill_null(table[name].cast(pa.int64()), -1).to_numpy(), np.int64)
+def _order_notes(publishers: list[dict[str, Any]]) -> list[str]:
+    back = sum(facts["inversions"] for facts in publishers)
+    again = sum(facts["duplicates"] for facts in publishers)
+    notes = [f"rows earlier than the one before them in the source, now sorted: {back:,}"] if back else []
+    if again:
+        notes.append(f"exact duplicates (same time, reader, session and article), kept: {again:,}")
+    return notes
 
 
 # --- files ----------------------------------------------------------------------------------------------
@@ -477,8 +446,7 @@ def _time(table: pa.Table, name: str) -> Column:
 
 def _write(path: Path, columns: dict[str, Any]) -> None:
     """One record batch, so that every column can be mapped as one array."""
-    arrays = [column if isinstance(column, pa.Array) else pa.array(column) for column in columns.values()]
-    batch = pa.record_batch(arrays, names=list(columns))
+    batch = pa.record_batch(list(columns.values()), names=list(columns))
     with pa.OSFile(os.fspath(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
 
@@ -493,41 +461,77 @@ def _map(path: Path) -> pa.RecordBatch:
 def _column(batch: pa.RecordBatch, name: str) -> Column:
     # Array.to_numpy would do the same but import pandas first, a third of a second at every start.
     column = batch.column(name)
-    return np.frombuffer(column.buffers()[1], column.type.to_pandas_dtype(), len(column))
+    return np.frombuffer(column.buffers()[1] or b"", column.type.to_pandas_dtype(), len(column))
 
 
-def _open_publisher(name: str, folder: Path) -> Publisher:
-    log = _map(folder / "log.arrow")
-    requests = _map(folder / "requests.arrow")
-    sessions = _map(folder / "sessions.arrow")
+def _numbers(folder: Path, name: str, dtype: np.dtype[Any]) -> Column:
+    path = folder / f"{name}.npy"
+    try:
+        # Nothing can be mapped where there is nothing.
+        column = np.load(path, mmap_mode="r" if path.stat().st_size > second.ColumnFiles.HEADER else None)
+        if column.dtype != dtype or column.ndim != 1:
+            raise ValueError(f"it holds {column.dtype} and not {dtype}")
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} cannot be read ({error}); prepare the data set again") from None
+    column = np.asarray(column)
+    column.flags.writeable = False
+    return column
+
+
+def _open_log(folder: Path) -> Log:
+    return Log(
+        **{name: _numbers(folder / "log", name, dtype) for name, dtype in LOG_DTYPES.items()},
+        pools=Pools(**{name: _numbers(folder / "pools", name, dtype) for name, dtype in POOL_DTYPES.items()}),
+    )
+
+
+def _open_publisher(name: str, folder: Path, frozen: bool) -> Publisher:
     articles = _map(folder / "articles.arrow")
+    timed = (folder / "requests" / "active.npy").exists()
+    requests = second.REQUEST_DTYPES | ({"active": np.dtype(np.float32)} if timed else {})
+    columns = {column: _numbers(folder / "requests", column, dtype) for column, dtype in requests.items()}
+    texts = [fact for fact in FACTS if fact != "category" and fact in articles.schema.names]
     return Publisher(
         name,
-        Log(*(_column(log, column) for column in LOG_DTYPES)),
+        _open_log(folder),
         Articles(
             id=articles.column("id"),
             published=_column(articles, "published"),
             category=_column(articles, "category"),
             category_row=_column(articles, "category_row"),
-            title=articles.column("title"),
-            title_row=_column(articles, "title_row"),
+            texts={fact: (articles.column(fact), _column(articles, f"{fact}_row")) for fact in texts},
             categories=_map(folder / "categories.arrow").column("name"),
+            profiles=_open_profiles(folder, frozen),
         ),
         _map(folder / "users.arrow").column("id"),
-        Requests(_column(requests, "row"), _column(requests, "previous")),
+        Requests(columns["row"], columns["previous"], columns.get("active")),
         Sessions(
-            sessions.column("id"),
-            _column(sessions, "last"),
-            _column(sessions, "reads"),
-            _column(sessions, "first_time"),
+            _map(folder / "sessions.arrow").column("id"),
+            **{column: _numbers(folder / "sessions", column, dtype) for column, dtype in SESSION_DTYPES.items()},
         ),
+    )
+
+
+def _open_profiles(folder: Path, frozen: bool) -> Profiles | None:
+    if not (folder / "profiles.arrow").exists():
+        return None
+    profiles, outside = _map(folder / "profiles.arrow"), _map(folder / "outside.arrow")
+    lists = profiles.column("items")
+    return Profiles(
+        user=_column(profiles, "user"),
+        row=_column(profiles, "row"),
+        at=np.frombuffer(lists.buffers()[1], np.int64, len(lists) + 1),
+        item=np.frombuffer(lists.values.buffers()[1] or b"", np.int32, len(lists.values)),
+        outside=outside,
+        frozen=frozen,
     )
 
 
 def _digest(folder: Path) -> str:
     """Of the prepared columns: equal for equal data, wherever the files came from."""
     digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(folder.iterdir()):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode())
         with path.open("rb") as file:
             while block := file.read(1 << 22):
                 digest.update(block)

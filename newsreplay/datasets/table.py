@@ -31,6 +31,7 @@ from __future__ import annotations
 import difflib
 import io
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -155,7 +156,7 @@ def read_table(path: Path, *, columns: Mapping[str, str] | None = None, strict: 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "gazette.csv"
     >>> _ = path.write_text("time,user,item\\n2020-01-01T08:00:00Z,ann,a1\\n")
-    >>> read_table(path).reads.to_pylist()
+    >>> read_table(path).rows.to_pylist()
     [{'publisher': 'gazette', 'time': 1577865600000, 'user': 'ann', 'item': 'a1'}]
     """
     path, names = Path(path), dict(columns or {})
@@ -180,10 +181,10 @@ def _reads(file: _File, names: dict[str, str], publisher: str, strict: bool) -> 
         raise DataError(f"{file.name}: none of its {rows_in:,} rows can be used. The first: {_where(file, rejects[0])}")
     table = _table(judged, READ_COLUMNS, publisher)
     return Raw(
-        reads=table,
+        rows=table,
         rows_in=rows_in,
         rejects=rejects,
-        dropped={"blank line": rows.blank} if rows.blank else {},
+        dropped=Counter({"blank line": rows.blank} if rows.blank else {}),
         notes=_notes(file, judged, table, publisher),
     )
 
@@ -752,12 +753,6 @@ def _notes(file: _File, judged: _Judged, table: Any, publisher: str) -> list[str
     unnamed = table.num_rows if column is None else int((column.codes[judged.ok] < 0).sum())
     if unnamed:
         notes.append(f"{unnamed:,} rows name no publisher; it is '{publisher}', after the file")
-    back = int((np.diff(table.column("time").to_numpy()) < 0).sum())
-    if back:
-        notes.append(f"{back:,} rows go back in time; the log is sorted when it is stored")
-    again = _duplicates(table)
-    if again:
-        notes.append(f"{again:,} rows repeat an earlier one in every column; kept")
     return notes
 
 
@@ -781,21 +776,3 @@ def _time_notes(file: _File, judged: _Judged) -> list[str]:
 
 def _is_text(column: Any) -> bool:
     return bool(pa.types.is_string(column.type))
-
-
-def _duplicates(table: Any) -> int:
-    """How many rows equal an earlier one; only rows of equal hash are compared."""
-    hashes = np.zeros(table.num_rows, np.uint64)
-    for column in table.columns:
-        values = column.combine_chunks()
-        values = values.indices if pa.types.is_dictionary(values.type) else values
-        hashes = (hashes ^ to_numpy(values, -1).astype(np.int64).view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-        hashes ^= hashes >> np.uint64(29)
-    ordered = np.sort(hashes)
-    twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    if not twice.size:
-        return 0
-    suspects = table.filter(pa.array(np.isin(hashes, twice)))
-    plain = [c.cast(c.type.value_type) if pa.types.is_dictionary(c.type) else c for c in suspects.columns]
-    different = pa.table(plain, names=table.column_names).group_by(table.column_names).aggregate([])
-    return int(suspects.num_rows - different.num_rows)

@@ -25,7 +25,7 @@ class CircularState(NamedTuple):
 @kernel
 def learn(state: Any, event: Any) -> None:
     """Write the article of a read into the buffer."""
-    if event.kind != READ:
+    if event.kind < READ:
         return
     item = event.item
     if state.chain.first[0] != item:

@@ -232,7 +232,7 @@ def _shift(state: Any, days: int) -> None:
 @kernel
 def learn(state: Any, event: Any) -> None:
     """Bring the reader's clusters up to date, then let each of them vote for the article."""
-    if event.kind != READ:
+    if event.kind < READ:
         return
     _advance(state, event.time)
     state.read_row[event.item] = event.row

@@ -33,7 +33,7 @@ def learn(state: Any, event: Any) -> None:
         state.instant[item] = state.instant[item - 1] if same else item
         put_before(state.chain, item, state.chain.first[0])
         state.front[state.instant[item]] = item
-    elif event.kind == READ:
+    elif event.kind >= READ:
         instant = state.instant[item]
         front = state.front[instant]
         if front != item:

@@ -38,7 +38,7 @@ def _pair(item: int, successor: int) -> np.uint64:
 @kernel
 def learn(state: Any, event: Any) -> None:
     """Count the step from the article the session read before."""
-    if event.kind != READ:
+    if event.kind < READ:
         return
     before = int64(state.latest[event.session]) - 1
     state.latest[event.session] = event.item + 1

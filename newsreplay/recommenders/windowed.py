@@ -89,7 +89,7 @@ def advance(state: Any, now: int) -> None:
 @kernel
 def learn(state: Any, event: Any) -> None:
     """Count a read."""
-    if event.kind != READ:
+    if event.kind < READ:
         return
     advance(state, event.time)
     item = event.item

@@ -167,6 +167,7 @@ def _run_lines(run: Run) -> list[str]:
         f"{facts['publisher']} {facts['scored_sessions']:,} of {facts['sessions']:,}" for facts in info["publishers"]
     )
     lines = [f"data: {data['name']}; sessions scored: {scored}"]
+    lines += [f"LEAKS THE FUTURE: {text}" for text in data["leaks"]]
     lines += [f"made up: {text}" for text in data["made_up"]]
     if data["rejected"]:
         lines.append(f"rejected: {data['rejected']:,} of {data['rows_in']:,} rows could not be used")

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from newsreplay.simulator.log import Column, Log
+
+
+class Profiles(NamedTuple):
+    """What readers read before the log, without times (MIND); handed over with a reader's first row."""
+
+    user: Column  #: int32[profiles], reader codes, ascending
+    row: Column  #: int64[profiles], the reader's first row
+    at: Column  #: int64[profiles + 1], profile i has the places at[i] … at[i + 1] - 1
+    item: Column  #: int32[places], article codes, oldest first; -2 - j is article j of `outside`
+    outside: Any  #: record batch: id and texts of articles that no row of the log carries
+    frozen: bool  #: what readers read in the log is not appended to their history
 
 
 class Articles(NamedTuple):
@@ -17,17 +28,18 @@ class Articles(NamedTuple):
     published: Column  #: int64[articles], ms: the time of the row that made it known
     category: Column  #: int32[articles], -1 = none
     category_row: Column  #: int64[articles], first row that tells it
-    title: pa.Array  #: string[articles], null = none
-    title_row: Column  #: int64[articles], first row that tells it
+    texts: dict[str, tuple[pa.Array, Column]]  #: fact → string[articles] (null = none), first row that tells it
     categories: pa.Array  #: string[categories], names by code
+    profiles: Profiles | None = None
 
 
 def bare_articles(log: Log) -> Articles:
-    """Articles without ids and titles of their own, for logs made by hand.
+    """Articles without ids and texts of their own, for logs made by hand.
 
     Ids and category names are the codes as text.
     """
-    items, first = np.unique(log.item, return_index=True)
+    items, first = np.unique(log.item[log.item >= 0], return_index=True)
+    first = np.flatnonzero(log.item >= 0)[first]
     n, rows = len(items), len(log.item)
     category = np.full(n, -1, np.int32)
     category_row = np.full(n, rows, np.int64)
@@ -40,8 +52,7 @@ def bare_articles(log: Log) -> Articles:
         log.time[first],
         category,
         category_row,
-        pa.nulls(n, pa.large_string()),
-        np.full(n, rows, np.int64),
+        {},
         pa.array([str(code) for code in range(count)], pa.large_string()),
     )
 
@@ -77,6 +88,35 @@ class Catalog:
 
     def title(self, item: int) -> str | None:
         """The article's title, if it has been told by now."""
-        if self._articles.title_row[self._check(item)] > self.row:
+        return self.text(item, "title")
+
+    def text(self, item: int, fact: str) -> str | None:
+        """Title, abstract, body, subcategory, entities or image of an article, if it has been told by now."""
+        self._check(item)
+        if fact not in self._articles.texts:
             return None
-        return str(self._articles.title[item].as_py())
+        texts, row = self._articles.texts[fact]
+        if row[item] > self.row:
+            return None
+        text: str | None = texts[item].as_py()
+        return text
+
+    def profile(self, user: int) -> list[str]:
+        """The publisher's ids of what a reader read before the log, oldest first, once the reader's first row is shown.
+
+        Only sources whose histories have no times (MIND) have profiles; they make no article known.
+        """
+        profiles = self._articles.profiles
+        if profiles is None:
+            return []
+        at = int(np.searchsorted(profiles.user, user))
+        if at == len(profiles.user) or profiles.user[at] != user or profiles.row[at] > self.row:
+            return []
+        items = profiles.item[profiles.at[at] : profiles.at[at + 1]].tolist()
+        outside = profiles.outside.column("id")
+        return [str((self._articles.id[item] if item >= 0 else outside[-2 - item]).as_py()) for item in items]
+
+    @property
+    def frozen(self) -> bool:
+        """Whether histories are to stay as they came, without what readers read in the log (`--history static`)."""
+        return self._articles.profiles is not None and self._articles.profiles.frozen

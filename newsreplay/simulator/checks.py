@@ -14,7 +14,18 @@ import pyarrow.compute as pc
 
 from newsreplay.registry import Entry
 from newsreplay.simulator.catalog import Articles, bare_articles
-from newsreplay.simulator.log import HOUR, PUBLISH, READ, Column, Log, make_log
+from newsreplay.simulator.log import (
+    HOUR,
+    IMPRESSION,
+    LOG_DTYPES,
+    OUTCOME,
+    PUBLISH,
+    READ,
+    Column,
+    Log,
+    Pools,
+    make_log,
+)
 from newsreplay.simulator.replay import replay
 
 ROWS = 2_000  #: of the log that is made for a check
@@ -96,49 +107,97 @@ def _cuts(log: Log, count: int, seed: int) -> list[int]:
 def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log, Articles]:
     """The same log up to row `cut`, other rows and other articles from there on.
 
-    What replaces them is a valid log: times do not decrease and codes still count up by first appearance.
+    What replaces them is a valid log: times do not decrease and codes still count up by first appearance. Clicks
+    whose outcome lies behind the cut are overwritten too.
     """
     rows = len(log.time)
     if cut >= rows:
         return log, articles
     rng = np.random.default_rng([seed, cut])
-    fresh = {name: column.copy() for name, column in log._asdict().items()}
+    fresh = {name: getattr(log, name).copy() for name in LOG_DTYPES}
     gaps = rng.choice([0, 1, 1000, 60_000, HOUR], rows - cut, p=[0.1, 0.1, 0.3, 0.45, 0.05])
     begin = int(log.time[cut - 1]) if cut else int(log.time[0])
     fresh["time"][cut:] = begin + np.cumsum(gaps)
-    item = _codes(log.item, cut, len(articles.id), rng)
-    fresh["item"][cut:] = item
-    publish = rng.random(rows - cut) < 0.1
-    publish[0] &= cut > 0
-    fresh["kind"][cut:] = np.where(publish, PUBLISH, READ)
-    for name in ("session", "user"):
+    kind = _kinds(rows - cut, cut, rng)
+    fresh["kind"][cut:] = kind
+    outcome = cut + np.flatnonzero(kind == OUTCOME)  # each follows its impression
+    for name in ("item", "session", "user"):
         column = fresh[name]
-        highest = int(getattr(log, name).max()) + 1
         column[cut:] = -1
-        reads = cut + np.flatnonzero(~publish)
-        column[reads] = _codes(column, cut, highest, rng, len(reads))
-    known = int(log.item[:cut].max(initial=-1)) + 1
+        # Impressions bring no new articles; an outcome has the reader of its impression.
+        carries = (kind == PUBLISH) | (kind == READ) if name == "item" else (kind == IMPRESSION) | (kind == READ)
+        place = cut + np.flatnonzero(carries)
+        limit = len(articles.id) if name == "item" else int(getattr(log, name).max()) + 1
+        column[place] = _codes(column, cut, limit, rng, len(place))
+        column[outcome] = column[outcome - 1]
+    fresh["time"][outcome] = fresh["time"][outcome - 1]
+    pools, fresh["impression"][cut:] = _pools(log, fresh["item"], kind, cut, rng)
+    item = fresh["item"]
+    known = int(item[:cut].max(initial=-1)) + 1
     category = np.where(articles.category_row < cut, articles.category, -1).astype(np.int32)
     late = category < 0
     categories = max(1, len(articles.categories))
     category[late] = rng.integers(-1, categories, int(late.sum()))
     told = np.where(articles.category_row < cut, articles.category_row, cut)
-    fresh["category"][cut:] = category[item]
-    first = np.full(len(articles.id), rows, np.int64)
-    first[fresh["item"][::-1]] = np.arange(rows)[::-1]
+    fresh["category"][cut:] = np.append(category, np.int32(-1))[item[cut:]]
+    first = np.full(len(articles.id) + 1, rows, np.int64)
+    first[item[::-1]] = np.arange(rows)[::-1]
+    first = first[:-1]
     names = pa.array([f"overwritten {i}" for i in range(len(articles.id))], pa.large_string())
     keep = pa.array(np.arange(len(articles.id)) < known)
-    title_keep = pa.array(articles.title_row < cut)
     other = Articles(
         id=_chosen(keep, articles.id, names),
         published=np.where(first < rows, fresh["time"][np.minimum(first, rows - 1)], 0),
         category=category,
         category_row=np.where(category >= 0, np.maximum(told, first), rows),
-        title=_chosen(title_keep, articles.title, names),
-        title_row=np.where(articles.title_row < cut, articles.title_row, np.maximum(cut, first)),
+        texts={
+            fact: (
+                _chosen(pa.array(row < cut), texts, names),
+                np.where(row < cut, row, np.maximum(cut, first)),
+            )
+            for fact, (texts, row) in articles.texts.items()
+        },
         categories=articles.categories if len(articles.categories) else pa.array(["overwritten"], pa.large_string()),
+        profiles=articles.profiles,
     )
-    return make_log(**fresh), other
+    return make_log(**fresh, pools=pools), other
+
+
+def _kinds(count: int, cut: int, rng: np.random.Generator) -> Column:
+    """Kinds of rows: mostly reads, some publications, some impressions that are followed by their outcome."""
+    kind = rng.choice([PUBLISH, IMPRESSION, READ], count, p=[0.1, 0.1, 0.8]).astype(np.uint8)
+    if not cut:
+        kind[0] = READ  # somebody must be there
+    after = np.flatnonzero(kind[:-1] == IMPRESSION) + 1
+    kind[after[np.append(True, np.diff(after) > 1)[: len(after)]]] = OUTCOME
+    follows = np.append(kind[1:], np.uint8(READ)) == OUTCOME
+    kind[(kind == IMPRESSION) & ~follows] = READ
+    return kind
+
+
+def _pools(log: Log, item: Column, kind: Column, cut: int, rng: np.random.Generator) -> tuple[Pools, Column]:
+    """The pools of the impressions before the cut and of new ones after it, and the new rows' impressions."""
+    before = int(np.count_nonzero(log.kind[:cut] == IMPRESSION))
+    at = log.pools.at[: before + 1]
+    clicked = log.pools.clicked[: at[-1]].copy()
+    told = np.zeros(before, bool)
+    told[log.impression[:cut][log.kind[:cut] == OUTCOME]] = True
+    clicked ^= np.repeat(~told, np.diff(at))
+    shown = np.flatnonzero(kind == IMPRESSION)
+    known = 1 + np.maximum.accumulate(item)[cut + shown].astype(np.int64)
+    lengths = np.minimum(known, rng.integers(1, 6, len(shown)))
+    start = rng.integers(0, np.maximum(known, 1))
+    step = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    pool = (np.repeat(start, lengths) + step) % np.repeat(known, lengths)
+    impression = np.full(len(kind), -1, np.int32)
+    impression[shown] = before + np.arange(len(shown))
+    impression[shown + 1] = impression[shown]
+    pools = Pools(
+        np.concatenate([at, at[-1] + np.cumsum(lengths)]),
+        np.concatenate([log.pools.item[: at[-1]], pool]),
+        np.concatenate([clicked, rng.random(len(pool)) < 0.3]),
+    )
+    return pools, impression
 
 
 def _chosen(keep: pa.Array, old: pa.Array, new: pa.Array) -> pa.Array:
@@ -173,8 +232,7 @@ def made_up_log(rows: int, seed: int = 0) -> tuple[Log, Articles]:
         published=np.zeros(items, np.int64),
         category=np.full(items, -1, np.int32),
         category_row=np.full(items, rows, np.int64),
-        title=pa.nulls(items, pa.large_string()),
-        title_row=np.full(items, rows, np.int64),
+        texts={"title": (pa.nulls(items, pa.large_string()), np.full(items, rows, np.int64))},
         categories=pa.array([f"section {i}" for i in range(8)], pa.large_string()),
     )
     log = log._replace(user=np.arange(rows, dtype=np.int32) % users, session=np.arange(rows, dtype=np.int32) % users)

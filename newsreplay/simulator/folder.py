@@ -108,6 +108,7 @@ def write_run(
                     "licence",
                     "notes",
                     "made_up",
+                    "leaks",
                     "rows_in",
                     "rejected",
                 )

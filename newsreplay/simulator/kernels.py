@@ -115,9 +115,11 @@ def _file(function: Callable[..., Any]) -> str:
 
 @cache
 def _package_files() -> tuple[str, ...]:
+    """The files whose kernels others call; those in `datasets` call only these and their own."""
     package = Path(__file__).parent.parent
-    folders = ("simulator", "recommenders", "datasets")
-    return tuple(str(path) for folder in folders for path in sorted((package / folder).glob("*.py")))
+    return tuple(
+        str(path) for folder in ("simulator", "recommenders") for path in sorted((package / folder).glob("*.py"))
+    )
 
 
 @cache

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+# Numbered in the order in which they happen among rows of equal time: sorting by (time, kind) is the whole rule.
 PUBLISH = 0  #: an article becomes known, or changes
+IMPRESSION = 1  #: these candidates were shown to a reader
+OUTCOME = 2  #: which candidates of an impression were clicked, which were passed over
 READ = 3  #: a session opens an article
-KIND_NAMES = {PUBLISH: "publish", READ: "read"}
-# 1 and 2 are kept for impressions and outcomes: kinds are numbered in the order in which they happen
-# among rows of equal time, so that sorting by (time, kind) is the whole rule.
+HISTORY = 4  #: a read from before the log: to be learned from as a read, never asked or scored
+KIND_NAMES = {PUBLISH: "publish", IMPRESSION: "impression", OUTCOME: "outcome", READ: "read", HISTORY: "history"}
 
 HOUR = 3_600_000  #: milliseconds
 DAY = 24 * HOUR
@@ -30,11 +32,21 @@ class Event(NamedTuple):
 
     row: int  #: position in the log, from 0
     time: int  #: milliseconds since the epoch, UTC
-    kind: int  #: `PUBLISH` or `READ`
+    kind: int  #: `PUBLISH`, `IMPRESSION`, `OUTCOME`, `READ` or `HISTORY`
     session: int  #: session code, -1 on publish rows
     user: int  #: reader code, -1 on publish rows
-    item: int  #: article code
+    item: int  #: article code; on impressions and outcomes the article on screen, -1 = none
     category: int  #: category code of the article as far as it is known by now, -1 = none
+    pool: Any = ()  #: article codes on impressions and their outcomes, as the source lists them; else empty
+    clicked: Any = ()  #: a bool per candidate on outcomes; else empty. Both are tuples, in kernels arrays
+
+
+class Pools(NamedTuple):
+    """The candidates of all impressions of a log, one impression after the other."""
+
+    at: Column  #: int64[impressions + 1], impression i has the places at[i] … at[i + 1] - 1
+    item: Column  #: int32[places], article codes
+    clicked: Column  #: bool[places]; shown with the outcome only
 
 
 class Log(NamedTuple):
@@ -48,8 +60,10 @@ class Log(NamedTuple):
     kind: Column  #: uint8[n]
     session: Column  #: int32[n], -1 on publish rows
     user: Column  #: int32[n], -1 on publish rows
-    item: Column  #: int32[n]
+    item: Column  #: int32[n], -1 on impressions and outcomes without an article on screen
     category: Column  #: int32[n], -1 = none known
+    impression: Column  #: int32[n], number of the impression on impressions and outcomes, else -1
+    pools: Pools
 
 
 LOG_DTYPES: dict[str, np.dtype[Any]] = {
@@ -59,20 +73,35 @@ LOG_DTYPES: dict[str, np.dtype[Any]] = {
     "user": np.dtype(np.int32),
     "item": np.dtype(np.int32),
     "category": np.dtype(np.int32),
+    "impression": np.dtype(np.int32),
 }
+POOL_DTYPES: dict[str, np.dtype[Any]] = {
+    "at": np.dtype(np.int64),
+    "item": np.dtype(np.int32),
+    "clicked": np.dtype(np.bool_),
+}
+NO_POOLS = {"at": [0], "item": [], "clicked": []}
 
 
-def make_log(**columns: Any) -> Log:
+def make_log(*, pools: Any = None, **columns: Any) -> Log:
     """A `Log` from array-likes, each cast to its dtype, contiguous and read-only.
+
+    Without `pools` (a dict or `Pools`) there are no impressions, and `impression` may be missing.
 
     >>> make_log(time=[5], kind=[READ], session=[0], user=[0], item=[0], category=[-1]).item.dtype
     dtype('int32')
     """
-    arrays = []
-    for name, dtype in LOG_DTYPES.items():
-        array: Column = np.ascontiguousarray(np.asarray(columns[name], dtype))
-        if array.flags.writeable:
-            array = array.view()
-            array.flags.writeable = False
-        arrays.append(array)
-    return Log(*arrays)
+    places = NO_POOLS if pools is None else pools._asdict() if isinstance(pools, Pools) else pools
+    columns.setdefault("impression", np.full(len(columns["time"]), -1))
+    return Log(
+        **{name: _fixed(columns[name], dtype) for name, dtype in LOG_DTYPES.items()},
+        pools=Pools(*(_fixed(places[name], dtype) for name, dtype in POOL_DTYPES.items())),
+    )
+
+
+def _fixed(values: Any, dtype: np.dtype[Any]) -> Column:
+    array: Column = np.ascontiguousarray(np.asarray(values, dtype))
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    return array

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from newsreplay.errors import RecommenderError
 from newsreplay.recommenders.base import Compiled, Sizes
 from newsreplay.simulator.catalog import Articles, Catalog, bare_articles
 from newsreplay.simulator.kernels import bind, int64, interpreted, kernel, rebound
-from newsreplay.simulator.log import READ, Column, Event, Log
+from newsreplay.simulator.log import LOG_DTYPES, OUTCOME, READ, Column, Event, Log
 from newsreplay.simulator.mixing import key_of
 from newsreplay.simulator.slates import NO_DROPS, Drops, fill, tidy
 
@@ -88,7 +89,10 @@ def _stretches(log: Log) -> Iterator[tuple[int, int]]:
 
 @kernel
 def reveal_row(log: Any, row: int) -> Any:
-    """Row `row` of a log as plain scalars."""
+    """Row `row` of a log as plain scalars, and its candidates; what a kernel does not look at costs nothing."""
+    pools, impression = log.pools, log.impression[row]
+    # Number -1 wraps around to an empty stretch.
+    begin, end = pools.at[impression], pools.at[impression + 1]
     return Event(
         row,
         log.time[row],
@@ -97,6 +101,8 @@ def reveal_row(log: Any, row: int) -> Any:
         int64(log.user[row]),
         int64(log.item[row]),
         int64(log.category[row]),
+        pools.item[begin:end],
+        pools.clicked[begin : end if log.kind[row] == OUTCOME else begin],
     )
 
 
@@ -166,6 +172,26 @@ _plain_walk = rebound(walk, "plain", reveal=next, learn=_Seat.learn, recommend=_
 _event = partial(tuple.__new__, Event)  # Event._make, without its check of the length
 
 
+def _columns(log: Log, first: int, end: int) -> Iterator[Iterable[Any]]:
+    """The fields of the events of rows first … end - 1 after the first one, `row`."""
+    for name in LOG_DTYPES:
+        if name != "impression":
+            yield getattr(log, name)[first:end].tolist()
+    if len(log.pools.at) == 1:
+        yield repeat(())
+        yield repeat(())
+        return
+    impressions = log.impression[first:end].tolist()
+    told = np.where(log.kind[first:end] == OUTCOME, log.impression[first:end], -1).tolist()
+    yield map(partial(_stretch, log.pools.at, log.pools.item), impressions)
+    yield map(partial(_stretch, log.pools.at, log.pools.clicked), told)
+
+
+def _stretch(at: Column, values: Column, impression: int) -> tuple[Any, ...]:
+    # A copy: a view would lead to the pools and clicks of all impressions.
+    return tuple(values[at[impression] : at[impression + 1]].tolist()) if impression >= 0 else ()
+
+
 def _plain(
     log: Log,
     recommender: Any,
@@ -182,7 +208,7 @@ def _plain(
     known = asked = 0
     for first, end in _stretches(log):
         before = asked
-        rows = map(_event, zip(range(first, end), *(column[first:end].tolist() for column in log), strict=True))
+        rows = map(_event, zip(range(first, end), *_columns(log, first, end), strict=False))
         # A plain recommender's slate is its number; what it answers is filled in by the stretch.
         asked = _plain_walk(rows, first, end, seat, range(requests), asked)
         fill(slates, before, seat.answers, type(recommender).__name__)

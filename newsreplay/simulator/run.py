@@ -28,23 +28,26 @@ def run(
     publishers: Iterable[str] | None = None,
     warmup: int = 0,
     window: int | None = None,
+    split: str | None = None,
     max_session_length: int | None = None,
     seed: int = 0,
     jobs: int | None = None,
     out: str | Path | None = None,
     slates: bool = True,
     columns: dict[str, str] | None = None,
+    preparing: dict[str, Any] | None = None,
     executor: Executor | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Any:
     """Replay a data set before recommenders and score them; returns a `newsreplay.report.Run`.
 
     - `data`: a prepared name, `KIND:PATH`, a table file, a pandas frame of reads, or a `Dataset`; `columns`
-      names a table's columns.
+      names a table's columns, `preparing` shapes how files are prepared (`newsreplay.datasets.prepare_data`).
     - `recommenders`: specs ("trend,circular(size=500)"), presets ("baselines"), recommender objects, or a
       list of these.
     - `k`: slate length; `publishers`: some of the data set's; `warmup`, `window`: ms from the first read
-      during which sessions are not scored, and for how long after that those that begin are.
+      during which sessions are not scored, and for how long after that those that begin are; `split` names a
+      stretch that the data set itself has (MIND: "official"), in place of these two.
     - `out`: the run folder, by default a temporary one that goes when the returned object does.
     - `jobs`: pairs at a time, by default one a core, all in this process. If it is given, several plain-Python
       recommenders get processes of their own; a script then needs `if __name__ == "__main__":`. `executor`
@@ -62,8 +65,10 @@ def run(
 
     begun = time.perf_counter()
     entries = start_list(recommenders)
-    dataset = find_data(data, columns=columns)
+    dataset = find_data(data, columns=columns, options=preparing)
     chosen = _publishers(dataset, publishers)
+    if split is not None:
+        warmup, window = _stretch(dataset, split, warmup, window)
     options = Options(k, warmup, window, max_session_length, seed, slates)
     _check(options)
     with ExitStack() as keep:
@@ -92,6 +97,21 @@ def _check(options: Options) -> None:
         raise NewsreplayError(f"k must be at least 1, not {options.k}")
     if options.warmup < 0 or (options.window is not None and options.window <= 0):
         raise NewsreplayError("the warm-up cannot be negative, and the window must be longer than nothing")
+
+
+def _stretch(dataset: Dataset, split: str, warmup: int, window: int | None) -> tuple[int, int | None]:
+    """Warm-up and window of a data set's named split."""
+    splits = dataset.card["splits"]
+    if split not in splits:
+        there = f"it has {', '.join(splits)}" if splits else "it has none; use --warmup and --window"
+        raise NewsreplayError(f"{dataset.name} has no split {split!r}; {there}")
+    if warmup or window is not None:
+        raise NewsreplayError("a split says what is scored; leave --warmup and --window out")
+    begin, end = splits[split]
+    first = min(facts["first"] for facts in dataset.card["publishers"])
+    if begin < first:
+        raise NewsreplayError(f"the split {split!r} begins before the data do; is a part of them missing?")
+    return begin - first, None if end is None else end - begin
 
 
 def _publishers(dataset: Dataset, chosen: Iterable[str] | None) -> list[str]:

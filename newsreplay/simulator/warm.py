@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from newsreplay.cores import cores
 from newsreplay.datasets.base import Raw
 from newsreplay.datasets.store import prepare
 from newsreplay.registry import ALIASES, BUILT_IN, Entry
 from newsreplay.simulator.run import run
-from newsreplay.simulator.workers import cores
 from newsreplay.spec import Spec
 
 _LONGEST_FIRST = ("minhash", "popular", "sequences", "random")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import tempfile
 import threading
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from newsreplay.cores import cores
 from newsreplay.datasets.store import Dataset, Publisher
 from newsreplay.errors import NewsreplayError
 from newsreplay.recommenders.base import Compiled
@@ -128,11 +128,6 @@ def scope_of(publisher: Publisher, options: Options) -> Scope:
         max_session_length=options.max_session_length,
         seed=options.seed,
     )
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Workers:

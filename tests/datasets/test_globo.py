@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from newsreplay.datasets.base import Raw
-from newsreplay.datasets.globo import EARLIEST, LATEST, read_globo
+from newsreplay.datasets.base import Raw, gather
+from newsreplay.datasets.globo import EARLIEST, LATEST, plan_globo
 from newsreplay.errors import DataError
 
 HEADER = (
@@ -20,6 +20,10 @@ FIRST = "0,1506825423271737,1506825423000,2,157541,1506826828020,4,3,20,1,20,2"
 SECOND = "0,1506825423271737,1506825423000,2,68866,1506826858020,4,3,20,1,20,2"
 THIRD = "1,1506825426267738,1506825426000,2,235840,1506827017951,4,1,17,1,16,2"
 ARTICLES = "article_id,category_id,created_at_ts,publisher_id,words_count\n973,1,1453205323000,0,224\n"
+
+
+def read_globo(path: Path) -> Raw:
+    return gather(plan_globo(path))
 
 
 def click(user: object = 0, session: object = 9, item: object = 5, time: object = 1_506_826_828_020) -> str:
@@ -43,23 +47,24 @@ def column(table: pa.Table | None, name: str) -> list[object]:
 
 
 def adds_up(raw: Raw) -> bool:
-    return raw.rows_in == raw.reads.num_rows + len(raw.rejects) + sum(raw.dropped.values())
+    articles = 0 if raw.articles is None else raw.articles.num_rows
+    return raw.rows_in == raw.rows.num_rows + articles + len(raw.rejects) + sum(raw.dropped.values())
 
 
 def test_clicks_keep_the_order_of_files_and_lines(tmp_path: Path) -> None:
     raw = read_globo(globo(tmp_path, [FIRST, SECOND], [THIRD]))
-    assert column(raw.reads, "item") == ["157541", "68866", "235840"]
-    assert column(raw.reads, "time") == [1506826828020, 1506826858020, 1506827017951]
-    assert column(raw.reads, "user") == ["0", "0", "1"]
-    assert column(raw.reads, "session") == ["1506825423271737"] * 2 + ["1506825426267738"]
-    assert column(raw.reads, "publisher") == ["globo"] * 3
-    assert raw.rows_in == 3
+    assert column(raw.rows, "item") == ["157541", "68866", "235840"]
+    assert column(raw.rows, "time") == [1506826828020, 1506826858020, 1506827017951]
+    assert column(raw.rows, "user") == ["0", "0", "1"]
+    assert column(raw.rows, "session") == ["1506825423271737"] * 2 + ["1506825426267738"]
+    assert column(raw.rows, "publisher") == ["globo"] * 3
+    assert raw.rows_in == 3 + 1  # and an article
     assert not raw.rejects
     assert not raw.dropped
 
 
 def test_ids_are_dictionary_encoded_strings_and_times_int64(tmp_path: Path) -> None:
-    reads = read_globo(globo(tmp_path, [FIRST, SECOND], [THIRD])).reads
+    reads = read_globo(globo(tmp_path, [FIRST, SECOND], [THIRD])).rows
     encoded = pa.dictionary(pa.int32(), pa.string())
     assert {name: reads.schema.field(name).type for name in ("user", "session", "item", "publisher")} == {
         "user": encoded,
@@ -73,46 +78,46 @@ def test_ids_are_dictionary_encoded_strings_and_times_int64(tmp_path: Path) -> N
 
 def test_ids_of_any_length_are_kept_as_they_stand(tmp_path: Path) -> None:
     raw = read_globo(globo(tmp_path, [click("007", "9" * 25, "0"), click("7", "1", "00")]))
-    assert column(raw.reads, "user") == ["007", "7"]
-    assert column(raw.reads, "session") == ["9" * 25, "1"]
-    assert column(raw.reads, "item") == ["0", "00"]
+    assert column(raw.rows, "user") == ["007", "7"]
+    assert column(raw.rows, "session") == ["9" * 25, "1"]
+    assert column(raw.rows, "item") == ["0", "00"]
 
 
 def test_a_session_that_spans_two_files_is_one_session(tmp_path: Path) -> None:
     raw = read_globo(globo(tmp_path, [click(session=4)], [click(session=4, item=6)]))
-    assert column(raw.reads, "session") == ["4", "4"]
-    assert len(raw.reads["session"].chunk(0).dictionary) == 1
+    assert column(raw.rows, "session") == ["4", "4"]
+    assert len(raw.rows["session"].chunk(0).dictionary) == 1
 
 
 def test_hour_1000_comes_after_hour_999(tmp_path: Path) -> None:
     for hour in (1000, 999):
         (tmp_path / f"clicks_hour_{hour}.csv").write_text(f"{HEADER}\n{click(item=hour)}\n", encoding="utf-8")
-    assert column(read_globo(tmp_path).reads, "item") == ["999", "1000"]
+    assert column(read_globo(tmp_path).rows, "item") == ["999", "1000"]
 
 
 def test_click_files_may_lie_directly_in_the_folder(tmp_path: Path) -> None:
     (tmp_path / "clicks_hour_000.csv").write_text(f"{HEADER}\n{FIRST}\n", encoding="utf-8")
     (tmp_path / "clicks_sample.csv").write_text("something else\n", encoding="utf-8")
     (tmp_path / "._clicks_hour_000.csv").write_bytes(b"\0\5\26\7")
-    assert read_globo(tmp_path).reads.num_rows == 1
+    assert read_globo(tmp_path).rows.num_rows == 1
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
 def test_line_ends_of_any_system_are_understood(tmp_path: Path, end: str) -> None:
     raw = read_globo(globo(tmp_path, end.join([HEADER, FIRST, SECOND, ""]).encode()))
-    assert column(raw.reads, "item") == ["157541", "68866"]
+    assert column(raw.rows, "item") == ["157541", "68866"]
     assert not raw.rejects
 
 
 def test_a_byte_order_mark_and_a_missing_last_line_end_do_no_harm(tmp_path: Path) -> None:
     raw = read_globo(globo(tmp_path, f"{HEADER}\n{FIRST}".encode("utf-8-sig")))
-    assert column(raw.reads, "user") == ["0"]
+    assert column(raw.rows, "user") == ["0"]
 
 
 def test_columns_are_found_by_name_and_further_ones_ignored(tmp_path: Path) -> None:
     data = b"note,click_timestamp,click_article_id,session_id,user_id\nhi,1506826828020,5,9,3\n"
     raw = read_globo(globo(tmp_path, data))
-    assert raw.reads.select(["user", "session", "item", "time"]).to_pylist() == [
+    assert raw.rows.select(["user", "session", "item", "time"]).to_pylist() == [
         {"user": "3", "session": "9", "item": "5", "time": 1506826828020}
     ]
 
@@ -125,7 +130,7 @@ def test_articles_carry_publication_time_and_category(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("time", ["", "0", "-1", "1453205323", "soon", "99999999999999999999", "9" * 5000])
 def test_an_article_without_a_usable_time_is_given_without_one(tmp_path: Path, time: str) -> None:
-    raw = read_globo(globo(tmp_path, [FIRST], articles=f"{ARTICLES}974,2,{time},0,10\n"), strict=True)
+    raw = read_globo(globo(tmp_path, [FIRST], articles=f"{ARTICLES}974,2,{time},0,10\n"))
     assert column(raw.articles, "published") == [1453205323000, None]
     assert column(raw.articles, "category") == ["1", "2"]
     assert "articles without a usable created_at_ts: 1; known when first read" in raw.notes
@@ -186,33 +191,33 @@ def test_a_line_that_cannot_be_used_is_a_reject_and_its_neighbours_are_read(
     tmp_path: Path, line: str, reason: str
 ) -> None:
     raw = read_globo(globo(tmp_path, [FIRST], [SECOND, line, THIRD]))
-    assert column(raw.reads, "item") == ["157541", "68866", "235840"]
+    assert column(raw.rows, "item") == ["157541", "68866", "235840"]
     (reject,) = raw.rejects
     assert (reject.file, reject.line) == ("clicks_hour_001.csv", 3)
     assert reason in reject.reason
     assert len(reject.reason) < 200
     assert reject.text == line[:500]
-    assert raw.rows_in == 4
+    assert raw.rows_in == 4 + 1
     assert adds_up(raw)
 
 
 def test_bytes_that_are_no_text_are_a_reject(tmp_path: Path) -> None:
     raw = read_globo(globo(tmp_path, f"{HEADER}\n{FIRST}\n".encode() + b"\xff\xfe,1\n"))
-    assert raw.reads.num_rows == 1
+    assert raw.rows.num_rows == 1
     assert raw.rejects[0].text == "\N{REPLACEMENT CHARACTER}" * 2 + ",1"
 
 
 def test_times_from_1990_up_to_2100_are_read(tmp_path: Path) -> None:
     raw = read_globo(globo(tmp_path, [click(time=EARLIEST), click(time=LATEST - 1)]))
-    assert column(raw.reads, "time") == [EARLIEST, LATEST - 1]
+    assert column(raw.rows, "time") == [EARLIEST, LATEST - 1]
 
 
 def test_a_file_reads_the_same_at_once_and_line_by_line(tmp_path: Path) -> None:
     lines = [FIRST, SECOND, THIRD, click("007", "0", "5")]
     (tmp_path / "clean").mkdir()
     (tmp_path / "damaged").mkdir()
-    clean = read_globo(globo(tmp_path / "clean", lines)).reads
-    damaged = read_globo(globo(tmp_path / "damaged", [*lines, "?"])).reads
+    clean = read_globo(globo(tmp_path / "clean", lines)).rows
+    damaged = read_globo(globo(tmp_path / "damaged", [*lines, "?"])).rows
     assert clean.schema == damaged.schema
     assert clean.to_pylist() == damaged.to_pylist()
 
@@ -220,36 +225,14 @@ def test_a_file_reads_the_same_at_once_and_line_by_line(tmp_path: Path) -> None:
 def test_blank_lines_are_no_rows_but_count_as_lines(tmp_path: Path) -> None:
     raw = read_globo(globo(tmp_path, [FIRST, "", "  ", "broken", ""]))
     assert [reject.line for reject in raw.rejects] == [5]
-    assert raw.rows_in == 2
-
-
-def test_strict_raises_at_the_first_line_that_cannot_be_used(tmp_path: Path) -> None:
-    folder = globo(tmp_path, [FIRST], [SECOND, click(user="x")], ["broken"])
-    with pytest.raises(DataError, match=r"^clicks_hour_001\.csv line 3: user_id 'x' is not an id"):
-        read_globo(folder, strict=True)
+    assert raw.rows_in == 2 + 1
 
 
 def test_a_log_of_nothing_but_rejects_still_adds_up(tmp_path: Path) -> None:
     raw = read_globo(globo(tmp_path, ["broken", "1,2"]))
-    assert raw.reads.num_rows == 0
-    assert raw.rows_in == len(raw.rejects) == 2
-
-
-def test_exact_duplicates_are_kept_and_counted(tmp_path: Path) -> None:
-    again = click(time=1_506_826_828_021)  # same reader and article, a millisecond later: no duplicate
-    raw = read_globo(globo(tmp_path, [click(), click(), again], [click(), click(item=6)]))
-    assert raw.reads.num_rows == 5
-    assert "exact duplicates (same session, user, article and time), kept: 2" in raw.notes
-
-
-def test_without_duplicates_none_are_mentioned(tmp_path: Path) -> None:
-    assert not any("duplicates" in note for note in read_globo(globo(tmp_path, [FIRST, SECOND])).notes)
-
-
-def test_clicks_out_of_time_order_are_counted_across_files(tmp_path: Path) -> None:
-    raw = read_globo(globo(tmp_path, [FIRST, THIRD], [SECOND]))
-    assert any(note.startswith("clicks earlier than the one before them in the files: 1;") for note in raw.notes)
-    assert column(raw.reads, "item") == ["157541", "235840", "68866"]
+    assert raw.rows.num_rows == 0
+    assert raw.rows_in == 2 + 1
+    assert len(raw.rejects) == 2
 
 
 def test_the_imputed_last_click_the_source_and_the_terms_are_said(tmp_path: Path) -> None:
@@ -263,7 +246,7 @@ def test_the_imputed_last_click_the_source_and_the_terms_are_said(tmp_path: Path
 @pytest.mark.parametrize("nothing", [b"", b"\n\n", f"{HEADER}\n".encode(), HEADER.encode()])
 def test_a_file_without_clicks_is_named(tmp_path: Path, nothing: bytes) -> None:
     raw = read_globo(globo(tmp_path, [FIRST], nothing))
-    assert raw.rows_in == 1
+    assert raw.rows_in == 1 + 1
     assert "no clicks in clicks_hour_001.csv: empty, or only a header" in raw.notes
 
 
@@ -344,9 +327,10 @@ def test_the_real_log_has_its_901032_clicks_318563_sessions_and_175775_users() -
         pytest.skip("set NEWSREPLAY_TEST_DATA to a folder with globo/ to read the real log")
     if not (Path(data) / "globo").is_dir():
         pytest.skip("the folder of NEWSREPLAY_TEST_DATA has no globo/")
-    raw = read_globo(Path(data) / "globo", strict=True)
-    assert raw.rows_in == raw.reads.num_rows == 901_032
-    assert {name: len(raw.reads[name].unique()) for name in ("session", "user", "item")} == {
+    raw = read_globo(Path(data) / "globo")
+    assert raw.rows.num_rows == 901_032
+    assert raw.rows_in == raw.kept == 901_032 + 9_867
+    assert {name: len(raw.rows[name].unique()) for name in ("session", "user", "item")} == {
         "session": 318_563,
         "user": 175_775,
         "item": 16_998,
@@ -354,6 +338,5 @@ def test_the_real_log_has_its_901032_clicks_318563_sessions_and_175775_users() -
     assert raw.articles is not None
     assert raw.articles.num_rows == 9_867
     assert raw.articles["published"].null_count == 0
-    assert not any("duplicates" in note for note in raw.notes)
-    last = raw.reads.to_pandas().sort_values("time", kind="stable").groupby("session", observed=True)["time"]
+    last = raw.rows.to_pandas().sort_values("time", kind="stable").groupby("session", observed=True)["time"]
     assert (last.nth(-1).to_numpy().sum() - last.nth(-2).to_numpy().sum()) == 30_000 * 318_563

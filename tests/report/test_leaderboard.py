@@ -56,7 +56,7 @@ def run_of(folder: Path, values: Values, **data: Any) -> Run:
         | {"hits": 8, "hits_of_longest": 2}
         for publisher in publishers
     ]
-    told = {"name": "gazette", "made_up": [], "rejected": 0, "rows_in": 5000} | data
+    told = {"name": "gazette", "made_up": [], "leaks": [], "rejected": 0, "rows_in": 5000} | data
     info = {"format": 1, "data": told, "recommenders": list(values), "publishers": facts, "pairs": pairs}
     for name, value in (("results", results), ("timing", {"seconds": 1.25, "pairs": []}), ("run", info)):
         (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")

@@ -33,7 +33,7 @@ class RowPeeker(Recommender):
             frame = frame.f_back
         log = frame.f_locals["log"]
         following = log.item[request.row + 1 : request.row + 2]
-        return [int(item) for item in following if item <= request.item]
+        return [int(item) for item in following if 0 <= item <= request.item]
 
 
 class ArticlePeeker(Recommender):
@@ -57,7 +57,7 @@ class Rememberer(Recommender):
         self.seen.append(event.item)
 
     def recommend(self, request: Event, k: int) -> Sequence[int]:
-        return [item for item in self.seen[request.row + 1 : request.row + 2] if item < request.item]
+        return [item for item in self.seen[request.row + 1 : request.row + 2] if 0 <= item < request.item]
 
 
 @pytest.mark.parametrize("cheater", [RowPeeker, ArticlePeeker, Rememberer])

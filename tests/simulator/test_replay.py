@@ -57,7 +57,8 @@ def test_every_row_is_learned_and_every_read_asks_after_it_was_learned() -> None
 def test_a_recommender_is_handed_plain_scalars() -> None:
     notebook = Notebook()
     replay(LOG, notebook, 2)
-    assert all(type(value) is int for _, event in notebook.seen for value in event)
+    assert all(type(value) is int for _, event in notebook.seen for value in event[:7])
+    assert all(event.pool == event.clicked == () for _, event in notebook.seen)
 
 
 def test_the_current_article_and_repeats_are_dropped_and_counted() -> None:

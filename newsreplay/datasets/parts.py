@@ -1,0 +1,180 @@
+"""Text files as chunks of whole lines: plain, compressed, or inside archives, in bounded memory.
+
+A plain file is planned as stretches of some 64 MB that begin and end at line ends, so that one large file is
+read in parallel and a preparation that was interrupted goes on where it stopped. What is compressed can only
+be read from its start, so it is one part. Archives are streamed and never unpacked to disk.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from newsreplay.datasets.base import Part
+from newsreplay.errors import DataError
+
+STRETCH = 64 << 20  #: bytes of a plain file per part
+CHUNK = 8 << 20  #: bytes handed to a parser at once
+LONGEST_LINE = 64 << 20  #: bytes; a longer line is no line
+
+COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+
+
+class Chunk(NamedTuple):
+    """Whole lines of one file."""
+
+    file: str  #: the file, or the member of an archive
+    data: bytes  #: ends at a line end, except at the end of the file
+
+
+def is_stray(name: str) -> bool:
+    """Whether a file is an operating system's own: AppleDouble and other dot files, `__MACOSX`, Thumbs.db.
+
+    >>> is_stray("one_week/._20170107"), is_stray("one_week/20170107")
+    (True, False)
+    """
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return bool(parts) and (parts[-1].startswith(".") or "__MACOSX" in parts or parts[-1] == "Thumbs.db")
+
+
+def text_parts(path: Path, wanted: Callable[[str], bool] = lambda name: True, *, skip: int = 0) -> list[Part]:
+    """The parts of a text file, an archive, or a folder of such files, in order of their names.
+
+    `wanted` is asked for the name of every file (with its folders below `path`) and member of an archive; strays
+    (`is_stray`) are left out before. `skip` bytes at the start of plain files are no lines (a header).
+    Raises `DataError` where `path` does not exist.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        names = [(file, file.relative_to(path).as_posix()) for file in files]
+        return [
+            part
+            for file, name in names
+            if not is_stray(name) and (is_archive(file) or wanted(name))
+            for part in _file_parts(file, name, skip)
+        ]
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file or folder")
+    return _file_parts(path, path.name, skip)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a tar or zip archive, by its contents (`.tar.gz` may be a plain tar in truth)."""
+    name = path.name.lower()
+    if not name.endswith((*TAR, ".zip", ".gz")):
+        return False
+    if name.endswith(".zip"):
+        return True
+    if name.endswith(".zst"):
+        return name.endswith(".tar.zst")
+    try:
+        with tarfile.open(path):
+            return True
+    except (tarfile.TarError, OSError, EOFError, zlib.error):
+        return False
+
+
+def _file_parts(path: Path, name: str, skip: int) -> list[Part]:
+    size = path.stat().st_size
+    if is_archive(path) or _compression(path):
+        return [Part(path, name, weight=size)]
+    starts = [skip]
+    with path.open("rb") as file:
+        while starts[-1] + 2 * STRETCH <= size:
+            file.seek(starts[-1] + STRETCH)
+            line = file.readline(LONGEST_LINE)
+            if not line.endswith(b"\n"):
+                break
+            starts.append(file.tell())
+    return [
+        Part(path, name, begin, end, end - begin)
+        for begin, end in zip(starts, [*starts[1:], max(size, skip)], strict=True)
+    ]
+
+
+def _compression(path: Path) -> str | None:
+    """By the first bytes, since `.gz` is also the name of files that are not compressed."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start[:2] == b"\x1f\x8b":
+        return "gzip"
+    if start == b"\x28\xb5\x2f\xfd":
+        return "zstd"
+    return "bz2" if start[:3] == b"BZh" else None
+
+
+def chunks(part: Part, wanted: Callable[[str], bool] = lambda name: True, *, size: int = CHUNK) -> Iterator[Chunk]:
+    """The lines of a part, some `size` bytes at a time; `wanted` as in `text_parts`.
+
+    Raises `DataError` where the file cannot be read or decompressed, or a line is longer than 64 MB.
+    """
+    try:
+        if is_archive(part.path):
+            for name, stream in _members(part.path):
+                if not is_stray(name) and wanted(name):
+                    yield from _lines(name, stream.read, size)
+            return
+        compression = _compression(part.path)
+        if compression:
+            with pa.CompressedInputStream(pa.OSFile(str(part.path)), compression) as unpacked:
+                yield from _lines(part.name, unpacked.read, size)
+            return
+        with part.path.open("rb") as file:
+            file.seek(part.begin)
+            yield from _lines(part.name, _limited(file, part.end), size)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+        raise DataError(f"{part.name} cannot be read: {error}; is it complete? Copy it again") from error
+
+
+def _limited(file: Any, end: int | None) -> Callable[[int], bytes]:
+    def read(size: int) -> bytes:
+        data: bytes = file.read(size if end is None else min(size, end - file.tell()))
+        return data
+
+    return read
+
+
+def _members(path: Path) -> Iterator[tuple[str, Any]]:
+    """The regular files of an archive, in its order."""
+    if path.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                if not info.is_dir():
+                    with archive.open(info) as stream:
+                        yield info.filename, stream
+        return
+    if path.name.lower().endswith(".zst"):
+        with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as unpacked:
+            yield from _tar_members(tarfile.open(fileobj=unpacked, mode="r|"))
+        return
+    yield from _tar_members(tarfile.open(path, "r|*"))
+
+
+def _tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, Any]]:
+    with archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.isreg() else None
+            if stream is not None:
+                yield member.name, stream
+
+
+def _lines(name: str, read: Callable[[int], bytes], size: int) -> Iterator[Chunk]:
+    rest = b""
+    while data := read(size):
+        end = data.rfind(b"\n") + 1
+        if not end:
+            rest += data
+            if len(rest) > LONGEST_LINE:
+                raise DataError(f"{name}: a line is longer than {LONGEST_LINE >> 20} MB; is this a text file?")
+            continue
+        yield Chunk(name, rest + data[:end])
+        rest = data[end:]
+    if rest:
+        yield Chunk(name, rest)

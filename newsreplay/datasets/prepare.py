@@ -1,0 +1,794 @@
+"""The second half of preparing: blocks of raw rows become one sorted log per publisher, in bounded memory.
+
+What is held in memory is what grows with readers, sessions and articles: their ids, and a few numbers each.
+Rows are scattered over stretches of event time that fit in memory (`Buckets`), sorted there, and walked once
+in event order by one compiled loop (`_emit`) that splits sessions and gives codes by first appearance; every
+column is appended to its file. Small data are one bucket that never touches the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from newsreplay.datasets.base import FACTS
+from newsreplay.datasets.sampling import Sampler
+from newsreplay.datasets.work import Stored, kinds_of, open_share
+from newsreplay.simulator.kernels import compiled, int64
+from newsreplay.simulator.log import (
+    HOUR,
+    IMPRESSION,
+    LOG_DTYPES,
+    OUTCOME,
+    POOL_DTYPES,
+    PUBLISH,
+    READ,
+    Column,
+)
+from newsreplay.simulator.mixing import key_of, mix_all
+
+SESSION_GAP = HOUR  #: ms; a session ends when more than this passes without a read
+BUCKET = 2_000_000  #: rows sorted at once
+NEVER = np.iinfo(np.int64).max
+
+# Rows are sorted by time * KINDS + kind.
+KINDS = 8
+# Where a row stands in the source: block << 32 | row. Two sorts of publish rows stand nowhere:
+TOLD = -1  # an article's publication time says so
+SHOWN = -2  # an impression shows an article that no row made known before
+NOWHERE = -3
+
+RECORD = np.dtype(
+    [
+        ("key", np.int64),
+        ("place", np.int64),
+        ("item", np.int32),  # -1 = none
+        ("user", np.int32),  # -1 = none
+        ("session", np.int32),  # -1 = the source has none
+        ("active", np.float32),  # NaN = not measured
+    ]
+)
+
+
+# --- one publisher's ids and facts ------------------------------------------------------------------------
+
+
+class Ids(NamedTuple):
+    """Distinct strings of all blocks, and each block's own codes among them."""
+
+    values: pa.Array  #: large_string
+    codes: list[Column]  #: int32 per dictionary
+
+
+def unite(dictionaries: list[Any]) -> Ids:
+    """One dictionary out of many."""
+    if not dictionaries:
+        return Ids(pa.array([], pa.large_string()), [])
+    encoded = pa.concat_arrays(dictionaries).dictionary_encode()
+    ends = np.cumsum([len(values) for values in dictionaries])
+    return Ids(encoded.dictionary, np.split(numbers(encoded.indices), ends[:-1]))
+
+
+class Told(NamedTuple):
+    """What is told of one sort of fact, by interim article code."""
+
+    values: pa.Array  #: large_string
+    outside: Column  #: int32, told outside the rows; -1 = nothing
+    value: Column  #: int32, told by rows, the first by event time; -1 = nothing
+    place: Column  #: int64, where
+
+
+class Publication(NamedTuple):
+    """When articles become known without a row of their own."""
+
+    item: Column  #: int32, interim codes, in the order of the publish rows
+    time: Column  #: int64
+    place: Column  #: int64, `TOLD` or `SHOWN`
+
+
+class Gathered(NamedTuple):
+    """One publisher's blocks, with interim codes that are good for all of them."""
+
+    blocks: list[Stored]
+    items: Ids
+    users: Ids
+    sessions: Ids
+    item_of: dict[tuple[int, str], Column]  #: (block, column) → interim code by the block's own code
+    facts: dict[str, Told]
+    publications: Publication
+    unlisted: Column  #: bool[items]: not in the tables of articles
+    rows: int  #: raw rows of all blocks
+    inversions: int  #: rows earlier than the one before them in the source
+    has_impressions: bool
+
+
+def gather_ids(paths: Iterable[list[str | None]], all_known: bool = False) -> Gathered | None:
+    """First pass over a publisher's blocks: ids, facts, publication times; None where there is not one read.
+
+    With `all_known` every article that is ever read is known from the first read on.
+    """
+    blocks = [open_share(files) for files in paths]
+    dictionaries: dict[str, list[tuple[tuple[int, str], Any]]] = {"item": [], "user": [], "session": []}
+    for number, block in enumerate(blocks):
+        for name in ("item", "user", "session"):
+            for table, where in ((block.rows, "rows"), (block.articles, "articles"), (block.profiles, "profiles")):
+                if table is not None and name in table.schema.names:
+                    dictionaries[name].append(((number, f"{where}.{name}"), table.column(name).dictionary))
+        for table, column in ((block.rows, "pool"), (block.profiles, "items")):
+            if table is not None and column in table.schema.names:
+                dictionaries["item"].append(((number, column), table.column(column).values.dictionary))
+    united = {name: unite([values for _, values in found]) for name, found in dictionaries.items()}
+    item_of = {
+        where: codes
+        for name, found in dictionaries.items()
+        for (where, _), codes in zip(found, united[name].codes, strict=True)
+    }
+    items = len(united["item"].values)
+    seen = _Seen(np.full(items, NEVER), np.full(items, NEVER), np.zeros(5, np.int64))
+    for number, block in enumerate(blocks):
+        if block.rows is not None:
+            _look(block.rows, number, item_of, seen)
+    if seen.sums[1] == 0:
+        return None
+    if all_known:
+        begin = min(int(numbers(block.rows, "time").min()) for block in blocks if block.rows is not None)
+        seen.pool[seen.row < NEVER] = begin
+    published = _times(blocks, item_of, items)
+    facts = {name: told for name in FACTS if (told := _facts(name, blocks, item_of, items)) is not None}
+    nothing = np.full(items, -1, np.int32)
+    facts = {"category": Told(unite([]).values, nothing, nothing, np.full(items, NOWHERE, np.int64))} | facts
+    listed = _listed(blocks, item_of, items)
+    return Gathered(
+        blocks,
+        united["item"],
+        united["user"],
+        united["session"],
+        item_of,
+        facts,
+        _publications(published, seen, listed, united["item"].values),
+        listed == NEVER,
+        int(seen.sums[3]),
+        int(seen.sums[2]),
+        bool(seen.sums[4]),
+    )
+
+
+def rows_in(paths: Iterable[list[str | None]]) -> int:
+    """How many raw rows some blocks have."""
+    return sum(block.rows.num_rows for block in map(open_share, paths) if block.rows is not None)
+
+
+def reads_of(gathered: Gathered) -> Iterator[tuple[Column, Column]]:
+    """The readers and articles of all reads, block by block, as interim codes."""
+    for number, block in enumerate(gathered.blocks):
+        if block.rows is not None:
+            records = _block_records(gathered, number, block.rows)
+            reads = records[records["key"] % KINDS == READ]
+            yield reads["user"], reads["item"]
+
+
+def profiles_of(gathered: Gathered) -> tuple[Column, Column, Column] | None:
+    """The profiles as interim user codes, bounds and interim article codes: per reader the first by time."""
+    users, times, ats, items = [], [], [np.zeros(1, np.int64)], []
+    for number, block in enumerate(gathered.blocks):
+        if block.profiles is None:
+            continue
+        lists = block.profiles.column("items")
+        offsets = numbers(lists.offsets)
+        users.append(interim(block.profiles, "user", number, gathered.item_of, "profiles"))
+        times.append(numbers(block.profiles, "time"))
+        ats.append(offsets[1:] - offsets[0] + ats[-1][-1])
+        places = numbers(lists.values.indices)[offsets[0] : offsets[-1]]
+        items.append(gathered.item_of[number, "items"][places])
+    if not users:
+        return None
+    user, time, at, item = (np.concatenate(parts) for parts in (users, times, ats, items))
+    order = np.lexsort((time, user))
+    first = np.sort(order[np.append(True, user[order][1:] != user[order][:-1])])
+    lengths = np.diff(at)[first]
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    pick = np.repeat(at[first] - ends[:-1], lengths) + np.arange(ends[-1])
+    return user[first], ends, item[pick]
+
+
+class _Seen(NamedTuple):
+    row: Column  # int64[items], key of the first row that makes it known
+    pool: Column  # int64[items], time of the first impression that shows it
+    sums: Column  # int64[5]: time of the row before, time of the last read, inversions, rows, impressions
+
+
+def _look(rows: Any, number: int, item_of: dict[tuple[int, str], Column], seen: _Seen) -> None:
+    time, kind = numbers(rows, "time"), kinds_of(rows)
+    seen.sums[3] += len(time)
+    item = interim(rows, "item", number, item_of)
+    if "pool" in rows.schema.names:
+        pool = rows.column("pool")
+        places = item_of[number, "pool"][numbers(pool.values.indices)]
+        _first_shown(time, numbers(pool.offsets), places, seen.pool)
+        if "clicked" in rows.schema.names:
+            clicked = np.zeros(rows.num_rows, bool)
+            any_click(rows, clicked)
+            seen.sums[1] = max(seen.sums[1], int(time[clicked].max(initial=0)))
+    _first_seen(time, kind, item, seen.row, seen.pool, seen.sums)
+
+
+def any_click(rows: Any, found: Column) -> None:
+    """Mark the rows with at least one clicked candidate."""
+    offsets, clicked = numbers(rows.column("clicked").offsets), bits(rows.column("clicked").values)
+    sums = np.concatenate([[0], np.cumsum(clicked)])
+    found[:] = sums[offsets[1:]] > sums[offsets[:-1]]
+
+
+@compiled
+def _first_shown(time: Any, offsets: Any, places: Any, first: Any) -> None:
+    for row in range(time.size):
+        for i in range(offsets[row], offsets[row + 1]):
+            item = places[i]
+            if time[row] < first[item]:
+                first[item] = time[row]
+
+
+@compiled
+def _first_seen(time: Any, kind: Any, item: Any, first: Any, shown: Any, sums: Any) -> None:
+    for row in range(time.size):
+        if time[row] < sums[0]:
+            sums[2] += 1
+        sums[0] = time[row]
+        if kind[row] == READ and time[row] > sums[1]:
+            sums[1] = time[row]
+        sums[4] += kind[row] == IMPRESSION
+        if item[row] < 0:
+            continue
+        if kind[row] == IMPRESSION:
+            if time[row] < shown[item[row]]:
+                shown[item[row]] = time[row]
+        else:
+            key = time[row] * KINDS + int64(kind[row])
+            if key < first[item[row]]:
+                first[item[row]] = key
+
+
+def _listed(blocks: list[Stored], item_of: dict[tuple[int, str], Column], items: int) -> Column:
+    """Where each article stands in the tables of articles: int64[items], `NEVER` = nowhere."""
+    listed = np.full(items, NEVER)
+    at = 0
+    for number, block in enumerate(blocks):
+        if block.articles is not None:
+            codes = interim(block.articles, "item", number, item_of, "articles")
+            np.minimum.at(listed, codes, np.arange(at, at + len(codes)))
+            at += len(codes)
+    return listed
+
+
+def _times(blocks: list[Stored], item_of: dict[tuple[int, str], Column], items: int) -> Column:
+    """The publication time of every article: what the articles say first, then the first row that tells it."""
+    time = np.full(items, -1, np.int64)
+    for where in ("articles", "rows"):
+        best, found = np.full(items, NEVER), np.full(items, -1, np.int64)
+        for number, block in enumerate(blocks):
+            table = getattr(block, where)
+            if table is None or "published" not in table.schema.names:
+                continue
+            published = filled(table, "published")
+            # The event time of what is told outside the rows is the publication itself.
+            key = published if where == "articles" else numbers(table, "time") * KINDS + kinds_of(table)
+            code = interim(table, "item", number, item_of, where)
+            _first_told(code, key, published, 0, best, found, best)
+        time = np.where(time < 0, found, time)
+    return time
+
+
+def _facts(name: str, blocks: list[Stored], item_of: dict[tuple[int, str], Column], items: int) -> Told | None:
+    shares = [
+        (number, where, table)
+        for where in ("articles", "rows")
+        for number, block in enumerate(blocks)
+        for table in [getattr(block, where)]
+        if table is not None and name in table.schema.names
+    ]
+    if not shares:
+        return None
+    united = unite([table.column(name).dictionary for _, _, table in shares])
+    outside, value = np.full(items, -1, np.int64), np.full(items, -1, np.int64)
+    best = {"articles": np.full(items, NEVER), "rows": np.full(items, NEVER)}
+    place = np.full(items, NOWHERE, np.int64)
+    for (number, where, table), codes in zip(shares, united.codes, strict=True):
+        told = np.append(codes, np.int32(-1))[filled(table, name)]
+        if where == "articles":
+            published = filled(table, "published") if "published" in table.schema.names else np.full(len(told), -1)
+            key = np.where(published < 0, NEVER - 1, published)
+        else:
+            key = numbers(table, "time") * KINDS + kinds_of(table)
+        item = interim(table, "item", number, item_of, where)
+        found = outside if where == "articles" else value
+        _first_told(item, key, told, number << 32, best[where], found, place if where == "rows" else best[where])
+    return Told(united.values, outside.astype(np.int32), value.astype(np.int32), place)
+
+
+@compiled
+def _first_told(item: Any, key: Any, told: Any, begin: int, best: Any, value: Any, place: Any) -> None:
+    """Per article what the row of the smallest key tells; `place` may be `best`, where nobody wants to know it."""
+    for row in range(item.size):
+        if told[row] >= 0 and item[row] >= 0 and key[row] < best[item[row]]:
+            place[item[row]] = begin + row
+            best[item[row]] = key[row]
+            value[item[row]] = told[row]
+
+
+def _publications(published: Column, seen: _Seen, listed: Column, ids: pa.Array) -> Publication:
+    """Publish rows for articles whose publication is told, and for those that an impression shows first."""
+    told = np.flatnonzero((published >= 0) & (published <= seen.sums[1]))
+    known = np.minimum(seen.row // KINDS * KINDS + np.where(seen.row % KINDS == PUBLISH, 0, 1), NEVER)
+    known[told] = np.minimum(known[told], published[told] * KINDS)
+    shown = np.flatnonzero((seen.pool < NEVER) & (seen.pool * KINDS < np.where(known == NEVER, NEVER, known)))
+    item = np.concatenate([told, shown])
+    time = np.concatenate([published[told], seen.pool[shown]])
+    place = np.repeat([TOLD, SHOWN], [len(told), len(shown)])
+    # Of one instant: as the source lists them, then by id. The order in which they are read later would tell
+    # the future.
+    unlisted = np.flatnonzero(listed[item] == NEVER)
+    order = listed[item]
+    if len(unlisted):
+        rank = np.asarray(pc.rank(pc.take(ids, pa.array(item[unlisted]))), np.int64)
+        order[unlisted] = len(listed) + rank + (order[order < NEVER].max(initial=0))
+    sort = np.lexsort((order, time))
+    return Publication(item[sort].astype(np.int32), time[sort], place[sort])
+
+
+# --- rows in stretches of time ------------------------------------------------------------------------------
+
+
+class Buckets:
+    """Rows by stretches of event time, in memory where they all fit, else in one file per stretch."""
+
+    def __init__(self, bounds: Column, folder: Path):
+        self.bounds = bounds  # int64[buckets - 1], first time of all buckets but the first
+        self.folder = folder
+        self.rows: list[Column] = []
+        for left in folder.glob("bucket-*"):  # by a preparation that was interrupted
+            left.unlink()
+
+    def add(self, records: Column) -> None:
+        """Take in rows that come after all before them in the source."""
+        if not len(self.bounds):
+            self.rows.append(records)
+            return
+        bucket = np.searchsorted(self.bounds, records["key"] // KINDS, side="right")
+        order = np.argsort(bucket, kind="stable")
+        cuts = np.searchsorted(bucket[order], np.arange(len(self.bounds) + 2))
+        for number in np.unique(bucket).tolist():
+            with (self.folder / f"bucket-{number}").open("ab") as file:
+                records[order[cuts[number] : cuts[number + 1]]].tofile(file)
+
+    def sorted(self) -> Iterator[Column]:
+        """The rows of each stretch in turn, sorted by time and kind, in source order where these are equal."""
+        for number in range(len(self.bounds) + 1):
+            if not len(self.bounds):
+                records = np.concatenate(self.rows)
+                self.rows.clear()
+            else:
+                path = self.folder / f"bucket-{number}"
+                if not path.exists():
+                    continue
+                records = np.fromfile(path, RECORD)
+                path.unlink()
+            yield records[np.argsort(records["key"], kind="stable")]
+
+
+def bounds_of(gathered: Gathered) -> Column:
+    """Times that cut the log into stretches of some `BUCKET` rows."""
+    stretches = -(-gathered.rows // BUCKET)
+    if stretches == 1:
+        return np.empty(0, np.int64)
+    step = max(1, gathered.rows // 200_000)
+    sample = np.concatenate(
+        [numbers(block.rows, "time")[::step] for block in gathered.blocks if block.rows is not None]
+    )
+    cuts = np.quantile(sample, np.arange(1, stretches) / stretches, method="nearest")
+    return np.unique(cuts.astype(np.int64))
+
+
+def records_of(gathered: Gathered) -> Iterator[Column]:
+    """All rows as records, in source order: publications first, then block by block."""
+    told = gathered.publications
+    records = np.zeros(len(told.item), RECORD)
+    records["key"] = told.time * KINDS + PUBLISH
+    records["place"], records["item"] = told.place, told.item
+    records["user"] = records["session"] = -1
+    records["active"] = np.nan
+    yield records
+    for number, block in enumerate(gathered.blocks):
+        if block.rows is not None:
+            yield _block_records(gathered, number, block.rows)
+
+
+def _block_records(gathered: Gathered, number: int, rows: Any) -> Column:
+    kind, time = kinds_of(rows), numbers(rows, "time")
+    records = np.zeros(rows.num_rows, RECORD)
+    records["key"] = time * KINDS + kind
+    records["place"] = (number << 32) + np.arange(rows.num_rows)
+    records["item"] = interim(rows, "item", number, gathered.item_of)
+    session = interim(rows, "session", number, gathered.item_of)
+    user = interim(rows, "user", number, gathered.item_of)
+    records["session"] = session
+    # Without a user, the session stands for the user.
+    records["user"] = np.where((user < 0) & (session >= 0), len(gathered.users.values) + session, user)
+    records["active"] = np.nan
+    if "active" in rows.schema.names:
+        records["active"] = pc.fill_null(rows.column("active"), float("nan")).to_numpy(zero_copy_only=False)
+    if "clicked" not in rows.schema.names:
+        return records
+    records = np.concatenate([records, _outcomes(gathered, number, rows, records)])
+    # Outcomes and clicks right after the row they come from, so that blocks may be cut anywhere.
+    return records[np.argsort(records["place"], kind="stable")]
+
+
+def _outcomes(gathered: Gathered, number: int, rows: Any, records: Column) -> Column:
+    """The outcomes of a block's impressions, then the reads of what was clicked in them."""
+    clicked = rows.column("clicked")
+    known = np.flatnonzero(clicked.is_valid().to_numpy(zero_copy_only=False))
+    outcomes = records[known]
+    outcomes["key"] += OUTCOME - IMPRESSION
+    offsets, marks = numbers(clicked.offsets), bits(clicked.values)
+    row = np.repeat(np.arange(len(records)), np.diff(offsets))
+    begin, end = offsets[0], offsets[-1]
+    at = np.flatnonzero(marks[begin:end])
+    reads = records[row[at]]
+    reads["key"] += READ - IMPRESSION
+    pool = rows.column("pool")
+    # Pools and clicks are equally long in every row, but may begin at different offsets.
+    place = at + begin + (numbers(pool.offsets)[row[at]] - offsets[row[at]])
+    reads["item"] = gathered.item_of[number, "pool"][numbers(pool.values.indices)[place]]
+    reads["active"] = np.nan
+    return np.concatenate([outcomes, reads])
+
+
+# --- the walk -----------------------------------------------------------------------------------------------
+
+
+class Memory(NamedTuple):
+    """What the walk remembers from row to row, by interim code."""
+
+    item: Column  #: int32[items], final codes, -1 = not known yet
+    user: Column  #: int32[users + sessions]
+    session: Column  #: int32[sessions], of the source's own sessions
+    last: Column  #: int64[users], last read of a user without sessions, or the opening of the visit
+    visit: Column  #: int32[users], final session code of the user's visit, -1 = none yet
+    ordinal: Column  #: int32[users], how many visits
+    fact: Column  #: int64[facts, items], row from which on a fact is known, -1 = not yet
+    category: Column  #: int32[categories], final codes
+    counts: Column  #: int64[8], see the COUNT_ names
+
+    @property
+    def rows(self) -> int:
+        """Rows so far."""
+        return int(self.counts[ROWS])
+
+
+ROWS, ITEMS, USERS, SESSIONS, CATEGORIES, REQUESTS = range(6)
+
+
+class Final(NamedTuple):
+    """By final code; larger than needed."""
+
+    item: Column  #: int32, interim code
+    published: Column  #: int64, time of the row that made it known
+    user: Column  #: int32, interim code
+    user_row: Column  #: int64, the user's first row
+    session: Column  #: int32, interim code of the source's session, -1 = a visit
+    session_user: Column  #: int32, interim code of its user
+    ordinal: Column  #: int32, number of the visit among its user's
+    last: Column  #: int32, last request
+    reads: Column  #: int32
+    first: Column  #: int64, time of the first read
+    category: Column  #: int32, interim code
+
+
+class Out(NamedTuple):
+    """One bucket's rows of the log."""
+
+    time: Column
+    kind: Column
+    session: Column
+    user: Column
+    item: Column
+    category: Column
+    request_row: Column  #: int32, of the requests
+    previous: Column  #: int32
+
+
+@compiled
+def _emit(
+    records: Any, facts: Any, outside: Any, told_at: Any, category: Any, memory: Any, final: Any, out: Any
+) -> int:
+    """Write a bucket's rows; returns its number of requests. `category` is the interim category by article."""
+    counts, requests = memory.counts, 0
+    for i in range(records.size):
+        record = records[i]
+        time, kind = record.key // KINDS, record.key % KINDS
+        row = counts[ROWS]
+        item, user, session = int64(record.item), int64(record.user), int64(record.session)
+        code = int64(-1)
+        if item >= 0:
+            new = memory.item[item] < 0
+            if new:
+                memory.item[item] = counts[ITEMS]
+                final.item[counts[ITEMS]] = item
+                final.published[counts[ITEMS]] = time
+                counts[ITEMS] += 1
+            code = int64(memory.item[item])
+            for fact in range(facts):
+                if memory.fact[fact, item] < 0:
+                    published = record.place == TOLD and (outside[fact, item] >= 0 or told_at[fact, item] >= 0)
+                    if published or (new and outside[fact, item] >= 0) or told_at[fact, item] == record.place:
+                        memory.fact[fact, item] = row
+        reader, visit = int64(-1), int64(-1)
+        if user >= 0:
+            if memory.user[user] < 0:
+                memory.user[user] = counts[USERS]
+                final.user[counts[USERS]] = user
+                final.user_row[counts[USERS]] = row
+                counts[USERS] += 1
+            reader = int64(memory.user[user])
+            opened = False
+            if session >= 0:
+                if memory.session[session] < 0:
+                    memory.session[session] = counts[SESSIONS]
+                    opened = True
+                visit = int64(memory.session[session])
+            else:
+                if memory.visit[user] < 0 or time - memory.last[user] > SESSION_GAP:
+                    memory.visit[user] = counts[SESSIONS]
+                    memory.ordinal[user] += 1
+                    memory.last[user] = time
+                    opened = True
+                elif kind >= READ:
+                    memory.last[user] = time
+                visit = int64(memory.visit[user])
+            if opened:
+                final.session[visit] = session
+                final.session_user[visit] = user
+                final.ordinal[visit] = memory.ordinal[user] if session < 0 else 0
+                final.last[visit] = -1
+                final.reads[visit] = 0
+                counts[SESSIONS] += 1
+        if kind == READ:
+            if final.reads[visit] == 0:
+                final.first[visit] = time
+            final.reads[visit] += 1
+            out.request_row[requests] = row
+            out.previous[requests] = final.last[visit]
+            final.last[visit] = counts[REQUESTS]
+            counts[REQUESTS] += 1
+            requests += 1
+        known = int64(-1)
+        if item >= 0 and memory.fact[0, item] >= 0 and category[item] >= 0:
+            if memory.category[category[item]] < 0:
+                memory.category[category[item]] = counts[CATEGORIES]
+                final.category[counts[CATEGORIES]] = category[item]
+                counts[CATEGORIES] += 1
+            known = int64(memory.category[category[item]])
+        out.time[i], out.kind[i] = time, kind
+        out.session[i], out.user[i], out.item[i], out.category[i] = visit, reader, code, known
+        counts[ROWS] += 1
+    return requests
+
+
+class Walked(NamedTuple):
+    """What the walk leaves beside the columns of the log."""
+
+    memory: Memory
+    final: Final
+    duplicates: int  #: reads equal to another in time, reader, session and article
+
+
+REQUEST_DTYPES: dict[str, np.dtype[Any]] = {"row": np.dtype(np.int32), "previous": np.dtype(np.int32)}
+
+
+def walk_rows(gathered: Gathered, folder: Path, work: Path, sampler: Sampler | None, progress: Any) -> Walked:
+    """Second pass: sort and write a publisher's log to `folder`/log, /pools and /requests, bucket by bucket."""
+    items, sessions = len(gathered.items.values), len(gathered.sessions.values)
+    users = len(gathered.users.values) + sessions
+    facts = list(gathered.facts.values())
+    outside = np.stack([told.outside for told in facts])
+    told_at = np.stack([told.place for told in facts])
+    category = np.where(outside[0] >= 0, outside[0], facts[0].value)
+    memory = Memory(
+        np.full(items, -1, np.int32),
+        np.full(users, -1, np.int32),
+        np.full(sessions, -1, np.int32),
+        np.zeros(users, np.int64),
+        np.full(users, -1, np.int32),
+        np.zeros(users, np.int32),
+        np.full((len(facts), items), -1, np.int64),
+        np.full(len(facts[0].values), -1, np.int32),
+        np.zeros(8, np.int64),
+    )
+    final = Final(
+        item=np.empty(items, np.int32),
+        published=np.empty(items, np.int64),
+        user=np.empty(users, np.int32),
+        user_row=np.empty(users, np.int64),
+        session=np.empty(0, np.int32),
+        session_user=np.empty(0, np.int32),
+        ordinal=np.empty(0, np.int32),
+        last=np.empty(0, np.int32),
+        reads=np.empty(0, np.int32),
+        first=np.empty(0, np.int64),
+        category=np.empty(len(facts[0].values), np.int32),
+    )
+    timed = any(block.rows is not None and "active" in block.rows.schema.names for block in gathered.blocks)
+    buckets = Buckets(bounds_of(gathered), work)
+    for records in records_of(gathered):
+        buckets.add(records)
+    duplicates = 0
+    with (
+        ColumnFiles(folder / "log", LOG_DTYPES) as log,
+        ColumnFiles(folder / "pools", POOL_DTYPES) as pools,
+        ColumnFiles(folder / "requests", REQUEST_DTYPES | ({"active": np.dtype(np.float32)} if timed else {})) as asked,
+    ):
+        pools.add(at=np.zeros(1, np.int64))
+        for records in buckets.sorted():
+            drawn = None
+            if sampler is not None:
+                records, drawn = sampler.draw(records)
+            duplicates += count_duplicates(records)
+            final = _grown(final, int(memory.counts[SESSIONS]) + len(records))
+            out = Out(
+                **{name: np.empty(len(records), LOG_DTYPES[name]) for name in LOG_DTYPES if name != "impression"},
+                request_row=np.empty(len(records), np.int32),
+                previous=np.empty(len(records), np.int32),
+            )
+            requests = _emit(records, len(facts), outside, told_at, category, memory, final, out)
+            kind = records["key"] % KINDS
+            impression = numbered_impressions(records["place"], kind, pools.lengths["at"] - 1)
+            log.add(**{name: getattr(out, name) for name in LOG_DTYPES if name != "impression"}, impression=impression)
+            asked.add(row=out.request_row[:requests], previous=out.previous[:requests])
+            if timed:
+                asked.add(active=records["active"][kind == READ])
+            shown = records["place"][kind == IMPRESSION]
+            if len(shown):
+                at, item, clicked = drawn if drawn is not None else pools_of(gathered, shown)
+                pools.add(at=at[1:] + pools.lengths["item"], item=memory.item[item], clicked=clicked)
+            progress(len(records))
+    return Walked(memory, final, duplicates)
+
+
+def _grown(final: Final, sessions: int) -> Final:
+    """Room for so many sessions."""
+    if len(final.session) >= sessions:
+        return final
+    names = ("session", "session_user", "ordinal", "last", "reads", "first")
+    return final._replace(**{name: np.resize(getattr(final, name), sessions * 5 // 4) for name in names})
+
+
+def count_duplicates(records: Column) -> int:
+    """How many of a bucket's reads equal an earlier one in time, reader, session and article."""
+    reads = records[records["key"] % KINDS == READ]
+    if not len(reads):
+        return 0
+    same = reads["key"][1:] == reads["key"][:-1]
+    reads = reads[np.append(same, False) | np.append(False, same)]
+    reader = reads["user"].astype(np.uint64) << np.uint64(32) | reads["session"].view(np.uint32).astype(np.uint64)
+    words = mix_all(key_of(0, "duplicates"), reads["key"]) ^ reader
+    words = np.sort(mix_all(key_of(1, "duplicates"), words) ^ mix_all(key_of(2, "duplicates"), reads["item"]))
+    return int(np.count_nonzero(words[1:] == words[:-1]))
+
+
+def numbered_impressions(place: Column, kind: Column, before: int) -> Column:
+    """The number of the impression that each row is or tells of, -1 for others: int32[rows]."""
+    number = np.full(len(place), -1, np.int32)
+    shown = np.flatnonzero(kind == IMPRESSION)
+    if not len(shown):
+        return number
+    number[shown] = before + np.arange(len(shown))
+    told = np.flatnonzero(kind == OUTCOME)
+    order = shown[np.argsort(place[shown])]
+    number[told] = number[order[np.searchsorted(place[order], place[told])]]
+    return number
+
+
+def pools_of(gathered: Gathered, places: Column) -> tuple[Column, Column, Column]:
+    """The pools of the impressions at `places`: their bounds, interim article codes and clicks."""
+    number, row = places >> 32, places & 0xFFFFFFFF
+    lengths = np.zeros(len(places), np.int64)
+    for block in np.unique(number).tolist():
+        mine = number == block
+        offsets = numbers(gathered.blocks[block].rows.column("pool").offsets)
+        lengths[mine] = offsets[row[mine] + 1] - offsets[row[mine]]
+    at = np.concatenate([[0], np.cumsum(lengths)])
+    item, clicked = np.empty(at[-1], np.int32), np.zeros(at[-1], bool)
+    for block in np.unique(number).tolist():
+        mine = np.flatnonzero(number == block)
+        rows = gathered.blocks[block].rows
+        pool = rows.column("pool")
+        codes = gathered.item_of[block, "pool"]
+        _copy_pools(numbers(pool.offsets), numbers(pool.values.indices), codes, row[mine], at[mine], item)
+        if "clicked" in rows.schema.names:
+            marks = rows.column("clicked")
+            _copy_clicks(numbers(marks.offsets), bits(marks.values), row[mine], at[mine], clicked)
+    return at, item, clicked
+
+
+@compiled
+def _copy_pools(offsets: Any, places: Any, codes: Any, row: Any, at: Any, item: Any) -> None:
+    for i in range(row.size):
+        begin = offsets[row[i]]
+        for j in range(offsets[row[i] + 1] - begin):
+            item[at[i] + j] = codes[places[begin + j]]
+
+
+@compiled
+def _copy_clicks(offsets: Any, marks: Any, row: Any, at: Any, clicked: Any) -> None:
+    for i in range(row.size):
+        begin = offsets[row[i]]
+        for j in range(offsets[row[i] + 1] - begin):
+            clicked[at[i] + j] = marks[begin + j]
+
+
+# --- columns ------------------------------------------------------------------------------------------------
+
+
+def numbers(table: Any, name: str | None = None) -> Column:
+    """A column of numbers without nulls as NumPy sees it; `Array.to_numpy` would import pandas first."""
+    array = table if name is None else table.column(name)
+    dtype = array.type.to_pandas_dtype()
+    values: Column = np.frombuffer(array.buffers()[1] or b"", dtype)
+    return values[array.offset : array.offset + len(array)]
+
+
+def bits(array: Any) -> Column:
+    """A column of booleans without nulls."""
+    packed = np.frombuffer(array.buffers()[1] or b"", np.uint8)
+    return np.unpackbits(packed, bitorder="little", count=array.offset + len(array))[array.offset :].astype(bool)
+
+
+def filled(table: Any, name: str) -> Column:
+    """Numbers or codes with -1 for null."""
+    column = table.column(name)
+    column = column.indices if pa.types.is_dictionary(column.type) else column
+    return numbers(column.fill_null(-1) if column.null_count else column)
+
+
+def interim(table: Any, name: str, number: int, item_of: dict[tuple[int, str], Column], where: str = "rows") -> Column:
+    """A column of ids as interim codes, -1 for null: int32."""
+    if name not in table.schema.names:
+        return np.full(table.num_rows, -1, np.int32)
+    return np.append(item_of[number, f"{where}.{name}"], np.int32(-1))[filled(table, name)]
+
+
+class ColumnFiles:
+    """Columns that are appended to, each an `.npy` file that NumPy can map; written in bounded memory."""
+
+    HEADER = 128  # bytes; written when the length is known
+
+    def __init__(self, folder: Path, dtypes: dict[str, np.dtype[Any]]):
+        folder.mkdir(parents=True)
+        self.dtypes = dtypes
+        self.lengths = dict.fromkeys(dtypes, 0)
+        self.files = {name: (folder / f"{name}.npy").open("wb") for name in dtypes}
+        for file in self.files.values():
+            file.write(bytes(self.HEADER))
+
+    def add(self, **columns: Column) -> None:
+        """Append to columns."""
+        for name, values in columns.items():
+            np.ascontiguousarray(values, self.dtypes[name]).tofile(self.files[name])
+            self.lengths[name] += len(values)
+
+    def __enter__(self) -> ColumnFiles:
+        return self
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+        for name, file in self.files.items():
+            with file:
+                shape = {"descr": self.dtypes[name].str, "fortran_order": False, "shape": (self.lengths[name],)}
+                text = repr(shape).encode()
+                magic = b"\x93NUMPY\x01\x00" + (self.HEADER - 10).to_bytes(2, "little")
+                file.seek(0)
+                file.write(magic + text.ljust(self.HEADER - 11) + b"\n")
