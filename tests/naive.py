@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from newsreplay.simulator.log import DAY, HOUR, READ, Log
+from newsreplay.simulator.log import DAY, HOUR, IMPRESSION, OUTCOME, READ, Log
 
 # --- random numbers ---------------------------------------------------------------------------------------
 
@@ -87,6 +87,22 @@ class Past:
         others = [item for item in scores if item != self.current]
         others.sort(key=lambda item: (scores[item], last_read.get(item, -1), known.index(item)), reverse=True)
         return others[:k]
+
+
+def pool_of(log: Log, row: int) -> list[int]:
+    """The candidates that a recommender is shown with a row: those of an impression, and again with its outcome."""
+    if log.kind[row] not in (IMPRESSION, OUTCOME):
+        return []
+    begin, end = log.pools.at[log.impression[row]], log.pools.at[log.impression[row] + 1]
+    return [int(log.pools.item[place]) for place in range(begin, end)]
+
+
+def clicked_of(log: Log, row: int) -> list[bool]:
+    """Which of them were clicked: told with the outcome only."""
+    if log.kind[row] != OUTCOME:
+        return []
+    begin, end = log.pools.at[log.impression[row]], log.pools.at[log.impression[row] + 1]
+    return [bool(log.pools.clicked[place]) for place in range(begin, end)]
 
 
 # --- the baselines ----------------------------------------------------------------------------------------

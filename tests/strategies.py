@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from newsreplay.simulator.log import DAY, HOUR, PUBLISH, READ, Log, make_log
+from newsreplay.simulator.log import DAY, HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
 from tests.naive import code_by_first_appearance, split_sessions
 
 MINUTE = 60_000
@@ -96,6 +96,45 @@ def logs(
         user=users,
         item=code_by_first_appearance(row[2] for row in rows),
         category=[next(dense) if category >= 0 else -1 for category in categories],
+    )
+
+
+@st.composite
+def logs_with_impressions(draw: st.DrawFn, *, max_rows: int = 40) -> Log:
+    """Logs as `logs` makes them, with impressions before the reads of an instant, and the outcomes of most.
+
+    Readers and sessions may have nothing but impressions so far; candidates are known, each stands once in a pool.
+    """
+    log = draw(logs(max_rows=max_rows))
+    rows: list[tuple[int, ...]] = []  # time, kind, session, user, item, category, impression
+    pools: list[list[int]] = []
+    clicked: list[list[bool]] = []
+    told: dict[int, int] = {-1: -1}  # article -> category
+    for row in range(len(log.time)):
+        time, kind, item = int(log.time[row]), int(log.kind[row]), int(log.item[row])
+        known = int(log.item[:row].max(initial=-1)) + 1
+        begins = kind != PUBLISH and (row == 0 or log.time[row - 1] < time or log.kind[row - 1] == PUBLISH)
+        outcomes: list[tuple[int, ...]] = []
+        for _ in range(draw(st.integers(0, 2)) if begins and known else 0):
+            shown = draw(st.integers(-1, known - 1))
+            carried = (int(log.session[row]), int(log.user[row]), shown, told.get(shown, -1), len(pools))
+            pools.append(draw(st.lists(st.integers(0, known - 1), min_size=1, max_size=4, unique=True)))
+            is_told = draw(st.booleans())
+            clicked.append([is_told and draw(st.booleans()) for _ in pools[-1]])
+            rows.append((time, IMPRESSION, *carried))
+            outcomes += [(time, OUTCOME, *carried)] if is_told else []
+        category = int(log.category[row])
+        if category >= 0:
+            told[item] = category
+        rows += [*outcomes, (time, kind, int(log.session[row]), int(log.user[row]), item, category, -1)]
+    columns = ("time", "kind", "session", "user", "item", "category", "impression")
+    return make_log(
+        pools={
+            "at": [sum(map(len, pools[:n])) for n in range(len(pools) + 1)],
+            "item": [candidate for pool in pools for candidate in pool],
+            "clicked": [mark for marks in clicked for mark in marks],
+        },
+        **dict(zip(columns, zip(*rows, strict=True), strict=True)),
     )
 
 

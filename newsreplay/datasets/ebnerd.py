@@ -57,12 +57,12 @@ TEXTS = "Titles and texts are those of an article's last modification, which may
 
 _IDS, _TIMES, _TEXT = "whole numbers", "timestamps", "text"
 _BEHAVIORS = {
+    "article_ids_clicked": (_IDS, True),
     "session_id": (_IDS, False),
     "user_id": (_IDS, False),
     "impression_time": (_TIMES, False),
     "article_id": (_IDS, False),
     "article_ids_inview": (_IDS, True),
-    "article_ids_clicked": (_IDS, True),
 }
 _NARROW = [name for name in _BEHAVIORS if name != "article_ids_inview"]
 _HISTORY = {"user_id": (_IDS, False), "impression_time_fixed": (_TIMES, True), "article_id_fixed": (_IDS, True)}

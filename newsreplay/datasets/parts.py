@@ -1,25 +1,26 @@
 """Text files as chunks of whole lines: plain, compressed, or inside archives, in bounded memory.
 
-A plain file is planned as stretches of some 64 MB that begin and end at line ends, so that one large file is
+A plain file is planned as stretches of some 16 MB that begin and end at line ends, so that one large file is
 read in parallel and a preparation that was interrupted goes on where it stopped. What is compressed can only
 be read from its start, so it is one part. Archives are streamed and never unpacked to disk.
 """
 
 from __future__ import annotations
 
+import lzma
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 
 from newsreplay.datasets.base import Part
 from newsreplay.errors import DataError
 
-STRETCH = 64 << 20  #: bytes of a plain file per part
+STRETCH = 16 << 20  #: bytes of a plain file per part
 CHUNK = 8 << 20  #: bytes handed to a parser at once
 LONGEST_LINE = 64 << 20  #: bytes; a longer line is no line
 
@@ -82,6 +83,13 @@ def is_archive(path: Path) -> bool:
 
 
 def _file_parts(path: Path, name: str, skip: int) -> list[Part]:
+    try:
+        return _stretches(path, name, skip)
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def _stretches(path: Path, name: str, skip: int) -> list[Part]:
     size = path.stat().st_size
     if is_archive(path) or _compression(path):
         return [Part(path, name, weight=size)]
@@ -110,11 +118,14 @@ def _compression(path: Path) -> str | None:
     return "bz2" if start[:3] == b"BZh" else None
 
 
-def chunks(part: Part, wanted: Callable[[str], bool] = lambda name: True, *, size: int = CHUNK) -> Iterator[Chunk]:
-    """The lines of a part, some `size` bytes at a time; `wanted` as in `text_parts`.
+def chunks(
+    part: Part, wanted: Callable[[str], bool] = lambda name: True, *, size: int | None = None
+) -> Iterator[Chunk]:
+    """The lines of a part, some `size` bytes (`CHUNK`) at a time; `wanted` as in `text_parts`.
 
     Raises `DataError` where the file cannot be read or decompressed, or a line is longer than 64 MB.
     """
+    size = CHUNK if size is None else size
     try:
         if is_archive(part.path):
             for name, stream in _members(part.path):
@@ -129,7 +140,7 @@ def chunks(part: Part, wanted: Callable[[str], bool] = lambda name: True, *, siz
         with part.path.open("rb") as file:
             file.seek(part.begin)
             yield from _lines(part.name, _limited(file, part.end), size)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError) as error:
         raise DataError(f"{part.name} cannot be read: {error}; is it complete? Copy it again") from error
 
 
@@ -150,19 +161,38 @@ def _members(path: Path) -> Iterator[tuple[str, Any]]:
                     with archive.open(info) as stream:
                         yield info.filename, stream
         return
-    if path.name.lower().endswith(".zst"):
-        with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as unpacked:
-            yield from _tar_members(tarfile.open(fileobj=unpacked, mode="r|"))
-        return
-    yield from _tar_members(tarfile.open(path, "r|*"))
+    with _unpacked(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|", tarinfo=_Header) as archive:
+        yield from _tar_members(archive)
+        while unpacked.read(CHUNK):  # up to the end, where the sum stands
+            pass
+
+
+def _unpacked(path: Path) -> Any:
+    """A tar archive without its compression; not left to tarfile, which does not look at the sums."""
+    compression = _compression(path)
+    if compression:
+        return pa.CompressedInputStream(pa.OSFile(str(path)), compression)
+    with path.open("rb") as file:
+        is_xz = file.read(6) == b"\xfd7zXZ\0"
+    return lzma.open(path) if is_xz else path.open("rb")
+
+
+class _Header(tarfile.TarInfo):
+    """An archive without its end marker was cut short; tarfile alone takes that for the end."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            raise OSError("the archive ends before its end marker") from error
 
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, Any]]:
-    with archive:
-        for member in archive:
-            stream = archive.extractfile(member) if member.isreg() else None
-            if stream is not None:
-                yield member.name, stream
+    for member in archive:
+        stream = archive.extractfile(member) if member.isreg() else None
+        if stream is not None:
+            yield member.name, stream
 
 
 def _lines(name: str, read: Callable[[int], bytes], size: int) -> Iterator[Chunk]:
@@ -174,7 +204,7 @@ def _lines(name: str, read: Callable[[int], bytes], size: int) -> Iterator[Chunk
             if len(rest) > LONGEST_LINE:
                 raise DataError(f"{name}: a line is longer than {LONGEST_LINE >> 20} MB; is this a text file?")
             continue
-        yield Chunk(name, rest + data[:end])
+        yield Chunk(name, b"".join((rest, memoryview(data)[:end])))
         rest = data[end:]
     if rest:
         yield Chunk(name, rest)

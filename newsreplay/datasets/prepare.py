@@ -8,7 +8,7 @@ column is appended to its file. Small data are one bucket that never touches the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.datasets.base import FACTS
-from newsreplay.datasets.sampling import Sampler
-from newsreplay.datasets.work import Stored, kinds_of, open_share
+from newsreplay.datasets.sampling import LEAKING, Sampler
+from newsreplay.datasets.work import TABLES, Stored, kinds_of, open_share
 from newsreplay.simulator.kernels import compiled, int64
 from newsreplay.simulator.log import (
     HOUR,
@@ -33,7 +33,8 @@ from newsreplay.simulator.log import (
 from newsreplay.simulator.mixing import key_of, mix_all
 
 SESSION_GAP = HOUR  #: ms; a session ends when more than this passes without a read
-BUCKET = 2_000_000  #: rows sorted at once
+BUCKET = 1_000_000  #: rows sorted at once
+GROUP = 1_000_000  #: ids united at once
 NEVER = np.iinfo(np.int64).max
 
 # Rows are sorted by time * KINDS + kind.
@@ -65,13 +66,53 @@ class Ids(NamedTuple):
     codes: list[Column]  #: int32 per dictionary
 
 
-def unite(dictionaries: list[Any]) -> Ids:
-    """One dictionary out of many."""
-    if not dictionaries:
-        return Ids(pa.array([], pa.large_string()), [])
+class Uniting:
+    """Makes one dictionary out of many, without ever holding all of them."""
+
+    def __init__(self) -> None:
+        self.pending: list[Any] = []
+        self.size = 0
+        self.groups: list[Ids] = []
+
+    def add(self, dictionary: Any) -> None:
+        """Take in the next dictionary."""
+        self.pending.append(dictionary)
+        self.size += len(dictionary)
+        if self.size >= GROUP:
+            self._unite_pending()
+
+    def _unite_pending(self) -> None:
+        if self.pending:
+            self.groups.append(_united(self.pending))
+        self.pending, self.size = [], 0
+
+    def done(self) -> Ids:
+        """All distinct values, by first appearance, and the codes of all dictionaries."""
+        self._unite_pending()
+        if len(self.groups) < 2:
+            return self.groups[0] if self.groups else Ids(pa.array([], pa.large_string()), [])
+        top = _united([group.values for group in self.groups])
+        codes = [places[codes] for group, places in zip(self.groups, top.codes, strict=True) for codes in group.codes]
+        return Ids(top.values, codes)
+
+
+def _united(dictionaries: list[Any]) -> Ids:
     encoded = pa.concat_arrays(dictionaries).dictionary_encode()
     ends = np.cumsum([len(values) for values in dictionaries])
     return Ids(encoded.dictionary, np.split(numbers(encoded.indices), ends[:-1]))
+
+
+class Blocks(Sequence[Stored]):
+    """A publisher's blocks; each is mapped when it is looked at, and let go of after that."""
+
+    def __init__(self, paths: list[list[str | None]]):
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, number: Any) -> Any:
+        return open_share(self.paths[number])
 
 
 class Told(NamedTuple):
@@ -94,7 +135,7 @@ class Publication(NamedTuple):
 class Gathered(NamedTuple):
     """One publisher's blocks, with interim codes that are good for all of them."""
 
-    blocks: list[Stored]
+    blocks: Blocks
     items: Ids
     users: Ids
     sessions: Ids
@@ -107,41 +148,39 @@ class Gathered(NamedTuple):
     has_impressions: bool
 
 
-def gather_ids(paths: Iterable[list[str | None]], all_known: bool = False) -> Gathered | None:
+def gather_ids(paths: list[list[str | None]], impressions: str | None = None) -> Gathered | None:
     """First pass over a publisher's blocks: ids, facts, publication times; None where there is not one read.
 
-    With `all_known` every article that is ever read is known from the first read on.
+    `impressions` is the method by which pseudo-impressions will be made: they show what is read at their time, and
+    the leaking one shows every article from the first read on.
     """
-    blocks = [open_share(files) for files in paths]
-    dictionaries: dict[str, list[tuple[tuple[int, str], Any]]] = {"item": [], "user": [], "session": []}
+    blocks = Blocks(paths)
+    uniting = {name: Uniting() for name in ("item", "user", "session")}
+    places: dict[str, list[tuple[int, str]]] = {name: [] for name in uniting}
     for number, block in enumerate(blocks):
-        for name in ("item", "user", "session"):
-            for table, where in ((block.rows, "rows"), (block.articles, "articles"), (block.profiles, "profiles")):
-                if table is not None and name in table.schema.names:
-                    dictionaries[name].append(((number, f"{where}.{name}"), table.column(name).dictionary))
-        for table, column in ((block.rows, "pool"), (block.profiles, "items")):
-            if table is not None and column in table.schema.names:
-                dictionaries["item"].append(((number, column), table.column(column).values.dictionary))
-    united = {name: unite([values for _, values in found]) for name, found in dictionaries.items()}
+        for name, where, dictionary in _dictionaries(block):
+            places[name].append((number, where))
+            uniting[name].add(dictionary)
+    united = {name: each.done() for name, each in uniting.items()}
     item_of = {
-        where: codes
-        for name, found in dictionaries.items()
-        for (where, _), codes in zip(found, united[name].codes, strict=True)
+        where: codes for name, found in places.items() for where, codes in zip(found, united[name].codes, strict=True)
     }
     items = len(united["item"].values)
-    seen = _Seen(np.full(items, NEVER), np.full(items, NEVER), np.zeros(5, np.int64))
+    seen = _Seen(np.full(items, NEVER), np.full(items, NEVER), np.array([0, 0, 0, 0, 0, NEVER]))
     for number, block in enumerate(blocks):
         if block.rows is not None:
             _look(block.rows, number, item_of, seen)
     if seen.sums[1] == 0:
         return None
-    if all_known:
-        begin = min(int(numbers(block.rows, "time").min()) for block in blocks if block.rows is not None)
-        seen.pool[seen.row < NEVER] = begin
+    if impressions == LEAKING:
+        seen.pool[seen.row < NEVER] = seen.sums[5]
+    elif impressions is not None:
+        read_first = (seen.row < NEVER) & (seen.row % KINDS == READ)
+        seen.pool[read_first] = seen.row[read_first] // KINDS
     published = _times(blocks, item_of, items)
     facts = {name: told for name in FACTS if (told := _facts(name, blocks, item_of, items)) is not None}
     nothing = np.full(items, -1, np.int32)
-    facts = {"category": Told(unite([]).values, nothing, nothing, np.full(items, NOWHERE, np.int64))} | facts
+    facts = {"category": Told(Uniting().done().values, nothing, nothing, np.full(items, NOWHERE, np.int64))} | facts
     listed = _listed(blocks, item_of, items)
     return Gathered(
         blocks,
@@ -158,9 +197,9 @@ def gather_ids(paths: Iterable[list[str | None]], all_known: bool = False) -> Ga
     )
 
 
-def rows_in(paths: Iterable[list[str | None]]) -> int:
+def rows_in(paths: list[list[str | None]]) -> int:
     """How many raw rows some blocks have."""
-    return sum(block.rows.num_rows for block in map(open_share, paths) if block.rows is not None)
+    return sum(block.rows.num_rows for block in Blocks(paths) if block.rows is not None)
 
 
 def reads_of(gathered: Gathered) -> Iterator[tuple[Column, Column]]:
@@ -196,10 +235,24 @@ def profiles_of(gathered: Gathered) -> tuple[Column, Column, Column] | None:
     return user[first], ends, item[pick]
 
 
+def _dictionaries(block: Stored) -> Iterator[tuple[str, str, Any]]:
+    """The sorts of ids of a block, where they stand, and their dictionaries."""
+    for where, table in zip(TABLES, block, strict=True):
+        if table is None:
+            continue
+        for name in ("item", "user", "session"):
+            if name in table.schema.names:
+                yield name, f"{where}.{name}", table.column(name).dictionary
+        for name in ("pool", "items"):
+            if name in table.schema.names:
+                yield "item", name, table.column(name).values.dictionary
+
+
 class _Seen(NamedTuple):
     row: Column  # int64[items], key of the first row that makes it known
     pool: Column  # int64[items], time of the first impression that shows it
-    sums: Column  # int64[5]: time of the row before, time of the last read, inversions, rows, impressions
+    # int64[6]: time of the row before, time of the last read, inversions, rows, impressions, time of the first read
+    sums: Column
 
 
 def _look(rows: Any, number: int, item_of: dict[tuple[int, str], Column], seen: _Seen) -> None:
@@ -239,8 +292,9 @@ def _first_seen(time: Any, kind: Any, item: Any, first: Any, shown: Any, sums: A
         if time[row] < sums[0]:
             sums[2] += 1
         sums[0] = time[row]
-        if kind[row] == READ and time[row] > sums[1]:
-            sums[1] = time[row]
+        if kind[row] == READ:
+            sums[1] = max(sums[1], time[row])
+            sums[5] = min(sums[5], time[row])
         sums[4] += kind[row] == IMPRESSION
         if item[row] < 0:
             continue
@@ -253,7 +307,7 @@ def _first_seen(time: Any, kind: Any, item: Any, first: Any, shown: Any, sums: A
                 first[item[row]] = key
 
 
-def _listed(blocks: list[Stored], item_of: dict[tuple[int, str], Column], items: int) -> Column:
+def _listed(blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -> Column:
     """Where each article stands in the tables of articles: int64[items], `NEVER` = nowhere."""
     listed = np.full(items, NEVER)
     at = 0
@@ -265,7 +319,7 @@ def _listed(blocks: list[Stored], item_of: dict[tuple[int, str], Column], items:
     return listed
 
 
-def _times(blocks: list[Stored], item_of: dict[tuple[int, str], Column], items: int) -> Column:
+def _times(blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -> Column:
     """The publication time of every article: what the articles say first, then the first row that tells it."""
     time = np.full(items, -1, np.int64)
     for where in ("articles", "rows"):
@@ -283,31 +337,34 @@ def _times(blocks: list[Stored], item_of: dict[tuple[int, str], Column], items: 
     return time
 
 
-def _facts(name: str, blocks: list[Stored], item_of: dict[tuple[int, str], Column], items: int) -> Told | None:
-    shares = [
-        (number, where, table)
-        for where in ("articles", "rows")
-        for number, block in enumerate(blocks)
-        for table in [getattr(block, where)]
-        if table is not None and name in table.schema.names
-    ]
+def _facts(name: str, blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -> Told | None:
+    uniting = Uniting()
+    shares = [(number, where) for where in ("articles", "rows") for number in range(len(blocks))]
+    shares = [(number, where) for number, where in shares if _tells(getattr(blocks[number], where), name)]
     if not shares:
         return None
-    united = unite([table.column(name).dictionary for _, _, table in shares])
+    for number, where in shares:
+        uniting.add(getattr(blocks[number], where).column(name).dictionary)
+    united = uniting.done()
     outside, value = np.full(items, -1, np.int64), np.full(items, -1, np.int64)
-    best = {"articles": np.full(items, NEVER), "rows": np.full(items, NEVER)}
     place = np.full(items, NOWHERE, np.int64)
-    for (number, where, table), codes in zip(shares, united.codes, strict=True):
+    best = {"articles": np.full(items, NEVER), "rows": np.full(items, NEVER)}
+    for (number, where), codes in zip(shares, united.codes, strict=True):
+        table = getattr(blocks[number], where)
         told = np.append(codes, np.int32(-1))[filled(table, name)]
+        item = interim(table, "item", number, item_of, where)
         if where == "articles":
-            published = filled(table, "published") if "published" in table.schema.names else np.full(len(told), -1)
+            published = filled(table, "published") if _tells(table, "published") else np.full(len(told), -1)
             key = np.where(published < 0, NEVER - 1, published)
+            _first_told(item, key, told, 0, best[where], outside, best[where])
         else:
             key = numbers(table, "time") * KINDS + kinds_of(table)
-        item = interim(table, "item", number, item_of, where)
-        found = outside if where == "articles" else value
-        _first_told(item, key, told, number << 32, best[where], found, place if where == "rows" else best[where])
+            _first_told(item, key, told, number << 32, best[where], value, place)
     return Told(united.values, outside.astype(np.int32), value.astype(np.int32), place)
+
+
+def _tells(table: Any, name: str) -> bool:
+    return table is not None and name in table.schema.names
 
 
 @compiled
@@ -377,7 +434,18 @@ class Buckets:
                     continue
                 records = np.fromfile(path, RECORD)
                 path.unlink()
-            yield records[np.argsort(records["key"], kind="stable")]
+            yield records[stable_order(records["key"])]
+
+
+def stable_order(key: Column) -> Column:
+    """What sorts keys, equal ones in their order, by one sort of whole numbers that hold key and place."""
+    places = max(1, len(key) - 1).bit_length()
+    low, high = int(key.min(initial=NEVER)), int(key.max(initial=0))
+    if (max(0, high - low)).bit_length() + places > 62:
+        return np.argsort(key, kind="stable")
+    words = (key - low) << places | np.arange(len(key))
+    words.sort()
+    return words & ((1 << places) - 1)
 
 
 def bounds_of(gathered: Gathered) -> Column:

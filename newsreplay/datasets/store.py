@@ -22,6 +22,7 @@ import json
 import os
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from newsreplay.cores import cores
 from newsreplay.datasets import prepare as second
 from newsreplay.datasets import sampling
 from newsreplay.datasets.base import FACTS, Block, Part, Plan, Raw
@@ -213,7 +215,7 @@ def _write_publishers(
     facts: list[dict[str, Any]] = []
     unread = 0
     for publisher in sorted(account.publishers):
-        gathered = second.gather_ids(account.publishers[publisher], impressions == sampling.LEAKING)
+        gathered = second.gather_ids(account.publishers[publisher], impressions)
         if gathered is None:
             unread += second.rows_in(account.publishers[publisher])
             continue
@@ -337,7 +339,9 @@ def _write_profiles(gathered: Gathered, walked: Walked, plan: Plan, folder: Path
     pick = np.repeat(at[keep] - ends[:-1], lengths) + np.arange(ends[-1])
     chosen = item[pick]
     # Articles that no row carries have negative codes: -2 is the first of outside.arrow, -3 the second.
-    only = np.unique(chosen[memory.item[chosen] < 0])
+    values, first = np.unique(chosen, return_index=True)
+    only = values[np.argsort(first)]
+    only = only[memory.item[only] < 0]
     outside = np.full(len(memory.item), -1, np.int64)
     outside[only] = -2 - np.arange(len(only))
     codes = np.where(memory.item[chosen] >= 0, memory.item[chosen], outside[chosen]).astype(np.int32)
@@ -529,10 +533,18 @@ def _open_profiles(folder: Path, frozen: bool) -> Profiles | None:
 
 def _digest(folder: Path) -> str:
     """Of the prepared columns: equal for equal data, wherever the files came from."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    with ThreadPoolExecutor(cores()) as pool:
+        lines = [
+            f"{path.relative_to(folder).as_posix()} {digest}"
+            for path, digest in zip(files, pool.map(_file_digest, files), strict=True)
+        ]
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        with path.open("rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
     return digest.hexdigest()

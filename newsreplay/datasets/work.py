@@ -209,7 +209,7 @@ def _normal(name: str, column: Any) -> Any:
     """A column as the second half reads it: ids and texts as codes into strings, lists of codes, numbers."""
     if name in (*IDS, *FACTS):
         return coded(column)
-    if name in ("pool", "items"):
+    if name in ("pool", "items", "clicked"):
         offsets = column.offsets.cast(pa.int64())
         values = column.values
         if column.null_count:  # the offsets below a null may span something
@@ -219,9 +219,7 @@ def _normal(name: str, column: Any) -> Any:
             values = pc.list_flatten(column)
             ends = np.concatenate([[0], np.cumsum(lengths.to_numpy(zero_copy_only=False))])
             offsets = pa.array(ends, pa.int64(), mask=np.append(~valid.to_numpy(zero_copy_only=False), False))
-        return pa.LargeListArray.from_arrays(offsets, coded(values))
-    if name == "clicked":
-        return column.cast(pa.large_list(pa.bool_()))
+        return pa.LargeListArray.from_arrays(offsets, values.cast(pa.bool_()) if name == "clicked" else coded(values))
     kinds = {
         "kind": pa.uint8(),
         "time": pa.int64(),
@@ -276,6 +274,11 @@ def _account(accounts: list[dict[str, Any]], work: Path) -> Account:
             counts.update(block["counts"])
             for name, paths in block["files"].items():
                 publishers.setdefault(name, []).append(paths)
+    nameless = publishers.get("", [])
+    if nameless and len(publishers) > 1 and all(rows is None for rows, _, _ in nameless):
+        del publishers[""]
+        for shares in publishers.values():  # articles that name no publisher are everybody's
+            shares += nameless
     first = next(rejects_of(accounts, work), None)
     return Account(publishers, records, kept, rejects, first, dropped, counts)
 

@@ -114,7 +114,9 @@ def compiled_walk(recommender: type[Compiled]) -> Callable[..., int]:
 
 def interpreted_walk(recommender: type[Compiled]) -> Callable[..., int]:
     """`walk` for the same kernels without compiling it; slow, for tests."""
-    return rebound(walk, "interpreted", reveal=reveal_row, learn=recommender.learn, recommend=recommender.recommend)
+    # Interpreted too: compiled without reference counts it would hand out all pools in place of a stretch of them.
+    reveal = interpreted(reveal_row)
+    return rebound(walk, "interpreted", reveal=reveal, learn=recommender.learn, recommend=recommender.recommend)
 
 
 def sizes_of(log: Log, k: int) -> Sizes:

@@ -257,6 +257,7 @@ def test_well_quoted_files_are_read_as_the_slow_reader_reads_them(
 
 pieces = st.sampled_from(
     [view(agent=agent) for agent in ("", '"a, b"', '"a\nb"', '"', '"a\n\n\n\n\nb"', 'a"b"', '"ab"c', '"ab" "c"')]
+    + [view(item=item) for item in ('"5"', '"5"6', '5"6"', '"5" "6"', '"5""6"')]
     + ['"', "\n", "\r", ",", "x", "\0", '""', '"\n']
 )
 

@@ -57,7 +57,6 @@ def test_clicks_keep_the_order_of_files_and_lines(tmp_path: Path) -> None:
     assert column(raw.rows, "time") == [1506826828020, 1506826858020, 1506827017951]
     assert column(raw.rows, "user") == ["0", "0", "1"]
     assert column(raw.rows, "session") == ["1506825423271737"] * 2 + ["1506825426267738"]
-    assert column(raw.rows, "publisher") == ["globo"] * 3
     assert raw.rows_in == 3 + 1  # and an article
     assert not raw.rejects
     assert not raw.dropped
@@ -66,11 +65,10 @@ def test_clicks_keep_the_order_of_files_and_lines(tmp_path: Path) -> None:
 def test_ids_are_dictionary_encoded_strings_and_times_int64(tmp_path: Path) -> None:
     reads = read_globo(globo(tmp_path, [FIRST, SECOND], [THIRD])).rows
     encoded = pa.dictionary(pa.int32(), pa.string())
-    assert {name: reads.schema.field(name).type for name in ("user", "session", "item", "publisher")} == {
+    assert {name: reads.schema.field(name).type for name in ("user", "session", "item")} == {
         "user": encoded,
         "session": encoded,
         "item": encoded,
-        "publisher": encoded,
     }
     assert reads.schema.field("time").type == pa.int64()
     assert all(column.null_count == 0 for column in reads.columns)
@@ -248,11 +246,6 @@ def test_a_file_without_clicks_is_named(tmp_path: Path, nothing: bytes) -> None:
     raw = read_globo(globo(tmp_path, [FIRST], nothing))
     assert raw.rows_in == 1 + 1
     assert "no clicks in clicks_hour_001.csv: empty, or only a header" in raw.notes
-
-
-def test_files_without_any_click_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no clicks in 2 click files"):
-        read_globo(globo(tmp_path, b"", []))
 
 
 def test_empty_metadata_are_metadata_of_no_article(tmp_path: Path) -> None:

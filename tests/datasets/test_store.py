@@ -61,6 +61,8 @@ Prepare = Callable[..., Dataset]
 
 def table(rows: Sequence[Row], columns: Sequence[str]) -> pa.Table:
     """A table of those columns that any row tells something in."""
+    if any("kind" in row for row in rows):
+        rows = [{"kind": READ} | row for row in rows]
     kept = [name for name in columns if any(row.get(name) is not None for row in rows)]
     return pa.table({name: pa.array([row.get(name) for row in rows], KINDS.get(name, pa.string())) for name in kept})
 
@@ -372,7 +374,8 @@ def impression(
 ) -> Row:
     """An impression of one-letter articles; `clicked` are those clicked, None = the outcome is not known."""
     marks = None if clicked is None else [candidate in clicked for candidate in pool]
-    return read(time, item, user, **told) | {"kind": IMPRESSION, "pool": list(pool), "clicked": marks}  # type: ignore[arg-type]
+    shown = {"kind": IMPRESSION, "item": item, "pool": list(pool), "clicked": marks}
+    return read(time, "", user, **told) | shown
 
 
 def happened(publisher: Publisher) -> list[tuple[int, str, str | None]]:
@@ -419,7 +422,7 @@ def test_what_an_impression_shows_is_known_by_a_publish_row_unless_a_row_made_it
     articles = [{"item": "d"}, {"item": "e", "published": T0 + 9}, {"item": "p", "published": T0 + 4}]
     rows = [
         read(1, "r", "bob"),
-        read(5, None, None) | {"kind": PUBLISH, "item": "u"},
+        read(5, "u", None) | {"kind": PUBLISH},
         impression(5, "adepru", "r", item="b"),
         read(5, "e", "bob"),
         read(9, "e", "bob"),
@@ -619,7 +622,8 @@ def plan_of(rows: RawRows, draw: random.Random | None = None, parts: int = 1, bl
     def read_part(part: Part) -> Iterator[Block]:
         for number in range(part.begin * blocks, (part.begin + 1) * blocks):
             told, articles, profiles = (share[number] for share in shares)
-            yield Block("f", told, articles, profiles, records=told.num_rows, kept=told.num_rows)  # type: ignore[union-attr]
+            assert told is not None
+            yield Block("f", told, articles, profiles, records=told.num_rows, kept=told.num_rows)
 
     named = {row.get("publisher", "p") for row in rows.rows}
     return Plan(
@@ -655,9 +659,8 @@ def same(dataset: Dataset, rows: RawRows) -> None:
         same_profiles(publisher, profiles, expected)
         requests = publisher.requests
         assert list(zip(requests.row.tolist(), requests.previous.tolist(), strict=True)) == expected.requests
-        if requests.active is None or expected.active is None:
-            assert requests.active is expected.active
-        else:
+        assert (requests.active is None) == (expected.active is None)
+        if expected.active is not None:
             np.testing.assert_array_equal(requests.active, np.array(expected.active, np.float32))
         assert [
             (publisher.sessions.id[code].as_py(), *(int(column[code]) for column in publisher.sessions[1:]))
@@ -684,7 +687,7 @@ def same_profiles(publisher: Publisher, profiles: Profiles | None, expected: nai
 
 
 @given(rows=raws(), seed=st.randoms(use_true_random=False), bucket=st.sampled_from([1, 3, 2_000_000]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_preparing_is_the_same_as_the_slow_preparation(rows: RawRows, seed: random.Random, bucket: int) -> None:
     plan = plan_of(rows, seed, seed.randint(1, 3), seed.randint(1, 3))
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
@@ -693,7 +696,7 @@ def test_preparing_is_the_same_as_the_slow_preparation(rows: RawRows, seed: rand
 
 
 @given(rows=raws(), seed=st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_digest_is_the_same_however_the_rows_are_cut_encoded_and_sorted(rows: RawRows, seed: random.Random) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         one = prepare(plan_of(rows), Path(folder) / "one", name="test", kind="table")

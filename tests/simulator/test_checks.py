@@ -15,7 +15,17 @@ from newsreplay.recommenders.base import Recommender
 from newsreplay.registry import PRESETS, start_list
 from newsreplay.simulator.catalog import Catalog, bare_articles
 from newsreplay.simulator.checks import _cuts, check, made_up_log, overwritten
-from newsreplay.simulator.log import READ, Event, Log
+from newsreplay.simulator.log import (
+    IMPRESSION,
+    LOG_DTYPES,
+    OUTCOME,
+    PUBLISH,
+    READ,
+    Column,
+    Event,
+    Log,
+    make_log,
+)
 from tests import strategies
 
 
@@ -24,14 +34,25 @@ def test_a_baseline_is_blind_to_the_future(spec: str) -> None:
     assert check(start_list(spec)[0]).finding is None
 
 
+def log_on_the_stack() -> Log:
+    frame: Any = sys._getframe()
+    while not isinstance(frame.f_locals.get("log"), Log):
+        frame = frame.f_back
+    log: Log = frame.f_locals["log"]
+    return log
+
+
+def clicks_behind(log: Log, impression: int) -> list[int]:
+    """The candidates of an impression that were clicked, whether that has been told or not."""
+    places = range(log.pools.at[impression], log.pools.at[impression + 1])
+    return [int(log.pools.item[place]) for place in places if log.pools.clicked[place]]
+
+
 class RowPeeker(Recommender):
     """Finds the log on the call stack and recommends what will be read next."""
 
     def recommend(self, request: Event, k: int) -> Sequence[int]:
-        frame: Any = sys._getframe()
-        while frame is not None and not isinstance(frame.f_locals.get("log"), Log):
-            frame = frame.f_back
-        log = frame.f_locals["log"]
+        log = log_on_the_stack()
         following = log.item[request.row + 1 : request.row + 2]
         return [int(item) for item in following if 0 <= item <= request.item]
 
@@ -60,12 +81,74 @@ class Rememberer(Recommender):
         return [item for item in self.seen[request.row + 1 : request.row + 2] if 0 <= item < request.item]
 
 
-@pytest.mark.parametrize("cheater", [RowPeeker, ArticlePeeker, Rememberer])
+class ClickPeeker(Recommender):
+    """Recommends what will be clicked in the next impression."""
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        log = log_on_the_stack()
+        seen = int(log.impression[: request.row + 1].max())
+        if seen + 2 >= len(log.pools.at):
+            return []
+        return [item for item in clicks_behind(log, seen + 1) if item <= log.item[: request.row + 1].max()]
+
+
+@pytest.mark.parametrize("cheater", [RowPeeker, ArticlePeeker, Rememberer, ClickPeeker])
 def test_a_cheater_is_caught(cheater: type[Recommender]) -> None:
     finding = check(start_list([cheater()])[0]).finding
     assert finding is not None
     assert finding.row < finding.cut
     assert "changed from" in str(finding)
+
+
+def log_with_late_outcomes() -> Log:
+    """Six published articles; forty times an impression of all of them, a read, and then the outcome."""
+    rng = np.random.default_rng(3)
+    rounds = 40
+    return make_log(
+        time=np.arange(6 + 3 * rounds),
+        kind=[PUBLISH] * 6 + [IMPRESSION, READ, OUTCOME] * rounds,
+        session=[-1] * 6 + [0, 1, 0] * rounds,
+        user=[-1] * 6 + [0, 1, 0] * rounds,
+        item=[*range(6), *[-1, 0, -1] * rounds],
+        category=[-1] * (6 + 3 * rounds),
+        impression=[-1] * 6 + [number for n in range(rounds) for number in (n, -1, n)],
+        pools={
+            "at": 6 * np.arange(rounds + 1),
+            "item": list(range(6)) * rounds,
+            "clicked": rng.random(6 * rounds) < 0.5,
+        },
+    )
+
+
+class HastyClickPeeker(Recommender):
+    """Recommends what was clicked in the last impression, before its outcome has been told."""
+
+    def start(self, catalog: Catalog) -> None:
+        self.clicked: list[int] = []
+
+    def learn(self, event: Event) -> None:
+        if event.kind == IMPRESSION:
+            log = log_on_the_stack()
+            self.clicked = clicks_behind(log, int(log.impression[event.row]))
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return self.clicked
+
+
+class PatientClickReader(HastyClickPeeker):
+    """Recommends the same once the outcome has told it."""
+
+    def learn(self, event: Event) -> None:
+        if event.kind == OUTCOME:
+            self.clicked = [item for item, clicked in zip(event.pool, event.clicked, strict=True) if clicked]
+
+
+def test_who_knows_the_clicks_of_an_impression_before_its_outcome_is_caught() -> None:
+    log = log_with_late_outcomes()
+    finding = check(start_list([HastyClickPeeker()])[0], log=log).finding
+    assert finding is not None
+    assert finding.cut == finding.row + 1  # between the read and the outcome
+    assert check(start_list([PatientClickReader()])[0], log=log).finding is None
 
 
 def test_an_unseeded_random_choice_is_caught() -> None:
@@ -88,19 +171,59 @@ def test_there_are_as_many_cuts_as_asked_for_and_half_follow_a_request_directly(
     assert sum(log.kind[cut - 1] == READ for cut in cuts) >= 10
 
 
-@settings(max_examples=100, deadline=None)
-@given(log=strategies.logs(), cut=st.integers(0, 60), seed=st.integers(0, 9))
+def highest_so_far(column: Column) -> Column:
+    highest: Column = np.maximum.accumulate(column)
+    return highest
+
+
+@settings(max_examples=150, deadline=None)
+@given(log=strategies.logs() | strategies.logs_with_impressions(), cut=st.integers(0, 60), seed=st.integers(0, 9))
 def test_an_overwritten_log_is_valid_and_untouched_before_the_cut(log: Log, cut: int, seed: int) -> None:
     cut = min(cut, len(log.time))
     other, articles = overwritten(log, bare_articles(log), cut, seed)
-    for name, column in other._asdict().items():
-        assert column[:cut].tolist() == getattr(log, name)[:cut].tolist()
+    for name in LOG_DTYPES:
+        assert getattr(other, name)[:cut].tolist() == getattr(log, name)[:cut].tolist()
     assert (np.diff(other.time) >= 0).all()
-    for column in (other.item, other.session[other.kind == READ], other.user[other.kind == READ]):
-        highest = np.maximum.accumulate(column)
-        assert (np.diff(highest, prepend=-1) <= 1).all()
+    who = other.kind != PUBLISH
+    for column in (other.item, other.session[who], other.user[who]):
+        assert (np.diff(highest_so_far(column), prepend=-1) <= 1).all()
+    assert (other.item[(other.kind == PUBLISH) | (other.kind == READ)] >= 0).all()
+    assert (other.session[who] >= 0).all()
+    assert (other.user[who] >= 0).all()
     told = other.category >= 0
     assert (articles.category[other.item[told]] == other.category[told]).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(log=strategies.logs_with_impressions(), cut=st.integers(0, 60), seed=st.integers(0, 9))
+def test_overwritten_impressions_are_valid_and_untouched_before_the_cut_but_for_clicks_not_told_yet(
+    log: Log, cut: int, seed: int
+) -> None:
+    cut = min(cut, len(log.time))
+    other, _ = overwritten(log, bare_articles(log), cut, seed)
+    pools = other.pools
+    shown = np.flatnonzero(other.kind == IMPRESSION).tolist()
+    assert other.impression[shown].tolist() == list(range(len(shown)))
+    assert (other.impression[(other.kind != IMPRESSION) & (other.kind != OUTCOME)] == -1).all()
+    for row in np.flatnonzero(other.kind == OUTCOME).tolist():
+        impression = shown[other.impression[row]]
+        assert impression < row
+        for name in ("time", "session", "user", "item", "impression"):
+            assert getattr(other, name)[impression] == getattr(other, name)[row]
+    assert pools.at.tolist() == sorted(pools.at.tolist())
+    assert (len(pools.at), pools.at[0], pools.at[-1]) == (len(shown) + 1, 0, len(pools.item))
+    assert len(pools.item) == len(pools.clicked)
+    known = 1 + highest_so_far(other.item)
+    told = {*log.impression[:cut][log.kind[:cut] == OUTCOME].tolist()}
+    for number, row in enumerate(shown):
+        places = slice(pools.at[number], pools.at[number + 1])
+        pool = pools.item[places].tolist()
+        assert all(0 <= item < known[row] for item in pool)
+        assert len({*pool}) == len(pool)
+        if row < cut:
+            assert pool == log.pools.item[log.pools.at[number] : log.pools.at[number + 1]].tolist()
+            same = pools.clicked[places] == log.pools.clicked[places]
+            assert same.all() if number in told or cut == len(log.time) else not same.any()
 
 
 def test_what_is_overwritten_differs_in_rows_and_articles() -> None:
@@ -108,3 +231,11 @@ def test_what_is_overwritten_differs_in_rows_and_articles() -> None:
     other, others = overwritten(log, articles, 250, seed=1)
     assert (other.item[250:] != log.item[250:]).mean() > 0.5
     assert (others.category != articles.category).any()
+
+
+def test_the_log_that_is_made_up_for_a_check_has_all_that_a_recommender_may_be_asked_about() -> None:
+    log, articles = made_up_log(2_000)
+    assert {*log.kind.tolist()} == {PUBLISH, IMPRESSION, OUTCOME, READ}
+    assert 0.2 < log.pools.clicked.mean() < 0.4
+    assert np.diff(log.pools.at).max() > 1
+    assert len(articles.categories) == len({*log.category[log.category >= 0].tolist()})

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from newsreplay.errors import RecommenderError
-from newsreplay.recommenders.base import Recommender
+from newsreplay.recommenders.base import Compiled, Recommender, Sizes
 from newsreplay.simulator.catalog import Catalog, bare_articles
-from newsreplay.simulator.log import PUBLISH, READ, Event, Log, make_log
-from newsreplay.simulator.replay import replay
+from newsreplay.simulator.kernels import kernel
+from newsreplay.simulator.log import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Column, Event, Log, make_log
+from newsreplay.simulator.replay import compiled_walk, interpreted_walk, replay
 from tests import naive, strategies
 
 LOG = make_log(
@@ -137,3 +138,110 @@ def test_the_catalog_of_a_log_made_by_hand_has_the_codes_as_ids() -> None:
     assert articles.id.to_pylist() == ["0", "1", "2"]
     assert articles.published.tolist() == [10, 20, 30]
     assert articles.category.tolist() == [3, -1, -1]
+
+
+# --- impressions ------------------------------------------------------------------------------------------
+
+SHOWN = make_log(
+    time=[10, 10, 10, 20, 20, 20, 20, 20, 30],
+    kind=[PUBLISH, PUBLISH, READ, IMPRESSION, IMPRESSION, OUTCOME, READ, HISTORY, IMPRESSION],
+    session=[-1, -1, 0, 0, 1, 1, 1, 0, 1],
+    user=[-1, -1, 0, 0, 1, 1, 1, 0, 1],
+    item=[0, 1, 1, -1, 0, 0, 1, 0, -1],
+    category=[-1] * 9,
+    impression=[-1, -1, -1, 0, 1, 1, -1, -1, 2],
+    pools={"at": [0, 2, 5, 6], "item": [1, 0, 1, 0, 1, 0], "clicked": [True, True, False, True, True, True]},
+)
+
+
+def test_the_pool_is_shown_with_impression_and_outcome_and_what_was_clicked_with_the_outcome_only() -> None:
+    notebook = Notebook()
+    replay(SHOWN, notebook, 2)
+    learned = [event for what, event in notebook.seen if what == "learn"]
+    assert [event.pool for event in learned] == [(), (), (), (1, 0), (1, 0, 1), (1, 0, 1), (), (), (0,)]
+    assert [event.clicked for event in learned] == [(), (), (), (), (), (False, True, True), (), (), ()]
+    assert all(type(item) is int for event in learned for item in event.pool)
+    assert all(type(mark) is bool for event in learned for mark in event.clicked)
+
+
+def test_only_reads_ask() -> None:
+    notebook = Notebook()
+    assert len(replay(SHOWN, notebook, 2).slates) == 2
+    assert [event.row for what, event in notebook.seen if what == "recommend"] == [2, 6]
+
+
+class CounterState(NamedTuple):
+    """By row: how many candidates, their sum by place, how many marks, the sum of the places of those clicked."""
+
+    seen: Column  #: int64[rows, 4]
+
+
+@kernel
+def count(state: Any, event: Any) -> None:
+    seen = state.seen[event.row]
+    for place in range(event.pool.size):
+        seen[0] += 1
+        seen[1] += (place + 1) * (event.pool[place] + 1)
+    for place in range(event.clicked.size):
+        seen[2] += 1
+        if event.clicked[place]:
+            seen[3] += place + 1
+
+
+@kernel
+def answer_nothing(state: Any, request: Any, slate: Any) -> None:
+    state.seen[request.row, 0] += 1000  # so that requests are counted too
+
+
+class Counting(Compiled):
+    """Counts the candidates that it is shown."""
+
+    learn = count
+    recommend = answer_nothing
+
+    def __init__(self, rows: int) -> None:
+        self.kept = CounterState(np.zeros((rows, 4), np.int64))
+
+    def state(self, sizes: Sizes, key: np.uint64) -> CounterState:
+        return self.kept
+
+
+def counted(log: Log) -> list[list[int]]:
+    """What `Counting` should have seen."""
+    rows = []
+    for row in range(len(log.time)):
+        pool, clicked = naive.pool_of(log, row), naive.clicked_of(log, row)
+        rows.append(
+            [
+                len(pool) + 1000 * int(log.kind[row] == READ),
+                sum(place * (item + 1) for place, item in enumerate(pool, start=1)),
+                len(clicked),
+                sum(place for place, mark in enumerate(clicked, start=1) if mark),
+            ]
+        )
+    return rows
+
+
+@settings(max_examples=60, deadline=None)
+@given(log=strategies.logs_with_impressions() | strategies.logs())
+def test_a_plain_and_a_compiled_recommender_are_shown_the_same_pools_and_clicks(log: Log) -> None:
+    notebook, counting = Notebook(), Counting(len(log.time))
+    replay(log, notebook, 2)
+    replay(log, counting, 2)
+    learned = [event for what, event in notebook.seen if what == "learn"]
+    assert [list(event.pool) for event in learned] == [naive.pool_of(log, row) for row in range(len(log.time))]
+    assert [list(event.clicked) for event in learned] == [naive.clicked_of(log, row) for row in range(len(log.time))]
+    assert counting.kept.seen.tolist() == counted(log)
+
+
+def test_kernels_are_shown_the_same_whether_they_are_compiled_or_interpreted() -> None:
+    for walk in (compiled_walk, interpreted_walk):
+        counting = Counting(len(SHOWN.time))
+        walk(Counting)(SHOWN, 0, len(SHOWN.time), counting.kept, np.full((2, 1), -1, np.int32), 0)
+        assert counting.kept.seen.tolist() == counted(SHOWN)
+
+
+def test_the_catalog_of_a_log_with_impressions_ignores_rows_without_an_article() -> None:
+    articles = bare_articles(SHOWN)
+    assert articles.id.to_pylist() == ["0", "1"]
+    assert articles.published.tolist() == [10, 10]
