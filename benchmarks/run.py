@@ -32,7 +32,7 @@ import plain
 
 from newsreplay.datasets.store import Publisher, prepare
 from newsreplay.datasets.synthetic import DEMO, synthesize
-from newsreplay.datasets.table import read_table
+from newsreplay.datasets.table import plan_table
 from newsreplay.recommenders.base import Recommender
 from newsreplay.registry import PRESETS, start_list
 from newsreplay.simulator.judge import judge, scope
@@ -71,7 +71,7 @@ def stream(publisher: str, reads: int, folder: Path) -> Publisher:
     """A synthetic publisher of so many reads, prepared."""
     work = folder / f"{publisher}-{reads}"
     synthesize(work, {publisher: DEMO[publisher]}, reads=reads)
-    dataset = prepare(read_table(work), folder / f"prepared-{publisher}-{reads}", name="benchmark", kind="synthetic")
+    dataset = prepare(plan_table(work), folder / f"prepared-{publisher}-{reads}", name="benchmark", kind="synthetic")
     return dataset.publisher(publisher)
 
 

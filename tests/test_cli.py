@@ -291,7 +291,7 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "a missing column": ("bad.csv", b"time,user\n2020-01-01,ann\n", "item"),
     "an empty file": ("bad.csv", b"", "bad.csv"),
     "a header only": ("bad.csv", b"time,user,item\n", "bad.csv has a header but no rows"),
-    "no usable row": ("bad.csv", b"time,user,item\nnoon,ann,a\n", "none of its 1 rows can be used"),
+    "no usable row": ("bad.csv", b"time,user,item\nnoon,ann,a\n", "none of 1 rows is a usable read"),
     "a truncated gzip": ("bad.csv.gz", gzip.compress(CLICKS.encode())[:-20], "bad.csv.gz"),
     "no gzip at all": ("bad.csv.gz", CLICKS.encode(), "bad.csv.gz"),
     "no Parquet": ("bad.parquet", b"PAR1 no", "bad.parquet"),

@@ -53,6 +53,7 @@ class Block:
     - `pool` list of articles and `clicked` list of bool, equally long, on impressions (null elsewhere);
       `clicked` is null where the outcome is not known. Each click becomes a read: do not list it again;
     - `published` int64 (ms, null = not told) and any of `FACTS` as text (null = not told);
+    - `recommendable` bool on publish rows: whether the article may be recommended from now on (null = not told);
     - `active` float32, seconds the reader spent on the article (null = not measured); only the judge sees it.
 
     Optional columns may be missing. Ids (`publisher`, `user`, `session`, `item`, `pool`) are strings or whole

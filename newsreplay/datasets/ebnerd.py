@@ -125,7 +125,7 @@ def plan_ebnerd(path: Path) -> Plan:
         publisher="ebnerd",
         notes=partial(_notes, articles=articles is not None),
         unit="row",
-        leaks=[TEXTS] if articles is not None else [],
+        made_up=[TEXTS] if articles is not None else [],
         source=f"EB-NeRD, the Ekstra Bladet News Recommendation Dataset: {PAGE}",
         licence=f"For research; the terms are on {PAGE}. newsreplay does not pass these data on.",
         splits=_scored(splits) if len(splits) > 1 else {},
@@ -172,7 +172,7 @@ def _check(file: Path, columns: dict[str, tuple[str, bool]]) -> None:
             )
         if times != 1:
             fault = "stands there more than once" if times else "is missing"
-            raise DataError(f"{file}: column {name!r} {fault}; the columns are {', '.join(schema.names)}")
+            raise DataError(f"{file}: column {name!r} {fault}; the columns are {', '.join(schema.names)[:500]}")
         found = schema.field(name).type
         is_list = pa.types.is_list(found) or pa.types.is_large_list(found)
         if is_list != listed or not _fits(found.value_type if is_list else found, wanted):

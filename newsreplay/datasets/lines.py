@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 QUOTED = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"')
 LONGEST_RECORD = 1_000  # lines
-TAIL = 1 << 16  # bytes
 
 
 class Lines:
@@ -87,32 +85,16 @@ def is_blank(text: str) -> bool:
     return not text.strip(" \r\n")
 
 
-class Watched(io.RawIOBase):
-    """A stream that counts line ends on the way and remembers the last bytes."""
+def count_lines(data: bytes) -> int:
+    """Lines of a text, an unfinished last one included; they end in LF, CRLF or CR."""
+    ends = data.count(b"\n")
+    if b"\r" in data:
+        ends += data.count(b"\r") - data.count(b"\r\n")
+    return ends + (bool(data) and not data.endswith((b"\n", b"\r")))
 
-    def __init__(self, stream: Any) -> None:
-        self.stream, self.ends, self.tail = stream, 0, b""
 
-    def readable(self) -> bool:
-        """It can be read."""
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
-        data: bytes = self.stream.read(size)
-        self.ends += data.count(b"\n")
-        if b"\r" in data:
-            self.ends += data.count(b"\r") - data.count(b"\r\n")
-        self.ends -= self.tail.endswith(b"\r") and data.startswith(b"\n")
-        self.tail = (self.tail + data)[-TAIL:] if len(data) < TAIL else data[-TAIL:]
-        return data
-
-    @property
-    def lines(self) -> int:
-        """Lines so far, an unfinished last one included."""
-        return self.ends + (not self.tail.endswith((b"\n", b"\r")))
-
-    def ends_well(self, delimiter: str) -> bool:
-        """Whether the last line is known and leaves no quote open."""
-        lines = self.tail.splitlines()
-        return len(lines) > 1 and _split(lines[-1].decode(errors="replace"), delimiter)[0] is not None
+def ends_well(data: bytes, delimiter: str) -> bool:
+    """Whether the last line leaves no quote open."""
+    body = data.removesuffix(b"\n").removesuffix(b"\r")
+    last = body[max(body.rfind(b"\n"), body.rfind(b"\r")) + 1 :]
+    return _split(last.decode(errors="replace"), delimiter)[0] is not None

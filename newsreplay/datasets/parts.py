@@ -54,7 +54,7 @@ def text_parts(path: Path, wanted: Callable[[str], bool] = lambda name: True, *,
     """
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        names = [(file, file.relative_to(path).as_posix()) for file in files]
+        names = [(file, _writable(file.relative_to(path).as_posix())) for file in files]
         return [
             part
             for file, name in names
@@ -63,7 +63,12 @@ def text_parts(path: Path, wanted: Callable[[str], bool] = lambda name: True, *,
         ]
     if not path.is_file():
         raise DataError(f"{path}: there is no such file or folder")
-    return _file_parts(path, path.name, skip)
+    return _file_parts(path, _writable(path.name), skip)
+
+
+def _writable(name: str) -> str:
+    """A name of a file, with escapes for bytes that are not UTF-8."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def is_archive(path: Path) -> bool:
@@ -128,7 +133,8 @@ def chunks(
     size = CHUNK if size is None else size
     try:
         if is_archive(part.path):
-            for name, stream in _members(part.path):
+            for stored, stream in _members(part.path):
+                name = _writable(stored)
                 if not is_stray(name) and wanted(name):
                     yield from _lines(name, stream.read, size)
             return

@@ -51,7 +51,7 @@ RECORD = np.dtype(
         ("item", np.int32),  # -1 = none
         ("user", np.int32),  # -1 = none
         ("session", np.int32),  # -1 = the source has none
-        ("active", np.float32),  # NaN = not measured
+        ("active", np.float32),  # seconds on the article; of a publish row whether recommendable; NaN = not told
     ]
 )
 
@@ -346,6 +346,8 @@ def _facts(name: str, blocks: Blocks, item_of: dict[tuple[int, str], Column], it
     for number, where in shares:
         uniting.add(getattr(blocks[number], where).column(name).dictionary)
     united = uniting.done()
+    if not len(united.values):  # nothing but nulls
+        return None
     outside, value = np.full(items, -1, np.int64), np.full(items, -1, np.int64)
     place = np.full(items, NOWHERE, np.int64)
     best = {"articles": np.full(items, NEVER), "rows": np.full(items, NEVER)}
@@ -489,6 +491,10 @@ def _block_records(gathered: Gathered, number: int, rows: Any) -> Column:
     records["active"] = np.nan
     if "active" in rows.schema.names:
         records["active"] = pc.fill_null(rows.column("active"), float("nan")).to_numpy(zero_copy_only=False)
+    if "recommendable" in rows.schema.names:
+        flag = pc.fill_null(rows.column("recommendable").cast(pa.float32()), float("nan"))
+        publish = kind == PUBLISH
+        records["active"][publish] = flag.to_numpy(zero_copy_only=False)[publish]
     if "clicked" not in rows.schema.names:
         return records
     records = np.concatenate([records, _outcomes(gathered, number, rows, records)])
@@ -501,6 +507,8 @@ def _outcomes(gathered: Gathered, number: int, rows: Any, records: Column) -> Co
     clicked = rows.column("clicked")
     known = np.flatnonzero(clicked.is_valid().to_numpy(zero_copy_only=False))
     outcomes = records[known]
+    if (outcomes["key"] % KINDS != IMPRESSION).any():
+        raise AssertionError("only impressions have clicks")
     outcomes["key"] += OUTCOME - IMPRESSION
     offsets, marks = numbers(clicked.offsets), bits(clicked.values)
     row = np.repeat(np.arange(len(records)), np.diff(offsets))
@@ -658,8 +666,15 @@ class Walked(NamedTuple):
 REQUEST_DTYPES: dict[str, np.dtype[Any]] = {"row": np.dtype(np.int32), "previous": np.dtype(np.int32)}
 
 
+UPDATE_DTYPES: dict[str, np.dtype[Any]] = {
+    "row": np.dtype(np.int64),
+    "item": np.dtype(np.int32),
+    "recommendable": np.dtype(np.bool_),
+}
+
+
 def walk_rows(gathered: Gathered, folder: Path, work: Path, sampler: Sampler | None, progress: Any) -> Walked:
-    """Second pass: sort and write a publisher's log to `folder`/log, /pools and /requests, bucket by bucket."""
+    """Second pass: sort and write a publisher's log to `folder`/log, /pools, /requests and /updates, by buckets."""
     items, sessions = len(gathered.items.values), len(gathered.sessions.values)
     users = len(gathered.users.values) + sessions
     facts = list(gathered.facts.values())
@@ -699,6 +714,7 @@ def walk_rows(gathered: Gathered, folder: Path, work: Path, sampler: Sampler | N
         ColumnFiles(folder / "log", LOG_DTYPES) as log,
         ColumnFiles(folder / "pools", POOL_DTYPES) as pools,
         ColumnFiles(folder / "requests", REQUEST_DTYPES | ({"active": np.dtype(np.float32)} if timed else {})) as asked,
+        ColumnFiles(folder / "updates", UPDATE_DTYPES) as updates,
     ):
         pools.add(at=np.zeros(1, np.int64))
         for records in buckets.sorted():
@@ -719,6 +735,9 @@ def walk_rows(gathered: Gathered, folder: Path, work: Path, sampler: Sampler | N
             asked.add(row=out.request_row[:requests], previous=out.previous[:requests])
             if timed:
                 asked.add(active=records["active"][kind == READ])
+            told = np.flatnonzero((kind == PUBLISH) & ~np.isnan(records["active"]))
+            first = memory.rows - len(records)
+            updates.add(row=first + told, item=out.item[told], recommendable=records["active"][told] > 0)
             shown = records["place"][kind == IMPRESSION]
             if len(shown):
                 at, item, clicked = drawn if drawn is not None else pools_of(gathered, shown)

@@ -6,6 +6,8 @@ A data set is a folder: `card.json`, `rejects.csv`, and per publisher the column
     pools/      of the impressions: at (bounds), item, clicked
     requests/   one value per read: its log row, and the request before it in its session (-1 = none);
                 `active` where the source measured how long the article was read
+    updates/    one value per publish row that tells whether its article may be recommended: row, item,
+                recommendable
     sessions/   one value per session: last request (-1 = none), reads, time of the first read
 
 and the texts as Arrow files: `articles.arrow` (id, published, category, and per fact the text and the row from
@@ -38,7 +40,7 @@ from newsreplay.datasets.base import FACTS, Block, Part, Plan, Raw
 from newsreplay.datasets.prepare import Gathered, Walked
 from newsreplay.datasets.work import Account, Progress, read_parts, work_folder, write_rejects
 from newsreplay.errors import DataError
-from newsreplay.simulator.catalog import Articles, Profiles
+from newsreplay.simulator.catalog import Articles, Profiles, Updates
 from newsreplay.simulator.log import HISTORY, IMPRESSION, LOG_DTYPES, OUTCOME, POOL_DTYPES, READ, Column, Log, Pools
 
 FORMAT = 2  #: of the folder; another one must be prepared again
@@ -166,6 +168,7 @@ def prepare(
     plan = plan_of(source) if isinstance(source, Raw) else source
     if impressions is not None:
         sampling.check_method(impressions)
+    where = (options or {}).get("path", name)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         result = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -174,10 +177,11 @@ def prepare(
     try:
         with work_folder(folder.parent, key) as work:
             account = read_parts(plan, work, strict=strict, jobs=jobs, progress=progress)
-            facts, dropped = _write_publishers(plan, account, result, work, impressions, name, progress)
+            facts, dropped = _write_publishers(plan, account, result, work, impressions, where, progress)
             account.dropped.update(dropped)
             card = _card(plan, account, facts, name, kind, options or {}, impressions)
-            (result / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+            (result / "card.json").write_text(text, "utf-8", errors="backslashreplace")  # what is no text: JSON escapes
             write_rejects(result / "rejects.csv", work)
             if folder.exists():
                 (folder / "card.json").unlink(missing_ok=True)  # first: a folder without it is no data set
@@ -208,7 +212,7 @@ def _write_publishers(
     result: Path,
     work: Path,
     impressions: str | None,
-    name: str,
+    where: str,
     progress: Progress,
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Prepare every publisher that has a read; the rows of the others are left out and counted."""
@@ -220,13 +224,13 @@ def _write_publishers(
             unread += second.rows_in(account.publishers[publisher])
             continue
         if impressions is not None and gathered.has_impressions:
-            raise DataError(f"{name} has impressions of its own; leave --impressions out")
+            raise DataError(f"{where} has impressions of its own; leave --impressions out")
         folder = result / "publishers" / str(len(facts))
         facts.append(_write_publisher(plan, publisher, gathered, folder, work, impressions, progress))
     if not facts:
         first = account.first_reject
         why = f"; the first: {first.file} {plan.unit} {first.line}: {first.reason}" if first else ""
-        raise DataError(f"{name}: none of {account.records:,} rows is a usable read{why}")
+        raise DataError(f"{where}: none of {account.records:,} rows is a usable read{why}")
     # Articles of publishers without any row are nobody's.
     return facts, {"of a publisher without a single read": unread} if unread else {}
 
@@ -506,6 +510,9 @@ def _open_publisher(name: str, folder: Path, frozen: bool) -> Publisher:
             texts={fact: (articles.column(fact), _column(articles, f"{fact}_row")) for fact in texts},
             categories=_map(folder / "categories.arrow").column("name"),
             profiles=_open_profiles(folder, frozen),
+            updates=Updates(
+                **{name: _numbers(folder / "updates", name, dtype) for name, dtype in second.UPDATE_DTYPES.items()}
+            ),
         ),
         _map(folder / "users.arrow").column("id"),
         Requests(columns["row"], columns["previous"], columns.get("active")),

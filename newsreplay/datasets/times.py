@@ -16,6 +16,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST = 631_152_000_000  # 1990-01-01 in ms; as seconds and as milliseconds the two ranges do not overlap,
 LAST = 4_102_444_800_000  # 2100-01-01 in ms; so that a usable number has only one reading
 EMPTY, UNREADABLE, OUTSIDE, CALENDAR, SECONDS, MILLIS = range(6)
+NOWHERE = np.int64(2**62)
 FORMS = {CALENDAR: "ISO 8601", SECONDS: "epoch seconds", MILLIS: "epoch milliseconds"}
 NUMBER = re.compile(r"([+-]?[0-9]+)(?:\.([0-9]*))?")
 CALENDAR_TIME = re.compile(r"[0-9][0-9W-]{6,9}(?:[T ](?!24).+)?")  # Python 3.13 would take 24:00
@@ -50,13 +51,33 @@ def as_time(column: Any) -> Any:
     return pa.chunked_array([valid_text(chunk) for chunk in column.chunks], pa.string())
 
 
-def unit_of(form: Column) -> int:
-    """The form of most usable values, of the first one among equals; 0 if there are none."""
-    counts = np.bincount(form, minlength=MILLIS + 1)[CALENDAR:]
-    tied = np.flatnonzero(counts == counts.max()) + CALENDAR
-    if not counts.any():
-        return 0
-    return int(tied[0] if tied.size == 1 else form[np.isin(form, tied)][0])
+class Tally:
+    """How many values of a column are in each form, and where each form comes first."""
+
+    def __init__(self) -> None:
+        self.values = 0
+        self.counts = np.zeros(MILLIS + 1, np.int64)
+        self.first = np.full(MILLIS + 1, NOWHERE)
+
+    def add(self, form: Column) -> None:
+        """Count the values that follow."""
+        found, first = np.unique(form, return_index=True)
+        self.first[found] = np.minimum(self.first[found], first + self.values)
+        self.counts += np.bincount(form, minlength=MILLIS + 1)
+        self.values += form.size
+
+    def append(self, after: Tally) -> None:
+        """Count what was tallied of the values that follow."""
+        self.first = np.minimum(self.first, np.where(after.first < NOWHERE, after.first + self.values, NOWHERE))
+        self.counts += after.counts
+        self.values += after.values
+
+    @property
+    def unit(self) -> int:
+        """The form of most usable values, of the first one among equals; 0 if there are none."""
+        most = self.counts[CALENDAR:].max()
+        tied = np.flatnonzero(self.counts[CALENDAR:] == most) + CALENDAR
+        return int(tied[np.argmin(self.first[tied])]) if most else 0
 
 
 _Parsed = tuple[Column, Column, int]  # ms, form, naive
@@ -105,6 +126,11 @@ def _epoch_times(numbers: Column, missing: Column) -> _Parsed:
 
 def _text_times(chunk: Any) -> _Parsed:
     """All at once if Arrow understands every value, otherwise one by one, to the same result."""
+    if len(chunk) and "-" in (chunk[0].as_py() or ""):
+        try:
+            return _calendar_times(_as_calendar(chunk))
+        except pa.ArrowInvalid:
+            pass  # blanks around, empty values, other forms
     texts = pc.utf8_trim_whitespace(chunk)
     given = texts = pc.if_else(pc.equal(texts, ""), None, texts)
     missing = to_numpy(texts.is_null(), False)
@@ -117,14 +143,23 @@ def _text_times(chunk: Any) -> _Parsed:
         if tidied:
             texts = pc.replace_substring_regex(texts, r"(\.[0-9]{6})[0-9]+", r"\1")
             texts = pc.replace_substring_regex(texts, " ?UTC$", "Z")
-        for zone in (None, "UTC"):
-            try:
-                # a failing cast is slow, as it goes on to the last value: let it fail on the first alone
-                texts.drop_null()[:1].cast(pa.timestamp("us", zone))
-                return _calendar_times(texts.cast(pa.timestamp("us", zone)))
-            except pa.ArrowInvalid:
-                continue
+        try:
+            return _calendar_times(_as_calendar(texts))
+        except pa.ArrowInvalid:
+            continue
     return _each_time(given)
+
+
+def _as_calendar(texts: Any) -> Any:
+    """Timestamps, if Arrow understands all of these texts; they have all a zone or none."""
+    sample = texts[:1] if len(texts) and texts[0].is_valid else texts.drop_null()[:1]
+    try:
+        # a failing cast is slow, as it goes on to the last value: let it fail on the first alone
+        sample.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        sample.cast(pa.timestamp("us", "UTC"))
+        return texts.cast(pa.timestamp("us", "UTC"))
+    return texts.cast(pa.timestamp("us"))
 
 
 def _each_time(texts: Any) -> _Parsed:

@@ -84,9 +84,10 @@ def _locked(file: Any) -> bool:
     try:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever had it before may have removed it meanwhile.
+        return os.path.samestat(os.fstat(file.fileno()), Path(file.name).stat())
     except OSError:
         return False
-    return True
 
 
 def read_parts(plan: Plan, work: Path, *, strict: bool, jobs: int, progress: Progress) -> Account:
@@ -129,7 +130,7 @@ def _read_part(plan: Plan, part: Part, folder: Path, stop: threading.Event) -> d
         shutil.rmtree(folder)
     folder.mkdir()
     blocks = []
-    for number, block in enumerate(plan.read(part)):
+    for number, block in enumerate(_blocks(plan, part)):
         if stop.is_set():
             raise _StoppedError
         blocks.append(_store_block(block, plan, folder, number))
@@ -138,6 +139,13 @@ def _read_part(plan: Plan, part: Part, folder: Path, stop: threading.Event) -> d
     unfinished.write_text(json.dumps(account), "utf-8")
     unfinished.replace(done)
     return account
+
+
+def _blocks(plan: Plan, part: Part) -> Iterator[Block]:
+    try:
+        yield from plan.read(part)
+    except OSError as error:
+        raise DataError(f"{part.name} cannot be read: {error.strerror or error}") from error
 
 
 def _store_block(block: Block, plan: Plan, folder: Path, number: int) -> dict[str, Any]:
@@ -180,6 +188,8 @@ def _by_publisher(table: pa.Table, only: str | None) -> Iterator[tuple[str, pa.T
         return
     publisher = pc.dictionary_encode(_plain(table["publisher"])).unify_dictionaries().combine_chunks()
     publisher = publisher.chunk(0) if isinstance(publisher, pa.ChunkedArray) else publisher
+    if publisher.null_count:
+        raise AssertionError("a row names no publisher")
     names = publisher.dictionary.cast(pa.large_string()).to_pylist()
     table = table.drop_columns(["publisher"])
     for code, name in enumerate(names):

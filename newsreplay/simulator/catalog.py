@@ -21,6 +21,14 @@ class Profiles(NamedTuple):
     frozen: bool  #: what readers read in the log is not appended to their history
 
 
+class Updates(NamedTuple):
+    """Publish rows that tell whether their article may be recommended (NewsREEL's flag), in log order."""
+
+    row: Column  #: int64[updates]
+    item: Column  #: int32[updates]
+    recommendable: Column  #: bool[updates]
+
+
 class Articles(NamedTuple):
     """One publisher's articles by code, with the rows from which on each fact is known."""
 
@@ -31,6 +39,7 @@ class Articles(NamedTuple):
     texts: dict[str, tuple[pa.Array, Column]]  #: fact → string[articles] (null = none), first row that tells it
     categories: pa.Array  #: string[categories], names by code
     profiles: Profiles | None = None
+    updates: Updates | None = None
 
 
 def bare_articles(log: Log) -> Articles:
@@ -100,6 +109,16 @@ class Catalog:
             return None
         text: str | None = texts[item].as_py()
         return text
+
+    def recommendable(self, item: int) -> bool:
+        """Whether the publisher lets the article be recommended, as far as it has been told by now."""
+        self._check(item)
+        updates = self._articles.updates
+        if updates is None:
+            return True
+        told = updates.recommendable[: np.searchsorted(updates.row, self.row, side="right")]
+        mine = told[updates.item[: len(told)] == item]
+        return bool(mine[-1]) if len(mine) else True
 
     def profile(self, user: int) -> list[str]:
         """The publisher's ids of what a reader read before the log, oldest first, once the reader's first row is shown.

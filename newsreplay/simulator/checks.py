@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.registry import Entry
-from newsreplay.simulator.catalog import Articles, bare_articles
+from newsreplay.simulator.catalog import Articles, Profiles, Updates, bare_articles
 from newsreplay.simulator.log import (
     HOUR,
     IMPRESSION,
@@ -115,10 +115,13 @@ def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log,
         return log, articles
     rng = np.random.default_rng([seed, cut])
     fresh = {name: getattr(log, name).copy() for name in LOG_DTYPES}
+    kind = _kinds(rows - cut, cut, rng)
     gaps = rng.choice([0, 1, 1000, 60_000, HOUR], rows - cut, p=[0.1, 0.1, 0.3, 0.45, 0.05])
+    gaps[kind == OUTCOME] = 0  # of its impression's time
+    before = np.append(log.kind[cut - 1] if cut else PUBLISH, kind[:-1])
+    gaps[(gaps == 0) & (kind < before)] = 1  # of one instant the kinds come in their order
     begin = int(log.time[cut - 1]) if cut else int(log.time[0])
     fresh["time"][cut:] = begin + np.cumsum(gaps)
-    kind = _kinds(rows - cut, cut, rng)
     fresh["kind"][cut:] = kind
     outcome = cut + np.flatnonzero(kind == OUTCOME)  # each follows its impression
     for name in ("item", "session", "user"):
@@ -130,7 +133,6 @@ def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log,
         limit = len(articles.id) if name == "item" else int(getattr(log, name).max()) + 1
         column[place] = _codes(column, cut, limit, rng, len(place))
         column[outcome] = column[outcome - 1]
-    fresh["time"][outcome] = fresh["time"][outcome - 1]
     pools, fresh["impression"][cut:] = _pools(log, fresh["item"], kind, cut, rng)
     item = fresh["item"]
     known = int(item[:cut].max(initial=-1)) + 1
@@ -158,9 +160,25 @@ def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log,
             for fact, (texts, row) in articles.texts.items()
         },
         categories=articles.categories if len(articles.categories) else pa.array(["overwritten"], pa.large_string()),
-        profiles=articles.profiles,
+        profiles=_profiles(articles.profiles, cut),
+        updates=_updates(articles.updates, cut),
     )
     return make_log(**fresh, pools=pools), other
+
+
+def _updates(updates: Updates | None, cut: int) -> Updates | None:
+    """The updates before the cut; those behind it say the opposite."""
+    if updates is None:
+        return None
+    return updates._replace(recommendable=updates.recommendable ^ (updates.row >= cut))
+
+
+def _profiles(profiles: Profiles | None, cut: int) -> Profiles | None:
+    """The profiles handed over before the cut; others are of the first article throughout."""
+    if profiles is None:
+        return None
+    late = np.repeat(profiles.row >= cut, np.diff(profiles.at))
+    return profiles._replace(item=np.where(late, np.int32(0), profiles.item))
 
 
 def _kinds(count: int, cut: int, rng: np.random.Generator) -> Column:

@@ -300,7 +300,7 @@ def test_a_split_finds_its_articles_one_folder_up(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([article()], ARTICLES), tmp_path / "articles.parquet")
     plan = plan_ebnerd(split(tmp_path / "train", []))
     assert [part.name for part in plan.parts] == ["history.parquet", "behaviors.parquet", "articles.parquet"]
-    assert plan.leaks
+    assert plan.made_up
     assert articles_of(read(plan)) == [Article("21", None, NOON_MS)]
 
 
@@ -518,3 +518,15 @@ def test_the_real_demo_split_is_read_as_the_slow_reader_reads_it(real_data: Path
     assert Counter(row.kind for row in rows) == {HISTORY: 258_318, IMPRESSION: 24_724, READ: 5_250}
     assert raw.rows_in == raw.kept == 283_042
     assert any("dropped: 2,128" in note for note in raw.notes)
+
+
+def test_an_error_stays_short_whatever_columns_are_called(tmp_path: Path) -> None:
+    folder = split(tmp_path, [record(page=1)])
+    pq.write_table(
+        pa.table({"article_ids_clicked": [[1]], "name_of_any_length" * 1000: [1]}), folder / "behaviors.parquet"
+    )
+    with pytest.raises(
+        DataError, match="is missing; the columns are article_ids_clicked, name_of_any_length"
+    ) as caught:
+        plan_ebnerd(folder)
+    assert len(str(caught.value)) < 1000

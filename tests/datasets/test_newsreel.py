@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from newsreplay.datasets import newsreel, parts
 from newsreplay.datasets.base import Raw
 from newsreplay.datasets.newsreel import NO_ARTICLE, PAGE_VIEW, RESENT, SAME_VIEW, plan_newsreel
+from newsreplay.datasets.store import prepare
 from newsreplay.errors import DataError
+from newsreplay.simulator.catalog import Catalog
 from newsreplay.simulator.log import IMPRESSION, PUBLISH, READ
 from tests import naive_newsreel
 from tests.reading import Row, read, rows_of
@@ -473,3 +475,37 @@ def test_the_real_sample_is_read_as_the_naive_reader_reads_it(real_data: Path, m
         590,
         653,
     )
+
+
+def test_the_catalog_tells_whether_an_article_may_be_recommended_as_far_as_it_was_told(tmp_path: Path) -> None:
+    def update(minute: int, flag: int) -> str:
+        body = {
+            "id": "7",
+            "domainid": "1",
+            "created_at": "2014-06-30 10:00:00",
+            "flag": flag,
+            "title": "T",
+            "version": 1,
+        }
+        body["updated_at"] = f"2014-06-30 12:{minute:02}:00"
+        return json.dumps(body)
+
+    reading = {"context": {"simple": {"25": 7, "27": 1, "57": 5}}, "type": "impression", "timestamp": 1_404_130_000_000}
+    path = tmp_path / "log.txt"
+    path.write_text("\n".join([update(1, 0), update(3, 1), json.dumps(reading)]) + "\n")
+    publisher = prepare(plan_newsreel(path), tmp_path / "data", name="test", kind="newsreel").publisher("1")
+    catalog = Catalog(publisher.articles)
+    catalog.known = 1
+    told = []
+    for row in range(len(publisher.log.time)):
+        catalog.row = row
+        told.append((publisher.log.kind[row], catalog.recommendable(0)))
+    assert told == [(PUBLISH, True), (PUBLISH, False), (READ, False)]
+
+
+def test_a_file_whose_name_is_not_utf_8_is_read(tmp_path: Path) -> None:
+    try:
+        path = log(tmp_path, view(user=0), name="\udcff.log")
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    assert [row.session for row in rows_of(read(plan_newsreel(path)))] == ["message:\\udcff.log:0"]

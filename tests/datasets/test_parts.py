@@ -248,6 +248,15 @@ def test_an_archive_that_is_cut_short_between_its_members_is_an_error_too(tmp_pa
         contents(path)
 
 
+def test_a_name_that_is_not_utf_8_is_told_with_escapes(tmp_path: Path) -> None:
+    try:
+        written(tmp_path / "\udcff.csv", LINES)
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    written(tmp_path / "f.tar", tar_of({"\udcfe.csv": LINES}))
+    assert [chunk.file for part in text_parts(tmp_path) for chunk in chunks(part)] == ["\\udcfe.csv", "\\udcff.csv"]
+
+
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
 def test_a_flipped_bit_in_an_archive_is_an_error_and_no_other_line(tmp_path: Path, kind: str) -> None:
     data = bytearray(tar_of(ONE_MEMBER, f"w:{kind}"))

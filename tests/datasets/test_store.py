@@ -348,6 +348,52 @@ def test_the_catalog_tells_a_title_only_once_its_row_has_happened(prepared: Prep
         assert (catalog.category(0) is None) == (told is None)
 
 
+def test_where_articles_disagree_the_one_published_first_counts_and_one_without_a_time_last(prepared: Prepare) -> None:
+    articles = [
+        {"item": "a", "category": "timeless"},
+        {"item": "a", "published": T0 + 2, "category": "second"},
+        {"item": "a", "published": T0 + 1, "category": "first"},
+        {"item": "b", "category": "one"},
+        {"item": "b", "category": "other"},
+    ]
+    publisher = the(prepared([read(5, "a"), read(6, "b")], articles))
+    assert publisher.articles.categories.to_pylist() == ["first", "one"]
+    assert publisher.articles.published.tolist() == [T0 + 1, T0 + 6]
+
+
+def test_that_an_article_is_shown_does_not_tell_what_later_rows_tell(prepared: Prepare) -> None:
+    publisher = the(prepared([impression(0, "b", ""), read(1, "b"), read(2, "b", category="arts", title="B")]))
+    assert happened(publisher)[0] == (0, "publish", "b")
+    assert publisher.log.category.tolist() == [-1, -1, -1, -1, 0]
+    assert publisher.articles.texts["title"][1].tolist() == [4]
+
+
+# --- what was read before the log -------------------------------------------------------------------------
+
+
+def test_a_profile_is_the_first_by_time_and_is_handed_over_with_the_readers_first_row(prepared: Prepare) -> None:
+    profiles = [
+        {"user": "ann", "time": T0 + 9, "items": ["a"]},
+        {"user": "ann", "time": T0 + 5, "items": ["b", "x", "a"]},
+        {"user": "ann", "time": T0 + 5, "items": []},
+        {"user": "zoe", "time": T0, "items": ["y"]},  # is not in the log
+    ]
+    articles = [{"item": "x", "title": "X"}]
+    reads = [read(0, "a", "bob"), read(1, "b"), read(2, "a")]
+    publisher = the(prepared(reads, articles, profiles=table(profiles, PROFILE_COLUMNS)))
+    catalog = Catalog(publisher.articles)
+    catalog.known = 2
+    told = []
+    for catalog.row in range(3):
+        told.append([catalog.profile(user) for user in range(2)])
+    assert told == [[[], []], [[], ["b", "x", "a"]], [[], ["b", "x", "a"]]]
+    known = publisher.articles.profiles
+    assert known is not None
+    assert known.item.tolist() == [1, -2, 0]
+    assert known.outside.to_pylist() == [{"id": "x", "category": None, "title": "X"}]
+    assert publisher.articles.id.to_pylist() == ["a", "b"]  # a profile makes nothing known
+
+
 # --- the trail of sessions --------------------------------------------------------------------------------
 
 
@@ -644,8 +690,8 @@ def same(dataset: Dataset, rows: RawRows) -> None:
         pools = log.pop("pools")
         assert {name: column.tolist() for name, column in log.items()} == expected.log
         assert {name: column.tolist() for name, column in pools._asdict().items()} == expected.pools
-        articles = publisher.articles._asdict()
-        texts, profiles = articles.pop("texts"), articles.pop("profiles")
+        texts, profiles = publisher.articles.texts, publisher.articles.profiles
+        articles = {name: getattr(publisher.articles, name) for name in expected.articles}
         assert {
             name: column.to_pylist() if isinstance(column, pa.Array) else column.tolist()
             for name, column in articles.items()

@@ -16,7 +16,7 @@ import pytest
 from newsreplay.datasets import synthetic
 from newsreplay.datasets.store import prepare
 from newsreplay.datasets.synthetic import DEMO, Choice, Publisher, synthesize
-from newsreplay.datasets.table import read_table
+from newsreplay.datasets.table import plan_table
 from newsreplay.errors import DataError
 from newsreplay.registry import start_list
 from newsreplay.simulator.judge import judge, scope
@@ -206,7 +206,7 @@ Table = dict[str, Success]
 def table(folder: Path, name: str, publisher: Publisher, specs: Iterable[str], seed: int = 0) -> Table:
     """E@1 and P@1 of some baselines on a publisher of full length."""
     synthesize(folder / "raw", {name: publisher}, seed=seed)
-    log = prepare(read_table(folder / "raw"), folder / "prepared", name="t", kind="synthetic").publisher(name)
+    log = prepare(plan_table(folder / "raw"), folder / "prepared", name="t", kind="synthetic").publisher(name)
     scored = scope(log)
     found = {}
     for entry in start_list(specs):
