@@ -159,7 +159,8 @@ def write_table(folder: Path, megabytes: int) -> Path:
     rng = np.random.default_rng(4)
     n = megabytes * 1_000_000 // 44
     folder.mkdir(parents=True, exist_ok=True)
-    user, item = rng.integers(0, n // 4, n), rng.integers(0, 60_000, n)
+    visit = np.arange(n) // 3 + rng.integers(0, 300, n)  # some three reads each, several at a time
+    user, item = rng.permutation(n // 6 + 1)[visit % (n // 6)], rng.integers(0, 60_000, n)
     path = folder / "reads.csv"
     with path.open("w") as file:
         file.write("time,user,item,category\n")

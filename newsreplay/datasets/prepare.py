@@ -8,7 +8,7 @@ column is appended to its file. Small data are one bucket that never touches the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from newsreplay.datasets.base import FACTS
 from newsreplay.datasets.sampling import LEAKING, Sampler
-from newsreplay.datasets.work import TABLES, Stored, kinds_of, open_share
+from newsreplay.datasets.work import TABLES, kinds_of, open_table
 from newsreplay.simulator.kernels import compiled, int64
 from newsreplay.simulator.log import (
     HOUR,
@@ -35,6 +35,7 @@ from newsreplay.simulator.mixing import key_of, mix_all
 SESSION_GAP = HOUR  #: ms; a session ends when more than this passes without a read
 BUCKET = 1_000_000  #: rows sorted at once
 GROUP = 1_000_000  #: ids united at once
+IN_MEMORY = 1 << 28  #: bytes of blocks, and of rows to be sorted, that are kept in memory
 NEVER = np.iinfo(np.int64).max
 
 # Rows are sorted by time * KINDS + kind.
@@ -102,17 +103,37 @@ def _united(dictionaries: list[Any]) -> Ids:
     return Ids(encoded.dictionary, np.split(numbers(encoded.indices), ends[:-1]))
 
 
-class Blocks(Sequence[Stored]):
-    """A publisher's blocks; each is mapped when it is looked at, and let go of after that."""
+class Blocks:
+    """A publisher's blocks. Small ones stay mapped; large ones are mapped when they are looked at, and let go of."""
 
     def __init__(self, paths: list[list[str | None]]):
         self.paths = paths
+        files = [path for block in paths for path in block if path is not None]
+        self.small = sum(Path(path).stat().st_size for path in files) <= IN_MEMORY
+        self.kept: dict[tuple[int, str], Any] = {}
+        self.names: dict[tuple[int, str], frozenset[str]] = {}
 
-    def __len__(self) -> int:
-        return len(self.paths)
+    def table(self, number: int, where: str) -> Any:
+        """One of `work.TABLES` of a block, None if it has none."""
+        key = (number, where)
+        if key in self.kept:
+            return self.kept[key]
+        table = open_table(self.paths[number][TABLES.index(where)])
+        self.names[key] = frozenset(table.schema.names if table is not None else ())
+        if self.small:
+            self.kept[key] = table
+        return table
 
-    def __getitem__(self, number: Any) -> Any:
-        return open_share(self.paths[number])
+    def tables(self, where: str, having: str = "") -> Iterator[tuple[int, Any]]:
+        """The numbers and tables of those blocks that have one, and a column `having` in it."""
+        for number, paths in enumerate(self.paths):
+            if paths[TABLES.index(where)] is None:
+                continue
+            if having and having not in self.names.get((number, where), having):
+                continue
+            table = self.table(number, where)
+            if not having or having in table.schema.names:
+                yield number, table
 
 
 class Told(NamedTuple):
@@ -157,19 +178,19 @@ def gather_ids(paths: list[list[str | None]], impressions: str | None = None) ->
     blocks = Blocks(paths)
     uniting = {name: Uniting() for name in ("item", "user", "session")}
     places: dict[str, list[tuple[int, str]]] = {name: [] for name in uniting}
-    for number, block in enumerate(blocks):
-        for name, where, dictionary in _dictionaries(block):
-            places[name].append((number, where))
-            uniting[name].add(dictionary)
+    for where in TABLES:
+        for number, table in blocks.tables(where):
+            for name, column, dictionary in _dictionaries(table):
+                places[name].append((number, f"{where}.{column}"))
+                uniting[name].add(dictionary)
     united = {name: each.done() for name, each in uniting.items()}
     item_of = {
         where: codes for name, found in places.items() for where, codes in zip(found, united[name].codes, strict=True)
     }
     items = len(united["item"].values)
     seen = _Seen(np.full(items, NEVER), np.full(items, NEVER), np.array([0, 0, 0, 0, 0, NEVER]))
-    for number, block in enumerate(blocks):
-        if block.rows is not None:
-            _look(block.rows, number, item_of, seen)
+    for number, rows in blocks.tables("rows"):
+        _look(rows, number, item_of, seen)
     if seen.sums[1] == 0:
         return None
     if impressions == LEAKING:
@@ -199,31 +220,28 @@ def gather_ids(paths: list[list[str | None]], impressions: str | None = None) ->
 
 def rows_in(paths: list[list[str | None]]) -> int:
     """How many raw rows some blocks have."""
-    return sum(block.rows.num_rows for block in Blocks(paths) if block.rows is not None)
+    return sum(rows.num_rows for _, rows in Blocks(paths).tables("rows"))
 
 
 def reads_of(gathered: Gathered) -> Iterator[tuple[Column, Column]]:
     """The readers and articles of all reads, block by block, as interim codes."""
-    for number, block in enumerate(gathered.blocks):
-        if block.rows is not None:
-            records = _block_records(gathered, number, block.rows)
-            reads = records[records["key"] % KINDS == READ]
-            yield reads["user"], reads["item"]
+    for number, rows in gathered.blocks.tables("rows"):
+        records = _block_records(gathered, number, rows)
+        reads = records[records["key"] % KINDS == READ]
+        yield reads["user"], reads["item"]
 
 
 def profiles_of(gathered: Gathered) -> tuple[Column, Column, Column] | None:
     """The profiles as interim user codes, bounds and interim article codes: per reader the first by time."""
     users, times, ats, items = [], [], [np.zeros(1, np.int64)], []
-    for number, block in enumerate(gathered.blocks):
-        if block.profiles is None:
-            continue
-        lists = block.profiles.column("items")
+    for number, table in gathered.blocks.tables("profiles"):
+        lists = table.column("items")
         offsets = numbers(lists.offsets)
-        users.append(interim(block.profiles, "user", number, gathered.item_of, "profiles"))
-        times.append(numbers(block.profiles, "time"))
+        users.append(interim(table, "user", number, gathered.item_of, "profiles"))
+        times.append(numbers(table, "time"))
         ats.append(offsets[1:] - offsets[0] + ats[-1][-1])
         places = numbers(lists.values.indices)[offsets[0] : offsets[-1]]
-        items.append(gathered.item_of[number, "items"][places])
+        items.append(gathered.item_of[number, "profiles.items"][places])
     if not users:
         return None
     user, time, at, item = (np.concatenate(parts) for parts in (users, times, ats, items))
@@ -235,17 +253,14 @@ def profiles_of(gathered: Gathered) -> tuple[Column, Column, Column] | None:
     return user[first], ends, item[pick]
 
 
-def _dictionaries(block: Stored) -> Iterator[tuple[str, str, Any]]:
-    """The sorts of ids of a block, where they stand, and their dictionaries."""
-    for where, table in zip(TABLES, block, strict=True):
-        if table is None:
-            continue
-        for name in ("item", "user", "session"):
-            if name in table.schema.names:
-                yield name, f"{where}.{name}", table.column(name).dictionary
-        for name in ("pool", "items"):
-            if name in table.schema.names:
-                yield "item", name, table.column(name).values.dictionary
+def _dictionaries(table: Any) -> Iterator[tuple[str, str, Any]]:
+    """The sorts of ids in a table, their columns and dictionaries."""
+    for name in ("item", "user", "session"):
+        if name in table.schema.names:
+            yield name, name, table.column(name).dictionary
+    for name in ("pool", "items"):
+        if name in table.schema.names:
+            yield "item", name, table.column(name).values.dictionary
 
 
 class _Seen(NamedTuple):
@@ -261,7 +276,7 @@ def _look(rows: Any, number: int, item_of: dict[tuple[int, str], Column], seen: 
     item = interim(rows, "item", number, item_of)
     if "pool" in rows.schema.names:
         pool = rows.column("pool")
-        places = item_of[number, "pool"][numbers(pool.values.indices)]
+        places = item_of[number, "rows.pool"][numbers(pool.values.indices)]
         _first_shown(time, numbers(pool.offsets), places, seen.pool)
         if "clicked" in rows.schema.names:
             clicked = np.zeros(rows.num_rows, bool)
@@ -311,11 +326,10 @@ def _listed(blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) 
     """Where each article stands in the tables of articles: int64[items], `NEVER` = nowhere."""
     listed = np.full(items, NEVER)
     at = 0
-    for number, block in enumerate(blocks):
-        if block.articles is not None:
-            codes = interim(block.articles, "item", number, item_of, "articles")
-            np.minimum.at(listed, codes, np.arange(at, at + len(codes)))
-            at += len(codes)
+    for number, table in blocks.tables("articles"):
+        codes = interim(table, "item", number, item_of, "articles")
+        np.minimum.at(listed, codes, np.arange(at, at + len(codes)))
+        at += len(codes)
     return listed
 
 
@@ -324,10 +338,7 @@ def _times(blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -
     time = np.full(items, -1, np.int64)
     for where in ("articles", "rows"):
         best, found = np.full(items, NEVER), np.full(items, -1, np.int64)
-        for number, block in enumerate(blocks):
-            table = getattr(block, where)
-            if table is None or "published" not in table.schema.names:
-                continue
+        for number, table in blocks.tables(where, "published"):
             published = filled(table, "published")
             # The event time of what is told outside the rows is the publication itself.
             key = published if where == "articles" else numbers(table, "time") * KINDS + kinds_of(table)
@@ -339,12 +350,11 @@ def _times(blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -
 
 def _facts(name: str, blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -> Told | None:
     uniting = Uniting()
-    shares = [(number, where) for where in ("articles", "rows") for number in range(len(blocks))]
-    shares = [(number, where) for number, where in shares if _tells(getattr(blocks[number], where), name)]
-    if not shares:
-        return None
-    for number, where in shares:
-        uniting.add(getattr(blocks[number], where).column(name).dictionary)
+    shares = []
+    for where in ("articles", "rows"):
+        for number, table in blocks.tables(where, name):
+            shares.append((number, where))
+            uniting.add(table.column(name).dictionary)
     united = uniting.done()
     if not len(united.values):  # nothing but nulls
         return None
@@ -352,21 +362,18 @@ def _facts(name: str, blocks: Blocks, item_of: dict[tuple[int, str], Column], it
     place = np.full(items, NOWHERE, np.int64)
     best = {"articles": np.full(items, NEVER), "rows": np.full(items, NEVER)}
     for (number, where), codes in zip(shares, united.codes, strict=True):
-        table = getattr(blocks[number], where)
+        table = blocks.table(number, where)
         told = np.append(codes, np.int32(-1))[filled(table, name)]
         item = interim(table, "item", number, item_of, where)
         if where == "articles":
-            published = filled(table, "published") if _tells(table, "published") else np.full(len(told), -1)
+            timed = "published" in table.schema.names
+            published = filled(table, "published") if timed else np.full(len(told), -1)
             key = np.where(published < 0, NEVER - 1, published)
             _first_told(item, key, told, 0, best[where], outside, best[where])
         else:
             key = numbers(table, "time") * KINDS + kinds_of(table)
             _first_told(item, key, told, number << 32, best[where], value, place)
     return Told(united.values, outside.astype(np.int32), value.astype(np.int32), place)
-
-
-def _tells(table: Any, name: str) -> bool:
-    return table is not None and name in table.schema.names
 
 
 @compiled
@@ -403,40 +410,47 @@ def _publications(published: Column, seen: _Seen, listed: Column, ids: pa.Array)
 
 
 class Buckets:
-    """Rows by stretches of event time, in memory where they all fit, else in one file per stretch."""
+    """Rows by stretches of event time, in memory where they fit, else in one file per stretch."""
 
-    def __init__(self, bounds: Column, folder: Path):
+    def __init__(self, bounds: Column, rows: int, folder: Path):
         self.bounds = bounds  # int64[buckets - 1], first time of all buckets but the first
+        self.spilled = rows * RECORD.itemsize > IN_MEMORY
         self.folder = folder
-        self.rows: list[Column] = []
+        self.rows: list[list[Column]] = [[] for _ in range(len(bounds) + 1)]
         for left in folder.glob("bucket-*"):  # by a preparation that was interrupted
             left.unlink()
 
     def add(self, records: Column) -> None:
         """Take in rows that come after all before them in the source."""
         if not len(self.bounds):
-            self.rows.append(records)
+            self.rows[0].append(records)
             return
         bucket = np.searchsorted(self.bounds, records["key"] // KINDS, side="right")
-        order = np.argsort(bucket, kind="stable")
-        cuts = np.searchsorted(bucket[order], np.arange(len(self.bounds) + 2))
-        for number in np.unique(bucket).tolist():
-            with (self.folder / f"bucket-{number}").open("ab") as file:
-                records[order[cuts[number] : cuts[number + 1]]].tofile(file)
+        first, last = int(bucket.min(initial=len(self.bounds))), int(bucket.max(initial=0))
+        if first >= last:
+            parts = [(last, records)] if len(records) else []
+        else:
+            order = np.argsort(bucket, kind="stable")
+            cuts = np.searchsorted(bucket[order], np.arange(first, last + 2))
+            parts = [(first + n, records[order[cuts[n] : cuts[n + 1]]]) for n in range(last + 1 - first)]
+        for number, part in parts:
+            if self.spilled:
+                with (self.folder / f"bucket-{number}").open("ab") as file:
+                    part.tofile(file)
+            else:
+                self.rows[number].append(part)
 
     def sorted(self) -> Iterator[Column]:
         """The rows of each stretch in turn, sorted by time and kind, in source order where these are equal."""
-        for number in range(len(self.bounds) + 1):
-            if not len(self.bounds):
-                records = np.concatenate(self.rows)
-                self.rows.clear()
-            else:
-                path = self.folder / f"bucket-{number}"
-                if not path.exists():
-                    continue
-                records = np.fromfile(path, RECORD)
+        for number, rows in enumerate(self.rows):
+            path = self.folder / f"bucket-{number}"
+            if path.exists():
+                rows.append(np.fromfile(path, RECORD))
                 path.unlink()
-            yield records[stable_order(records["key"])]
+            if rows:
+                records = np.concatenate(rows)
+                rows.clear()
+                yield records[stable_order(records["key"])]
 
 
 def stable_order(key: Column) -> Column:
@@ -456,9 +470,7 @@ def bounds_of(gathered: Gathered) -> Column:
     if stretches == 1:
         return np.empty(0, np.int64)
     step = max(1, gathered.rows // 200_000)
-    sample = np.concatenate(
-        [numbers(block.rows, "time")[::step] for block in gathered.blocks if block.rows is not None]
-    )
+    sample = np.concatenate([numbers(rows, "time")[::step] for _, rows in gathered.blocks.tables("rows")])
     cuts = np.quantile(sample, np.arange(1, stretches) / stretches, method="nearest")
     return np.unique(cuts.astype(np.int64))
 
@@ -472,9 +484,8 @@ def records_of(gathered: Gathered) -> Iterator[Column]:
     records["user"] = records["session"] = -1
     records["active"] = np.nan
     yield records
-    for number, block in enumerate(gathered.blocks):
-        if block.rows is not None:
-            yield _block_records(gathered, number, block.rows)
+    for number, rows in gathered.blocks.tables("rows"):
+        yield _block_records(gathered, number, rows)
 
 
 def _block_records(gathered: Gathered, number: int, rows: Any) -> Column:
@@ -519,7 +530,7 @@ def _outcomes(gathered: Gathered, number: int, rows: Any, records: Column) -> Co
     pool = rows.column("pool")
     # Pools and clicks are equally long in every row, but may begin at different offsets.
     place = at + begin + (numbers(pool.offsets)[row[at]] - offsets[row[at]])
-    reads["item"] = gathered.item_of[number, "pool"][numbers(pool.values.indices)[place]]
+    reads["item"] = gathered.item_of[number, "rows.pool"][numbers(pool.values.indices)[place]]
     reads["active"] = np.nan
     return np.concatenate([outcomes, reads])
 
@@ -705,8 +716,8 @@ def walk_rows(gathered: Gathered, folder: Path, work: Path, sampler: Sampler | N
         first=np.empty(0, np.int64),
         category=np.empty(len(facts[0].values), np.int32),
     )
-    timed = any(block.rows is not None and "active" in block.rows.schema.names for block in gathered.blocks)
-    buckets = Buckets(bounds_of(gathered), work)
+    timed = any(True for _ in gathered.blocks.tables("rows", "active"))
+    buckets = Buckets(bounds_of(gathered), gathered.rows, work)
     for records in records_of(gathered):
         buckets.add(records)
     duplicates = 0
@@ -786,15 +797,15 @@ def pools_of(gathered: Gathered, places: Column) -> tuple[Column, Column, Column
     lengths = np.zeros(len(places), np.int64)
     for block in np.unique(number).tolist():
         mine = number == block
-        offsets = numbers(gathered.blocks[block].rows.column("pool").offsets)
+        offsets = numbers(gathered.blocks.table(block, "rows").column("pool").offsets)
         lengths[mine] = offsets[row[mine] + 1] - offsets[row[mine]]
     at = np.concatenate([[0], np.cumsum(lengths)])
     item, clicked = np.empty(at[-1], np.int32), np.zeros(at[-1], bool)
     for block in np.unique(number).tolist():
         mine = np.flatnonzero(number == block)
-        rows = gathered.blocks[block].rows
+        rows = gathered.blocks.table(block, "rows")
         pool = rows.column("pool")
-        codes = gathered.item_of[block, "pool"]
+        codes = gathered.item_of[block, "rows.pool"]
         _copy_pools(numbers(pool.offsets), numbers(pool.values.indices), codes, row[mine], at[mine], item)
         if "clicked" in rows.schema.names:
             marks = rows.column("clicked")

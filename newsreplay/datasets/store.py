@@ -343,9 +343,10 @@ def _write_profiles(gathered: Gathered, walked: Walked, plan: Plan, folder: Path
     pick = np.repeat(at[keep] - ends[:-1], lengths) + np.arange(ends[-1])
     chosen = item[pick]
     # Articles that no row carries have negative codes: -2 is the first of outside.arrow, -3 the second.
-    values, first = np.unique(chosen, return_index=True)
-    only = values[np.argsort(first)]
-    only = only[memory.item[only] < 0]
+    first = np.full(len(memory.item), len(chosen))
+    first[chosen[::-1]] = np.arange(len(chosen))[::-1]
+    only = np.flatnonzero((first < len(chosen)) & (memory.item < 0))
+    only = only[np.argsort(first[only])]
     outside = np.full(len(memory.item), -1, np.int64)
     outside[only] = -2 - np.arange(len(only))
     codes = np.where(memory.item[chosen] >= 0, memory.item[chosen], outside[chosen]).astype(np.int32)

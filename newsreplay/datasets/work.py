@@ -40,14 +40,6 @@ TEXT = pa.dictionary(pa.int32(), pa.large_string())
 TABLES = ("rows", "articles", "profiles")
 
 
-class Stored(NamedTuple):
-    """One publisher's share of one block, memory-mapped."""
-
-    rows: Any  # pa.RecordBatch | None
-    articles: Any
-    profiles: Any
-
-
 class Account(NamedTuple):
     """What all parts together held."""
 
@@ -251,9 +243,9 @@ def coded(column: Any) -> Any:
     return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), column.dictionary.cast(pa.large_string()))
 
 
-def open_share(paths: list[str | None]) -> Stored:
-    """The tables of one publisher's share of a block."""
-    return Stored(*(None if path is None else pa.ipc.open_file(pa.memory_map(path)).get_batch(0) for path in paths))
+def open_table(path: str | None) -> Any:
+    """A table of a block, memory-mapped."""
+    return None if path is None else pa.ipc.open_file(pa.memory_map(path)).get_batch(0)
 
 
 # --- the account ----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from newsreplay.datasets import prepare as second
 from newsreplay.datasets import store
 from newsreplay.datasets.base import Block, Part, Plan, Reject
 from newsreplay.datasets.store import Dataset
-from newsreplay.datasets.work import Account, open_share, read_parts, work_folder
+from newsreplay.datasets.work import Account, open_table, read_parts, work_folder
 from newsreplay.errors import DataError
 
 T0 = 1_577_836_800_000  # 2020-01-01
@@ -152,7 +152,7 @@ def shares(account: Account) -> dict[str, list[list[str]]]:
         name: [
             [
                 value
-                for table, column in zip(open_share(paths), ("item", "item", "user"), strict=True)
+                for table, column in zip(map(open_table, paths), ("item", "item", "user"), strict=True)
                 if table is not None
                 for value in table.column(column).to_pylist()
             ]
