@@ -93,7 +93,7 @@ class Sampler:
 
     def draw(self, records: Column) -> tuple[Column, tuple[Column, Column, Column]]:
         """A sorted bucket with impressions and outcomes before its reads, and their pools (see `pools_of`)."""
-        kind = records["key"] & 7
+        kind = records["key"] & 7  # keys are time * 8 + kind
         reads = records[kind == READ]
         time = reads["key"] >> 3
         self._make_room(len(reads))

@@ -34,10 +34,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.cores import cores
+from newsreplay.datasets import gather, sampling
 from newsreplay.datasets import prepare as second
-from newsreplay.datasets import sampling
 from newsreplay.datasets.base import FACTS, Block, Part, Plan, Raw
-from newsreplay.datasets.prepare import Gathered, Walked
+from newsreplay.datasets.buckets import reads_of
+from newsreplay.datasets.columns import ColumnFiles
+from newsreplay.datasets.gather import Gathered
+from newsreplay.datasets.prepare import Walked
 from newsreplay.datasets.work import Account, Progress, read_parts, work_folder, write_rejects
 from newsreplay.errors import DataError
 from newsreplay.simulator.catalog import Articles, Profiles, Updates
@@ -219,9 +222,9 @@ def _write_publishers(
     facts: list[dict[str, Any]] = []
     unread = 0
     for publisher in sorted(account.publishers):
-        gathered = second.gather_ids(account.publishers[publisher], impressions)
+        gathered = gather.gather_ids(account.publishers[publisher], impressions)
         if gathered is None:
-            unread += second.rows_in(account.publishers[publisher])
+            unread += gather.rows_in(account.publishers[publisher])
             continue
         if impressions is not None and gathered.has_impressions:
             raise DataError(f"{where} has impressions of its own; leave --impressions out")
@@ -254,13 +257,13 @@ def _write_publisher(
     sampler = None
     if impressions is not None:
         items = len(gathered.items.values)
-        sampler = sampling.Sampler(impressions, 0, publisher, items, second.reads_of(gathered))
+        sampler = sampling.Sampler(impressions, 0, publisher, items, reads_of(gathered))
     walked = second.walk_rows(gathered, folder, work, sampler, told)
     final, counts = walked.final, walked.memory.counts
     sessions = int(counts[second.SESSIONS])
     last, reads, first = final.last[:sessions], final.reads[:sessions], final.first[:sessions].copy()
     first[reads == 0] = 0
-    with second.ColumnFiles(folder / "sessions", SESSION_DTYPES) as files:
+    with ColumnFiles(folder / "sessions", SESSION_DTYPES) as files:
         files.add(last=last, reads=reads, first_time=first)
     _write_texts(gathered, walked, plan, folder)
     return _facts(publisher, gathered, walked, folder)
@@ -330,7 +333,7 @@ def _session_ids(gathered: Gathered, walked: Walked, sessions: int, users: int) 
 
 def _write_profiles(gathered: Gathered, walked: Walked, plan: Plan, folder: Path) -> None:
     """Per reader what they read before the log, from the first row that tells it."""
-    found = second.profiles_of(gathered)
+    found = gather.profiles_of(gathered)
     if found is None:
         return
     user, at, item = found
@@ -477,7 +480,7 @@ def _numbers(folder: Path, name: str, dtype: np.dtype[Any]) -> Column:
     path = folder / f"{name}.npy"
     try:
         # Nothing can be mapped where there is nothing.
-        column = np.load(path, mmap_mode="r" if path.stat().st_size > second.ColumnFiles.HEADER else None)
+        column = np.load(path, mmap_mode="r" if path.stat().st_size > ColumnFiles.HEADER else None)
         if column.dtype != dtype or column.ndim != 1:
             raise ValueError(f"it holds {column.dtype} and not {dtype}")
     except (OSError, ValueError, EOFError) as error:

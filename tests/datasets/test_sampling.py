@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsreplay.datasets import prepare as second
-from newsreplay.datasets import store
+from newsreplay.datasets import buckets, gather, store
 from newsreplay.datasets.base import Block, Part, Plan
-from newsreplay.datasets.prepare import KINDS, RECORD
+from newsreplay.datasets.buckets import RECORD
+from newsreplay.datasets.gather import KINDS
 from newsreplay.datasets.sampling import METHODS, NEGATIVES, Sampler
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
@@ -89,7 +89,9 @@ def impressions_of(dataset: Dataset) -> list[Shown]:
 
 def shown_by(reads: list[Read], method: str, *, blocks: int = 1, bucket: int = 2_000_000) -> list[Shown]:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(second, "BUCKET", bucket)
+        patch.setattr(buckets, "BUCKET", bucket)
+        patch.setattr(buckets, "IN_MEMORY", 0)
+        patch.setattr(gather, "IN_MEMORY", 0)
         return impressions_of(prepare(plan_of(reads, blocks), Path(folder) / "data", method))
 
 

@@ -19,8 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsreplay.datasets import prepare as second
-from newsreplay.datasets import store
+from newsreplay.datasets import buckets, gather, store
 from newsreplay.datasets.base import FACTS, Block, Part, Plan, Raw, Reject
 from newsreplay.datasets.store import Dataset, Publisher, prepare
 from newsreplay.errors import DataError
@@ -737,7 +736,9 @@ def same_profiles(publisher: Publisher, profiles: Profiles | None, expected: nai
 def test_preparing_is_the_same_as_the_slow_preparation(rows: RawRows, seed: random.Random, bucket: int) -> None:
     plan = plan_of(rows, seed, seed.randint(1, 3), seed.randint(1, 3))
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(second, "BUCKET", bucket)
+        patch.setattr(buckets, "BUCKET", bucket)
+        patch.setattr(buckets, "IN_MEMORY", 0)
+        patch.setattr(gather, "IN_MEMORY", 0)
         same(prepare(plan, Path(folder) / "data", name="test", kind="table"), rows)
 
 
@@ -747,15 +748,19 @@ def test_the_digest_is_the_same_however_the_rows_are_cut_encoded_and_sorted(rows
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         one = prepare(plan_of(rows), Path(folder) / "one", name="test", kind="table")
         cut = prepare(plan_of(rows, seed, 2, 2), Path(folder) / "cut", name="test", kind="table", jobs=2)
-        patch.setattr(second, "BUCKET", 3)
-        buckets = prepare(plan_of(rows), Path(folder) / "buckets", name="test", kind="table")
-        assert one.card["digest"] == cut.card["digest"] == buckets.card["digest"]
+        patch.setattr(buckets, "BUCKET", 3)
+        patch.setattr(buckets, "IN_MEMORY", 0)
+        patch.setattr(gather, "IN_MEMORY", 0)
+        small = prepare(plan_of(rows), Path(folder) / "small", name="test", kind="table")
+        assert one.card["digest"] == cut.card["digest"] == small.card["digest"]
 
 
 def test_a_stretch_of_the_log_without_a_read_is_no_obstacle(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [read(0, "a"), *(impression(time, "a") for time in range(1, 9)), read(9, "a"), read(9, "a")]
     whole = prepared(rows).card
-    monkeypatch.setattr(second, "BUCKET", 2)
+    monkeypatch.setattr(buckets, "BUCKET", 2)
+    monkeypatch.setattr(buckets, "IN_MEMORY", 0)
+    monkeypatch.setattr(gather, "IN_MEMORY", 0)
     assert prepared(rows).card["publishers"] == whole["publishers"]
     assert whole["publishers"][0]["duplicates"] == 1
 

@@ -13,8 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from newsreplay.datasets import prepare as second
-from newsreplay.datasets import store
+from newsreplay.datasets import buckets, gather, store
 from newsreplay.datasets.base import Block, Part, Plan, Reject
 from newsreplay.datasets.store import Dataset
 from newsreplay.datasets.work import Account, open_table, read_parts, work_folder
@@ -243,7 +242,9 @@ def test_nothing_but_the_data_is_left_after_success(tmp_path: Path, key: str | N
 def test_an_interruption_while_sorting_leaves_nothing_that_doubles_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(second, "BUCKET", 3)
+    monkeypatch.setattr(buckets, "BUCKET", 3)
+    monkeypatch.setattr(buckets, "IN_MEMORY", 0)
+    monkeypatch.setattr(gather, "IN_MEMORY", 0)
     straight = prepare(Source().plan, tmp_path / "straight").card
 
     def interrupt(what: str, done: int, of: int) -> None:
