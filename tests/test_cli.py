@@ -762,3 +762,75 @@ def test_a_recommender_that_kills_its_process_costs_only_its_own_rows(replay: Cl
     pairs = json.loads((folder / "run" / "run.json").read_text())["pairs"]
     assert [pair["status"] for pair in pairs] == ["done", "failed", "done"] * 2
     assert "its process ended" in pairs[1]["error"]
+
+
+# --- splits, preparing, removing ----------------------------------------------------------------------------
+
+
+MIND = """1\tU1\t11/9/2019 9:00:00 AM\tN9\tN1-1 N2-0
+2\tU1\t11/9/2019 9:05:00 AM\tN9\tN2-1 N1-0
+3\tU2\t11/14/2019 9:00:00 AM\t\tN1-1 N2-0
+4\tU2\t11/14/2019 9:05:00 AM\t\tN2-1 N1-0
+"""
+
+
+@pytest.fixture
+def mind(tmp_path: Path) -> Path:
+    (tmp_path / "mind").mkdir()
+    (tmp_path / "mind" / "behaviors.tsv").write_text(MIND)
+    news = "".join(f"N{n}\tnews\tlocal\tTitle {n}\t\thttp://x\t[]\t[]\n" for n in (1, 2, 9))
+    (tmp_path / "mind" / "news.tsv").write_text(news)
+    return tmp_path / "mind"
+
+
+def test_a_split_says_what_is_scored(cli: Cli, mind: Path) -> None:
+    words = ("run", "--data", f"mind:{mind}", "--recommenders", "recency", "--out", "runs/split")
+    assert cli(*words).exit_code == 0
+    assert info_of("runs/split")["publishers"][0]["scored_sessions"] == 2
+    assert cli(*words, "--split", "awrs-validation").exit_code == 0
+    assert info_of("runs/split")["publishers"][0]["scored_sessions"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--split", "official"), "the split 'official' begins after the data end; is a part of them missing?"),
+        (("--split", "tuesday"), "mind has no split 'tuesday'; it has official, awrs, awrs-validation, stream"),
+        (("--split", "stream", "--warmup", "1d"), "a split says what is scored; leave --warmup and --window out"),
+        (("--impressions", "sampled"), "has impressions of its own; leave --impressions out"),
+        (("--impressions", "all"), "impressions cannot be 'all'; use sampled, sampled:popularity, sampled:uniform-all"),
+        (("--history", "frozen"), "'frozen'"),
+        (("--file-order",), "mind has no option --file-order"),
+    ],
+)
+def test_what_does_not_fit_a_source_is_said_in_one_line(
+    cli: Cli, mind: Path, words: tuple[str, ...], said: str
+) -> None:
+    assert said in complaint(cli("run", "--data", f"mind:{mind}", "--recommenders", "recency", *words))
+
+
+def test_a_leaking_recipe_is_said_under_every_table(cli: Cli) -> None:
+    words = ("run", "--data", "clicks.csv", "--recommenders", "recency", "--impressions")
+    assert "LEAKS THE FUTURE: sampled:uniform-all" in cli(*words, "sampled:uniform-all").stdout
+    assert "LEAKS" in cli("leaderboard", "runs/clicks").stdout
+    causal = cli(*words, "sampled").stdout
+    assert "LEAKS" not in causal
+    assert "made up: Impressions: each read with 20 articles drawn uniformly" in causal
+
+
+def test_data_are_removed_by_name_and_what_was_cached_all_at_once(cli: Cli, empty_home: Path) -> None:
+    cli("data", "prepare", "table", "clicks.csv", "--name", "tuesday")
+    cli("data", "describe", "clicks.csv")
+    assert cli("data", "remove", "tuesday").stdout == "removed tuesday\n"
+    assert not (empty_home / "data" / "tuesday").exists()
+    assert "Did you mean" not in complaint(cli("data", "remove", "tuesday"))
+    assert cli("data", "remove", "--cached").stdout == "removed 1 data sets that were prepared without a name\n"
+    assert [*(empty_home / "prepared").iterdir()] == []
+    assert cli("data", "remove").exit_code == 2
+
+
+def test_describe_draws(cli: Cli) -> None:
+    result = cli("data", "describe", "clicks.csv", "--draw", "pictures")
+    assert result.exit_code == 0, result.output
+    assert "drew pictures/session_lengths.png" in result.stdout
+    assert Path("pictures/popularity.svg").read_text().startswith("<?xml")

@@ -111,6 +111,8 @@ def _stretch(dataset: Dataset, split: str, warmup: int, window: int | None) -> t
     first = min(facts["first"] for facts in dataset.card["publishers"])
     if begin < first:
         raise NewsreplayError(f"the split {split!r} begins before the data do; is a part of them missing?")
+    if begin > max(facts["last"] for facts in dataset.card["publishers"]):
+        raise NewsreplayError(f"the split {split!r} begins after the data end; is a part of them missing?")
     return begin - first, None if end is None else end - begin
 
 
