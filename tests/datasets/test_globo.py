@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Raw, gather
 from newsreplay.datasets.globo import EARLIEST, LATEST, plan_globo
 from newsreplay.errors import DataError
+from tests import naive_globo
+from tests.reading import articles_of, read, rows_of
 
 HEADER = (
     "user_id,session_id,session_start,session_size,click_article_id,click_timestamp,click_environment,"
@@ -333,3 +339,35 @@ def test_the_real_log_has_its_901032_clicks_318563_sessions_and_175775_users() -
     assert raw.articles["published"].null_count == 0
     last = raw.rows.to_pandas().sort_values("time", kind="stable").groupby("session", observed=True)["time"]
     assert (last.nth(-1).to_numpy().sum() - last.nth(-2).to_numpy().sum()) == 30_000 * 318_563
+
+
+def same_as_the_slow_reader(folder: Path) -> None:
+    raw, slow = read(plan_globo(folder)), naive_globo.read_globo(folder)
+    assert rows_of(raw) == slow.rows
+    assert articles_of(raw) == slow.articles
+    assert [(reject.file, reject.line) for reject in raw.rejects] == slow.rejects
+
+
+CELLS = st.sampled_from(["5", "007", "9" * 25, "1506826828020", "-1", "", "x", "5 ", "\0", "1e3", "ü", "631151999999"])
+LINES = st.one_of(
+    st.just(FIRST),
+    st.builds(click, CELLS, CELLS, CELLS, CELLS),
+    st.sampled_from(["", "  ", "1,2", FIRST + ",3", '"0",1,2', FIRST + "\r"]),
+)
+
+
+@given(files=st.lists(st.lists(LINES, max_size=6), min_size=1, max_size=3), articles=st.lists(CELLS, max_size=5))
+@settings(max_examples=150, deadline=None)
+def test_any_files_are_read_as_the_slow_reader_reads_them(files: list[list[str]], articles: list[str]) -> None:
+    lines = [f"{cell},{articles[0]},{articles[-1]},0,1" for cell in articles]
+    with tempfile.TemporaryDirectory() as folder:
+        same_as_the_slow_reader(globo(Path(folder), *files, articles="\n".join([ARTICLES.split("\n")[0], *lines])))
+
+
+def test_the_real_log_is_read_as_the_slow_reader_reads_it(real_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "clicks").mkdir()
+    for hour in (0, 41, 95):
+        name = f"clicks/clicks_hour_{hour:03}.csv"
+        shutil.copy(real_data / "globo" / name, tmp_path / name)
+    shutil.copy(real_data / "globo" / "articles_metadata.csv", tmp_path)
+    same_as_the_slow_reader(tmp_path)
