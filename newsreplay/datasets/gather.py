@@ -321,8 +321,6 @@ def _facts(name: str, blocks: Blocks, item_of: dict[tuple[int, str], Column], it
             shares.append((number, where))
             uniting.add(table.column(name).dictionary)
     united = uniting.done()
-    if not len(united.values):  # nothing but nulls
-        return None
     outside, value = np.full(items, -1, np.int64), np.full(items, -1, np.int64)
     place = np.full(items, NOWHERE, np.int64)
     best = {"articles": np.full(items, NEVER), "rows": np.full(items, NEVER)}
@@ -338,6 +336,8 @@ def _facts(name: str, blocks: Blocks, item_of: dict[tuple[int, str], Column], it
         else:
             key = numbers(table, "time") * KINDS + kinds_of(table)
             _first_told(item, key, told, number << 32, best[where], value, place)
+    if (outside < 0).all() and (value < 0).all():  # nothing but nulls, and what other publishers tell
+        return None
     return Told(united.values, outside.astype(np.int32), value.astype(np.int32), place)
 
 

@@ -180,9 +180,8 @@ def prepare(
     try:
         with work_folder(folder.parent, key) as work:
             account = read_parts(plan, work, strict=strict, jobs=jobs, progress=progress)
-            facts, dropped = _write_publishers(plan, account, result, work, impressions, where, progress)
-            account.dropped.update(dropped)
-            card = _card(plan, account, facts, name, kind, options or {}, impressions)
+            facts, unread = _write_publishers(plan, account, result, work, impressions, where, progress)
+            card = _card(plan, account, facts, unread, name, kind, options or {}, impressions)
             text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
             (result / "card.json").write_text(text, "utf-8", errors="backslashreplace")  # what is no text: JSON escapes
             write_rejects(result / "rejects.csv", work)
@@ -217,8 +216,8 @@ def _write_publishers(
     impressions: str | None,
     where: str,
     progress: Progress,
-) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Prepare every publisher that has a read; the rows of the others are left out and counted."""
+) -> tuple[list[dict[str, Any]], int]:
+    """Prepare every publisher that has a read; the rows of the others are counted."""
     facts: list[dict[str, Any]] = []
     unread = 0
     for publisher in sorted(account.publishers):
@@ -235,7 +234,7 @@ def _write_publishers(
         why = f"; the first: {first.file} {plan.unit} {first.line}: {first.reason}" if first else ""
         raise DataError(f"{where}: none of {account.records:,} rows is a usable read{why}")
     # Articles of publishers without any row are nobody's.
-    return facts, {"of a publisher without a single read": unread} if unread else {}
+    return facts, unread
 
 
 def _write_publisher(
@@ -410,6 +409,7 @@ def _card(
     plan: Plan,
     account: Account,
     publishers: list[dict[str, Any]],
+    unread: int,
     name: str,
     kind: str,
     options: dict[str, Any],
@@ -434,7 +434,7 @@ def _card(
         "first_reject": account.first_reject,
         "unit": plan.unit,
         "dropped": dict(account.dropped),
-        "notes": [*plan.notes(account.counts), *_order_notes(publishers)],
+        "notes": [*plan.notes(account.counts), *_order_notes(publishers, unread)],
         "made_up": made_up,
         "leaks": leaks,
         "splits": plan.splits,
@@ -444,12 +444,14 @@ def _card(
     }
 
 
-def _order_notes(publishers: list[dict[str, Any]]) -> list[str]:
+def _order_notes(publishers: list[dict[str, Any]], unread: int) -> list[str]:
     back = sum(facts["inversions"] for facts in publishers)
     again = sum(facts["duplicates"] for facts in publishers)
     notes = [f"rows earlier than the one before them in the source, now sorted: {back:,}"] if back else []
     if again:
         notes.append(f"exact duplicates (same time, reader, session and article), kept: {again:,}")
+    if unread:
+        notes.append(f"rows of publishers without a single read, of which no log is made: {unread:,}")
     return notes
 
 

@@ -115,7 +115,7 @@ def _readable(file: File) -> Iterator[None]:
         yield
     except PermissionError:
         raise
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, pa.ArrowIndexError, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: names that are no text
         raise DataError(
             f"{file.name} cannot be read as {BINARY[file.ending]}: {plain(str(error))}; "
             "is it complete, and is the extension right? Copy or write it again"

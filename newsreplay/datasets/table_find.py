@@ -188,7 +188,9 @@ def _check_delimiter(file: File, found: list[str]) -> None:
 
 
 def _has(found: list[str]) -> str:
-    return f"it has {', '.join(plain(name) or chr(39) * 2 for name in found) or 'no columns'}"
+    names = [plain(name, 50) or "''" for name in found[:20]]
+    more = f" and {len(found) - 20:,} more" if len(found) > 20 else ""
+    return f"it has {', '.join(names) or 'no columns'}{more}"
 
 
 def _way_out(missing: list[tuple[str, ...]], found: list[str]) -> str:

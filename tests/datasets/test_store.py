@@ -516,7 +516,8 @@ def test_a_publisher_without_a_single_read_is_left_out_and_counted(prepared: Pre
     rows = [read(0, "a"), impression(1, "ab", "", publisher="q"), read(2, "a", publisher="q") | {"kind": HISTORY}]
     dataset = prepared(rows)
     assert dataset.publishers == ["p"]
-    assert dataset.card["dropped"] == {"of a publisher without a single read": 2}
+    assert dataset.card["dropped"] == {}  # as records they were kept
+    assert "rows of publishers without a single read, of which no log is made: 2" in dataset.card["notes"]
 
 
 def test_a_null_list_may_span_what_it_likes(tmp_path: Path) -> None:
@@ -681,7 +682,8 @@ def same(dataset: Dataset, rows: RawRows) -> None:
     slow = {name: naive_store.prepare(rows.rows, rows.articles, name, rows.profiles) for name in "pq"}
     assert dataset.publishers == [name for name, expected in slow.items() if expected is not None]
     left_out = sum(slow[row["publisher"]] is None for row in rows.rows)
-    assert dataset.card["dropped"] == ({"of a publisher without a single read": left_out} if left_out else {})
+    said = [note for note in dataset.card["notes"] if note.startswith("rows of publishers without a single read")]
+    assert said == ([f"rows of publishers without a single read, of which no log is made: {left_out}"] * (left_out > 0))
     for facts in dataset.card["publishers"]:
         publisher, expected = dataset.publisher(facts["publisher"]), slow[facts["publisher"]]
         assert expected is not None

@@ -991,3 +991,19 @@ def test_a_name_that_is_not_utf8_is_written_with_escapes(tmp_path):
     path.write_text(THREE + "x,u,a\n")
     raw = read_table(path)
     assert (rows_of(raw)[0]["publisher"], only_reject(raw).file) == ("gaz\\udce9", "gaz\\udce9.csv")
+
+
+def test_a_header_of_very_many_names_makes_a_short_error(tmp_path):
+    path = tmp_path / "wide.csv"
+    path.write_text("tim," + ",".join(["x" * 1000] * 5000) + "\n1,2\n")
+    with pytest.raises(DataError, match=r"it has tim, x+….* and 4,981 more") as caught:
+        plan_table(path)
+    assert len(str(caught.value)) < 4_000
+
+
+def test_a_parquet_file_whose_column_name_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "odd.parquet"
+    pq.write_table(pa.table({"time": [T0], "user": ["u"], "item": ["a"], "blåbær": ["x"]}), path)
+    path.write_bytes(path.read_bytes().replace("blåbær".encode(), b"bl\xe5\xe5b\xe6\xe6r"))
+    with pytest.raises(DataError, match=r"odd\.parquet cannot be read as Parquet"):
+        plan_table(path)
