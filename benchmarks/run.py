@@ -76,7 +76,7 @@ def stream(publisher: str, reads: int, folder: Path) -> Publisher:
 
 
 def first_rows(log: Log, rows: int) -> Log:
-    return Log(*(column[:rows] for column in log))
+    return Log(*(column[:rows] for column in log[:-1]), pools=log.pools)
 
 
 def total_of_the_22(publisher: Publisher, k: int, repeats: int) -> tuple[dict[str, float], float]:
@@ -163,8 +163,8 @@ def main() -> None:
         print(f"synthetic publisher {options.publisher}, {rows:,} rows; µs per event on one core\n")
         one, total_one = total_of_the_22(publisher, 1, options.repeats)
         ten, total_ten = total_of_the_22(publisher, 10, options.repeats)
-        _pass(*log)
-        floor = 1e6 / rows * seconds(lambda: _pass(*log), 5)
+        _pass(*log[:6])
+        floor = 1e6 / rows * seconds(lambda: _pass(*log[:6]), 5)
         table = [
             [spec, f"{one[spec]:.3f}", f"{ten[spec]:.3f}", f"{one[spec] / floor:.0f}"] for spec in PRESETS["baselines"]
         ]
