@@ -430,7 +430,7 @@ def _lines(data: bytes, kind: str) -> int:
 def _rows(data: bytes) -> int | None:
     try:
         return int(pq.ParquetFile(io.BytesIO(data)).metadata.num_rows)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         return None
 
 

@@ -1,7 +1,11 @@
+import csv
 import gzip
+import io
 import struct
+import tempfile
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +20,7 @@ from newsreplay.datasets.base import gather
 from newsreplay.datasets.table import plan_table
 from newsreplay.datasets.table_text import TextTable
 from newsreplay.errors import DataError
+from tests import naive_table, reading
 
 T0 = 1_577_836_800_000  # 2020-01-01
 ROW = "2020-01-01T00:00:00Z,ann,a1\n"
@@ -1007,3 +1012,49 @@ def test_a_parquet_file_whose_column_name_is_no_text_is_refused(tmp_path):
     path.write_bytes(path.read_bytes().replace("blåbær".encode(), b"bl\xe5\xe5b\xe6\xe6r"))
     with pytest.raises(DataError, match=r"odd\.parquet cannot be read as Parquet"):
         plan_table(path)
+
+
+# ---- against the slow reader
+
+TIMES = st.sampled_from(
+    [
+        *(
+            "2020-01-01T00:00:00Z",
+            "2020-01-01 00:00:01",
+            "2020-01-01T01:00:00.123+01:00",
+            "1577836800",
+            "1577836800123",
+        ),
+        *("", "  ", "noon", "1", "1899-01-01T00:00:00Z", "99999999999999999999"),
+    ]
+)
+CELLS = st.sampled_from(["a", "b c", "007", "", "  ", '"', "x,y", "two\nlines", "ü", " padded "])
+COLUMNS = ("time", "user", "session", "item", "publisher", "published", "category", "title", "other")
+
+
+@given(
+    names=st.permutations(COLUMNS).map(lambda order: [*order[:4], *({"time", "item", "user"} - {*order[:4]})]),
+    rows=st.lists(st.lists(st.tuples(TIMES, CELLS), min_size=7, max_size=7), min_size=1, max_size=12),
+    short=st.sets(st.integers(0, 11)),
+    chunk=st.sampled_from([40, 8 << 20]),
+)
+@settings(max_examples=200, deadline=None)
+def test_any_well_quoted_table_is_read_as_the_slow_reader_reads_it(names, rows, short, chunk):
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    for number, row in enumerate(rows):
+        cells = [
+            time if name in ("time", "published") else cell for name, (time, cell) in zip(names, row, strict=False)
+        ]
+        # Of a record of another width only the first line is taken for it.
+        writer.writerow([cell.replace("\n", " ") for cell in cells[:-1]] if number in short else cells)
+    slow = naive_table.read_csv(text.getvalue(), "gazette")
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "CHUNK", chunk)
+        path = Path(folder) / "gazette.csv"
+        path.write_text(text.getvalue(), encoding="utf-8", newline="")
+        raw = reading.read(plan_table(path))
+    assert [row._replace(publisher=row.publisher or "gazette") for row in reading.rows_of(raw)] == slow.rows
+    assert [reject.line for reject in raw.rejects] == slow.rejects
+    assert raw.dropped.get("blank line", 0) == slow.blank
