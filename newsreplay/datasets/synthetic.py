@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from newsreplay.datasets.table import MADE_UP
 from newsreplay.errors import DataError
 from newsreplay.simulator.kernels import compiled, kernel
 from newsreplay.simulator.log import DAY, HOUR
@@ -33,6 +34,7 @@ MOST_READS = 100  #: of a visit
 SLOT = 15 * MINUTE  #: the front page is set anew this often
 CHUNK = 1 << 18  #: reads generated at a time, about
 
+# Tables carry this on, so that nobody takes their leaderboards for a real publisher's.
 READS = pa.schema(
     [
         ("publisher", pa.string()),
@@ -41,7 +43,7 @@ READS = pa.schema(
         ("item", pa.string()),
         ("category", pa.string()),
     ]
-)
+).with_metadata({MADE_UP: "Everything: synthetic readers and articles (newsreplay data synth)."})
 ARTICLES = pa.schema(
     [
         ("publisher", pa.string()),

@@ -39,10 +39,12 @@ from pathlib import Path
 
 from newsreplay.datasets.base import Block, Part, Plan
 from newsreplay.datasets.table_binary import BinaryTable
-from newsreplay.datasets.table_find import File, check_names, find, reading, writable
+from newsreplay.datasets.table_find import File, check_names, find, plain, reading, writable
 from newsreplay.datasets.table_rows import Table, block_of
 from newsreplay.datasets.table_text import TextTable
 from newsreplay.datasets.times import CALENDAR, FORMS
+
+MADE_UP = b"newsreplay.made_up"  #: metadata of a Parquet or Arrow file whose rows were not measured
 
 
 def plan_table(path: Path, *, columns: Mapping[str, str] | None = None) -> Plan:
@@ -72,7 +74,14 @@ def plan_table(path: Path, *, columns: Mapping[str, str] | None = None) -> Plan:
         notes=partial(_notes, tables=tables, publisher=publisher),
         unit="line" if reads.is_text else "row",
         source=writable(path),
+        made_up=_made_up(tables["reads"]),
     )
+
+
+def _made_up(reads: Table) -> list[str]:
+    """What a Parquet or Arrow file says of itself, as those of `newsreplay data synth` do."""
+    told = (reads.schema.metadata or {}) if isinstance(reads, BinaryTable) else {}
+    return [plain(told[MADE_UP].decode(errors="replace"), 500)] if MADE_UP in told else []
 
 
 def _open(file: File, names: dict[str, str]) -> Table:

@@ -45,6 +45,7 @@ def test_every_publisher_has_as_many_reads_as_asked_for(folder: Path) -> None:
     reads = pq.read_table(folder / "reads.parquet")
     assert reads.schema.names == ["publisher", "time", "user", "item", "category"]
     assert reads["publisher"].to_pylist() == ["A"] * 30_000 + ["B"] * 30_000 + ["C"] * 30_000
+    assert plan_table(folder).made_up == ["Everything: synthetic readers and articles (newsreplay data synth)."]
 
 
 def test_the_demo_has_150_000_to_165_000_reads_per_publisher() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from newsreplay.datasets import parts, table_binary, table_forms, table_text, times
 from newsreplay.datasets.base import gather
-from newsreplay.datasets.table import plan_table
+from newsreplay.datasets.table import MADE_UP, plan_table
 from newsreplay.datasets.table_text import TextTable
 from newsreplay.errors import DataError
 from tests import naive_table, reading
@@ -1058,3 +1058,14 @@ def test_any_well_quoted_table_is_read_as_the_slow_reader_reads_it(names, rows, 
     assert [row._replace(publisher=row.publisher or "gazette") for row in reading.rows_of(raw)] == slow.rows
     assert [reject.line for reject in raw.rejects] == slow.rejects
     assert raw.dropped.get("blank line", 0) == slow.blank
+
+
+def test_a_file_that_says_its_rows_are_made_up_is_believed_and_cannot_break_a_line(tmp_path):
+    path = tmp_path / "synth.parquet"
+    table = pa.table({"time": [T0], "user": ["u"], "item": ["a"]})
+    pq.write_table(table, path)
+    assert plan_table(path).made_up == []
+    pq.write_table(table.replace_schema_metadata({MADE_UP: "Every\nthing: " + "x" * 1000}), path)
+    (told,) = plan_table(path).made_up
+    assert told.startswith("Every\\nthing: x")
+    assert len(told) < 600
