@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from newsreplay.datasets import parts
+from newsreplay.datasets import base, parts
 from newsreplay.datasets.base import Block, Part, Plan, Reject
 from newsreplay.datasets.json_lines import (
     ESCAPED,
@@ -48,8 +48,7 @@ from newsreplay.simulator.log import Column
 PUBLISHER = "adressa"
 PAGE = "http://reclab.idi.ntnu.no/dataset/"
 
-EARLIEST = 631_152_000  #: 1990-01-01, s UTC; an earlier time is an error of the source
-LATEST = 4_102_444_800  #: 2100-01-01, s UTC; a later one too
+EARLIEST, LATEST = base.EARLIEST // 1000, base.LATEST // 1000  #: seconds
 LONGEST_STAY = 10**9  #: s; a longer `activeTime` was not measured
 
 BLANK = "blank line"

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+EARLIEST = 631_152_000_000  #: 1990-01-01, ms UTC; an earlier time is an error of the source
+LATEST = 4_102_444_800_000  #: 2100-01-01, ms UTC; this or a later one too
 FACTS = ("category", "subcategory", "title", "abstract", "body", "entities", "image")  #: told of articles, as text
 
 

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from newsreplay.datasets import parts
+from newsreplay.datasets import base, parts
 from newsreplay.datasets.base import Block, Part, Plan, Reject
 from newsreplay.datasets.lines import LONGEST_RECORD, Lines, is_blank, records
 from newsreplay.errors import DataError
@@ -34,8 +34,7 @@ from newsreplay.errors import DataError
 PAGE = "https://www.kaggle.com/datasets/gspmoreira/articles-sharing-reading-from-cit-deskdrop"
 CLICK_FILE = "users_interactions.csv"
 ARTICLE_FILE = "shared_articles.csv"
-EARLIEST = 631_152_000  #: 1990-01-01, s UTC; an earlier time is an error of the source
-LATEST = 4_102_444_800  #: 2100-01-01, s UTC; a later one too
+EARLIEST, LATEST = base.EARLIEST // 1000, base.LATEST // 1000  #: seconds
 
 BLANK = "blank line"
 UNDATED = "shared articles without a usable timestamp; known when first read"

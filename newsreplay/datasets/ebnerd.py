@@ -32,14 +32,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from newsreplay.datasets.base import Block, Part, Plan, Reject
+from newsreplay.datasets.base import EARLIEST, LATEST, Block, Part, Plan, Reject
 from newsreplay.errors import DataError
 from newsreplay.simulator.log import HISTORY, IMPRESSION, READ, Column
 
 PAGE = "https://recsys.eb.dk/"
 SPLITS = ("train", "validation")  #: in time order
-EARLIEST = 631_152_000_000  #: 1990-01-01, ms UTC; an earlier time is an error of the source
-LATEST = 4_102_444_800_000  #: 2100-01-01, ms UTC; a later one too
 SLICE = 200_000  #: records of the behaviours per block
 READERS = 5_000  #: readers of a history per block, some 160 clicks each
 ARTICLES = 5_000  #: articles per block

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from newsreplay.datasets.base import Block, Part, Plan, Reject
+from newsreplay.datasets.base import EARLIEST, LATEST, Block, Part, Plan, Reject
 from newsreplay.errors import DataError
 
 PUBLISHER = "globo"
@@ -31,8 +31,6 @@ PAGE = "https://www.kaggle.com/datasets/gspmoreira/news-portal-user-interactions
 CLICK_FILES = "clicks_hour_*.csv"
 ARTICLE_FILE = "articles_metadata.csv"
 
-EARLIEST = 631_152_000_000  #: 1990-01-01, ms UTC; an earlier time is an error of the source
-LATEST = 4_102_444_800_000  #: 2100-01-01, ms UTC; a later one too
 
 MADE_UP = (
     "The time of the last click of every session is imputed: the source sets it to exactly 30 seconds "

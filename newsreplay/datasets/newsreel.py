@@ -46,7 +46,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.datasets import parts
-from newsreplay.datasets.base import Block, Part, Plan, Reject
+from newsreplay.datasets.base import EARLIEST, LATEST, Block, Part, Plan, Reject
 from newsreplay.datasets.json_lines import ARRAY, INTEGER, LINES, MISSING, OBJECT, STRING, scan
 from newsreplay.errors import DataError
 from newsreplay.simulator.kernels import compiled, routine
@@ -56,8 +56,6 @@ PAGE = "http://www.clef-newsreel.org"
 PAGE_VIEW = 300_000  #: ms within which the widgets of a page send their messages
 MOST_WIDGETS = 20  #: of a page
 REMEMBERED = 1 << 18  #: messages that are remembered at least, to know resends and page views by
-EARLIEST = 631_152_000_000  #: 1990-01-01, ms UTC; an earlier time is an error of the source
-LATEST = 4_102_444_800_000  #: 2100-01-01, ms UTC; a later one too
 BERLIN = ZoneInfo("Europe/Berlin")
 
 BLANK = "blank line"

@@ -24,7 +24,6 @@ STRETCH = 16 << 20  #: bytes of a plain file per part
 CHUNK = 8 << 20  #: bytes handed to a parser at once
 LONGEST_LINE = 64 << 20  #: bytes; a longer line is no line
 
-COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 

@@ -29,14 +29,12 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from newsreplay.datasets import parts
-from newsreplay.datasets.base import Block, Part, Plan, Reject
+from newsreplay.datasets.base import EARLIEST, LATEST, Block, Part, Plan, Reject
 from newsreplay.errors import DataError
 
 PAGE = "https://github.com/mjugo/StreamingRec"
 CLICK_FILE = "Clicks.csv"
 ITEM_FILE = "Items.csv"
-EARLIEST = 631_152_000_000  #: 1990-01-01, ms UTC; an earlier time is an error of the source
-LATEST = 4_102_444_800_000  #: 2100-01-01, ms UTC; a later one too
 
 BLANK = "blank line"
 NO_READER = "click of an unknown reader (null, or Cookie 0)"

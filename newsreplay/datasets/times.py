@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from newsreplay.datasets.base import EARLIEST, LATEST
 from newsreplay.simulator.log import Column
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FIRST = 631_152_000_000  # 1990-01-01 in ms; as seconds and as milliseconds the two ranges do not overlap,
-LAST = 4_102_444_800_000  # 2100-01-01 in ms; so that a usable number has only one reading
+# As seconds and as milliseconds the two ranges do not overlap, so that a usable number has only one reading.
+FIRST, LAST = EARLIEST, LATEST
 EMPTY, UNREADABLE, OUTSIDE, CALENDAR, SECONDS, MILLIS = range(6)
 NOWHERE = np.int64(2**62)
 FORMS = {CALENDAR: "ISO 8601", SECONDS: "epoch seconds", MILLIS: "epoch milliseconds"}
