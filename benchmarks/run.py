@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 from tabulate import tabulate
@@ -35,9 +35,12 @@ from newsreplay.datasets.synthetic import DEMO, synthesize
 from newsreplay.datasets.table import plan_table
 from newsreplay.recommenders.base import Recommender
 from newsreplay.registry import PRESETS, start_list
-from newsreplay.simulator.judge import judge, scope
+from newsreplay.simulator.judge import judge
 from newsreplay.simulator.log import READ, Event, Log
+from newsreplay.simulator.metrics import measure
+from newsreplay.simulator.options import Options
 from newsreplay.simulator.replay import replay
+from newsreplay.simulator.scoring import Answers, score, scored
 
 PLAIN_ROWS = 200_000  #: plain Python is measured on so many rows, and compared with kernels on the same
 
@@ -79,18 +82,31 @@ def first_rows(log: Log, rows: int) -> Log:
     return Log(*(column[:rows] for column in log[:-1]), pools=log.pools)
 
 
-def total_of_the_22(publisher: Publisher, k: int, repeats: int) -> tuple[dict[str, float], float]:
-    """Microseconds per event of each baseline, and of all with their judging."""
-    rows = len(publisher.log.time)
-    chosen = scope(publisher)
-    each, judging = {}, 0.0
+class Total(NamedTuple):
+    """What the 22 take, in microseconds per event."""
+
+    each: dict[str, float]  #: replaying, by baseline
+    judged: float  #: replaying and judging all
+    measured: float  #: judging all and measuring all that is reported of them, intervals included
+
+
+def total_of_the_22(publisher: Publisher, k: int, repeats: int) -> Total:
+    """All baselines at slates of k."""
+    unit = 1e6 / len(publisher.log.time)
+    of = scored(publisher, Options(k=k))
+    each, judging, scoring, tallies = {}, 0.0, 0.0, {}
     for entry in start_list("baselines"):
         slates = replay(publisher.log, entry.make(), k, name=entry.shown).slates
-        judge(publisher, slates, chosen)  # the first runs compile, or touch the columns
+        tallies[entry.shown] = score(publisher, of, Answers(slates, None)).tally
+        # The first runs compile, or touch the columns.
         replaying = seconds(partial(replay, publisher.log, entry.make(), k, name=entry.shown), repeats)
-        each[entry.shown] = 1e6 / rows * replaying
-        judging += 1e6 / rows * seconds(partial(judge, publisher, slates, chosen), 1)
-    return each, sum(each.values()) + judging
+        each[entry.shown] = unit * replaying
+        judging += unit * seconds(partial(judge, publisher, slates, of.frame), 1)
+        scoring += unit * seconds(partial(score, publisher, of, Answers(slates, None)), 1)
+    measure("warm", k, of, dict(list(tallies.items())[:1]), 0)
+    measuring = unit * seconds(partial(measure, publisher.name, k, of, tallies, 0), repeats)
+    lining_up = unit * seconds(partial(scored, publisher, Options(k=k)), repeats)
+    return Total(each, sum(each.values()) + judging, lining_up + scoring + measuring)
 
 
 def plain_loop(events: list[Event], recommender: plain.Plain) -> None:
@@ -161,14 +177,16 @@ def main() -> None:
         publisher = stream(options.publisher, options.reads, folder)
         log, rows = publisher.log, len(publisher.log.time)
         print(f"synthetic publisher {options.publisher}, {rows:,} rows; µs per event on one core\n")
-        one, total_one = total_of_the_22(publisher, 1, options.repeats)
-        ten, total_ten = total_of_the_22(publisher, 10, options.repeats)
+        one = total_of_the_22(publisher, 1, options.repeats)
+        ten = total_of_the_22(publisher, 10, options.repeats)
         _pass(*log[:6])
         floor = 1e6 / rows * seconds(lambda: _pass(*log[:6]), 5)
         table = [
-            [spec, f"{one[spec]:.3f}", f"{ten[spec]:.3f}", f"{one[spec] / floor:.0f}"] for spec in PRESETS["baselines"]
+            [spec, f"{one.each[spec]:.3f}", f"{ten.each[spec]:.3f}", f"{one.each[spec] / floor:.0f}"]
+            for spec in PRESETS["baselines"]
         ]
-        table.append(["all 22, replayed and judged", f"{total_one:.2f}", f"{total_ten:.2f}", ""])
+        table.append(["all 22, replayed and judged", f"{one.judged:.2f}", f"{ten.judged:.2f}", ""])
+        table.append(["all 22, judged and measured with intervals", f"{one.measured:.2f}", f"{ten.measured:.2f}", ""])
         table.append(["a bare pass over the columns", f"{floor:.4f}", "", "1"])
         print(tabulate(table, ["", "k = 1", "k = 10", "k = 1, times the bare pass"], disable_numparse=True))
         nothing = 1e6 / rows * seconds(lambda: replay(log, Nothing(), 10), options.repeats)
@@ -180,8 +198,8 @@ def main() -> None:
             print()
             for reads in (200_000, 20_000_000):
                 scaled = stream(options.publisher, reads, folder)
-                _, total = total_of_the_22(scaled, 1, 1)
-                print(f"all 22 at k = 1 on {reads:,} reads: {total:.2f} µs per event")
+                total = total_of_the_22(scaled, 1, 1)
+                print(f"all 22 at k = 1 on {reads:,} reads: {total.judged:.2f} µs per event")
         if options.starts:
             print()
             print(tabulate(starts(folder), ["command", "seconds"], disable_numparse=True))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,6 +76,49 @@ def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None)
         raise click.BadParameter(str(error)) from None
 
 
+def _list(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+    return None if value is None else _names(value)
+
+
+def _board_options(command: Any) -> Any:
+    """The options that shape a leaderboard, gathered into `board`."""
+
+    @functools.wraps(command)
+    def gathered(
+        style: str,
+        metrics: list[str] | None,
+        rank_by: str,
+        intervals: bool,
+        paper_scale: bool,
+        **others: Any,
+    ) -> Any:
+        board = {
+            "style": style,
+            "metrics": metrics,
+            "rank_by": rank_by,
+            "intervals": intervals,
+            "paper_scale": paper_scale,
+        }
+        return command(board=board, **others)
+
+    for option in reversed(
+        [
+            click.option("--format", "style", type=FORMATS, default="table", show_default=True),
+            click.option(
+                "--metrics",
+                callback=_list,
+                help="Columns, comma-separated: event_success@5, auc, coverage@10, …  "
+                "[default: E@1, P@1, and AUC, MRR, nDCG where there are impressions]",
+            ),
+            click.option("--rank-by", default="event_success@1", show_default=True, help="The metric that ranks."),
+            click.option("--intervals/--no-intervals", default=True, help="Show 95 % intervals.  [default: show]"),
+            click.option("--paper-scale", is_flag=True, help="Multiply E and P by 100,000, as the 2019 paper does."),
+        ]
+    ):
+        gathered = option(gathered)
+    return gathered
+
+
 def _preparing(command: Any) -> Any:
     """The options that shape how files are prepared, gathered into `preparing`."""
 
@@ -128,8 +172,17 @@ columns_option = click.option(
 @click.option("--seed", default=0, show_default=True, help="Of random choices and intervals.")
 @click.option("--jobs", type=click.IntRange(1), help="Pairs at a time.  [default: one a core]")
 @click.option("--slates/--no-slates", default=True, help="Keep every answer in the run folder.  [default: keep]")
-@click.option("--format", "style", type=FORMATS, default="table", show_default=True)
-@click.option("--paper-scale", is_flag=True, help="Multiply E and P by 100,000, as the 2019 paper does.")
+@click.option(
+    "--cluster",
+    type=click.Choice(["session", "user", "day"]),
+    default="session",
+    show_default=True,
+    help="What is resampled for intervals.",
+)
+@click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
+@click.option("--deadline", callback=_duration, help="An answer that takes longer is late: 100ms. Implies --timed.")
+@click.option("--strict-deadline", is_flag=True, help="Late answers count as misses.")
+@_board_options
 @columns_option
 @_preparing
 def run(
@@ -145,8 +198,11 @@ def run(
     seed: int,
     jobs: int | None,
     slates: bool,
-    style: str,
-    paper_scale: bool,
+    cluster: str,
+    timed: bool,
+    deadline: int | None,
+    strict_deadline: bool,
+    board: dict[str, Any],
     columns: dict[str, str] | None,
     preparing: dict[str, Any],
 ) -> None:
@@ -158,7 +214,7 @@ def run(
     from newsreplay.datasets import find_data
     from newsreplay.registry import start_list
     from newsreplay.report.leaderboard import leaderboard
-    from newsreplay.simulator.folder import file_name
+    from newsreplay.simulator.files import file_name
     from newsreplay.simulator.run import run as replay_all
 
     entries = start_list(recommenders)
@@ -184,9 +240,14 @@ def run(
             jobs=jobs or cores(),
             out=out or Path("runs") / file_name(dataset.name),
             slates=slates,
+            cluster=cluster,
+            timed=timed,
+            deadline=deadline,
+            strict_deadline=strict_deadline,
             progress=progress,
+            command=shlex.join(["newsreplay", *sys.argv[1:]]),
         )
-    click.echo(leaderboard([done], style=style, paper_scale=paper_scale))
+    click.echo(leaderboard([done], **board))
     if all(pair["status"] == "failed" for pair in done.info["pairs"]):
         raise click.ClickException("every recommender failed")
 
@@ -206,16 +267,117 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of)
 
 
+folder_argument = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
+
+
 @main.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR…")
-@click.option("--format", "style", type=FORMATS, default="table", show_default=True)
-@click.option("--paper-scale", is_flag=True, help="Multiply E and P by 100,000, as the 2019 paper does.")
-def leaderboard(runs: tuple[Path, ...], style: str, paper_scale: bool) -> None:
-    """Print the leaderboard of one or more finished runs."""
-    from newsreplay.report.leaderboard import leaderboard as board
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN…")
+@click.option(
+    "--by",
+    help="By slice instead: hour, day, position (in the session), age (of the article), reader (new or returning), "
+    "length (of the session), category.",
+)
+@click.option("--cost", is_flag=True, help="What each recommender costs instead, next to its quality.")
+@click.option("--misses", is_flag=True, help="Why each recommender missed instead.")
+@_board_options
+def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool, board: dict[str, Any]) -> None:
+    """Print the leaderboard of one or more finished runs, or another view of each."""
+    from newsreplay.report import leaderboard as boards
     from newsreplay.report.run_folder import Run
 
-    click.echo(board([Run(folder) for folder in runs], style=style, paper_scale=paper_scale))
+    if sum([by is not None, cost, misses]) > 1:
+        raise click.UsageError("choose one of --by, --cost and --misses")
+    opened = [Run(folder) for folder in runs]
+    style = board["style"]
+    if by is None and not cost and not misses:
+        click.echo(boards.leaderboard(opened, **board))
+    for each in opened:
+        if by is not None:
+            metrics = board["metrics"] or [None]
+            click.echo(boards.by_slice(each, by, style=style, metric=metrics[0], intervals=board["intervals"]))
+        if cost:
+            click.echo(boards.costs(each, style=style, rank_by=board["rank_by"]))
+        if misses:
+            click.echo(boards.missed(each, style=style))
+
+
+@main.command()
+@folder_argument
+@click.argument("a", required=False)
+@click.argument("b", required=False)
+@click.option("--metrics", callback=_list, help="Metrics, comma-separated.  [default: all that judge, or E@1]")
+@click.option("--format", "style", type=FORMATS, default="table", show_default=True)
+def compare(folder: Path, a: str | None, b: str | None, metrics: list[str] | None, style: str) -> None:
+    """Compare recommenders A and B of a run: paired differences, intervals, p-values.
+
+    With A alone it is compared with every other, without it all pairs are.
+    """
+    from newsreplay.report.compare import compare as compared
+    from newsreplay.report.run_folder import Run
+
+    click.echo(compared(Run(folder), a, b, style=style, metrics=metrics))
+
+
+@main.command()
+@folder_argument
+@click.option("--to", "pictures", type=click.Path(path_type=Path), metavar="DIR", help="[default: RUN/pictures]")
+def plot(folder: Path, pictures: Path | None) -> None:
+    """Draw a run: success over time, E against P, quality against cost, ranks, slices; as PNG, SVG and CSV."""
+    from newsreplay.report.run_folder import Run
+
+    for path in Run(folder).plot(pictures):
+        click.echo(f"drew {path}")
+
+
+@main.command()
+@folder_argument
+@click.option("--to", "page", type=click.Path(path_type=Path), metavar="FILE", help="[default: RUN/report.html]")
+def report(folder: Path, page: Path | None) -> None:
+    """Write a run as one HTML page that needs nothing else: tables to sort, plots, slices, what reproduces it."""
+    from newsreplay.report.run_folder import Run
+
+    click.echo(f"wrote {Run(folder).report(page)}")
+
+
+@main.command()
+@folder_argument
+@click.option("--data", help="Where the data of the run are, if they do not lie where they lay.")
+@click.option("--warmup", callback=_duration, help="Leave the first stretch unscored: 1d, 36h; 0h for none.")
+@click.option("--window", callback=_duration, help="Score only sessions that begin within this time after it.")
+@click.option("--max-session-length", type=click.IntRange(2), help="Leave longer sessions unscored (bots).")
+@click.option("--cluster", type=click.Choice(["session", "user", "day"]), help="What is resampled for intervals.")
+@_board_options
+def score(folder: Path, data: str | None, board: dict[str, Any], **changes: Any) -> None:
+    """Score the answers of a run once more, in place and without replaying; options not given stay as they are."""
+    from newsreplay.report.leaderboard import leaderboard
+    from newsreplay.report.run_folder import Run
+    from newsreplay.simulator.rescore import rescore
+
+    with _progress() as progress:
+        given = {name: value for name, value in changes.items() if value is not None}
+        rescore(folder, data=data, progress=progress, **given)
+    click.echo(leaderboard([Run(folder)], **board))
+
+
+@main.command()
+@folder_argument
+@click.option("--data", help="Where the data of the run are, if they do not lie where they lay.")
+@click.option("--jobs", type=click.IntRange(1), help="Pairs at a time.  [default: one a core]")
+def verify(folder: Path, data: str | None, jobs: int | None) -> None:
+    """Run a run's manifest again and say whether every answer is the same."""
+    from newsreplay.cores import cores
+    from newsreplay.report.run_folder import Run
+    from newsreplay.simulator.rescore import verify as differences
+
+    pairs = Run(folder).info["pairs"]
+    with _progress() as progress:
+        found = differences(folder, data=data, jobs=jobs or cores(), progress=progress)
+    for each in found:
+        click.echo(f"{each.recommender} on {each.publisher}: {each.what}")
+    if found:
+        others = len({(each.recommender, each.publisher) for each in found})
+        raise click.ClickException(f"{others} of {len(pairs)} pairs are not as they were")
+    click.echo(f"all {len(pairs)} pairs of recommender and publisher give the same answers and the same results")
 
 
 @main.command()

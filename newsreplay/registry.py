@@ -32,6 +32,7 @@ BUILT_IN = {
     "minhash": "newsreplay.recommenders.minhash:Minhash",
     "trend": "newsreplay.recommenders.trend:Trend",
     "logged": "newsreplay.recommenders.logged:Logged",
+    "oracle": "newsreplay.simulator.oracle:Oracle",
 }
 ALIASES = {
     "popularity": "popular",

@@ -58,18 +58,18 @@ class Read(NamedTuple):
 
 
 class Past:
-    """The rows of a log up to and including a read, and that read as the request."""
+    """The rows of a log up to and including a read or an impression, which is the request."""
 
     def __init__(self, log: Log, row: int) -> None:
         self.row = row
         self.now = int(log.time[row])
         self.current = int(log.item[row])
-        self.reads: list[Read] = []  #: in log order, the request's own read last
+        self.reads: list[Read] = []  #: in log order, the request's own, if it is one, last
         self.published: dict[int, int] = {}  #: article -> publication time, in the order of becoming known
         self.category: dict[int, int] = {}  #: article -> category, in the order in which it became known
         for i in range(row + 1):
             time, item, category = int(log.time[i]), int(log.item[i]), int(log.category[i])
-            if item not in self.published:
+            if item >= 0 and item not in self.published:
                 self.published[item] = time
             if category >= 0 and item not in self.category:
                 self.category[item] = category
@@ -246,6 +246,104 @@ def slates(
     options = {name: value for name, value in given.items() if value is not None}
     recommend = BASELINES[spec_name]
     return [recommend(Past(log, row), k, **options) for row in range(len(log.time)) if log.kind[row] == READ]
+
+
+# --- the baselines as scorers of a pool -------------------------------------------------------------------
+
+NOT_RANKED = -math.inf
+
+
+def article_in_view(past: Past, session: int) -> int | None:
+    """The article on screen, or the session's last read if there is none."""
+    if past.current >= 0:
+        return past.current
+    return next((read.item for read in reversed(past.reads) if read.session == session), None)
+
+
+def score_random(past: Past, pool: list[int], *, key: int, hours: int | None = None) -> list[float]:
+    """A random number of 53 bits for each place."""
+    return [
+        (draw(key, past.row, place) >> 11) / 2**53 if past.within(past.published[item], hours) else NOT_RANKED
+        for place, item in enumerate(pool)
+    ]
+
+
+def score_content(past: Past, pool: list[int], *, session: int) -> list[float]:
+    """Whether it is of the same category."""
+    view = article_in_view(past, session)
+    if view not in past.category:
+        return [0.0] * len(pool)
+    return [float(past.category.get(item) == past.category[view]) for item in pool]
+
+
+def score_popular(past: Past, pool: list[int], *, hours: int | None = None) -> list[float]:
+    """Reads in the window."""
+    return [float(sum(past.within(read.time, hours) for read in past.reads if read.item == item)) for item in pool]
+
+
+def score_recency(past: Past, pool: list[int]) -> list[float]:
+    """Publication time."""
+    return [float(past.published[item]) for item in pool]
+
+
+def score_circular(past: Past, pool: list[int], *, size: int = 100) -> list[float]:
+    """The last place in the buffer, counted from the oldest."""
+    places = {read.item: float(place) for place, read in enumerate(past.reads[-size:], start=1)}
+    return [places.get(item, NOT_RANKED) for item in pool]
+
+
+def score_sequences(past: Past, pool: list[int], *, session: int) -> list[float]:
+    """How often a session went from the article in view to this one next."""
+    steps: list[tuple[int, int]] = []
+    for one in {read.session for read in past.reads}:
+        steps += pairwise(read.item for read in past.reads if read.session == one)
+    view = article_in_view(past, session)
+    return [float(steps.count((view, item)) if view is not None and item != view else 0) for item in pool]
+
+
+def score_trend(past: Past, pool: list[int], *, hours: int = 6) -> list[float]:
+    """The slope of the hourly reads, as the integer that orders slopes of the same window."""
+    scores: list[float] = []
+    for item in pool:
+        ages = [past.now - read.time for read in past.reads if read.item == item and past.within(read.time, hours)]
+        scores.append(float(sum((hours - 1) - 2 * (age // HOUR) for age in ages)) if ages else NOT_RANKED)
+    return scores
+
+
+def score_minhash(past: Past, pool: list[int], *, user: int) -> list[float]:
+    """Decayed votes of the reader's clusters; one of the first moment of the day counts 2^36."""
+    mine = set(clusters(past.reads, user)) if any(read.user == user for read in past.reads) else set()
+    votes = dict.fromkeys(pool, 0)
+    for n, read in enumerate(past.reads):
+        if read.item in votes and past.now - read.time <= VOTES_COUNT_FOR:
+            votes[read.item] += len(mine & set(clusters(past.reads[: n + 1], read.user))) * vote_weight(read.time)
+    return [float(votes[item] >> max(0, past.now // DAY - 4)) for item in pool]
+
+
+SCORERS: dict[str, Callable[..., list[float]]] = {
+    "random": score_random,
+    "popular": score_popular,
+    "recency": score_recency,
+    "circular": score_circular,
+    "sequences": score_sequences,
+    "content": score_content,
+    "minhash": score_minhash,
+    "trend": score_trend,
+}
+
+
+def scores(log: Log, spec_name: str, **options: int) -> list[float]:
+    """The scores of all candidates of all impressions of a log, in log order; options as for `slates`."""
+    found: list[float] = []
+    for row in range(len(log.time)):
+        if log.kind[row] == IMPRESSION:
+            who = {
+                "sequences": {"session": int(log.session[row])},
+                "content": {"session": int(log.session[row])},
+                "minhash": {"user": int(log.user[row])},
+            }.get(spec_name, {})
+            found += SCORERS[spec_name](Past(log, row), pool_of(log, row), **who, **options)
+    return found
 
 
 # --- sessions ---------------------------------------------------------------------------------------------

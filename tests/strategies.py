@@ -100,10 +100,11 @@ def logs(
 
 
 @st.composite
-def logs_with_impressions(draw: st.DrawFn, *, max_rows: int = 40) -> Log:
+def logs_with_impressions(draw: st.DrawFn, *, max_rows: int = 40, repeats: bool = False) -> Log:
     """Logs as `logs` makes them, with impressions before the reads of an instant, and the outcomes of most.
 
-    Readers and sessions may have nothing but impressions so far; candidates are known, each stands once in a pool.
+    Readers and sessions may have nothing but impressions so far; candidates are known, and each stands once in a pool
+    unless it may repeat.
     """
     log = draw(logs(max_rows=max_rows))
     rows: list[tuple[int, ...]] = []  # time, kind, session, user, item, category, impression
@@ -118,7 +119,7 @@ def logs_with_impressions(draw: st.DrawFn, *, max_rows: int = 40) -> Log:
         for _ in range(draw(st.integers(0, 2)) if begins and known else 0):
             shown = draw(st.integers(-1, known - 1))
             carried = (int(log.session[row]), int(log.user[row]), shown, told.get(shown, -1), len(pools))
-            pools.append(draw(st.lists(st.integers(0, known - 1), min_size=1, max_size=4, unique=True)))
+            pools.append(draw(st.lists(st.integers(0, known - 1), min_size=1, max_size=4, unique=not repeats)))
             is_told = draw(st.booleans())
             clicked.append([is_told and draw(st.booleans()) for _ in pools[-1]])
             rows.append((time, IMPRESSION, *carried))

@@ -6,8 +6,10 @@ import csv
 import gzip
 import io
 import json
+import shlex
 import subprocess
 import sys
+import types
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +26,7 @@ from newsreplay.cli import main
 from newsreplay.errors import RunError
 from newsreplay.registry import ALIASES, BUILT_IN, PRESETS
 from newsreplay.report.run_folder import Run
-from newsreplay.simulator.folder import file_name
+from newsreplay.simulator.files import file_name
 
 # Publisher A: ann reads a and b and comes back to a; bob reads b and then a; zoe reads once. Publisher B/2: ann
 # reads x and y. Recency (known last first) offers nothing at first, then a, b, a, b …
@@ -243,12 +245,16 @@ def test_the_warm_up_the_window_and_the_longest_session_say_what_is_scored(repla
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--warmup", "5"), "'5' is no duration; write 1d, 36h, 90m or 1d12h"),
+        (("--warmup", "5"), "'5' is no duration; write 1d, 36h, 90m, 1d12h or 100ms"),
         (("--warmup", "-1d"), "'-1d' is no duration"),
         (("--window", "1 day"), "'1 day' is no duration"),
         (("--window", ""), "'' is no duration"),
         (("--window", "0h"), "the window must be longer than nothing"),
         (("--warmup", "9999999999999999999d"), "is longer than a century"),
+        (("--deadline", "0.5ms"), "'0.5ms' is shorter than a millisecond"),
+        (("--deadline", "0ms"), "a deadline must be longer than nothing"),
+        (("--strict-deadline",), "there is no deadline to be strict about; give one with --deadline 100ms"),
+        (("--cluster", "week"), "'week' is not one of 'session', 'user', 'day'"),
         (("-k", "0"), "0 is not in the range x>=1"),
         (("--jobs", "0"), "0 is not in the range x>=1"),
         (("--max-session-length", "1"), "1 is not in the range x>=2"),
@@ -282,7 +288,15 @@ def test_no_run_touches_a_folder_that_holds_something_else(cli: Cli, folder: Pat
 def test_a_rerun_replaces_the_run_in_its_folder(replay: Cli) -> None:
     replay("--recommenders", "recency,circular")
     replay("--recommenders", "recency", "--publishers", "A")
-    assert sorted(files_of("runs/clicks")) == ["results.json", "run.json", "slates/A/recency.parquet", "timing.json"]
+    assert sorted(files_of("runs/clicks")) == [
+        "frame/A.parquet",
+        "outcomes/A/recency.parquet",
+        "replicates/A.npy",
+        "results.json",
+        "run.json",
+        "slates/A/recency.parquet",
+        "timing.json",
+    ]
 
 
 # --- bad files --------------------------------------------------------------------------------------------
@@ -321,25 +335,27 @@ def test_data_that_are_not_there_are_said_in_one_line(cli: Cli) -> None:
 
 def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
     replay("--recommenders", "recency,circular:size=5,mine.py:Newest", "-k", "3", "--warmup", "1m", "--seed", "7")
+    answers = [
+        f"{publisher}/{name}.parquet"
+        for publisher in ("A", "B%2F2")
+        for name in ("circular(size=5)", "mine.py%3ANewest", "recency")
+    ]
     assert sorted(files_of("runs/clicks")) == [
-        "results.json",
-        "run.json",
-        "slates/A/circular(size=5).parquet",
-        "slates/A/mine.py%3ANewest.parquet",
-        "slates/A/recency.parquet",
-        "slates/B%2F2/circular(size=5).parquet",
-        "slates/B%2F2/mine.py%3ANewest.parquet",
-        "slates/B%2F2/recency.parquet",
+        *("frame/A.parquet", "frame/B%2F2.parquet"),
+        *(f"outcomes/{name}" for name in answers),
+        *("replicates/A.npy", "replicates/B%2F2.npy", "results.json", "run.json"),
+        *(f"slates/{name}" for name in answers),
         "timing.json",
     ]
     info = info_of("runs/clicks")
     assert [*info] == [
-        *("format", "newsreplay", "python", "packages", "platform"),
-        *("data", "options", "recommenders", "publishers", "pairs"),
+        *("format", "newsreplay", "python", "packages", "platform", "command"),
+        *("data", "options", "recommenders", "objects", "publishers", "pairs"),
     ]
-    assert (info["format"], info["newsreplay"]) == (1, newsreplay.__version__)
+    assert (info["format"], info["newsreplay"]) == (2, newsreplay.__version__)
     assert [*info["data"]] == [
-        *("name", "kind", "digest", "source", "licence", "notes", "made_up", "leaks", "rows_in", "rejected")
+        *("name", "kind", "digest", "source", "licence", "notes", "made_up", "leaks", "rows_in", "rejected"),
+        *("options", "folder"),
     ]
     assert info["options"] == {
         "k": 3,
@@ -348,21 +364,29 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
         "max_session_length": None,
         "seed": 7,
         "slates": True,
+        "cluster": "session",
+        "timed": False,
+        "deadline": None,
+        "strict_deadline": False,
     }
+    assert info["objects"] == []
     assert info["recommenders"] == ["recency", "circular(size=5)", "mine.py:Newest"]
     assert [(facts["publisher"], facts["reads"], facts["scored_sessions"]) for facts in info["publishers"]] == [
         ("A", 6, 1),
         ("B/2", 2, 0),
     ]
     assert [*info["publishers"][0]] == [
-        *("publisher", "rows", "reads", "sessions", "first", "last", "digest"),
-        *("scored_sessions", "hits", "hits_of_longest"),
+        *("publisher", "rows", "reads", "sessions", "articles", "first", "last", "digest"),
+        *("scored_sessions", "later_reads", "reachable_reads"),
+        *("impressions", "scored_impressions", "impressions_without_outcome", "impressions_of_one_class"),
+        *("clusters", "hits", "hits_of_longest"),
     ]
     assert info["pairs"][1] == {
         "publisher": "A",
         "recommender": "circular(size=5)",
         "status": "done",
         "slates": "slates/A/circular(size=5).parquet",
+        "outcomes": "outcomes/A/circular(size=5).parquet",
     }
     assert all(Path("runs/clicks", pair["slates"]).is_file() for pair in info["pairs"])
 
@@ -371,9 +395,15 @@ def test_results_are_rows_of_publisher_recommender_metric_and_interval(replay: C
     replay("--recommenders", "recency,circular", "-k", "5", "--publishers", "A")
     results = json.loads(Path("runs/clicks/results.json").read_text("utf-8"))
     assert all([*row] == ["publisher", "recommender", "metric", "value", "low", "high", "n"] for row in results)
+    beyond = ("novelty", "popularity", "age", "diversity", "coverage", "gini", "category_diversity")
     measures = ("event_success", "session_success", "session_hit_rate", "session_mrr", "session_ndcg", "session_recall")
     assert [(row["publisher"], row["recommender"], row["metric"]) for row in results] == [
-        ("A", name, f"{measure}@{cut}") for name in ("recency", "circular") for cut in (1, 5) for measure in measures
+        ("A", name, metric)
+        for name in ("recency", "circular")
+        for metric in [
+            *(f"{measure}@{cut}" for cut in (1, 5) for measure in measures),
+            *(f"{what}@5" for what in beyond),
+        ]
     ]
     first = results[0]
     assert (first["value"], first["n"]) == (1.0, 2)
@@ -385,7 +415,7 @@ def test_timings_tell_the_seconds_of_every_pair(replay: Cli) -> None:
     timing = json.loads(Path("runs/clicks/timing.json").read_text("utf-8"))
     assert [*timing] == ["seconds", "pairs"]
     (pair,) = timing["pairs"]  # a failed one has none
-    assert [*pair] == ["publisher", "recommender", "seconds", "events_per_second"]
+    assert [*pair] == ["publisher", "recommender", "seconds", "events_per_second", "state_bytes"]
 
 
 def test_slates_have_the_publishers_own_ids_one_row_per_request_in_log_order(replay: Cli) -> None:
@@ -423,7 +453,9 @@ def test_without_slates_the_results_are_the_same(replay: Cli) -> None:
     words = ("--recommenders", "recency,mine.py:Newest")
     replay(*words, "--out", "with")
     replay(*words, "--out", "without", "--no-slates")
-    assert sorted(files_of("without")) == ["results.json", "run.json", "timing.json"]
+    assert {name.split("/")[0] for name in files_of("without")} == {
+        *("frame", "outcomes", "replicates", "results.json", "run.json", "timing.json")
+    }
     assert files_of("without")["results.json"] == files_of("with")["results.json"]
     assert info_of("without")["options"]["slates"] is False
     with pytest.raises(RunError, match="keeps no slates"):
@@ -439,8 +471,8 @@ def test_results_and_slates_are_the_same_bytes_for_any_number_of_jobs_and_any_nu
     replay(*words, "--jobs", "1", "--out", "one")
     for out, jobs in (("again", "1"), ("two", "2")):
         replay(*words, "--jobs", jobs, "--out", out)
-        same = [name for name in files_of("one") if name == "results.json" or name.startswith("slates")]
-        assert len(same) == 1 + 2 * 4
+        same = [name for name in files_of("one") if name not in ("run.json", "timing.json")]
+        assert len(same) == 1 + 2 * (2 + 4 + 4)
         assert [files_of(out)[name] for name in same] == [files_of("one")[name] for name in same]
     replay(*words, "--seed", "1", "--out", "other")
     assert files_of("other")["slates/A/random.parquet"] != files_of("one")["slates/A/random.parquet"]
@@ -834,3 +866,163 @@ def test_describe_draws(cli: Cli) -> None:
     assert result.exit_code == 0, result.output
     assert "drew pictures/session_lengths.png" in result.stdout
     assert Path("pictures/popularity.svg").read_text().startswith("<?xml")
+
+
+# --- looked at again ----------------------------------------------------------------------------------------
+
+
+MORE = [f"2020-01-02T00:{n:02}:00Z,A,{'uvw'[n % 3]},{'abcdefgh'[n * n % 8]}\n" for n in range(60)]
+
+
+@pytest.fixture
+def done(replay: Cli, folder: Path) -> str:
+    """A run of three recommenders on some sixty reads."""
+    (folder / "clicks.csv").write_text(CLICKS + "".join(MORE))
+    replay("--recommenders", "recency,circular:size=3,oracle", "-k", "3", "--out", "run")
+    return "run"
+
+
+def test_the_command_that_makes_a_run_again_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["run", "--data", "clicks.csv", "--recommenders", "recency,circular(size=3)", "--out", "a run"]
+    monkeypatch.setattr(sys, "argv", ["newsreplay", *words])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert CliRunner().invoke(main, words).exit_code == 0
+    kept = info_of("a run")["command"]
+    assert kept == "newsreplay run --data clicks.csv --recommenders 'recency,circular(size=3)' --out 'a run'"
+    assert shlex.split(kept)[1:] == words
+
+
+def test_a_leaderboard_has_other_views(cli: Cli, done: str) -> None:
+    board = cli("leaderboard", done).stdout
+    assert board.splitlines()[3].split()[0] == "oracle"
+    assert "oracle: knows the future" in board
+    assert "never a candidate" in cli("leaderboard", done, "--misses").stdout
+    assert "µs/event" in cli("leaderboard", done, "--cost").stdout
+    assert "by position of the read in its session" in cli("leaderboard", done, "--by", "position").stdout
+    for view in ("--misses", "--cost", "--by=day"):
+        records = json.loads(cli("leaderboard", done, view, "--format", "json").stdout)
+        assert {record["publisher"] for record in records} == {"A", "B/2"}
+    shown = cli("leaderboard", done, "--metrics", "coverage@3,session_mrr@3", "--rank-by", "session_mrr@3").stdout
+    assert shown.splitlines()[1].split()[:3] == ["coverage@3", "slate", "MRR@3"]
+
+
+WRONG_WORDS = [
+    (("leaderboard", "run", "--by", "positon"), "no slices by 'positon'. Did you mean 'position'?"),
+    (("leaderboard", "run", "--by", "day", "--cost"), "choose one of --by, --cost and --misses"),
+    (("leaderboard", "run", "--metrics", "event_sucess@1"), "Did you mean 'event_success@1'?"),
+    (("leaderboard", "run", "--cost", "--rank-by", "auk"), "no metric is called 'auk'."),
+    (("leaderboard", "nowhere"), "nowhere holds no run; start one with"),
+    (("compare", "run", "recncy"), "run has no results of 'recncy' on A. Did you mean 'recency'?"),
+    (("compare", "run", "recency", "recency"), "recency cannot be compared with itself"),
+    (("compare", "nowhere"), "nowhere holds no run"),
+    (("score", "nowhere"), "nowhere holds no run"),
+    (("score", "run", "--cluster", "week"), "'week' is not one of"),
+    (("score", "run", "--window", "0h"), "the window must be longer than nothing"),
+    (("score", "run", "--data", "nowhere.csv"), "the data of run are not there"),
+    (("verify", "run", "--data", "nowhere.csv"), "the data of run are not there"),
+    (("verify", "nowhere"), "nowhere holds no run"),
+    (("plot", "nowhere"), "nowhere holds no run"),
+    (("report", "nowhere"), "nowhere holds no run"),
+]
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_a_wrong_word_about_a_run_is_said_in_one_line(cli: Cli, done: str) -> None:
+    before = files_of(done)
+    for words, message in WRONG_WORDS:
+        assert message in complaint(cli(*words)), words
+    assert files_of(done) == before
+
+
+def test_recommenders_are_compared(cli: Cli, done: str) -> None:
+    assert "recency - circular(size=3)" in cli("compare", done).stdout
+    one = cli("compare", done, "circular:size=3", "recency")
+    assert "has no results of 'circular:size=3'" in complaint(one)  # as the run shows it
+    records = json.loads(cli("compare", done, "circular(size=3)", "recency", "--format", "json").stdout)
+    assert {(record["a"], record["b"]) for record in records} == {("circular(size=3)", "recency")}
+
+
+def test_a_run_is_scored_again_with_other_options(cli: Cli, replay: Cli, done: str) -> None:
+    result = cli("score", done, "--warmup", "1d", "--cluster", "user", "--metrics", "event_success@3")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[1].split() == ["E@3", "E@3", "rank"]
+    assert "A has only 3 clusters (user) to resample" in result.stdout
+    replay(
+        "--recommenders",
+        "recency,circular:size=3,oracle",
+        "-k",
+        "3",
+        "--out",
+        "fresh",
+        "--warmup",
+        "1d",
+        "--cluster",
+        "user",
+    )
+    assert files_of("fresh")["results.json"] == files_of(done)["results.json"]
+    assert info_of("fresh")["options"] == info_of(done)["options"]
+    assert cli("score", done, "--warmup", "0h").exit_code == 0
+    assert info_of(done)["options"]["warmup"] == 0
+    assert info_of(done)["options"]["cluster"] == "user"  # not named, so as it was
+
+
+def test_a_run_is_verified(cli: Cli, done: str) -> None:
+    result = cli("verify", done)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "all 6 pairs of recommender and publisher give the same answers and the same results\n"
+    results = json.loads(Path(done, "results.json").read_text("utf-8"))
+    results[0]["value"] = 0.5
+    Path(done, "results.json").write_text(json.dumps(results))
+    result = cli("verify", done)
+    assert complaint(result) == "1 of 6 pairs are not as they were"
+    assert result.stdout.startswith("recency on A: event_success@1 was 0.5 [")
+
+
+def test_answers_are_timed_and_a_deadline_says_which_are_late(cli: Cli, replay: Cli) -> None:
+    replay("--recommenders", "recency", "--timed")
+    assert "p99 µs" in cli("leaderboard", "runs/clicks", "--cost").stdout
+    board = replay("--recommenders", "recency", "--deadline", "1h", "--strict-deadline").stdout
+    assert "answers that took more than 3.6e+06 ms count for nothing" not in board
+    assert "answers that took more than 3,600,000 ms count for nothing, so the results depend on the machine" in board
+    assert "0.00 %" in cli("leaderboard", "runs/clicks", "--cost").stdout
+    assert info_of("runs/clicks")["options"]["timed"] is True
+
+
+@pytest.fixture
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Modules in place of those that draw; keeps what they were handed."""
+    handed: dict[str, Any] = {}
+
+    def draw_run(contents: Any, folder: Path) -> list[Path]:
+        handed["plot"] = (contents, folder)
+        return [folder / "one.png", folder / "two.svg"]
+
+    def write_page(contents: Any, path: Path) -> None:
+        handed["report"] = (contents, path)
+
+    for name, call in (("plots", draw_run), ("page", write_page)):
+        module = types.ModuleType(f"newsreplay.report.{name}")
+        setattr(module, call.__name__, call)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return handed
+
+
+def test_pictures_and_pages_are_made_from_the_contents_of_a_run(cli: Cli, done: str, stand_ins: dict[str, Any]) -> None:
+    assert cli("plot", done).stdout.splitlines() == ["drew run/pictures/one.png", "drew run/pictures/two.svg"]
+    assert cli("report", done).stdout == "wrote run/report.html\n"
+    told = {"plot": Path("run/pictures"), "report": Path("run/report.html")}
+    for command, path in told.items():
+        contents, where = stand_ins[command]
+        assert where == path
+        assert contents["title"] == "clicks"
+        assert [publisher["name"] for publisher in contents["publishers"]] == ["A", "B/2"]
+    cli("plot", done, "--to", "there")
+    cli("report", done, "--to", "page.html")
+    assert (stand_ins["plot"][1], stand_ins["report"][1]) == (Path("there"), Path("page.html"))
+
+
+@pytest.mark.parametrize("command", ["run", "leaderboard", "compare", "plot", "report", "score", "verify"])
+def test_every_command_explains_itself(cli: Cli, command: str) -> None:
+    text = cli(command, "--help").stdout
+    assert text.startswith(f"Usage: main {command} [OPTIONS]")
+    assert len(text.splitlines()) > 5

@@ -1,6 +1,7 @@
 """What a recommender is: the protocol, in plain Python and compiled.
 
-A plain-Python recommender is any class with `learn` and `recommend`; `Recommender` spares it the rest:
+A plain-Python recommender is any class with `learn` and `recommend`, and `score` if it ranks impressions too;
+`Recommender` spares it the rest:
 
     class Newest(Recommender):
         def start(self, catalog):
@@ -9,7 +10,7 @@ A plain-Python recommender is any class with `learn` and `recommend`; `Recommend
         def recommend(self, request, k):
             return range(self.catalog.known - 1, -1, -1)
 
-A compiled one is a `Compiled` with two kernels over a NamedTuple of arrays. Both are replayed by the same
+A compiled one is a `Compiled` with two kernels, or three, over a NamedTuple of arrays. Both are replayed by the same
 loop (`newsreplay.simulator.replay.walk`).
 """
 
@@ -29,13 +30,24 @@ class Recommender:
     """Base class of plain-Python recommenders; override what you need.
 
     The engine makes a fresh one for every publisher: keep all state in `self`, set up in `start`.
+
+    A recommender that ranks what impressions show has one method more, which this class leaves out because to have
+    it is to say that impressions can be scored:
+
+        def score(self, request, pool):
+            return [self.reads[item] for item in pool]
+
+    `request` is the impression, not learned yet: its outcome is unknown, and its exposure counts nothing so far.
+    `request.item` is the article on screen, -1 = none. `pool` are the candidates' codes, all known, as the source
+    lists them. The answer is one number per candidate, higher is better, -inf for what is not to be ranked at all;
+    anything else is an error.
     """
 
     def start(self, catalog: Catalog) -> None:
         """Called once before the first row; the catalog grows with the replay and shows known articles only."""
 
     def learn(self, event: Event) -> None:
-        """Take in one row: a read, or an article's publication."""
+        """Take in one row: a read, an article's publication, an impression or its outcome."""
 
     def recommend(self, request: Event, k: int) -> Sequence[int]:
         """Answer a read with at most `k` article codes, best first; an empty answer is a miss.
@@ -59,11 +71,14 @@ class Sizes(NamedTuple):
 class Compiled:
     """Base class of compiled recommenders.
 
-    A subclass names two kernels (`newsreplay.simulator.kernels.kernel`) and makes their state:
+    A subclass names its kernels (`newsreplay.simulator.kernels.kernel`) and makes their state:
 
     - `learn(state, event)` takes in one row;
     - `recommend(state, request, slate)` writes article codes, best first, into `slate` (int32[k], filled
-      with -1); it must not write the current article, an unknown one or one twice.
+      with -1); it must not write the current article, an unknown one or one twice;
+    - `score(state, request, out)`, if it has one, writes one number per candidate of `request.pool`, an impression
+      that it has not learned yet, into `out` (float64[candidates], filled with -inf = not ranked at all); higher is
+      better, NaN and inf are errors.
 
     Only what a kernel has been handed may shape its answers. `state` is sized for the whole log but says
     nothing of its contents.
@@ -71,6 +86,7 @@ class Compiled:
 
     learn: ClassVar[Callable[[Any, Any], None]]
     recommend: ClassVar[Callable[[Any, Any, Any], None]]
+    score: ClassVar[Callable[[Any, Any, Any], None] | None] = None  #: None = cannot score impressions
     slow: ClassVar[bool] = False  #: replayed first, so that nobody waits for it alone at the end
 
     def state(self, sizes: Sizes, key: np.uint64) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from newsreplay.recommenders.base import Compiled, Sizes
 from newsreplay.recommenders.chain import Chain, chain, put_before, take_out
-from newsreplay.simulator.kernels import kernel
+from newsreplay.simulator.kernels import int64, kernel
 from newsreplay.simulator.log import READ, Column
 from newsreplay.spec import whole
 
@@ -48,6 +48,15 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         item = state.chain.after[item]
 
 
+@kernel
+def score(state: Any, request: Any, out: Any) -> None:
+    """The place in the buffer, from 1 = oldest; -inf outside."""
+    gone = state.reads[0] - state.size
+    for i in range(out.size):
+        place = state.read_at[request.pool[i]] - max(gone, int64(0))
+        out[i] = place if place > 0 else -np.inf
+
+
 class Circular(Compiled):
     """The articles of the last `size` reads, newest first.
 
@@ -57,6 +66,7 @@ class Circular(Compiled):
 
     learn = learn
     recommend = recommend
+    score = score
 
     def __init__(self, size: int = 100):
         self.size = whole("size", size, at_least=1)

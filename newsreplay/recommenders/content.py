@@ -8,12 +8,12 @@ import numpy as np
 
 from newsreplay.recommenders.base import Compiled, Sizes
 from newsreplay.recommenders.uniform import sample
-from newsreplay.simulator.kernels import kernel
-from newsreplay.simulator.log import Column
+from newsreplay.simulator.kernels import int64, kernel
+from newsreplay.simulator.log import READ, Column
 
 
 class ContentState(NamedTuple):
-    """The articles of each category in the order in which they became known."""
+    """The articles of each category in the order in which they became known, and what sessions read last."""
 
     key: np.uint64
     members: Column  #: int32[pool], the categories' lists, each in a stretch of its own
@@ -23,11 +23,15 @@ class ContentState(NamedTuple):
     used: Column  #: int64[1], how much of the pool is taken
     place: Column  #: int32[articles], 1 + position in its category's list; 0 = in none
     moved: Column  #: int64[2, k], see `sample`
+    category: Column  #: int32[articles], -1 = none yet
+    latest: Column  #: int32[sessions], 1 + the article a session read last; 0 = none yet
 
 
 @kernel
 def learn(state: Any, event: Any) -> None:
-    """Enter an article into its category when that becomes known."""
+    """Enter an article into its category when that becomes known; note what the session reads."""
+    if event.kind >= READ:
+        state.latest[event.session] = event.item + 1
     category = event.category
     if category < 0 or state.place[event.item] > 0:
         return
@@ -42,6 +46,7 @@ def learn(state: Any, event: Any) -> None:
     state.members[state.start[category] + size] = event.item
     state.size[category] = size + 1
     state.place[event.item] = size + 1
+    state.category[event.item] = category
 
 
 @kernel
@@ -59,11 +64,26 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         slate[place] = state.members[start + chosen]
 
 
+@kernel
+def score(state: Any, request: Any, out: Any) -> None:
+    """1 in the category of the article on screen, or of the session's last read if there is none; else 0."""
+    item, category = request.item, request.category
+    if item < 0:
+        item = int64(state.latest[request.session]) - 1
+        category = int64(state.category[item]) if item >= 0 else int64(-1)
+    for i in range(out.size):
+        candidate = request.pool[i]
+        # The request itself may be the first to tell the category of its article.
+        same = state.category[candidate] == category or candidate == item
+        out[i] = 1.0 if category >= 0 and same else 0.0
+
+
 class Content(Compiled):
     """Random articles of the current article's category; no answer without a category."""
 
     learn = learn
     recommend = recommend
+    score = score
 
     def state(self, sizes: Sizes, key: np.uint64) -> ContentState:
         """See `Compiled.state`."""
@@ -78,4 +98,6 @@ class Content(Compiled):
             np.zeros(1, np.int64),
             np.zeros(n, np.int32),
             np.zeros((2, sizes.k), np.int64),
+            np.full(n, -1, np.int32),
+            np.zeros(sizes.sessions, np.int32),
         )

@@ -37,3 +37,7 @@ class Logged(Recommender):
         """The articles shown with this read, in their order."""
         shown = self.shown.get(request.session, {}) if request.time == self.time else {}
         return [item for item in shown if item != request.item][:k]
+
+    def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
+        """The order in which the candidates are listed: 0, -1, -2 …"""
+        return range(0, -len(pool), -1)

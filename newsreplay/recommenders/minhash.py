@@ -272,6 +272,27 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
     _drop(state, seen)
 
 
+@kernel
+def score(state: Any, request: Any, out: Any) -> None:
+    """The votes for each candidate in the reader's clusters together.
+
+    A vote cast at the beginning of the day counts 2^36: the same within an impression and across them. Whole
+    numbers beyond 2^53 are rounded, which may make equal what hardly differs, but changes no order.
+    """
+    _advance(state, request.time)
+    _name_clusters(state, request.user)
+    _find_clusters(state)
+    _bar(state, 0)
+    for i in range(out.size):
+        state.candidate[request.pool[i]] = True
+    _complete(state)
+    for i in range(out.size):
+        out[i] = state.score[request.pool[i]]
+    for i in range(out.size):
+        state.score[request.pool[i]] = 0
+        state.candidate[request.pool[i]] = False
+
+
 @routine
 def _bar(state: Any, k: int) -> int:
     """Where the reader's clusters begin and end, and a mass that more than k articles of one of them have."""
@@ -391,6 +412,7 @@ class Minhash(Compiled):
 
     learn = learn
     recommend = recommend
+    score = score
     slow = True
 
     def state(self, sizes: Sizes, key: np.uint64) -> MinhashState:

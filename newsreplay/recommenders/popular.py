@@ -17,13 +17,14 @@ class Popular(Compiled):
 
     learn = windowed.learn
     recommend = windowed.recommend
+    score = windowed.score
 
     def __init__(self, hours: int | None = None):
         self.hours = None if hours is None else whole("hours", hours, at_least=1)
 
     def state(self, sizes: Sizes, key: np.uint64) -> windowed.WindowedState:
         """See `Compiled.state`."""
-        return windowed.windowed(sizes, [1], [] if self.hours is None else [self.hours * HOUR])
+        return windowed.windowed(sizes, [1], [] if self.hours is None else [self.hours * HOUR], 0.0)
 
     def room(self, state: Any, reads: int) -> Any:
         """See `Compiled.room`."""

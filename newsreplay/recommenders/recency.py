@@ -54,11 +54,19 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         item = state.chain.after[item]
 
 
+@kernel
+def score(state: Any, request: Any, out: Any) -> None:
+    """The publication time, ms since the epoch."""
+    for i in range(out.size):
+        out[i] = state.known_at[request.pool[i]]
+
+
 class Recency(Compiled):
     """The most recently published articles; an article's publication time is when it became known."""
 
     learn = learn
     recommend = recommend
+    score = score
 
     def state(self, sizes: Sizes, key: np.uint64) -> RecencyState:
         """See `Compiled.state`."""

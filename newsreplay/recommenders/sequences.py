@@ -117,6 +117,19 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
             slate[place] = item
 
 
+@kernel
+def score(state: Any, request: Any, out: Any) -> None:
+    """How often a candidate was read directly after the article on screen, or after the session's last read."""
+    item = request.item if request.item >= 0 else int64(state.latest[request.session]) - 1
+    for i in range(out.size):
+        out[i] = 0.0
+        if item >= 0:
+            pair = _pair(item, request.pool[i])
+            step = state.places.record[find(state.places, pair)]
+            if step["key"] == pair:
+                out[i] = state.times[state.start[item] + step["place"]]
+
+
 class Sequences(Compiled):
     """The articles most often read directly after the current one, within a session.
 
@@ -125,6 +138,7 @@ class Sequences(Compiled):
 
     learn = learn
     recommend = recommend
+    score = score
 
     def state(self, sizes: Sizes, key: np.uint64) -> SequencesState:
         """See `Compiled.state`."""

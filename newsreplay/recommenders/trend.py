@@ -22,6 +22,7 @@ class Trend(Compiled):
 
     learn = windowed.learn
     recommend = windowed.recommend
+    score = windowed.score
 
     def __init__(self, hours: int = 6):
         self.hours = whole("hours", hours, at_least=2)
@@ -29,7 +30,9 @@ class Trend(Compiled):
     def state(self, sizes: Sizes, key: np.uint64) -> windowed.WindowedState:
         """See `Compiled.state`."""
         bins = range(self.hours)
-        return windowed.windowed(sizes, [self.hours - 1 - 2 * b for b in bins], [(b + 1) * HOUR for b in bins])
+        weights, edges = [self.hours - 1 - 2 * b for b in bins], [(b + 1) * HOUR for b in bins]
+        # A falling article has a slope below 0, so one that is not read at all must not stand at 0.
+        return windowed.windowed(sizes, weights, edges, -np.inf)
 
     def room(self, state: Any, reads: int) -> Any:
         """See `Compiled.room`."""

@@ -13,6 +13,7 @@ from newsreplay.simulator.mixing import below, draw
 from newsreplay.spec import whole
 
 FOREVER = np.int64(2**62)  #: ms; no log is that long
+_11 = np.uint64(11)
 
 
 @kernel
@@ -38,6 +39,12 @@ def sample(key: np.uint64, row: int, n: int, slate: Any, moved: Any) -> int:
         moved[1, at] = here
         slate[place] = there
     return count
+
+
+@kernel
+def unit(word: np.uint64) -> float:
+    """A number in [0, 1) from the highest 53 bits of a random word."""
+    return float(word >> _11) * 2.0**-53
 
 
 class UniformState(NamedTuple):
@@ -74,11 +81,22 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         slate[place] = item
 
 
+@kernel
+def score(state: Any, request: Any, out: Any) -> None:
+    """A random number in [0, 1) for every candidate published in (t - window, t]; -inf for others."""
+    for i in range(out.size):
+        if state.known_at[request.pool[i]] > request.time - state.window:
+            out[i] = unit(draw(state.key, request.row, i))
+        else:
+            out[i] = -np.inf
+
+
 class Uniform(Compiled):
     """Random articles: all known ones, or those published in the last `hours` hours."""
 
     learn = learn
     recommend = recommend
+    score = score
 
     def __init__(self, hours: int | None = None):
         self.hours = None if hours is None else whole("hours", hours, at_least=1)

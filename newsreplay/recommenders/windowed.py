@@ -22,6 +22,7 @@ class WindowedState(NamedTuple):
     """Scores of the articles read in the window, and the reads that will still change them."""
 
     entry: int  #: weight of a read in the first bin
+    unread: float  #: what an article without a read in the window scores in a pool
     edge: Column  #: int64[bins], ms
     step: Column  #: int64[bins], what crossing an edge adds to the score
     read_time: Column  #: int64[capacity, a power of two], ms: the reads of the window, as a ring
@@ -31,15 +32,16 @@ class WindowedState(NamedTuple):
     top: Top
 
 
-def windowed(sizes: Sizes, weights: list[int], edges: list[int]) -> WindowedState:
+def windowed(sizes: Sizes, weights: list[int], edges: list[int], unread: float) -> WindowedState:
     """Empty scores: a read weighs `weights[b]` between `edges[b - 1]` and `edges[b]` (ms).
 
-    With one weight and no edge, reads count for ever.
+    With one weight and no edge, reads count for ever. A candidate without any scores `unread`.
     """
     after = [*weights[1:], 0]
     steps = [later - earlier for earlier, later in zip(weights, after, strict=True)][: len(edges)]
     return WindowedState(
         weights[0],
+        unread,
         np.array(edges, np.int64),
         np.array(steps, np.int64),
         np.empty(1, np.int64),
@@ -110,3 +112,12 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
     """The articles with the highest scores in the window that ends now."""
     advance(state, request.time)
     best(state.top, request.item, slate)
+
+
+@kernel
+def score(state: Any, request: Any, out: Any) -> None:
+    """The scores in the window that ends now."""
+    advance(state, request.time)
+    for i in range(out.size):
+        item = request.pool[i]
+        out[i] = state.top.key[item] >> 32 if state.reads[item] > 0 else state.unread

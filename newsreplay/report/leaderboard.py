@@ -1,61 +1,133 @@
-"""Leaderboards: publishers side by side, one row a recommender."""
+"""Leaderboards: publishers side by side, one row a recommender; by slice, by cost, by cause of a miss."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
-from tabulate import tabulate
+import numpy as np
 
-from newsreplay.errors import RunError
+from newsreplay.durations import duration_text
+from newsreplay.errors import NewsreplayError, RunError
+from newsreplay.registry import did_you_mean
+from newsreplay.report import misses
+from newsreplay.report.contents import HEADLINE, cost, notes, optimal
+from newsreplay.report.headings import IN_UNITS, shown
+from newsreplay.report.headings import of as heading
 from newsreplay.report.run_folder import Run
+from newsreplay.report.slices import Parts, sliced
+from newsreplay.report.tables import BEST, FORMATS, LEVEL, MARKS, Cell, Table, render
+from newsreplay.simulator.comparisons import Ranks, against_best, mean_ranks
+from newsreplay.simulator.intervals import REPLICATES
+from newsreplay.simulator.log import Column
 from newsreplay.simulator.metrics import Result
 
-FORMATS = ("table", "json", "csv", "markdown", "latex")
-SHOWN = {"E@1": "event_success@1", "P@1": "session_success@1"}
+__all__ = ["FORMATS", "by_slice", "costs", "leaderboard", "missed"]
+
 PAPER_SCALE = 100_000
-LONGEST = 120  #: characters of a name; json and csv have it whole
+LEVEL_P = 0.05  #: a difference to the best with a larger p (Holm) does not count as one
+SUCCESS = ("event_success@1", "session_success@1")
+IMPRESSIONS = ("auc", "mrr", "ndcg@5", "ndcg@10")
 
 
-class Board(NamedTuple):
-    """The cells of a leaderboard: values by recommender and (publisher, heading)."""
-
-    publishers: list[str]
-    recommenders: list[str]  #: best mean rank first
-    cells: dict[tuple[str, str, str], float]  #: (recommender, publisher, heading) → value
-    ranks: dict[str, float]  #: recommender → mean rank over the publishers by E@1
-    failed: set[tuple[str, str]]  #: (recommender, publisher)
-
-
-def leaderboard(runs: Sequence[Run], *, style: str = "table", paper_scale: bool = False) -> str:
+def leaderboard(
+    runs: Sequence[Run],
+    *,
+    style: str = "table",
+    metrics: Sequence[str] | None = None,
+    rank_by: str = HEADLINE,
+    intervals: bool = True,
+    paper_scale: bool = False,
+) -> str:
     """The leaderboard of one or more runs as text.
 
-    `style` is one of `FORMATS`; json and csv hold every metric with its interval. With `paper_scale`
+    `style` is one of `FORMATS`; json and csv hold every metric with its interval. `metrics` are shown in that order,
+    by default E@1 and P@1, and AUC, MRR and nDCG where there are impressions. With `paper_scale`
     E and P are multiplied by 100,000 as in Kille & Lommatzsch (2019), else they are per cent.
+    Raises `RunError` where runs cannot stand in one table, `NewsreplayError` for a metric that they do not have.
     """
-    results, pairs = _merged(runs)
-    if style == "json":
-        return json.dumps([result._asdict() for result in results], indent=1, ensure_ascii=False)
-    if style == "csv":
-        return _csv(results)
-    board = _board(results, pairs)
-    table = _table(board, style, paper_scale)
-    return f"{table}\n\n{_footer(runs, paper_scale)}" if style == "table" else table
+    board = _Board(runs)
+    chosen = list(metrics) if metrics is not None else board.usual_metrics()
+    for metric in (*chosen, rank_by):
+        board.check(metric)
+    return render(_table(board, style, chosen, rank_by, intervals, paper_scale), style)
 
 
-Pairs = dict[tuple[str, str], bool]  #: (recommender, publisher) → failed
+class _Board:
+    """The results of some runs, rows and publishers side by side."""
+
+    def __init__(self, runs: Sequence[Run]):
+        self.runs = runs
+        self.results: list[Result] = []
+        self.failed: set[tuple[str, str]] = set()  # (recommender, publisher)
+        self.foreseeing: set[str] = set()
+        self.cells: dict[tuple[str, str, str], Result] = {}  # (recommender, publisher, metric)
+        self.drawn: dict[tuple[str, str, str], Column] = {}
+        names: dict[str, None] = {}
+        publishers: dict[str, None] = {}
+        shown_as = _rows_of(runs)
+        for run in runs:
+            for publisher in run.publishers:
+                publishers[publisher] = None
+                for pair in run.pairs(publisher):
+                    name = shown_as[id(run), pair["recommender"], publisher]
+                    names[name] = None
+                    if pair["status"] == "failed":
+                        self.failed.add((name, publisher))
+                    if pair.get("foresees"):
+                        self.foreseeing.add(name)
+                measured = run.measured(publisher)
+                width = measured.replicates.shape[1]
+                for place, result in enumerate(measured.results):
+                    name = shown_as[id(run), result.recommender, publisher]
+                    self.results.append(result._replace(recommender=name))
+                    self.cells[name, publisher, result.metric] = result
+                    self.drawn[name, publisher, result.metric] = measured.replicates[place // width, place % width]
+        self.names, self.publishers = list(names), list(publishers)
+        self.metrics = list(dict.fromkeys(result.metric for result in self.results))
+        #: Differences are paired only if all were resampled alike.
+        self.paired = len({(run.info["options"]["seed"], run.info["options"]["cluster"]) for run in runs}) == 1
+
+    def usual_metrics(self) -> list[str]:
+        told = {result.metric for result in self.results if result.value is not None}
+        ranked = [metric for metric in IMPRESSIONS if metric in told]
+        return [*SUCCESS, *ranked]
+
+    def check(self, metric: str) -> None:
+        if self.metrics and metric not in self.metrics:
+            hint = did_you_mean(metric, self.metrics) or f"There are {', '.join(self.metrics)}."
+            raise NewsreplayError(f"no metric is called {metric!r}. {hint}")
+
+    def column(self, publisher: str, metric: str, names: Sequence[str]) -> tuple[Column, Column]:
+        """Values (float64[rows]) and replicates (float64[rows, replicates]) of one metric, NaN where there are none."""
+        nothing = np.full(REPLICATES, np.nan)
+        values, drawn = [], []
+        for name in names:
+            cell = self.cells.get((name, publisher, metric))
+            values.append(math.nan if cell is None or cell.value is None else cell.value)
+            drawn.append(self.drawn.get((name, publisher, metric), nothing))
+        return np.array(values), np.array(drawn).reshape(len(names), REPLICATES)
 
 
-def _merged(runs: Sequence[Run]) -> tuple[list[Result], Pairs]:
-    """The results and pairs of all runs; where two runs have the same row, the run's folder tells them apart."""
+_SCOPE = ("warmup", "window", "max_session_length", "strict_deadline")
+
+
+def _rows_of(runs: Sequence[Run]) -> dict[tuple[int, str, str], str]:
+    """What each pair's row is called; where two runs have the same, the run's folder tells them apart."""
     digests: dict[str, tuple[str, Run]] = {}
     taken: dict[tuple[str, str], Run] = {}
-    merged: list[Result] = []
-    pairs: Pairs = {}
+    names = {}
     for run in runs:
+        for option in _SCOPE:
+            mine, first = (each.info["options"][option] for each in (run, runs[0]))
+            if mine != first:
+                if option in ("warmup", "window"):
+                    mine, first = (duration_text(each or 0) for each in (mine, first))
+                raise RunError(
+                    f"{run.folder} and {runs[0].folder} do not score the same ({option} is {mine} and {first}); "
+                    "one table cannot hold both, show them one at a time"
+                )
         for facts in run.info["publishers"]:
             digest, other = digests.setdefault(facts["publisher"], (facts["digest"], run))
             if digest != facts["digest"]:
@@ -63,125 +135,293 @@ def _merged(runs: Sequence[Run]) -> tuple[list[Result], Pairs]:
                     f"{facts['publisher']} is another log in {run.folder} than in {other.folder}; "
                     "one table cannot hold both, show them one at a time"
                 )
-        names = {}
         for pair in run.info["pairs"]:
             key = (pair["recommender"], pair["publisher"])
-            names[key] = key[0] if taken.setdefault(key, run) is run else f"{key[0]} [{run.folder}]"
-            pairs[names[key], key[1]] = pair["status"] == "failed"
-        merged += [result._replace(recommender=names[result.recommender, result.publisher]) for result in run.results]
-    return merged, pairs
+            names[id(run), *key] = key[0] if taken.setdefault(key, run) is run else f"{key[0]} [{run.folder}]"
+    return names
 
 
-def _csv(results: Sequence[Result]) -> str:
-    return "\n".join(_csv_line(row) for row in (Result._fields, *results))
-
-
-def _csv_line(row: Sequence[object]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(row)  # quotes what contains a carriage return, too
-    return text.getvalue().removesuffix("\r\n")
-
-
-def _board(results: Sequence[Result], pairs: Pairs) -> Board:
-    names = list(dict.fromkeys(name for name, _ in pairs))
-    publishers = list(dict.fromkeys(publisher for _, publisher in pairs))
-    headings = {metric: heading for heading, metric in SHOWN.items()}
-    cells = {
-        (result.recommender, result.publisher, headings[result.metric]): result.value
-        for result in results
-        if result.metric in headings and result.value is not None
-    }
-    ranks = {name: _mean_rank(name, names, publishers, cells) for name in names}
-    failed = {pair for pair, has_failed in pairs.items() if has_failed}
-    return Board(publishers, sorted(names, key=lambda name: ranks[name]), cells, ranks, failed)
-
-
-def _mean_rank(name: str, names: list[str], publishers: list[str], cells: dict[tuple[str, str, str], float]) -> float:
-    """Rank by E@1, equal values sharing theirs, averaged over the publishers; a missing value comes last."""
-    ranks = []
-    for publisher in publishers:
-        values = [cells.get((other, publisher, "E@1"), -1.0) for other in names]
-        mine = cells.get((name, publisher, "E@1"), -1.0)
-        better, equal = sum(value > mine for value in values), values.count(mine)
-        ranks.append(better + (equal + 1) / 2)
-    return sum(ranks) / len(ranks)
-
-
-def _table(board: Board, style: str, paper_scale: bool) -> str:
-    columns = [(publisher, heading) for publisher in board.publishers for heading in SHOWN]
-    best = {
-        (publisher, heading): max(
-            (board.cells.get((name, publisher, heading), -1.0) for name in board.recommenders), default=-1.0
-        )
-        for publisher, heading in columns
-    }
-    rows = []
-    for name in board.recommenders:
-        row = [_plain_text(name, style)]
-        for publisher, heading in columns:
-            value = board.cells.get((name, publisher, heading))
-            if value is None:
-                row.append("failed " if (name, publisher) in board.failed else "- ")
-            else:
-                row.append(_cell(value, value == best[publisher, heading], paper_scale))
-        rows.append([*row, f"{board.ranks[name]:.1f}"])
-    between = "\n" if style == "table" else " "
-    headers = [
+def _table(board: _Board, style: str, metrics: list[str], rank_by: str, intervals: bool, paper_scale: bool) -> Table:
+    ranked = [name for name in board.names if name not in board.foreseeing]
+    order, places = _ranked(board, ranked, rank_by)
+    rows = [*(name for name in board.names if name in board.foreseeing), *order]
+    columns = [(publisher, metric) for publisher in board.publishers for metric in metrics]
+    marks = {column: _marks(board, *column, ranked) for column in columns}
+    body = []
+    for name in rows:
+        cells = []
+        for publisher, metric in columns:
+            result = board.cells.get((name, publisher, metric))
+            if result is None or result.value is None:
+                cells.append(Cell("failed" if (name, publisher) in board.failed else "-"))
+                continue
+            mark = marks[publisher, metric].get(name, "")
+            cells.append(Cell(_value(result.value, metric, paper_scale), _within(result, intervals, paper_scale), mark))
+        body.append((name, [*cells, places.get(name, Cell("-"))]))
+    several = len(board.publishers) > 1
+    heads = [(publisher, heading(metric).text) for publisher, metric in columns]
+    rank = ("mean" if several else "", "rank")
+    return Table(
         "recommender",
-        *(f"{_plain_text(publisher, style)}{between}{heading} " for publisher, heading in columns),
-        f"mean{between}rank" if len(board.publishers) > 1 else "rank",
-    ]
-    kind = {"table": "simple", "markdown": "pipe", "latex": "latex_booktabs"}[style]
-    align = ("left", *("right" for _ in headers[1:]))
-    # What is not the best ends in a blank, so that the points stand below each other.
-    return str(tabulate(rows, headers, tablefmt=kind, colalign=align, disable_numparse=True, preserve_whitespace=True))
-
-
-def _cell(value: float, best: bool, paper_scale: bool) -> str:
-    text = f"{value * PAPER_SCALE:.0f}" if paper_scale else f"{100 * value:.3f}"
-    return f"{text}{'*' if best else ' '}"
-
-
-def _plain_text(text: str, style: str = "table", longest: int = LONGEST) -> str:
-    """Strangers' words, without what would break a line, a terminal or a Markdown cell."""
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    if len(text) > longest:
-        text = text[: longest - 1] + "…"
-    return text.replace("\\", "\\\\").replace("|", "\\|") if style == "markdown" else text
-
-
-def _footer(runs: Sequence[Run], paper_scale: bool) -> str:
-    unit = f"times {PAPER_SCALE:,}" if paper_scale else "in per cent"
-    lines = [
-        f"E@1, P@1: event- and session-level success at 1, {unit}; * best of its column; rank by E@1",
-    ]
-    for run in runs:
-        lines += [_plain_text(line, longest=2_000) for line in _run_lines(run)]
-    return "\n".join(lines)
-
-
-def _run_lines(run: Run) -> list[str]:
-    info = run.info
-    data = info["data"]
-    scored = ", ".join(
-        f"{facts['publisher']} {facts['scored_sessions']:,} of {facts['sessions']:,}" for facts in info["publishers"]
+        [*heads, rank],
+        body,
+        _footer(board, style, metrics, rank_by, intervals, paper_scale),
+        [result._asdict() for result in board.results],
     )
-    lines = [f"data: {data['name']}; sessions scored: {scored}"]
-    lines += [f"LEAKS THE FUTURE: {text}" for text in data["leaks"]]
-    lines += [f"made up: {text}" for text in data["made_up"]]
-    if data["rejected"]:
-        lines.append(f"rejected: {data['rejected']:,} of {data['rows_in']:,} rows could not be used")
-    lines += [_long_line(facts) for facts in info["publishers"] if facts["hits"]]
-    for pair in info["pairs"]:
-        if pair["status"] == "failed":
-            lines.append(f"FAILED: {pair['recommender']} on {pair['publisher']}: {pair['error']}")
-        elif "dropped" in pair:
-            drops = ", ".join(f"{count:,} {what}" for what, count in pair["dropped"].items() if count)
-            lines.append(f"dropped from the slates of {pair['recommender']} on {pair['publisher']}: {drops}")
-    lines.append(f"{run.timing['seconds']:.1f} s; the run lies in {run.folder}")
+
+
+def _ranked(board: _Board, names: list[str], rank_by: str) -> tuple[list[str], dict[str, Cell]]:
+    """Names by mean rank, and each one's rank: with its 95 % range where it is not stable."""
+    if not names:
+        return [], {}
+    sign = -1.0 if heading(rank_by).higher_is_better is False else 1.0
+    columns = [board.column(publisher, rank_by, names) for publisher in board.publishers]
+    found: Ranks = mean_ranks([sign * values for values, _ in columns], [sign * drawn for _, drawn in columns])
+    order = np.argsort(found.rank, kind="stable").tolist()
+    places = {}
+    for row, name in enumerate(names):
+        varies = board.paired and not found.stable[row] and found.low[row] < found.high[row]
+        within = f"({found.low[row]:.3g}–{found.high[row]:.3g})" if varies else ""
+        places[name] = Cell(f"{found.rank[row]:.1f}", within)
+    return [names[row] for row in order], places
+
+
+def _marks(board: _Board, publisher: str, metric: str, names: list[str]) -> dict[str, str]:
+    """The best of a column, and those that cannot be told from it."""
+    better = heading(metric).higher_is_better
+    values, drawn = board.column(publisher, metric, names)
+    if better is None or np.isnan(values).all():
+        return {}
+    sign = 1.0 if better else -1.0
+    best = np.nanmax(sign * values)
+    marks = {name: BEST for name, value in zip(names, values, strict=True) if sign * value == best}
+    if board.paired:
+        against = against_best(sign * values, sign * drawn)
+        for row, p in zip(against.a.tolist(), against.p_holm.tolist(), strict=True):
+            if p > LEVEL_P:
+                marks.setdefault(names[row], LEVEL)
+    return marks
+
+
+def _value(value: float, metric: str, paper_scale: bool) -> str:
+    return f"{value * PAPER_SCALE:.0f}" if paper_scale and metric in SUCCESS else shown(value, metric)
+
+
+def _within(result: Result, intervals: bool, paper_scale: bool) -> str:
+    if not intervals or result.low is None or result.high is None:
+        return ""
+    return f"±{_value((result.high - result.low) / 2, result.metric, paper_scale)}"
+
+
+def _footer(
+    board: _Board, style: str, metrics: list[str], rank_by: str, intervals: bool, paper_scale: bool
+) -> list[str]:
+    units: dict[str, list[str]] = {}
+    for metric in metrics:
+        unit = f"times {PAPER_SCALE:,}" if paper_scale and metric in SUCCESS else IN_UNITS[heading(metric).unit]
+        units.setdefault(unit, []).append(heading(metric).text)
+    within = "; ±: half the width of the 95 % interval" if intervals else ""
+    lines = ["; ".join(f"{', '.join(names)}: {unit}" for unit, names in units.items()) + within]
+    best, level = MARKS[style]
+    marks, ranked = f"{best}: best of its column", f"rank by {heading(rank_by).text}"
+    if board.paired:
+        marks += f"; {level}: cannot be told from it (paired, p > {LEVEL_P:g} after Holm)"
+        ranked += ", with its 95 % range where it is not stable"
+    else:
+        ranked += (
+            "; the runs were not resampled alike (seed, cluster), so nothing says what differs by more than chance"
+        )
+    lines.append(f"{marks}; {ranked}")
+    if board.foreseeing:
+        lines.append(
+            f"{', '.join(sorted(board.foreseeing))}: knows the future; what could be reached at most; not ranked"
+        )
+    for run in board.runs:
+        lines += _run_lines(run)
+        if style == "table":
+            lines.append(f"{run.timing['seconds']:.1f} s; the run lies in {run.folder}")
     return lines
 
 
-def _long_line(facts: dict[str, int]) -> str:
-    share = facts["hits_of_longest"] / facts["hits"]
-    return f"the longest 1 % of {facts['publisher']}'s scored sessions bring {share:.1%} of all hits at 1"
+def _run_lines(run: Run) -> list[str]:
+    """What there is to say below a table of a run."""
+    scored = ", ".join(
+        f"{facts['publisher']} {facts['scored_sessions']:,} of {facts['sessions']:,}"
+        for facts in run.info["publishers"]
+    )
+    shown = ", ".join(
+        f"{facts['publisher']} {facts['scored_impressions']:,} of {facts['impressions']:,}"
+        for facts in run.info["publishers"]
+        if facts["impressions"]
+    )
+    told = f"; impressions scored: {shown}" if shown else ""
+    return [f"data: {run.info['data']['name']}; sessions scored: {scored}{told}", *notes(run)]
+
+
+# --- other views ----------------------------------------------------------------------------------------
+
+
+def by_slice(run: Run, by: str, *, style: str = "table", metric: str | None = None, intervals: bool = False) -> str:
+    """How the recommenders of a run fare by slice (`slices.DIMENSIONS`): a column a slice, a table a publisher.
+
+    Of the metrics a dimension has, the table shows one, by default the first; json and csv have all with intervals.
+    Raises `NewsreplayError` for another dimension or metric.
+    """
+    tables, records = [], []
+    for publisher in run.publishers:
+        cut = sliced(Parts(run, publisher), by)
+        chosen = metric or cut.metrics[0]
+        if chosen not in cut.metrics:
+            hint = did_you_mean(chosen, cut.metrics) or f"There are {', '.join(cut.metrics)}."
+            raise NewsreplayError(f"there is no {chosen!r} by {by}. {hint}")
+        for what, cells in cut.cells.items():
+            for name, mine in cells.items():
+                for group, cell in zip(cut.groups, mine, strict=True):
+                    values = dict(zip(("value", "low", "high", "n"), cell, strict=True))
+                    records.append(
+                        {"publisher": publisher, "recommender": name, "metric": what, "by": by, "slice": group} | values
+                    )
+        counts = [
+            max((mine[place][3] for mine in cut.cells[chosen].values()), default=0) for place in range(len(cut.groups))
+        ]
+        rows = [
+            (name, [_sliced_cell(cell, chosen, intervals) for cell in mine]) for name, mine in cut.cells[chosen].items()
+        ]
+        several = len(run.publishers) > 1
+        tables.append(
+            Table(
+                "recommender",
+                [(publisher if several else "", group) for group in cut.groups],
+                [*rows, ("n", [Cell(f"{count:,}") for count in counts])],
+                [f"{heading(chosen).text} in per cent, by {cut.label}; n: {_counted(chosen)}"],
+                [],
+            )
+        )
+    if style in ("json", "csv"):
+        return render(Table("", [], [], [], records), style)
+    return "\n\n".join(render(table, style) for table in tables)
+
+
+def _sliced_cell(cell: Any, metric: str, intervals: bool) -> Cell:
+    value, low, high, _ = cell
+    if value is None:
+        return Cell("-")
+    within = f"±{shown((high - low) / 2, metric)}" if intervals and low is not None and high is not None else ""
+    return Cell(shown(value, metric), within)
+
+
+def _counted(metric: str) -> str:
+    if metric.startswith("read_success"):
+        return "reads that could have been hits"
+    return "scored sessions" if "success" in metric else "scored impressions"
+
+
+def costs(run: Run, *, style: str = "table", rank_by: str = HEADLINE) -> str:
+    """What each recommender of a run costs, next to its quality; whom no other beats at both is marked.
+
+    Raises `NewsreplayError` for a metric that the run does not have.
+    """
+    _Board([run]).check(rank_by)
+    tables, records = [], []
+    for publisher in run.publishers:
+        facts = run.facts(publisher)
+        timing = {pair["recommender"]: pair for pair in run.timing["pairs"] if pair["publisher"] == publisher}
+        measured = run.measured(publisher)
+        values = {result.recommender: result.value for result in measured.results if result.metric == rank_by}
+        rows = [
+            {
+                "recommender": pair["recommender"],
+                "results": {rank_by: [values.get(pair["recommender"])]},
+                "cost": cost(timing[pair["recommender"]], facts["rows"]) if pair["recommender"] in timing else None,
+            }
+            for pair in run.pairs(publisher)
+            if pair["status"] == "done" and not pair.get("foresees")
+        ]
+        body = []
+        for row in sorted(rows, key=lambda row: -(row["results"][rank_by][0] or 0)):
+            spent = row["cost"]
+            best = optimal(row, rows, rank_by)
+            value = row["results"][rank_by][0]
+            records.append(
+                {"publisher": publisher, "recommender": row["recommender"], rank_by: value} | spent | {"pareto": best}
+            )
+            body.append((row["recommender"], _cost_cells(value, spent, rank_by, best)))
+        timed = any(row["cost"]["p50_ms"] is not None for row in rows)
+        heads = [heading(rank_by).text, "µs/event", "events/s", "state kB"]
+        heads += ["p50 µs", "p95 µs", "p99 µs", "max µs"] if timed else []
+        late = any(row["cost"]["late"] is not None for row in rows)
+        heads += ["late"] if late else []
+        several = len(run.publishers) > 1
+        tables.append(
+            Table(
+                "recommender",
+                [(publisher if several else "", head) for head in heads],
+                [(name, cells[: len(heads)]) for name, cells in body],
+                [
+                    f"{MARKS[style][0]}: nobody else is at least as good at less cost (Pareto); recommenders shared "
+                    "the machine while they were timed"
+                ],
+                [],
+            )
+        )
+    if style in ("json", "csv"):
+        return render(Table("", [], [], [], records), style)
+    return "\n\n".join(render(table, style) for table in tables)
+
+
+def _cost_cells(value: float | None, spent: dict[str, Any], rank_by: str, best: bool) -> list[Cell]:
+    per_event = spent["us_per_event"]
+    cells = [
+        Cell(shown(value, rank_by), "", BEST if best else ""),
+        Cell(f"{per_event:.3f}" if per_event else "-"),
+        Cell(f"{1e6 / per_event:,.0f}" if per_event else "-"),
+        Cell(f"{spent['state_bytes'] / 1000:,.0f}" if spent["state_bytes"] is not None else "-"),
+    ]
+    cells += [
+        Cell("-" if spent[what] is None else _microseconds(1000 * spent[what]))
+        for what in ("p50_ms", "p95_ms", "p99_ms", "max_ms")
+    ]
+    return [*cells, Cell("-" if spent["late"] is None else f"{100 * spent['late']:.2f} %")]
+
+
+def _microseconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def missed(run: Run, *, style: str = "table") -> str:
+    """Why the recommenders of a run missed: the share of the reads that could have been hits, by cause."""
+    k = int(run.info["options"]["k"])
+    causes = misses.causes(k)
+    tables, records = [], []
+    for publisher in run.publishers:
+        reads, facts = run.reads(publisher), run.facts(publisher)
+        later = facts["later_reads"]
+        rows = []
+        for pair in run.pairs(publisher):
+            if pair["status"] != "done" or not later:
+                continue
+            counts = misses.count(reads, run.places(publisher, pair["recommender"]), k)
+            records += [
+                {"publisher": publisher, "recommender": pair["recommender"], "cause": cause, "reads": int(count)}
+                | {"share": count / later}
+                for cause, count in zip(causes, counts.tolist(), strict=True)
+            ]
+            rows.append((pair["recommender"], [Cell(f"{100 * count / later:.2f}") for count in counts.tolist()]))
+        rows.sort(key=lambda row: -float(row[1][0].text))
+        ceiling = f"{facts['reachable_reads'] / later:.2%}" if later else "-"
+        several = len(run.publishers) > 1
+        tables.append(
+            Table(
+                "recommender",
+                [(publisher if several else "", cause) for cause in causes],
+                rows,
+                [
+                    f"per cent of {later:,} reads that could have been hits (all of scored sessions but their first); "
+                    f"an oracle reaches {ceiling} of them"
+                ],
+                [],
+            )
+        )
+    if style in ("json", "csv"):
+        return render(Table("", [], [], [], records), style)
+    return "\n\n".join(render(table, style) for table in tables)

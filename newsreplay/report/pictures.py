@@ -1,15 +1,11 @@
 """Four pictures of what a data set holds, for papers: reads over time, session lengths, ages of articles, skew.
 
-Imports matplotlib, and so is imported only when somebody wants pictures. Nothing here opens a window or
-touches pyplot; matplotlib's settings are changed while a picture is drawn and then put back, so draw in one
-thread at a time. Equal data give equal bytes with the same version of matplotlib.
+Imports matplotlib (`drawing.py` tells what follows from that), and so is imported only when somebody wants pictures.
 """
 
 from __future__ import annotations
 
-import csv
-import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,55 +15,33 @@ import numpy as np
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import NewsreplayError
 from newsreplay.report.curves import MINUTE, YEAR, Curves, curves, span
+from newsreplay.report.drawing import (
+    COLOURS,
+    DASHES,
+    MARKERS,
+    AutoDateLocator,
+    Axes,
+    ConciseDateFormatter,
+    Figure,
+    FixedLocator,
+    FuncFormatter,
+    MaxNLocator,
+    NullLocator,
+    Rows,
+    dates,
+    drawing_into,
+    labels_of,
+    legend,
+    new_figure,
+    plain,
+    save,
+    thousands,
+    write_table,
+)
 from newsreplay.simulator.log import DAY, HOUR
 
-try:
-    from matplotlib import style
-    from matplotlib.axes import Axes
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-    from matplotlib.figure import Figure
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-except ModuleNotFoundError as error:
-    raise NewsreplayError(f"pictures need matplotlib ({error}): pip install matplotlib") from None
-
 MOST = 10  #: publishers in one picture; of more, those with most reads
-LONGEST_NAME = 24  #: characters of a publisher's name that are shown
 DAILY = 60 * DAY  #: ms; logs that span more are drawn by the day
-
-#: Okabe and Ito (2008) without the yellow, which is lost on white paper. Seven colours, four dashes and ten
-#: markers: no two of ten publishers look alike, in black and white too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))
-MARKERS = "os^DvPX<>*"
-
-_STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
-    "font.size": 8,
-    "axes.titlesize": 9,
-    "figure.titlesize": 9,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.5,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "legend.handlelength": 3.2,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 4,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "savefig.dpi": 150,
-    "svg.hashsalt": "newsreplay",
-    "text.parse_math": False,  # a $ in a publisher's name is a dollar
-}
-_WIDTH = 6.8  #: inches, the width of the text of a page
-
-Rows = Iterable[Sequence[Any]]
 
 
 def draw(dataset: Dataset, folder: Path) -> list[Path]:
@@ -94,49 +68,17 @@ def draw(dataset: Dataset, folder: Path) -> list[Path]:
     width = DAY if max(span(each.log) for each in publishers) > DAILY else HOUR
     shown = [curves(each.name, each.log, each.articles.published, width) for each in publishers]
     note = f"The {MOST} publishers with most reads, of {len(told)}." if len(told) > MOST else ""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with style.context(["default", _STYLE]):
-            labels = labels_of([each.name for each in shown])
-            title = labels_of([dataset.name])[0]
-            return [
-                path
-                for name, draw_one, tables in _PICTURES
-                for path in (
-                    *_save(draw_one(title, note, shown, labels), folder / name),
-                    *(_table(folder / f"{table}.csv", header, rows(shown)) for table, header, rows in tables),
-                )
-            ]
-    except OSError as error:
-        raise NewsreplayError(f"cannot write to {folder}: {error.strerror or error}") from None
-
-
-def labels_of(names: Sequence[str]) -> list[str]:
-    """Names as they can be shown: one line of characters that the font has, not too long, no two the same.
-
-    Other characters become escapes as in Python (`\\n`, `\\u4e2d`); long names lose their middle.
-
-    >>> labels_of(["a\\nb", "x" * 30 + "1"])
-    ['a\\\\nb', 'xxxxxxxxxxxxxxxx…xxxxxx1']
-    """
-    font = get_font(findfont(FontProperties(family="DejaVu Sans")))
-    labels: list[str] = []
-    for name in names:
-        label = "".join(
-            character
-            if character.isprintable() and not unicodedata.combining(character) and font.get_char_index(ord(character))
-            else character.encode("unicode_escape").decode()
-            for character in unicodedata.normalize("NFC", name).strip()
-        )
-        if len(label) > LONGEST_NAME:
-            label = f"{label[: LONGEST_NAME - 8]}…{label[-7:]}"
-        label = label or "(no name)"
-        number, unique = 1, label
-        while unique in labels:
-            number += 1
-            unique = f"{label} #{number}"
-        labels.append(unique)
-    return labels
+    with drawing_into(folder):
+        labels = labels_of([each.name for each in shown])
+        title = labels_of([dataset.name])[0]
+        return [
+            path
+            for name, draw_one, tables in _PICTURES
+            for path in (
+                *save(draw_one(title, note, shown, labels), folder / name),
+                *(write_table(folder / f"{table}.csv", header, rows(shown)) for table, header, rows in tables),
+            )
+        ]
 
 
 # --- the pictures ---------------------------------------------------------------------------------------
@@ -146,20 +88,20 @@ def _over_time(title: str, note: str, shown: list[Curves], labels: list[str]) ->
     width = shown[0].width
     unit = "day" if width == DAY else "hour"
     title = f"{title}: reads per {unit}, and share of reads by hour of day (UTC)"
-    figure = _figure(title, note, 0.9 + min(1.25 * len(shown), 8.1))
+    figure = new_figure(title, note, 0.9 + min(1.25 * len(shown), 8.1))
     axes = figure.subplots(len(shown), 2, sharex="col", squeeze=False, width_ratios=[3, 1])
     first, last = min(each.bins[0] for each in shown), max(each.bins[-1] for each in shown) + width
     most = max(100 * each.by_hour.max() / each.reads for each in shown)
     for number, (each, label, (left, right)) in enumerate(zip(shown, labels, axes, strict=True)):
         colour = COLOURS[number % len(COLOURS)]
-        edges = _dates(np.append(each.bins, each.bins[-1] + width))
+        edges = dates(np.append(each.bins, each.bins[-1] + width))
         left.stairs(each.over_time, edges, fill=True, color=colour, lw=0.4)  # an outline, lest one day in years is lost
         left.set_title(label)
         left.set_title(f"reads: {each.reads:,}", loc="right")
-        left.set_xlim(_dates(np.array([first, last])))
+        left.set_xlim(dates(np.array([first, last])))
         left.set_ylim(0, each.over_time.max() * 1.05)
         left.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-        left.yaxis.set_major_formatter(FuncFormatter(_thousands))
+        left.yaxis.set_major_formatter(FuncFormatter(thousands))
         right.stairs(100 * each.by_hour / each.reads, np.arange(25), fill=True, color=colour, lw=0.4)
         right.set_ylim(0, most * 1.05)
         right.yaxis.set_major_locator(MaxNLocator(3))
@@ -186,9 +128,9 @@ def _session_lengths(title: str, note: str, shown: list[Curves], labels: list[st
     axes.set(xscale="log", yscale="log", xlabel="reads in the session, n", ylabel="sessions with at least n reads (%)")
     axes.set_xlim(0.9, max(10, 1.2 * max(each.lengths[-1] for each in shown)))
     axes.set_ylim(min(70 * least, 7), 140)
-    axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
-    axes.yaxis.set_major_formatter(FuncFormatter(_plain))
-    _legend(
+    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
+    axes.yaxis.set_major_formatter(FuncFormatter(plain))
+    legend(
         axes,
         lines,
         [f"{label}\nmean {each.reads / each.sessions_with[0]:.2f}" for each, label in zip(shown, labels, strict=True)],
@@ -213,7 +155,7 @@ def _ages(title: str, note: str, shown: list[Curves], labels: list[str]) -> Figu
     axes.xaxis.set_major_locator(FixedLocator([age for age in _NAMED_AGES if age <= oldest]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda age, _: _NAMED_AGES[round(age)]))
-    _legend(
+    legend(
         axes,
         lines,
         [f"{label}\nmedian {_duration(each.median_age)}" for each, label in zip(shown, labels, strict=True)],
@@ -233,8 +175,8 @@ def _popularity(title: str, note: str, shown: list[Curves], labels: list[str]) -
     axes.set(xscale="log", xlabel="most-read articles (% of articles read)", ylabel="share of reads (%)")
     axes.set_xlim(least, 100)
     axes.set_ylim(0, 101)
-    axes.xaxis.set_major_formatter(FuncFormatter(_plain))
-    _legend(
+    axes.xaxis.set_major_formatter(FuncFormatter(plain))
+    legend(
         axes,
         [*lines, axes.lines[-1]],
         [*(f"{label}\nGini {each.gini:.3f}" for each, label in zip(shown, labels, strict=True)), "all articles alike"],
@@ -338,17 +280,9 @@ _NAMED_AGES = {
 }
 
 
-def _figure(title: str, note: str, height: float) -> Figure:
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
-    if note:
-        figure.supxlabel(note, x=0.01, ha="left", fontsize=7)
-    return figure
-
-
 def _one(title: str, note: str, publishers: int) -> tuple[Figure, Axes]:
     """A figure with one pair of axes, at least as high as the legend beside it."""
-    figure = _figure(title, note, max(3.6, 1.2 + 0.34 * (publishers + 1)))
+    figure = new_figure(title, note, max(3.6, 1.2 + 0.34 * (publishers + 1)))
     return figure, figure.subplots()
 
 
@@ -366,43 +300,8 @@ def _line(axes: Axes, number: int, x: Any, y: Any, **options: Any) -> Any:
     return line
 
 
-def _legend(axes: Axes, lines: list[Any], labels: list[str]) -> None:
-    numbers = [str(number) for number in range(len(lines))]
-    legend = axes.legend(lines, numbers, loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
-    for text, label in zip(legend.get_texts(), labels, strict=True):
-        text.set_text(label)  # not before: a legend leaves out what begins with an underscore
-
-
-def _dates(ms: Any) -> Any:
-    return date2num(ms.astype("datetime64[ms]"))  # type: ignore[no-untyped-call]
-
-
-def _thousands(value: float, _: int | None) -> str:
-    return f"{value:,.0f}"
-
-
-def _plain(value: float, _: int | None) -> str:
-    return f"{value:.10f}".rstrip("0").rstrip(".")
-
-
 def _duration(ms: float) -> str:
     for at_least, unit, name in ((YEAR, YEAR, "y"), (2 * DAY, DAY, "d"), (HOUR, HOUR, "h")):
         if ms >= at_least:
             return f"{ms / unit:.1f} {name}"
     return f"{ms / MINUTE:.1f} min"
-
-
-def _save(figure: Figure, stem: Path) -> list[Path]:
-    paths = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
-    figure.savefig(paths[0], metadata={"Software": None})
-    figure.set_layout_engine("none")  # as it has been laid out
-    figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
-    return paths
-
-
-def _table(path: Path, header: list[str], rows: Rows) -> Path:
-    with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-    return path

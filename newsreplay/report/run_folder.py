@@ -9,9 +9,25 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from newsreplay.errors import RunError
+from newsreplay.simulator.files import (
+    Impressions,
+    Reads,
+    pair_files,
+    publisher_files,
+    read_impressions,
+    read_outcomes,
+    read_places,
+    read_rankings,
+    read_reads,
+)
 from newsreplay.simulator.folder import FORMAT
-from newsreplay.simulator.metrics import Result
+from newsreplay.simulator.judge import Outcomes
+from newsreplay.simulator.log import Column
+from newsreplay.simulator.metrics import Measured, Result
+from newsreplay.simulator.rankings import Ranked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +43,11 @@ class Run:
         self.folder = Path(folder)
         if keep is not None:
             weakref.finalize(self, keep.close)
-        if (self.folder / "unfinished").exists() or not (self.folder / "run.json").exists():
-            state = "a run that has not ended" if (self.folder / "unfinished").exists() else "no run"
+        unfinished, there = (self.folder / "unfinished").exists(), (self.folder / "run.json").exists()
+        if unfinished and there:
+            raise RunError(f"scoring {self.folder} has not ended; do it again with 'newsreplay score {self.folder}'")
+        if not there:
+            state = "a run that has not ended" if unfinished else "no run"
             raise RunError(f"{self.folder} holds {state}; start one with 'newsreplay run --out {self.folder}'")
         self.info: dict[str, Any] = self._load("run.json", dict)  #: data, options, versions, publishers, pairs
         if self.info.get("format") != FORMAT:
@@ -59,6 +78,22 @@ class Run:
         html: str = wide.to_html(escape=True)
         return html
 
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the run as one HTML page, by default `report.html` in its folder; returns where it is."""
+        from newsreplay.report.contents import contents
+        from newsreplay.report.page import write_page
+
+        path = self.folder / "report.html" if path is None else Path(path)
+        write_page(contents(self), path)
+        return path
+
+    def plot(self, folder: str | Path | None = None) -> list[Path]:
+        """Draw the run as PNG, SVG and CSV, by default into `pictures` in its folder; returns the files."""
+        from newsreplay.report.contents import contents
+        from newsreplay.report.plots import draw_run
+
+        return draw_run(contents(self), self.folder / "pictures" if folder is None else Path(folder))
+
     def to_pandas(self) -> pd.DataFrame:
         """All results as a frame: publisher, recommender, metric, value, low, high, n."""
         import pandas as pd
@@ -67,11 +102,66 @@ class Run:
 
     def slates(self, publisher: str, recommender: str) -> pd.DataFrame:
         """The answers of one recommender on one publisher: row, time, session, user, item, slate."""
+        return self._frame(publisher, recommender, "slates")
+
+    def scores(self, publisher: str, recommender: str) -> pd.DataFrame:
+        """The scores that one recommender gave the candidates of each impression: row, scores."""
+        return self._frame(publisher, recommender, "scores")
+
+    def _frame(self, publisher: str, recommender: str, what: str) -> pd.DataFrame:
         import pandas as pd
 
         for pair in self.info["pairs"]:
             if (pair["publisher"], pair["recommender"]) == (publisher, recommender):
-                if "slates" not in pair:
-                    raise RunError(f"{self.folder} keeps no slates of {recommender} on {publisher}")
-                return pd.read_parquet(self.folder / pair["slates"])
+                if what not in pair:
+                    raise RunError(f"{self.folder} keeps no {what} of {recommender} on {publisher}")
+                return pd.read_parquet(self.folder / pair[what])
         raise RunError(f"{self.folder} has no {recommender} on {publisher}")
+
+    @property
+    def publishers(self) -> list[str]:
+        """Names of the publishers."""
+        return [facts["publisher"] for facts in self.info["publishers"]]
+
+    def facts(self, publisher: str) -> dict[str, Any]:
+        """What run.json says of a publisher. Raises `RunError` if the run has none of that name."""
+        for facts in self.info["publishers"]:
+            if facts["publisher"] == publisher:
+                return dict(facts)
+        raise RunError(f"{self.folder} has no publisher {publisher!r}; it has {', '.join(self.publishers)}")
+
+    def pairs(self, publisher: str) -> list[dict[str, Any]]:
+        """What run.json says of each recommender on a publisher."""
+        return [pair for pair in self.info["pairs"] if pair["publisher"] == publisher]
+
+    def measured(self, publisher: str) -> Measured:
+        """Results and replicates of a publisher, recommender by recommender."""
+        results = [result for result in self.results if result.publisher == publisher]
+        path = publisher_files(self.folder, publisher).replicates
+        try:
+            replicates = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise RunError(f"{path} cannot be read: {error}") from None
+        if replicates.ndim != 3 or replicates.shape[0] * replicates.shape[1] != len(results):
+            raise RunError(f"{path} does not fit {self.folder / 'results.json'}; run it again")
+        return Measured(results, replicates)
+
+    def reads(self, publisher: str) -> Reads:
+        """The scored reads of a publisher."""
+        return read_reads(publisher_files(self.folder, publisher).frame)
+
+    def impressions(self, publisher: str) -> Impressions | None:
+        """The scored impressions of a publisher, if it has any."""
+        return read_impressions(publisher_files(self.folder, publisher).shown)
+
+    def outcomes(self, publisher: str, recommender: str) -> Outcomes:
+        """What became of one recommender's slates, by the places of `reads`."""
+        return read_outcomes(pair_files(self.folder, publisher, recommender).outcomes)
+
+    def places(self, publisher: str, recommender: str) -> Column:
+        """The places of these outcomes alone, int16[reads]."""
+        return read_places(pair_files(self.folder, publisher, recommender).outcomes)
+
+    def rankings(self, publisher: str, recommender: str) -> Ranked | None:
+        """What one recommender's scores were worth, by the places of `impressions`; None if it scored none."""
+        return read_rankings(pair_files(self.folder, publisher, recommender).rankings)

@@ -1,7 +1,7 @@
 """The blindness check: proof that a recommender's answers do not depend on the future.
 
 A log is replayed; everything from a cut on is overwritten, rows and articles alike; it is replayed again.
-The answers before the cut must be the same to the byte, at many cuts.
+The answers before the cut, slates and scores, must be the same to the byte, at many cuts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from newsreplay.simulator.log import (
     Pools,
     make_log,
 )
-from newsreplay.simulator.replay import replay
+from newsreplay.simulator.replay import Replayed, replay
 
 ROWS = 2_000  #: of the log that is made for a check
 
@@ -35,13 +35,14 @@ class Finding(NamedTuple):
     """The first answer that changed although only what came after it was overwritten."""
 
     cut: int  #: first row that was overwritten
-    row: int  #: the request, before the cut
-    before: list[int]
-    after: list[int]
+    row: int  #: the request or impression, before the cut
+    what: str  #: "answer" or "scores"
+    before: list[int] | list[float]
+    after: list[int] | list[float]
 
     def __str__(self) -> str:
         return (
-            f"the answer at row {self.row} changed from {self.before} to {self.after} "
+            f"the {self.what} at row {self.row} changed from {self.before} to {self.after} "
             f"when the rows from {self.cut} on were overwritten"
         )
 
@@ -63,7 +64,7 @@ def check(
     k: int = 10,
     seed: int = 0,
 ) -> Verdict:
-    """Check one recommender at `cuts` cuts, every second of them right after a request.
+    """Check one recommender at `cuts` cuts, every second right after a request, every fourth after an impression.
 
     Without `log`, one of 2,000 rows is made up. A second replay of the untouched log must agree with the
     first too, which catches state that outlives a replay.
@@ -71,36 +72,59 @@ def check(
     if log is None:
         log, articles = made_up_log(ROWS, seed)
     articles = bare_articles(log) if articles is None else articles
-    asked = np.flatnonzero(log.kind == READ)
     first = _answers(entry, log, articles, k, seed)
     chosen = _cuts(log, cuts, seed)
     for cut in [len(log.time), *chosen]:
         other, others = overwritten(log, articles, cut, seed)
         again = _answers(entry, other, others, k, seed)
-        before = int(np.searchsorted(asked, cut))
-        if first[:before].tobytes() != again[:before].tobytes():
-            at = int(np.flatnonzero((first[:before] != again[:before]).any(axis=1))[0])
-            return Verdict(entry.shown, len(chosen), Finding(cut, int(asked[at]), _shown(first[at]), _shown(again[at])))
+        finding = _difference(log, cut, first, again)
+        if finding is not None:
+            return Verdict(entry.shown, len(chosen), finding)
     return Verdict(entry.shown, len(chosen), None)
 
 
-def _answers(entry: Entry, log: Log, articles: Articles, k: int, seed: int) -> Column:
-    return replay(log, entry.make(), k, articles=articles, seed=seed, name=entry.shown).slates
+def _answers(entry: Entry, log: Log, articles: Articles, k: int, seed: int) -> Replayed:
+    return replay(log, entry.make(), k, articles=articles, seed=seed, name=entry.shown)
 
 
-def _shown(slate: Column) -> list[int]:
-    return [item for item in slate.tolist() if item >= 0]
+def _difference(log: Log, cut: int, first: Replayed, again: Replayed) -> Finding | None:
+    """The first slate or impression before the cut that was answered otherwise."""
+    found = []
+    asked = np.flatnonzero(log.kind[:cut] == READ)
+    changed = _changed(first.slates[: len(asked)], again.slates[: len(asked)])
+    if changed is not None:
+        before, after = ([item for item in done.slates[changed[0]].tolist() if item >= 0] for done in (first, again))
+        found.append(Finding(cut, int(asked[changed[0]]), "answer", before, after))
+    if first.scores is not None and again.scores is not None:
+        shown = np.flatnonzero(log.kind[:cut] == IMPRESSION)
+        at = log.pools.at[: len(shown) + 1]
+        changed = _changed(first.scores[: at[-1]], again.scores[: at[-1]])
+        if changed is not None:
+            number = int(np.searchsorted(at, changed[0], side="right")) - 1
+            places = slice(at[number], at[number + 1])
+            scores = (done.scores[places].tolist() for done in (first, again) if done.scores is not None)
+            found.append(Finding(cut, int(shown[number]), "scores", *scores))
+    return min(found, key=lambda finding: finding.row, default=None)
+
+
+def _changed(before: Column, after: Column) -> Column | None:
+    """The position of the first value that differs in a byte."""
+    if before.tobytes() == after.tobytes():
+        return None
+    words = f"i{before.itemsize}"
+    position: Column = np.argwhere(before.view(words) != after.view(words))[0]
+    return position
 
 
 def _cuts(log: Log, count: int, seed: int) -> list[int]:
-    """Rows spread over the log; every second one follows a request directly."""
+    """Rows spread over the log; every second one follows a request directly, every fourth an impression."""
     rng = np.random.default_rng(seed)
     rows = np.linspace(1, len(log.time) - 1, count).astype(int) + rng.integers(0, 2, count)
     rows = np.clip(rows, 1, len(log.time) - 1)
-    after = np.flatnonzero(log.kind[:-1] == READ) + 1
-    for i in range(0, count, 2):
+    for kind, begin, step in ((READ, 0, 2), (IMPRESSION, 1, 4)):
+        after = np.flatnonzero(log.kind[:-1] == kind) + 1
         if after.size:
-            rows[i] = after[np.searchsorted(after, rows[i]) % after.size]
+            rows[begin::step] = after[np.searchsorted(after, rows[begin::step]) % after.size]
     return sorted({int(row) for row in rows})
 
 

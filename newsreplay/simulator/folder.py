@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+
+import numpy as np
 
 from newsreplay import __version__
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import RunError
 from newsreplay.registry import Entry
+from newsreplay.simulator.files import FOLDERS, PairFiles, pair_files, whole
+from newsreplay.simulator.log import Column
 from newsreplay.simulator.metrics import Result
-from newsreplay.simulator.workers import Judged, Options, scope_of
+from newsreplay.simulator.options import Options
+from newsreplay.simulator.scoring import Scored
+from newsreplay.simulator.workers import Judged
+from newsreplay.spec import Spec
 
-FORMAT = 1  #: of the run folder
-
-
-def slates_path(folder: Path, publisher: str, shown: str) -> Path:
-    """Where a pair's slates lie; names are percent-encoded where a file name could not hold them."""
-    return folder / "slates" / file_name(publisher) / f"{file_name(shown)}.parquet"
-
-
-def file_name(name: str) -> str:
-    """A name as a file name that cannot leave its folder.
-
-    >>> file_name("trend(hours=6)"), file_name("../mine.py:Mine")
-    ('trend(hours=6)', '%2E.%2Fmine.py%3AMine')
-    """
-    quoted = quote(name, safe=" ()=,+@'", errors="backslashreplace")
-    if len(quoted) > 200:  # file systems allow 255
-        quoted = f"{quoted[:160]}~{hashlib.blake2b(name.encode(errors='backslashreplace'), digest_size=16).hexdigest()}"
-    return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
+FORMAT = 2  #: of the run folder
 
 
 def fresh_folder(folder: Path) -> Path:
@@ -48,8 +36,9 @@ def fresh_folder(folder: Path) -> Path:
         (folder / "unfinished").write_text("this run has not ended; run.json is written last\n")
         for name in ("run.json", "results.json", "timing.json"):
             (folder / name).unlink(missing_ok=True)
-        if (folder / "slates").exists():
-            shutil.rmtree(folder / "slates")
+        for name in FOLDERS:
+            if (folder / name).exists():
+                shutil.rmtree(folder / name)
     except OSError as error:
         raise RunError(f"cannot write to {folder}: {error.strerror or error}; name another folder with --out") from None
     return folder
@@ -61,35 +50,37 @@ def _is_empty(folder: Path) -> bool:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, whole or not at all."""
-    work = path.with_name(path.name + ".part")
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    work.write_text(text, "utf-8", errors="backslashreplace")  # what is no text becomes a JSON escape
-    work.replace(path)
+    with whole(path) as work:
+        work.write_text(text, "utf-8", errors="backslashreplace")  # what is no text becomes a JSON escape
+
+
+def write_results(folder: Path, results: list[Result]) -> None:
+    """Write every metric with its interval."""
+    write_json(folder / "results.json", [result._asdict() for result in results])
+
+
+def write_replicates(path: Path, replicates: Column) -> None:
+    """Write the bootstrap of a publisher, float64[recommenders, metrics, replicates]."""
+    with whole(path) as work, work.open("wb") as file:
+        np.save(file, replicates, allow_pickle=False)
 
 
 def write_run(
     folder: Path,
     dataset: Dataset,
-    publishers: list[str],
     entries: list[Entry],
     options: Options,
+    publishers: list[dict[str, Any]],
     judged: list[Judged],
-    results: list[Result],
     seconds: float,
+    command: str | None,
 ) -> None:
-    """Write what a run found; its slates are there already."""
-    write_json(folder / "results.json", [result._asdict() for result in results])
-    timings = [
-        {
-            "publisher": one.publisher,
-            "recommender": one.recommender,
-            "seconds": round(one.seconds, 6),
-            "events_per_second": round(one.rows / one.seconds) if one.seconds else None,
-        }
-        for one in judged
-        if one.error is None
-    ]
+    """Write how a run went and what it was; what it found is there already."""
+    timings = [_timing(one) for one in judged if one.error is None]
     write_json(folder / "timing.json", {"seconds": round(seconds, 3), "pairs": timings})
+    card = dataset.card
+    data = {key: card[key] for key in _DATA} | {"folder": str(dataset.folder.absolute())}
     write_json(
         folder / "run.json",
         {
@@ -98,28 +89,19 @@ def write_run(
             "python": platform.python_version(),
             "packages": _versions(),
             "platform": platform.platform(),
-            "data": {
-                key: dataset.card[key]
-                for key in (
-                    "name",
-                    "kind",
-                    "digest",
-                    "source",
-                    "licence",
-                    "notes",
-                    "made_up",
-                    "leaks",
-                    "rows_in",
-                    "rejected",
-                )
-            },
+            "command": command,
+            "data": data,
             "options": asdict(options),
             "recommenders": [entry.shown for entry in entries],
-            "publishers": [_publisher_facts(dataset, name, options, judged) for name in publishers],
+            "objects": [entry.shown for entry in entries if not isinstance(entry.source, Spec)],
+            "publishers": publishers,
             "pairs": [_pair_facts(one, folder, options) for one in judged],
         },
     )
     (folder / "unfinished").unlink(missing_ok=True)
+
+
+_DATA = ("name", "kind", "digest", "source", "licence", "notes", "made_up", "leaks", "rows_in", "rejected", "options")
 
 
 def _versions() -> dict[str, str]:
@@ -128,14 +110,35 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("numpy", "numba", "pyarrow")}
 
 
-def _publisher_facts(dataset: Dataset, name: str, options: Options, judged: list[Judged]) -> dict[str, Any]:
+def _timing(one: Judged) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "publisher": one.publisher,
+        "recommender": one.recommender,
+        "seconds": round(one.seconds, 6),
+        "events_per_second": round(one.rows / one.seconds) if one.seconds else None,
+        "state_bytes": one.state_bytes,
+    }
+    if one.times is not None:
+        facts["answers"] = {key: value for key, value in one.times._asdict().items() if value is not None}
+        facts["learn_seconds"] = one.learning
+    return facts
+
+
+def publisher_facts(dataset: Dataset, name: str, of: Scored, judged: list[Judged]) -> dict[str, Any]:
+    """What run.json says of a publisher."""
     facts = next(facts for facts in dataset.card["publishers"] if facts["publisher"] == name)
-    publisher = dataset.publisher(name)
-    scored = scope_of(publisher, options).session
-    wanted = ("publisher", "rows", "reads", "sessions", "first", "last", "digest")
-    mine = [one.hits for one in judged if one.publisher == name and one.hits is not None]
+    wanted = ("publisher", "rows", "reads", "sessions", "articles", "first", "last", "digest")
+    mine = [one.hits for one in judged if one.hits is not None and not one.foresees]
+    later = len(of.frame.request) - len(of.frame.session)
     return {key: facts[key] for key in wanted} | {
-        "scored_sessions": len(scored),
+        "scored_sessions": len(of.frame.session),
+        "later_reads": later,
+        "reachable_reads": int(np.count_nonzero(of.frame.reachable)),
+        "impressions": facts["impressions"],
+        "scored_impressions": len(of.shown.impression),
+        "impressions_without_outcome": of.shown.unknown,
+        "impressions_of_one_class": of.shown.single_class,
+        "clusters": len(of.by.unit),
         "hits": sum(hits for hits, _ in mine),
         "hits_of_longest": sum(hits for _, hits in mine),
     }
@@ -147,10 +150,15 @@ def _pair_facts(one: Judged, folder: Path, options: Options) -> dict[str, Any]:
         "recommender": one.recommender,
         "status": "failed" if one.error else "done",
     }
+    if one.foresees:
+        facts["foresees"] = True
     if one.error:
         return facts | {"error": one.error, "traceback": one.details}
     if any(one.drops):
         facts["dropped"] = one.drops._asdict()
-    if options.slates:
-        facts["slates"] = slates_path(folder, one.publisher, one.recommender).relative_to(folder).as_posix()
-    return facts
+    return facts | files_of(pair_files(folder, one.publisher, one.recommender), folder)
+
+
+def files_of(files: PairFiles, folder: Path) -> dict[str, str]:
+    """Which of a pair's files there are, below the folder."""
+    return {name: path.relative_to(folder).as_posix() for name, path in files._asdict().items() if path.exists()}

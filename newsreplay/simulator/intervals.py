@@ -1,29 +1,29 @@
-"""Intervals: a percentile bootstrap over sessions that is paired across recommenders.
+"""Intervals: a percentile bootstrap over clusters that is paired across recommenders.
 
-A replicate gives every session a Poisson(1) weight (the streaming form of drawing sessions with
-replacement; Oza & Russell 2001) that is a function of (seed, publisher, session, replicate) and nothing
-else. Its statistic is the ratio of weighted sums. The sums are rounded to multiples of 2^-24 first, so that
-adding them up is exact in any order: intervals are the same bytes for any number of threads.
+A replicate gives every cluster a Poisson(1) weight (the streaming form of drawing clusters with
+replacement; Oza & Russell 2001) that is a function of (seed, publisher, cluster, replicate) and nothing
+else. Its statistic is a ratio of weighted sums, each added up by one thread in the order of the clusters:
+intervals are the same bytes for any number of threads.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from newsreplay.cores import cores
 from newsreplay.simulator.kernels import compiled, int64
 from newsreplay.simulator.log import Column
 from newsreplay.simulator.mixing import draw, key_of
 
 REPLICATES = 1000
-BLOCK = 250  #: replicates computed at a time, so that their sums stay in the cache
+BLOCK = 125  #: replicates computed at a time, so that their sums stay in the cache
 LEVELS = (2.5, 97.5)  #: percentiles
 
-_UNIT = 2.0**-24
 _32 = np.uint64(32)
 
 
@@ -33,54 +33,44 @@ def _poisson_steps() -> Column:
     return np.asarray(np.rint(steps * 2**32), np.int64)
 
 
-def bounds(
-    sums: Sequence[Column],
-    over: Mapping[str, Column],
-    kinds: Sequence[str],
-    *,
-    seed: int,
-    publisher: str,
-    units: Column,
-    replicates: int = REPLICATES,
-    threads: int = 2,
-) -> tuple[Column, Column]:
-    """The intervals of ratios of sums, for several recommenders at once.
+def resample(
+    tables: Sequence[Column], units: Column, *, seed: int, publisher: str, replicates: int = REPLICATES
+) -> list[Column]:
+    """The weighted column sums of some tables in every replicate.
 
-    Each of `sums` is float64[groups, columns], a recommender's numerators by group; column i is divided by
-    `over[kinds[i]]` (int64[groups]). `units` (int64[groups]) names the groups. Returns the lower and upper
-    bounds, float64[recommenders, columns]; NaN where no replicate has a denominator.
+    Each table is float64[groups, columns], `units` (int64[groups]) names the groups; all tables are weighted
+    alike. Returns float64[columns, replicates] for each.
     """
     key = key_of(seed, publisher, "bootstrap")
     steps = _poisson_steps()
-    below = {name: np.ascontiguousarray(column[:, None], np.float64) for name, column in over.items()}
-    statistics = np.empty((len(sums), len(kinds), replicates))
+    totals = [np.zeros((table.shape[1], replicates)) for table in tables]
 
     def compute(begin: int) -> None:
         weights = np.empty((len(units), min(BLOCK, replicates - begin)), np.uint8)
         _weigh(key, units, begin, steps, weights)
-        denominators = {name: _weighted(weights, column)[0] for name, column in below.items()}
-        divisors = np.vstack([denominators[kind] for kind in kinds])
-        for number, columns in enumerate(sums):
-            with np.errstate(invalid="ignore", divide="ignore"):
-                ratios = _weighted(weights, columns) / divisors
-            statistics[number, :, begin : begin + BLOCK] = ratios
+        for table, total in zip(tables, totals, strict=True):
+            block = np.zeros((table.shape[1], weights.shape[1]))
+            _add(weights, table, block)
+            total[:, begin : begin + weights.shape[1]] = block
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(compute, range(0, replicates, BLOCK)))
-    statistics[~np.isfinite(statistics)] = np.nan
-    low, high = _percentiles(statistics.reshape(-1, replicates))
-    return low.reshape(len(sums), -1), high.reshape(len(sums), -1)
-
-
-def _weighted(weights: Column, columns: Column) -> Column:
-    """Weighted sums, float64[columns, replicates]."""
-    totals = np.zeros((columns.shape[1], weights.shape[1]))
-    _add(weights, columns, totals)
     return totals
 
 
-def _percentiles(statistics: Column) -> tuple[Column, Column]:
-    """Linear percentiles of each row, replicates without a denominator left out."""
+def ratios(above: Column, below: Column) -> Column:
+    """Quotients, NaN where there is nothing to divide by."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        quotient = above / below
+    quotient[~np.isfinite(quotient)] = np.nan
+    return quotient
+
+
+def percentiles(statistics: Column) -> tuple[Column, Column]:
+    """Lower and upper bounds, linear percentiles of each row (float64[rows, replicates]).
+
+    Replicates without a value are left out; NaN where there is none with one.
+    """
     low, high = np.full((2, len(statistics)), np.nan)
     whole = ~np.isnan(statistics).any(axis=1)
     low[whole], high[whole] = np.percentile(statistics[whole], LEVELS, axis=1)
@@ -108,7 +98,7 @@ def _add(weights: Any, columns: Any, totals: Any) -> None:
     """Add up weight times value; most values are zero, since most sessions have few hits."""
     for group in range(columns.shape[0]):
         for column in range(columns.shape[1]):
-            if columns[group, column] != 0.0:
-                value = np.rint(columns[group, column] / _UNIT) * _UNIT
+            value = columns[group, column]
+            if value != 0.0:
                 for i in range(weights.shape[1]):
                     totals[column, i] += weights[group, i] * value

@@ -1,8 +1,9 @@
 """The judge: which slates came true.
 
-Eq. 1 and 2 of Kille & Lommatzsch (2019), and the slates as rankings; docs/design.md has the definitions. A
-session is judged by walking its reads back from the last along `Requests.previous`, so each read of the log is
-visited once; nothing is kept of a session but the sums of its group.
+Eq. 1 and 2 of Kille & Lommatzsch (2019), and the slates as rankings; docs/design.md has the definitions.
+`frame` lines the reads of the scored sessions up, session by session; `judge` says of each of them at which place
+it had been offered, and which places of its own slate were read later. Every measure at every cut-off is a sum over
+these two (`tally`), whatever it is summed by.
 """
 
 from __future__ import annotations
@@ -12,32 +13,33 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from newsreplay.datasets.store import Publisher
-from newsreplay.simulator.kernels import compiled, int64, kernel
+from newsreplay.simulator.kernels import compiled, int64
 from newsreplay.simulator.log import Column
-from newsreplay.simulator.mixing import key_of, mix_all
 
 MEASURES = ("event", "session", "hit_rate", "mrr", "ndcg", "recall")  #: what is summed per cut-off
 
-LARGE = 100_000  #: above so many scored sessions they are judged in groups
-GROUPS = 20_000
+# Places of a read that no slate had offered in time.
+BELOW = 0  #: ranked below k, as far as one can know: some earlier slate was full
+NEVER = -1  #: never a candidate: every earlier slate of the session ended before k
+LATE = -2  #: offered in nothing but answers that came too late
 
 
-class Scope(NamedTuple):
-    """Which sessions are scored, and the group in which each is summed."""
+class Frame(NamedTuple):
+    """The reads of the scored sessions, session by session, each in order; the same for all recommenders."""
 
-    session: Column  #: int32[scored], the codes of the scored sessions
-    group: Column  #: int32[scored], the group of each
-    unit: Column  #: int64[groups], the session a group consists of, or the group's own number
-    longest: Column  #: bool[scored], the longest 1 % of them
+    session: Column  #: int32[sessions], codes, ascending
+    begin: Column  #: int64[sessions + 1], session i has the places begin[i] … begin[i + 1] - 1
+    request: Column  #: int32[reads], the request that the read raised
+    relevant: Column  #: int32[reads], distinct articles read later in the session, the current one excepted
+    reachable: Column  #: bool[reads], known and not on screen at some earlier request of the session
+    again: Column  #: bool[reads], the session has read the article before
 
 
 class Outcomes(NamedTuple):
-    """Sums over the scored sessions of each group."""
+    """What became of one recommender's slates, by the places of a frame."""
 
-    sums: Column  #: float64[groups, cut-offs, len(MEASURES)]
-    sessions: Column  #: int64[groups], scored sessions
-    requests: Column  #: int64[groups], requests after which the session read something else
-    hits: Column  #: int64[2], hits at 1: of all scored sessions, of the longest 1 %
+    place: Column  #: int16[reads], best place at which an earlier slate of the session has the article; or see above
+    relevant: Column  #: uint8[reads, ceil(k / 8)], bit p: the article at place p (from 0) of the slate is read later
 
 
 def cut_offs(k: int) -> tuple[int, ...]:
@@ -49,161 +51,179 @@ def cut_offs(k: int) -> tuple[int, ...]:
     return tuple(sorted({cut for cut in (1, 5, 10, k) if cut <= k}))
 
 
-def scope(
+def span(publisher: Publisher, warmup: int, window: int | None) -> tuple[int, int]:
+    """When scoring begins and ends, ms; both count from the log's first read."""
+    begin = int(publisher.log.time[publisher.requests.row[0]]) + warmup
+    return begin, int(np.iinfo(np.int64).max) if window is None else begin + window
+
+
+def frame(
     publisher: Publisher,
-    *,
     warmup: int = 0,
     window: int | None = None,
     max_session_length: int | None = None,
-    seed: int = 0,
-) -> Scope:
-    """The scored sessions: at least two reads, begun after the warm-up and within the window (ms).
-
-    Both count from the first read of the log. Up to 100,000 sessions are groups of their own; more are
-    hashed into 20,000 groups.
-    """
-    sessions = publisher.sessions
-    begin = publisher.log.time[publisher.requests.row[0]] + warmup
-    scored = (sessions.reads >= 2) & (sessions.first_time >= begin)
-    if window is not None:
-        scored &= sessions.first_time < begin + window
+) -> Frame:
+    """Line up the scored sessions: at least two reads, begun after the warm-up and within the window (ms)."""
+    sessions, log, requests = publisher.sessions, publisher.log, publisher.requests
+    begin, end = span(publisher, warmup, window)
+    scored = (sessions.reads >= 2) & (sessions.first_time >= begin) & (sessions.first_time < end)
     if max_session_length is not None:
         scored &= sessions.reads <= max_session_length
     codes = np.flatnonzero(scored)
-    longest = np.zeros(len(codes), bool)
-    by_length = np.argsort(-sessions.reads[codes].astype(np.int64), kind="stable")
-    longest[by_length[: -(-len(codes) // 100)]] = True
-    if len(codes) <= LARGE:
-        return Scope(codes.astype(np.int32), np.arange(len(codes), dtype=np.int32), codes, longest)
-    words = mix_all(key_of(seed, publisher.name, "group"), codes)
-    group = (words % np.uint64(GROUPS)).astype(np.int32)
-    return Scope(codes.astype(np.int32), group, np.arange(GROUPS), longest)
-
-
-def judge(publisher: Publisher, slates: Column, scope: Scope) -> Outcomes:
-    """Judge slates (int32[requests, k], padded with -1) in one pass over the log."""
-    cuts = np.array(cut_offs(slates.shape[1]), np.int64)
-    log, requests, sessions = publisher.log, publisher.requests, publisher.sessions
-    articles = len(publisher.articles.id)
-    longest = int(sessions.reads[scope.session].max(initial=1))
-    outcomes = Outcomes(
-        np.zeros((len(scope.unit), len(cuts), len(MEASURES))),
-        np.zeros(len(scope.unit), np.int64),
-        np.zeros(len(scope.unit), np.int64),
-        np.zeros(2, np.int64),
+    starts = np.concatenate([[0], np.cumsum(sessions.reads[codes], dtype=np.int64)])
+    reads = int(starts[-1])
+    lined = Frame(
+        codes.astype(np.int32),
+        starts,
+        np.empty(reads, np.int32),
+        np.empty(reads, np.int32),
+        np.empty(reads, np.bool_),
+        np.empty(reads, np.bool_),
     )
+    # An article is known from the first row that carries it, and codes count up by first appearance.
+    known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
+    seen = np.full(len(publisher.articles.id), -1, np.int32)
+    _line_up(log.item, requests.row, requests.previous, sessions.last, known, seen, lined)
+    return lined
+
+
+@compiled
+def _line_up(item: Any, row: Any, previous: Any, last: Any, known: Any, seen: Any, frame: Any) -> None:
+    for number in range(frame.session.size):
+        session = frame.session[number]
+        begin, end = frame.begin[number], frame.begin[number + 1]
+        step = int64(last[session])
+        distinct = 0
+        for place in range(end - 1, begin - 1, -1):
+            frame.request[place] = step
+            current = item[row[step]]
+            had = seen[current] == session
+            frame.relevant[place] = distinct - had
+            if not had:
+                seen[current] = session
+                distinct += 1
+            step = previous[step]
+        # Marks of the way back become marks of the way there: -2 - session cannot be one of the others.
+        there = -2 - session
+        other = int64(-1)  # the last request before this one with another article on screen
+        for place in range(begin, end):
+            request = frame.request[place]
+            current = item[row[request]]
+            if place > begin and item[row[frame.request[place - 1]]] != current:
+                other = frame.request[place - 1]
+            frame.reachable[place] = other >= 0 and current < known[other]
+            frame.again[place] = seen[current] == there
+            seen[current] = there
+
+
+def judge(publisher: Publisher, slates: Column, frame: Frame, late: Column | None = None) -> Outcomes:
+    """Judge slates (int32[requests, k], padded with -1) in one pass over the frame.
+
+    Answers marked in `late` (bool[requests]) count as if there had been none.
+    """
+    reads, k = len(frame.request), slates.shape[1]
+    outcomes = Outcomes(np.empty(reads, np.int16), np.zeros((reads, -(-k // 8)), np.uint8))
+    articles = len(publisher.articles.id)
     scratch = _Scratch(
-        np.empty(longest, np.int64),
         np.zeros(articles, np.int64),
         np.full(articles, -1, np.int32),
-        np.zeros(len(cuts), np.int64),
-        np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, slates.shape[1] + 2)))]),
+        np.zeros(articles if late is not None else 0, np.int64),
+        np.zeros(0, np.bool_) if late is None else late,
     )
-    _judge(log, requests.row, requests.previous, sessions.last, scope, slates, cuts, outcomes, scratch)
+    _judge(publisher.log.item, publisher.requests.row, frame, slates, outcomes, scratch)
     return outcomes
 
 
 class _Scratch(NamedTuple):
-    path: Column  # int64[longest]: requests of the session at hand, in order
     offered: Column  # int64[articles]: stamp of the last session that was offered it, plus k - the best place
     later: Column  # int32[articles]: last session found to read the article later
-    hits: Column  # int64[cut-offs]
-    ideal: Column  # float64[k + 1]: DCG of n relevant articles on top
+    offered_late: Column  # int64[articles]: stamp of the last session that was offered it too late
+    late: Column  # bool[requests], or nothing
 
 
 @compiled
-def _judge(
-    log: Any,
-    row: Any,
-    previous: Any,
-    last: Any,
-    scope: Any,
-    slates: Any,
-    cuts: Any,
-    outcomes: Any,
-    scratch: Any,
-) -> None:
-    stamp = 0
-    for number in range(scope.session.size):
-        session, group = scope.session[number], scope.group[number]
-        length = 0
-        step = int64(last[session])
-        while step >= 0:
-            scratch.path[length] = step
-            length += 1
-            step = previous[step]
-        for i in range(length // 2):
-            j = length - 1 - i
-            scratch.path[i], scratch.path[j] = scratch.path[j], scratch.path[i]
-        outcomes.sessions[group] += 1
-        stamp += slates.shape[1]
-        _count_hits(log, row, stamp, group, length, slates, cuts, outcomes, scratch)
-        _rank(log, row, session, group, length, slates, cuts, outcomes, scratch)
-        outcomes.hits[0] += scratch.hits[0]
-        if scope.longest[number]:
-            outcomes.hits[1] += scratch.hits[0]
-
-
-@kernel
-def _count_hits(
-    log: Any, row: Any, stamp: int, group: int, length: int, slates: Any, cuts: Any, outcomes: Any, scratch: Any
-) -> None:
-    """Forward through the session: a read is a hit if an earlier slate offered its article."""
+def _judge(item: Any, row: Any, frame: Any, slates: Any, outcomes: Any, scratch: Any) -> None:
     k = slates.shape[1]
-    scratch.hits[:] = 0
-    for i in range(length):
-        request = scratch.path[i]
-        # Stamps grow by k, so what an earlier session left behind is never above this one's.
-        place = k - (scratch.offered[log.item[row[request]]] - stamp)
-        if place < k:
-            for c in range(cuts.size):
-                scratch.hits[c] += place < cuts[c]
-        for place in range(k):
-            candidate = slates[request, place]
-            if candidate < 0:
-                break
-            scratch.offered[candidate] = max(scratch.offered[candidate], stamp + k - place)
-    for c in range(cuts.size):
-        outcomes.sums[group, c, 0] += scratch.hits[c]
-        outcomes.sums[group, c, 1] += scratch.hits[c] > 0
+    stamp = 0
+    timed = scratch.late.size > 0
+    for number in range(frame.session.size):
+        session = frame.session[number]
+        begin, end = frame.begin[number], frame.begin[number + 1]
+        # Stamps grow by more than k, so what an earlier session left behind is never above this one's.
+        stamp += k + 1
+        full = False
+        for at in range(begin, end):  # forward: what was offered before
+            request = frame.request[at]
+            current = item[row[request]]
+            place = k + 1 - (scratch.offered[current] - stamp)
+            if place > k:
+                place = int64(BELOW) if full else int64(NEVER)
+                if timed and scratch.offered_late[current] == stamp:
+                    place = int64(LATE)
+            outcomes.place[at] = place
+            late = timed and scratch.late[request]
+            for i in range(k):
+                candidate = slates[request, i]
+                if candidate < 0:
+                    break
+                if late:
+                    scratch.offered_late[candidate] = stamp
+                else:
+                    scratch.offered[candidate] = max(scratch.offered[candidate], stamp + k - i)
+            full = full or (slates[request, k - 1] >= 0 and not late)
+        for at in range(end - 1, begin - 1, -1):  # backward: what is relevant to a request is read after it
+            request = frame.request[at]
+            current = item[row[request]]
+            if frame.relevant[at] > 0 and not (timed and scratch.late[request]):
+                for i in range(k):
+                    candidate = slates[request, i]
+                    if candidate < 0:
+                        break
+                    if candidate != current and scratch.later[candidate] == session:
+                        outcomes.relevant[at, i >> 3] |= np.uint8(1 << (i & 7))
+            scratch.later[current] = session
 
 
-@kernel
-def _rank(
-    log: Any,
-    row: Any,
-    session: int,
-    group: int,
-    length: int,
-    slates: Any,
-    cuts: Any,
-    outcomes: Any,
-    scratch: Any,
-) -> None:
-    """Backward through the session: what is relevant to a request is what was read after it."""
-    distinct = 0
-    for i in range(length - 1, -1, -1):
-        request = scratch.path[i]
-        current = log.item[row[request]]
-        relevant = distinct - (scratch.later[current] == session)
-        if relevant > 0:
-            outcomes.requests[group] += 1
+def tally(frame: Frame, outcomes: Outcomes, group: Column, groups: int, cuts: tuple[int, ...]) -> Column:
+    """Sums of all measures over the sessions of each group, float64[groups, cut-offs, len(MEASURES)].
+
+    `group` (int32[sessions]) has the group of each session of the frame.
+    """
+    sums = np.zeros((groups, len(cuts), len(MEASURES)))
+    ideal = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, max(cuts) + 2)))])
+    _tally(frame, outcomes, group, np.array(cuts, np.int64), ideal, np.zeros(len(cuts), np.int64), sums)
+    return sums
+
+
+@compiled
+def _tally(frame: Any, outcomes: Any, group: Any, cuts: Any, ideal: Any, hits: Any, sums: Any) -> None:
+    for number in range(frame.session.size):
+        mine = sums[group[number]]
+        hits[:] = 0
+        for at in range(frame.begin[number], frame.begin[number + 1]):
+            place = outcomes.place[at]
+            if place > 0:
+                for c in range(cuts.size):
+                    hits[c] += place <= cuts[c]
             found, first, gain = 0, 0, 0.0
             place = 0
             for c in range(cuts.size):
-                while place < cuts[c] and slates[request, place] >= 0:
-                    candidate = slates[request, place]
-                    place += 1
-                    if candidate != current and scratch.later[candidate] == session:
+                while place < cuts[c]:
+                    byte = outcomes.relevant[at, place >> 3]
+                    if byte == 0:  # most are
+                        place = (place | 7) + 1
+                        continue
+                    if byte >> (place & 7) & 1:
                         found += 1
-                        gain += scratch.ideal[place] - scratch.ideal[place - 1]
+                        gain += ideal[place + 1] - ideal[place]
                         if first == 0:
-                            first = place
+                            first = place + 1
+                    place += 1
                 if found > 0:
-                    outcomes.sums[group, c, 2] += 1
-                    outcomes.sums[group, c, 3] += 1 / first
-                    outcomes.sums[group, c, 4] += gain / scratch.ideal[min(cuts[c], relevant)]
-                    outcomes.sums[group, c, 5] += found / relevant
-        if scratch.later[current] != session:
-            scratch.later[current] = session
-            distinct += 1
+                    mine[c, 2] += 1
+                    mine[c, 3] += 1 / first
+                    mine[c, 4] += gain / ideal[min(cuts[c], int64(frame.relevant[at]))]
+                    mine[c, 5] += found / frame.relevant[at]
+        for c in range(cuts.size):
+            mine[c, 0] += hits[c]
+            mine[c, 1] += hits[c] > 0

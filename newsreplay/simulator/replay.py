@@ -1,11 +1,13 @@
-"""The replay: every row is shown to a recommender, and every read asks it for a slate.
+"""The replay: every row is shown to a recommender; a read asks it for a slate, an impression for scores.
 
 `walk` is the whole loop. It is compiled with the kernels of a compiled recommender in place of `reveal`,
-`learn` and `recommend`, and run as it stands with those of a plain-Python one.
+`score`, `learn` and `recommend`, and run as it stands with those of a plain-Python one.
 """
 
 from __future__ import annotations
 
+import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import repeat
@@ -16,30 +18,43 @@ import numpy as np
 from newsreplay.errors import RecommenderError
 from newsreplay.recommenders.base import Compiled, Sizes
 from newsreplay.simulator.catalog import Articles, Catalog, bare_articles
+from newsreplay.simulator.clock import Times, around, clock_calls, clocked
 from newsreplay.simulator.kernels import bind, int64, interpreted, kernel, rebound
-from newsreplay.simulator.log import LOG_DTYPES, OUTCOME, READ, Column, Event, Log
+from newsreplay.simulator.log import IMPRESSION, LOG_DTYPES, OUTCOME, READ, Column, Event, Log
 from newsreplay.simulator.mixing import key_of
+from newsreplay.simulator.scores import check as check_scores
+from newsreplay.simulator.scores import fill as fill_scores
+from newsreplay.simulator.sizes import state_bytes
 from newsreplay.simulator.slates import NO_DROPS, Drops, fill, tidy
 
 STRETCH = 16_384  #: rows between two looks at progress and room
 
 
-def walk(log: Any, first: int, end: int, state: Any, slates: Any, asked: int) -> int:
-    """Show rows first … end - 1, ask at every read; returns how many requests there have been."""
+def walk(
+    log: Any, first: int, end: int, state: Any, slates: Any, scores: Any, asked: int, placed: int
+) -> tuple[int, int]:
+    """Show rows first … end - 1; returns how many requests, and how many candidates, there have been."""
     for row in range(first, end):
         event = reveal(log, row)  # type: ignore[name-defined] # noqa: F821
+        if event.kind == IMPRESSION:
+            score(state, event, scores[placed : placed + len(event.pool)])  # type: ignore[name-defined] # noqa: F821
+            placed += len(event.pool)
         learn(state, event)  # type: ignore[name-defined] # noqa: F821
         if event.kind == READ:
             recommend(state, event, slates[asked])  # type: ignore[name-defined] # noqa: F821
             asked += 1
-    return asked
+    return asked, placed
 
 
 class Replayed(NamedTuple):
     """What a recommender answered."""
 
     slates: Column  #: int32[requests, k], article codes best first, padded with -1
-    drops: Drops  #: what was dropped from its answers
+    scores: Column | None  #: float64[places of `log.pools.item`], -inf = not ranked; None = it cannot score
+    drops: Drops  #: what was dropped from its slates
+    state_bytes: int  #: size of its state after the last row
+    times: Times | None  #: None = not timed
+    seconds: float  #: wall time of the walk, without loading or compiling kernels
 
 
 def replay(
@@ -51,12 +66,16 @@ def replay(
     seed: int = 0,
     name: str = "",
     slates: Column | None = None,
+    scores: Column | None = None,
+    timed: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Replayed:
     """Replay a log before a recommender, compiled or plain.
 
-    `seed` and `name` (the spec as shown) key its random choices; `slates` may give the array to write to,
-    int32[requests, k]; `progress` is told the number of rows done, now and then.
+    `seed` and `name` (the spec as shown) key its random choices. `slates` and `scores` may give the arrays to write
+    to, int32[requests, k] filled with -1 and float64[places of `log.pools.item`] filled with -inf. With `timed`
+    every call is clocked, which slows the replay down by some 0.1 µs an event. `progress` is told the number of
+    rows done, now and then.
 
     >>> from newsreplay.simulator.log import make_log, READ
     >>> from newsreplay.recommenders.circular import Circular
@@ -74,12 +93,22 @@ def replay(
     >>> answers
     [[-1], [0], [1]]
 
-    Raises `RecommenderError` where a plain recommender's answer is not a sequence of known article codes.
+    Raises `RecommenderError` where a plain recommender's answer is not a sequence of known article codes, and
+    where the scores of any are not a number below inf for each candidate.
     """
     if slates is None:
         slates = np.full((int(np.count_nonzero(log.kind == READ)), k), -1, np.int32)
+    if not can_score(recommender):
+        scores = None
+    elif scores is None:
+        scores = np.full(len(log.pools.item), -np.inf)
     lane = _compiled if isinstance(recommender, Compiled) else _plain
-    return Replayed(slates, lane(log, recommender, slates, articles, key_of(seed, name), progress))
+    return lane(log, recommender, slates, scores, articles, key_of(seed, name), timed, progress)
+
+
+def can_score(recommender: Any) -> bool:
+    """Whether a recommender has a score for the candidates of an impression."""
+    return callable(getattr(recommender, "score", None))
 
 
 def _stretches(log: Log) -> Iterator[tuple[int, int]]:
@@ -90,9 +119,10 @@ def _stretches(log: Log) -> Iterator[tuple[int, int]]:
 @kernel
 def reveal_row(log: Any, row: int) -> Any:
     """Row `row` of a log as plain scalars, and its candidates; what a kernel does not look at costs nothing."""
-    pools, impression = log.pools, log.impression[row]
-    # Number -1 wraps around to an empty stretch.
-    begin, end = pools.at[impression], pools.at[impression + 1]
+    pools = log.pools
+    begin = end = int64(0)
+    if log.kind[row] == IMPRESSION or log.kind[row] == OUTCOME:  # so that reads need not look up their number
+        begin, end = pools.at[log.impression[row]], pools.at[log.impression[row] + 1]
     return Event(
         row,
         log.time[row],
@@ -106,17 +136,42 @@ def reveal_row(log: Any, row: int) -> Any:
     )
 
 
-def compiled_walk(recommender: type[Compiled]) -> Callable[..., int]:
-    """`walk` compiled for a recommender's kernels."""
-    name = f"{interpreted(recommender.recommend).__module__}_{interpreted(recommender.recommend).__qualname__}"
-    return bind(walk, name, reveal=reveal_row, learn=recommender.learn, recommend=recommender.recommend)
+@kernel
+def score_nothing(state: Any, request: Any, out: Any) -> None:
+    """The score of a recommender that has none: all candidates stay unranked."""
 
 
-def interpreted_walk(recommender: type[Compiled]) -> Callable[..., int]:
+def _kernels(recommender: type[Compiled]) -> dict[str, Callable[..., None]]:
+    return {
+        "learn": recommender.learn,
+        "recommend": recommender.recommend,
+        "score": score_nothing if recommender.score is None else recommender.score,
+    }
+
+
+def _name(kernels: dict[str, Callable[..., None]]) -> str:
+    """A name that only these kernels together have."""
+    names = [f"{interpreted(one).__module__}_{interpreted(one).__qualname__}" for one in kernels.values()]
+    return f"{names[1]}_{int(key_of(*names)):016x}"
+
+
+def compiled_walk(recommender: type[Compiled], timed: bool = False) -> Callable[..., tuple[int, int]]:
+    """`walk` compiled for a recommender's kernels; if `timed`, it walks over a `Clocked` state."""
+    kernels = _kernels(recommender)
+    if not timed:
+        return bind(walk, _name(kernels), reveal=reveal_row, **kernels)
+    name = f"{_name(kernels)}_timed"
+    clocked = {what: around(what, name, inner) for what, inner in kernels.items()}
+    # Named though nobody calls them by these names: an edit of their files must be noticed.
+    sources = {f"inner_{what}": inner for what, inner in kernels.items()}
+    return bind(walk, name, reveal=reveal_row, **clocked, **sources)
+
+
+def interpreted_walk(recommender: type[Compiled]) -> Callable[..., tuple[int, int]]:
     """`walk` for the same kernels without compiling it; slow, for tests."""
     # Interpreted too: compiled without reference counts it would hand out all pools in place of a stretch of them.
     reveal = interpreted(reveal_row)
-    return rebound(walk, "interpreted", reveal=reveal, learn=recommender.learn, recommend=recommender.recommend)
+    return rebound(walk, "interpreted", reveal=reveal, **_kernels(recommender))
 
 
 def sizes_of(log: Log, k: int) -> Sizes:
@@ -131,31 +186,58 @@ def _compiled(
     log: Log,
     recommender: Compiled,
     slates: Column,
+    scores: Column | None,
     articles: Articles | None,
     key: np.uint64,
+    timed: bool,
     progress: Callable[[int], None],
-) -> Drops:
-    loop = compiled_walk(type(recommender))
+) -> Replayed:
+    loop = compiled_walk(type(recommender), timed)
     state = recommender.state(sizes_of(log, slates.shape[1]), key)
-    asked = 0
+    clock = clocked(state, len(slates), len(log.pools.at) - 1) if timed else None
+    out = np.empty(0) if scores is None else scores
+    loop(log, 0, 0, state if clock is None else clock, slates, out, 0, 0)  # over no row: it is compiled, or loaded
+    begun = time.perf_counter()
+    asked = placed = 0
     for first, end in _stretches(log):
+        before = placed
         state = recommender.room(state, end - first)
-        asked = loop(log, first, end, state, slates, asked)
+        walked = state if clock is None else clock._replace(state=state)
+        asked, placed = loop(log, first, end, walked, slates, out, asked, placed)
+        if scores is not None and placed > before:
+            check_scores(log, scores, before, placed, type(recommender).__name__)
         progress(end)
-    return NO_DROPS
+    seconds = time.perf_counter() - begun
+    times = None
+    if clock is not None:
+        times = Times(clock.recommend, clock.score if scores is not None else clock.score[:0], int(clock.learn[0]))
+    return Replayed(slates, scores, NO_DROPS, state_bytes(state), times, seconds)
 
 
 class _Seat:
     """A plain-Python recommender at its place: the catalog is kept up to date, answers are collected."""
 
-    __slots__ = ("answers", "catalog", "k", "rec_learn", "rec_recommend")
+    __slots__ = ("answers", "catalog", "k", "rec_learn", "rec_recommend", "rec_score", "scores")
 
-    def __init__(self, recommender: Any, catalog: Catalog, k: int):
+    def __init__(self, recommender: Any, catalog: Catalog, k: int, scores: bool):
         self.rec_learn = recommender.learn
         self.rec_recommend = recommender.recommend
+        self.rec_score = recommender.score if scores else None
         self.catalog = catalog
         self.k = k
         self.answers: list[Any] = []
+        self.scores: list[Any] = []
+
+    def score(self, request: Event, places: range) -> None:
+        if self.rec_score is not None:
+            self.catalog.row = request.row
+            answer = self.rec_score(request, request.pool)
+            # A copy, and at once: an array or list may be the recommender's own, and be written to again.
+            if isinstance(answer, list):
+                answer = answer.copy()
+            elif hasattr(answer, "tolist"):
+                answer = answer.tolist()
+            self.scores.append(answer)
 
     def learn(self, event: Event) -> None:
         # Written out rather than called: this runs at every row, and a call costs as much as the rest.
@@ -166,11 +248,15 @@ class _Seat:
         self.rec_learn(event)
 
     def recommend(self, request: Event, slate: int) -> None:
-        self.answers.append(self.rec_recommend(request, self.k))
+        answer = self.rec_recommend(request, self.k)
+        # As above, a copy of what may be written to again.
+        if isinstance(answer, list | np.ndarray):
+            answer = answer.copy()
+        self.answers.append(answer)
 
 
 # Rows come from an iterator, so the next one is the one that is asked for; `next` ignores its second argument.
-_plain_walk = rebound(walk, "plain", reveal=next, learn=_Seat.learn, recommend=_Seat.recommend)
+_plain_walk = rebound(walk, "plain", reveal=next, score=_Seat.score, learn=_Seat.learn, recommend=_Seat.recommend)
 _event = partial(tuple.__new__, Event)  # Event._make, without its check of the length
 
 
@@ -198,29 +284,47 @@ def _plain(
     log: Log,
     recommender: Any,
     slates: Column,
+    scores: Column | None,
     articles: Articles | None,
     key: np.uint64,
+    timed: bool,
     progress: Callable[[int], None],
-) -> Drops:
+) -> Replayed:
     catalog = Catalog(bare_articles(log) if articles is None else articles)
     recommender.start(catalog)
     requests, k = slates.shape
-    seat = _Seat(recommender, catalog, k)
+    seat = _Seat(recommender, catalog, k, scores is not None)
+    name = type(recommender).__name__
+    learned, recommended, scored = array("q"), array("q"), array("q")
+    if timed:
+        seat.rec_learn = clock_calls(seat.rec_learn, learned)
+        seat.rec_recommend = clock_calls(seat.rec_recommend, recommended)
+        if seat.rec_score is not None:
+            seat.rec_score = clock_calls(seat.rec_score, scored)
     drops = NO_DROPS
-    known = asked = 0
+    known = asked = placed = shown = learning = 0
+    begun = time.perf_counter()
     for first, end in _stretches(log):
         before = asked
         rows = map(_event, zip(range(first, end), *_columns(log, first, end), strict=False))
-        # A plain recommender's slate is its number; what it answers is filled in by the stretch.
-        asked = _plain_walk(rows, first, end, seat, range(requests), asked)
-        fill(slates, before, seat.answers, type(recommender).__name__)
+        # A plain recommender's slate is its number; what it answers is filled in by the stretch. So with scores.
+        asked, placed = _plain_walk(rows, first, end, seat, range(requests), range(len(log.pools.item)), asked, placed)
+        fill(slates, before, seat.answers, name)
         seat.answers.clear()
+        if scores is not None:
+            fill_scores(log, scores, shown, seat.scores, name)
+            shown += len(seat.scores)
+            seat.scores.clear()
+        learning += sum(learned)
+        del learned[:]
         found, known = tidy(log, first, end, slates, before, known)
         if found.unknown_row >= 0:
             raise RecommenderError(
-                f"{type(recommender).__name__} recommended {found.unknown_item} at row {found.unknown_row}, "
+                f"{name} recommended {found.unknown_item} at row {found.unknown_row}, "
                 f"where only the article codes 0 to {known - 1} are known; recommend codes seen in learn()"
             )
         drops = Drops(drops.current + found.current, drops.repeated + found.repeated)
         progress(end)
-    return drops
+    seconds = time.perf_counter() - begun
+    times = Times(np.array(recommended), np.array(scored), learning) if timed else None
+    return Replayed(slates, scores, drops, state_bytes(recommender, without=[catalog]), times, seconds)

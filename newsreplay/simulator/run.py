@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from newsreplay.datasets import find_data
-from newsreplay.datasets.store import Dataset
+from newsreplay.datasets.store import Dataset, Publisher
 from newsreplay.errors import NewsreplayError
 from newsreplay.registry import start_list
-from newsreplay.simulator.folder import fresh_folder, slates_path, write_run
-from newsreplay.simulator.judge import cut_offs
+from newsreplay.simulator.files import pair_files, publisher_files, write_impressions, write_scored
+from newsreplay.simulator.folder import fresh_folder, publisher_facts, write_replicates, write_results, write_run
 from newsreplay.simulator.metrics import Result, measure
-from newsreplay.simulator.workers import Judged, Options, Pair, Workers, scope_of
+from newsreplay.simulator.options import Options
+from newsreplay.simulator.scoring import Scored
+from newsreplay.simulator.workers import Judged, Pair, Workers, scored_of
 
 
 def run(
@@ -34,10 +36,15 @@ def run(
     jobs: int | None = None,
     out: str | Path | None = None,
     slates: bool = True,
+    cluster: str = "session",
+    timed: bool = False,
+    deadline: float | None = None,
+    strict_deadline: bool = False,
     columns: dict[str, str] | None = None,
     preparing: dict[str, Any] | None = None,
     executor: Executor | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    command: str | None = None,
 ) -> Any:
     """Replay a data set before recommenders and score them; returns a `newsreplay.report.Run`.
 
@@ -52,7 +59,10 @@ def run(
     - `jobs`: pairs at a time, by default one a core, all in this process. If it is given, several plain-Python
       recommenders get processes of their own; a script then needs `if __name__ == "__main__":`. `executor`
       runs pairs elsewhere. Neither changes a byte of the results.
-    - `progress(what, done, of)` is told how far the replay is, in rows.
+    - `cluster`: what is resampled for intervals, "session", "user" or "day".
+    - `timed`: measure how long every answer takes; `deadline` (ms, implies `timed`): beyond it an answer is late, and
+      with `strict_deadline` counts as none. Then results depend on the machine.
+    - `progress(what, done, of)` is told how far the replay is, in rows; `command` is kept as what reproduces the run.
 
     A recommender that fails costs only its own results. Raises `NewsreplayError` where the data, a spec or
     the folder cannot be used.
@@ -69,34 +79,27 @@ def run(
     chosen = _publishers(dataset, publishers)
     if split is not None:
         warmup, window = _stretch(dataset, split, warmup, window)
-    options = Options(k, warmup, window, max_session_length, seed, slates)
-    _check(options)
+    options = Options(
+        k,
+        warmup,
+        window,
+        max_session_length,
+        seed,
+        slates,
+        cluster,
+        timed or deadline is not None,
+        deadline,
+        strict_deadline,
+    )
     with ExitStack() as keep:
         if out is None:
             folder = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-")))
         else:
             folder = fresh_folder(Path(out))
-        pairs = [
-            Pair(
-                dataset.folder,
-                publisher,
-                entry,
-                options,
-                slates_path(folder, publisher, entry.shown) if slates else None,
-            )
-            for publisher in chosen
-            for entry in entries
-        ]
-        judged, results = _replay_and_measure(dataset, pairs, jobs, executor, progress or _quiet)
-        write_run(folder, dataset, chosen, entries, options, judged, results, time.perf_counter() - begun)
+        pairs = [Pair(dataset.folder, publisher, entry, options, folder) for publisher in chosen for entry in entries]
+        judged, facts = _replay_and_measure(dataset, pairs, jobs, executor, progress or _quiet)
+        write_run(folder, dataset, entries, options, facts, judged, time.perf_counter() - begun, command)
         return Run(folder, keep.pop_all())
-
-
-def _check(options: Options) -> None:
-    if options.k < 1:
-        raise NewsreplayError(f"k must be at least 1, not {options.k}")
-    if options.warmup < 0 or (options.window is not None and options.window <= 0):
-        raise NewsreplayError("the warm-up cannot be negative, and the window must be longer than nothing")
 
 
 def _stretch(dataset: Dataset, split: str, warmup: int, window: int | None) -> tuple[int, int | None]:
@@ -135,29 +138,39 @@ def _replay_and_measure(
     jobs: int | None,
     executor: Executor | None,
     progress: Callable[[str, int, int], None],
-) -> tuple[list[Judged], list[Result]]:
-    """Judge all pairs; each publisher is measured as soon as its last pair is in."""
+) -> tuple[list[Judged], list[dict[str, Any]]]:
+    """Judge all pairs; each publisher is measured and written as soon as its last pair is in."""
     rows = {facts["publisher"]: facts["rows"] for facts in dataset.card["publishers"]}
     total = sum(rows[pair.publisher] for pair in pairs)
     order = {(pair.publisher, pair.entry.shown): number for number, pair in enumerate(pairs)}
     judged: dict[str, list[Judged]] = {pair.publisher: [] for pair in pairs}
     waiting = {name: sum(pair.publisher == name for pair in pairs) for name in judged}
     results: dict[str, list[Result]] = {}
+    facts: dict[str, dict[str, Any]] = {}
     with Workers(jobs, executor, lambda done: progress("replaying", done, total)) as workers:
         for answer in workers.judge(pairs):
-            judged[answer.publisher].append(answer)
-            waiting[answer.publisher] -= 1
-            if not waiting[answer.publisher]:
-                done = sorted(judged[answer.publisher], key=lambda one: order[one.publisher, one.recommender])
-                results[answer.publisher] = _measure(dataset, answer.publisher, done, pairs[0].options)
-                judged[answer.publisher] = [one._replace(outcomes=None) for one in done]
-    return (
-        [one for name in judged for one in judged[name]],
-        [result for name in judged for result in results[name]],
-    )
+            name = answer.publisher
+            judged[name].append(answer)
+            waiting[name] -= 1
+            if not waiting[name]:
+                done = sorted(judged[name], key=lambda one: order[one.publisher, one.recommender])
+                publisher, of = scored_of(dataset.folder, name, pairs[0].options)
+                facts[name] = publisher_facts(dataset, name, of, done)
+                results[name] = measure_publisher(pairs[0].folder, publisher, of, done, pairs[0].options)
+                judged[name] = [one._replace(tally=None) for one in done]
+    write_results(pairs[0].folder, [result for name in judged for result in results[name]])
+    return [one for name in judged for one in judged[name]], [facts[name] for name in judged]
 
 
-def _measure(dataset: Dataset, publisher: str, judged: list[Judged], options: Options) -> list[Result]:
-    outcomes = {one.recommender: one.outcomes for one in judged if one.outcomes is not None}
-    units = scope_of(dataset.publisher(publisher), options).unit
-    return measure(publisher, cut_offs(options.k), outcomes, units, options.seed)
+def measure_publisher(
+    folder: Path, publisher: Publisher, of: Scored, judged: list[Judged], options: Options
+) -> list[Result]:
+    """Measure all recommenders on a publisher, and write what they have in common."""
+    tallies = {one.recommender: one.tally for one in judged if one.tally is not None}
+    measured = measure(publisher.name, options.k, of, tallies, options.seed)
+    files = publisher_files(folder, publisher.name)
+    write_scored(folder, publisher, of)
+    write_replicates(files.replicates, measured.replicates)
+    if any(pair_files(folder, publisher.name, one).scores.exists() for one in tallies):
+        write_impressions(files.impressions, publisher)
+    return measured.results

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import pickle
 import tempfile
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, NamedTuple
@@ -23,23 +23,14 @@ from newsreplay.datasets.store import Dataset, Publisher
 from newsreplay.errors import NewsreplayError
 from newsreplay.recommenders.base import Compiled
 from newsreplay.registry import Entry
-from newsreplay.simulator.judge import Outcomes, Scope, judge, scope
-from newsreplay.simulator.replay import replay
+from newsreplay.simulator.files import pair_files, write_scores, write_verdict
+from newsreplay.simulator.options import Options
+from newsreplay.simulator.oracle import Oracle, foresee
+from newsreplay.simulator.replay import Replayed, replay
+from newsreplay.simulator.scoring import Answers, Scored, Tally, score, scored
 from newsreplay.simulator.slates import Drops, write_slates
 
 IN_MEMORY = 1 << 28  #: bytes; larger slates live in a temporary file while they are judged
-
-
-@dataclass(frozen=True)
-class Options:
-    """What shapes a run besides its data and recommenders; times in ms."""
-
-    k: int = 10
-    warmup: int = 0
-    window: int | None = None
-    max_session_length: int | None = None
-    seed: int = 0
-    slates: bool = True  #: keep the slates in the run folder
 
 
 class Pair(NamedTuple):
@@ -49,7 +40,18 @@ class Pair(NamedTuple):
     publisher: str
     entry: Entry
     options: Options
-    slates: Path | None  #: where to keep the slates
+    folder: Path  #: the run folder
+
+
+class Times(NamedTuple):
+    """How long answers took, in ms."""
+
+    answers: int
+    p50: float
+    p95: float
+    p99: float
+    longest: float
+    late: float | None  #: share of the answers beyond the deadline; None without one
 
 
 class Judged(NamedTuple):
@@ -57,13 +59,17 @@ class Judged(NamedTuple):
 
     publisher: str
     recommender: str
-    outcomes: Outcomes | None  #: None where the recommender failed, and once it is measured
+    tally: Tally | None  #: None where the recommender failed, and once it is measured
     hits: tuple[int, int] | None  #: hits at 1 of all scored sessions, and of the longest 1 %
     error: str | None  #: one line
     details: str | None  #: the traceback
     drops: Drops
     seconds: float  #: replay alone
     rows: int
+    state_bytes: int | None
+    times: Times | None  #: of answers, where they were timed
+    learning: float | None  #: seconds in `learn`, where it was timed
+    foresees: bool = False  #: the oracle
 
 
 class StoppedError(Exception):
@@ -72,32 +78,97 @@ class StoppedError(Exception):
 
 def replay_pair(pair: Pair, progress: Callable[[int], None] = lambda rows: None) -> Judged:
     """Replay and judge one recommender on one publisher; whatever it raises becomes its error."""
-    publisher = Dataset(pair.data).publisher(pair.publisher)
+    publisher, of = scored_of(pair.data, pair.publisher, pair.options)
     rows = len(publisher.log.time)
-    begun = time.perf_counter()
     try:
         with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
-            slates = _room_for_slates(publisher, pair.options.k, Path(work))
-            done = replay(
-                publisher.log,
-                pair.entry.make(),
-                articles=publisher.articles,
-                seed=pair.options.seed,
-                name=pair.entry.shown,
-                slates=slates,
-                progress=progress,
-            )
-            seconds = time.perf_counter() - begun
-            outcomes = judge(publisher, done.slates, scope_of(publisher, pair.options))
-            if pair.slates is not None:
-                write_slates(pair.slates, publisher, done.slates)
+            answered = _replay(pair, publisher, Path(work), progress)
+            late, times = _timed(answered.times, pair.options)
+            verdict = score(publisher, of, Answers(answered.slates, answered.scores, late))
+            files = pair_files(pair.folder, pair.publisher, pair.entry.shown)
+            write_verdict(files, verdict)
+            if pair.options.slates:
+                write_slates(files.slates, publisher, answered.slates)
+                if answered.scores is not None and len(answered.scores):
+                    write_scores(files.scores, publisher, answered.scores)
     except (StoppedError, KeyboardInterrupt):
         raise
     except BaseException as error:  # a stranger's class may raise anything, SystemExit too
-        text = traceback.format_exc()
-        return Judged(pair.publisher, pair.entry.shown, None, None, _one_line(error), text, Drops(0, 0), 0.0, rows)
-    hits = (int(outcomes.hits[0]), int(outcomes.hits[1]))
-    return Judged(pair.publisher, pair.entry.shown, outcomes, hits, None, None, done.drops, seconds, rows)
+        return _failed(pair, _one_line(error), traceback.format_exc(), rows)
+    learning = None if answered.times is None else answered.times.learn / 1e9
+    return Judged(
+        pair.publisher,
+        pair.entry.shown,
+        verdict.tally,
+        verdict.tally.hits,
+        None,
+        None,
+        answered.drops,
+        answered.seconds,
+        rows,
+        answered.state_bytes,
+        times,
+        learning,
+        getattr(pair.entry.make(), "foresees", False),
+    )
+
+
+def _failed(pair: Pair, error: str, details: str | None, rows: int) -> Judged:
+    return Judged(
+        pair.publisher, pair.entry.shown, None, None, error, details, Drops(0, 0), 0.0, rows, None, None, None
+    )
+
+
+_lining_up = threading.Lock()
+
+
+def scored_of(data: Path, publisher: str, options: Options) -> tuple[Publisher, Scored]:
+    """A publisher and what a run scores of it, made once for all its recommenders."""
+    with _lining_up:
+        return _scored_once(data, publisher, options)
+
+
+@lru_cache(maxsize=2)
+def _scored_once(data: Path, publisher: str, options: Options) -> tuple[Publisher, Scored]:
+    opened = Dataset(data).publisher(publisher)
+    return opened, scored(opened, options)
+
+
+def _replay(pair: Pair, publisher: Publisher, work: Path, progress: Callable[[int], None]) -> Replayed:
+    """The pair's replay, or, for the oracle, what it knows without one."""
+    k = pair.options.k
+    slates = _room(work / "slates.npy", np.int32, (len(publisher.requests.row), k), -1)
+    scores = _room(work / "scores.npy", np.float64, publisher.log.pools.item.shape, -np.inf)
+    recommender = pair.entry.make()
+    if isinstance(recommender, Oracle):
+        foresee(publisher, slates, scores)
+        return Replayed(slates, scores, Drops(0, 0), 0, None, 0.0)
+    return replay(
+        publisher.log,
+        recommender,
+        k,
+        articles=publisher.articles,
+        seed=pair.options.seed,
+        name=pair.entry.shown,
+        slates=slates,
+        scores=scores,
+        timed=pair.options.timed,
+        progress=progress,
+    )
+
+
+def _timed(times: Any, options: Options) -> tuple[Any, Times | None]:
+    """Which answers came too late to count, and how long they took."""
+    if times is None:
+        return None, None
+    took = np.concatenate([times.recommend, times.score]) / 1e6
+    if not took.size:
+        return None, None
+    p50, p95, p99 = np.percentile(took, [50, 95, 99]).tolist()
+    deadline = options.deadline
+    share = None if deadline is None else float(np.mean(took > deadline))
+    late = times.recommend / 1e6 > deadline if deadline is not None and options.strict_deadline else None
+    return late, Times(len(took), p50, p95, p99, float(took.max()), share)
 
 
 def _one_line(error: BaseException) -> str:
@@ -110,24 +181,12 @@ def _one_line(error: BaseException) -> str:
     return shorten(text, 500, placeholder=" …")
 
 
-def _room_for_slates(publisher: Publisher, k: int, work: Path) -> Any:
-    shape = (len(publisher.requests.row), k)
-    if 4 * shape[0] * shape[1] <= IN_MEMORY:
-        return np.full(shape, -1, np.int32)
-    slates = np.lib.format.open_memmap(work / "slates.npy", mode="w+", dtype=np.int32, shape=shape)
-    slates[:] = -1
-    return slates
-
-
-def scope_of(publisher: Publisher, options: Options) -> Scope:
-    """The sessions that a run with these options scores."""
-    return scope(
-        publisher,
-        warmup=options.warmup,
-        window=options.window,
-        max_session_length=options.max_session_length,
-        seed=options.seed,
-    )
+def _room(path: Path, dtype: Any, shape: tuple[int, ...], fill: float) -> Any:
+    if np.dtype(dtype).itemsize * math.prod(shape) <= IN_MEMORY:
+        return np.full(shape, fill, dtype)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    array[:] = fill
+    return array
 
 
 class Workers:
@@ -195,7 +254,7 @@ class Workers:
                     orphans.append(pair)
                     continue
                 text = f"its process ended: {type(error).__name__}: {error}"
-                answer = Judged(pair.publisher, pair.entry.shown, None, None, text, None, Drops(0, 0), 0.0, 0)
+                answer = _failed(pair, text, None, 0)
             if future not in local:  # those tell their progress themselves
                 self._advance(answer.rows)
             yield answer

@@ -76,3 +76,8 @@ def test_a_second_start_forgets_what_was_shown() -> None:
     recommender.learn(Row(5, IMPRESSION, 0, 1, (4,)))
     recommender.start(None)
     assert recommender.recommend(Row(5, READ, 0, 1), 3) == []
+
+
+def test_candidates_are_ranked_as_they_are_listed() -> None:
+    scores = Logged().score(Row(5, IMPRESSION, 0, 1, (4, 2, 4)), (4, 2, 4))  # type: ignore[arg-type]
+    assert list(scores) == [0, -1, -2]

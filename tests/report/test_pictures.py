@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from newsreplay.errors import NewsreplayError
 from newsreplay.report import pictures
 from newsreplay.report.curves import AGES, MINUTE, YEAR, Curves, curves, gini, over_time, top, younger
-from newsreplay.report.pictures import draw, labels_of
+from newsreplay.report.drawing import labels_of
+from newsreplay.report.pictures import draw
 from newsreplay.simulator.catalog import bare_articles
 from newsreplay.simulator.log import DAY, HOUR, READ, Log, make_log
 from tests import worked

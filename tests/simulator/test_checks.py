@@ -29,7 +29,7 @@ from newsreplay.simulator.log import (
 from tests import strategies
 
 
-@pytest.mark.parametrize("spec", PRESETS["baselines"])
+@pytest.mark.parametrize("spec", [*PRESETS["baselines"], "logged"])
 def test_a_baseline_is_blind_to_the_future(spec: str) -> None:
     assert check(start_list(spec)[0]).finding is None
 
@@ -151,6 +151,55 @@ def test_who_knows_the_clicks_of_an_impression_before_its_outcome_is_caught() ->
     assert check(start_list([PatientClickReader()])[0], log=log).finding is None
 
 
+class ScorePeeker(Recommender):
+    """Scores the candidates of an impression by its outcome, which it finds in the log."""
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return []
+
+    def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
+        log = log_on_the_stack()
+        impression = int(log.impression[request.row])
+        return log.pools.clicked[log.pools.at[impression] : log.pools.at[impression + 1]]
+
+
+class PatientScorer(PatientClickReader):
+    """Scores by what was clicked the last time that an outcome was told."""
+
+    def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
+        return [item in self.clicked for item in pool]
+
+
+@pytest.mark.parametrize("log", [None, log_with_late_outcomes()], ids=["made up", "late outcomes"])
+def test_who_scores_by_the_outcome_of_the_very_impression_is_caught(log: Log | None) -> None:
+    finding = check(start_list([ScorePeeker()])[0], log=log).finding
+    assert finding is not None
+    assert finding.what == "scores"
+    assert finding.row < finding.cut <= finding.row + 2  # before the outcome
+    assert finding.after == [1.0 - score for score in finding.before]
+    assert check(start_list([PatientScorer()])[0], log=log).finding is None
+
+
+class DriftingScorer(PatientScorer):
+    """Scores by what it has seen in all replays together."""
+
+    total: ClassVar[list[int]] = [0]
+
+    def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
+        self.total[0] += 1
+        return [-np.inf] * (len(pool) - 1) + [self.total[0]]
+
+
+def test_scores_that_differ_between_two_replays_are_a_finding() -> None:
+    log = log_with_late_outcomes()
+    finding = check(start_list([DriftingScorer()])[0], log=log).finding
+    assert finding is not None
+    assert str(finding) == (
+        "the scores at row 6 changed from [-inf, -inf, -inf, -inf, -inf, 1.0] "
+        "to [-inf, -inf, -inf, -inf, -inf, 41.0] when the rows from 126 on were overwritten"
+    )
+
+
 def test_an_unseeded_random_choice_is_caught() -> None:
     rng = np.random.default_rng()
 
@@ -164,11 +213,12 @@ def test_an_unseeded_random_choice_is_caught() -> None:
     assert check(start_list([Dice()])[0]).finding is not None
 
 
-def test_there_are_as_many_cuts_as_asked_for_and_half_follow_a_request_directly() -> None:
+def test_there_are_as_many_cuts_as_asked_for_half_after_a_request_and_a_quarter_after_an_impression() -> None:
     log, _ = made_up_log(2_000)
     cuts = _cuts(log, 20, 0)
     assert len(cuts) >= 20
     assert sum(log.kind[cut - 1] == READ for cut in cuts) >= 10
+    assert sum(log.kind[cut - 1] == IMPRESSION for cut in cuts) >= 5
 
 
 def highest_so_far(column: Column) -> Column:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -237,7 +238,8 @@ def test_a_plain_and_a_compiled_recommender_are_shown_the_same_pools_and_clicks(
 def test_kernels_are_shown_the_same_whether_they_are_compiled_or_interpreted() -> None:
     for walk in (compiled_walk, interpreted_walk):
         counting = Counting(len(SHOWN.time))
-        walk(Counting)(SHOWN, 0, len(SHOWN.time), counting.kept, np.full((2, 1), -1, np.int32), 0)
+        slates, scores = np.full((2, 1), -1, np.int32), np.empty(0)
+        walk(Counting)(SHOWN, 0, len(SHOWN.time), counting.kept, slates, scores, 0, 0)
         assert counting.kept.seen.tolist() == counted(SHOWN)
 
 
@@ -245,3 +247,233 @@ def test_the_catalog_of_a_log_with_impressions_ignores_rows_without_an_article()
     articles = bare_articles(SHOWN)
     assert articles.id.to_pylist() == ["0", "1"]
     assert articles.published.tolist() == [10, 10]
+
+
+# --- scores -----------------------------------------------------------------------------------------------
+
+
+class Scorer(Notebook):
+    """Writes down what it is asked to score, too."""
+
+    def __init__(self, scores: Any) -> None:
+        super().__init__()
+        self.scores = scores
+
+    def score(self, request: Event, pool: Sequence[int]) -> Any:
+        self.seen.append(("score", request))
+        return self.scores(request, pool) if callable(self.scores) else self.scores
+
+
+def test_an_impression_is_scored_before_it_is_learned() -> None:
+    scorer = Scorer(lambda request, pool: [0.0] * len(pool))
+    replay(SHOWN, scorer, 2)
+    assert [(what, event.row) for what, event in scorer.seen if event.kind == IMPRESSION] == [
+        *[("score", 3), ("learn", 3)],
+        *[("score", 4), ("learn", 4)],
+        *[("score", 8), ("learn", 8)],
+    ]
+    first = scorer.seen[4][1]
+    assert (first.pool, first.clicked, first.item) == ((1, 0), (), -1)
+
+
+def test_scores_lie_as_the_candidates_do() -> None:
+    done = replay(SHOWN, Scorer(lambda request, pool: [10 * request.row + item for item in pool]), 2)
+    assert done.scores is not None
+    assert done.scores.dtype == np.float64
+    assert done.scores.tolist() == [31, 30, 41, 40, 41, 80]
+
+
+@pytest.mark.parametrize("stretch", [1, 4, 100])
+def test_scores_are_the_same_whatever_the_stretches(stretch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("newsreplay.simulator.replay.STRETCH", stretch)
+    done = replay(SHOWN, Scorer(lambda request, pool: [10 * request.row + item for item in pool]), 2)
+    assert done.scores is not None
+    assert done.scores.tolist() == [31, 30, 41, 40, 41, 80]
+
+
+def test_who_has_no_score_scores_nothing() -> None:
+    assert replay(SHOWN, Notebook(), 2).scores is None
+    assert replay(SHOWN, Counting(9), 2).scores is None
+
+
+def test_a_log_without_impressions_has_no_scores_to_give() -> None:
+    done = replay(LOG, Scorer(None), 2)
+    assert done.scores is not None
+    assert done.scores.size == 0
+
+
+def test_the_catalog_has_come_to_the_impression_when_it_is_scored() -> None:
+    class Curious(Recommender):
+        def start(self, catalog: Catalog) -> None:
+            self.catalog = catalog
+
+        def recommend(self, request: Event, k: int) -> Sequence[int]:
+            return []
+
+        def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
+            return [float(self.catalog.category(item) is not None) + self.catalog.row for item in pool]
+
+    log = SHOWN._replace(category=np.where(SHOWN.impression == 1, np.int32(0), np.int32(-1)))
+    done = replay(log, Curious(), 1)
+    assert done.scores is not None
+    assert done.scores.tolist() == [3, 3, 4, 5, 4, 9]  # row 4 tells the category of article 0
+
+
+@pytest.mark.parametrize(
+    ("good", "values"),
+    [
+        (lambda pool: np.arange(len(pool), dtype=np.float32), [0, 1, 0, 1, 2, 0]),
+        (lambda pool: range(len(pool)), [0, 1, 0, 1, 2, 0]),
+        (lambda pool: [item == 1 for item in pool], [1, 0, 1, 0, 1, 0]),
+        (lambda pool: [-np.inf] * len(pool), [-np.inf] * 6),
+        (lambda pool: [2**70] * len(pool), [2.0**70] * 6),
+    ],
+)
+def test_any_sequence_of_numbers_will_do(good: Any, values: list[float]) -> None:
+    done = replay(SHOWN, Scorer(lambda request, pool: good(pool)), 2)
+    assert done.scores is not None
+    assert done.scores.tolist() == values
+
+
+def test_an_answer_may_be_written_to_again_once_it_is_given() -> None:
+    kept, room = [0.0], np.zeros(9)
+
+    def in_a_list(request: Event, pool: Sequence[int]) -> Any:
+        kept[:] = [10 * request.row + item for item in pool]
+        return kept
+
+    def in_an_array(request: Event, pool: Sequence[int]) -> Any:
+        room[: len(pool)] = in_a_list(request, pool)
+        return room[: len(pool)]
+
+    for write in (in_a_list, in_an_array):
+        done = replay(SHOWN, Scorer(write), 2)
+        assert done.scores is not None
+        assert done.scores.tolist() == [31, 30, 41, 40, 41, 80]
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        (None, "returned None at row 4"),
+        (7.5, "returned 7.5 at row 4"),
+        (np.array(7.5), "returned 7.5 at row 4"),
+        ([1, 2], "returned 2 scores for 3 candidates at row 4"),
+        ([], "returned 0 scores for 3 candidates at row 4"),
+        ([1, 2, float("nan")], "returned nan as a score at row 4"),
+        ([float("inf"), 2, 3], "returned inf as a score at row 4"),
+        ([1, "2", 3], "returned '2' as a score at row 4"),
+        ([1, None, 3], "returned None as a score at row 4"),
+        ([1, 2j, 3], "returned 2j as a score at row 4"),
+        ([1, [2], 3], "returned [2] as a score at row 4"),
+        ([[1], [2], [3]], "returned [1] as a score at row 4"),
+        ([1, 2, 1 << 1024], f"returned {1 << 1024} as a score at row 4"),
+    ],
+)
+def test_scores_that_are_none_are_an_error_that_names_them(bad: Any, what: str) -> None:
+    with pytest.raises(RecommenderError) as raised:
+        replay(SHOWN, Scorer(lambda request, pool: bad if request.row == 4 else [0.0] * len(pool)), 3)
+    assert str(raised.value) == (
+        f"Scorer.score {what}; return one finite number per candidate, or -inf for one that is not to be ranked"
+    )
+
+
+@kernel
+def score_places(state: Any, request: Any, out: Any) -> None:
+    for place in range(out.size):
+        out[place] = 100 * request.row + 10 * place + request.pool[place]
+        if request.row == 4 and state.seen[0, 1] < 0:
+            out[place] = np.inf
+
+
+class Placing(Counting):
+    """Scores each candidate by row, place and code; with a state below 0 one impression's inf."""
+
+    score = score_places
+
+
+def test_a_kernel_scores_as_a_method_does() -> None:
+    done = replay(SHOWN, Placing(9), 2)
+    assert done.scores is not None
+    assert done.scores.tolist() == [301, 310, 401, 410, 421, 800]
+
+
+def test_a_kernel_that_scores_inf_is_an_error_too() -> None:
+    placing = Placing(9)
+    placing.kept.seen[0, 1] = -1
+    with pytest.raises(RecommenderError, match=r"Placing\.score returned inf as a score at row 4"):
+        replay(SHOWN, placing, 2)
+
+
+def test_slates_and_scores_are_written_where_the_caller_wants_them() -> None:
+    slates, scores = np.full((2, 1), -1, np.int32), np.full(6, -np.inf)
+    done = replay(SHOWN, Placing(9), slates=slates, scores=scores)
+    assert done.slates is slates
+    assert done.scores is scores
+    assert scores[0] == 301
+
+
+# --- what it costs ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recommender", [Placing(9), Scorer(lambda request, pool: [1.0] * len(pool))])
+def test_the_clock_changes_no_answer_and_sees_every_call(recommender: Any) -> None:
+    plain = replay(SHOWN, recommender, 2)
+    timed = replay(SHOWN, recommender, 2, timed=True)
+    assert plain.times is None
+    assert timed.times is not None
+    assert timed.slates.tolist() == plain.slates.tolist()
+    assert timed.scores is not None
+    assert plain.scores is not None
+    assert timed.scores.tolist() == plain.scores.tolist()
+    assert (timed.times.recommend.dtype, timed.times.recommend.shape) == (np.int64, (2,))
+    assert (timed.times.score.dtype, timed.times.score.shape) == (np.int64, (3,))
+    assert min(timed.times.recommend.min(), timed.times.score.min()) >= 0
+    assert timed.times.learn > 0
+
+
+@pytest.mark.parametrize("recommender", [Counting(9), Notebook()])
+def test_who_cannot_score_has_no_times_of_scoring(recommender: Any) -> None:
+    times = replay(SHOWN, recommender, 2, timed=True).times
+    assert times is not None
+    assert (times.recommend.shape, times.score.shape) == ((2,), (0,))
+
+
+class Sleeper(Recommender):
+    """Takes its time, a different one for each task."""
+
+    def learn(self, event: Event) -> None:
+        time.sleep(0.001)
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        time.sleep(0.002)
+        return []
+
+    def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
+        time.sleep(0.004)
+        return [0] * len(pool)
+
+
+def test_each_task_has_the_time_that_it_took() -> None:
+    times = replay(SHOWN, Sleeper(), 2, timed=True).times
+    assert times is not None
+    assert times.learn >= 9 * 1_000_000
+    assert times.recommend.min() >= 2_000_000
+    assert times.score.min() >= 4_000_000
+
+
+def test_the_state_is_measured_at_the_end_and_without_the_catalog() -> None:
+    class Keeper(Recommender):
+        def start(self, catalog: Catalog) -> None:
+            self.catalog = catalog
+            self.kept = np.empty(0, np.uint8)
+
+        def learn(self, event: Event) -> None:
+            self.kept = np.zeros(1_000_000 * (event.row + 1), np.uint8)
+
+        def recommend(self, request: Event, k: int) -> Sequence[int]:
+            return []
+
+    articles = bare_articles(SHOWN)._replace(published=np.zeros(10_000_000, np.int64))
+    assert 9_000_000 < replay(SHOWN, Keeper(), 2, articles=articles).state_bytes < 9_010_000
+    assert 9 * 4 * 8 < replay(SHOWN, Counting(9), 2).state_bytes < 9 * 4 * 8 + 1_000

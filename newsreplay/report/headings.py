@@ -1,0 +1,63 @@
+"""How metrics are headed and shown: what a table says of `event_success@1`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Heading(NamedTuple):
+    """A metric as it is shown."""
+
+    text: str  #: heading of its column, without the cut-off
+    unit: str  #: "%" (a share, shown times 100), "bits", "h"
+    higher_is_better: bool | None  #: None = neither: it describes a recommender, it does not judge it
+    meaning: str  #: half a sentence
+
+
+HEADINGS = {
+    "event_success": Heading("E", "%", True, "event-level success: hits per scored session"),
+    "session_success": Heading("P", "%", True, "session-level success: share of scored sessions with a hit"),
+    "read_success": Heading("hits", "%", True, "share of the reads after a session's first that were hits"),
+    "session_hit_rate": Heading("hit rate", "%", True, "share of requests with a relevant article in the slate"),
+    "session_mrr": Heading("slate MRR", "%", True, "mean of 1 / rank of the first relevant article of a slate"),
+    "session_ndcg": Heading("slate nDCG", "%", True, "nDCG of slates"),
+    "session_recall": Heading("recall", "%", True, "share of the relevant articles that stand in the slate"),
+    "auc": Heading("AUC", "%", True, "per impression: chance that a clicked candidate scores above one passed over"),
+    "mrr": Heading("MRR", "%", True, "per impression: mean of 1 / rank over all clicked candidates, as MIND has it"),
+    "mrr_first": Heading("MRR first", "%", True, "per impression: 1 / rank of the first clicked candidate"),
+    "ndcg": Heading("nDCG", "%", True, "nDCG of impressions"),
+    "auc_pooled": Heading("pooled AUC", "%", True, "AUC over the candidates of all impressions together"),
+    "tied": Heading("tied", "%", None, "share of impressions in which a clicked and a passed-over candidate tie"),
+    "coverage": Heading("coverage", "%", None, "share of the known articles that were recommended at all"),
+    "novelty": Heading("novelty", "bits", None, "mean self-information of the recommended articles' reads so far"),
+    "popularity": Heading("popularity", "%", None, "mean percentile of the recommended articles by reads so far"),
+    "age": Heading("age", "h", None, "mean time since the recommended articles became known"),
+    "category_diversity": Heading("categories", "%", None, "evenness of the recommended categories (entropy)"),
+    "diversity": Heading("diversity", "%", None, "share of a slate's pairs whose categories differ"),
+    "gini": Heading("Gini", "%", None, "inequality of how often articles are recommended; 0 = all alike"),
+}
+
+
+IN_UNITS = {"%": "in per cent", "h": "in hours", "bits": "in bits", "": "as it is"}  #: as a note says it
+
+
+def of(metric: str) -> Heading:
+    """The heading of a metric, its cut-off in the text.
+
+    >>> of("event_success@1").text, of("auc").unit
+    ('E@1', '%')
+    """
+    name, _, cut = metric.partition("@")
+    known = HEADINGS.get(name, Heading(name, "", None, name))
+    return known._replace(text=f"{known.text}@{cut}") if cut else known
+
+
+def shown(value: float | None, metric: str) -> str:
+    """A value as text without its unit: shares in per cent.
+
+    >>> shown(0.11297, "event_success@1"), shown(7.25, "novelty@10"), shown(None, "auc")
+    ('11.297', '7.250', '-')
+    """
+    if value is None:
+        return "-"
+    return f"{100 * value:.3f}" if of(metric).unit == "%" else f"{value:.3f}"

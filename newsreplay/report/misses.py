@@ -1,0 +1,48 @@
+"""Misses: why reads were not hits.
+
+Every read that could have been a hit, which is every read of a scored session but its first, has one cause.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from newsreplay.simulator.files import Reads
+from newsreplay.simulator.judge import LATE, NEVER
+from newsreplay.simulator.log import Column
+
+
+def causes(k: int) -> list[str]:
+    """What can become of a read at slates of k, in the order in which it is asked.
+
+    >>> causes(10)[:3]
+    ['hit at 1', 'ranked 2 to 10', 'answered too late']
+    """
+    ranked = ["hit at 1", f"ranked 2 to {k}"] if k > 1 else ["hit at 1"]
+    return [*ranked, "answered too late", "already read", "not known yet", "never a candidate", f"ranked below {k}"]
+
+
+def count(reads: Reads, places: Column, k: int) -> Column:
+    """How many reads have each cause (int64[causes]), by their places in earlier slates (int16[reads]).
+
+    - hit, or offered further down: an earlier slate of the session had the article, at that place;
+    - answered too late: only answers beyond a strict deadline had it;
+    - already read: the session had read it before, and it was not offered again;
+    - not known yet: no row had carried it by the session's last request on another article;
+    - never a candidate: all earlier slates ended before k, so the recommender had nothing more to offer;
+    - ranked below k: all the rest; at which rank, slates of k cannot tell.
+    """
+    later = np.ones(len(reads.session), bool)
+    later[0:1] = False
+    later[1:] = reads.session[1:] == reads.session[:-1]
+    place = places[later]
+    rules = [
+        place == 1,
+        *([place > 1] if k > 1 else []),
+        place == LATE,
+        reads.again[later],
+        ~reads.reachable[later],
+        place == NEVER,
+    ]
+    cause = np.select(rules, np.arange(len(rules)), len(rules))
+    return np.bincount(cause, minlength=len(rules) + 1)

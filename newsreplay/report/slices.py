@@ -1,0 +1,328 @@
+"""Slices: how recommenders fare by hour, position, age and the like, from what a run folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from newsreplay.errors import NewsreplayError
+from newsreplay.registry import did_you_mean
+from newsreplay.report.run_folder import Run
+from newsreplay.simulator.files import Impressions, Reads
+from newsreplay.simulator.intervals import percentiles, ratios, resample
+from newsreplay.simulator.log import DAY, HOUR, Column
+from newsreplay.simulator.mixing import key_of, mix_all
+
+MOST_CATEGORIES = 12  #: shown by name; the others together
+BATCH = 1 << 24  #: numbers that are resampled at a time
+MANY, GROUPS = 5_000, 2_000  #: above so many clusters a slice is resampled in so many hashed groups
+
+Cell = tuple[float | None, float | None, float | None, int]  #: value, lower and upper bound, n
+
+
+class Slices(NamedTuple):
+    """The cells of all recommenders on one publisher, slice by slice."""
+
+    by: str
+    label: str
+    groups: list[str]
+    metrics: list[str]
+    cells: dict[str, dict[str, list[Cell]]]  #: metric → recommender → a cell per group
+
+
+class Slicing(NamedTuple):
+    """Which slice each thing is in."""
+
+    groups: list[str]
+    code: Column  #: int64, -1 = in none
+
+
+class By(NamedTuple):
+    """A dimension: what it slices, and how."""
+
+    label: str
+    reads: Callable[[Reads, Column], Slicing] | None = None  #: by a property of the read; `position` counts from 0
+    sessions: Callable[[Reads, Column, Column], Slicing] | None = None  #: of the session: its first places, its lengths
+    impressions: Callable[[Impressions], Slicing] | None = None
+
+
+def sliced(of: Parts, by: str) -> Slices:
+    """One publisher's results by a dimension of `DIMENSIONS`.
+
+    By what a read is (position, age, category): `read_success@c`, the share of reads that were hits, a session's
+    first read aside. By what a session or an impression is: event- and session-level success, AUC, MRR and nDCG@10.
+    Raises `NewsreplayError` for another dimension.
+    """
+    if by not in DIMENSIONS:
+        raise NewsreplayError(
+            f"no slices by {by!r}. {did_you_mean(by, DIMENSIONS) or 'There are ' + ', '.join(DIMENSIONS)}"
+        )
+    chosen = DIMENSIONS[by]
+    tables = []
+    if chosen.reads is not None:
+        tables.append(of.by_read(chosen.reads(of.reads, of.position)))
+    if chosen.sessions is not None:
+        tables.append(of.by_session(chosen.sessions(of.reads, of.begin, of.length)))
+    if chosen.impressions is not None and of.impressions is not None:
+        tables.append(of.by_impression(chosen.impressions(of.impressions)))
+    groups = list(dict.fromkeys(group for table in tables for group in table.groups))
+    if by in ("hour", "day"):
+        groups.sort()
+    metrics = {metric: table for table in tables for metric in table.cells}
+    empty: Cell = (None, None, None, 0)
+    return Slices(
+        by,
+        chosen.label,
+        groups,
+        list(metrics),
+        {
+            metric: {
+                name: [dict(zip(table.groups, cells, strict=True)).get(group, empty) for group in groups]
+                for name, cells in table.cells[metric].items()
+            }
+            for metric, table in metrics.items()
+        },
+    )
+
+
+def over_time(of: Parts) -> tuple[Column, int, dict[str, list[Cell]]]:
+    """E@1 of the sessions that begin in each stretch of time: starts (ms), their width, and cells by recommender.
+
+    Stretches with fewer than 30 sessions have no value; such stretches at both ends are left out.
+    """
+    time = of.reads.time[of.begin]
+    if not len(time):
+        return time, HOUR, {}
+    length = int(time.max() - time.min())
+    width = next((width for width in _WIDTHS if length <= 120 * width), _WIDTHS[-1])
+    stretch = time // width
+    stretch -= stretch.min()
+    enough = np.flatnonzero(np.bincount(stretch) >= FEW)
+    if not enough.size:
+        return time[:0], width, {}
+    starts = (int(time.min()) // width + np.arange(enough[0], enough[-1] + 1)) * width
+    code = np.where(np.isin(stretch, enough), stretch - enough[0], -1)
+    table = of.by_session(Slicing([str(start) for start in starts.tolist()], code))
+    return starts, width, table.cells["event_success@1"]
+
+
+FEW = 30  #: sessions of a stretch of time, below which nothing is said of it
+_WIDTHS = (HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY, 28 * DAY)
+
+
+class _Table(NamedTuple):
+    groups: list[str]
+    cells: dict[str, dict[str, list[Cell]]]
+
+
+class Parts:
+    """What a run folder holds of one publisher, opened once."""
+
+    def __init__(self, run: Run, publisher: str):
+        self.run, self.publisher = run, publisher
+        self.reads = run.reads(publisher)
+        self.impressions = run.impressions(publisher)
+        first = np.ones(len(self.reads.session), bool)
+        first[1:] = self.reads.session[1:] != self.reads.session[:-1]
+        self.begin = np.flatnonzero(first)  #: of each session, in the reads
+        self.length = np.diff(np.append(self.begin, len(first)))
+        self.position = np.arange(len(first)) - np.repeat(self.begin, self.length)  #: in its session, from 0
+        self.names = [pair["recommender"] for pair in run.pairs(publisher) if pair["status"] == "done"]
+        self._places: dict[str, Column] = {}
+        self.seed = int(run.info["options"]["seed"])
+        k = int(run.info["options"]["k"])
+        self.cuts = sorted({1, k})
+
+    def places(self, name: str) -> Column:
+        """Where earlier slates of its session had each read: int16[reads]."""
+        if name not in self._places:
+            self._places[name] = self.run.places(self.publisher, name)
+        return self._places[name]
+
+    def hits(self, name: str, cut: int) -> Column:
+        """Which reads were hits at a cut-off: bool[reads]."""
+        place = self.places(name)
+        return (place > 0) & (place <= cut)
+
+    def by_read(self, slicing: Slicing) -> _Table:
+        """Reads other than a session's first, by what they are."""
+        code = np.where(self.position > 0, slicing.code, -1)
+        metrics = [f"read_success@{cut}" for cut in self.cuts]
+        columns = ([self.hits(name, cut) for cut in self.cuts] for name in self.names)
+        return self._table(Slicing(slicing.groups, code), self.reads.cluster, metrics, columns)
+
+    def by_session(self, slicing: Slicing) -> _Table:
+        """Scored sessions, by what they are."""
+        metrics = [f"{what}@{cut}" for cut in self.cuts for what in ("event_success", "session_success")]
+
+        def columns() -> Iterator[list[Column]]:
+            for name in self.names:
+                hits = [np.add.reduceat(self.hits(name, cut).astype(np.int64), self.begin) for cut in self.cuts]
+                yield [column for each in hits for column in (each, each > 0)]
+
+        return self._table(slicing, self.reads.cluster[self.begin], metrics, columns())
+
+    def by_impression(self, slicing: Slicing) -> _Table:
+        """Scored impressions, by what they are."""
+        impressions = self.impressions
+        assert impressions is not None
+        metrics = {"auc": 0, "mrr": 1, "ndcg@10": 4}
+        nothing = np.full(len(impressions.row), np.nan)
+
+        def columns() -> Iterator[list[Column]]:
+            for name in self.names:
+                ranked = self.run.rankings(self.publisher, name)
+                yield [nothing if ranked is None else ranked.values[:, column] for column in metrics.values()]
+
+        return self._table(slicing, impressions.cluster, list(metrics), columns())
+
+    def _table(self, slicing: Slicing, cluster: Column, metrics: list[str], columns: Iterator[list[Column]]) -> _Table:
+        """Means of columns by slice, with intervals over clusters."""
+        order = np.argsort(slicing.code, kind="stable")
+        edges = np.searchsorted(slicing.code[order], np.arange(len(slicing.groups) + 1))
+        places = [order[edges[g] : edges[g + 1]] for g in range(len(slicing.groups))]
+        clusters = [self._clusters(cluster[place]) for place in places]
+        cells: dict[str, dict[str, list[Cell]]] = {metric: {} for metric in metrics}
+        several = max(1, BATCH // (max((len(unit) for unit, _ in clusters), default=1) * len(metrics) + 1))
+        names = iter(self.names)
+        batch: list[list[Column]] = []
+        waiting: list[str] = []
+        for each in columns:
+            batch.append(each)
+            waiting.append(next(names))
+            if len(batch) == several:
+                self._fill(cells, places, clusters, metrics, waiting, batch)
+                batch, waiting = [], []
+        if batch:
+            self._fill(cells, places, clusters, metrics, waiting, batch)
+        return _Table(slicing.groups, cells)
+
+    def _clusters(self, cluster: Column) -> tuple[Column, Column]:
+        """What is resampled, and which of it each one belongs to; many are resampled in groups."""
+        unit, group = np.unique(cluster, return_inverse=True)
+        if len(unit) > MANY:
+            hashed = mix_all(key_of(self.seed, self.publisher, "slice"), unit) % np.uint64(GROUPS)
+            return np.arange(GROUPS), hashed.astype(np.int64)[group]
+        return unit, group
+
+    def _fill(
+        self,
+        cells: dict[str, dict[str, list[Cell]]],
+        places: list[Column],
+        clusters: list[tuple[Column, Column]],
+        metrics: list[str],
+        names: list[str],
+        batch: list[list[Column]],
+    ) -> None:
+        flat = [column for each in batch for column in each]
+        for metric in metrics:
+            for name in names:
+                cells[metric][name] = []
+        for place, (unit, group) in zip(places, clusters, strict=True):
+            n = len(place)
+            if not n:
+                for metric in metrics:
+                    for name in names:
+                        cells[metric][name].append((None, None, None, 0))
+                continue
+            table = np.empty((len(unit), 1 + len(flat)))
+            table[:, 0] = np.bincount(group, minlength=len(unit))
+            for number, column in enumerate(flat):
+                table[:, 1 + number] = np.bincount(group, column[place], len(unit))
+            sums = resample([table], unit.astype(np.int64), seed=self.seed, publisher=self.publisher)[0]
+            low, high = percentiles(ratios(sums[1:], sums[0]))
+            value = table[:, 1:].sum(axis=0) / n
+            for number in range(len(flat)):
+                name, metric = names[number // len(metrics)], metrics[number % len(metrics)]
+                cells[metric][name].append(_cell(value[number], low[number], high[number], n))
+
+
+def _cell(value: float, low: float, high: float, n: int) -> Cell:
+    if np.isnan(value):
+        return (None, None, None, 0)
+    bounds = [None if np.isnan(bound) else float(f"{bound:.12g}") for bound in (low, high)]
+    return (float(f"{value:.12g}"), bounds[0], bounds[1], n)
+
+
+# --- the dimensions -------------------------------------------------------------------------------------
+
+
+def _binned(values: Column, edges: list[int], names: list[str]) -> Slicing:
+    """Values by the bin they fall into: below the first edge, from there up to the second, …"""
+    return Slicing(names, np.searchsorted(edges, values, side="right").astype(np.int64))
+
+
+_READS = ["2", "3", "4 to 5", "6 to 10", "11 and more"]
+_AGES = ["under 1 h", "1 to 6 h", "6 to 24 h", "1 to 7 days", "7 days and more"]
+
+
+def _hours(time: Column) -> Slicing:
+    return Slicing([f"{hour:02}" for hour in range(24)], time // HOUR % 24)
+
+
+def _days(time: Column) -> Slicing:
+    days, code = np.unique(time // DAY, return_inverse=True)
+    names = [datetime.fromtimestamp(day * DAY / 1000, UTC).strftime("%Y-%m-%d") for day in days.tolist()]
+    return Slicing(names, code.astype(np.int64))
+
+
+def _categories(reads: Reads, position: Column) -> Slicing:
+    """The categories read most by name, the others together."""
+    there = position > 0
+    counts = np.bincount(reads.category[there & (reads.category >= 0)], minlength=len(reads.categories))
+    largest = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
+    largest = largest[counts[largest] > 0]
+    code = np.full(len(reads.categories) + 1, len(largest), np.int64)  # the last one is for none: -1 wraps around
+    code[largest] = np.arange(len(largest))
+    code[-1] = len(largest) + 1
+    names = [reads.categories[category] for category in largest.tolist()]
+    rest = [_free("other categories", names), _free("no category", names)]
+    slicing = Slicing([*names, *rest], code[reads.category])
+    used = np.unique(slicing.code[there])
+    place = np.full(len(slicing.groups), -1)
+    place[used] = np.arange(len(used))
+    return Slicing([slicing.groups[one] for one in used.tolist()], place[slicing.code])
+
+
+def _free(name: str, taken: list[str]) -> str:
+    """A name that no category bears: slices are told apart by their names."""
+    return _free(f"({name})", taken) if name in taken else name
+
+
+def _readers(returning: Column) -> Slicing:
+    return Slicing(["new", "returning"], returning.astype(np.int64))
+
+
+DIMENSIONS = {
+    "hour": By(
+        "hour of day (UTC) at which a session begins",
+        sessions=lambda reads, begin, length: _hours(reads.time[begin]),
+        impressions=lambda impressions: _hours(impressions.time),
+    ),
+    "day": By(
+        "day (UTC) on which a session begins",
+        sessions=lambda reads, begin, length: _days(reads.time[begin]),
+        impressions=lambda impressions: _days(impressions.time),
+    ),
+    "position": By(
+        "position of the read in its session",
+        reads=lambda reads, position: _binned(position, [2, 3, 5, 10], _READS),
+    ),
+    "age": By(
+        "age of the article when it is read",
+        reads=lambda reads, position: _binned(reads.age, [HOUR, 6 * HOUR, DAY, 7 * DAY], _AGES),
+    ),
+    "reader": By(
+        "whether the reader has read something before this session",
+        sessions=lambda reads, begin, length: _readers(reads.returning[begin]),
+        impressions=lambda impressions: _readers(impressions.returning),
+    ),
+    "length": By(
+        "reads of the session",
+        sessions=lambda reads, begin, length: _binned(length, [3, 4, 6, 11], _READS),
+    ),
+    "category": By("category of the article read", reads=_categories),
+}

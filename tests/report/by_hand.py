@@ -1,0 +1,149 @@
+"""Run folders written out by hand, so that every number of a table is known beforehand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from newsreplay.report.run_folder import Run
+from newsreplay.simulator.files import publisher_files
+from newsreplay.simulator.folder import FORMAT, write_replicates
+from newsreplay.simulator.intervals import REPLICATES
+from newsreplay.simulator.log import DAY
+from newsreplay.simulator.options import Options
+
+Cell = tuple[float, float] | Mapping[str, float | None] | str | None
+Values = Mapping[str, Mapping[str, Cell]]
+"""Recommender → publisher → (E@1, P@1), values by metric, the error of a failed one, or None = nothing was scored."""
+
+SUCCESS = ("event_success@1", "session_success@1")
+MONDAY = 1_573_430_400_000  #: 2019-11-11 00:00 UTC
+
+HOSTILE = "x|y & 5% of_$#{}~^\\ \x1b[31mred\x07 \r\n<b>\u202e'\"`,; \ud800" + "z" * 5000
+
+
+def run_of(
+    folder: Path,
+    values: Values,
+    *,
+    replicates: Mapping[tuple[str, str, str], Any] | None = None,
+    foresees: Sequence[str] = (),
+    timing: Mapping[str, Mapping[str, Any]] | None = None,
+    options: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
+    digests: Mapping[str, str] | None = None,
+    command: str | None = None,
+    **data: Any,
+) -> Run:
+    """A finished run with these values.
+
+    `replicates` are by (publisher, recommender, metric); a metric without has its value in every one of them.
+    `timing` is what timing.json tells of each recommender, `facts` of every publisher, `data` of the data.
+    """
+    folder.mkdir(parents=True)
+    publishers = list(dict.fromkeys(publisher for mine in values.values() for publisher in mine))
+    results: list[dict[str, Any]] = []
+    pairs: list[dict[str, Any]] = []
+    timings: list[dict[str, Any]] = []
+    for publisher in publishers:
+        drawn = []
+        for name, mine in values.items():
+            if publisher not in mine:
+                continue
+            cell = mine[publisher]
+            pair = {"publisher": publisher, "recommender": name, "status": "done"}
+            pairs.append(pair | {"foresees": True} if name in foresees else pair)
+            if isinstance(cell, str):
+                pairs[-1] = pair | {"status": "failed", "error": cell, "traceback": ""}
+                continue
+            told = {"seconds": 0.5, "events_per_second": 2000, "state_bytes": 4096} | dict((timing or {}).get(name, {}))
+            timings.append({"publisher": publisher, "recommender": name} | told)
+            by_metric = (
+                dict(cell) if isinstance(cell, Mapping) else dict(zip(SUCCESS, cell or (None, None), strict=True))
+            )
+            for metric, value in by_metric.items():
+                constant = np.full(REPLICATES, np.nan if value is None else value)
+                row = np.asarray((replicates or {}).get((publisher, name, metric), constant), np.float64)
+                drawn.append(row)
+                low, high = (None, None) if value is None else np.percentile(row, [2.5, 97.5]).tolist()
+                result = {"publisher": publisher, "recommender": name, "metric": metric, "value": value}
+                results.append(result | {"low": low, "high": high, "n": 0 if value is None else 4})
+        done = sum(pair["publisher"] == publisher and pair["status"] == "done" for pair in pairs)
+        table = np.array(drawn).reshape(done, -1, REPLICATES) if done else np.empty((0, 0, REPLICATES))
+        write_replicates(publisher_files(folder, publisher).replicates, table)
+        _no_reads(publisher_files(folder, publisher).frame)
+    told = {"name": "gazette", "kind": "table", "made_up": [], "leaks": [], "notes": [], "rejected": 0, "rows_in": 5000}
+    info = {
+        "format": FORMAT,
+        "newsreplay": "1.0",
+        "python": "3.11.7",
+        "packages": {"numpy": "2.0.0"},
+        "platform": "Linux",
+        "command": command,
+        "data": told
+        | {"digest": "d", "source": "gazette.csv", "licence": "", "folder": "/nowhere", "options": {}}
+        | data,
+        "options": Options().__dict__ | dict(options or {}),
+        "recommenders": list(values),
+        "objects": [],
+        "publishers": [_facts(name, (digests or {}).get(name, "0")) | dict(facts or {}) for name in publishers],
+        "pairs": pairs,
+    }
+    for name, value in (("results", results), ("timing", {"seconds": 1.25, "pairs": timings}), ("run", info)):
+        (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
+    return Run(folder)
+
+
+def _facts(publisher: str, digest: str) -> dict[str, Any]:
+    return {
+        "publisher": publisher,
+        "rows": 1000,
+        "reads": 900,
+        "sessions": 1234,
+        "articles": 50,
+        "first": MONDAY,
+        "last": MONDAY + DAY,
+        "digest": digest,
+        "scored_sessions": 4,
+        "later_reads": 10,
+        "reachable_reads": 7,
+        "impressions": 0,
+        "scored_impressions": 0,
+        "impressions_without_outcome": 0,
+        "impressions_of_one_class": 0,
+        "clusters": 400,
+        "hits": 8,
+        "hits_of_longest": 2,
+    }
+
+
+def _no_reads(path: Path) -> None:
+    """A frame of no reads: tables of results need none."""
+    kinds = {name: pa.int64() for name in ("row", "time", "cluster", "age")}
+    kinds |= {name: pa.int32() for name in ("session", "relevant")}
+    kinds |= {name: pa.bool_() for name in ("reachable", "again", "returning")} | {"category": pa.string()}
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.schema(kinds).empty_table(), path)
+
+
+def spread(value: float, width: float, seed: int) -> Any:
+    """Replicates about a value, float64[replicates]."""
+    return value + width * np.random.default_rng(seed).standard_normal(REPLICATES)
+
+
+def rows_of(board: str) -> dict[str, list[str]]:
+    """The cells of a terminal's table by row, cut where its rule says that columns begin and end."""
+    lines = board.split("\n\n")[0].splitlines()
+    (rule,) = [number for number, line in enumerate(lines) if set(line) == {"-", " "}]
+    spans, begin = [], 0
+    for piece in lines[rule].split("  "):
+        spans.append(slice(begin, begin + len(piece)))
+        begin += len(piece) + 2
+    cells = [[line.ljust(begin)[span].strip() for span in spans] for line in lines[rule + 1 :]]
+    return {first: rest for first, *rest in cells}
