@@ -88,7 +88,7 @@ def _board_options(command: Any) -> Any:
         style: str,
         metrics: list[str] | None,
         rank_by: str,
-        intervals: bool,
+        intervals: bool | None,
         paper_scale: bool,
         **others: Any,
     ) -> Any:
@@ -96,7 +96,7 @@ def _board_options(command: Any) -> Any:
             "style": style,
             "metrics": metrics,
             "rank_by": rank_by,
-            "intervals": intervals,
+            "intervals": others.get("by") is None if intervals is None else intervals,
             "paper_scale": paper_scale,
         }
         return command(board=board, **others)
@@ -111,7 +111,11 @@ def _board_options(command: Any) -> Any:
                 "[default: E@1, P@1, and AUC, MRR, nDCG where there are impressions]",
             ),
             click.option("--rank-by", default="event_success@1", show_default=True, help="The metric that ranks."),
-            click.option("--intervals/--no-intervals", default=True, help="Show 95 % intervals.  [default: show]"),
+            click.option(
+                "--intervals/--no-intervals",
+                default=None,
+                help="Show 95 % intervals.  [default: in the leaderboard, not by slice]",
+            ),
             click.option("--paper-scale", is_flag=True, help="Multiply E and P by 100,000, as the 2019 paper does."),
         ]
     ):
@@ -152,7 +156,7 @@ columns_option = click.option(
 )
 
 
-@main.command()
+@main.command(short_help="Replay a data set, print the leaderboard.")
 @click.option("--data", default="demo", show_default=True, help="A prepared name, KIND:PATH, or a table file.")
 @click.option(
     "--recommenders",
@@ -212,12 +216,18 @@ def run(
     first = first_use()  # before the imports that make the kernels' folder
     from newsreplay.cores import cores
     from newsreplay.datasets import find_data
-    from newsreplay.registry import start_list
+    from newsreplay.registry import did_you_mean, start_list
+    from newsreplay.report.headings import named
     from newsreplay.report.leaderboard import leaderboard
     from newsreplay.simulator.files import file_name
+    from newsreplay.simulator.metrics import names
     from newsreplay.simulator.run import run as replay_all
 
     entries = start_list(recommenders)
+    for metric in (*(board["metrics"] or ()), board["rank_by"]):  # before the work, not after it
+        if named(metric) not in names(k):
+            hint = did_you_mean(metric, names(k)) or f"There are {', '.join(names(k))}."
+            raise click.ClickException(f"no metric is called {metric!r}. {hint}")
     with contextlib.ExitStack() as meanwhile:
         if first:
             from newsreplay.simulator.warm import compiling
@@ -270,7 +280,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 folder_argument = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
 
 
-@main.command()
+@main.command(short_help="Print the leaderboard of finished runs.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN…")
 @click.option(
     "--by",
@@ -293,15 +303,17 @@ def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool
         click.echo(boards.leaderboard(opened, **board))
     for each in opened:
         if by is not None:
-            metrics = board["metrics"] or [None]
-            click.echo(boards.by_slice(each, by, style=style, metric=metrics[0], intervals=board["intervals"]))
+            # JSON and CSV have all the metrics at once.
+            metrics = (board["metrics"] or [None]) if style not in ("json", "csv") else [None]
+            for metric in metrics:
+                click.echo(boards.by_slice(each, by, style=style, metric=metric, intervals=board["intervals"]))
         if cost:
             click.echo(boards.costs(each, style=style, rank_by=board["rank_by"]))
         if misses:
             click.echo(boards.missed(each, style=style))
 
 
-@main.command()
+@main.command(short_help="Compare recommenders of a run.")
 @folder_argument
 @click.argument("a", required=False)
 @click.argument("b", required=False)
@@ -318,7 +330,7 @@ def compare(folder: Path, a: str | None, b: str | None, metrics: list[str] | Non
     click.echo(compared(Run(folder), a, b, style=style, metrics=metrics))
 
 
-@main.command()
+@main.command(short_help="Draw a run.")
 @folder_argument
 @click.option("--to", "pictures", type=click.Path(path_type=Path), metavar="DIR", help="[default: RUN/pictures]")
 def plot(folder: Path, pictures: Path | None) -> None:
@@ -329,7 +341,7 @@ def plot(folder: Path, pictures: Path | None) -> None:
         click.echo(f"drew {path}")
 
 
-@main.command()
+@main.command(short_help="Write a run as one HTML page.")
 @folder_argument
 @click.option("--to", "page", type=click.Path(path_type=Path), metavar="FILE", help="[default: RUN/report.html]")
 def report(folder: Path, page: Path | None) -> None:
@@ -339,7 +351,7 @@ def report(folder: Path, page: Path | None) -> None:
     click.echo(f"wrote {Run(folder).report(page)}")
 
 
-@main.command()
+@main.command(short_help="Score a run once more, without replaying.")
 @folder_argument
 @click.option("--data", help="Where the data of the run are, if they do not lie where they lay.")
 @click.option("--warmup", callback=_duration, help="Leave the first stretch unscored: 1d, 36h; 0h for none.")
@@ -359,7 +371,7 @@ def score(folder: Path, data: str | None, board: dict[str, Any], **changes: Any)
     click.echo(leaderboard([Run(folder)], **board))
 
 
-@main.command()
+@main.command(short_help="Replay a run and compare every answer.")
 @folder_argument
 @click.option("--data", help="Where the data of the run are, if they do not lie where they lay.")
 @click.option("--jobs", type=click.IntRange(1), help="Pairs at a time.  [default: one a core]")
@@ -428,7 +440,7 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
         raise click.ClickException(f"{failed} not blind to the future, or not the same from replay to replay")
 
 
-@main.group()
+@main.group(short_help="Get, prepare, describe data sets.")
 def data() -> None:
     """List, fetch, prepare, describe, remove and synthesize data sets."""
 

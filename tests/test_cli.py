@@ -350,7 +350,7 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
     info = info_of("runs/clicks")
     assert [*info] == [
         *("format", "newsreplay", "python", "packages", "platform", "command"),
-        *("data", "options", "recommenders", "objects", "publishers", "pairs"),
+        *("data", "options", "rescored", "recommenders", "objects", "publishers", "pairs"),
     ]
     assert (info["format"], info["newsreplay"]) == (2, newsreplay.__version__)
     assert [*info["data"]] == [
@@ -912,7 +912,7 @@ WRONG_WORDS = [
     (("leaderboard", "run", "--metrics", "event_sucess@1"), "Did you mean 'event_success@1'?"),
     (("leaderboard", "run", "--cost", "--rank-by", "auk"), "no metric is called 'auk'."),
     (("leaderboard", "nowhere"), "nowhere holds no run; start one with"),
-    (("compare", "run", "recncy"), "run has no results of 'recncy' on A. Did you mean 'recency'?"),
+    (("compare", "run", "recncy"), "run has no results of 'recncy'. Did you mean 'recency'?"),
     (("compare", "run", "recency", "recency"), "recency cannot be compared with itself"),
     (("compare", "nowhere"), "nowhere holds no run"),
     (("score", "nowhere"), "nowhere holds no run"),

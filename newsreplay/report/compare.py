@@ -11,7 +11,7 @@ import numpy as np
 from newsreplay.errors import NewsreplayError
 from newsreplay.registry import did_you_mean
 from newsreplay.report.contents import HEADLINE, column_of
-from newsreplay.report.headings import IN_UNITS, shown
+from newsreplay.report.headings import IN_UNITS, named, shown
 from newsreplay.report.headings import of as heading
 from newsreplay.report.run_folder import Run
 from newsreplay.report.tables import BEST, MARKS, Cell, Table, p_text, render
@@ -34,17 +34,21 @@ def compare(
     first of `metrics` (E@1). p-values are corrected for all pairs of the run's recommenders on that publisher and
     metric, whichever are shown. Raises `NewsreplayError` for a recommender or metric that the run does not have.
     """
+    metrics = None if metrics is None else [named(metric) for metric in metrics]
+    if a is not None and a == b:
+        raise NewsreplayError(f"{a} cannot be compared with itself")
+    everyone = list(dict.fromkeys(pair["recommender"] for pair in run.info["pairs"] if pair["status"] == "done"))
+    for name in (a, b):
+        if name is not None and name not in everyone:
+            hint = did_you_mean(name, everyone) or f"It has {', '.join(everyone)}."
+            raise NewsreplayError(f"{run.folder} has no results of {name!r}. {hint}")
     tables, records = [], []
     for publisher in run.publishers:
         measured = run.measured(publisher)
         pairs = [pair for pair in run.pairs(publisher) if pair["status"] == "done"]
         names = [pair["recommender"] for pair in pairs]
-        for name in (a, b):
-            if name is not None and name not in names:
-                hint = did_you_mean(name, names) or f"It has {', '.join(names)}."
-                raise NewsreplayError(f"{run.folder} has no results of {name!r} on {publisher}. {hint}")
-        if a is not None and a == b:
-            raise NewsreplayError(f"{a} cannot be compared with itself")
+        if not {a, b} <= {None, *names}:
+            continue  # it failed on this publisher, as the leaderboard says
         known = [result.metric for result in measured.results[: measured.replicates.shape[1]]]
         for metric in metrics or ():
             if metric not in known:
@@ -72,7 +76,7 @@ def compare(
                 records.append(record)
                 label = heading(metric).text if one else f"{mine[0]} - {mine[1]}"
                 body.append((label, _cells(values[left], values[right], row, metric)))
-        tables.append(_of(publisher, a, b, one, chosen, body, len(run.publishers) > 1, style))
+        tables.append(_of(publisher if len(run.publishers) > 1 else "", a, b, one, chosen, body, style))
     if style in ("json", "csv"):
         return render(Table("", [], [], [], records), style)
     return "\n\n".join(render(table, style) for table in tables)
@@ -113,13 +117,12 @@ def _cells(left: float, right: float, row: dict[str, float | None], metric: str)
 
 
 def _of(
-    publisher: str,
+    caption: str,
     a: str | None,
     b: str | None,
     one: bool,
     metrics: list[str],
     body: list[tuple[str, list[Cell]]],
-    several: bool,
     style: str,
 ) -> Table:
     left, right = (a or "a", b or "b") if one else ("left", "right")
@@ -134,4 +137,4 @@ def _of(
         units.setdefault(IN_UNITS[heading(metric).unit], []).append(heading(metric).text)
     shown_in = "; ".join(f"{', '.join(names)}: {unit}" for unit, names in units.items())
     notes.insert(0, f"values, differences and intervals {next(iter(units))}" if len(units) == 1 and one else shown_in)
-    return Table("metric" if one else "pair", [(publisher if several else "", head) for head in heads], body, notes, [])
+    return Table("metric" if one else "pair", [("", head) for head in heads], body, notes, [], caption)

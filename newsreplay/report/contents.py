@@ -6,6 +6,7 @@ Everything comes from the run folder; nothing is replayed.
 from __future__ import annotations
 
 import math
+import shlex
 from datetime import UTC, datetime
 from typing import Any
 
@@ -96,8 +97,18 @@ def interval(run: Run) -> str:
 
 def commands(run: Run) -> list[str]:
     """The commands that make this run again, and check that it is the same."""
-    made = run.info["command"]
-    return [*([made] if made else []), f"newsreplay verify {run.folder}"]
+    made, changed = run.info["command"], run.info["rescored"]
+    options = [
+        f"--{name.replace('_', '-')} {duration_text(value) if name in ('warmup', 'window') else value}"
+        for name, value in changed.items()
+        if value is not None
+    ]
+    folder = shlex.quote(str(run.folder))
+    return [
+        *([made] if made else []),
+        *([f"newsreplay score {folder} {' '.join(options)}"] if options else []),
+        f"newsreplay verify {folder}",
+    ]
 
 
 def _manifest(run: Run) -> list[list[str]]:

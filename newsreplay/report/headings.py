@@ -52,6 +52,17 @@ def of(metric: str) -> Heading:
     return known._replace(text=f"{known.text}@{cut}") if cut else known
 
 
+def named(text: str) -> str:
+    """The metric that somebody names as it is headed, or as it is called.
+
+    >>> named("E@1"), named("ndcg@10"), named("nDCG@10")
+    ('event_success@1', 'ndcg@10', 'ndcg@10')
+    """
+    name, at, cut = text.partition("@")
+    names = {known.text: metric for metric, known in HEADINGS.items()}
+    return f"{names.get(name, name)}{at}{cut}"
+
+
 def shown(value: float | None, metric: str) -> str:
     """A value as text without its unit: shares in per cent.
 

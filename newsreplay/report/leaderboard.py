@@ -13,8 +13,9 @@ from newsreplay.errors import NewsreplayError, RunError
 from newsreplay.registry import did_you_mean
 from newsreplay.report import misses
 from newsreplay.report.contents import HEADLINE, cost, notes, optimal
-from newsreplay.report.headings import IN_UNITS, shown
+from newsreplay.report.headings import IN_UNITS, named, shown
 from newsreplay.report.headings import of as heading
+from newsreplay.report.misses import TOO_LATE
 from newsreplay.report.run_folder import Run
 from newsreplay.report.slices import Parts, sliced
 from newsreplay.report.tables import BEST, FORMATS, LEVEL, MARKS, Cell, Table, render
@@ -48,7 +49,8 @@ def leaderboard(
     Raises `RunError` where runs cannot stand in one table, `NewsreplayError` for a metric that they do not have.
     """
     board = _Board(runs)
-    chosen = list(metrics) if metrics is not None else board.usual_metrics()
+    chosen = [named(metric) for metric in metrics] if metrics is not None else board.usual_metrics()
+    rank_by = named(rank_by)
     for metric in (*chosen, rank_by):
         board.check(metric)
     return render(_table(board, style, chosen, rank_by, intervals, paper_scale), style)
@@ -270,7 +272,7 @@ def by_slice(run: Run, by: str, *, style: str = "table", metric: str | None = No
     tables, records = [], []
     for publisher in run.publishers:
         cut = sliced(Parts(run, publisher), by)
-        chosen = metric or cut.metrics[0]
+        chosen = named(metric) if metric else cut.metrics[0]
         if chosen not in cut.metrics:
             hint = did_you_mean(chosen, cut.metrics) or f"There are {', '.join(cut.metrics)}."
             raise NewsreplayError(f"there is no {chosen!r} by {by}. {hint}")
@@ -287,19 +289,30 @@ def by_slice(run: Run, by: str, *, style: str = "table", metric: str | None = No
         rows = [
             (name, [_sliced_cell(cell, chosen, intervals) for cell in mine]) for name, mine in cut.cells[chosen].items()
         ]
-        several = len(run.publishers) > 1
+        rows.sort(key=lambda row: -_overall(cut.cells[chosen][row[0]]))
         tables.append(
             Table(
                 "recommender",
-                [(publisher if several else "", group) for group in cut.groups],
+                [("", group) for group in cut.groups],
                 [*rows, ("n", [Cell(f"{count:,}") for count in counts])],
                 [f"{heading(chosen).text} in per cent, by {cut.label}; n: {_counted(chosen)}"],
                 [],
+                _caption(run, publisher),
             )
         )
     if style in ("json", "csv"):
         return render(Table("", [], [], [], records), style)
     return "\n\n".join(render(table, style) for table in tables)
+
+
+def _caption(run: Run, publisher: str) -> str:
+    return publisher if len(run.publishers) > 1 else ""
+
+
+def _overall(cells: Sequence[Any]) -> float:
+    """The mean over slices by which rows are ordered."""
+    told = [(value, n) for value, _, _, n in cells if value is not None]
+    return sum(value * n for value, n in told) / sum(n for _, n in told) if told else -1.0
 
 
 def _sliced_cell(cell: Any, metric: str, intervals: bool) -> Cell:
@@ -321,6 +334,7 @@ def costs(run: Run, *, style: str = "table", rank_by: str = HEADLINE) -> str:
 
     Raises `NewsreplayError` for a metric that the run does not have.
     """
+    rank_by = named(rank_by)
     _Board([run]).check(rank_by)
     tables, records = [], []
     for publisher in run.publishers:
@@ -351,17 +365,17 @@ def costs(run: Run, *, style: str = "table", rank_by: str = HEADLINE) -> str:
         heads += ["p50 µs", "p95 µs", "p99 µs", "max µs"] if timed else []
         late = any(row["cost"]["late"] is not None for row in rows)
         heads += ["late"] if late else []
-        several = len(run.publishers) > 1
         tables.append(
             Table(
                 "recommender",
-                [(publisher if several else "", head) for head in heads],
+                [("", head) for head in heads],
                 [(name, cells[: len(heads)]) for name, cells in body],
                 [
                     f"{MARKS[style][0]}: nobody else is at least as good at less cost (Pareto); recommenders shared "
                     "the machine while they were timed"
                 ],
                 [],
+                _caption(run, publisher),
             )
         )
     if style in ("json", "csv"):
@@ -392,6 +406,8 @@ def missed(run: Run, *, style: str = "table") -> str:
     """Why the recommenders of a run missed: the share of the reads that could have been hits, by cause."""
     k = int(run.info["options"]["k"])
     causes = misses.causes(k)
+    # Only a strict deadline makes answers late.
+    told = [place for place, cause in enumerate(causes) if run.info["options"]["strict_deadline"] or cause != TOO_LATE]
     tables, records = [], []
     for publisher in run.publishers:
         reads, facts = run.reads(publisher), run.facts(publisher)
@@ -406,20 +422,20 @@ def missed(run: Run, *, style: str = "table") -> str:
                 | {"share": count / later}
                 for cause, count in zip(causes, counts.tolist(), strict=True)
             ]
-            rows.append((pair["recommender"], [Cell(f"{100 * count / later:.2f}") for count in counts.tolist()]))
+            rows.append((pair["recommender"], [Cell(f"{100 * counts[place] / later:.2f}") for place in told]))
         rows.sort(key=lambda row: -float(row[1][0].text))
         ceiling = f"{facts['reachable_reads'] / later:.2%}" if later else "-"
-        several = len(run.publishers) > 1
         tables.append(
             Table(
                 "recommender",
-                [(publisher if several else "", cause) for cause in causes],
+                [("", causes[place]) for place in told],
                 rows,
                 [
                     f"per cent of {later:,} reads that could have been hits (all of scored sessions but their first); "
                     f"an oracle reaches {ceiling} of them"
                 ],
                 [],
+                _caption(run, publisher),
             )
         )
     if style in ("json", "csv"):

@@ -11,6 +11,8 @@ from newsreplay.simulator.files import Reads
 from newsreplay.simulator.judge import LATE, NEVER
 from newsreplay.simulator.log import Column
 
+TOO_LATE = "answered too late"
+
 
 def causes(k: int) -> list[str]:
     """What can become of a read at slates of k, in the order in which it is asked.
@@ -19,7 +21,7 @@ def causes(k: int) -> list[str]:
     ['hit at 1', 'ranked 2 to 10', 'answered too late']
     """
     ranked = ["hit at 1", f"ranked 2 to {k}"] if k > 1 else ["hit at 1"]
-    return [*ranked, "answered too late", "already read", "not known yet", "never a candidate", f"ranked below {k}"]
+    return [*ranked, TOO_LATE, "already read", "not known yet", "never a candidate", f"ranked below {k}"]
 
 
 def count(reads: Reads, places: Column, k: int) -> Column:

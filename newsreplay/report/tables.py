@@ -36,6 +36,7 @@ class Table(NamedTuple):
     rows: list[tuple[str, list[Cell]]]  #: a name and a cell per column
     notes: list[str]  #: lines below it
     records: list[dict[str, Any]]  #: what json and csv show
+    caption: str = ""  #: above it, where there are several: a publisher
 
 
 def render(table: Table, style: str) -> str:
@@ -47,8 +48,11 @@ def render(table: Table, style: str) -> str:
     if style == "latex":
         return _latex(table)
     if style == "markdown":
-        return f"{_markdown(table)}\n\n" + "  \n".join(plain_text(note, style, 2_000) for note in table.notes)
-    return f"{_terminal(table)}\n\n" + "\n".join(plain_text(note, longest=2_000) for note in table.notes)
+        caption = f"**{plain_text(table.caption, style)}**\n\n" if table.caption else ""
+        notes = "  \n".join(plain_text(note, style, 2_000) for note in table.notes)
+        return f"{caption}{_markdown(table)}\n\n{notes}"
+    caption = f"{plain_text(table.caption)}\n\n" if table.caption else ""
+    return f"{caption}{_terminal(table)}\n\n" + "\n".join(plain_text(note, longest=2_000) for note in table.notes)
 
 
 def _csv(records: Sequence[dict[str, Any]]) -> str:
@@ -125,7 +129,7 @@ def _latex(table: Table) -> str:
 
     width = 1 + len(table.columns)
     lines = ["% needs \\usepackage{booktabs}", rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule"]
-    spans = _spans([group for group, _ in table.columns])
+    spans = _spans([group or table.caption for group, _ in table.columns])
     if any(group for group, _, _ in spans):
         heads = [rf"\multicolumn{{{end - begin}}}{{c}}{{{latex_text(group)}}}" for group, begin, end in spans]
         lines.append(" & ".join(["", *heads]) + r" \\")

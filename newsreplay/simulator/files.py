@@ -325,7 +325,8 @@ def _read(path: Path, types: Mapping[str, str]) -> pa.Table:
     try:
         table = pq.read_table(path, columns=list(types))
     except (OSError, pa.ArrowException) as error:
-        raise RunError(f"{path} cannot be read ({error}); {way_out}") from None
+        reason = "it is not there" if isinstance(error, FileNotFoundError) else error
+        raise RunError(f"{path} cannot be read ({reason}); {way_out}") from None
     for name, kind in types.items():
         place = table.schema.get_field_index(name)
         if place < 0 or not str(table.schema.field(place).type).startswith(kind):

@@ -92,6 +92,7 @@ def write_run(
             "command": command,
             "data": data,
             "options": asdict(options),
+            "rescored": {},
             "recommenders": [entry.shown for entry in entries],
             "objects": [entry.shown for entry in entries if not isinstance(entry.source, Spec)],
             "publishers": publishers,

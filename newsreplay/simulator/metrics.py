@@ -27,6 +27,16 @@ MEANS = ("novelty", "popularity", "age", "diversity")  #: beyond accuracy, avera
 WHOLES = ("coverage", "gini", "category_diversity")  #: beyond accuracy, of all recommendations together
 
 
+def names(k: int) -> list[str]:
+    """The metrics of a run with slates of k, in the order in which they are reported; some need impressions.
+
+    >>> names(1)[:2], names(1)[-1]
+    (['event_success@1', 'session_success@1'], 'category_diversity@1')
+    """
+    reads = [f"{NAMES[measure][0]}@{cut}" for cut in cut_offs(k) for measure in MEASURES]
+    return [*reads, *rankings.MEASURES, "auc_pooled", *(f"{name}@{k}" for name in (*MEANS, *WHOLES))]
+
+
 class Result(NamedTuple):
     """One cell of `results.json`."""
 

@@ -92,7 +92,8 @@ def rescore(
         facts.append(publisher_facts(dataset, name, of, judged))
     write_results(folder, results)
     changed = {name: getattr(options, name) for name in changes}
-    write_json(folder / "run.json", info | {"options": info["options"] | changed, "publishers": facts})
+    again = {"options": info["options"] | changed, "publishers": facts, "rescored": info["rescored"] | changed}
+    write_json(folder / "run.json", info | again)
     (folder / "unfinished").unlink()
 
 

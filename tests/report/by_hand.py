@@ -90,6 +90,7 @@ def run_of(
         | {"digest": "d", "source": "gazette.csv", "licence": "", "folder": "/nowhere", "options": {}}
         | data,
         "options": Options().__dict__ | dict(options or {}),
+        "rescored": {},
         "recommenders": list(values),
         "objects": [],
         "publishers": [_facts(name, (digests or {}).get(name, "0")) | dict(facts or {}) for name in publishers],
