@@ -87,7 +87,7 @@ def _board_options(command: Any) -> Any:
     def gathered(
         style: str,
         metrics: list[str] | None,
-        rank_by: str,
+        rank_by: str | None,
         intervals: bool | None,
         paper_scale: bool,
         **others: Any,
@@ -110,7 +110,7 @@ def _board_options(command: Any) -> Any:
                 help="Columns, comma-separated: event_success@5, auc, coverage@10, …  "
                 "[default: E@1, P@1, and AUC, MRR, nDCG where there are impressions]",
             ),
-            click.option("--rank-by", default="event_success@1", show_default=True, help="The metric that ranks."),
+            click.option("--rank-by", help="The metric that ranks.  [default: E@1]"),
             click.option(
                 "--intervals/--no-intervals",
                 default=None,
@@ -216,18 +216,13 @@ def run(
     first = first_use()  # before the imports that make the kernels' folder
     from newsreplay.cores import cores
     from newsreplay.datasets import find_data
-    from newsreplay.registry import did_you_mean, start_list
-    from newsreplay.report.headings import named
+    from newsreplay.registry import start_list
     from newsreplay.report.leaderboard import leaderboard
     from newsreplay.simulator.files import file_name
-    from newsreplay.simulator.metrics import names
     from newsreplay.simulator.run import run as replay_all
 
     entries = start_list(recommenders)
-    for metric in (*(board["metrics"] or ()), board["rank_by"]):  # before the work, not after it
-        if named(metric) not in names(k):
-            hint = did_you_mean(metric, names(k)) or f"There are {', '.join(names(k))}."
-            raise click.ClickException(f"no metric is called {metric!r}. {hint}")
+    _check_metrics(board, k)
     with contextlib.ExitStack() as meanwhile:
         if first:
             from newsreplay.simulator.warm import compiling
@@ -260,6 +255,21 @@ def run(
     click.echo(leaderboard([done], **board))
     if all(pair["status"] == "failed" for pair in done.info["pairs"]):
         raise click.ClickException("every recommender failed")
+
+
+def _check_metrics(board: dict[str, Any], k: int) -> None:
+    """Refuse a metric that there is not before the work, not after it."""
+    from newsreplay.registry import did_you_mean
+    from newsreplay.report.headings import check_rank, named
+    from newsreplay.simulator.measures import names
+
+    known = names(k)
+    for metric in filter(None, (*(board["metrics"] or ()), board["rank_by"])):
+        if named(metric) not in known:
+            hint = did_you_mean(named(metric), known) or f"There are {', '.join(known)}."
+            raise click.ClickException(f"no metric is called {metric!r}. {hint}")
+    if board["rank_by"]:
+        check_rank(named(board["rank_by"]))
 
 
 @contextlib.contextmanager
@@ -297,8 +307,10 @@ def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool
 
     if sum([by is not None, cost, misses]) > 1:
         raise click.UsageError("choose one of --by, --cost and --misses")
-    opened = [Run(folder) for folder in runs]
     style = board["style"]
+    if len(runs) > 1 and style in ("json", "csv") and (by is not None or cost or misses):
+        raise click.UsageError(f"{style} holds one run; name them one at a time")
+    opened = [Run(folder) for folder in runs]
     if by is None and not cost and not misses:
         click.echo(boards.leaderboard(opened, **board))
     for each in opened:
@@ -363,8 +375,9 @@ def score(folder: Path, data: str | None, board: dict[str, Any], **changes: Any)
     """Score the answers of a run once more, in place and without replaying; options not given stay as they are."""
     from newsreplay.report.leaderboard import leaderboard
     from newsreplay.report.run_folder import Run
-    from newsreplay.simulator.rescore import rescore
+    from newsreplay.simulator.rescore import info_of, rescore
 
+    _check_metrics(board, int(info_of(folder)["options"]["k"]))
     with _progress() as progress:
         given = {name: value for name, value in changes.items() if value is not None}
         rescore(folder, data=data, progress=progress, **given)
@@ -412,7 +425,7 @@ def recommenders() -> None:
 @click.option("--data", help="Check on this data set's first publisher, not on a small log made up for it.")
 @click.option("--cuts", default=20, show_default=True, type=click.IntRange(1), help="Where the future is overwritten.")
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Slate length.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
     """Prove that recommenders cannot see the future.
 

@@ -37,9 +37,12 @@ def compare(
     metrics = None if metrics is None else [named(metric) for metric in metrics]
     if a is not None and a == b:
         raise NewsreplayError(f"{a} cannot be compared with itself")
+    failed = {pair["recommender"]: pair["error"] for pair in run.info["pairs"] if pair["status"] == "failed"}
     everyone = list(dict.fromkeys(pair["recommender"] for pair in run.info["pairs"] if pair["status"] == "done"))
     for name in (a, b):
         if name is not None and name not in everyone:
+            if name in failed:
+                raise NewsreplayError(f"{name} failed in {run.folder}: {failed[name]}")
             hint = did_you_mean(name, everyone) or f"It has {', '.join(everyone)}."
             raise NewsreplayError(f"{run.folder} has no results of {name!r}. {hint}")
     tables, records = [], []

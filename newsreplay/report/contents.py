@@ -14,9 +14,8 @@ import numpy as np
 
 from newsreplay.durations import duration_text
 from newsreplay.report import misses
-from newsreplay.report.headings import of as heading
 from newsreplay.report.run_folder import Run
-from newsreplay.report.slices import DIMENSIONS, Parts, over_time, sliced
+from newsreplay.report.slices import DIMENSIONS, FEW, Parts, over_time, sliced
 from newsreplay.simulator.comparisons import against_best, ranks
 from newsreplay.simulator.log import Column
 from newsreplay.simulator.metrics import Measured
@@ -24,10 +23,11 @@ from newsreplay.simulator.metrics import Measured
 HEADLINE = "event_success@1"
 
 
-def contents(run: Run, *, rank_by: str = HEADLINE, slices: bool = True) -> dict[str, Any]:
+def contents(run: Run, *, slices: bool = True) -> dict[str, Any]:
     """All that a report of a run shows, fit for JSON.
 
-    `rank_by` is the metric that ranks. Without `slices` those and success over time, which take longest, are left out.
+    Ranked is by E@1, or by AUC where no session is scored but impressions are. Without `slices` those and success over
+    time, which take longest, are left out.
     Raises `RunError` where a file of the folder is missing.
     """
     return {
@@ -37,7 +37,7 @@ def contents(run: Run, *, rank_by: str = HEADLINE, slices: bool = True) -> dict[
         "manifest": _manifest(run),
         "commands": commands(run),
         "interval": interval(run),
-        "publishers": [_publisher(run, name, rank_by, slices) for name in run.publishers],
+        "publishers": [_publisher(run, name, slices) for name in run.publishers],
     }
 
 
@@ -54,8 +54,21 @@ def notes(run: Run) -> list[str]:
             f"answers that took more than {info['options']['deadline']:,} ms count for nothing, so the results "
             "depend on the machine"
         )
+    logged = any(pair["recommender"] == "logged" for pair in info["pairs"])
+    if logged and data["kind"] in _UNORDERED:
+        lines.append("logged means nothing here: the source does not list candidates as readers saw them")
     for facts in info["publishers"]:
         lines += _impression_notes(facts)
+        if not facts["scored_sessions"] and not facts["scored_impressions"]:
+            lines.append(
+                f"nothing of {facts['publisher']} is scored: no session of two reads begins where it would count"
+            )
+        if logged and not facts["impressions"]:
+            lines.append(f"logged has no answers on {facts['publisher']}: the log has no lists")
+        if data["options"].get("impressions") and not facts["impressions"]:
+            lines.append(
+                f"no impressions were made of {facts['publisher']}: at no read was enough read in the day before"
+            )
         if facts["hits"]:
             share = facts["hits_of_longest"] / facts["hits"]
             lines.append(
@@ -75,6 +88,7 @@ def notes(run: Run) -> list[str]:
     return lines
 
 
+_UNORDERED = ("mind", "ebnerd", "nemig")  #: sources whose candidates are shuffled, or listed by their outcome
 FEW_CLUSTERS = 30  #: with fewer, percentile intervals cover clearly less than they say (docs/intervals.md)
 
 
@@ -136,8 +150,9 @@ def _manifest(run: Run) -> list[list[str]]:
     return [[label, str(text)] for label, text in lines.items() if text]
 
 
-def _publisher(run: Run, name: str, rank_by: str, slices: bool) -> dict[str, Any]:
+def _publisher(run: Run, name: str, slices: bool) -> dict[str, Any]:
     facts, pairs = run.facts(name), run.pairs(name)
+    rank_by = "auc" if facts["scored_impressions"] and not facts["scored_sessions"] else HEADLINE
     measured = run.measured(name)
     metrics = [result.metric for result in measured.results[: measured.replicates.shape[1]]]
     done = [pair["recommender"] for pair in pairs if pair["status"] == "done"]
@@ -207,18 +222,15 @@ def _standing(
     column = metrics.index(rank_by)
     done = [pair for pair in pairs if pair["status"] == "done"]
     ranked = [row for row, pair in enumerate(done) if not pair.get("foresees", False)]
-    sign = -1.0 if heading(rank_by).higher_is_better is False else 1.0
-    values = sign * column_of(measured, column)[ranked]
-    replicates = sign * measured.replicates[ranked, column]
+    values = column_of(measured, column)[ranked]
+    replicates = measured.replicates[ranked, column]
     if np.isnan(values).all():
         return {}
     places = ranks(values, replicates)
     against = against_best(values, replicates)
     difference = {
         int(against.a[i]): [
-            _number(sign * against.difference[i]),
-            *(_number(sign * bound) for bound in ((against.low[i], against.high[i])[:: int(sign)])),
-            _number(against.p_holm[i]),
+            _number(column[i]) for column in (against.difference, against.low, against.high, against.p_holm)
         ]
         for i in range(len(against.a))
     }
@@ -271,8 +283,7 @@ def _worth(row: dict[str, Any], rank_by: str) -> tuple[float, float] | None:
     value = row["results"].get(rank_by, [None])[0]
     if value is None or row["cost"] is None or row["cost"]["us_per_event"] is None:
         return None
-    sign = -1 if heading(rank_by).higher_is_better is False else 1
-    return sign * value, row["cost"]["us_per_event"]
+    return value, row["cost"]["us_per_event"]
 
 
 def _over_time(of: Parts) -> dict[str, Any] | None:
@@ -281,7 +292,7 @@ def _over_time(of: Parts) -> dict[str, Any] | None:
         return None
     span = duration_text(width)
     return {
-        "label": f"E@1 of the sessions that begin within each {span}",
+        "label": f"E@1 of the sessions that begin within each {span}; fewer than {FEW} sessions tell nothing",
         "metric": "event_success@1",
         "starts": starts.tolist(),
         "width": width,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from newsreplay.errors import NewsreplayError
+
 
 class Heading(NamedTuple):
     """A metric as it is shown."""
 
     text: str  #: heading of its column, without the cut-off
     unit: str  #: "%" (a share, shown times 100), "bits", "h"
-    higher_is_better: bool | None  #: None = neither: it describes a recommender, it does not judge it
+    higher_is_better: bool | None  #: None = it describes a recommender, it does not judge it
     meaning: str  #: half a sentence
 
 
@@ -63,6 +65,12 @@ def named(text: str) -> str:
     return f"{names.get(name, name)}{at}{cut}"
 
 
+def check_rank(metric: str) -> None:
+    """Raise `NewsreplayError` for a metric that describes recommenders and does not judge them."""
+    if of(metric).higher_is_better is None:
+        raise NewsreplayError(f"{metric} describes recommenders, it does not judge them; rank by another metric")
+
+
 def shown(value: float | None, metric: str) -> str:
     """A value as text without its unit: shares in per cent.
 
@@ -71,4 +79,5 @@ def shown(value: float | None, metric: str) -> str:
     """
     if value is None:
         return "-"
-    return f"{100 * value:.3f}" if of(metric).unit == "%" else f"{value:.3f}"
+    text = f"{100 * value:.3f}" if of(metric).unit == "%" else f"{value:.3f}"
+    return "0.000" if text == "-0.000" else text

@@ -24,6 +24,7 @@ function verdict(publisher) {
   if (!rows.length) return [["No recommender has a value here."], "unknown"];
   const [best] = rows;
   const value = row => resultOf(row, metric)[0];
+  if (value(best) === 0) return [[`Nobody has more than nothing here: ${textOf(metric)} is 0.`], "unknown"];
   const equal = rows.filter(row => value(row) === value(best));
   const rest = rows.slice(equal.length);
   const said = [named(best.recommender)];
@@ -244,7 +245,7 @@ function leaderboard(publisher) {
   function rows() {
     const words = state.filter.toLowerCase().split(/[\s,]+/).filter(Boolean);
     const wanted = row => !words.length || words.some(word => plain(row.recommender).toLowerCase().includes(word));
-    const by = all.find(column => column.key === state.sort.key);
+    const by = all.find(column => column.key === state.sort.key) ?? all[0];
     let [found, left] = [0, state.drawAll ? Infinity : MOST_DRAWN];
     const bodies = groups.map(([title, members]) => {
       const matching = sorted(members.filter(wanted), by.value, state.sort.down);

@@ -13,7 +13,7 @@ from newsreplay.errors import NewsreplayError, RunError
 from newsreplay.registry import did_you_mean
 from newsreplay.report import misses
 from newsreplay.report.contents import HEADLINE, cost, notes, optimal
-from newsreplay.report.headings import IN_UNITS, named, shown
+from newsreplay.report.headings import IN_UNITS, check_rank, named, shown
 from newsreplay.report.headings import of as heading
 from newsreplay.report.misses import TOO_LATE
 from newsreplay.report.run_folder import Run
@@ -37,22 +37,23 @@ def leaderboard(
     *,
     style: str = "table",
     metrics: Sequence[str] | None = None,
-    rank_by: str = HEADLINE,
+    rank_by: str | None = None,
     intervals: bool = True,
     paper_scale: bool = False,
 ) -> str:
     """The leaderboard of one or more runs as text.
 
     `style` is one of `FORMATS`; json and csv hold every metric with its interval. `metrics` are shown in that order,
-    by default E@1 and P@1, and AUC, MRR and nDCG where there are impressions. With `paper_scale`
-    E and P are multiplied by 100,000 as in Kille & Lommatzsch (2019), else they are per cent.
+    by default E@1 and P@1, and AUC, MRR and nDCG where there are impressions; `rank_by` ranks, by default E@1. With
+    `paper_scale` E and P are multiplied by 100,000 as in Kille & Lommatzsch (2019), else they are per cent.
     Raises `RunError` where runs cannot stand in one table, `NewsreplayError` for a metric that they do not have.
     """
     board = _Board(runs)
     chosen = [named(metric) for metric in metrics] if metrics is not None else board.usual_metrics()
-    rank_by = named(rank_by)
+    rank_by = named(rank_by) if rank_by else board.usual_rank()
     for metric in (*chosen, rank_by):
         board.check(metric)
+    check_rank(rank_by)
     return render(_table(board, style, chosen, rank_by, intervals, paper_scale), style)
 
 
@@ -96,6 +97,11 @@ class _Board:
         ranked = [metric for metric in IMPRESSIONS if metric in told]
         return [*SUCCESS, *ranked]
 
+    def usual_rank(self) -> str:
+        """E@1, or AUC where no session is scored but impressions are."""
+        told = {result.metric for result in self.results if result.value is not None}
+        return "auc" if "auc" in told and HEADLINE not in told else HEADLINE
+
     def check(self, metric: str) -> None:
         if self.metrics and metric not in self.metrics:
             hint = did_you_mean(metric, self.metrics) or f"There are {', '.join(self.metrics)}."
@@ -112,7 +118,7 @@ class _Board:
         return np.array(values), np.array(drawn).reshape(len(names), REPLICATES)
 
 
-_SCOPE = ("warmup", "window", "max_session_length", "strict_deadline")
+_SCOPE = ("warmup", "window", "max_session_length", "strict_deadline", "deadline")
 
 
 def _rows_of(runs: Sequence[Run]) -> dict[tuple[int, str, str], str]:
@@ -123,7 +129,7 @@ def _rows_of(runs: Sequence[Run]) -> dict[tuple[int, str, str], str]:
     for run in runs:
         for option in _SCOPE:
             mine, first = (each.info["options"][option] for each in (run, runs[0]))
-            if mine != first:
+            if mine != first and (option != "deadline" or run.info["options"]["strict_deadline"]):
                 if option in ("warmup", "window"):
                     mine, first = (duration_text(each or 0) for each in (mine, first))
                 raise RunError(
@@ -176,12 +182,14 @@ def _ranked(board: _Board, names: list[str], rank_by: str) -> tuple[list[str], d
     """Names by mean rank, and each one's rank: with its 95 % range where it is not stable."""
     if not names:
         return [], {}
-    sign = -1.0 if heading(rank_by).higher_is_better is False else 1.0
     columns = [board.column(publisher, rank_by, names) for publisher in board.publishers]
-    found: Ranks = mean_ranks([sign * values for values, _ in columns], [sign * drawn for _, drawn in columns])
+    found: Ranks = mean_ranks([values for values, _ in columns], [drawn for _, drawn in columns])
+    without = np.all([np.isnan(values) for values, _ in columns], axis=0)
     order = np.argsort(found.rank, kind="stable").tolist()
     places = {}
     for row, name in enumerate(names):
+        if without[row]:
+            continue
         varies = board.paired and not found.stable[row] and found.low[row] < found.high[row]
         within = f"({found.low[row]:.3g}–{found.high[row]:.3g})" if varies else ""
         places[name] = Cell(f"{found.rank[row]:.1f}", within)
@@ -190,15 +198,12 @@ def _ranked(board: _Board, names: list[str], rank_by: str) -> tuple[list[str], d
 
 def _marks(board: _Board, publisher: str, metric: str, names: list[str]) -> dict[str, str]:
     """The best of a column, and those that cannot be told from it."""
-    better = heading(metric).higher_is_better
     values, drawn = board.column(publisher, metric, names)
-    if better is None or np.isnan(values).all():
+    if heading(metric).higher_is_better is None or np.isnan(values).all() or np.nanmax(values) == 0:
         return {}
-    sign = 1.0 if better else -1.0
-    best = np.nanmax(sign * values)
-    marks = {name: BEST for name, value in zip(names, values, strict=True) if sign * value == best}
+    marks = {name: BEST for name, value in zip(names, values, strict=True) if value == np.nanmax(values)}
     if board.paired:
-        against = against_best(sign * values, sign * drawn)
+        against = against_best(values, drawn)
         for row, p in zip(against.a.tolist(), against.p_holm.tolist(), strict=True):
             if p > LEVEL_P:
                 marks.setdefault(names[row], LEVEL)
@@ -329,13 +334,15 @@ def _counted(metric: str) -> str:
     return "scored sessions" if "success" in metric else "scored impressions"
 
 
-def costs(run: Run, *, style: str = "table", rank_by: str = HEADLINE) -> str:
+def costs(run: Run, *, style: str = "table", rank_by: str | None = None) -> str:
     """What each recommender of a run costs, next to its quality; whom no other beats at both is marked.
 
     Raises `NewsreplayError` for a metric that the run does not have.
     """
-    rank_by = named(rank_by)
-    _Board([run]).check(rank_by)
+    board = _Board([run])
+    rank_by = named(rank_by) if rank_by else board.usual_rank()
+    board.check(rank_by)
+    check_rank(rank_by)
     tables, records = [], []
     for publisher in run.publishers:
         facts = run.facts(publisher)

@@ -65,7 +65,7 @@ function figuresOf(publisher) {
       xLabel: axisOf(p),
       yLabel: axisOf(e),
       tipOf: row => told(row, e, p),
-      note: publisher.rows.some(row => row.foresees) ? "What foresees is not drawn." : null,
+      note: publisher.rows.some(row => row.foresees) ? "Who knows the future is not drawn." : null,
     }));
   else figures.push(leftOut(bothTitle, "the run has not both at one cut-off"));
 
@@ -84,14 +84,14 @@ function figuresOf(publisher) {
       ],
       note: "The dashed line joins what is Pareto-optimal: nothing is both better and cheaper.",
     }));
-  else figures.push(leftOut("Quality against cost", "the run has no costs"));
+  else figures.push(leftOut("Quality against cost", "nobody has both a value and a cost"));
 
   const time = publisher.over_time;
   const hasValue = cells => cells?.some(cell => isNumber(cell[0]));
   if (!series.length) figures.push(leftOut("Success over time", "no recommender is in colour; add one above"));
   else if (time?.starts.length && series.some(({ row }) => hasValue(lookup(time.cells, row.recommender))))
     figures.push(overTime(`${textOf(time.metric)} over time (${plain(time.label)})`, time, series));
-  else figures.push(leftOut("Success over time", "the run has no values by time for the recommenders in colour"));
+  else figures.push(leftOut("Success over time", "no stretch of time has sessions enough"));
 
   const placed = sorted(rows.filter(row => row.rank), row => row.rank[0], false);
   const ranksTitle = "Ranks, and the ranges that hold 95 % of the replicates";
@@ -104,7 +104,7 @@ function figuresOf(publisher) {
   const { causes, ceiling } = publisher;
   const missesTitle = "What became of the reads that could have been a hit";
   if (missed.length) figures.push(misses(missesTitle, missed, causes, ceiling, seriesOf));
-  else figures.push(leftOut("Misses", "the run has not looked for their causes"));
+  else figures.push(leftOut("Misses", "no read of a scored session could have been a hit"));
   return figures;
 }
 

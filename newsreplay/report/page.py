@@ -21,7 +21,7 @@ from typing import Any
 from newsreplay.errors import RunError
 from newsreplay.report import headings
 
-DIGITS = 7  #: significant digits of the numbers on the page; more than any interval leaves meaning to
+DIGITS = 9  #: significant digits of the numbers on the page, so that they round as in a table
 
 SCRIPTS = ("basics.js", "plots.js", "leaderboard.js", "page.js")
 

@@ -204,7 +204,8 @@ def _over_time(run: _Run) -> Figure | None:
     framed = [_frame(each.label, by_name, few, run, over["metric"], beyond) for each, by_name, over in series]
     note = _note(
         run,
-        f"A point for every {_duration(shown[0][1]['width'])}; bands: {run.contents['interval']}",
+        f"A point for every {_duration(shown[0][1]['width'])} with 30 sessions or more; bands: "
+        + run.contents["interval"],
         _outside(beyond),
         few=few,
     )
@@ -952,7 +953,10 @@ def _few(
         return name in each.rows and any(cell[0] is not None for cell in part["cells"].get(name, ()))
 
     there = [(each, part) for each, part in parts if part]
-    few = [name for name in run.ranked if any(has(name, each, part) for each, part in there)][:FEW]
+    able = [name for name in run.ranked if any(has(name, each, part) for each, part in there)]
+    # Of equal ones the first: lines on top of one another tell nothing.
+    first = {tuple(_headline(each, name) for each in run.publishers): name for name in reversed(able)}
+    few = [name for name in able if name in first.values()][:FEW]
     return few, [(each, part) for each, part in there if any(has(name, each, part) for name in few)]
 
 

@@ -12,7 +12,7 @@ from newsreplay.errors import NewsreplayError
 from newsreplay.registry import did_you_mean
 from newsreplay.report.run_folder import Run
 from newsreplay.simulator.files import Impressions, Reads
-from newsreplay.simulator.intervals import percentiles, ratios, resample
+from newsreplay.simulator.intervals import REPLICATES, percentiles, ratios, resample
 from newsreplay.simulator.log import DAY, HOUR, Column
 from newsreplay.simulator.mixing import key_of, mix_all
 
@@ -186,7 +186,8 @@ class Parts:
         places = [order[edges[g] : edges[g + 1]] for g in range(len(slicing.groups))]
         clusters = [self._clusters(cluster[place]) for place in places]
         cells: dict[str, dict[str, list[Cell]]] = {metric: {} for metric in metrics}
-        several = max(1, BATCH // (max((len(unit) for unit, _ in clusters), default=1) * len(metrics) + 1))
+        largest = max(len(cluster), REPLICATES * max((len(unit) for unit, _ in clusters), default=1) // 64)
+        several = max(1, BATCH // (largest * len(metrics) + 1))
         names = iter(self.names)
         batch: list[list[Column]] = []
         waiting: list[str] = []
@@ -234,6 +235,8 @@ class Parts:
                 table[:, 1 + number] = np.bincount(group, column[place], len(unit))
             sums = resample([table], unit.astype(np.int64), seed=self.seed, publisher=self.publisher)[0]
             low, high = percentiles(ratios(sums[1:], sums[0]))
+            if len(unit) == 1:  # one cluster tells nothing of how clusters vary
+                low[:], high[:] = np.nan, np.nan
             value = table[:, 1:].sum(axis=0) / n
             for number in range(len(flat)):
                 name, metric = names[number // len(metrics)], metrics[number % len(metrics)]

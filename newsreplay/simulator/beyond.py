@@ -14,8 +14,7 @@ import numpy as np
 from newsreplay.datasets.store import Publisher
 from newsreplay.simulator.kernels import compiled, kernel
 from newsreplay.simulator.log import HOUR, READ, Column
-
-MEANS = ("novelty", "popularity", "age", "diversity")  #: what is summed per group
+from newsreplay.simulator.measures import MEANS
 
 
 class Beyond(NamedTuple):

@@ -20,7 +20,8 @@ from newsreplay.datasets.store import Publisher
 from newsreplay.errors import RunError
 from newsreplay.simulator.judge import Outcomes
 from newsreplay.simulator.log import IMPRESSION, OUTCOME, READ, Column
-from newsreplay.simulator.rankings import MEASURES, Ranked
+from newsreplay.simulator.measures import IMPRESSIONS
+from newsreplay.simulator.rankings import Ranked
 from newsreplay.simulator.scoring import Scored, Verdict
 
 
@@ -220,7 +221,7 @@ def write_verdict(files: PairFiles, verdict: Verdict) -> None:
     _write(files.outcomes, {"place": _column(verdict.outcomes.place), "relevant": packed})
     if verdict.ranked is not None:
         values = verdict.ranked.values
-        _write(files.rankings, {name: _column(values[:, m]) for m, name in enumerate(MEASURES)})
+        _write(files.rankings, {name: _column(values[:, m]) for m, name in enumerate(IMPRESSIONS)})
     else:
         files.rankings.unlink(missing_ok=True)  # of an earlier scoring, with other options
 
@@ -243,8 +244,8 @@ def read_rankings(path: Path) -> Ranked | None:
     """What `write_verdict` wrote of impressions, if the recommender scored them. Raises `RunError`."""
     if not path.exists():
         return None
-    table = _read(path, dict.fromkeys(MEASURES, "double"))
-    return Ranked(np.column_stack([_values(table, name) for name in MEASURES]))
+    table = _read(path, dict.fromkeys(IMPRESSIONS, "double"))
+    return Ranked(np.column_stack([_values(table, name) for name in IMPRESSIONS]))
 
 
 # --- scores ---------------------------------------------------------------------------------------------

@@ -39,9 +39,17 @@ def fresh_folder(folder: Path) -> Path:
         for name in FOLDERS:
             if (folder / name).exists():
                 shutil.rmtree(folder / name)
+        remove_reports(folder)
     except OSError as error:
         raise RunError(f"cannot write to {folder}: {error.strerror or error}; name another folder with --out") from None
     return folder
+
+
+def remove_reports(folder: Path) -> None:
+    """Remove the page and the pictures that show what is no longer so."""
+    (folder / "report.html").unlink(missing_ok=True)
+    if (folder / "pictures").exists():
+        shutil.rmtree(folder / "pictures")
 
 
 def _is_empty(folder: Path) -> bool:

@@ -15,8 +15,7 @@ import numpy as np
 from newsreplay.datasets.store import Publisher
 from newsreplay.simulator.kernels import compiled, int64
 from newsreplay.simulator.log import Column
-
-MEASURES = ("event", "session", "hit_rate", "mrr", "ndcg", "recall")  #: what is summed per cut-off
+from newsreplay.simulator.measures import SLATES
 
 # Places of a read that no slate had offered in time.
 BELOW = 0  #: ranked below k, as far as one can know: some earlier slate was full
@@ -40,15 +39,6 @@ class Outcomes(NamedTuple):
 
     place: Column  #: int16[reads], best place at which an earlier slate of the session has the article; or see above
     relevant: Column  #: uint8[reads, ceil(k / 8)], bit p: the article at place p (from 0) of the slate is read later
-
-
-def cut_offs(k: int) -> tuple[int, ...]:
-    """The cut-offs reported for slates of k: 1, 5 and 10 as far as k reaches, and k.
-
-    >>> cut_offs(7)
-    (1, 5, 7)
-    """
-    return tuple(sorted({cut for cut in (1, 5, 10, k) if cut <= k}))
 
 
 def span(publisher: Publisher, warmup: int, window: int | None) -> tuple[int, int]:
@@ -185,11 +175,11 @@ def _judge(item: Any, row: Any, frame: Any, slates: Any, outcomes: Any, scratch:
 
 
 def tally(frame: Frame, outcomes: Outcomes, group: Column, groups: int, cuts: tuple[int, ...]) -> Column:
-    """Sums of all measures over the sessions of each group, float64[groups, cut-offs, len(MEASURES)].
+    """Sums of all measures over the sessions of each group, float64[groups, cut-offs, len(SLATES)].
 
     `group` (int32[sessions]) has the group of each session of the frame.
     """
-    sums = np.zeros((groups, len(cuts), len(MEASURES)))
+    sums = np.zeros((groups, len(cuts), len(SLATES)))
     ideal = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, max(cuts) + 2)))])
     _tally(frame, outcomes, group, np.array(cuts, np.int64), ideal, np.zeros(len(cuts), np.int64), sums)
     return sums

@@ -8,33 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from newsreplay.simulator import rankings
 from newsreplay.simulator.intervals import REPLICATES, percentiles, ratios, resample
-from newsreplay.simulator.judge import MEASURES, cut_offs
 from newsreplay.simulator.log import Column
+from newsreplay.simulator.measures import IMPRESSIONS, MEANS, POOLED, SLATES, WHOLES, cut_offs
 from newsreplay.simulator.scoring import Scored, Tally
-
-#: The judge's measures as they are reported, and whether they are means over sessions or over requests.
-NAMES = {
-    "event": ("event_success", "sessions"),
-    "session": ("session_success", "sessions"),
-    "hit_rate": ("session_hit_rate", "requests"),
-    "mrr": ("session_mrr", "requests"),
-    "ndcg": ("session_ndcg", "requests"),
-    "recall": ("session_recall", "requests"),
-}
-MEANS = ("novelty", "popularity", "age", "diversity")  #: beyond accuracy, averaged over what was recommended
-WHOLES = ("coverage", "gini", "category_diversity")  #: beyond accuracy, of all recommendations together
-
-
-def names(k: int) -> list[str]:
-    """The metrics of a run with slates of k, in the order in which they are reported; some need impressions.
-
-    >>> names(1)[:2], names(1)[-1]
-    (['event_success@1', 'session_success@1'], 'category_diversity@1')
-    """
-    reads = [f"{NAMES[measure][0]}@{cut}" for cut in cut_offs(k) for measure in MEASURES]
-    return [*reads, *rankings.MEASURES, "auc_pooled", *(f"{name}@{k}" for name in (*MEANS, *WHOLES))]
 
 
 class Result(NamedTuple):
@@ -77,7 +54,7 @@ def measure(publisher: str, k: int, of: Scored, tallies: Mapping[str, Tally], se
     tables = [over]
     for one in tallies.values():
         tables += [
-            one.reads.reshape(groups, len(cuts) * len(MEASURES)),
+            one.reads.reshape(groups, len(cuts) * len(SLATES)),
             one.beyond.sums,
             one.beyond.counts.astype(np.float64),
         ]
@@ -105,11 +82,10 @@ def _reads(cuts: tuple[int, ...], one: Tally, over: Column, below: Column, above
     """Event- and session-level success, and the slates as rankings."""
     totals = one.reads.sum(axis=0)
     for c, cut in enumerate(cuts):
-        for m, measure in enumerate(MEASURES):
-            name, per = NAMES[measure]
+        for m, (name, per) in enumerate(SLATES.items()):
             column = ("sessions", "requests").index(per)
             n = int(over[:, column].sum())
-            statistics = ratios(above[c * len(MEASURES) + m], below[column])
+            statistics = ratios(above[c * len(SLATES) + m], below[column])
             yield _Metric(f"{name}@{cut}", totals[c, m] / n if n else math.nan, n, statistics)
 
 
@@ -127,7 +103,7 @@ def _beyond(k: int, one: Tally, above: Column, below: Column) -> Iterator[_Metri
 def _impressions(publisher: str, of: Scored, tallies: Mapping[str, Tally], seed: int) -> dict[str, list[_Metric]]:
     """Impressions as rankings; without values for a recommender that does not score them."""
     n = len(of.shown.impression)
-    names = (*rankings.MEASURES, "auc_pooled")
+    names = (*IMPRESSIONS, POOLED)
     nothing = np.full(REPLICATES, np.nan)
     metrics = {name: [_Metric(what, math.nan, 0, nothing) for what in names] for name in tallies}
     scoring = {name: one.impressions for name, one in tallies.items() if one.impressions is not None}
@@ -135,7 +111,7 @@ def _impressions(publisher: str, of: Scored, tallies: Mapping[str, Tally], seed:
     tables = [np.column_stack([one.sums, *one.pooled[1:]]) for one in scoring.values()]
     below, *sums = resample([count[:, None], *tables], of.shown_by.unit, seed=seed, publisher=publisher)
     for (name, one), above in zip(scoring.items(), sums, strict=True):
-        width = len(rankings.MEASURES)
+        width = len(IMPRESSIONS)
         over_clicked, over_passed = ratios(above[width], above[width + 2]), ratios(above[width + 1], above[width + 3])
         values = [*(one.sums.sum(axis=0) / n), one.pooled.value]
         statistics = [*ratios(above[:width], below), over_clicked + over_passed - one.pooled.value]

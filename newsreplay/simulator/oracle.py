@@ -15,14 +15,13 @@ import numpy as np
 from newsreplay.datasets.store import Publisher
 from newsreplay.errors import RecommenderError
 from newsreplay.recommenders.base import Recommender
+from newsreplay.recommenders.chain import chain, put_before, take_out
 from newsreplay.simulator.kernels import compiled, int64
 from newsreplay.simulator.log import Column
 
 
 class Oracle(Recommender):
     """Foresees what each reader reads and clicks next: the ceiling, not a recommender."""
-
-    foresees = True  #: its rows are marked and never ranked
 
     def recommend(self, request: Any, k: int) -> Sequence[int]:
         """There is nothing to replay: raises `RecommenderError`."""
@@ -37,24 +36,33 @@ def foresee(publisher: Publisher, slates: Column, scores: Column) -> None:
     """
     log, requests = publisher.log, publisher.requests
     known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
-    following = np.full(len(requests.row), -1, np.int32)
-    later = np.flatnonzero(requests.previous >= 0)
-    following[requests.previous[later]] = later
-    _foresee(log.item, requests.row, following, known, slates)
+    articles = len(publisher.articles.id)
+    listed = np.full(articles, -1, np.int32)
+    _foresee(log.item, requests.row, requests.previous, publisher.sessions.last, known, chain(articles), listed, slates)
     scores[:] = log.pools.clicked
 
 
 @compiled
-def _foresee(item: Any, row: Any, following: Any, known: Any, slates: Any) -> None:
-    for request in range(row.size):
-        filled = 0
-        step = int64(following[request])
-        while step >= 0 and filled < slates.shape[1]:
-            candidate = item[row[step]]
-            fits = candidate < known[request] and candidate != item[row[request]]
-            for place in range(filled):
-                fits = fits and slates[request, place] != candidate
-            if fits:
-                slates[request, filled] = candidate
-                filled += 1
-            step = following[step]
+def _foresee(item: Any, row: Any, previous: Any, last: Any, known: Any, coming: Any, listed: Any, slates: Any) -> None:
+    """Each session backward, with a list of what is read later, the soonest first."""
+    for session in range(last.size):
+        coming.first[0] = -1
+        step = int64(last[session])
+        while step >= 0:
+            current = item[row[step]]
+            filled = 0
+            candidate = int64(coming.first[0])
+            while candidate >= 0 and filled < slates.shape[1]:
+                following = int64(coming.after[candidate])
+                if candidate >= known[step]:  # nor was it known at any earlier request
+                    take_out(coming, candidate)
+                    listed[candidate] = -1
+                elif candidate != current:
+                    slates[step, filled] = candidate
+                    filled += 1
+                candidate = following
+            if listed[current] == session:
+                take_out(coming, current)
+            listed[current] = session
+            put_before(coming, current, coming.first[0])
+            step = previous[step]

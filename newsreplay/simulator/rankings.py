@@ -19,10 +19,7 @@ from newsreplay.datasets.store import Publisher
 from newsreplay.simulator.judge import span
 from newsreplay.simulator.kernels import compiled, int64, kernel
 from newsreplay.simulator.log import IMPRESSION, OUTCOME, Column, Log
-
-#: What is computed per impression. `mrr` is the mean of 1/rank over all clicked candidates, `mrr_first` 1/rank of the
-#: first of them; `tied` is 1 if some clicked and some passed-over candidate have the same score.
-MEASURES = ("auc", "mrr", "mrr_first", "ndcg@5", "ndcg@10", "tied")
+from newsreplay.simulator.measures import IMPRESSIONS
 
 _SHORT, _LONG = 5, 10  # the cut-offs of nDCG
 
@@ -44,7 +41,7 @@ class Shown(NamedTuple):
 class Ranked(NamedTuple):
     """What a recommender's scores are worth, impression by impression."""
 
-    values: Column  #: float64[n, len(MEASURES)]
+    values: Column  #: float64[n, len(IMPRESSIONS)]
 
 
 class Pooled(NamedTuple):
@@ -117,7 +114,7 @@ def rank_impressions(log: Log, scores: Column, shown: Shown) -> Ranked:
     most = int((pools.at[shown.impression + 1] - pools.at[shown.impression]).max(initial=0))
     discount = 1 / np.log2(np.arange(2, _LONG + 2))
     scratch = _Scratch(np.empty(most), *(np.empty(most, np.int64) for _ in range(3)))
-    values = np.empty((len(shown.impression), len(MEASURES)))
+    values = np.empty((len(shown.impression), len(IMPRESSIONS)))
     _rank_all(pools, shown.impression, scores, discount, np.cumsum(discount), scratch, values)
     return Ranked(values)
 

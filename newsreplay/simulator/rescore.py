@@ -18,7 +18,7 @@ from newsreplay.datasets import find_data
 from newsreplay.datasets.store import Dataset, Publisher
 from newsreplay.errors import DataError, RunError
 from newsreplay.simulator.files import pair_files, publisher_files, read_scores, write_verdict
-from newsreplay.simulator.folder import FORMAT, files_of, publisher_facts, write_json, write_results
+from newsreplay.simulator.folder import FORMAT, files_of, publisher_facts, remove_reports, write_json, write_results
 from newsreplay.simulator.log import Column
 from newsreplay.simulator.options import Options
 from newsreplay.simulator.run import measure_publisher, run
@@ -44,7 +44,7 @@ def rescore(
     folder keeps no answers, or the data are not those of the run.
     """
     folder = Path(folder)
-    info = _info(folder)
+    info = info_of(folder)
     before = options_of(info)
     if before.strict_deadline:
         raise RunError(f"{folder} does not keep which answers were late; run it again with other options")
@@ -52,8 +52,14 @@ def rescore(
         raise RunError(f"{folder} keeps no answers (--no-slates); run it again")
     options = replace(before, **changes)
     dataset = data_of(info, folder, data)
+    pairs = [pair for pair in info["pairs"] if pair["status"] == "done"]
+    for pair in pairs:  # while the folder is still what it was
+        path = pair_files(folder, pair["publisher"], pair["recommender"]).slates
+        if _count(path) != len(dataset.publisher(pair["publisher"]).requests.row):
+            raise RunError(f"{path} does not hold answers to this log")
     (folder / "unfinished").write_text("scoring has not ended; do it again: newsreplay score\n")
-    done, pairs = 0, [pair for pair in info["pairs"] if pair["status"] == "done"]
+    remove_reports(folder)
+    done = 0
     results, facts = [], []
     for name in (facts["publisher"] for facts in info["publishers"]):
         publisher = dataset.publisher(name)
@@ -97,7 +103,8 @@ def rescore(
     (folder / "unfinished").unlink()
 
 
-def _info(folder: Path) -> dict[str, Any]:
+def info_of(folder: Path) -> dict[str, Any]:
+    """The run.json of a folder, also while its scoring has not ended. Raises `RunError`."""
     try:
         info: dict[str, Any] = dict(json.loads((folder / "run.json").read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
@@ -126,6 +133,14 @@ def data_of(info: dict[str, Any], folder: Path, data: Any) -> Dataset:
             "name them with --data, prepared as they were then"
         )
     return dataset
+
+
+def _count(path: Path) -> int:
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        reason = "it is not there" if isinstance(error, FileNotFoundError) else error
+        raise RunError(f"{path} cannot be read: {reason}; run it again") from None
 
 
 def read_slates(path: Path, publisher: Publisher, k: int) -> Column:
@@ -180,13 +195,17 @@ def verify(
     data are others, or it was given recommender objects from Python.
     """
     folder = Path(folder)
-    info = _info(folder)
+    info = info_of(folder)
     if info["objects"]:
         raise RunError(
             f"{folder} was made with objects from Python ({', '.join(info['objects'])}), which it cannot make again; "
             "name recommenders as specs, my_file.py:Mine(size=3)"
         )
     options = options_of(info)
+    if options.strict_deadline:
+        raise RunError(
+            f"{folder} has a strict deadline, so its results depend on how long answers took: never the same"
+        )
     dataset = data_of(info, folder, data)
     with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
         again = Path(work) / "run"
@@ -199,7 +218,7 @@ def verify(
             progress=progress,
             **{field.name: getattr(options, field.name) for field in fields(Options)},
         )
-        return list(_differences(folder, again, info, _info(again)))
+        return list(_differences(folder, again, info, info_of(again)))
 
 
 def _differences(one: Path, other: Path, info: dict[str, Any], again: dict[str, Any]) -> Iterator[Difference]:

@@ -154,7 +154,7 @@ def _replay_and_measure(
             waiting[name] -= 1
             if not waiting[name]:
                 done = sorted(judged[name], key=lambda one: order[one.publisher, one.recommender])
-                publisher, of = scored_of(dataset.folder, name, pairs[0].options)
+                publisher, of = scored_of(dataset, name, pairs[0].options)
                 facts[name] = publisher_facts(dataset, name, of, done)
                 results[name] = measure_publisher(pairs[0].folder, publisher, of, done, pairs[0].options)
                 judged[name] = [one._replace(tally=None) for one in done]

@@ -13,8 +13,9 @@ import numpy as np
 from newsreplay.datasets.store import Publisher
 from newsreplay.simulator.beyond import Beyond, beyond
 from newsreplay.simulator.clusters import Clusters, clusters
-from newsreplay.simulator.judge import Frame, Outcomes, cut_offs, frame, judge, tally
+from newsreplay.simulator.judge import Frame, Outcomes, frame, judge, tally
 from newsreplay.simulator.log import Column
+from newsreplay.simulator.measures import cut_offs
 from newsreplay.simulator.options import Options
 from newsreplay.simulator.rankings import Pooled, Ranked, Shown, pooled, rank_impressions, shown
 
@@ -35,7 +36,7 @@ class Scored(NamedTuple):
 class RankedSums(NamedTuple):
     """How one recommender ranked the impressions of each cluster."""
 
-    sums: Column  #: float64[groups, 6]: `rankings.MEASURES`
+    sums: Column  #: float64[groups, 6]: `measures.IMPRESSIONS`
     pooled: Pooled
 
 
@@ -53,7 +54,8 @@ class Answers(NamedTuple):
 
     slates: Column  #: int32[requests, k]
     scores: Column | None  #: float64[places], as the pools of the log; None = it does not score
-    late: Column | None = None  #: bool[requests]: answers that count for nothing, since they came too late
+    late: Column | None = None  #: bool[requests]: slates that count as none, since they came too late
+    late_scores: Column | None = None  #: bool[impressions]: likewise
 
 
 class Verdict(NamedTuple):
@@ -93,20 +95,24 @@ def score(publisher: Publisher, of: Scored, answers: Answers) -> Verdict:
     k = answers.slates.shape[1]
     groups = len(of.by.unit)
     outcomes = judge(publisher, answers.slates, of.frame, answers.late)
+    slates = answers.slates if answers.late is None else np.where(answers.late[:, None], np.int32(-1), answers.slates)
     hit = outcomes.place == 1
     ranked = impressions = None
-    if answers.scores is not None and len(of.shown.impression):
-        ranked = rank_impressions(publisher.log, answers.scores, of.shown)
+    scores = answers.scores
+    if scores is not None and len(of.shown.impression):
+        if answers.late_scores is not None:
+            scores = np.where(np.repeat(answers.late_scores, np.diff(publisher.log.pools.at)), -np.inf, scores)
+        ranked = rank_impressions(publisher.log, scores, of.shown)
         group, count = of.shown_by.group, len(of.shown_by.unit)
         sums = np.column_stack([np.bincount(group, column, count) for column in ranked.values.T])
-        impressions = RankedSums(sums, pooled(publisher.log, answers.scores, of.shown, group, count))
+        impressions = RankedSums(sums, pooled(publisher.log, scores, of.shown, group, count))
     return Verdict(
         outcomes,
         ranked,
         Tally(
             tally(of.frame, outcomes, of.by.group, groups, cut_offs(k)),
             (int(np.count_nonzero(hit)), int(np.count_nonzero(hit & np.repeat(of.longest, np.diff(of.frame.begin))))),
-            beyond(publisher, answers.slates, of.group >= 0, of.group, groups),
+            beyond(publisher, slates, of.group >= 0, of.group, groups),
             impressions,
         ),
     )

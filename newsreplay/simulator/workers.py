@@ -78,13 +78,14 @@ class StoppedError(Exception):
 
 def replay_pair(pair: Pair, progress: Callable[[int], None] = lambda rows: None) -> Judged:
     """Replay and judge one recommender on one publisher; whatever it raises becomes its error."""
-    publisher, of = scored_of(pair.data, pair.publisher, pair.options)
+    publisher, of = scored_of(Dataset(pair.data), pair.publisher, pair.options)
     rows = len(publisher.log.time)
     try:
         with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
-            answered = _replay(pair, publisher, Path(work), progress)
-            late, times = _timed(answered.times, pair.options)
-            verdict = score(publisher, of, Answers(answered.slates, answered.scores, late))
+            recommender = pair.entry.make()
+            answered = _replay(pair, recommender, publisher, Path(work), progress)
+            times, late, late_scores = _timed(answered.times, pair.options)
+            verdict = score(publisher, of, Answers(answered.slates, answered.scores, late, late_scores))
             files = pair_files(pair.folder, pair.publisher, pair.entry.shown)
             write_verdict(files, verdict)
             if pair.options.slates:
@@ -109,7 +110,7 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = lambda rows: None)
         answered.state_bytes,
         times,
         learning,
-        getattr(pair.entry.make(), "foresees", False),
+        isinstance(recommender, Oracle),
     )
 
 
@@ -122,24 +123,26 @@ def _failed(pair: Pair, error: str, details: str | None, rows: int) -> Judged:
 _lining_up = threading.Lock()
 
 
-def scored_of(data: Path, publisher: str, options: Options) -> tuple[Publisher, Scored]:
+def scored_of(dataset: Dataset, publisher: str, options: Options) -> tuple[Publisher, Scored]:
     """A publisher and what a run scores of it, made once for all its recommenders."""
     with _lining_up:
-        return _scored_once(data, publisher, options)
+        return _scored_once(dataset.folder, dataset.card["digest"], publisher, options)
 
 
 @lru_cache(maxsize=2)
-def _scored_once(data: Path, publisher: str, options: Options) -> tuple[Publisher, Scored]:
+def _scored_once(data: Path, digest: str, publisher: str, options: Options) -> tuple[Publisher, Scored]:
+    # Other data prepared in the same folder have another digest.
     opened = Dataset(data).publisher(publisher)
     return opened, scored(opened, options)
 
 
-def _replay(pair: Pair, publisher: Publisher, work: Path, progress: Callable[[int], None]) -> Replayed:
+def _replay(
+    pair: Pair, recommender: Any, publisher: Publisher, work: Path, progress: Callable[[int], None]
+) -> Replayed:
     """The pair's replay, or, for the oracle, what it knows without one."""
     k = pair.options.k
     slates = _room(work / "slates.npy", np.int32, (len(publisher.requests.row), k), -1)
     scores = _room(work / "scores.npy", np.float64, publisher.log.pools.item.shape, -np.inf)
-    recommender = pair.entry.make()
     if isinstance(recommender, Oracle):
         foresee(publisher, slates, scores)
         return Replayed(slates, scores, Drops(0, 0), 0, None, 0.0)
@@ -157,18 +160,19 @@ def _replay(pair: Pair, publisher: Publisher, work: Path, progress: Callable[[in
     )
 
 
-def _timed(times: Any, options: Options) -> tuple[Any, Times | None]:
-    """Which answers came too late to count, and how long they took."""
-    if times is None:
-        return None, None
+def _timed(times: Any, options: Options) -> tuple[Times | None, Any, Any]:
+    """How long answers took, and which slates and scores came too late to count (None: none)."""
+    if times is None or not len(times.recommend) + len(times.score):
+        return None, None, None
     took = np.concatenate([times.recommend, times.score]) / 1e6
-    if not took.size:
-        return None, None
     p50, p95, p99 = np.percentile(took, [50, 95, 99]).tolist()
     deadline = options.deadline
-    share = None if deadline is None else float(np.mean(took > deadline))
-    late = times.recommend / 1e6 > deadline if deadline is not None and options.strict_deadline else None
-    return late, Times(len(took), p50, p95, p99, float(took.max()), share)
+    if deadline is None:
+        return Times(len(took), p50, p95, p99, float(took.max()), None), None, None
+    told = Times(len(took), p50, p95, p99, float(took.max()), float(np.mean(took > deadline)))
+    if not options.strict_deadline:
+        return told, None, None
+    return told, times.recommend / 1e6 > deadline, times.score / 1e6 > deadline if len(times.score) else None
 
 
 def _one_line(error: BaseException) -> str:

@@ -116,8 +116,8 @@ def test_a_failed_pair_is_shown_as_failed_and_ranks_last(tmp_path: Path) -> None
     run = run_of(tmp_path / "run", values)
     rows = bare(run)
     assert rows["mine"] == ["failed", "failed", "90.000*", "90.000*", "1.8"]
-    assert rows["broken"] == ["failed", "failed", "failed", "failed", "2.8"]
-    assert rows["recency"] == ["0.000*", "0.000*", "50.000", "50.000", "1.5"]
+    assert rows["broken"] == ["failed", "failed", "failed", "failed", "-"]
+    assert rows["recency"] == ["0.000", "0.000", "50.000", "50.000", "1.5"]
     assert "FAILED: mine on A: ValueError: no licence" in leaderboard([run])
     for style in ("markdown", "latex"):
         assert "broken" in leaderboard([run], style=style)
@@ -125,7 +125,7 @@ def test_a_failed_pair_is_shown_as_failed_and_ranks_last(tmp_path: Path) -> None
 
 def test_a_run_in_which_everything_failed_has_a_table_in_every_format_and_view(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", {"mine": {"A": "ValueError: x"}})
-    assert rows_of(leaderboard([run])) == {"mine": ["failed", "failed", "1.0"]}
+    assert rows_of(leaderboard([run])) == {"mine": ["failed", "failed", "-"]}
     for style in ("markdown", "latex"):
         assert leaderboard([run], style=style).count("failed") == 2
     for view in (leaderboard([run], style="json"), costs(run, style="json")):

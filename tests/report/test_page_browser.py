@@ -528,7 +528,8 @@ def test_plots_tell_their_values_to_the_pointer_and_to_the_arrow_keys(page: Page
     mark = page.js("document.querySelector('[data-plot=cost] path.sign')")
     page.js("arguments[0].scrollIntoView({ block: 'center' })", mark)
     ActionChains(page.driver).move_to_element(mark).perform()
-    assert "µs per event" in page.tip()
+    # The pointer arrives when the browser gets round to it.
+    WebDriverWait(page.driver, 10).until(lambda _: "µs per event" in page.tip())
 
 
 def test_the_commands_are_copied_from_a_file(page: Page) -> None:

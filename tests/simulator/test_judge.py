@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.registry import start_list
-from newsreplay.simulator.judge import BELOW, LATE, MEASURES, NEVER, Frame, cut_offs, frame, judge, tally
+from newsreplay.simulator.judge import BELOW, LATE, NEVER, Frame, frame, judge, tally
 from newsreplay.simulator.log import HISTORY, HOUR, PUBLISH, READ, Column, Log, make_log
-from newsreplay.simulator.metrics import NAMES
+from newsreplay.simulator.measures import SLATES, cut_offs
 from newsreplay.simulator.replay import replay
 from tests import naive, naive_judge, strategies, worked
 from tests.naive_judge import padded, publisher_of
@@ -83,8 +83,7 @@ def test_every_metric_equals_the_oracle(case: Case, warmup: int, window: int | N
     over = {"sessions": len(of.session), "requests": np.count_nonzero(of.relevant)}
     for row, cut in zip(sums, cut_offs(case.k), strict=True):
         expected = naive.measure(naive.judge(case.log, case.slates, scored, cut), cut)
-        for measure, total in zip(MEASURES, row, strict=True):
-            name, per = NAMES[measure]
+        for (name, per), total in zip(SLATES.items(), row, strict=True):
             oracle = expected[f"{name}@{cut}"]
             assert over[per] == oracle.n
             assert total == pytest.approx(oracle.value * oracle.n if oracle.n else 0, rel=1e-12)
@@ -258,4 +257,4 @@ def test_without_a_scored_session_there_is_nothing_to_judge() -> None:
     outcomes = judge(publisher_of(log), padded([[], []], 9), of)
     assert outcomes.place.shape == (0,)
     assert outcomes.relevant.shape == (0, 2)
-    assert tally(of, outcomes, np.empty(0, np.int32), 0, (1, 9)).shape == (0, 2, len(MEASURES))
+    assert tally(of, outcomes, np.empty(0, np.int32), 0, (1, 9)).shape == (0, 2, len(SLATES))

@@ -14,7 +14,8 @@ from ir_measures import RR, nDCG
 from sklearn.metrics import ndcg_score, roc_auc_score
 
 from newsreplay.simulator.log import HOUR, IMPRESSION, OUTCOME, READ, Log, make_log
-from newsreplay.simulator.rankings import MEASURES, Pooled, Shown, pooled, rank_impressions, shown
+from newsreplay.simulator.measures import IMPRESSIONS
+from newsreplay.simulator.rankings import Pooled, Shown, pooled, rank_impressions, shown
 from tests import naive_rankings as naive
 from tests import strategies
 from tests.simulator.test_judge import publisher_of
@@ -49,7 +50,7 @@ def rank(scores: Sequence[Sequence[float]], clicked: Sequence[Sequence[bool]]) -
 
 
 def rank_one(scores: Sequence[float], clicked: Sequence[bool]) -> dict[str, float]:
-    return dict(zip(MEASURES, rank([scores], [clicked])[0].tolist(), strict=True))
+    return dict(zip(IMPRESSIONS, rank([scores], [clicked])[0].tolist(), strict=True))
 
 
 @st.composite

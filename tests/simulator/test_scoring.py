@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from newsreplay.errors import NewsreplayError
 from newsreplay.simulator import clusters, intervals, metrics
-from newsreplay.simulator.judge import cut_offs
-from newsreplay.simulator.log import DAY, IMPRESSION, OUTCOME, READ, Log, make_log
+from newsreplay.simulator.log import DAY, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
+from newsreplay.simulator.measures import IMPRESSIONS, cut_offs
 from newsreplay.simulator.metrics import Measured, Result, measure
 from newsreplay.simulator.options import Options
-from newsreplay.simulator.rankings import MEASURES
 from newsreplay.simulator.scoring import Answers, Scored, score, scored
 from tests import naive, naive_beyond, naive_judge, strategies
 from tests.naive_judge import padded, publisher_of
@@ -97,10 +96,10 @@ def test_every_value_equals_its_oracle(case: Case) -> None:
         for metric in metrics.WHOLES:
             agrees(found[f"{metric}@{case.k}"], getattr(more, metric), more.counts[0][0])
         if not pools:
-            assert not set(found) & {*MEASURES, "auc_pooled"}
+            assert not set(found) & {*IMPRESSIONS, "auc_pooled"}
             continue
         if name == "silent":
-            assert {found[metric][3:] for metric in (*MEASURES, "auc_pooled")} == {(None, None, None, 0)}
+            assert {found[metric][3:] for metric in (*IMPRESSIONS, "auc_pooled")} == {(None, None, None, 0)}
             continue
         agrees(found["auc"], sum(pool.auc for pool in pools) / len(pools), len(pools))
         agrees(found["mrr"], sum(pool.mrr for pool in pools) / len(pools), len(pools))
@@ -130,7 +129,7 @@ def test_each_metric_on_impressions_goes_by_its_own_name() -> None:
     _, measured = of_all(Case(log, 1, {"scoring": [[], []]}, scores))
     found = {metric: result.value for metric, result in cells(measured, "scoring").items()}
     second, seventh = 1 / math.log2(3), 1 / math.log2(8)
-    assert [found[metric] for metric in (*MEASURES, "auc_pooled")] == pytest.approx(
+    assert [found[metric] for metric in (*IMPRESSIONS, "auc_pooled")] == pytest.approx(
         [1 / 2, (1 / 2 + 1 / 7) / 2, 1 / 2, second / (1 + second), (second + seventh) / (1 + second), 0, 1 / 2]
     )
 
@@ -312,7 +311,7 @@ def test_without_impressions_nothing_is_said_of_them() -> None:
     rng = np.random.default_rng(9)
     of, measured = of_all(Case(made_up(rng), 1, {"silent": [[]] * 400}, []))
     assert len(of.shown.impression) == 0
-    assert not {result.metric for result in measured.results} & {*MEASURES, "auc_pooled"}
+    assert not {result.metric for result in measured.results} & {*IMPRESSIONS, "auc_pooled"}
 
 
 def test_without_recommenders_there_are_no_results() -> None:
@@ -333,7 +332,7 @@ def test_the_longest_percent_of_the_sessions_is_at_least_one_and_its_hits_are_to
     assert score(publisher, of, answers).tally.hits == (3, 2)
 
 
-def test_late_answers_bring_no_hits_but_are_recommendations_still() -> None:
+def test_late_answers_count_as_none() -> None:
     log = make_log(time=range(3), kind=[READ] * 3, session=[0] * 3, user=[0] * 3, item=[0, 1, 0], category=[-1] * 3)
     publisher = publisher_of(log)
     of = scored(publisher, Options(k=1))
@@ -341,7 +340,28 @@ def test_late_answers_bring_no_hits_but_are_recommendations_still() -> None:
     in_time = score(publisher, of, Answers(slates, None)).tally
     late = score(publisher, of, Answers(slates, None, np.array([True, False, False]))).tally
     assert (in_time.hits[0], late.hits[0]) == (2, 1)
-    assert late.beyond.sums.tolist() == in_time.beyond.sums.tolist()
+    empty = score(publisher, of, Answers(padded([[], [0], [1]], 1), None)).tally
+    assert late.beyond.sums.tolist() == empty.beyond.sums.tolist() != in_time.beyond.sums.tolist()
+    assert late.beyond.coverage == empty.beyond.coverage
+
+
+def test_late_scores_leave_all_candidates_tied() -> None:
+    log = make_log(
+        time=[0, 0, 0, 1, 1, 2, 2, 3],
+        kind=[PUBLISH, PUBLISH, READ, IMPRESSION, OUTCOME, IMPRESSION, OUTCOME, READ],
+        session=[-1, -1, *[0] * 6],
+        user=[-1, -1, *[0] * 6],
+        item=[0, 1, 0, -1, -1, -1, -1, 1],
+        category=[-1] * 8,
+        impression=[-1, -1, -1, 0, 0, 1, 1, -1],
+        pools={"at": [0, 2, 4], "item": [0, 1, 0, 1], "clicked": [True, False, True, False]},
+    )
+    publisher = publisher_of(log)
+    of = scored(publisher, Options(k=1))
+    answers = Answers(padded([[], []], 1), np.array([2.0, 1.0, 2.0, 1.0]), None, np.array([False, True]))
+    ranked = score(publisher, of, answers).ranked
+    assert ranked is not None
+    assert ranked.values[:, 0].tolist() == [1.0, 0.5]
 
 
 # --- options ---------------------------------------------------------------------------------------------------
