@@ -11,14 +11,13 @@ import numpy as np
 from newsreplay.errors import NewsreplayError
 from newsreplay.registry import did_you_mean
 from newsreplay.report.run_folder import Run
+from newsreplay.simulator.clusters import Clusters, coarser
 from newsreplay.simulator.files import Impressions, Reads
 from newsreplay.simulator.intervals import REPLICATES, percentiles, ratios, resample
 from newsreplay.simulator.log import DAY, HOUR, Column
-from newsreplay.simulator.mixing import key_of, mix_all
 
 MOST_CATEGORIES = 12  #: shown by name; the others together
 BATCH = 1 << 24  #: numbers that are resampled at a time
-MANY, GROUPS = 5_000, 2_000  #: above so many clusters a slice is resampled in so many hashed groups
 
 Cell = tuple[float | None, float | None, float | None, int]  #: value, lower and upper bound, n
 
@@ -204,10 +203,8 @@ class Parts:
     def _clusters(self, cluster: Column) -> tuple[Column, Column]:
         """What is resampled, and which of it each one belongs to; many are resampled in groups."""
         unit, group = np.unique(cluster, return_inverse=True)
-        if len(unit) > MANY:
-            hashed = mix_all(key_of(self.seed, self.publisher, "slice"), unit) % np.uint64(GROUPS)
-            return np.arange(GROUPS), hashed.astype(np.int64)[group]
-        return unit, group
+        found = coarser(Clusters(group, unit), self.publisher, self.seed)
+        return found.unit, found.group
 
     def _fill(
         self,

@@ -15,6 +15,7 @@ KINDS = ("session", "user", "day")
 
 LARGE = 100_000  #: above so many clusters they are resampled in groups
 GROUPS = 20_000
+MANY, FEWER = 5_000, 2_000  #: likewise for slices and metrics beyond accuracy
 
 
 class Clusters(NamedTuple):
@@ -43,6 +44,14 @@ def clusters(publisher: Publisher, session: Column, time: Column, kind: str, see
         return Clusters(group.astype(np.int32), unit)
     hashed = mix_all(key_of(seed, publisher.name, "group"), unit) % np.uint64(GROUPS)
     return Clusters(hashed.astype(np.int32)[group], np.arange(GROUPS))
+
+
+def coarser(of: Clusters, publisher: str, seed: int = 0) -> Clusters:
+    """The same in 2,000 hashed groups where there are more than 5,000: for what is no headline, and much sooner."""
+    if len(of.unit) <= MANY:
+        return of
+    hashed = mix_all(key_of(seed, publisher, "coarse"), of.unit.astype(np.int64)) % np.uint64(FEWER)
+    return Clusters(hashed.astype(np.int32)[of.group], np.arange(FEWER))
 
 
 def _users(publisher: Publisher) -> Column:

@@ -51,20 +51,16 @@ def measure(publisher: str, k: int, of: Scored, tallies: Mapping[str, Tally], se
     cuts = cut_offs(k)
     groups = len(of.by.unit)
     over = np.column_stack([of.sessions, of.requests]).astype(np.float64)
-    tables = [over]
-    for one in tallies.values():
-        tables += [
-            one.reads.reshape(groups, len(cuts) * len(SLATES)),
-            one.beyond.sums,
-            one.beyond.counts.astype(np.float64),
-        ]
-    sums = resample(tables, of.by.unit, seed=seed, publisher=publisher)
+    tables = [over, *(one.reads.reshape(groups, len(cuts) * len(SLATES)) for one in tallies.values())]
+    below, *above = resample(tables, of.by.unit, seed=seed, publisher=publisher)
+    coarse = [np.column_stack([one.beyond.sums, one.beyond.counts]) for one in tallies.values()]
+    others = resample(coarse, of.coarse.unit, seed=seed, publisher=publisher)
     seen = _impressions(publisher, of, tallies, seed) if len(of.shown.impression) else {}
     rows = [
         [
-            *_reads(cuts, one, over, sums[0], sums[1 + 3 * number]),
+            *_reads(cuts, one, over, below, above[number]),
             *seen.get(name, []),
-            *_beyond(k, one, sums[2 + 3 * number], sums[3 + 3 * number]),
+            *_beyond(k, one, others[number][: len(MEANS)], others[number][len(MEANS) :]),
         ]
         for number, (name, one) in enumerate(tallies.items())
     ]

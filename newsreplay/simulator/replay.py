@@ -214,6 +214,9 @@ def _compiled(
     return Replayed(slates, scores, NO_DROPS, state_bytes(state), times, seconds)
 
 
+_MUTABLE = (list, np.ndarray)  # answers that may be written to again
+
+
 class _Seat:
     """A plain-Python recommender at its place: the catalog is kept up to date, answers are collected."""
 
@@ -250,7 +253,7 @@ class _Seat:
     def recommend(self, request: Event, slate: int) -> None:
         answer = self.rec_recommend(request, self.k)
         # As above, a copy of what may be written to again.
-        if isinstance(answer, list | np.ndarray):
+        if isinstance(answer, _MUTABLE):
             answer = answer.copy()
         self.answers.append(answer)
 

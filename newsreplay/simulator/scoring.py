@@ -12,7 +12,7 @@ import numpy as np
 
 from newsreplay.datasets.store import Publisher
 from newsreplay.simulator.beyond import Beyond, beyond
-from newsreplay.simulator.clusters import Clusters, clusters
+from newsreplay.simulator.clusters import Clusters, clusters, coarser
 from newsreplay.simulator.judge import Frame, Outcomes, frame, judge, tally
 from newsreplay.simulator.log import Column
 from newsreplay.simulator.measures import cut_offs
@@ -25,7 +25,8 @@ class Scored(NamedTuple):
 
     frame: Frame
     by: Clusters  #: of the frame's sessions
-    group: Column  #: int32[requests], the cluster of each scored request, -1 = not scored
+    coarse: Clusters  #: of the frame's sessions, in fewer groups: for metrics beyond accuracy
+    group: Column  #: int32[requests], the coarse group of each scored request, -1 = not scored
     sessions: Column  #: int64[groups], scored sessions
     requests: Column  #: int64[groups], requests of theirs after which they read something else
     longest: Column  #: bool[sessions], the longest 1 % of the scored ones
@@ -73,7 +74,8 @@ def scored(publisher: Publisher, options: Options) -> Scored:
     by = clusters(publisher, lined.session, publisher.sessions.first_time[lined.session], options.cluster, options.seed)
     lengths = np.diff(lined.begin)
     group = np.full(len(publisher.requests.row), -1, np.int32)
-    group[lined.request] = np.repeat(by.group, lengths)
+    coarse = coarser(by, publisher.name, options.seed)
+    group[lined.request] = np.repeat(coarse.group, lengths)
     longest = np.zeros(len(lengths), bool)
     longest[np.argsort(-lengths, kind="stable")[: -(-len(lengths) // 100)]] = True
     seen = shown(publisher, *limits)
@@ -81,6 +83,7 @@ def scored(publisher: Publisher, options: Options) -> Scored:
     return Scored(
         lined,
         by,
+        coarse,
         group,
         np.bincount(by.group, minlength=len(by.unit)),
         np.bincount(asked, minlength=len(by.unit)),
@@ -112,7 +115,7 @@ def score(publisher: Publisher, of: Scored, answers: Answers) -> Verdict:
         Tally(
             tally(of.frame, outcomes, of.by.group, groups, cut_offs(k)),
             (int(np.count_nonzero(hit)), int(np.count_nonzero(hit & np.repeat(of.longest, np.diff(of.frame.begin))))),
-            beyond(publisher, slates, of.group >= 0, of.group, groups),
+            beyond(publisher, slates, of.group >= 0, of.group, len(of.coarse.unit)),
             impressions,
         ),
     )

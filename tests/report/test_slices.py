@@ -212,8 +212,8 @@ def test_a_slice_of_many_clusters_is_resampled_in_groups(tmp_path: Path, monkeyp
     visits = [(session, number % 2) for session in range(120) for number in range(4 + session % 2)]
     run = reads(tmp_path, [(time, session, item) for time, (session, item) in enumerate(visits)])
     alone = sliced(Parts(run, "A"), "length").cells["event_success@1"]
-    monkeypatch.setattr(slices, "MANY", 50)
-    monkeypatch.setattr(slices, "GROUPS", 100)
+    monkeypatch.setattr(clusters, "MANY", 50)
+    monkeypatch.setattr(clusters, "FEWER", 100)
     grouped = sliced(Parts(run, "A"), "length").cells["event_success@1"]
     for name, cells in alone.items():
         for (value, low, high, n), (other, other_low, other_high, m) in zip(cells, grouped[name], strict=True):
