@@ -19,7 +19,7 @@ from newsreplay.datasets.synthetic import DEMO, Choice, Publisher, synthesize
 from newsreplay.datasets.table import plan_table
 from newsreplay.errors import DataError
 from newsreplay.registry import start_list
-from newsreplay.simulator.judge import judge, scope
+from newsreplay.simulator.judge import frame, judge, tally
 from newsreplay.simulator.log import HOUR
 from newsreplay.simulator.replay import replay
 
@@ -208,12 +208,12 @@ def table(folder: Path, name: str, publisher: Publisher, specs: Iterable[str], s
     """E@1 and P@1 of some baselines on a publisher of full length."""
     synthesize(folder / "raw", {name: publisher}, seed=seed)
     log = prepare(plan_table(folder / "raw"), folder / "prepared", name="t", kind="synthetic").publisher(name)
-    scored = scope(log)
+    scored = frame(log)
+    whole = np.zeros(len(scored.session), np.int32)
     found = {}
     for entry in start_list(specs):
         slates = replay(log.log, entry.make(), k=1, name=entry.shown).slates
-        sums = judge(log, slates, scored)
-        event, session = sums.sums[:, 0, :2].sum(axis=0) / sums.sessions.sum()
+        event, session = tally(scored, judge(log, slates, scored), whole, 1, (1,))[0, 0, :2] / len(whole)
         found[entry.shown] = Success(event, session)
     return found
 

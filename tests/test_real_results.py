@@ -1,0 +1,84 @@
+"""Results on real logs, recomputed by other libraries from the files of the run folder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from sklearn.metrics import ndcg_score, roc_auc_score
+
+from newsreplay.cli import main
+from newsreplay.report.contents import contents
+from newsreplay.report.run_folder import Run
+
+BASELINES = ("popular", "recency", "trend", "content")
+
+
+def replayed(data: Path, kind: str, recommenders: str, folder: Path) -> Run:
+    words = ["run", "--data", f"{kind}:{data}", "--recommenders", recommenders, "--out", str(folder)]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    if kind != "globo":
+        assert all(heading in result.output for heading in ("AUC", "MRR", "nDCG@5", "nDCG@10", "±"))
+    return Run(folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "scored", "recomputed"),
+    [("mind", "mind_sample", 5_000, BASELINES), ("ebnerd", "ebnerd_demo", 24_724, ["trend"])],  # 10 s a recommender
+)
+def test_auc_and_ndcg_on_real_impressions_are_those_of_scikit_learn(
+    real_data: Path, tmp_path: Path, kind: str, name: str, scored: int, recomputed: Sequence[str]
+) -> None:
+    run = replayed(real_data / name, kind, ",".join(BASELINES), tmp_path / "run")
+    (publisher,) = run.publishers
+    shown = pd.read_parquet(tmp_path / "run" / "impressions" / f"{publisher}.parquet")
+    results = {(result.recommender, result.metric): result for result in run.results}
+    for recommender in recomputed:
+        given = run.scores(publisher, recommender)
+        assert given.row.tolist() == shown.row.tolist()
+        auc, ndcg = [], []
+        for scores, clicked in zip(given.scores, shown.clicked, strict=True):
+            if not clicked.any() or clicked.all():
+                continue
+            finite = np.nan_to_num(scores, neginf=np.finfo(np.float64).min)
+            auc.append(roc_auc_score(clicked, finite))
+            ndcg.append(ndcg_score([clicked.astype(float)], [finite], k=10))
+        for metric, values in (("auc", auc), ("ndcg@10", ndcg)):
+            result = results[recommender, metric]
+            assert result.n == len(values) == scored
+            assert result.value == pytest.approx(np.mean(values), rel=1e-9)
+    for recommender in BASELINES:
+        for metric in ("auc", "mrr", "mrr_first", "ndcg@5", "ndcg@10", "auc_pooled"):
+            result = results[recommender, metric]
+            assert result.value is not None
+            assert result.low is not None
+            assert result.high is not None
+            assert result.low - 1e-12 <= result.value <= result.high + 1e-12
+    assert results["popular", "auc"].low > 0.5  # type: ignore[operator]
+
+
+def test_success_on_globo_is_that_of_a_data_frame_of_its_slates_and_its_report_is_small(
+    real_data: Path, tmp_path: Path
+) -> None:
+    run = replayed(real_data / "globo", "globo", "sequences,popular", tmp_path / "run")
+    results = {(result.recommender, result.metric): result.value for result in run.results}
+    for recommender in ("sequences", "popular"):
+        slates = run.slates("globo", recommender)
+        slates["first"] = slates.slate.str[0]
+        offered = slates[["session", "first", "row"]].dropna().rename(columns={"first": "item", "row": "offered"})
+        earliest = offered.groupby(["session", "item"], as_index=False).offered.min()
+        reads = slates[["session", "item", "row"]].merge(earliest, on=["session", "item"])
+        hits = reads[reads.offered < reads.row].groupby("session").size()
+        sessions = slates.groupby("session").size()
+        scored = int((sessions >= 2).sum())
+        assert results[recommender, "event_success@1"] == pytest.approx(hits.sum() / scored, rel=1e-11)
+        assert results[recommender, "session_success@1"] == pytest.approx(len(hits) / scored, rel=1e-11)
+    assert run.report().stat().st_size < 5_000_000
+    (told,) = contents(run, slices=False)["publishers"]
+    assert math.isclose(sum(told["rows"][0]["misses"].values()), 1)
