@@ -127,7 +127,6 @@ def _latex(table: Table) -> str:
         within = rf"{{\scriptsize\,{latex_text(cell.within)}}}" if cell.within else ""
         return text + (r"$^{\dagger}$" if cell.mark == LEVEL else "") + within
 
-    width = 1 + len(table.columns)
     lines = ["% needs \\usepackage{booktabs}", rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule"]
     spans = _spans([group or table.caption for group, _ in table.columns])
     if any(group for group, _, _ in spans):
@@ -137,11 +136,11 @@ def _latex(table: Table) -> str:
     lines.append(" & ".join([latex_text(table.first), *(latex_text(head) for _, head in table.columns)]) + r" \\")
     lines.append(r"\midrule")
     lines += [" & ".join([latex_text(name), *map(shown, row)]) + r" \\" for name, row in table.rows]
-    lines.append(r"\bottomrule")
+    lines += [r"\bottomrule", r"\end{tabular}"]
     notes = r"\newline ".join(latex_text(note, 2_000) for note in table.notes)
-    if notes:
-        lines.append(rf"\multicolumn{{{width}}}{{p{{0.95\linewidth}}}}{{\footnotesize {notes}}} \\")
-    return "\n".join([*lines, r"\end{tabular}"])
+    if notes:  # below it, not in it: a row as wide as the page would stretch the last column
+        lines.append(rf"\par\smallskip\noindent\parbox{{\linewidth}}{{\footnotesize {notes}}}")
+    return "\n".join(lines)
 
 
 def _spans(groups: Sequence[str]) -> list[tuple[str, int, int]]:

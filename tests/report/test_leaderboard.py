@@ -381,7 +381,7 @@ def test_markdown_has_a_cell_for_everything(tmp_path: Path) -> None:
 def test_latex_is_a_booktabs_table(tmp_path: Path) -> None:
     text = leaderboard([run_of(tmp_path / "run", {"my_own 50%": {"A&B": (0.5, 0.25)}})], style="latex")
     assert text.startswith("% needs \\usepackage{booktabs}\n\\begin{tabular}{lrrr}\n\\toprule\n")
-    assert text.endswith("\\end{tabular}")
+    assert "\n\\end{tabular}\n\\par" in text
     assert r"my\_own 50\%" in text
     assert r"\multicolumn{2}{c}{A\&B}" in text
 
