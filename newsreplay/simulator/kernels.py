@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import threading
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,16 +85,24 @@ def interpreted(function: Callable[..., Any]) -> Any:
     return getattr(function, "py_func", function)
 
 
+_one_at_a_time = threading.RLock()
+
+
 @contextmanager
 def _cache_folder(*functions: Callable[..., Any]) -> Iterator[None]:
-    """Point numba's cache at the folder for these functions while a dispatcher is made."""
+    """Point numba's cache at the folder for these functions while a dispatcher is made.
+
+    One thread at a time: left to another's setting, a dispatcher would be cached beside its source, where nothing
+    tells that a kernel it calls has changed.
+    """
     config: Any = numba.config
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(_folder(*functions))
-    try:
-        yield
-    finally:
-        config.CACHE_DIR = before
+    with _one_at_a_time:
+        before = config.CACHE_DIR
+        config.CACHE_DIR = str(_folder(*functions))
+        try:
+            yield
+        finally:
+            config.CACHE_DIR = before
 
 
 def _folder(*functions: Callable[..., Any]) -> Path:

@@ -18,7 +18,7 @@ from newsreplay.simulator.measures import IMPRESSIONS
 from newsreplay.simulator.rankings import Pooled, Shown, pooled, rank_impressions, shown
 from tests import naive_rankings as naive
 from tests import strategies
-from tests.simulator.test_judge import publisher_of
+from tests.naive_judge import publisher_of
 
 INF = math.inf
 
