@@ -26,6 +26,46 @@ if TYPE_CHECKING:
     from newsreplay.simulator.log import Event
 
 
+def _silent(line: str) -> None:
+    pass
+
+
+class Setting(NamedTuple):
+    """What a replay tells a plain-Python recommender before `start`, as its attribute `setting`."""
+
+    seed: int = 0  #: of random choices: the run's
+    k: int = 10  #: slate length
+    warmup: int = 0  #: ms from the first read on that are not scored
+    prompt: bool = False  #: every answer is timed, so `Late` ones are settled one by one
+    tell: Callable[[str], None] = _silent  #: shows a line of progress on a terminal, as while training
+
+
+class Late:
+    """An answer that is worked out later, with others, since in a replay no answer changes the log.
+
+    Return one from `recommend` or `score`, and set its `answer` by the time `settle` returns, from what was known when
+    it was asked for. The engine calls `settle` now and then, and after the last row.
+    """
+
+    __slots__ = ("answer",)
+
+    def __init__(self) -> None:
+        self.answer: Any = ()
+
+
+class Account(NamedTuple):
+    """What a plain-Python recommender tells of itself after the last row, from its method `account`."""
+
+    notes: tuple[str, ...] = ()  #: remarks that belong below every table it stands in
+    leaks: str = ""  #: what of the future it was given, on purpose; marks its rows in every table
+    training: float = 0.0  #: seconds of fitting on the warm-up
+    updating: float = 0.0  #: seconds of later updates
+    answering: float = 0.0  #: seconds of working late answers out
+    answers: int = 0  #: how many those were
+    parameters: int = 0  #: numbers that are fitted
+    rounds: tuple[dict[str, Any], ...] = ()  #: how training went, a record a round: time, loss, AUC …
+
+
 class Recommender:
     """Base class of plain-Python recommenders; override what you need.
 
@@ -41,7 +81,13 @@ class Recommender:
     `request.item` is the article on screen, -1 = none. `pool` are the candidates' codes, all known, as the source
     lists them. The answer is one number per candidate, higher is better, -inf for what is not to be ranked at all;
     anything else is an error.
+
+    Answers may be `Late`; then it has a method `settle()`. One with a method `account()` tells more of itself
+    (`Account`), and one with `foresee(log, articles)`, called before `start`, is handed the whole log: its rows are
+    marked in every table.
     """
+
+    setting = Setting()  #: the engine's, set before `start`
 
     def start(self, catalog: Catalog) -> None:
         """Called once before the first row; the catalog grows with the replay and shows known articles only."""
