@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,16 @@ def _columns(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     if any(len(pair) != 2 or not all(pair) for pair in pairs):
         raise click.BadParameter("write time=ts,item=article_id")
     return {name.strip(): source.strip() for name, source in pairs}
+
+
+def _seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
+    try:
+        seeds = tuple(int(seed) for seed in value.split(",")) if value is not None else ()
+    except ValueError:
+        raise click.BadParameter("write 1,2,3") from None
+    if len(set(seeds)) < len(seeds):
+        raise click.BadParameter("name every seed once")
+    return seeds
 
 
 def _names(text: str) -> list[str]:
@@ -174,6 +185,12 @@ columns_option = click.option(
 @click.option("--max-session-length", type=click.IntRange(2), help="Leave longer sessions unscored (bots).")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: runs/DATA]")
 @click.option("--seed", default=0, show_default=True, help="Of random choices and intervals.")
+@click.option(
+    "--seeds",
+    callback=_seeds,
+    metavar="N,N,…",
+    help="Repeat recommenders that train with these seeds; their spread is shown beside the interval.",
+)
 @click.option("--jobs", type=click.IntRange(1), help="Pairs at a time.  [default: one a core]")
 @click.option("--slates/--no-slates", default=True, help="Keep every answer in the run folder.  [default: keep]")
 @click.option(
@@ -200,6 +217,7 @@ def run(
     max_session_length: int | None,
     out: Path | None,
     seed: int,
+    seeds: tuple[int, ...],
     jobs: int | None,
     slates: bool,
     cluster: str,
@@ -217,7 +235,7 @@ def run(
     from newsreplay.cores import cores
     from newsreplay.datasets import find_data
     from newsreplay.registry import start_list
-    from newsreplay.report.leaderboard import leaderboard
+    from newsreplay.report.leaderboard import costs, leaderboard, was_trained
     from newsreplay.simulator.files import file_name
     from newsreplay.simulator.run import run as replay_all
 
@@ -242,6 +260,7 @@ def run(
             split=split,
             max_session_length=max_session_length,
             seed=seed,
+            seeds=seeds,
             jobs=jobs or cores(),
             out=out or Path("runs") / file_name(dataset.name),
             slates=slates,
@@ -253,8 +272,57 @@ def run(
             command=shlex.join(["newsreplay", *sys.argv[1:]]),
         )
     click.echo(leaderboard([done], **board))
+    if was_trained(done) and board["style"] not in ("json", "csv"):
+        click.echo("\n" + costs(done, style=board["style"], rank_by=board["rank_by"]))
     if all(pair["status"] == "failed" for pair in done.info["pairs"]):
         raise click.ClickException("every recommender failed")
+
+
+@main.command(short_help="Fit a neural recommender and save it.")
+@click.option("--data", default="demo", show_default=True, help="A prepared name, KIND:PATH, or a table file.")
+@click.option("--recommender", required=True, help="One spec: nrms(size=small).")
+@click.option("--warmup", callback=_duration, help="Learn from the first stretch of the log: 3d, 36h.  [default: 1d]")
+@click.option(
+    "--until",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+    help="Learn from what lies before this moment, UTC, in place of --warmup.",
+)
+@click.option("--publisher", help="Which of the data set's publishers, if there are several.")
+@click.option("--seed", default=0, show_default=True, help="Of random choices.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file: nrms.safetensors.")
+@columns_option
+@_preparing
+def train(
+    data: str,
+    recommender: str,
+    warmup: int | None,
+    until: datetime | None,
+    publisher: str | None,
+    seed: int,
+    out: Path,
+    columns: dict[str, str] | None,
+    preparing: dict[str, Any],
+) -> None:
+    """Replay the first stretch of a log before a neural recommender, fit it, and save it to be replayed later."""
+    from newsreplay.report.training import summary
+    from newsreplay.simulator.train import train as fit
+
+    with _training() as (progress, tell):
+        trained = fit(
+            data,
+            recommender,
+            out=out,
+            warmup=warmup,
+            until=None if until is None else round(until.replace(tzinfo=UTC).timestamp() * 1000),
+            publisher=publisher,
+            seed=seed,
+            columns=columns,
+            preparing=preparing,
+            say=_say,
+            progress=progress,
+            tell=tell,
+        )
+    click.echo(summary(trained, data))
 
 
 def _check_metrics(board: dict[str, Any], k: int) -> None:
@@ -281,10 +349,29 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of)
+
+
+@contextlib.contextmanager
+def _training() -> Iterator[tuple[Callable[[str, int, int], None], Callable[[str], None]]]:
+    """A progress bar for the replay, then one without an end beside lines on how training goes; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield (lambda what, done, of: None), (lambda line: None)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        replaying = bar.add_task("replaying", total=None)
+        fitting = bar.add_task("training", total=None, visible=False)
+        yield (
+            lambda what, done, of: bar.update(replaying, description=what, completed=done, total=of),
+            lambda line: bar.update(fitting, description=line, visible=True),
+        )
 
 
 folder_argument = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")

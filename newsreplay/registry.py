@@ -31,6 +31,10 @@ BUILT_IN = {
     "content": "newsreplay.recommenders.content:Content",
     "minhash": "newsreplay.recommenders.minhash:Minhash",
     "trend": "newsreplay.recommenders.trend:Trend",
+    **{
+        name.lower(): f"newsreplay.recommenders.neural.recommenders:{name}"
+        for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS")
+    },
     "logged": "newsreplay.recommenders.logged:Logged",
     "oracle": "newsreplay.simulator.oracle:Oracle",
 }
@@ -38,6 +42,7 @@ ALIASES = {
     "popularity": "popular",
     "circular_buffer": "circular",
     "collaborative": "minhash",
+    "pp-rec": "pprec",
     "trends": "trend",
 }
 PRESETS = {
@@ -49,9 +54,11 @@ PRESETS = {
         *("circular(size=100)", "circular(size=200)", "circular(size=500)", "circular(size=1000)"),
         *("sequences", "content", "minhash"),
         *("trend(hours=2)", "trend(hours=6)", "trend(hours=12)", "trend(hours=24)"),
-    )
+    ),
+    "neural": ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs"),
 }
 GROUP = "newsreplay.recommenders"
+_NEURAL = ("torch", "safetensors")  # the extra that neural recommenders need
 
 
 class Entry(NamedTuple):
@@ -175,6 +182,10 @@ def _load_module(module_name: str, name: str) -> Any:
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
+        if error.name in _NEURAL and module_name.startswith("newsreplay.recommenders.neural."):
+            raise SpecError(
+                f'{name} needs {error.name}, which is not installed: pip install "newsreplay[neural]"'
+            ) from None
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise SpecError(
                 f"{name}: there is no module {error.name!r} to import; is it installed, or its folder on PYTHONPATH?"

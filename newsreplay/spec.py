@@ -2,8 +2,8 @@
 
 trend    trend(hours=12)    circular:size=500    my_pkg.ranker:Mine(depth=3)    mine.py:Mine
 
-A value is a number, true, false, none, or text. Text that could be mistaken stands in quotes, which are doubled
-inside it: `mine.py:Mine(motto='it''s new')`.
+A value is a number, true, false, none, or text; a call, `nrms(update=every(hours=6))`, is text too. Text that could
+be mistaken stands in quotes, which are doubled inside it: `mine.py:Mine(motto='it''s new')`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from newsreplay.errors import SpecError
 Value = int | float | bool | str | None
 
 _WORD = re.compile(r"[A-Za-z_][\w.-]*")
+_CALL = re.compile(r"[A-Za-z_][\w.-]*\([\w.,:= -]*\)")
 _PARAMETER = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.DOTALL)
 _CONSTANTS: dict[str, Value] = {"true": True, "false": False, "none": None}
 
@@ -42,7 +43,7 @@ def _shown(parameters: tuple[tuple[str, Value], ...]) -> str:
 def _written(value: Value) -> str:
     if not isinstance(value, str):
         return repr(value)
-    if _WORD.fullmatch(value) and isinstance(_value(value), str):
+    if _CALL.fullmatch(value) or (_WORD.fullmatch(value) and isinstance(_value(value), str)):
         return value
     quote = '"' if "'" in value and '"' not in value else "'"
     return quote + value.replace(quote, quote + quote) + quote
@@ -58,10 +59,12 @@ def parse_spec(text: str) -> Spec:
     """
     text = text.strip()
     name, typed = text, ""
-    if text.endswith(")") and "(" in text:
+    head = text.split("(", 1)[0]
+    if ":" in head and "=" in head.rsplit(":", 1)[1]:
+        name = head.rsplit(":", 1)[0]
+        typed = text[len(name) + 1 :]
+    elif text.endswith(")") and "(" in text:
         name, typed = text[:-1].split("(", 1)
-    elif ":" in text and "=" in text.rsplit(":", 1)[1]:
-        name, typed = text.rsplit(":", 1)
     name = name.strip()
     if not name or any(c in name for c in "()=,"):
         raise SpecError(f"cannot read the recommender {text!r}; write name, name(parameter=value) or module:Class")
@@ -82,7 +85,7 @@ def parse_specs(text: str) -> list[Spec]:
     """
     pieces: list[str] = []
     for piece in _split(text):
-        if pieces and ":" in pieces[-1] and _PARAMETER.fullmatch(piece) and "(" not in piece:
+        if pieces and ":" in pieces[-1] and _PARAMETER.fullmatch(piece):
             pieces[-1] += "," + piece
         elif piece.strip():
             pieces.append(piece)

@@ -44,6 +44,7 @@ CLICKS = """time,publisher,user,item
 STRANGERS = """
 import os, sys
 from newsreplay import Recommender
+from newsreplay.recommenders.base import Account
 
 class Newest(Recommender):
     def start(self, catalog):
@@ -58,6 +59,12 @@ class Oldest(Newest):
 class Noted(Newest):
     def __init__(self, note=""):
         self.note = note
+
+class Trained(Newest):
+    def __init__(self, seed=0):
+        self.seed = seed
+    def account(self):
+        return Account(training=2.5, notes=("no texts",))
 
 class RaisesInStart(Newest):
     def start(self, catalog):
@@ -368,6 +375,7 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
         "timed": False,
         "deadline": None,
         "strict_deadline": False,
+        "seeds": [],
     }
     assert info["objects"] == []
     assert info["recommenders"] == ["recency", "circular(size=5)", "mine.py:Newest"]
@@ -869,6 +877,21 @@ def test_describe_draws(cli: Cli) -> None:
 
 
 # --- looked at again ----------------------------------------------------------------------------------------
+
+
+def test_recommenders_that_train_are_repeated_and_their_costs_stand_below(replay: Cli, cli: Cli) -> None:
+    text = replay("--recommenders", "recency,mine.py:Trained", "--seeds", "1,2", "--publishers", "A").stdout
+    board, notes, cost = text.split("\n\n")[:3]
+    assert [*e1(board)] == ["recency", "mine.py:Trained"]
+    assert "mine.py:Trained: no texts" in notes.splitlines()
+    assert cost.splitlines()[0].split()[:4] == ["recommender", "E@1", "train", "s"]
+    assert "answer ms" not in replay("--recommenders", "recency").stdout
+    words = ("--recommenders", "mine.py:Trained", "--seeds", "1,2", "--format", "json")
+    assert {row["recommender"] for row in json.loads(replay(*words).stdout)} == {
+        *("mine.py:Trained", "mine.py:Trained(seed=1)", "mine.py:Trained(seed=2)")
+    }
+    for seeds, message in (("1,x", "write 1,2,3"), ("1,1", "name every seed once")):
+        assert message in complaint(cli("run", "--data", "clicks.csv", "--seeds", seeds))
 
 
 MORE = [f"2020-01-02T00:{n:02}:00Z,A,{'uvw'[n % 3]},{'abcdefgh'[n * n % 8]}\n" for n in range(60)]

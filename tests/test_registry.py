@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint
@@ -314,3 +315,14 @@ def test_an_object_that_cannot_be_copied_is_refused_with_the_way_out() -> None:
     message = error_of([Mine(helper=threading.Lock())])
     assert message.startswith("Mine(depth=3, motto=new) cannot be copied")
     assert "in start()" in message
+
+
+def test_without_torch_neural_recommenders_are_listed_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [name for name in sys.modules if name.startswith("newsreplay.recommenders.neural")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    monkeypatch.setitem(BUILT_IN, "some_nrms", "newsreplay.recommenders.neural.nrms:NRMS")
+    way_out = 'some_nrms needs torch, which is not installed: pip install "newsreplay[neural]"'
+    assert ("some_nrms", "", way_out) in describe()
+    with pytest.raises(SpecError, match=re.escape(way_out)):
+        find("some_nrms")

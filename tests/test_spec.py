@@ -35,6 +35,13 @@ from newsreplay.spec import Spec, Value, parse_spec, parse_specs, whole
         ("a(b=http://host/x?y)", "a(b='http://host/x?y')"),
         ("a(b='C:\\new')", "a(b='C:\\new')"),
         ("a(b='it''s')", 'a(b="it\'s")'),
+        ("nrms(update=every(hours=6))", "nrms(update=every(hours=6))"),
+        ("nrms( update = every(hours=6, k=2) , seed=1)", "nrms(update=every(hours=6, k=2), seed=1)"),
+        ("nrms:update=every(hours=6),seed=1", "nrms(update=every(hours=6), seed=1)"),
+        ("a(b='every()')", "a(b=every())"),
+        ("a(b='f(g(x))')", "a(b='f(g(x))')"),
+        ("a(b='f(x) ')", "a(b='f(x) ')"),
+        ("a(b='f(\"x\")')", "a(b='f(\"x\")')"),
     ],
 )
 def test_a_spec_is_shown_in_the_parenthesised_form(typed: str, shown: str) -> None:
@@ -55,6 +62,7 @@ def test_a_spec_is_shown_in_the_parenthesised_form(typed: str, shown: str) -> No
         ("'12'", "12"),
         ("", ""),
         ("(1,2)", "(1,2)"),
+        ("every(hours=6)", "every(hours=6)"),
         ("'a,b'", "a,b"),
         ('"say ""yes"""', 'say "yes"'),
     ],
@@ -74,6 +82,8 @@ def test_a_value_has_the_type_it_looks_like(text: str, value: Value) -> None:
         ("random:hours=6,seed=2,trend:hours=2", ["random(hours=6, seed=2)", "trend(hours=2)"]),
         ("a(b='x,y',c=1),d", ["a(b='x,y', c=1)", "d"]),
         ("mine.py:Mine,other:Class(n=1)", ["mine.py:Mine", "other:Class(n=1)"]),
+        ("nrms:size=tiny,update=every(hours=6),trend", ["nrms(size=tiny, update=every(hours=6))", "trend"]),
+        ("nrms(update=every(hours=6, k=1)),naml:k=f(1)", ["nrms(update=every(hours=6, k=1))", "naml(k=f(1))"]),
     ],
 )
 def test_commas_part_specs_unless_they_part_parameters(typed: str, specs: list[str]) -> None:
@@ -118,6 +128,9 @@ VALUES = st.one_of(
     st.none(),
     st.text(max_size=8),
     st.text("'\",()=:\\ \n", max_size=6),
+    st.builds(
+        "{}({}){}".format, st.text("ab.-1", max_size=2), st.text("a(=,:. )'-", max_size=5), st.text(" )", max_size=1)
+    ),
     st.sampled_from(["true", "None", "inf", "Infinity", "nan", "-1", "1_000", "1e5", " x "]),
 )
 SPECS = st.builds(

@@ -33,6 +33,7 @@ from pyarrow import csv
 
 from newsreplay.datasets import parts
 from newsreplay.datasets.base import Block, Part, Plan, Reject
+from newsreplay.datasets.mind_texts import NEWS_TEXT, ROLE, text_blocks, text_parts
 from newsreplay.errors import DataError
 from newsreplay.simulator.kernels import compiled, kernel, routine
 from newsreplay.simulator.log import DAY, IMPRESSION, Column
@@ -87,6 +88,8 @@ MIND = Layout(
 def plan_mind(path: Path, *, history: str = "dynamic") -> Plan:
     """The impressions of a folder with `behaviors.tsv` and `news.tsv`, or of a folder of such folders.
 
+    A `news_text.csv` beside them (`newsreplay.datasets.mind_texts`) tells of articles what `news.tsv` does not.
+
     Folders are read by name, `train` before `dev` or `valid`. All must be of one size (demo, small or large).
     Every line of `behaviors.tsv` is one impression; times are ms UTC. Ids are kept as they stand. A user's
     history is their profile; with `history="dynamic"` their reads are appended to it as they happen, with
@@ -113,10 +116,12 @@ def plan_mind(path: Path, *, history: str = "dynamic") -> Plan:
         )
     news = [file.with_name(NEWS) for file in behaviors]
     told = [file for file in news if file.is_file()]
+    texts = [file for file in (each.with_name(NEWS_TEXT) for each in behaviors) if file.is_file()]
     return Plan(
         parts=[
             *(part for file in behaviors for part in behavior_parts(file, _name(file, path), MIND)),
             *(part for file in told for part in article_parts(file, _name(file, path), MIND)),
+            *(part for file in texts for part in text_parts(file, _name(file, path))),
         ],
         read=partial(blocks, layout=MIND),
         publisher=PUBLISHER,
@@ -165,7 +170,10 @@ def notes_on(without_news: list[str], counts: Counter[str]) -> list[str]:
 
 
 def blocks(part: Part, layout: Layout) -> Iterator[Block]:
-    """The blocks of a part of either role."""
+    """The blocks of a part of any role."""
+    if part.role == ROLE:
+        yield from text_blocks(part)
+        return
     read = _read_articles if part.role == "articles" else _read_lines
     start = part.begin
     for chunk in parts.chunks(part, size=parts.CHUNK):

@@ -10,7 +10,7 @@ import numpy as np
 
 from newsreplay.errors import NewsreplayError
 from newsreplay.registry import did_you_mean
-from newsreplay.report.contents import HEADLINE, column_of
+from newsreplay.report.contents import HEADLINE, column_of, leaks, singly
 from newsreplay.report.headings import IN_UNITS, named, shown
 from newsreplay.report.headings import of as heading
 from newsreplay.report.run_folder import Run
@@ -74,12 +74,14 @@ def compare(
                 number = place[min(left, right), max(left, right)]
                 sign = 1.0 if left < right else -1.0
                 row = _row(found, number, sign)
-                mine = (names[family[left]], names[family[right]])
+                mine = (run.shown(names[family[left]]), run.shown(names[family[right]]))
                 record = {"publisher": publisher, "metric": metric, "a": mine[0], "b": mine[1]} | row
                 records.append(record)
                 label = heading(metric).text if one else f"{mine[0]} - {mine[1]}"
                 body.append((label, _cells(values[left], values[right], row, metric)))
-        tables.append(_of(publisher if len(run.publishers) > 1 else "", a, b, one, chosen, body, style))
+        left_side, right_side = (None if name is None else run.shown(name) for name in (a, b))
+        table = _of(publisher if len(run.publishers) > 1 else "", left_side, right_side, one, chosen, body, style)
+        tables.append(table._replace(notes=[*table.notes, *leaks(run), *singly(run)]))
     if style in ("json", "csv"):
         return render(Table("", [], [], [], records), style)
     return "\n\n".join(render(table, style) for table in tables)

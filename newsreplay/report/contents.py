@@ -33,7 +33,7 @@ def contents(run: Run, *, slices: bool = True) -> dict[str, Any]:
     return {
         "format": 1,
         "title": str(run.info["data"]["name"]),
-        "notes": notes(run),
+        "notes": [*notes(run), *singly(run)],
         "manifest": _manifest(run),
         "commands": commands(run),
         "interval": interval(run),
@@ -45,7 +45,7 @@ def notes(run: Run) -> list[str]:
     """What a reader must know before a number is believed, the worst first."""
     info = run.info
     data = info["data"]
-    lines = [f"LEAKS THE FUTURE: {text}" for text in data["leaks"]]
+    lines = [*(f"LEAKS THE FUTURE: {text}" for text in data["leaks"]), *leaks(run)]
     lines += [f"made up: {text}" for text in data["made_up"]]
     if data["rejected"]:
         lines.append(f"rejected: {data['rejected']:,} of {data['rows_in']:,} rows could not be used")
@@ -85,6 +85,44 @@ def notes(run: Run) -> list[str]:
         elif "dropped" in pair:
             drops = ", ".join(f"{count:,} {what}" for what, count in pair["dropped"].items() if count)
             lines.append(f"dropped from the slates of {pair['recommender']} on {pair['publisher']}: {drops}")
+    return lines + _told(run)
+
+
+def leaks(run: Run) -> list[str]:
+    """What the recommenders that every table marks were given of the future, as notes below it."""
+    names: dict[str, dict[str, None]] = {}
+    for pair in run.info["pairs"]:
+        if "leaks" in pair:
+            names.setdefault(pair["leaks"], {})[run.shown(pair.get("of", pair["recommender"]))] = None
+    return [f"LEAKS THE FUTURE: {', '.join(who)}: {text}; not ranked" for text, who in names.items()]
+
+
+def singly(run: Run) -> list[str]:
+    """What to know where the rows of recommenders that were repeated are not averaged."""
+    names = list(dict.fromkeys(run.shown(pair["of"]) for pair in run.info["pairs"] if "of" in pair))
+    if not names:
+        return []
+    seeds = ", ".join(map(str, run.info["options"]["seeds"]))
+    return [
+        f"{', '.join(names)}: repeated with the seeds {seeds}, each a row of its own here, so that the best of them is "
+        "best by chance too; 'newsreplay leaderboard' shows their mean"
+    ]
+
+
+def _told(run: Run) -> list[str]:
+    """What recommenders tell of themselves, each text once; with the publishers, where it is not so on all."""
+    where: dict[str, dict[str, dict[str, None]]] = {}  # text → name without its seed → publishers
+    for pair in run.info["pairs"]:
+        for text in pair.get("notes", ()):
+            name = run.shown(pair.get("of", pair["recommender"]))
+            where.setdefault(text, {}).setdefault(name, {})[pair["publisher"]] = None
+    lines = []
+    for text, by_name in where.items():
+        together: dict[str, list[str]] = {}
+        for name, publishers in by_name.items():
+            on = f" on {', '.join(publishers)}" if len(publishers) < len(run.publishers) else ""
+            together.setdefault(on, []).append(name)
+        lines += [f"{', '.join(names)}{on}: {text}" for on, names in together.items()]
     return lines
 
 
@@ -140,6 +178,7 @@ def _manifest(run: Run) -> list[list[str]]:
         "longest session scored": "" if options["max_session_length"] is None else str(options["max_session_length"]),
         "resampled": options["cluster"],
         "seed": str(options["seed"]),
+        "seeds of training": ", ".join(map(str, options.get("seeds", ()))),
         "deadline": "" if options["deadline"] is None else f"{options['deadline']:g} ms",
         "newsreplay": info["newsreplay"],
         "Python": info["python"],
@@ -161,16 +200,17 @@ def _publisher(run: Run, name: str, slices: bool) -> dict[str, Any]:
         results[result.recommender][result.metric] = [result.value, result.low, result.high, result.n]
     k = int(run.info["options"]["k"])
     of, later = Parts(run, name), facts["later_reads"]
-    standing = _standing(pairs, measured, metrics, rank_by)
+    standing = _standing(run, pairs, measured, metrics, rank_by)
     timing = {pair["recommender"]: pair for pair in run.timing["pairs"] if pair["publisher"] == name}
     rows = []
     for pair in pairs:
         one = pair["recommender"]
         row: dict[str, Any] = {
-            "recommender": one,
+            "recommender": run.shown(one),
             "status": pair["status"],
             "error": pair.get("error"),
             "foresees": pair.get("foresees", False),
+            "leaks": run.leaks.get(one),
             "results": results.get(one, {}),
             "rank": None,
             "stable": False,
@@ -214,14 +254,16 @@ def _facts(facts: dict[str, Any]) -> list[list[str]]:
 
 
 def _standing(
-    pairs: list[dict[str, Any]], measured: Measured, metrics: list[str], rank_by: str
+    run: Run, pairs: list[dict[str, Any]], measured: Measured, metrics: list[str], rank_by: str
 ) -> dict[str, dict[str, Any]]:
     """Ranks and differences to the best, of those that may be ranked."""
     if rank_by not in metrics:
         return {}
     column = metrics.index(rank_by)
     done = [pair for pair in pairs if pair["status"] == "done"]
-    ranked = [row for row, pair in enumerate(done) if not pair.get("foresees", False)]
+    ranked = [
+        row for row, pair in enumerate(done) if not pair.get("foresees", False) and pair["recommender"] not in run.leaks
+    ]
     values = column_of(measured, column)[ranked]
     replicates = measured.replicates[ranked, column]
     if np.isnan(values).all():
@@ -230,7 +272,7 @@ def _standing(
     against = against_best(values, replicates)
     difference = {
         int(against.a[i]): [
-            _number(column[i]) for column in (against.difference, against.low, against.high, against.p_holm)
+            number(column[i]) for column in (against.difference, against.low, against.high, against.p_holm)
         ]
         for i in range(len(against.a))
     }
@@ -238,7 +280,7 @@ def _standing(
     for i, row in enumerate(ranked):
         if not math.isnan(values[i]):
             standing[done[row]["recommender"]] = {
-                "rank": [_number(places.rank[i]), _number(places.low[i]), _number(places.high[i])],
+                "rank": [number(places.rank[i]), number(places.low[i]), number(places.high[i])],
                 "stable": bool(places.stable[i]),
                 "against_best": difference.get(i),
             }
@@ -252,16 +294,25 @@ def column_of(measured: Measured, column: int) -> Column:
     return np.array([math.nan if value is None else value for value in values])
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
+    """A number as JSON has it, None for NaN."""
     return None if math.isnan(value) else float(f"{value:.12g}")
 
 
 def cost(timing: dict[str, Any], rows: int) -> dict[str, Any]:
-    """What a recommender costs, from timing.json."""
+    """What a recommender costs, from timing.json.
+
+    `answer_ms` is the mean of answers that were worked out together, else the median of those that were timed.
+    """
     answers = timing.get("answers", {})
+    amortised = timing.get("answer_ms")
     return {
-        "us_per_event": _number(1e6 * timing["seconds"] / rows) if rows else None,
+        "train_s": timing.get("training_seconds"),
+        "update_s": timing.get("updating_seconds"),
+        "answer_ms": answers.get("p50") if amortised is None else amortised,
+        "us_per_event": number(1e6 * timing["seconds"] / rows) if rows else None,
         "state_bytes": timing["state_bytes"],
+        "parameters": timing.get("parameters"),
         "p50_ms": answers.get("p50"),
         "p95_ms": answers.get("p95"),
         "p99_ms": answers.get("p99"),
@@ -271,7 +322,7 @@ def cost(timing: dict[str, Any], rows: int) -> dict[str, Any]:
 
 
 def optimal(row: dict[str, Any], rows: list[dict[str, Any]], rank_by: str) -> bool:
-    """Whether no other row is both better and cheaper (Pareto)."""
+    """Whether no other row is both better and cheaper (Pareto); who was given the future neither is nor beats one."""
     mine = _worth(row, rank_by)
     if mine is None:
         return False
@@ -281,7 +332,7 @@ def optimal(row: dict[str, Any], rows: list[dict[str, Any]], rank_by: str) -> bo
 
 def _worth(row: dict[str, Any], rank_by: str) -> tuple[float, float] | None:
     value = row["results"].get(rank_by, [None])[0]
-    if value is None or row["cost"] is None or row["cost"]["us_per_event"] is None:
+    if value is None or row["leaks"] or row["cost"] is None or row["cost"]["us_per_event"] is None:
         return None
     return value, row["cost"]["us_per_event"]
 
@@ -296,7 +347,7 @@ def _over_time(of: Parts) -> dict[str, Any] | None:
         "metric": "event_success@1",
         "starts": starts.tolist(),
         "width": width,
-        "cells": {one: [list(cell) for cell in mine] for one, mine in cells.items()},
+        "cells": {of.run.shown(one): [list(cell) for cell in mine] for one, mine in cells.items()},
     }
 
 
@@ -308,7 +359,7 @@ def _slices(of: Parts, by: str) -> dict[str, Any]:
         "groups": table.groups,
         "metrics": table.metrics,
         "cells": {
-            metric: {one: [list(cell) for cell in mine] for one, mine in cells.items()}
+            metric: {of.run.shown(one): [list(cell) for cell in mine] for one, mine in cells.items()}
             for metric, cells in table.cells.items()
         },
     }

@@ -40,6 +40,7 @@ HEADINGS = {
 }
 
 
+LEAKS = " (leaks)"  #: behind the name of a recommender that was given the future, wherever it is shown
 IN_UNITS = {"%": "in per cent", "h": "in hours", "bits": "in bits", "": "as it is"}  #: as a note says it
 
 

@@ -8,14 +8,17 @@ const MOST_DRAWN = 200; // rows of a leaderboard that are drawn before somebody 
 const resultOf = (row, metric) => row.results[metric] ?? [null, null, null, null];
 
 const failed = row => row.status === "failed";
-const competes = row => !failed(row) && !row.foresees;
+const isOrdinary = row => !failed(row) && !row.foresees;
 
-/** Rows that can be ranked, best first. */
-function competitors(publisher) {
+/** Rows that are drawn, best first: also those that were given the future, which are neither ranked nor the best. */
+function ordinary(publisher) {
   const value = row => resultOf(row, publisher.headline)[0];
-  const rows = publisher.rows.filter(row => competes(row) && isNumber(value(row)));
+  const rows = publisher.rows.filter(row => isOrdinary(row) && isNumber(value(row)));
   return sorted(rows, value, moreFirst(publisher.headline));
 }
+
+/** Those of them that can be ranked. */
+const competitors = publisher => ordinary(publisher).filter(row => !row.leaks);
 
 /** Who is best, and whether that is certain: `[words, name of a badge]`. */
 function verdict(publisher) {
@@ -69,13 +72,19 @@ function stateOf(publisher) {
       sort: usualSort(publisher),
       filter: "",
       drawAll: false,
-      columns: new Set([...known.slice(0, 4), "difference", "p", "us_per_event", "p95_ms"]),
+      columns: new Set([...known.slice(0, 4), "difference", "p", ...usualCosts(publisher)]),
       series: defaultSeries(publisher),
       slice: 0,
       metric: publisher.headline,
     });
   }
   return states.get(publisher);
+}
+
+/** What training cost is told where somebody was trained; so is memory, which is then large. */
+function usualCosts(publisher) {
+  const trained = publisher.rows.some(row => isNumber(row.cost?.train_s));
+  return [...(trained ? ["train_s", "update_s", "answer_ms", "state_bytes"] : []), "us_per_event", "p95_ms"];
 }
 
 function usualSort(publisher) {
@@ -86,19 +95,23 @@ function usualSort(publisher) {
 /** The four best, one of each value: lines of equal recommenders lie on each other and show nothing. */
 function defaultSeries(publisher) {
   const value = row => resultOf(row, publisher.headline)[0];
-  const distinct = competitors(publisher).filter((row, n, rows) => !n || value(row) !== value(rows[n - 1]));
+  const distinct = ordinary(publisher).filter((row, n, rows) => !n || value(row) !== value(rows[n - 1]));
   return Array.from({ length: MOST_SERIES }, (_, n) => (n < 4 ? distinct[n] ?? null : null));
 }
 
 // ---- the leaderboard
 
 const COSTS = {
+  train_s: ["train s", "seconds of fitting on the warm-up", value => compact(value)],
+  update_s: ["update s", "seconds of fitting after the warm-up", value => compact(value)],
+  answer_ms: ["answer ms", "time per answer: mean of those worked out together, else median", value => compact(value)],
   us_per_event: ["µs / event", "time to learn and answer, per event of the log", value => compact(value)],
   state_bytes: ["state", "memory of what was learned", value => bytes(value)],
   p50_ms: ["p50 ms", "median answer time", value => compact(value)],
   p95_ms: ["p95 ms", "95th percentile of the answer time", value => compact(value)],
   p99_ms: ["p99 ms", "99th percentile of the answer time", value => compact(value)],
   max_ms: ["max ms", "longest answer time", value => compact(value)],
+  parameters: ["parameters", "numbers that are fitted", value => grouped(value)],
   late: ["late", "share of answers beyond the deadline", value => percent(value)],
 };
 
@@ -131,7 +144,11 @@ function columnsOf(publisher) {
       cell.append(el("bdi", { class: "name" }, plain(row.recommender)));
       if (row.pareto) cell.append(el("span", { class: "pareto", title: PARETO }, " ◆"));
     },
-    tips: row => [plain(row.recommender), ...(row.pareto ? [`◆ ${PARETO}`] : [])],
+    tips: row => [
+      plain(row.recommender),
+      ...(row.leaks ? [`leaks, so it is not ranked: ${plain(row.leaks)}`] : []),
+      ...(row.pareto ? [`◆ ${PARETO}`] : []),
+    ],
   };
   const difference = {
     key: "difference",
@@ -167,7 +184,7 @@ function columnsOf(publisher) {
       value: row => resultOf(row, metric)[0],
       fill: (cell, row) => {
         const value = resultOf(row, metric)[0];
-        const isBest = metric === headline && best && !row.foresees && value === resultOf(best, metric)[0];
+        const isBest = metric === headline && best && !row.foresees && !row.leaks && value === resultOf(best, metric)[0];
         if (isBest) cell.classList.add("best");
         cell.append(isBest ? "★ " : "", shown(value, metric), " ", whisker(row));
       },
@@ -190,7 +207,7 @@ function columnsOf(publisher) {
 
 /** Draws a value with its interval, on the scale of all competitors' intervals. */
 function whiskers(publisher, metric) {
-  const cells = publisher.rows.filter(competes).map(row => resultOf(row, metric).slice(0, 3));
+  const cells = publisher.rows.filter(isOrdinary).map(row => resultOf(row, metric).slice(0, 3));
   const x = linear(...extent(cells.flat()), 2, 62);
   return row => {
     const [value, low, high] = resultOf(row, metric);
@@ -212,7 +229,7 @@ function leaderboard(publisher) {
   const filter = el("input", { type: "search", placeholder: "trend, circular", autocomplete: "off" });
   filter.value = state.filter;
   const groups = [
-    ["", publisher.rows.filter(competes)],
+    ["", publisher.rows.filter(isOrdinary)],
     ["These foresee: they show what is possible and are not ranked.", publisher.rows.filter(row => row.foresees)],
     ["These failed.", publisher.rows.filter(row => failed(row) && !row.foresees)],
   ];

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from newsreplay.durations import duration_text
 from newsreplay.errors import NewsreplayError, RunError
 from newsreplay.registry import did_you_mean
 from newsreplay.report import misses
-from newsreplay.report.contents import HEADLINE, cost, notes, optimal
+from newsreplay.report.contents import HEADLINE, cost, leaks, notes, number, optimal, singly
 from newsreplay.report.headings import IN_UNITS, check_rank, named, shown
 from newsreplay.report.headings import of as heading
 from newsreplay.report.misses import TOO_LATE
@@ -20,7 +20,7 @@ from newsreplay.report.run_folder import Run
 from newsreplay.report.slices import Parts, sliced
 from newsreplay.report.tables import BEST, FORMATS, LEVEL, MARKS, Cell, Table, render
 from newsreplay.simulator.comparisons import Ranks, against_best, mean_ranks
-from newsreplay.simulator.intervals import REPLICATES
+from newsreplay.simulator.intervals import REPLICATES, percentiles
 from newsreplay.simulator.log import Column
 from newsreplay.simulator.metrics import Result
 
@@ -65,8 +65,11 @@ class _Board:
         self.results: list[Result] = []
         self.failed: set[tuple[str, str]] = set()  # (recommender, publisher)
         self.foreseeing: set[str] = set()
+        self.leaking: set[str] = set()
         self.cells: dict[tuple[str, str, str], Result] = {}  # (recommender, publisher, metric)
         self.drawn: dict[tuple[str, str, str], Column] = {}
+        self.spread: dict[tuple[str, str, str], float] = {}  # standard deviation over seeds, of rows that have any
+        self.repeated: dict[tuple[str, str], dict[int, str]] = {}  # (recommender, publisher) → seed → its own row
         names: dict[str, None] = {}
         publishers: dict[str, None] = {}
         shown_as = _rows_of(runs)
@@ -74,12 +77,18 @@ class _Board:
             for publisher in run.publishers:
                 publishers[publisher] = None
                 for pair in run.pairs(publisher):
-                    name = shown_as[id(run), pair["recommender"], publisher]
+                    name = shown_as[id(run), pair.get("of", pair["recommender"]), publisher]
                     names[name] = None
                     if pair["status"] == "failed":
                         self.failed.add((name, publisher))
                     if pair.get("foresees"):
                         self.foreseeing.add(name)
+                    if pair["recommender"] in run.leaks:
+                        self.leaking.add(name)
+                for of, seeds in run.seeds(publisher).items():
+                    self.repeated[shown_as[id(run), of, publisher], publisher] = {
+                        seed: shown_as[id(run), one, publisher] for seed, one in seeds.items()
+                    }
                 measured = run.measured(publisher)
                 width = measured.replicates.shape[1]
                 for place, result in enumerate(measured.results):
@@ -89,8 +98,40 @@ class _Board:
                     self.drawn[name, publisher, result.metric] = measured.replicates[place // width, place % width]
         self.names, self.publishers = list(names), list(publishers)
         self.metrics = list(dict.fromkeys(result.metric for result in self.results))
+        self._average()
         #: Differences are paired only if all were resampled alike.
         self.paired = len({(run.info["options"]["seed"], run.info["options"]["cluster"]) for run in runs}) == 1
+
+    def _average(self) -> None:
+        """Recommenders that were repeated have the mean over their seeds, of values and of each replicate.
+
+        So the interval stays one over readers; what training adds to it is the spread.
+        """
+        for (name, publisher), seeds in self.repeated.items():
+            for metric in self.metrics:
+                there = [one for one in seeds.values() if (one, publisher, metric) in self.cells]
+                cells = [self.cells[one, publisher, metric] for one in there]
+                values = [cell.value for cell in cells if cell.value is not None]
+                if not values or len(values) < len(cells):
+                    continue
+                drawn = np.mean([self.drawn[one, publisher, metric] for one in there], axis=0)
+                low, high = (number(bound[0]) for bound in percentiles(drawn[None]))
+                mean = number(float(np.mean(values)))
+                self.cells[name, publisher, metric] = Result(publisher, name, metric, mean, low, high, cells[0].n)
+                self.drawn[name, publisher, metric] = drawn
+                if len(values) > 1:
+                    self.spread[name, publisher, metric] = float(np.std(values, ddof=1))
+
+    def records(self) -> list[dict[str, Any]]:
+        """Every result as it is, and after them the means over seeds."""
+        means = [
+            self.cells[name, publisher, metric]._asdict()
+            | {"seeds": list(seeds), "seed_sd": number(self.spread.get((name, publisher, metric), math.nan))}
+            for (name, publisher), seeds in self.repeated.items()
+            for metric in self.metrics
+            if (name, publisher, metric) in self.cells
+        ]
+        return [result._asdict() for result in self.results] + means
 
     def usual_metrics(self) -> list[str]:
         told = {result.metric for result in self.results if result.value is not None}
@@ -122,7 +163,7 @@ _SCOPE = ("warmup", "window", "max_session_length", "strict_deadline", "deadline
 
 
 def _rows_of(runs: Sequence[Run]) -> dict[tuple[int, str, str], str]:
-    """What each pair's row is called; where two runs have the same, the run's folder tells them apart."""
+    """What each pair's row is called, and that of all its seeds; of two runs' equal names the folder tells which."""
     digests: dict[str, tuple[str, Run]] = {}
     taken: dict[tuple[str, str], Run] = {}
     names = {}
@@ -144,15 +185,17 @@ def _rows_of(runs: Sequence[Run]) -> dict[tuple[int, str, str], str]:
                     "one table cannot hold both, show them one at a time"
                 )
         for pair in run.info["pairs"]:
-            key = (pair["recommender"], pair["publisher"])
-            names[id(run), *key] = key[0] if taken.setdefault(key, run) is run else f"{key[0]} [{run.folder}]"
+            for name in dict.fromkeys((pair["recommender"], pair.get("of", pair["recommender"]))):
+                key = (name, pair["publisher"])
+                of = "" if taken.setdefault(key, run) is run else f" [{run.folder}]"
+                names[id(run), *key] = f"{run.shown(name)}{of}"
     return names
 
 
 def _table(board: _Board, style: str, metrics: list[str], rank_by: str, intervals: bool, paper_scale: bool) -> Table:
-    ranked = [name for name in board.names if name not in board.foreseeing]
+    ranked = [name for name in board.names if name not in board.foreseeing | board.leaking]
     order, places = _ranked(board, ranked, rank_by)
-    rows = [*(name for name in board.names if name in board.foreseeing), *order]
+    rows = [*(name for name in board.names if name in board.foreseeing), *_with_leaking(board, order, rank_by)]
     columns = [(publisher, metric) for publisher in board.publishers for metric in metrics]
     marks = {column: _marks(board, *column, ranked) for column in columns}
     body = []
@@ -164,7 +207,10 @@ def _table(board: _Board, style: str, metrics: list[str], rank_by: str, interval
                 cells.append(Cell("failed" if (name, publisher) in board.failed else "-"))
                 continue
             mark = marks[publisher, metric].get(name, "")
-            cells.append(Cell(_value(result.value, metric, paper_scale), _within(result, intervals, paper_scale), mark))
+            text, within = _value(result.value, metric, paper_scale), _within(result, intervals, paper_scale)
+            spread = board.spread.get((name, publisher, metric)) if intervals else None
+            beside = "" if spread is None else f"s{_value(spread, metric, paper_scale)}"
+            cells.append(Cell(text, within, mark, beside))
         body.append((name, [*cells, places.get(name, Cell("-"))]))
     several = len(board.publishers) > 1
     heads = [(publisher, heading(metric).text) for publisher, metric in columns]
@@ -174,8 +220,21 @@ def _table(board: _Board, style: str, metrics: list[str], rank_by: str, interval
         [*heads, rank],
         body,
         _footer(board, style, metrics, rank_by, intervals, paper_scale),
-        [result._asdict() for result in board.results],
+        board.records(),
     )
+
+
+def _with_leaking(board: _Board, order: list[str], rank_by: str) -> list[str]:
+    """Ranked names, and between them who was given the future: above whom its values would place it, without a rank."""
+    leaking = [name for name in board.names if name in board.leaking]
+    if not leaking:
+        return order
+    columns = [board.column(publisher, rank_by, [*order, *leaking])[0] for publisher in board.publishers]
+    places = {name: float(place) for place, name in enumerate(order)}
+    for number_of, name in enumerate(leaking, start=len(order)):
+        better = [int(np.count_nonzero(~(values[: len(order)] <= values[number_of]))) for values in columns]
+        places[name] = float(np.mean(better)) - 0.5
+    return sorted(places, key=lambda name: places[name])
 
 
 def _ranked(board: _Board, names: list[str], rank_by: str) -> tuple[list[str], dict[str, Cell]]:
@@ -239,6 +298,8 @@ def _footer(
             "; the runs were not resampled alike (seed, cluster), so nothing says what differs by more than chance"
         )
     lines.append(f"{marks}; {ranked}")
+    if intervals and board.spread:
+        lines.append(_spread_note(board))
     if board.foreseeing:
         lines.append(
             f"{', '.join(sorted(board.foreseeing))}: knows the future; what could be reached at most; not ranked"
@@ -248,6 +309,15 @@ def _footer(
         if style == "table":
             lines.append(f"{run.timing['seconds']:.1f} s; the run lies in {run.folder}")
     return lines
+
+
+def _spread_note(board: _Board) -> str:
+    by_seeds: dict[str, dict[str, None]] = {}
+    for (name, publisher), seeds in board.repeated.items():
+        if any((name, publisher, metric) in board.spread for metric in board.metrics):
+            by_seeds.setdefault(", ".join(map(str, seeds)), {})[name] = None
+    told = "; ".join(f"{', '.join(names)}: mean over the seeds {seeds}" for seeds, names in by_seeds.items())
+    return f"{told}; s: standard deviation over these seeds, which an interval over readers does not cover"
 
 
 def _run_lines(run: Run) -> list[str]:
@@ -286,21 +356,27 @@ def by_slice(run: Run, by: str, *, style: str = "table", metric: str | None = No
                 for group, cell in zip(cut.groups, mine, strict=True):
                     values = dict(zip(("value", "low", "high", "n"), cell, strict=True))
                     records.append(
-                        {"publisher": publisher, "recommender": name, "metric": what, "by": by, "slice": group} | values
+                        {"publisher": publisher, "recommender": run.shown(name), "metric": what, "by": by}
+                        | {"slice": group}
+                        | values
                     )
         counts = [
             max((mine[place][3] for mine in cut.cells[chosen].values()), default=0) for place in range(len(cut.groups))
         ]
         rows = [
-            (name, [_sliced_cell(cell, chosen, intervals) for cell in mine]) for name, mine in cut.cells[chosen].items()
+            (run.shown(name), [_sliced_cell(cell, chosen, intervals) for cell in mine])
+            for name, mine in sorted(cut.cells[chosen].items(), key=lambda row: -_overall(row[1]))
         ]
-        rows.sort(key=lambda row: -_overall(cut.cells[chosen][row[0]]))
         tables.append(
             Table(
                 "recommender",
                 [("", group) for group in cut.groups],
                 [*rows, ("n", [Cell(f"{count:,}") for count in counts])],
-                [f"{heading(chosen).text} in per cent, by {cut.label}; n: {_counted(chosen)}"],
+                [
+                    f"{heading(chosen).text} in per cent, by {cut.label}; n: {_counted(chosen)}",
+                    *leaks(run),
+                    *singly(run),
+                ],
                 [],
                 _caption(run, publisher),
             )
@@ -337,76 +413,111 @@ def _counted(metric: str) -> str:
 def costs(run: Run, *, style: str = "table", rank_by: str | None = None) -> str:
     """What each recommender of a run costs, next to its quality; whom no other beats at both is marked.
 
-    Raises `NewsreplayError` for a metric that the run does not have.
+    Quality is E@1, or AUC where no session is scored or one of the recommenders was trained; a recommender that was
+    repeated has the means over its seeds. Raises `NewsreplayError` for a metric that the run does not have.
     """
     board = _Board([run])
-    rank_by = named(rank_by) if rank_by else board.usual_rank()
+    told = {result.metric for result in run.results if result.value is not None}
+    usual = "auc" if was_trained(run) and "auc" in told else board.usual_rank()
+    rank_by = named(rank_by) if rank_by else usual
     board.check(rank_by)
     check_rank(rank_by)
     tables, records = [], []
     for publisher in run.publishers:
-        facts = run.facts(publisher)
-        timing = {pair["recommender"]: pair for pair in run.timing["pairs"] if pair["publisher"] == publisher}
-        measured = run.measured(publisher)
-        values = {result.recommender: result.value for result in measured.results if result.metric == rank_by}
-        rows = [
-            {
-                "recommender": pair["recommender"],
-                "results": {rank_by: [values.get(pair["recommender"])]},
-                "cost": cost(timing[pair["recommender"]], facts["rows"]) if pair["recommender"] in timing else None,
-            }
-            for pair in run.pairs(publisher)
-            if pair["status"] == "done" and not pair.get("foresees")
-        ]
+        rows = _cost_rows(board, run, publisher, rank_by)
+        heads = _cost_heads([row["cost"] for row in rows])
         body = []
-        for row in sorted(rows, key=lambda row: -(row["results"][rank_by][0] or 0)):
-            spent = row["cost"]
+        for row in rows:
             best = optimal(row, rows, rank_by)
             value = row["results"][rank_by][0]
-            records.append(
-                {"publisher": publisher, "recommender": row["recommender"], rank_by: value} | spent | {"pareto": best}
+            names = {"publisher": publisher, "recommender": row["recommender"], rank_by: value}
+            records.append(names | row["cost"] | {"pareto": best})
+            cells = [_cost_cell(row["cost"], head) for head in heads]
+            body.append((row["recommender"], [Cell(shown(value, rank_by), "", BEST if best else ""), *cells]))
+        notes = [
+            f"{MARKS[style][0]}: nobody else is at least as good at less cost (Pareto); recommenders shared the "
+            "machine while they were timed"
+        ]
+        if "train s" in heads:
+            notes.append(
+                "train, update: seconds of fitting on the warm-up and after it, which µs/event includes; answer: mean "
+                "of answers worked out together, else the median of timed ones"
             )
-            body.append((row["recommender"], _cost_cells(value, spent, rank_by, best)))
-        timed = any(row["cost"]["p50_ms"] is not None for row in rows)
-        heads = [heading(rank_by).text, "µs/event", "events/s", "state kB"]
-        heads += ["p50 µs", "p95 µs", "p99 µs", "max µs"] if timed else []
-        late = any(row["cost"]["late"] is not None for row in rows)
-        heads += ["late"] if late else []
-        tables.append(
-            Table(
-                "recommender",
-                [("", head) for head in heads],
-                [(name, cells[: len(heads)]) for name, cells in body],
-                [
-                    f"{MARKS[style][0]}: nobody else is at least as good at less cost (Pareto); recommenders shared "
-                    "the machine while they were timed"
-                ],
-                [],
-                _caption(run, publisher),
-            )
-        )
+        columns = [("", head) for head in (heading(rank_by).text, *heads)]
+        tables.append(Table("recommender", columns, body, [*notes, *leaks(run)], [], _caption(run, publisher)))
     if style in ("json", "csv"):
         return render(Table("", [], [], [], records), style)
     return "\n\n".join(render(table, style) for table in tables)
 
 
-def _cost_cells(value: float | None, spent: dict[str, Any], rank_by: str, best: bool) -> list[Cell]:
-    per_event = spent["us_per_event"]
-    cells = [
-        Cell(shown(value, rank_by), "", BEST if best else ""),
-        Cell(f"{per_event:.3f}" if per_event else "-"),
-        Cell(f"{1e6 / per_event:,.0f}" if per_event else "-"),
-        Cell(f"{spent['state_bytes'] / 1000:,.0f}" if spent["state_bytes"] is not None else "-"),
-    ]
-    cells += [
-        Cell("-" if spent[what] is None else _microseconds(1000 * spent[what]))
-        for what in ("p50_ms", "p95_ms", "p99_ms", "max_ms")
-    ]
-    return [*cells, Cell("-" if spent["late"] is None else f"{100 * spent['late']:.2f} %")]
+def was_trained(run: Run) -> bool:
+    """Whether a recommender of the run tells that it was fitted."""
+    return any(pair.get("training_seconds") for pair in run.timing["pairs"])
 
 
-def _microseconds(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+def _cost_rows(board: _Board, run: Run, publisher: str, rank_by: str) -> list[dict[str, Any]]:
+    """Quality and cost of all that did not fail, best first; of recommenders that were repeated the means."""
+    events = run.facts(publisher)["rows"]
+    timing = {pair["recommender"]: pair for pair in run.timing["pairs"] if pair["publisher"] == publisher}
+    spent: dict[str, list[dict[str, Any]]] = {}
+    for pair in run.pairs(publisher):
+        if pair["status"] == "done" and not pair.get("foresees"):
+            mine = spent.setdefault(pair.get("of", pair["recommender"]), [])
+            mine.append(cost(timing[pair["recommender"]], events))
+    rows = []
+    for name, of in spent.items():
+        result = board.cells.get((run.shown(name), publisher, rank_by))
+        rows.append(
+            {
+                "recommender": run.shown(name),
+                "leaks": run.leaks.get(name),
+                "results": {rank_by: [None if result is None else result.value]},
+                "cost": {what: _mean([each[what] for each in of]) for what in of[0]},
+            }
+        )
+    return sorted(rows, key=lambda row: -(row["results"][rank_by][0] or 0))
+
+
+def _mean(values: list[Any]) -> Any:
+    told = [value for value in values if value is not None]
+    return told[0] if len(told) == 1 else number(sum(told) / len(told)) if told else None
+
+
+def _cost_heads(spent: list[dict[str, Any]]) -> list[str]:
+    """The columns about which somebody has something to tell."""
+
+    def told(what: str) -> bool:
+        return any(each[what] is not None for each in spent)
+
+    asked = {head: "train_s" if head in _OF_TRAINING else what for head, (what, _) in _COSTS.items()}
+    return [head for head, what in asked.items() if head in _ALWAYS or told(what)]
+
+
+def _cost_cell(spent: dict[str, Any], head: str) -> Cell:
+    what, text = _COSTS[head]
+    return Cell(text(spent[what]) if spent[what] or (spent[what] == 0 and head not in _ALWAYS) else "-")
+
+
+def _from_ms(value: float) -> str:
+    return f"{1000 * value:,.0f}" if value >= 0.1 else f"{1000 * value:.2f}"
+
+
+_ALWAYS = ("µs/event", "events/s", "state kB")
+_OF_TRAINING = ("train s", "update s", "answer ms")
+#: The columns of costs: what `contents.cost` calls each, and how it is shown.
+_COSTS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "train s": ("train_s", "{:,.1f}".format),
+    "update s": ("update_s", "{:,.1f}".format),
+    "answer ms": ("answer_ms", "{:.3f}".format),
+    "µs/event": ("us_per_event", "{:.3f}".format),
+    "events/s": ("us_per_event", lambda value: f"{1e6 / value:,.0f}"),
+    "state kB": ("state_bytes", lambda value: f"{value / 1000:,.0f}"),
+    "p50 µs": ("p50_ms", _from_ms),
+    "p95 µs": ("p95_ms", _from_ms),
+    "p99 µs": ("p99_ms", _from_ms),
+    "max µs": ("max_ms", _from_ms),
+    "late": ("late", lambda value: f"{100 * value:.2f} %"),
+}
 
 
 def missed(run: Run, *, style: str = "table") -> str:
@@ -425,11 +536,14 @@ def missed(run: Run, *, style: str = "table") -> str:
                 continue
             counts = misses.count(reads, run.places(publisher, pair["recommender"]), k)
             records += [
-                {"publisher": publisher, "recommender": pair["recommender"], "cause": cause, "reads": int(count)}
+                {"publisher": publisher, "recommender": run.shown(pair["recommender"]), "cause": cause}
+                | {"reads": int(count)}
                 | {"share": count / later}
                 for cause, count in zip(causes, counts.tolist(), strict=True)
             ]
-            rows.append((pair["recommender"], [Cell(f"{100 * counts[place] / later:.2f}") for place in told]))
+            rows.append(
+                (run.shown(pair["recommender"]), [Cell(f"{100 * counts[place] / later:.2f}") for place in told])
+            )
         rows.sort(key=lambda row: -float(row[1][0].text))
         ceiling = f"{facts['reachable_reads'] / later:.2%}" if later else "-"
         tables.append(
@@ -439,7 +553,9 @@ def missed(run: Run, *, style: str = "table") -> str:
                 rows,
                 [
                     f"per cent of {later:,} reads that could have been hits (all of scored sessions but their first); "
-                    f"an oracle reaches {ceiling} of them"
+                    f"an oracle reaches {ceiling} of them",
+                    *leaks(run),
+                    *singly(run),
                 ],
                 [],
                 _caption(run, publisher),

@@ -29,7 +29,7 @@ function seriesChooser(publisher, changed) {
     });
     return [el("li", {}, mark, named(row.recommender), away)];
   });
-  const outside = competitors(publisher).filter(row => !series.includes(row));
+  const outside = ordinary(publisher).filter(row => !series.includes(row));
   const free = series.indexOf(null);
   const add = el("select", { "aria-label": "add a recommender", disabled: free < 0 || !outside.length },
     el("option", { value: "" }, free < 0 ? `${MOST_SERIES} at most` : "add …"),
@@ -44,7 +44,7 @@ function seriesChooser(publisher, changed) {
 function figuresOf(publisher) {
   const state = stateOf(publisher);
   const { headline } = publisher;
-  const rows = competitors(publisher);
+  const rows = ordinary(publisher);
   const seriesOf = row => state.series.indexOf(row);
   const series = state.series.flatMap((row, number) => (row ? [{ row, series: number }] : []));
   const told = (row, ...metrics) => [
@@ -146,11 +146,11 @@ function sliceFigure(publisher, series) {
 function heatMap() {
   const { publishers } = contents;
   const columns = publishers.map(publisher => {
-    const rows = competitors(publisher);
+    const rows = ordinary(publisher);
     const value = row => resultOf(row, publisher.headline)[0];
-    const [best, worst] = [rows[0], rows.at(-1)].map(row => row && value(row));
+    const [best, worst] = [competitors(publisher)[0] ?? rows[0], rows.at(-1)].map(row => row && value(row));
     // At most 60 % of the colour, so that the ink on it stays readable.
-    const shade = row => (best === worst ? 60 : Math.round((60 * (value(row) - worst)) / (best - worst)));
+    const shade = row => (best === worst ? 60 : Math.min(60, Math.round((60 * (value(row) - worst)) / (best - worst))));
     const place = row => rows.findIndex(each => value(each) === value(row)); // equal ones share theirs
     return new Map(rows.map(row => [row.recommender, { publisher, row, place: place(row), shade: shade(row) }]));
   });

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from newsreplay.errors import RunError
+from newsreplay.report.headings import LEAKS
 from newsreplay.simulator.files import (
     Impressions,
     Reads,
@@ -55,6 +56,13 @@ class Run:
                 f"{self.folder} was written by another version of newsreplay (format {self.info.get('format')}, "
                 f"this one reads {FORMAT}); run it again"
             )
+        #: What of the future each recommender was given that was given any, also by its name without a seed.
+        self.leaks: dict[str, str] = {
+            name: pair["leaks"]
+            for pair in self.info["pairs"]
+            if "leaks" in pair
+            for name in (pair["recommender"], pair.get("of", pair["recommender"]))
+        }
         self.timing: dict[str, Any] = self._load("timing.json", dict)
         self.results: list[Result] = self._load("results.json", lambda rows: [Result(**row) for row in rows])
 
@@ -69,9 +77,14 @@ class Run:
 
         return leaderboard([self])
 
+    def shown(self, recommender: str) -> str:
+        """A recommender's name as every table and picture shows it: who was given the future bears a mark."""
+        return f"{recommender}{LEAKS}" if recommender in self.leaks else recommender
+
     def _repr_html_(self) -> str:
         """A plain table for notebooks."""
         frame = self.to_pandas()
+        frame["recommender"] = frame.recommender.map(self.shown)
         wide = frame[frame.metric.str.endswith("_success@1")].pivot_table(
             index="recommender", columns=["publisher", "metric"], values="value", sort=False
         )
@@ -133,6 +146,18 @@ class Run:
     def pairs(self, publisher: str) -> list[dict[str, Any]]:
         """What run.json says of each recommender on a publisher."""
         return [pair for pair in self.info["pairs"] if pair["publisher"] == publisher]
+
+    def seeds(self, publisher: str) -> dict[str, dict[int, str]]:
+        """Recommenders that were repeated, by their specs without a seed: each seed, and what it is called."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for pair in self.pairs(publisher):
+            if "of" in pair:
+                found.setdefault(pair["of"], []).append(pair)
+        told = self.info["options"].get("seeds", ())
+        return {
+            of: {seed: pair["recommender"] for seed, pair in zip(told, pairs, strict=True) if pair["status"] == "done"}
+            for of, pairs in found.items()
+        }
 
     def measured(self, publisher: str) -> Measured:
         """Results and replicates of a publisher, recommender by recommender."""

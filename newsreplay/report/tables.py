@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
+from newsreplay.report.headings import LEAKS
+
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 LONGEST = 120  #: characters of a name; json and csv have it whole
 
@@ -26,6 +28,7 @@ class Cell(NamedTuple):
     text: str
     within: str = ""  #: ±, and half the width of its interval; or the range of a rank
     mark: str = ""  #: `BEST`, `LEVEL` or nothing
+    spread: str = ""  #: s, and the standard deviation over the seeds of its recommender
 
 
 class Table(NamedTuple):
@@ -71,7 +74,8 @@ def plain_text(text: str, style: str = "table", longest: int = LONGEST) -> str:
     """Strangers' words, without what would break a line, a terminal or a Markdown cell."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     if len(text) > longest:
-        text = text[: longest - 1] + "…"
+        mark = LEAKS if text.endswith(LEAKS) else ""
+        text = text[: longest - 1 - len(mark)] + "…" + mark
     return "".join(f"\\{c}" if c in "\\|<>*_`[]#&~$" else c for c in text) if style == "markdown" else text
 
 
@@ -80,10 +84,12 @@ def _terminal(table: Table) -> str:
     # Where some bear a mark the others end in a blank, so that the points stand below each other.
     blank = [" " if any(cell.mark for cell in column) else "" for column in columns]
     widths = [max((len(cell.within) for cell in column), default=0) for column in columns]
+    spreads = [max((len(cell.spread) for cell in column), default=0) for column in columns]
 
     def shown(cell: Cell, place: int) -> str:
         text = cell.text + {BEST: "*", LEVEL: "~"}.get(cell.mark, blank[place])
-        return f"{text} {cell.within:>{widths[place]}}" if widths[place] else text
+        text += f" {cell.within:>{widths[place]}}" if widths[place] else ""
+        return text + (f" {cell.spread:>{spreads[place]}}" if spreads[place] else "")
 
     rows = [[plain_text(name), *map(shown, row, range(len(row)))] for name, row in table.rows]
     grouped = any(group for group, _ in table.columns)
@@ -106,7 +112,7 @@ def _terminal(table: Table) -> str:
 
 def _markdown(table: Table) -> str:
     def shown(cell: Cell) -> str:
-        text = f"{cell.text} {cell.within}".strip()
+        text = " ".join(filter(None, (cell.text, cell.within, cell.spread)))
         return {BEST: f"**{text}**", LEVEL: f"{text} †"}.get(cell.mark, text)
 
     headers = [
@@ -124,7 +130,8 @@ def _latex(table: Table) -> str:
         text = latex_text(cell.text)
         if cell.mark == BEST:
             text = rf"\textbf{{{text}}}"
-        within = rf"{{\scriptsize\,{latex_text(cell.within)}}}" if cell.within else ""
+        beside = " ".join(filter(None, (cell.within, cell.spread)))
+        within = rf"{{\scriptsize\,{latex_text(beside)}}}" if beside else ""
         return text + (r"$^{\dagger}$" if cell.mark == LEVEL else "") + within
 
     lines = ["% needs \\usepackage{booktabs}", rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule"]

@@ -66,13 +66,40 @@ def bare_articles(log: Log) -> Articles:
     )
 
 
-class Catalog:
-    """The known articles: codes 0 … `known` - 1. Asking for any other raises KeyError."""
+NEVER = np.iinfo(np.int64).max
+_TOGETHER = 1 << 16  #: profiles looked through at a time, so that few rows are spread over places at once
 
-    __slots__ = ("_articles", "known", "row")
+
+def handed_over(articles: Articles) -> Column:
+    """The row with which the first profile that holds an article is handed over; `NEVER` = no profile does.
+
+    int64[articles + outside]: articles of the log by code, then those of `Profiles.outside`.
+    """
+    profiles, count = articles.profiles, len(articles.id)
+    if profiles is None:
+        return np.full(count, NEVER)
+    first = np.full(count + profiles.outside.num_rows, NEVER)
+    for begin in range(0, len(profiles.user), _TOGETHER):
+        at = profiles.at[begin : begin + _TOGETHER + 1]
+        item = profiles.item[at[0] : at[-1]].astype(np.int64)
+        row = np.repeat(profiles.row[begin : begin + _TOGETHER], np.diff(at))
+        np.minimum.at(first, np.where(item >= 0, item, count - 2 - item), row)
+    return first
+
+
+class Catalog:
+    """The known articles: codes 0 … `known` - 1. Asking for any other raises KeyError.
+
+    Articles that readers read before the log (`before`) can be asked for their `id`, `category` and `text`, all that
+    the source tells of them, from the first row on with which somebody's profile that holds them was handed over.
+    That makes them no more known than they were.
+    """
+
+    __slots__ = ("_articles", "_handed", "known", "row")
 
     def __init__(self, articles: Articles):
         self._articles = articles
+        self._handed: Column | None = None  # made when it is first asked for: few recommenders do
         self.row = -1  #: the row shown last; the engine moves it along
         self.known = 0  #: number of known articles
 
@@ -81,9 +108,33 @@ class Catalog:
             raise KeyError(f"article {item} is not known yet; known are the codes 0 to {self.known - 1}")
         return item
 
+    def _was_handed_over(self, item: int) -> bool:
+        if self._articles.profiles is None:
+            return False
+        if self._handed is None:
+            self._handed = handed_over(self._articles)
+        count = len(self._articles.id)
+        place = item if item >= 0 else count - 2 - item
+        if item == -1 or place >= (count if item >= 0 else len(self._handed)):
+            return False
+        return bool(self._handed[place] <= self.row)
+
+    def _check_handle(self, item: int) -> None:
+        if not (0 <= item < self.known or self._was_handed_over(item)):
+            self._check(item)
+
     def id(self, item: int) -> str:
         """The publisher's own id of an article."""
-        return str(self._articles.id[self._check(item)].as_py())
+        self._check_handle(item)
+        return str(self._told(item, "id") if item < 0 else self._articles.id[item].as_py())
+
+    def _told(self, handle: int, fact: str) -> str | None:
+        """What is told of an article that no row of the log carries."""
+        profiles = self._articles.profiles
+        if profiles is None or fact not in profiles.outside.schema.names:
+            return None
+        text: str | None = profiles.outside.column(fact)[-2 - handle].as_py()
+        return text
 
     def published(self, item: int) -> int:
         """When the article became known, ms since the epoch, UTC."""
@@ -91,9 +142,13 @@ class Catalog:
 
     def category(self, item: int) -> str | None:
         """The article's category, if it has been told by now."""
-        if self._articles.category_row[self._check(item)] > self.row:
+        self._check_handle(item)
+        if item < 0:
+            return self._told(item, "category")
+        if self._articles.category_row[item] > self.row and not self._was_handed_over(item):
             return None
-        return str(self._articles.categories[int(self._articles.category[item])].as_py())
+        code = int(self._articles.category[item])
+        return str(self._articles.categories[code].as_py()) if code >= 0 else None
 
     def title(self, item: int) -> str | None:
         """The article's title, if it has been told by now."""
@@ -101,11 +156,13 @@ class Catalog:
 
     def text(self, item: int, fact: str) -> str | None:
         """Title, abstract, body, subcategory, entities or image of an article, if it has been told by now."""
-        self._check(item)
+        self._check_handle(item)
         if fact not in self._articles.texts:
             return None
+        if item < 0:
+            return self._told(item, fact)
         texts, row = self._articles.texts[fact]
-        if row[item] > self.row:
+        if row[item] > self.row and not self._was_handed_over(item):
             return None
         text: str | None = texts[item].as_py()
         return text
@@ -120,10 +177,12 @@ class Catalog:
         mine = told[updates.item[: len(told)] == item]
         return bool(mine[-1]) if len(mine) else True
 
-    def profile(self, user: int) -> list[str]:
-        """The publisher's ids of what a reader read before the log, oldest first, once the reader's first row is shown.
+    def before(self, user: int) -> list[int]:
+        """What a reader read before the log, oldest first, once the reader's first row is shown.
 
-        Only sources whose histories have no times (MIND) have profiles; they make no article known.
+        Handles to ask `id`, `category`, `title` and `text` about: codes ≥ 0, also of articles that are not known
+        yet, and ≤ -2 for articles that no row of the log carries. Only sources whose histories have no times (MIND)
+        have profiles; they make no article known.
         """
         profiles = self._articles.profiles
         if profiles is None:
@@ -131,9 +190,12 @@ class Catalog:
         at = int(np.searchsorted(profiles.user, user))
         if at == len(profiles.user) or profiles.user[at] != user or profiles.row[at] > self.row:
             return []
-        items = profiles.item[profiles.at[at] : profiles.at[at + 1]].tolist()
-        outside = profiles.outside.column("id")
-        return [str((self._articles.id[item] if item >= 0 else outside[-2 - item]).as_py()) for item in items]
+        items: list[int] = profiles.item[profiles.at[at] : profiles.at[at + 1]].tolist()
+        return items
+
+    def profile(self, user: int) -> list[str]:
+        """The publisher's ids of what a reader read before the log, as `before` gives it."""
+        return [self.id(item) for item in self.before(user)]
 
     @property
     def frozen(self) -> bool:

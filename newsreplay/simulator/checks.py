@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.registry import Entry
-from newsreplay.simulator.catalog import Articles, Profiles, Updates, bare_articles
+from newsreplay.simulator.catalog import Articles, Profiles, Updates, bare_articles, handed_over
 from newsreplay.simulator.log import (
     HOUR,
     IMPRESSION,
@@ -132,7 +132,8 @@ def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log,
     """The same log up to row `cut`, other rows and other articles from there on.
 
     What replaces them is a valid log: times do not decrease and codes still count up by first appearance. Clicks
-    whose outcome lies behind the cut are overwritten too.
+    whose outcome lies behind the cut are overwritten too. What a profile handed over before the cut makes readable,
+    ids, texts and categories of the articles in it, stays.
     """
     rows = len(log.time)
     if cut >= rows:
@@ -160,8 +161,10 @@ def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log,
     pools, fresh["impression"][cut:] = _pools(log, fresh["item"], kind, cut, rng)
     item = fresh["item"]
     known = int(item[:cut].max(initial=-1)) + 1
-    category = np.where(articles.category_row < cut, articles.category, -1).astype(np.int32)
-    late = category < 0
+    handed = handed_over(articles) < cut
+    handed, handed_outside = handed[: len(articles.id)], handed[len(articles.id) :]
+    category = articles.category.astype(np.int32)
+    late = (articles.category_row >= cut) & ~handed
     categories = max(1, len(articles.categories))
     category[late] = rng.integers(-1, categories, int(late.sum()))
     told = np.where(articles.category_row < cut, articles.category_row, cut)
@@ -170,7 +173,7 @@ def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log,
     first[item[::-1]] = np.arange(rows)[::-1]
     first = first[:-1]
     names = pa.array([f"overwritten {i}" for i in range(len(articles.id))], pa.large_string())
-    keep = pa.array(np.arange(len(articles.id)) < known)
+    keep = pa.array((np.arange(len(articles.id)) < known) | handed)
     other = Articles(
         id=_chosen(keep, articles.id, names),
         published=np.where(first < rows, fresh["time"][np.minimum(first, rows - 1)], 0),
@@ -178,13 +181,13 @@ def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log,
         category_row=np.where(category >= 0, np.maximum(told, first), rows),
         texts={
             fact: (
-                _chosen(pa.array(row < cut), texts, names),
+                _chosen(pa.array((row < cut) | handed), texts, names),
                 np.where(row < cut, row, np.maximum(cut, first)),
             )
             for fact, (texts, row) in articles.texts.items()
         },
         categories=articles.categories if len(articles.categories) else pa.array(["overwritten"], pa.large_string()),
-        profiles=_profiles(articles.profiles, cut),
+        profiles=_profiles(articles.profiles, cut, handed_outside),
         updates=_updates(articles.updates, cut),
     )
     return make_log(**fresh, pools=pools), other
@@ -197,12 +200,21 @@ def _updates(updates: Updates | None, cut: int) -> Updates | None:
     return updates._replace(recommendable=updates.recommendable ^ (updates.row >= cut))
 
 
-def _profiles(profiles: Profiles | None, cut: int) -> Profiles | None:
-    """The profiles handed over before the cut; others are of the first article throughout."""
+def _profiles(profiles: Profiles | None, cut: int, handed: Column) -> Profiles | None:
+    """The profiles handed over before the cut; others are of the first article throughout.
+
+    `handed`, bool[outside], are the articles outside the log that some profile handed over before the cut holds.
+    """
     if profiles is None:
         return None
     late = np.repeat(profiles.row >= cut, np.diff(profiles.at))
-    return profiles._replace(item=np.where(late, np.int32(0), profiles.item))
+    names = pa.array([f"overwritten outside {i}" for i in range(len(handed))], pa.large_string())
+    outside = profiles.outside
+    columns = [_chosen(pa.array(handed), column, names.cast(column.type)) for column in outside.columns]
+    return profiles._replace(
+        item=np.where(late, np.int32(0), profiles.item),
+        outside=pa.RecordBatch.from_arrays(columns, names=outside.schema.names),
+    )
 
 
 def _kinds(count: int, cut: int, rng: np.random.Generator) -> Column:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import shutil
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from newsreplay.simulator.workers import Judged
 from newsreplay.spec import Spec
 
 FORMAT = 2  #: of the run folder
+HANDED = "it was handed the whole log"  #: what leaks, where the recommender has no words of its own
 
 
 def fresh_folder(folder: Path) -> Path:
@@ -34,7 +37,7 @@ def fresh_folder(folder: Path) -> Path:
             raise RunError(f"{folder} holds something that is not a run; name another folder with --out")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "unfinished").write_text("this run has not ended; run.json is written last\n")
-        for name in ("run.json", "results.json", "timing.json"):
+        for name in ("run.json", "results.json", "timing.json", "training.json"):
             (folder / name).unlink(missing_ok=True)
         for name in FOLDERS:
             if (folder / name).exists():
@@ -84,9 +87,19 @@ def write_run(
     seconds: float,
     command: str | None,
 ) -> None:
-    """Write how a run went and what it was; what it found is there already."""
+    """Write how a run went and what it was; what it found is there already.
+
+    `entries` are the recommenders as they were given, one for all its seeds.
+    """
     timings = [_timing(one) for one in judged if one.error is None]
     write_json(folder / "timing.json", {"seconds": round(seconds, 3), "pairs": timings})
+    training = [
+        {"publisher": one.publisher, "recommender": one.recommender, "rounds": _plain(one.account.rounds)}
+        for one in judged
+        if one.account is not None and one.account.rounds
+    ]
+    if training:
+        write_json(folder / "training.json", training)
     card = dataset.card
     data = {key: card[key] for key in _DATA} | {"folder": str(dataset.folder.absolute())}
     write_json(
@@ -116,7 +129,8 @@ _DATA = ("name", "kind", "digest", "source", "licence", "notes", "made_up", "lea
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("numpy", "numba", "pyarrow")}
+    neural = ("torch",) if "torch" in sys.modules else ()
+    return {name: version(name) for name in ("numpy", "numba", "pyarrow", *neural)}
 
 
 def _timing(one: Judged) -> dict[str, Any]:
@@ -130,7 +144,32 @@ def _timing(one: Judged) -> dict[str, Any]:
     if one.times is not None:
         facts["answers"] = {key: value for key, value in one.times._asdict().items() if value is not None}
         facts["learn_seconds"] = one.learning
+    if one.account is not None:
+        told = one.account
+        facts |= _plain(
+            {
+                "training_seconds": told.training,
+                "updating_seconds": told.updating,
+                "answering_seconds": told.answering,
+                "late_answers": told.answers,
+                "answer_ms": 1000 * told.answering / told.answers if told.answers else None,
+                "parameters": told.parameters,
+            }
+        )
     return facts
+
+
+def _plain(value: Any) -> Any:
+    """What a recommender tells of itself, fit for JSON: a loss that is no number, of a round without any, is null."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value if value is None or isinstance(value, int | str) else str(value)
 
 
 def publisher_facts(dataset: Dataset, name: str, of: Scored, judged: list[Judged]) -> dict[str, Any]:
@@ -159,8 +198,14 @@ def _pair_facts(one: Judged, folder: Path, options: Options) -> dict[str, Any]:
         "recommender": one.recommender,
         "status": "failed" if one.error else "done",
     }
+    if one.of is not None:
+        facts["of"] = one.of
     if one.foresees:
         facts["foresees"] = True
+    elif leaks := one.account.leaks if one.account is not None and one.account.leaks else HANDED * one.foresaw:
+        facts["leaks"] = leaks
+    if one.account is not None and one.account.notes:
+        facts["notes"] = [str(note) for note in one.account.notes]
     if one.error:
         return facts | {"error": one.error, "traceback": one.details}
     if any(one.drops):

@@ -99,6 +99,24 @@ def make_log(*, pools: Any = None, **columns: Any) -> Log:
     )
 
 
+def cut(log: Log, end: int) -> Log:
+    """The rows before a moment, ms UTC, and the impressions among them.
+
+    >>> log = make_log(time=[5, 7, 9], kind=[READ] * 3, session=[0] * 3, user=[0] * 3, item=[0] * 3, category=[-1] * 3)
+    >>> cut(log, 9).time.tolist()
+    [5, 7]
+    """
+    rows = int(np.searchsorted(log.time, end))
+    columns = {name: getattr(log, name)[:rows] for name in LOG_DTYPES}
+    impressions = int(columns["impression"].max(initial=-1)) + 1
+    at = log.pools.at[: impressions + 1]
+    # A candidate's click is told by its outcome, which may lie beyond the end.
+    told = np.zeros(impressions, bool)
+    told[columns["impression"][columns["kind"] == OUTCOME]] = True
+    clicked = log.pools.clicked[: at[-1]] & np.repeat(told, np.diff(at))
+    return make_log(pools={"at": at, "item": log.pools.item[: at[-1]], "clicked": clicked}, **columns)
+
+
 def _fixed(values: Any, dtype: np.dtype[Any]) -> Column:
     array: Column = np.ascontiguousarray(np.asarray(values, dtype))
     if array.flags.writeable:

@@ -25,6 +25,7 @@ class Options:
     timed: bool = False  #: measure every answer's time
     deadline: float | None = None  #: an answer that takes longer is late
     strict_deadline: bool = False  #: a late answer counts as none
+    seeds: tuple[int, ...] = ()  #: with which recommenders that take a seed are repeated
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -41,3 +42,5 @@ class Options:
             raise NewsreplayError("a deadline must be longer than nothing and end")
         if self.strict_deadline and self.deadline is None:
             raise NewsreplayError("there is no deadline to be strict about; give one with --deadline 100ms")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise NewsreplayError(f"a seed stands twice in {', '.join(map(str, self.seeds))}; name it once")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from newsreplay.errors import RecommenderError
-from newsreplay.recommenders.base import Compiled, Sizes
+from newsreplay.recommenders.base import Account, Compiled, Late, Setting, Sizes
 from newsreplay.simulator.catalog import Articles, Catalog, bare_articles
 from newsreplay.simulator.clock import Times, around, clock_calls, clocked
 from newsreplay.simulator.kernels import bind, int64, interpreted, kernel, rebound
@@ -55,6 +55,8 @@ class Replayed(NamedTuple):
     state_bytes: int  #: size of its state after the last row
     times: Times | None  #: None = not timed
     seconds: float  #: wall time of the walk, without loading or compiling kernels
+    account: Account | None = None  #: what a plain recommender told of itself after the last row
+    foresaw: bool = False  #: it was handed the whole log before the first row
 
 
 def replay(
@@ -68,14 +70,17 @@ def replay(
     slates: Column | None = None,
     scores: Column | None = None,
     timed: bool = False,
+    warmup: int = 0,
+    tell: Callable[[str], None] = lambda line: None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Replayed:
     """Replay a log before a recommender, compiled or plain.
 
-    `seed` and `name` (the spec as shown) key its random choices. `slates` and `scores` may give the arrays to write
-    to, int32[requests, k] filled with -1 and float64[places of `log.pools.item`] filled with -inf. With `timed`
-    every call is clocked, which slows the replay down by some 0.1 µs an event. `progress` is told the number of
-    rows done, now and then.
+    `seed` and `name` (the spec as shown) key its random choices. `warmup` (ms from the first read on that are not
+    scored) and `tell` (takes a line of progress) are handed to a plain one in its `setting`. `slates` and `scores`
+    may give the arrays to write to, int32[requests, k] filled with -1 and float64[places of `log.pools.item`] filled
+    with -inf. With `timed` every call is clocked, which slows the replay down by some 0.1 µs an event. `progress` is
+    told the number of rows done, now and then.
 
     >>> from newsreplay.simulator.log import make_log, READ
     >>> from newsreplay.recommenders.circular import Circular
@@ -93,8 +98,9 @@ def replay(
     >>> answers
     [[-1], [0], [1]]
 
-    Raises `RecommenderError` where a plain recommender's answer is not a sequence of known article codes, and
-    where the scores of any are not a number below inf for each candidate.
+    Raises `RecommenderError` where a plain recommender's answer is not a sequence of known article codes, where
+    the scores of any are not a number below inf for each candidate, where late answers come from one that cannot
+    settle them, and where its account is none.
     """
     if slates is None:
         slates = np.full((int(np.count_nonzero(log.kind == READ)), k), -1, np.int32)
@@ -102,8 +108,10 @@ def replay(
         scores = None
     elif scores is None:
         scores = np.full(len(log.pools.item), -np.inf)
-    lane = _compiled if isinstance(recommender, Compiled) else _plain
-    return lane(log, recommender, slates, scores, articles, key_of(seed, name), timed, progress)
+    if isinstance(recommender, Compiled):
+        return _compiled(log, recommender, slates, scores, key_of(seed, name), timed, progress)
+    setting = Setting(seed, slates.shape[1], warmup, timed, tell)
+    return _plain(log, recommender, slates, scores, articles, setting, progress)
 
 
 def can_score(recommender: Any) -> bool:
@@ -187,7 +195,6 @@ def _compiled(
     recommender: Compiled,
     slates: Column,
     scores: Column | None,
-    articles: Articles | None,
     key: np.uint64,
     timed: bool,
     progress: Callable[[int], None],
@@ -242,6 +249,11 @@ class _Seat:
                 answer = answer.tolist()
             self.scores.append(answer)
 
+    def unwrap(self) -> None:
+        """Put the answers of late ones, settled by now, in their place."""
+        self.answers = [one.answer if isinstance(one, Late) else one for one in self.answers]
+        self.scores = [_numbers(one.answer) if isinstance(one, Late) else one for one in self.scores]
+
     def learn(self, event: Event) -> None:
         # Written out rather than called: this runs at every row, and a call costs as much as the rest.
         catalog = self.catalog
@@ -256,6 +268,10 @@ class _Seat:
         if isinstance(answer, _MUTABLE):
             answer = answer.copy()
         self.answers.append(answer)
+
+
+def _numbers(answer: Any) -> Any:
+    return answer.tolist() if hasattr(answer, "tolist") else answer
 
 
 # Rows come from an iterator, so the next one is the one that is asked for; `next` ignores its second argument.
@@ -289,17 +305,26 @@ def _plain(
     slates: Column,
     scores: Column | None,
     articles: Articles | None,
-    key: np.uint64,
-    timed: bool,
+    setting: Setting,
     progress: Callable[[int], None],
 ) -> Replayed:
-    catalog = Catalog(bare_articles(log) if articles is None else articles)
+    articles = bare_articles(log) if articles is None else articles
+    catalog = Catalog(articles)
+    foresees, settle, account = (_method(recommender, method) for method in ("foresee", "settle", "account"))
+    if isinstance(getattr(recommender, "setting", None), Setting):  # else it is none or means something of its own
+        recommender.setting = setting
+    if foresees is not None:
+        foresees(log, articles)
     recommender.start(catalog)
     requests, k = slates.shape
     seat = _Seat(recommender, catalog, k, scores is not None)
     name = type(recommender).__name__
     learned, recommended, scored = array("q"), array("q"), array("q")
+    timed = setting.prompt
     if timed:
+        if settle is not None:
+            seat.rec_recommend = _settled(seat.rec_recommend, settle)
+            seat.rec_score = None if seat.rec_score is None else _settled(seat.rec_score, settle)
         seat.rec_learn = clock_calls(seat.rec_learn, learned)
         seat.rec_recommend = clock_calls(seat.rec_recommend, recommended)
         if seat.rec_score is not None:
@@ -312,12 +337,22 @@ def _plain(
         rows = map(_event, zip(range(first, end), *_columns(log, first, end), strict=False))
         # A plain recommender's slate is its number; what it answers is filled in by the stretch. So with scores.
         asked, placed = _plain_walk(rows, first, end, seat, range(requests), range(len(log.pools.item)), asked, placed)
-        fill(slates, before, seat.answers, name)
+        if settle is not None:
+            settle()
+            seat.unwrap()
+        try:
+            fill(slates, before, seat.answers, name)
+            if scores is not None:
+                fill_scores(log, scores, shown, seat.scores, name)
+        except RecommenderError:
+            if settle is None and any(isinstance(answer, Late) for answer in (*seat.answers, *seat.scores)):
+                raise RecommenderError(
+                    f"{name} gave a late answer, but has no settle(); there its answer would be worked out"
+                ) from None
+            raise
+        shown += len(seat.scores)
         seat.answers.clear()
-        if scores is not None:
-            fill_scores(log, scores, shown, seat.scores, name)
-            shown += len(seat.scores)
-            seat.scores.clear()
+        seat.scores.clear()
         learning += sum(learned)
         del learned[:]
         found, known = tidy(log, first, end, slates, before, known)
@@ -330,4 +365,27 @@ def _plain(
         progress(end)
     seconds = time.perf_counter() - begun
     times = Times(np.array(recommended), np.array(scored), learning) if timed else None
-    return Replayed(slates, scores, drops, state_bytes(recommender, without=[catalog]), times, seconds)
+    told = None if account is None else account()
+    if account is not None and not isinstance(told, Account):
+        raise RecommenderError(f"{name}.account returned {told!r}; return an Account")
+    lent = [catalog, articles, setting, setting.tell, log, *log, *log.pools]
+    size = state_bytes(recommender, without=lent)
+    return Replayed(slates, scores, drops, size, times, seconds, told, foresees is not None)
+
+
+def _method(recommender: Any, name: str) -> Callable[..., Any] | None:
+    method = getattr(recommender, name, None)
+    return method if callable(method) else None
+
+
+def _settled(method: Callable[..., Any], settle: Callable[[], Any]) -> Callable[..., Any]:
+    """A method whose late answers are settled, each at once."""
+
+    def call(*arguments: Any) -> Any:
+        answer = method(*arguments)
+        if isinstance(answer, Late):
+            settle()
+            return answer.answer
+        return answer
+
+    return call

@@ -116,7 +116,9 @@ def info_of(folder: Path) -> dict[str, Any]:
 
 def options_of(info: dict[str, Any]) -> Options:
     """The options of a run, from its run.json."""
-    return Options(**{field.name: info["options"][field.name] for field in fields(Options)})
+    told = {"seeds": ()} | info["options"]  # older runs have none
+    told["seeds"] = tuple(told["seeds"])
+    return Options(**{field.name: told[field.name] for field in fields(Options)})
 
 
 def data_of(info: dict[str, Any], folder: Path, data: Any) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -13,13 +14,14 @@ from typing import Any
 from newsreplay.datasets import find_data
 from newsreplay.datasets.store import Dataset, Publisher
 from newsreplay.errors import NewsreplayError
-from newsreplay.registry import start_list
+from newsreplay.registry import Entry, find, start_list
 from newsreplay.simulator.files import pair_files, publisher_files, write_impressions, write_scored
 from newsreplay.simulator.folder import fresh_folder, publisher_facts, write_replicates, write_results, write_run
 from newsreplay.simulator.metrics import Result, measure
 from newsreplay.simulator.options import Options
 from newsreplay.simulator.scoring import Scored
 from newsreplay.simulator.workers import Judged, Pair, Workers, scored_of
+from newsreplay.spec import Spec
 
 
 def run(
@@ -40,6 +42,7 @@ def run(
     timed: bool = False,
     deadline: float | None = None,
     strict_deadline: bool = False,
+    seeds: Iterable[int] = (),
     columns: dict[str, str] | None = None,
     preparing: dict[str, Any] | None = None,
     executor: Executor | None = None,
@@ -62,7 +65,9 @@ def run(
     - `cluster`: what is resampled for intervals, "session", "user" or "day".
     - `timed`: measure how long every answer takes; `deadline` (ms, implies `timed`): beyond it an answer is late, and
       with `strict_deadline` counts as none. Then results depend on the machine.
-    - `progress(what, done, of)` is told how far the replay is, in rows; `command` is kept as what reproduces the run.
+    - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
+    - `progress(what, done, of)` is told how far the replay is, in rows, and what recommenders tell meanwhile.
+    - `command` is kept as what reproduces the run.
 
     A recommender that fails costs only its own results. Raises `NewsreplayError` where the data, a spec or
     the folder cannot be used.
@@ -90,16 +95,41 @@ def run(
         timed or deadline is not None,
         deadline,
         strict_deadline,
+        tuple(seeds),
     )
+    repeated = _repeated(entries, options.seeds)
     with ExitStack() as keep:
         if out is None:
             folder = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-")))
         else:
             folder = fresh_folder(Path(out))
-        pairs = [Pair(dataset.folder, publisher, entry, options, folder) for publisher in chosen for entry in entries]
+        pairs = [
+            Pair(dataset.folder, publisher, entry, options, folder, of)
+            for publisher in chosen
+            for entry, of in repeated
+        ]
         judged, facts = _replay_and_measure(dataset, pairs, jobs, executor, progress or _quiet)
         write_run(folder, dataset, entries, options, facts, judged, time.perf_counter() - begun, command)
         return Run(folder, keep.pop_all())
+
+
+def _repeated(entries: list[Entry], seeds: tuple[int, ...]) -> list[tuple[Entry, str | None]]:
+    """The entries, those that take a seed and have none once per seed; beside these how they are shown without it."""
+    if not seeds:
+        return [(entry, None) for entry in entries]
+    found: list[tuple[Entry, str | None]] = []
+    for entry in entries:
+        if isinstance(entry.source, Spec) and _wants_seed(entry.source):
+            specs = [Spec(entry.source.name, (*entry.source.parameters, ("seed", seed))) for seed in seeds]
+            found += [(Entry(str(spec), spec), entry.shown) for spec in specs]
+        else:
+            found.append((entry, None))
+    start_list([entry.source for entry, _ in found])  # a seed may be wrong, or make one of another on the list
+    return found
+
+
+def _wants_seed(spec: Spec) -> bool:
+    return "seed" not in dict(spec.parameters) and "seed" in inspect.signature(find(spec.name)).parameters
 
 
 def _stretch(dataset: Dataset, split: str, warmup: int, window: int | None) -> tuple[int, int | None]:
@@ -147,7 +177,11 @@ def _replay_and_measure(
     waiting = {name: sum(pair.publisher == name for pair in pairs) for name in judged}
     results: dict[str, list[Result]] = {}
     facts: dict[str, dict[str, Any]] = {}
-    with Workers(jobs, executor, lambda done: progress("replaying", done, total)) as workers:
+
+    def show(line: str, done: int) -> None:
+        progress(f"replaying · {line}" if line else "replaying", done, total)
+
+    with Workers(jobs, executor, show) as workers:
         for answer in workers.judge(pairs):
             name = answer.publisher
             judged[name].append(answer)

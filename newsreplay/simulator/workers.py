@@ -7,11 +7,13 @@ import multiprocessing
 import pickle
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
-from functools import lru_cache
+from contextlib import ExitStack, suppress
+from functools import lru_cache, partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, NamedTuple
@@ -21,7 +23,7 @@ import numpy as np
 from newsreplay.cores import cores
 from newsreplay.datasets.store import Dataset, Publisher
 from newsreplay.errors import NewsreplayError
-from newsreplay.recommenders.base import Compiled
+from newsreplay.recommenders.base import Account, Compiled
 from newsreplay.registry import Entry
 from newsreplay.simulator.files import pair_files, write_scores, write_verdict
 from newsreplay.simulator.options import Options
@@ -31,6 +33,8 @@ from newsreplay.simulator.scoring import Answers, Scored, Tally, score, scored
 from newsreplay.simulator.slates import Drops, write_slates
 
 IN_MEMORY = 1 << 28  #: bytes; larger slates live in a temporary file while they are judged
+LINE = 100  #: characters of a told line that are shown; a pipe takes so few in one piece
+FRESH = 5.0  #: seconds for which a told line is shown
 
 
 class Pair(NamedTuple):
@@ -41,6 +45,7 @@ class Pair(NamedTuple):
     entry: Entry
     options: Options
     folder: Path  #: the run folder
+    of: str | None = None  #: the spec without its seed, where it is repeated with several
 
 
 class Times(NamedTuple):
@@ -70,20 +75,30 @@ class Judged(NamedTuple):
     times: Times | None  #: of answers, where they were timed
     learning: float | None  #: seconds in `learn`, where it was timed
     foresees: bool = False  #: the oracle
+    account: Account | None = None  #: what a plain recommender tells of itself
+    foresaw: bool = False  #: it was handed the whole log
+    of: str | None = None  #: the spec without its seed, where it is repeated with several
 
 
 class StoppedError(Exception):
     """The run was interrupted."""
 
 
-def replay_pair(pair: Pair, progress: Callable[[int], None] = lambda rows: None) -> Judged:
-    """Replay and judge one recommender on one publisher; whatever it raises becomes its error."""
+def replay_pair(
+    pair: Pair,
+    progress: Callable[[int], None] = lambda rows: None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Judged:
+    """Replay and judge one recommender on one publisher; whatever it raises becomes its error.
+
+    `progress` is told the number of rows done, now and then, and `tell` what the recommender tells.
+    """
     publisher, of = scored_of(Dataset(pair.data), pair.publisher, pair.options)
     rows = len(publisher.log.time)
     try:
         with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
             recommender = pair.entry.make()
-            answered = _replay(pair, recommender, publisher, Path(work), progress)
+            answered = _replay(pair, recommender, publisher, Path(work), progress, tell)
             times, late, late_scores = _timed(answered.times, pair.options)
             verdict = score(publisher, of, Answers(answered.slates, answered.scores, late, late_scores))
             files = pair_files(pair.folder, pair.publisher, pair.entry.shown)
@@ -111,12 +126,27 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = lambda rows: None)
         times,
         learning,
         isinstance(recommender, Oracle),
+        answered.account,
+        answered.foresaw,
+        pair.of,
     )
 
 
 def _failed(pair: Pair, error: str, details: str | None, rows: int) -> Judged:
     return Judged(
-        pair.publisher, pair.entry.shown, None, None, error, details, Drops(0, 0), 0.0, rows, None, None, None
+        publisher=pair.publisher,
+        recommender=pair.entry.shown,
+        tally=None,
+        hits=None,
+        error=error,
+        details=details,
+        drops=Drops(0, 0),
+        seconds=0.0,
+        rows=rows,
+        state_bytes=None,
+        times=None,
+        learning=None,
+        of=pair.of,
     )
 
 
@@ -137,7 +167,12 @@ def _scored_once(data: Path, digest: str, publisher: str, options: Options) -> t
 
 
 def _replay(
-    pair: Pair, recommender: Any, publisher: Publisher, work: Path, progress: Callable[[int], None]
+    pair: Pair,
+    recommender: Any,
+    publisher: Publisher,
+    work: Path,
+    progress: Callable[[int], None],
+    tell: Callable[[str], None],
 ) -> Replayed:
     """The pair's replay, or, for the oracle, what it knows without one."""
     k = pair.options.k
@@ -156,6 +191,8 @@ def _replay(
         slates=slates,
         scores=scores,
         timed=pair.options.timed,
+        warmup=pair.options.warmup,
+        tell=tell,
         progress=progress,
     )
 
@@ -193,18 +230,50 @@ def _room(path: Path, dtype: Any, shape: tuple[int, ...], fill: float) -> Any:
     return array
 
 
+def _shown(line: Any) -> str:
+    """A told line as one that a terminal can show."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(line))
+    return " ".join(text.split())[:LINE]
+
+
+_wire: Connection | None = None  #: in a process of its own: the way to the one that started it
+
+
+def _connect(wire: Connection) -> None:
+    global _wire
+    _wire = wire
+
+
+def _report(number: int, what: int | str) -> None:
+    # In one write, few bytes: the system keeps them together, whoever else writes, and whoever dies meanwhile.
+    with suppress(OSError):  # nobody listens any more
+        if _wire is not None:
+            _wire.send((number, what))
+
+
+def _replay_away(pair: Pair, number: int) -> Judged:
+    """A pair in a process of its own, which tells of its rows and lines under a number."""
+    report = partial(_report, number)
+    return replay_pair(pair, report, lambda line: report(_shown(line)))
+
+
 class Workers:
     """Compiled recommenders share this process, since kernels let go of the interpreter; plain ones get
-    processes of their own where there are several cores and they can be sent there."""
+    processes of their own where there are several cores and they can be sent there.
 
-    def __init__(self, jobs: int | None, executor: Executor | None, progress: Callable[[int], None]):
+    `progress(line, done)` is told what recommenders told last ("" = nothing lately) and how many rows are done.
+    """
+
+    def __init__(self, jobs: int | None, executor: Executor | None, progress: Callable[[str, int], None]):
         self.jobs = jobs or cores()
         self.processes = jobs is not None and jobs > 1
         self.executor = executor
         self.progress = progress
-        self.done = 0
+        self.rows: dict[tuple[str, str], int] = {}  # done, by publisher and recommender
+        self.line, self.until = "", 0.0  # what was told last, and how long it is shown
         self.lock = threading.Lock()
         self.stopped = threading.Event()
+        self.trouble: BaseException | None = None  # what showing progress raised while nobody could catch it
         self.pools = ExitStack()
 
     def __enter__(self) -> Workers:
@@ -217,7 +286,7 @@ class Workers:
     def judge(self, pairs: list[Pair]) -> Iterator[Judged]:
         """Judge pairs, in whatever order they end."""
         if self.executor is not None:
-            yield from self._collect({self.executor.submit(replay_pair, pair): pair for pair in pairs}, set())
+            yield from self._collect({self.executor.submit(replay_pair, pair): pair for pair in pairs})
             return
         # A process each pays where several plain recommenders would wait for one interpreter.
         away = [pair for pair in pairs if self.processes and _is_plain(pair.entry) and _can_be_sent(pair)]
@@ -228,25 +297,43 @@ class Workers:
         here.sort(key=lambda pair: (publishers.index(pair.publisher), not getattr(pair.entry.make(), "slow", False)))
         threads = ThreadPoolExecutor(self.jobs)
         self.pools.callback(threads.shutdown, wait=True, cancel_futures=True)
-        local = {threads.submit(replay_pair, pair, self._told()): pair for pair in here}
+        local = {threads.submit(replay_pair, pair, partial(self._advance, pair), self._tell): pair for pair in here}
         orphans: list[Pair] = []
-        yield from self._collect(local | self._send(away), set(local), orphans)
+        yield from self._collect(local | self._send(away), orphans)
         # A process that dies takes its pool along. Each of those left gets a process of its own, so that
         # whoever kills it harms nobody else.
         for pair in orphans:
-            yield from self._collect(self._send([pair]), set())
+            yield from self._collect(self._send([pair]))
 
     def _send(self, pairs: list[Pair]) -> dict[Future[Judged], Pair]:
         if not pairs:
             return {}
         context = multiprocessing.get_context("spawn")
-        processes = ProcessPoolExecutor(min(self.jobs, len(pairs)), mp_context=context)
+        reader, writer = context.Pipe(duplex=False)
+        processes = ProcessPoolExecutor(
+            min(self.jobs, len(pairs)), mp_context=context, initializer=_connect, initargs=(writer,)
+        )
+        listener = threading.Thread(target=self._listen, args=(reader, pairs), daemon=True)
+        self.pools.callback(listener.join, timeout=1)  # somebody's own processes may keep the wire open
+        self.pools.callback(writer.close)  # the last to hold it, so that the listener hears the end
         self.pools.callback(processes.shutdown, wait=True, cancel_futures=True)
-        return {processes.submit(replay_pair, pair): pair for pair in pairs}
+        listener.start()
+        return {processes.submit(_replay_away, pair, number): pair for number, pair in enumerate(pairs)}
 
-    def _collect(
-        self, futures: dict[Future[Judged], Pair], local: set[Future[Judged]], orphans: list[Pair] | None = None
-    ) -> Iterator[Judged]:
+    def _listen(self, reader: Connection, pairs: list[Pair]) -> None:
+        """Hear what processes tell, until the last has ended."""
+        with reader, suppress(EOFError, OSError):
+            while True:
+                number, what = reader.recv()
+                try:
+                    if self.trouble is None and not self.stopped.is_set():
+                        self._tell(what) if isinstance(what, str) else self._advance(pairs[number], what)
+                except StoppedError:
+                    continue
+                except BaseException as error:  # whoever waits for results raises it
+                    self.trouble = error
+
+    def _collect(self, futures: dict[Future[Judged], Pair], orphans: list[Pair] | None = None) -> Iterator[Judged]:
         for future in as_completed(futures):
             pair = futures[future]
             try:
@@ -259,27 +346,31 @@ class Workers:
                     continue
                 text = f"its process ended: {type(error).__name__}: {error}"
                 answer = _failed(pair, text, None, 0)
-            if future not in local:  # those tell their progress themselves
-                self._advance(answer.rows)
+            if self.trouble is not None:
+                raise self.trouble
+            self._advance(pair, answer.rows)
             yield answer
 
-    def _told(self) -> Callable[[int], None]:
-        """A listener for one pair's progress; it stops the pair when the run is stopped."""
-        before = 0
-
-        def told(rows: int) -> None:
-            nonlocal before
-            if self.stopped.is_set():
-                raise StoppedError
-            self._advance(rows - before)
-            before = rows
-
-        return told
-
-    def _advance(self, rows: int) -> None:
+    def _advance(self, pair: Pair, rows: int) -> None:
+        """Note how many of a pair's rows are done; raises `StoppedError` once the run is stopped."""
+        if self.stopped.is_set():
+            raise StoppedError
+        key = (pair.publisher, pair.entry.shown)
         with self.lock:
-            self.done += rows
-            self.progress(self.done)
+            if rows > self.rows.get(key, 0):  # else it was told before, or a replay that broke off starts again
+                self.rows[key] = rows
+                self._show()
+
+    def _tell(self, line: str) -> None:
+        """Show what a recommender tells; raises `StoppedError` once the run is stopped."""
+        if self.stopped.is_set():
+            raise StoppedError
+        with self.lock:
+            self.line, self.until = _shown(line), time.monotonic() + FRESH
+            self._show()
+
+    def _show(self) -> None:
+        self.progress(self.line if time.monotonic() < self.until else "", sum(self.rows.values()))
 
 
 def _is_plain(entry: Entry) -> bool:

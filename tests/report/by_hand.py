@@ -34,6 +34,7 @@ def run_of(
     *,
     replicates: Mapping[tuple[str, str, str], Any] | None = None,
     foresees: Sequence[str] = (),
+    told: Mapping[str, Mapping[str, Any]] | None = None,
     timing: Mapping[str, Mapping[str, Any]] | None = None,
     options: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
@@ -44,7 +45,8 @@ def run_of(
     """A finished run with these values.
 
     `replicates` are by (publisher, recommender, metric); a metric without has its value in every one of them.
-    `timing` is what timing.json tells of each recommender, `facts` of every publisher, `data` of the data.
+    `told` is what run.json tells of each recommender besides, `timing` what timing.json does; `facts` are of every
+    publisher, `data` of the data.
     """
     folder.mkdir(parents=True)
     publishers = list(dict.fromkeys(publisher for mine in values.values() for publisher in mine))
@@ -57,13 +59,15 @@ def run_of(
             if publisher not in mine:
                 continue
             cell = mine[publisher]
-            pair = {"publisher": publisher, "recommender": name, "status": "done"}
+            pair = {"publisher": publisher, "recommender": name, "status": "done"} | dict((told or {}).get(name, {}))
             pairs.append(pair | {"foresees": True} if name in foresees else pair)
             if isinstance(cell, str):
                 pairs[-1] = pair | {"status": "failed", "error": cell, "traceback": ""}
                 continue
-            told = {"seconds": 0.5, "events_per_second": 2000, "state_bytes": 4096} | dict((timing or {}).get(name, {}))
-            timings.append({"publisher": publisher, "recommender": name} | told)
+            spent = {"seconds": 0.5, "events_per_second": 2000, "state_bytes": 4096} | dict(
+                (timing or {}).get(name, {})
+            )
+            timings.append({"publisher": publisher, "recommender": name} | spent)
             by_metric = (
                 dict(cell) if isinstance(cell, Mapping) else dict(zip(SUCCESS, cell or (None, None), strict=True))
             )
@@ -78,7 +82,7 @@ def run_of(
         table = np.array(drawn).reshape(done, -1, REPLICATES) if done else np.empty((0, 0, REPLICATES))
         write_replicates(publisher_files(folder, publisher).replicates, table)
         _no_reads(publisher_files(folder, publisher).frame)
-    told = {"name": "gazette", "kind": "table", "made_up": [], "leaks": [], "notes": [], "rejected": 0, "rows_in": 5000}
+    card = {"name": "gazette", "kind": "table", "made_up": [], "leaks": [], "notes": [], "rejected": 0, "rows_in": 5000}
     info = {
         "format": FORMAT,
         "newsreplay": "1.0",
@@ -86,7 +90,7 @@ def run_of(
         "packages": {"numpy": "2.0.0"},
         "platform": "Linux",
         "command": command,
-        "data": told
+        "data": card
         | {"digest": "d", "source": "gazette.csv", "licence": "", "folder": "/nowhere", "options": {}}
         | data,
         "options": Options().__dict__ | dict(options or {}),

@@ -118,7 +118,13 @@ def _publisher(name: str, number: int, names: list[str], extras: bool, bare: boo
         oracle |= {"foresees": True, "rank": None, "against_best": None, "pareto": False, "misses": None}
         oracle["results"]["event_success@1"] = [0.934, 0.925, 0.943, sessions]
         error = "RecommenderError: my_ranker.py:Mine recommended 17, which is not known yet at row 5,120"
-        failed = {"recommender": "my_ranker.py:Mine", "status": "failed", "error": error, "foresees": False}
+        failed = {
+            "recommender": "my_ranker.py:Mine",
+            "status": "failed",
+            "error": error,
+            "foresees": False,
+            "leaks": None,
+        }
         rows += [oracle, failed | {"results": {}, "rank": None, "stable": False, "against_best": None}]
         rows[-1] |= {"cost": None, "pareto": False, "misses": None}
     starts = [1_772_409_600_000 + hour * 3 * DAY // 24 for hour in range(24)]
@@ -188,6 +194,7 @@ def _row(name: str, number: int, sessions: int, random: np.random.Generator, bar
         "status": "done",
         "error": None,
         "foresees": False,
+        "leaks": None,
         "results": results,
         "rank": None,
         "stable": False,

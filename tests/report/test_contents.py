@@ -19,8 +19,8 @@ from tests.report.conftest import Failing, Plain
 from tests.small_logs import SmallLog, packed, small_logs
 
 ROW = {
-    *("recommender", "status", "error", "foresees", "results", "rank", "stable", "against_best", "cost", "pareto"),
-    "misses",
+    *("recommender", "status", "error", "foresees", "leaks", "results", "rank", "stable", "against_best", "cost"),
+    *("pareto", "misses"),
 }
 PUBLISHER = {
     *("name", "facts", "headline", "metrics", "rows", "causes", "ceiling", "over_time", "slices"),

@@ -601,3 +601,18 @@ def test_headings_go_down_one_step_at_a_time_and_controls_have_names(page: Page)
     )
     assert nameless == 0
     assert len(DEMO) + 2 == len(page.names)
+
+
+def test_a_row_that_leaks_stands_and_is_drawn_among_the_others_and_is_not_ranked(page: Page) -> None:
+    contents = made_up_contents(publishers=("A",), extras=False)
+    rows = contents["publishers"][0]["rows"]
+    best = rows[0] | {"recommender": "awrs (leaks)", "leaks": "all clicks", "rank": None, "against_best": None}
+    best["results"] = best["results"] | {"event_success@1": [0.9, 0.89, 0.91, 5]}
+    rows.append(best | {"pareto": False})
+    page.open(contents)
+    assert page.names[-1] == "awrs (leaks)"  # after those that have a rank
+    assert page.column("rank")[-1] == "–"
+    assert not page.one("td.best").text.startswith("★ 90")
+    assert all("awrs" not in each for each in page.texts(".verdicts li"))
+    assert "awrs (leaks)" in page.texts(".series li bdi")
+    assert page.errors() == []

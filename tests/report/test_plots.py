@@ -118,6 +118,7 @@ def publisher_of(
                 "status": "done",
                 "error": None,
                 "foresees": each not in ranked,
+                "leaks": None,
                 "results": {
                     E: cell(value),
                     P: cell(value * (0.95 - random.random() * value)),
@@ -128,7 +129,7 @@ def publisher_of(
                 "rank": [rank, max(1, rank - spread), min(len(ranked), rank + spread)] if rank else None,
                 "stable": spread == 0,
                 "against_best": None,
-                "cost": {"us_per_event": float(cost[each]), "state_bytes": 1000},
+                "cost": {"us_per_event": float(cost[each]), "state_bytes": 1000, "train_s": 2.5},
                 "pareto": each in optimal,
                 "misses": dict(zip(CAUSES, [float(value), *missed.tolist()], strict=True)),
             }
@@ -279,9 +280,8 @@ def test_tables_have_the_numbers_of_the_contents(drawn: list[Path]) -> None:
                 when = datetime.fromtimestamp(start / 1000, UTC).isoformat()
                 expected["success_over_time"].append([*who, E, when, *cell, few])
             expected["event_against_session"].append([*who, *results[E][:3], *results[P], foresees, True])
-            expected["quality_against_cost"].append(
-                [*who, E, *results[E][:3], row["cost"]["us_per_event"], 1000, row["pareto"], foresees, True]
-            )
+            spent = (row["cost"]["us_per_event"], 1000, 2.5, None, None)
+            expected["quality_against_cost"].append([*who, E, *results[E][:3], *spent, row["pareto"], foresees, True])
             relative = results[E][0] / best
             expected["publishers_by_recommenders"].append([*who, E, results[E][0], relative, foresees, True])
             if not foresees:

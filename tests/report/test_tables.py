@@ -206,7 +206,8 @@ def test_a_long_name_is_cut_where_a_table_is_read_and_whole_where_it_is_processe
 KEYS = {
     "leaderboard": {"publisher", "recommender", "metric", "value", "low", "high", "n"},
     "cost": {
-        *("publisher", "recommender", "event_success@1", "us_per_event", "state_bytes"),
+        *("publisher", "recommender", "event_success@1", "train_s", "update_s", "answer_ms", "us_per_event"),
+        *("state_bytes", "parameters"),
         *("p50_ms", "p95_ms", "p99_ms", "max_ms", "late", "pareto"),
     },
     "misses": {"publisher", "recommender", "cause", "reads", "share"},

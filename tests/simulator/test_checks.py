@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.recommenders.base import Recommender
 from newsreplay.registry import PRESETS, start_list
-from newsreplay.simulator.catalog import Catalog, bare_articles
+from newsreplay.simulator.catalog import Articles, Catalog, Profiles, bare_articles
 from newsreplay.simulator.checks import _cuts, check, made_up_log, overwritten
 from newsreplay.simulator.log import (
     IMPRESSION,
@@ -289,3 +290,126 @@ def test_the_log_that_is_made_up_for_a_check_has_all_that_a_recommender_may_be_a
     assert 0.2 < log.pools.clicked.mean() < 0.4
     assert np.diff(log.pools.at).max() > 1
     assert len(articles.categories) == len({*log.category[log.category >= 0].tolist()})
+
+
+class Seer(Recommender):
+    """Is handed the whole log, and recommends what will be read next."""
+
+    def foresee(self, log: Log, articles: Articles) -> None:
+        self.coming = log.item.tolist()
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return [item for item in self.coming[request.row + 1 : request.row + 2] if 0 <= item < request.item]
+
+
+def test_who_is_handed_the_log_is_caught() -> None:
+    assert check(start_list([Seer()])[0]).finding is not None
+
+
+def log_with_profiles() -> tuple[Log, Articles]:
+    """Six published articles and twenty readers, each with an impression of all; articles are told of at the end.
+
+    Every reader has read two articles before, one of them outside the log; half of the articles have no category.
+    """
+    rng = np.random.default_rng(5)
+    readers, rows = 20, 6 + 3 * 20
+    log = make_log(
+        time=np.arange(rows),
+        kind=[PUBLISH] * 6 + [IMPRESSION, OUTCOME, READ] * readers,
+        session=[-1] * 6 + [reader for reader in range(readers) for _ in range(3)],
+        user=[-1] * 6 + [reader for reader in range(readers) for _ in range(3)],
+        item=[*range(6), *[-1, -1, 0] * readers],
+        category=[-1] * rows,
+        impression=[-1] * 6 + [number for n in range(readers) for number in (n, n, -1)],
+        pools={
+            "at": 6 * np.arange(readers + 1),
+            "item": list(range(6)) * readers,
+            "clicked": rng.random(6 * readers) < 0.5,
+        },
+    )
+    words = ["sun", "rain", "fog", "hail", "wind", "snow"]
+    articles = Articles(
+        id=pa.array([f"n{item}" for item in range(6)], pa.large_string()),
+        published=np.arange(6),
+        category=np.array([0, -1] * 3, np.int32),
+        category_row=np.array([rows - 1, rows] * 3),
+        texts={"title": (pa.array([f"about {word}" for word in words], pa.large_string()), np.full(6, rows - 1))},
+        categories=pa.array(["weather"], pa.large_string()),
+        profiles=Profiles(
+            user=np.arange(readers, dtype=np.int32),
+            row=6 + 3 * np.arange(readers),
+            at=2 * np.arange(readers + 1),
+            item=np.stack([np.arange(readers) % 6, -2 - np.arange(readers)], axis=1).astype(np.int32).ravel(),
+            outside=pa.record_batch(
+                {
+                    "id": pa.array([f"o{number}" for number in range(readers)], pa.large_string()),
+                    "category": pa.array(["sport", None] * (readers // 2), pa.large_string()),
+                    "title": pa.array([words[number % 6] for number in range(readers)], pa.large_string()),
+                }
+            ),
+            frozen=False,
+        ),
+    )
+    return log, articles
+
+
+class ProfileReader(Recommender):
+    """Scores by all that is told of what the reader read before; of the candidates it asks nothing."""
+
+    def start(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return []
+
+    def read(self, user: int) -> str:
+        ask = self.catalog
+        return "".join(f"{ask.id(one)} {ask.title(one)} {ask.category(one)}" for one in ask.before(user))
+
+    def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
+        told = self.read(request.user)
+        return [sum(told.encode()) + item for item in pool]
+
+
+def test_who_reads_what_a_profile_told_is_blind_to_the_future() -> None:
+    log, articles = log_with_profiles()
+    assert check(start_list([ProfileReader()])[0], log=log, articles=articles).finding is None
+
+
+class HastyReader(ProfileReader):
+    """Reads an article that a later reader's profile will hand over."""
+
+    def start(self, catalog: Catalog) -> None:
+        super().start(catalog)
+        self.profiles = catalog._articles.profiles
+        self.titles = catalog._articles.texts["title"][0]
+
+
+class TitlePeeker(HastyReader):
+    def read(self, user: int) -> str:
+        return str(self.titles[(user + 1) % 6].as_py())
+
+
+class OutsidePeeker(HastyReader):
+    def read(self, user: int) -> str:
+        assert self.profiles is not None
+        return str(self.profiles.outside.column("title")[min(user + 1, 19)].as_py())
+
+
+class CategoryPeeker(HastyReader):
+    def read(self, user: int) -> str:
+        return str(self.catalog._articles.category[(user + 1) % 6])
+
+
+class ProfilePeeker(HastyReader):
+    def read(self, user: int) -> str:
+        assert self.profiles is not None
+        return str(self.profiles.item[min(2 * user + 2, 38)])
+
+
+@pytest.mark.parametrize("peeker", [TitlePeeker, OutsidePeeker, CategoryPeeker, ProfilePeeker])
+def test_who_reads_what_only_a_later_profile_tells_is_caught(peeker: type[Recommender]) -> None:
+    log, articles = log_with_profiles()
+    finding = check(start_list([peeker()])[0], log=log, articles=articles, cuts=50).finding
+    assert finding is not None
+    assert finding.what == "scores"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 
 from newsreplay.errors import RecommenderError
-from newsreplay.recommenders.base import Compiled, Recommender, Sizes
-from newsreplay.simulator.catalog import Catalog, bare_articles
+from newsreplay.recommenders.base import Account, Compiled, Late, Recommender, Sizes
+from newsreplay.simulator.catalog import Articles, Catalog, bare_articles
 from newsreplay.simulator.kernels import kernel
 from newsreplay.simulator.log import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Column, Event, Log, make_log
 from newsreplay.simulator.replay import compiled_walk, interpreted_walk, replay
@@ -477,3 +477,203 @@ def test_the_state_is_measured_at_the_end_and_without_the_catalog() -> None:
     articles = bare_articles(SHOWN)._replace(published=np.zeros(10_000_000, np.int64))
     assert 9_000_000 < replay(SHOWN, Keeper(), 2, articles=articles).state_bytes < 9_010_000
     assert 9 * 4 * 8 < replay(SHOWN, Counting(9), 2).state_bytes < 9 * 4 * 8 + 1_000
+
+
+class Told(Recommender):
+    """Keeps its setting as it stands when the replay starts, and tells of it."""
+
+    def start(self, catalog: Catalog) -> None:
+        self.at_start = self.setting
+
+    def learn(self, event: Event) -> None:
+        self.setting.tell(f"row {event.row}")
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return []
+
+
+def test_a_plain_recommender_is_told_the_setting_before_it_starts() -> None:
+    lines: list[str] = []
+    recommender = Told()
+    replay(LOG, recommender, 3, seed=4, warmup=60_000, timed=True, tell=lines.append)
+    assert recommender.at_start[:4] == (4, 3, 60_000, True)
+    assert lines == [f"row {row}" for row in range(5)]
+
+
+class Stranger:
+    """Has nothing but what the protocol asks for; `setting` means something of its own, if anything."""
+
+    __slots__ = ("setting",)
+
+    setting: str
+
+    def start(self, catalog: Catalog) -> None:
+        pass
+
+    def learn(self, event: Event) -> None:
+        pass
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return []
+
+
+def test_a_stranger_s_own_setting_is_left_alone() -> None:
+    stranger = Stranger()
+    replay(LOG, stranger, 1)
+    assert not hasattr(stranger, "setting")
+    stranger.setting = "dark"
+    replay(LOG, stranger, 1)
+    assert stranger.setting == "dark"
+
+
+class Waiting(Scorer):
+    """Scores by place and answers the newest articles, all later and in one go, a reused array for each sort."""
+
+    def __init__(self, kind: Any = tuple) -> None:
+        super().__init__(None)
+        self.kind = kind
+        self.waiting: list[tuple[Late, Any]] = []
+        self.settled: list[int] = []
+
+    def _later(self, answer: Any) -> Late:
+        late = Late()
+        self.waiting.append((late, answer))
+        return late
+
+    def score(self, request: Event, pool: Sequence[int]) -> Any:
+        return self._later([float(request.row + place) for place in range(len(pool))])
+
+    def recommend(self, request: Event, k: int) -> Any:
+        return self._later([item for item in range(request.item) if item != 1][:k])
+
+    def settle(self) -> None:
+        self.settled.append(len(self.waiting))
+        for late, answer in self.waiting:
+            late.answer = self.kind(answer)
+        self.waiting.clear()
+
+
+class Prompt(Waiting):
+    """The same at once."""
+
+    def _later(self, answer: Any) -> Any:
+        return answer
+
+    settle = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("kind", [tuple, list, np.array])
+@pytest.mark.parametrize("timed", [False, True])
+@settings(max_examples=20, deadline=None)
+@given(log=strategies.logs_with_impressions())
+def test_late_answers_count_as_those_given_at_once(kind: Any, timed: bool, log: Log) -> None:
+    late, prompt = (replay(log, one, 3, timed=timed) for one in (Waiting(kind), Prompt()))
+    assert late.slates.tolist() == prompt.slates.tolist()
+    assert late.scores is not None
+    assert prompt.scores is not None
+    assert late.scores.tolist() == prompt.scores.tolist()
+
+
+@pytest.mark.parametrize("stretch", [1, 2, 100])
+def test_late_answers_are_settled_at_the_end_of_every_stretch(stretch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("newsreplay.simulator.replay.STRETCH", stretch)
+    waiting = Waiting()
+    slates = replay(LOG, waiting, 2).slates
+    assert waiting.settled == {1: [0, 1, 1, 0, 1], 2: [1, 1, 1], 100: [3]}[stretch]
+    assert slates.tolist() == [[-1, -1], [0, -1], [0, -1]]
+
+
+def test_a_late_answer_is_settled_at_once_and_inside_the_clock_if_it_is_timed() -> None:
+    class Slow(Waiting):
+        def settle(self) -> None:
+            if self.waiting:
+                time.sleep(0.002)
+            super().settle()
+
+    slow = Slow()
+    times = replay(SHOWN, slow, 2, timed=True).times
+    assert max(slow.settled) == 1
+    assert times is not None
+    assert times.recommend.min() >= 2_000_000
+    assert times.score.min() >= 2_000_000
+
+
+def test_a_late_answer_that_nobody_settles_is_an_error_that_says_so() -> None:
+    class Hopeful(Notebook):
+        settle = None
+
+    with pytest.raises(RecommenderError, match=r"Hopeful gave a late answer, but has no settle\(\)"):
+        replay(LOG, Hopeful(lambda request: Late()), 1)
+
+    class Scoring(Hopeful):
+        def score(self, request: Event, pool: Sequence[int]) -> Any:
+            return Late()
+
+    with pytest.raises(RecommenderError, match="Scoring gave a late answer"):
+        replay(SHOWN, Scoring(), 1)
+
+
+def test_a_settled_answer_that_is_no_slate_is_an_error_that_names_it() -> None:
+    class Wrong(Waiting):
+        def recommend(self, request: Event, k: int) -> Any:
+            return self._later(["news"])
+
+    with pytest.raises(RecommenderError, match=r"recommend returned 'news' in a slate"):
+        replay(LOG, Wrong(list), 1)
+
+
+def test_an_account_is_asked_for_after_the_last_row() -> None:
+    class Accountant(Notebook):
+        def account(self) -> Account:
+            return Account(notes=(f"{len(self.seen)} calls",), answers=3)
+
+    assert replay(LOG, Accountant(), 1).account == Account(("8 calls",), answers=3)
+    assert replay(LOG, Notebook(), 1).account is None
+    assert replay(LOG, Counting(9), 1).account is None
+
+
+def test_an_account_that_is_none_is_an_error() -> None:
+    class Vague(Notebook):
+        def account(self) -> Any:
+            return {"answers": 3}
+
+    with pytest.raises(RecommenderError, match=r"Vague.account returned \{'answers': 3\}; return an Account"):
+        replay(LOG, Vague(), 1)
+
+
+class Seer(Recommender):
+    """Is handed the log before it starts, and keeps all it is handed."""
+
+    def foresee(self, log: Log, articles: Articles) -> None:
+        self.log, self.articles, self.reads = log, articles, log.item
+        self.tell = self.setting.tell
+
+    def start(self, catalog: Catalog) -> None:
+        self.next = {row: self.log.item[row] for row in range(len(self.log.item))}
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return [item for row, item in self.next.items() if row > request.row and 0 <= item < request.item]
+
+
+def test_who_foresees_is_handed_the_whole_log_before_the_start_and_is_known_for_it() -> None:
+    answered = replay(LOG, Seer(), 1)
+    assert answered.foresaw
+    assert answered.slates.tolist() == [[-1], [-1], [-1]]
+    assert not replay(LOG, Notebook(), 1).foresaw
+
+
+def test_what_a_recommender_was_lent_is_not_its_state() -> None:
+    log = make_log(
+        time=range(100_000), kind=[READ] * 100_000, session=[0] * 100_000, user=[0] * 100_000,
+        item=[0] * 100_000, category=[-1] * 100_000,
+    )  # fmt: skip
+
+    class Lent(Seer):
+        def start(self, catalog: Catalog) -> None:
+            pass
+
+        def recommend(self, request: Event, k: int) -> Sequence[int]:
+            return []
+
+    lines = [str(number) for number in range(10_000)]
+    assert replay(log, Lent(), 1, tell=lines.append).state_bytes < 2_000

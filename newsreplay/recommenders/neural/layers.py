@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,7 +22,10 @@ class Dropout(nn.Module):
         """Zero a share of the values in training, and scale the others up."""
         if not self.training or not self.share:
             return x
-        keep = torch.empty_like(x).bernoulli_(1 - self.share, generator=self.generator)
+        # 16 bits a value are drawn several times as fast as `bernoulli_` draws
+        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
+        bits = words.random_(-(2**63), None, generator=self.generator).view(torch.int16)[: x.numel()].view(x.shape)
+        keep = (bits >= round(self.share * 2**16) - 2**15).to(x.dtype)
         return x * keep.div_(1 - self.share)
 
 
@@ -35,16 +38,20 @@ def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor) -> Tensor:
     """Scaled dot-product attention of several heads: [..., L, heads x s] → the same, without an output projection.
 
-    `mask` is bool[..., M] over the keys.
+    `mask` is bool[..., M] over the keys; leading dimensions are broadcast.
     """
+    batch = np.broadcast_shapes(query.shape[:-2], key.shape[:-2], mask.shape[:-1])
 
-    def split(x: Tensor) -> Tensor:
-        return x.view(*x.shape[:-1], heads, -1).transpose(-2, -3)
+    def split(x: Tensor) -> Tensor:  # torch's fast kernels take one leading dimension, not several
+        x = x.expand(*batch, *x.shape[-2:]).flatten(0, -3)
+        return x.view(*x.shape[:2], heads, x.shape[2] // heads).transpose(1, 2)
 
-    query, key, value = split(query), split(key), split(value)
-    logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-    mixed: Tensor = masked_softmax(logits, mask[..., None, None, :]) @ value
-    return mixed.transpose(-2, -3).flatten(-2)
+    some = mask.any(-1, keepdim=True)
+    # where nothing is real, everything is attended to and left out below: softmax of nothing is NaN in some kernels
+    seen = (mask | ~some).expand(*batch, -1).flatten(0, -2)[:, None, None]
+    mixed = functional.scaled_dot_product_attention(split(query), split(key), split(value), attn_mask=seen)
+    mixed = mixed.transpose(1, 2).flatten(2)
+    return mixed.view(*batch, *mixed.shape[1:]).masked_fill(~some.unsqueeze(-1), 0.0)
 
 
 class SelfAttention(nn.Module):
@@ -86,10 +93,32 @@ class AdditiveAttention(nn.Module):
         """[..., L, width] and bool[..., L] → [..., width]."""
         return pooled(self.logits(x), x, mask)
 
+    def weighed(self, x: Tensor) -> Tensor:
+        """Vectors and their logits side by side, [..., width] → [..., width + 1]: all that `pool` needs."""
+        return torch.cat([x, self.logits(x).unsqueeze(-1)], -1)
+
+    def pool(self, weighed: Tensor, mask: Tensor) -> Tensor:
+        """The same as of x from `weighed(x)`, [..., L, width + 1] → [..., width]."""
+        # the column of logits is averaged along: leaving it out beforehand would copy all vectors
+        return pooled(weighed[..., -1], weighed, mask)[..., :-1]
+
 
 def pooled(logits: Tensor, x: Tensor, mask: Tensor) -> Tensor:
     """The mean of x, [..., L, width], weighed by the softmax of logits, [..., L]."""
     return (masked_softmax(logits, mask).unsqueeze(-2) @ x).squeeze(-2)
+
+
+class Glorot(nn.Linear):
+    """A linear layer that starts as in Keras, in which CAUM and PP-Rec were written (Glorot & Bengio 2010).
+
+    What torch starts with shrinks a vector at every layer, and models of many layers then learn late.
+    """
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew; biases are zero."""
+        nn.init.xavier_uniform_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
 
 class DenseAttention(nn.Sequential):
@@ -97,7 +126,7 @@ class DenseAttention(nn.Sequential):
 
     def __init__(self, width: int, hidden: Sequence[int]):
         first, second = hidden
-        super().__init__(nn.Linear(width, first), nn.Tanh(), nn.Linear(first, second), nn.Tanh(), nn.Linear(second, 1))
+        super().__init__(Glorot(width, first), nn.Tanh(), Glorot(first, second), nn.Tanh(), Glorot(second, 1))
 
 
 class Convolution(nn.Module):
@@ -109,14 +138,58 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """[N, L, width] and bool[N, L] → [N, L, filters]."""
+        if not x.shape[1]:  # which torch refuses
+            return x.new_zeros(len(x), 0, self.convolve.out_channels)
         real = x.masked_fill(~mask.unsqueeze(-1), 0.0)
         return functional.relu(self.convolve(real.transpose(1, 2)).transpose(1, 2))
+
+
+class TextEncoder(nn.Module):
+    """A text's word vectors to one, by a convolution and additive attention, as in NAML, LSTUR and TANR."""
+
+    def __init__(self, width: int, filters: int, query: int, dropout: float):
+        super().__init__()
+        self.dropout = Dropout(dropout)
+        self.convolution = Convolution(width, filters)
+        self.pool = AdditiveAttention(filters, query)
+
+    def forward(self, words: Tensor, mask: Tensor) -> Tensor:
+        """[N, L, width] and bool[N, L] → [N, filters]."""
+        vectors: Tensor = self.pool(self.dropout(self.convolution(self.dropout(words), mask)), mask)
+        return vectors
+
+
+class Recurrence(nn.Module):
+    """A gated recurrent unit (Cho et al. 2014) whose inputs are projected beforehand; gates are reset, update, new."""
+
+    def __init__(self, width: int, state: int):
+        super().__init__()
+        self.project = nn.Linear(width, 3 * state)  #: of inputs
+        self.recur = nn.Linear(state, 3 * state)  #: of states
+        for gate in (*self.project.weight.chunk(3), *self.recur.weight.chunk(3)):
+            nn.init.xavier_uniform_(gate)
+
+    def forward(self, projected: Tensor, mask: Tensor, state: Tensor) -> Tensor:
+        """The last state, [B, s], from what `project` made of the inputs, [B, L, 3 x s], and the first state.
+
+        Where `mask`, bool[B, L], has no input, the state stays as it is.
+        """
+        for place in range(int(mask.any(0).sum())):  # inputs stand in front
+            reset, update, new = projected[:, place].chunk(3, -1)
+            reset_by, update_by, new_by = self.recur(state).chunk(3, -1)
+            update = torch.sigmoid(update + update_by)
+            new = torch.tanh(new + torch.sigmoid(reset + reset_by) * new_by)
+            # under autocast gates have fewer bits than the state, which keeps its own
+            after = torch.lerp(new.to(state.dtype), state, update.to(state.dtype))
+            state = torch.where(mask[:, place, None], after, state)
+        return state
 
 
 class WordTable(nn.Module):
     """Word vectors by id: [N, L] → [N, L, width]; id 0 is padding and zero.
 
-    Words that came up after training and have pretrained vectors get rows behind the trained ones (`grow`).
+    Words that came up after training and have pretrained vectors get rows behind the trained ones (`grow`), which are
+    no part of a state dict.
     """
 
     later: Tensor
@@ -127,7 +200,7 @@ class WordTable(nn.Module):
         self.weight = nn.Parameter(torch.empty(rows, width).normal_(0, scale))
         with torch.no_grad():
             self.weight[0] = 0
-        self.register_buffer("later", torch.zeros(0, width))
+        self.register_buffer("later", torch.zeros(0, width), persistent=False)
 
     def grow(self, vectors: Tensor) -> None:
         """Append rows, float32[n, width], that are not trained."""
@@ -141,6 +214,14 @@ class WordTable(nn.Module):
         late = ids >= rows
         known = functional.embedding(ids.masked_fill(late, 0), self.weight, padding_idx=0)
         return torch.where(late.unsqueeze(-1), functional.embedding((ids - rows).clamp(min=0), self.later), known)
+
+
+class Rows(nn.Embedding):
+    """An embedding of few rows, all of which are met in training; it starts as small as the others here."""
+
+    def reset_parameters(self) -> None:
+        """Draw the rows anew."""
+        nn.init.normal_(self.weight, 0, 0.1)
 
 
 class Table(nn.Embedding):

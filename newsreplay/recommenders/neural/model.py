@@ -67,6 +67,7 @@ class Training:
     rate: float = 1e-4  #: Adam's learning rate
     epochs: int = 5  #: at most, over the warm-up
     patience: int = 2  #: epochs without a better validation AUC before it stops
+    passes: int = 1  #: over the new impressions of a later update
     batch: int = 64  #: clicks a step
     negatives: int = 4  #: passed-over candidates beside a click (npratio)
     clip: float = 2.0  #: largest gradient norm

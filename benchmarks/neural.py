@@ -1,0 +1,245 @@
+"""How fast an NRMS of full size trains, scores and replays, against its naive form in the same run.
+
+    python benchmarks/neural.py [--impressions 4000] [--repeats 3] [--threads 2] [--size paper]
+
+Naive is the same model, the same numbers: every slot of a batch encoded anew, every impression scored by itself from
+its titles. The log is made up, shaped like MIND: titles of 12 words, histories of up to 50 reads, 38 candidates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from newsreplay.recommenders.neural.cache import Asked, Scorer
+from newsreplay.recommenders.neural.model import Contents
+from newsreplay.recommenders.neural.recommenders import NRMS
+from newsreplay.recommenders.neural.samples import Samples, clicks
+from newsreplay.recommenders.neural.training import Trainer, click_loss
+from newsreplay.simulator.catalog import Articles, bare_articles
+from newsreplay.simulator.log import HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
+from newsreplay.simulator.replay import replay
+
+ARTICLES, READERS, POOL = 3_000, 4_000, 38
+WORDS = 20_000
+
+
+def made_up(impressions: int, seed: int = 0) -> tuple[Log, Articles]:
+    """A log like MIND's: impressions with one or two clicks, each followed by its outcome and reads."""
+    rng = np.random.default_rng(seed)
+    rows: list[tuple[int, int, int, int, int]] = []  # time, kind, user, item, impression
+    pools, clicked = [], []
+    rows += [(0, PUBLISH, -1, item, -1) for item in range(ARTICLES)]
+    # Readers have read up to 50 articles before, as MIND's profiles would have it.
+    order = rng.permutation(READERS)
+    popular = rng.zipf(1.3, 40 * READERS) % ARTICLES
+    place = 0
+    for number, user in enumerate(order.tolist()):
+        length = int(rng.integers(5, 51))
+        rows += [(1 + number, READ, user, int(item), -1) for item in popular[place : place + length]]
+        place = (place + length) % (39 * READERS)
+    user = 0
+    start = HOUR
+    for number in range(impressions):
+        at = start + int(number * 24 * HOUR / impressions)
+        user = int(rng.integers(READERS))
+        pool = rng.choice(ARTICLES, POOL, replace=False)
+        flags = np.zeros(POOL, bool)
+        flags[: 1 + int(rng.random() < 0.3)] = True
+        rows.append((at, IMPRESSION, user, -1, number))
+        rows.append((at, OUTCOME, user, -1, number))
+        rows += [(at, READ, user, int(item), -1) for item in pool[flags]]
+        pools.append(pool)
+        clicked.append(flags)
+    return _log(rows, pools, clicked, rng)
+
+
+def _log(rows: list[Any], pools: list[Any], clicked: list[Any], rng: np.random.Generator) -> tuple[Log, Articles]:
+    times, kind, user, item, impression = (np.array(column) for column in zip(*rows, strict=True))
+    # Codes count up by first appearance.
+    seen: dict[int, int] = {}
+    user = np.array([-1 if one < 0 else seen.setdefault(one, len(seen)) for one in user.tolist()])
+    log = make_log(
+        time=times,
+        kind=kind,
+        session=user,
+        user=user,
+        item=item,
+        category=np.full(len(rows), -1),
+        impression=impression,
+        pools={
+            "at": np.arange(len(pools) + 1) * POOL,
+            "item": np.concatenate(pools),
+            "clicked": np.concatenate(clicked),
+        },
+    )
+    titles = [
+        " ".join(f"word{word}" for word in rng.zipf(1.2, max(3, int(rng.normal(11.7, 4)))) % WORDS)
+        for _ in range(ARTICLES)
+    ]
+    texts = {"title": (pa.array(titles, pa.large_string()), np.arange(ARTICLES))}
+    return log, bare_articles(log)._replace(texts=texts)
+
+
+def naive_forward(trainer: Trainer, history: Any, offered: Any) -> torch.Tensor:
+    """Scores of [B, H] and [B, C] slots with every slot encoded by itself."""
+    model, shelf = trainer.model, trainer.shelf
+
+    def encoded(slots: Any) -> torch.Tensor:
+        contents: Contents = shelf.contents(slots.ravel())
+        return model.encode(contents).unflatten(0, slots.shape)
+
+    read = model.reading(encoded(history).flatten(0, 1)).unflatten(0, history.shape)
+    none = torch.zeros(*history.shape, 0)
+    readers = model.readers(read, torch.from_numpy(history > 0), none, torch.ones(len(history), dtype=torch.int64))
+    return model.score(readers, encoded(offered), torch.zeros(*offered.shape, 0))
+
+
+def train_naively(trainer: Trainer, samples: Samples, impression: Any, place: Any, rng: np.random.Generator) -> None:
+    trainer.model.train()
+    batch, history, offered = slots_of(trainer, samples, impression, place, rng)
+    loss = click_loss(naive_forward(trainer, history, offered), batch.real)
+    trainer.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(trainer.optimiser.param_groups[0]["params"], trainer.training.clip)
+    trainer.optimiser.step()
+
+
+def slots_of(trainer: Trainer, samples: Samples, impression: Any, place: Any, rng: np.random.Generator) -> Any:
+    """A batch, and the slots of its history (all 50 places) and its candidates."""
+    state = rng.bit_generator.state
+    batch = trainer.batch(samples, impression, place, rng)
+    rng.bit_generator.state = state
+    from newsreplay.recommenders.neural.samples import negatives
+
+    passed, real = negatives(samples, impression, trainer.training.negatives, rng)
+    offered = trainer.shelf.slots(samples.item[np.column_stack([place, passed])])
+    offered[:, 1:][~real] = 0
+    return batch, trainer.shelf.slots(samples.history[impression]), offered
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--impressions", type=int, default=4_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--size", default="paper")
+    options = parser.parse_args()
+    log, articles = made_up(options.impressions)
+    print(f"{len(log.time):,} rows, {options.impressions:,} impressions, {options.threads} threads, torch", end=" ")
+    print(torch.__version__)
+
+    idle = NRMS(size=options.size, warmup="2d", candidates=0, threads=options.threads)
+    took = [seconds(lambda: replay(log, idle, articles=articles)) for _ in range(options.repeats)]
+    keeping = statistics.median(took) / len(log.time)
+    print(f"state keeping {1e6 * keeping:.2f} µs an event (a replay that never trains, the walk included)")
+
+    fitted = NRMS(size=options.size, warmup="2d", candidates=0, threads=options.threads, epochs=1, update="none")
+    replay(log, fitted, articles=articles)
+    fitted.settle()
+    samples = fitted._samples()
+    assert samples is not None
+    fitted._make_vocabulary()
+    fitted._make_scorer(fitted._make_model())
+    trainer = fitted.trainer
+    assert trainer is not None
+    trainer.users = 0
+    impression, place = clicks(samples)
+    equal_batches(trainer, samples, impression[:64], place[:64])
+    train(trainer, samples, impression, place, options.repeats)
+    score(trainer, samples, options.repeats)
+    replayed(options, log, articles, fitted, trainer, samples)
+
+
+def equal_batches(trainer: Trainer, samples: Samples, impression: Any, place: Any) -> None:
+    """Both forms score alike."""
+    batch, history, offered = slots_of(trainer, samples, impression, place, np.random.default_rng(1))
+    trainer.model.eval()
+    with torch.inference_mode():
+        ours = trainer.model(*(getattr(batch, name) for name in batch._fields if name != "real"))
+        naive = naive_forward(trainer, history, offered)
+    off = float((ours - naive).abs().max() / naive.abs().max())
+    print(f"a batch's scores differ from the naive ones by at most {off:.1e} of the largest")
+    assert off < 1e-5
+
+
+def train(trainer: Trainer, samples: Samples, impression: Any, place: Any, repeats: int) -> None:
+    naive, ours = [], []
+    for repeat in range(repeats + 1):  # the first warms up
+        rng = np.random.default_rng(repeat)
+        few = slice(64 * repeat, 64 * repeat + 64)
+        many = slice(64 * 8 * repeat, 64 * 8 * (repeat + 1))
+        naive.append(seconds(lambda: train_naively(trainer, samples, impression[few], place[few], rng)) / 64)
+        steps = np.arange(len(impression))[many].reshape(-1, 64)
+        took = seconds(lambda: [trainer._step(samples, impression[one], place[one], rng) for one in steps])
+        ours.append(took / steps.size)
+    trainer.scorer.cache.renew()
+    print(f"training: naive {1 / statistics.median(naive[1:]):,.0f} clicks/s,", end=" ")
+    print(f"distinct articles once, trimmed {1 / statistics.median(ours[1:]):,.0f} clicks/s,", end=" ")
+    print(f"{statistics.median(naive[1:]) / statistics.median(ours[1:]):.1f} times")
+
+
+def score(trainer: Trainer, samples: Samples, repeats: int) -> None:
+    asked = trainer.asked(samples)
+    trainer.scorer.scores(asked)
+    ours = [seconds(lambda: trainer.scorer.scores(asked)) / len(asked.user) for _ in range(repeats)]
+    few = range(40)
+    found: list[Any] = []
+
+    def naively() -> None:
+        found.clear()
+        trainer.model.eval()
+        with torch.inference_mode():
+            for i in few:
+                offered = asked.slot[asked.at[i] : asked.at[i + 1]]
+                found.append(naive_forward(trainer, asked.history[i : i + 1], offered[None])[0].numpy())
+
+    naive = [seconds(naively) / len(few) for _ in range(repeats)]
+    kept = trainer.scorer.scores(asked)[: asked.at[len(few)]]
+    off = float(np.abs(np.concatenate(found) - kept).max() / np.abs(kept).max())
+    print(f"scores from the cache differ from the naive ones by at most {off:.1e} of the largest")
+    assert off < 1e-5
+    print(f"scoring: naive {1 / statistics.median(naive):,.0f} impressions/s,", end=" ")
+    print(f"cached {1 / statistics.median(ours):,.0f} impressions/s,", end=" ")
+    print(f"{statistics.median(naive) / statistics.median(ours):.0f} times")
+
+
+def replayed(options: Any, log: Log, articles: Articles, fitted: Any, trainer: Trainer, samples: Samples) -> None:
+    """A replay with update=none against bare cached scoring of the same impressions."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "nrms.safetensors"
+        fitted.save(path)
+        asked: Asked = trainer.asked(samples)
+        bare, whole = [], []
+        for _ in range(options.repeats):
+            scorer = Scorer(trainer.model, trainer.scorer.cache)
+            bare.append(seconds(lambda: scorer.scores(asked)))
+            frozen = NRMS(weights=str(path), update="none", candidates=0, threads=options.threads)
+            whole.append(replay(log, frozen, articles=articles).seconds)
+    reads = len(log.time) - 3 * len(log.pools.at)
+    print(f"replay with update=none: {len(asked.user) / statistics.median(whole):,.0f} impressions/s,", end=" ")
+    print(f"bare cached scoring {len(asked.user) / statistics.median(bare):,.0f},", end=" ")
+    print(f"{statistics.median(bare) / statistics.median(whole):.0%} as fast ({reads:,} other rows walked)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Pretrained language models as what turns words into vectors (Wu et al. 2021, SIGIR: PLM-NR)."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from newsreplay.errors import SpecError
+
+
+class PlmWords:
+    """A language model's own tokens as word ids, with the interface of `texts.Vocabulary`; 0 is padding.
+
+    `name` is a local folder or a name on the Hugging Face hub. Texts come with the model's special tokens. There are
+    no words to learn and none that come up later.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self.words: list[str] = []
+        self.later: list[str] = []
+        self._tokenizer = _load("AutoTokenizer", name, "tokenizer")
+        self.rows = 1 + len(self._tokenizer)
+
+    def ids(self, text: str, length: int) -> list[int]:
+        """Ids of a text's tokens, at most `length`; none of an empty text."""
+        if not text.strip():
+            return []
+        found = self._tokenizer(text, truncation=True, max_length=length)["input_ids"]
+        return [token + 1 for token in found]
+
+    def ids_of_names(self, names: Sequence[str], length: int) -> list[int]:
+        """Ids of the tokens of names that stand for a text."""
+        return self.ids(" ".join(names), length)
+
+    def buckets_of_rows(self) -> npt.NDArray[np.int64]:
+        """int64[rows]: every token is its own bucket, since a language model knows them all."""
+        return np.arange(self.rows)
+
+
+class LanguageModel(nn.Module):
+    """The last hidden states of a language model, projected: ids of `PlmWords` [N, L] → [N, L, width].
+
+    All but the last `layers_trained` layers are frozen; a model that is frozen altogether runs without dropout.
+    Padding is zero. Raises `SpecError` if the model cannot be loaded; only safetensors weights are, and no code that
+    comes with a model is run.
+    """
+
+    def __init__(self, name: str, width: int, layers_trained: int = 0):
+        super().__init__()
+        self.name = name
+        self.width = width
+        self.layers_trained = layers_trained
+        self.model = _load("AutoModel", name, "model", use_safetensors=True).float()
+        self.model.requires_grad_(False)
+        layers = max((part for part in self.model.modules() if isinstance(part, nn.ModuleList)), key=len, default=())
+        if layers_trained > len(layers):
+            raise SpecError(f"{name} has {len(layers)} layers, so {layers_trained} of them cannot be trained")
+        for layer in list(layers)[len(layers) - layers_trained :]:
+            layer.requires_grad_(True)
+        self.project = nn.Linear(self.model.config.hidden_size, width)
+
+    def train(self, mode: bool = True) -> LanguageModel:
+        """Training mode, in which a frozen language model remains as it is."""
+        super().train(mode)
+        if not self.layers_trained:
+            self.model.eval()
+        return self
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """int64[N, L] → float32[N, L, width]."""
+        real = ids > 0
+        seen = real.clone()
+        seen[:, :1] = True  # of a text without words; a softmax over nothing would be NaN
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.layers_trained > 0):
+            hidden = self.model(input_ids=(ids - 1).clamp(min=0), attention_mask=seen.long()).last_hidden_state
+        projected: Tensor = self.project(hidden)
+        return projected.masked_fill(~real.unsqueeze(-1), 0.0)
+
+
+def _load(kind: str, name: str, what: str, **options: Any) -> Any:
+    try:
+        transformers = importlib.import_module("transformers")
+    except ImportError:
+        raise SpecError(
+            f'the language model {name} needs the package transformers: pip install "newsreplay[plm]"'
+        ) from None
+    logging = transformers.utils.logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # of reading a file; those of downloads are others
+    try:
+        return getattr(transformers, kind).from_pretrained(name, trust_remote_code=False, **options)
+    except Exception as error:  # whatever the parsers of its files raise
+        raise SpecError(
+            f"the language model {name} has no {what} that can be loaded: {error} (name a folder with config.json, "
+            "tokenizer files and weights as .safetensors, or a model on the Hugging Face hub that has these)"
+        ) from error
+    finally:
+        if shown:
+            logging.enable_progress_bar()

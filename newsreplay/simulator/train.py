@@ -1,0 +1,130 @@
+"""Training: a recommender learns the first stretch of a log and is saved, to be replayed later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from newsreplay.datasets import find_data
+from newsreplay.datasets.store import Dataset, Publisher
+from newsreplay.errors import NewsreplayError
+from newsreplay.recommenders.base import Account
+from newsreplay.registry import Entry, start_list
+from newsreplay.simulator.log import DAY, IMPRESSION, READ, cut
+from newsreplay.simulator.replay import replay
+
+
+class Trained(NamedTuple):
+    """What became of a training."""
+
+    recommender: str  #: the spec as typed
+    publisher: str
+    several: bool  #: whether the data set has others
+    begin: int  #: first read, ms UTC
+    until: int  #: rows before this moment were learned, ms UTC
+    rows: int
+    impressions: int
+    reads: int  #: clicks and page views
+    seconds: float  #: of replaying, fitting and saving
+    account: Account
+    path: Path  #: of the weights
+
+
+def train(
+    data: Any,
+    recommender: Any,
+    *,
+    out: str | Path,
+    warmup: int | None = None,
+    until: int | None = None,
+    publisher: str | None = None,
+    seed: int = 0,
+    columns: dict[str, str] | None = None,
+    preparing: dict[str, Any] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str, int, int], None] = lambda what, done, of: None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Trained:
+    """Replay the first stretch of a log before one recommender, fit it and save it.
+
+    `data`, `columns` and `preparing` are as in `run`, `recommender` is one spec or object that has `fit()` and
+    `save(path)`. The stretch ends `warmup` ms after the first read, by default a day, or at the moment `until`, ms UTC;
+    rows at its end belong to what comes after. `say` is told what takes a while, `progress(what, done, of)` how far the
+    replay is, `tell` how fitting goes.
+
+    Raises `NewsreplayError` where the recommender cannot be trained, where nothing is read in the stretch, and where
+    the data set has several publishers and none was chosen.
+    """
+    begun = time.perf_counter()
+    entry, made = _trainee(recommender)
+    if warmup is not None and until is not None:
+        raise NewsreplayError("give --warmup or --until, not both: each says where the stretch ends")
+    dataset = find_data(data, columns=columns, options=preparing, say=say, progress=progress)
+    chosen = _publisher(dataset, publisher)
+    begin, last = _span(chosen)
+    end = begin + (DAY if warmup is None else warmup) if until is None else until
+    log = cut(chosen.log, end)
+    reads = int(np.count_nonzero(log.kind == READ))
+    if not reads:
+        raise NewsreplayError(f"nothing is read at {chosen.name} in the stretch to be learned from; let it end later")
+
+    # As long as the warm-up goes on it does not train by itself; that is left to `fit`.
+    replay(
+        log,
+        made,
+        articles=chosen.articles,
+        seed=seed,
+        name=entry.shown,
+        warmup=end - begin,
+        tell=tell,
+        progress=lambda rows: progress("replaying", rows, len(log.time)),
+    )
+    made.fit()
+    made.save(Path(out))
+    return Trained(
+        recommender=entry.shown,
+        publisher=chosen.name,
+        several=len(dataset.publishers) > 1,
+        begin=begin,
+        until=min(end, last + 1),
+        rows=len(log.time),
+        impressions=int(np.count_nonzero(log.kind == IMPRESSION)),
+        reads=reads,
+        seconds=time.perf_counter() - begun,
+        account=made.account() if callable(getattr(made, "account", None)) else Account(),
+        path=Path(out),
+    )
+
+
+def _span(publisher: Publisher) -> tuple[int, int]:
+    """Time of the first read and of the last row; nothing at all is as good as a log without reads."""
+    if not len(publisher.requests.row):
+        raise NewsreplayError(f"nothing is read at {publisher.name}; there is nothing to be learned from")
+    return int(publisher.log.time[publisher.requests.row[0]]), int(publisher.log.time[-1])
+
+
+def _trainee(recommender: Any) -> tuple[Entry, Any]:
+    entries = start_list(recommender)
+    if len(entries) > 1:
+        raise NewsreplayError(f"one recommender is trained at a time, not {len(entries)}; name one")
+    made = entries[0].make()
+    for method in ("fit", "save"):
+        if not callable(getattr(made, method, None)):
+            raise NewsreplayError(
+                f"{entries[0].shown} cannot be trained and saved, it has no {method}(); neural recommenders can be: "
+                "nrms, naml, awrs …"
+            )
+    return entries[0], made
+
+
+def _publisher(dataset: Dataset, name: str | None) -> Publisher:
+    if name is None and len(dataset.publishers) > 1:
+        raise NewsreplayError(
+            f"{dataset.name} has {len(dataset.publishers)} publishers, {', '.join(dataset.publishers)}; "
+            "choose one with --publisher"
+        )
+    return dataset.publisher(dataset.publishers[0] if name is None else name)

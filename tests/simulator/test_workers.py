@@ -1,0 +1,236 @@
+"""Pairs at work: what is told of them meanwhile, in threads and in processes, and seeds."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import newsreplay
+from newsreplay.datasets import find_data
+from newsreplay.errors import NewsreplayError, SpecError
+from newsreplay.recommenders.base import Account, Recommender
+from newsreplay.registry import start_list
+from newsreplay.simulator import replay, workers
+from newsreplay.simulator.options import Options
+from newsreplay.simulator.run import _repeated
+from newsreplay.simulator.workers import Pair, _shown, replay_pair
+
+READS = 20_000  #: more than a stretch, so that a pair tells of its rows before its end
+
+#: Some go on only once a file called `seen` is there: whoever listens makes it.
+STRANGERS = """
+import os, time
+from pathlib import Path
+from newsreplay import Recommender
+
+def wait():
+    end = time.monotonic() + 60
+    while not Path("seen").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+
+class Quiet(Recommender):
+    def recommend(self, request, k):
+        return []
+
+class Rows(Quiet):
+    def learn(self, event):
+        if event.row == 19_000:
+            wait()
+
+class Lines(Quiet):
+    def start(self, catalog):
+        self.setting.tell("lines: epoch 2 of 5,\\n\\x1b[31mloss 1.42")
+        wait()
+
+class Killer(Quiet):
+    def start(self, catalog):
+        for number in range(10_000):
+            self.setting.tell(f"number {number}")
+        os._exit(7)
+
+class Seeded(Quiet):
+    def __init__(self, size=1, seed=0):
+        if seed == 13:
+            raise ValueError("thirteen")
+        self.seed = seed
+
+    def recommend(self, request, k):
+        return [item for item in (self.seed,) if item < request.item]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a log of 30 reads, one of 20,000, and strangers' recommenders."""
+    monkeypatch.chdir(tmp_path)
+    for name, reads in (("few.csv", 30), ("many.csv", READS)):
+        rows = "".join(f"reader{n // 10},news{n % 5},{1_600_000_000 + n}\n" for n in range(reads))
+        (tmp_path / name).write_text("user,item,time\n" + rows)
+    (tmp_path / "own.py").write_text(STRANGERS)
+    return tmp_path
+
+
+def test_processes_tell_of_rows_and_lines_while_they_are_at_work(folder: Path) -> None:
+    told = []
+
+    def progress(what: str, done: int, of: int) -> None:
+        told.append((what, done))
+        if done == replay.STRETCH and any("epoch" in what for what, _ in told):  # of one the rows, of one the line
+            Path("seen").touch()
+
+    newsreplay.run("many.csv", "own.py:Lines,own.py:Rows", jobs=2, progress=progress)
+    assert "replaying · lines: epoch 2 of 5, [31mloss 1.42" in {what for what, _ in told}
+    assert [done for _, done in told] == sorted(done for _, done in told)
+    assert told[-1][1] == 2 * READS
+
+
+def test_threads_tell_of_lines_while_they_are_at_work(folder: Path) -> None:
+    told = []
+
+    def progress(what: str, done: int, of: int) -> None:
+        told.append(what)
+        if "epoch" in what:
+            Path("seen").touch()
+
+    newsreplay.run("few.csv", "own.py:Lines", progress=progress)
+    assert "replaying · lines: epoch 2 of 5, [31mloss 1.42" in told
+
+
+class Talker(Recommender):
+    def start(self, catalog: Any) -> None:
+        self.setting.tell("talker: ready")
+
+    def recommend(self, request: Any, k: int) -> Any:
+        return []
+
+
+@pytest.mark.parametrize(("fresh", "last"), [(1_000.0, "replaying · talker: ready"), (0.0, "replaying")])
+def test_a_told_line_is_shown_while_it_is_fresh(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, fresh: float, last: str
+) -> None:
+    monkeypatch.setattr(workers, "FRESH", fresh)
+    told = []
+    newsreplay.run("few.csv", [Talker()], progress=lambda what, done, of: told.append((what, done)))
+    assert told[-1] == (last, 30)
+
+
+def test_a_told_line_is_one_short_line() -> None:
+    assert _shown(" a\tb\r\nc\x1b[0m ") == "a b c [0m"
+    assert _shown(7) == "7"
+    assert len(_shown("\U0001f600" * 1_000).encode()) <= 400  # what POSIX promises to keep together is 512
+
+
+class Interrupter(Recommender):
+    def recommend(self, request: Any, k: int) -> Any:
+        raise KeyboardInterrupt
+
+
+class Endless(Talker):
+    def recommend(self, request: Any, k: int) -> Any:
+        while True:
+            self.setting.tell("endless: epoch 1")
+            time.sleep(0.001)
+
+
+def test_who_is_training_hears_of_an_interruption_with_the_next_line(folder: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        newsreplay.run("few.csv", [Interrupter(), Endless()])
+
+
+def test_an_interruption_that_a_process_s_line_meets_ends_the_run_and_all_its_threads(folder: Path) -> None:
+    before = threading.active_count()
+
+    def interrupt(what: str, done: int, of: int) -> None:
+        Path("seen").touch()
+        if "epoch" in what:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        newsreplay.run("few.csv", "own.py:Lines,own.py:Quiet", jobs=2, progress=interrupt)
+    assert threading.active_count() == before
+
+
+def test_a_process_that_dies_while_it_tells_costs_only_its_own_rows(folder: Path) -> None:
+    before = threading.active_count()
+    newsreplay.run("few.csv", "own.py:Killer,own.py:Quiet", jobs=2, out="run")
+    pairs = json.loads(Path("run/run.json").read_text())["pairs"]
+    assert [pair["status"] for pair in pairs] == ["failed", "done"]
+    assert threading.active_count() == before
+
+
+# --- what a worker brings back ----------------------------------------------------------------------------
+
+
+class Accountant(Talker):
+    def account(self) -> Account:
+        warmup: int = self.setting.warmup
+        return Account(notes=(f"warm-up of {warmup} ms",))
+
+
+class Seer(Accountant):
+    def foresee(self, log: Any, articles: Any) -> None:
+        pass
+
+
+def test_a_worker_brings_back_the_account_and_whether_the_log_was_foreseen(folder: Path) -> None:
+    dataset = find_data("few.csv")
+    brought = [
+        replay_pair(Pair(dataset.folder, dataset.publishers[0], entry, Options(warmup=5), folder))
+        for entry in start_list([Seer(), Accountant(), "recency"])
+    ]
+    assert [(one.account and one.account.notes, one.foresaw) for one in brought] == [
+        (("warm-up of 5 ms",), True),
+        (("warm-up of 5 ms",), False),
+        (None, False),
+    ]
+
+
+# --- seeds ------------------------------------------------------------------------------------------------
+
+
+def test_who_takes_a_seed_and_has_none_is_repeated_with_each(folder: Path) -> None:
+    given = ["own.py:Seeded", "own.py:Quiet", "own.py:Seeded(seed=7)", "own.py:Seeded(size=2)", Talker()]
+    repeated = _repeated(start_list(given), (1, 2))
+    assert [(entry.shown, of) for entry, of in repeated] == [
+        ("own.py:Seeded(seed=1)", "own.py:Seeded"),
+        ("own.py:Seeded(seed=2)", "own.py:Seeded"),
+        ("own.py:Quiet", None),
+        ("own.py:Seeded(seed=7)", None),
+        ("own.py:Seeded(size=2, seed=1)", "own.py:Seeded(size=2)"),
+        ("own.py:Seeded(size=2, seed=2)", "own.py:Seeded(size=2)"),
+        ("Talker", None),
+    ]
+    assert [(entry.shown, of) for entry, of in _repeated(start_list(given[:2]), ())] == [
+        ("own.py:Seeded", None),
+        ("own.py:Quiet", None),
+    ]
+
+
+def test_seeds_are_replayed_each_with_its_own_answers(folder: Path) -> None:
+    newsreplay.run("few.csv", "own.py:Seeded,recency", seeds=[0, 4], out="run")
+    info = json.loads(Path("run/run.json").read_text())
+    assert info["options"]["seeds"] == [0, 4]
+    shown = ["own.py:Seeded(seed=0)", "own.py:Seeded(seed=4)", "recency"]
+    assert [pair["recommender"] for pair in info["pairs"]] == shown
+    values = {
+        row["recommender"]: row["value"]
+        for row in json.loads(Path("run/results.json").read_text())
+        if row["metric"] == "event_success@1"
+    }
+    assert values[shown[0]] == 1.0  # of five articles, each read twice
+    assert values[shown[1]] == 0.0  # the fifth is no older than any
+
+
+def test_seeds_that_cannot_be_used_are_refused_before_anything_is_replayed(folder: Path) -> None:
+    with pytest.raises(NewsreplayError, match="a seed stands twice in 1, 1; name it once"):
+        newsreplay.run("few.csv", "own.py:Seeded", seeds=[1, 1], out="run")
+    with pytest.raises(SpecError, match=r"own.py:Seeded\(seed=1\) stands on the list twice"):
+        newsreplay.run("few.csv", "own.py:Seeded,own.py:Seeded(seed=1)", seeds=[1], out="run")
+    with pytest.raises(SpecError, match="thirteen"):
+        newsreplay.run("few.csv", "own.py:Seeded", seeds=[1, 13], out="run")
+    assert not Path("run").exists()
