@@ -160,7 +160,7 @@ class AWRS(NewsModel):
     sizes: ClassVar = {"paper": Size(), "small": SMALL, "tiny": TINY}
     trainings: ClassVar = {
         "paper": Training(rate=1e-4, epochs=20, patience=5, batch=8),
-        "small": Training(rate=1e-3),
+        "small": Training(rate=1e-3, passes=3, gentler=1.0),
         "tiny": Training(rate=1e-2, epochs=2, batch=16),
     }
     entities: ClassVar = True

@@ -25,13 +25,14 @@ from newsreplay.durations import duration_text, parse_duration
 from newsreplay.errors import NewsreplayError, SpecError
 from newsreplay.recommenders.base import Account, Late, Recommender
 from newsreplay.recommenders.neural.cache import Asked, Scorer, VectorCache
+from newsreplay.recommenders.neural.layers import WordTable
 from newsreplay.recommenders.neural.model import NewsModel, Size
 from newsreplay.recommenders.neural.samples import Reservoir, Samples, choose, stretches
 from newsreplay.recommenders.neural.shelf import Shelf, grow, names_of, word_table
 from newsreplay.recommenders.neural.stream import SAMPLED, Captures, Rows, Stream, published_table
 from newsreplay.recommenders.neural.texts import Vocabulary, WordVectors
 from newsreplay.recommenders.neural.training import Trainer
-from newsreplay.recommenders.neural.weights import load_weights, save_weights
+from newsreplay.recommenders.neural.weights import Weights, load_weights, save_weights
 from newsreplay.registry import did_you_mean
 from newsreplay.simulator.catalog import Catalog
 from newsreplay.simulator.log import DAY, HOUR, IMPRESSION, OUTCOME, READ, Column, Event, Log
@@ -113,10 +114,9 @@ class Neural(Recommender):
             raise SpecError(f"no size is called {size!r}. {hint}")
         self.size_name = size
         self.size: Size = model.sizes[size]
-        changed = {"rate": rate, "epochs": epochs, "passes": passes, "negatives": negatives}
-        self.training = replace(
-            model.trainings[size], **{name: value for name, value in changed.items() if value is not None}
-        )
+        given = {"rate": rate, "epochs": epochs, "passes": passes, "negatives": negatives}
+        self.changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        self.training = replace(model.trainings[size], **self.changed)
         if self.training.rate <= 0 or whole("epochs", self.training.epochs, 1) < 1:
             raise SpecError(f"rate must be above 0, not {rate!r}")
         whole("passes", self.training.passes, 1)
@@ -178,6 +178,7 @@ class Neural(Recommender):
         self.scorer: Scorer | None = None
         self.trainer: Trainer | None = None
         self.reservoir = Reservoir(self.memory)
+        loaded = None if self.weights is None else self._loaded(self.weights)
         self.seconds = {"training": 0.0, "updating": 0.0, "answering": 0.0}
         self.answers = 0
         self.stream = Stream(
@@ -194,8 +195,8 @@ class Neural(Recommender):
             key=int(key_of(self.key, "sampled")) >> 1,
             **({} if self.published is None else {"published": self.published}),
         )
-        if self.weights is not None:
-            self._load(self.weights)
+        if loaded is not None:
+            self._take_up(loaded)
 
     def score(self, request: Event, pool: Sequence[int]) -> Any:
         """A number for each candidate, by the model as it is now; none before the first training."""
@@ -480,18 +481,24 @@ class Neural(Recommender):
     def _grow(self) -> None:
         """Words that came up since and have pretrained vectors get theirs."""
         if self.vectors is not None and self.scorer is not None:
-            grow(self.scorer.model.words, self.vocabulary, self.vectors)
+            words = self.scorer.model.get_submodule("words")
+            assert isinstance(words, WordTable)
+            grow(words, self.vocabulary, self.vectors)
 
-    def _load(self, path: str) -> None:
+    def _loaded(self, path: str) -> Weights:
+        """A file of weights, whose size and options take the place of this one's."""
         loaded = load_weights(Path(path))
-        model = self.model_class.__name__
-        if loaded.facts["model"] != model:
-            raise SpecError(f"weights={path} are of {loaded.facts['model']}, not of {model}")
-        self.size_name = loaded.facts["size"]
-        self.size = loaded.size
+        if loaded.facts["model"] != self.model_class.__name__:
+            raise SpecError(f"weights={path} are of {loaded.facts['model']}, not of {self.model_class.__name__}")
+        self.size_name, self.size = loaded.facts["size"], loaded.size
+        self.training = replace(self.model_class.trainings[self.size_name], **self.changed)
         self.options = loaded.facts["options"]
         self.plm = loaded.facts.get("plm")
         self.until = self.loaded_until = loaded.facts["until"]
+        return loaded
+
+    def _take_up(self, loaded: Weights) -> None:
+        """Go on with weights that were trained elsewhere; no reader is known to them."""
         self._make_vocabulary()
         if self.plm is None:
             self.vocabulary = Vocabulary(loaded.words, loaded.facts["buckets"], self.vectors)
@@ -543,7 +550,7 @@ class Neural(Recommender):
             if warmup > self.setting.warmup:
                 text = duration_text(warmup)
                 notes.append(
-                    f"it is trained on the first {text} and answers nothing before; --warmup {text} leaves them unscored"
+                    f"trained on the first {text}, it answers nothing before; --warmup {text} leaves them unscored"
                 )
         if not self.stream.impressions_seen:
             notes.append(

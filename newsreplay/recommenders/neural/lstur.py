@@ -25,7 +25,7 @@ class LSTUR(NewsModel):
     sizes: ClassVar = {"paper": Size(), "small": SMALL, "tiny": TINY}
     trainings: ClassVar = {
         "paper": Training(),
-        "small": Training(rate=1e-3),
+        "small": Training(rate=1e-3, passes=3, gentler=1.0),
         "tiny": Training(rate=1e-2, epochs=2, batch=16),
     }
     dot: ClassVar = True

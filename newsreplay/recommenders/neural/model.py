@@ -68,6 +68,7 @@ class Training:
     epochs: int = 5  #: at most, over the warm-up
     patience: int = 2  #: epochs without a better validation AUC before it stops
     passes: int = 1  #: over the new impressions of a later update
+    gentler: float = 0.3  #: learning rate of updates, as a share of that of the warm-up
     batch: int = 64  #: clicks a step
     negatives: int = 4  #: passed-over candidates beside a click (npratio)
     clip: float = 2.0  #: largest gradient norm

@@ -101,7 +101,7 @@ class PPRec(NewsModel):
     sizes: ClassVar = {"paper": Size(), "small": SMALL, "tiny": TINY}
     trainings: ClassVar = {
         "paper": Training(epochs=2, batch=32, negatives=1),
-        "small": Training(rate=1e-3),
+        "small": Training(rate=1e-3, passes=3, gentler=1.0),
         "tiny": Training(rate=1e-2, epochs=2, batch=16),
     }
     entities: ClassVar = True

@@ -23,7 +23,6 @@ from newsreplay.simulator.mixing import key_of
 HIDDEN = 0.05  #: share of words that are shown as the bucket of unknown words they would fall into
 TAIL = 0.1  #: share of the warm-up's impressions, the last ones, that early stopping is judged by
 FEWEST = 100  #: impressions in the tail below which their AUC is too noisy to stop by
-GENTLER = 0.3  #: learning rate of updates, as a share of that of the warm-up
 NEWEST = 0.7  #: share of an update's clicks that are new; the others are drawn from those kept
 
 
@@ -114,7 +113,7 @@ class Trainer:
         if not len(impression):
             return
         for group in self.optimiser.param_groups:
-            group["lr"] = GENTLER * self.training.rate
+            group["lr"] = self.training.gentler * self.training.rate
         both = new if kept is None else joined([new, kept])
         old = tuple(column[len(impression) :] for column in clicks(both))
         share = math.ceil(NEWEST * self.training.batch) if len(old[0]) else self.training.batch
