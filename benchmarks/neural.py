@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from newsreplay.recommenders.neural.cache import Asked, Scorer
 from newsreplay.recommenders.neural.model import Contents
 from newsreplay.recommenders.neural.recommenders import NRMS
-from newsreplay.recommenders.neural.samples import Samples, clicks
+from newsreplay.recommenders.neural.samples import Samples, clicks, negatives
 from newsreplay.recommenders.neural.training import Trainer, click_loss
 from newsreplay.simulator.catalog import Articles, bare_articles
 from newsreplay.simulator.log import HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
@@ -121,8 +121,6 @@ def slots_of(trainer: Trainer, samples: Samples, impression: Any, place: Any, rn
     state = rng.bit_generator.state
     batch = trainer.batch(samples, impression, place, rng)
     rng.bit_generator.state = state
-    from newsreplay.recommenders.neural.samples import negatives
-
     passed, real = negatives(samples, impression, trainer.training.negatives, rng)
     offered = trainer.shelf.slots(samples.item[np.column_stack([place, passed])])
     offered[:, 1:][~real] = 0
@@ -185,11 +183,14 @@ def train(trainer: Trainer, samples: Samples, impression: Any, place: Any, repea
     for repeat in range(repeats + 1):  # the first warms up
         rng = np.random.default_rng(repeat)
         few = slice(64 * repeat, 64 * repeat + 64)
-        many = slice(64 * 8 * repeat, 64 * 8 * (repeat + 1))
-        naive.append(seconds(lambda: train_naively(trainer, samples, impression[few], place[few], rng)) / 64)
-        steps = np.arange(len(impression))[many].reshape(-1, 64)
-        took = seconds(lambda: [trainer._step(samples, impression[one], place[one], rng) for one in steps])
-        ours.append(took / steps.size)
+        begun = time.perf_counter()
+        train_naively(trainer, samples, impression[few], place[few], rng)
+        naive.append((time.perf_counter() - begun) / 64)
+        many = np.arange(8 * 64 * repeat, 8 * 64 * (repeat + 1)).reshape(-1, 64) % len(impression)
+        begun = time.perf_counter()
+        for one in many:
+            trainer._step(samples, impression[one], place[one], rng)
+        ours.append((time.perf_counter() - begun) / many.size)
     trainer.scorer.cache.renew()
     print(f"training: naive {1 / statistics.median(naive[1:]):,.0f} clicks/s,", end=" ")
     print(f"distinct articles once, trimmed {1 / statistics.median(ours[1:]):,.0f} clicks/s,", end=" ")
@@ -231,8 +232,9 @@ def replayed(options: Any, log: Log, articles: Articles, fitted: Any, trainer: T
         asked: Asked = trainer.asked(samples)
         bare, whole = [], []
         for _ in range(options.repeats):
-            scorer = Scorer(trainer.model, trainer.scorer.cache)
-            bare.append(seconds(lambda: scorer.scores(asked)))
+            begun = time.perf_counter()
+            Scorer(trainer.model, trainer.scorer.cache).scores(asked)
+            bare.append(time.perf_counter() - begun)
             frozen = NRMS(weights=str(path), update="none", candidates=0, threads=options.threads)
             whole.append(replay(log, frozen, articles=articles).seconds)
     reads = len(log.time) - 3 * len(log.pools.at)

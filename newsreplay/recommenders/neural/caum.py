@@ -154,6 +154,8 @@ class CandidateAware(nn.Module):
         exp(logits) [B, heads, H, H], keys and values [B, heads, H, head], l_i as seen by `fuse` [B, H, width] and by
         `dense` [B, H, hidden], the mask [B, H].
         """
+        if not mask.shape[1]:  # one place that nothing was read at, since torch refuses some sums over none
+            read, mask = read.new_zeros(len(read), 1, read.shape[-1]), mask.new_zeros(len(mask), 1)
         fused, projected = read.tensor_split([3 * self.width], -1)
         projected = projected.reshape(*mask.shape, -1, self.heads, self.mixed // self.heads)
         query, key, value, *asked = projected.permute(2, 0, 3, 1, 4)

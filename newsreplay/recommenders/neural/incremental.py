@@ -153,6 +153,11 @@ class Neural(Recommender):
             self.foresee = self._foresee
         self.options = options
         self.published: Any = None
+        try:
+            with torch.device("meta"):  # makes nothing, but looks at the options now rather than after the warm-up
+                model(model.sizes["tiny"], WordTable(1, model.sizes["tiny"].word), **options)
+        except (ValueError, TypeError) as error:
+            raise SpecError(str(error)) from None
 
     def _foresee(self, log: Log, articles: Any) -> None:
         """Work the statistics of the whole log out, as published AWRS does."""
@@ -253,9 +258,10 @@ class Neural(Recommender):
         )
 
     def fit(self) -> None:
-        """Train on all that was seen, now. Raises `NewsreplayError` where that is too little."""
+        """Train now, on all that was seen, unless it has been. Raises `NewsreplayError` where that is too little."""
         self.settle()
-        self._train()
+        if self.trainer is None:
+            self._train()
         if self.trainer is None:
             raise NewsreplayError(
                 f"there are fewer than {FEWEST} impressions with a click to train on; take a longer stretch of the log"
@@ -460,7 +466,7 @@ class Neural(Recommender):
 
                 words: torch.nn.Module = LanguageModel(self.plm, self.size.word)
             else:
-                words = word_table(self.vocabulary, self.vectors, self.size.word, generator)
+                words = self.table = word_table(self.vocabulary, self.vectors, self.size.word, generator)
             return self.model_class(self.size, words, **self.options).to(self.device)
 
     def _make_scorer(self, model: NewsModel) -> None:
@@ -481,9 +487,7 @@ class Neural(Recommender):
     def _grow(self) -> None:
         """Words that came up since and have pretrained vectors get theirs."""
         if self.vectors is not None and self.scorer is not None:
-            words = self.scorer.model.get_submodule("words")
-            assert isinstance(words, WordTable)
-            grow(words, self.vocabulary, self.vectors)
+            grow(self.table, self.vocabulary, self.vectors)
 
     def _loaded(self, path: str) -> Weights:
         """A file of weights, whose size and options take the place of this one's."""

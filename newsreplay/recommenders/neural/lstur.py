@@ -30,7 +30,7 @@ class LSTUR(NewsModel):
     }
     dot: ClassVar = True
 
-    def __init__(self, size: Size, words: nn.Module, variant: Literal["ini", "con"] = "ini"):
+    def __init__(self, size: Size, words: nn.Module, *, variant: Literal["ini", "con"] = "ini"):
         super().__init__()
         width = size.filters + 2 * size.category
         self.words = words
