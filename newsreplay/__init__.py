@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from newsreplay.datasets import find_data, prepare_data
     from newsreplay.errors import NewsreplayError
-    from newsreplay.recommenders.base import Recommender
+    from newsreplay.recommenders.base import Account, Late, Recommender
     from newsreplay.report.leaderboard import leaderboard
     from newsreplay.report.run_folder import Run
     from newsreplay.simulator.catalog import Catalog
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 _HOME = {
     **dict.fromkeys(("HISTORY", "IMPRESSION", "OUTCOME", "PUBLISH", "READ"), "newsreplay.simulator.log"),
+    "Account": "newsreplay.recommenders.base",
     "Catalog": "newsreplay.simulator.catalog",
     "Event": "newsreplay.simulator.log",
+    "Late": "newsreplay.recommenders.base",
     "NewsreplayError": "newsreplay.errors",
     "Recommender": "newsreplay.recommenders.base",
     "Run": "newsreplay.report.run_folder",
@@ -48,8 +50,10 @@ __all__ = [
     "OUTCOME",
     "PUBLISH",
     "READ",
+    "Account",
     "Catalog",
     "Event",
+    "Late",
     "NewsreplayError",
     "Recommender",
     "Run",

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from newsreplay.datasets import mind, parts
+from newsreplay.datasets import find_data, mind, parts
 from newsreplay.datasets.base import Plan, Raw
 from newsreplay.datasets.mind import plan_mind
 from newsreplay.errors import DataError
@@ -530,3 +530,44 @@ def test_the_real_sample_is_read_as_the_slow_reader_does(real_data: Path, monkey
 def test_the_real_file_with_a_header_and_a_sixth_column_is_refused(real_data: Path) -> None:
     with pytest.raises(DataError, match=r"behaviors\.tsv line 1: a header row .* and the lines have 6 cells"):
         plan_mind(real_data / "malformed" / "mind_mini")
+
+
+def test_news_text_tells_what_news_does_not(tmp_path: Path) -> None:
+    folder = mind_folder(tmp_path, [line()], [article("N7", "news", "newsworld", "Of news.tsv", "", "", "[]", "[]")])
+    (folder / "news_text.csv").write_text(
+        "News_ID,Category,SubCategory,Title,Abstract\n"
+        'N7,sports,golf,"[\'of\', \'text\']","[\'abstract\', ""coast\'s""]"\n'
+        "N8,sports,golf,\"['birdie']\",\n"
+        "N9,sports,golf,birdie,\n"
+        "N10,sports\n"
+    )
+    raw = read(plan_mind(folder))
+    assert [(one.item, dict(one.facts)) for one in articles_of(raw)][-2:] == [
+        ("N7", {"category": "sports", "subcategory": "golf", "title": "of text", "abstract": "abstract coast's"}),
+        ("N8", {"category": "sports", "subcategory": "golf", "title": "birdie"}),
+    ]
+    assert [(reject.file, reject.line, reject.reason[:6]) for reject in raw.rejects] == [
+        ("news_text.csv", 4, "a list"),
+        ("news_text.csv", 5, "5 cell"),
+    ]
+
+
+def test_a_news_text_with_another_header_is_refused(tmp_path: Path) -> None:
+    folder = mind_folder(tmp_path, [line()])
+    (folder / "news_text.csv").write_text("id,title\nN7,storm\n")
+    with pytest.raises(DataError, match=r"news_text.csv line 1: expected the header News_ID.*'id,title'"):
+        plan_mind(folder)
+
+
+def test_what_news_tells_comes_before_what_news_text_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEWSREPLAY_HOME", str(tmp_path / "home"))
+    folder = mind_folder(
+        tmp_path / "raw", [line()], [article("N7", "news", "newsworld", "Of news.tsv", "", "", "[]", "[]")]
+    )
+    (folder / "news_text.csv").write_text(
+        "News_ID,Category,SubCategory,Title,Abstract\nN7,sports,golf,\"['other']\",\"['an', 'abstract']\"\n"
+    )
+    publisher = find_data(f"mind:{folder}").publisher("mind")
+    place = publisher.articles.id.to_pylist().index("N7")
+    told = {fact: texts[place].as_py() for fact, (texts, _) in publisher.articles.texts.items()}
+    assert (told["title"], told["abstract"]) == ("Of news.tsv", "an abstract")
