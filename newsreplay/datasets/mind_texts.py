@@ -6,6 +6,7 @@ It may stand beside a `news.tsv` that has only some of the articles; what that t
 
 from __future__ import annotations
 
+import ast
 import csv
 import re
 from collections.abc import Iterator
@@ -87,4 +88,4 @@ def _words(cell: str) -> str:
         return ""
     if not (cell.startswith("[") and cell.endswith("]")):
         raise ValueError(f"a list of quoted words is expected, not {cell[:40]!r}")
-    return " ".join(one or other for one, other in _WORD.findall(cell))
+    return " ".join(ast.literal_eval(word[0]) if "\\" in word[0] else word[0][1:-1] for word in _WORD.finditer(cell))

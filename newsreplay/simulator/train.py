@@ -16,6 +16,7 @@ from newsreplay.recommenders.base import Account
 from newsreplay.registry import Entry, start_list
 from newsreplay.simulator.log import DAY, IMPRESSION, READ, cut
 from newsreplay.simulator.replay import replay
+from newsreplay.spec import Spec
 
 
 class Trained(NamedTuple):
@@ -111,6 +112,13 @@ def _trainee(recommender: Any) -> tuple[Entry, Any]:
     entries = start_list(recommender)
     if len(entries) > 1:
         raise NewsreplayError(f"one recommender is trained at a time, not {len(entries)}; name one")
+    given = dict(entries[0].source.parameters) if isinstance(entries[0].source, Spec) else {}
+    for name in ("warmup", "weights"):
+        if given.get(name) is not None:
+            raise NewsreplayError(
+                f"{entries[0].shown}: leave {name} out; 'train' fits a fresh model to the stretch that --warmup or "
+                "--until gives"
+            )
     made = entries[0].make()
     for method in ("fit", "save"):
         if not callable(getattr(made, method, None)):

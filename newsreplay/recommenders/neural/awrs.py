@@ -22,6 +22,7 @@ from newsreplay.recommenders.neural.model import (
     NewsModel,
     Size,
     Training,
+    unrounded,
 )
 
 Quantiser = Literal["quantile", "equal_width", "paper"]
@@ -165,6 +166,7 @@ class AWRS(NewsModel):
     }
     entities: ClassVar = True
     signals: ClassVar = True
+    counted: ClassVar = True
 
     def __init__(
         self,
@@ -221,7 +223,7 @@ class AWRS(NewsModel):
         if self.engagement is not None:
             offered = offered + self.interest.candidate(self.engagement.weight, self.engaged, constant=False)[index]
         reader, candidate = self.interest(readers, offered)
-        interest: Tensor = (reader * candidate).sum(-1)
+        interest: Tensor = (unrounded(reader) * unrounded(candidate)).sum(-1)
         if self.relevance is None or self.mix is None:
             return interest
         eta = torch.sigmoid(self.mix(reader).squeeze(-1))

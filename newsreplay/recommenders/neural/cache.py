@@ -13,12 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from newsreplay.recommenders.neural.model import NewsModel
+from newsreplay.recommenders.neural.model import NewsModel, dot_product
 from newsreplay.recommenders.neural.shelf import Shelf
 from newsreplay.simulator.log import Column
 
 BLOCK = 64  #: articles encoded at a time
+FEW = 16  #: readers worked out at a time, where those who read about as much go together
+PARTS = 4  #: texts and histories are cut to so many lengths, the shortest that holds all of one
 STRETCH = 512  #: slots ranked at a time
+MANY = 64  #: candidates beyond which a request is scored against whole stretches of the cache
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
@@ -40,6 +43,9 @@ class VectorCache:
         self.encoded = 0  #: articles, how often
         self.reading = torch.zeros(0, 0)
         self.offer = torch.zeros(0, 0)
+        model.eval()
+        with torch.inference_mode():
+            self._encode(np.zeros(0, np.int64), 1)  # which tells how wide the tables are
 
     def renew(self) -> None:
         """The model has changed: nothing that was kept holds any longer."""
@@ -59,20 +65,30 @@ class VectorCache:
     def ensure(self, slots: Column) -> None:
         """Encode those of the slots, in this order, that are not kept."""
         wanted = np.fromiter(dict.fromkeys(slots[self.stale(slots)].tolist()), np.int64)
-        for first in range(0, len(wanted), BLOCK):
-            part = wanted[first : first + BLOCK]
-            block = np.zeros(BLOCK, np.int64)
-            block[: len(part)] = part
-            contents = type(self.shelf.contents(block))(*(x.to(self.device) for x in self.shelf.contents(block)))
-            with autocast(self.device):
-                vectors = self.model.encode(contents)
-                reading, offer = self.model.reading(vectors).float(), self.model.offer(vectors).float()
-            self._widen(reading, offer)
-            rows = torch.from_numpy(part).to(self.device)
-            self.reading[rows] = reading[: len(part)]
-            self.offer[rows] = offer[: len(part)]
-            self.made[part] = self.version
-            self.encoded += len(part)
+        if not len(wanted):
+            return
+        contents = self.shelf.contents(wanted)
+        # Which of the lengths depends on an article's own texts alone, as all that shapes its bits does.
+        part = np.maximum(_part(contents.title), _part(contents.abstract))
+        for length in np.unique(part).tolist():
+            mine = np.flatnonzero(part == length)
+            for first in range(0, len(mine), BLOCK):
+                self._encode(wanted[mine[first : first + BLOCK]], length)
+
+    def _encode(self, slots: Column, length: int) -> None:
+        block = np.zeros(BLOCK, np.int64)
+        block[: len(slots)] = slots
+        contents = self.shelf.contents(block)
+        contents = contents._replace(title=_cut(contents.title, length), abstract=_cut(contents.abstract, length))
+        with autocast(self.device):
+            vectors = self.model.encode(type(contents)(*(each.to(self.device) for each in contents)))
+            reading, offer = self.model.reading(vectors).float(), self.model.offer(vectors).float()
+        self._widen(reading, offer)
+        rows = torch.from_numpy(slots).to(self.device)
+        self.reading[rows] = reading[: len(slots)]
+        self.offer[rows] = offer[: len(slots)]
+        self.made[slots] = self.version
+        self.encoded += len(slots)
 
     def _grow(self, slot: int) -> None:
         if slot < len(self.made):
@@ -86,6 +102,17 @@ class VectorCache:
         if not self.reading.shape[1]:
             self.reading = torch.zeros(len(self.made), reading.shape[1], device=self.device)
             self.offer = torch.zeros(len(self.made), offer.shape[1], device=self.device)
+
+
+def _part(texts: Tensor) -> Column:
+    """Which of the `PARTS` lengths holds each text, int64[N], from 1; 1 where there is no room for any."""
+    longest = (texts > 0).sum(1).numpy()
+    parts: Column = np.maximum(-(-longest * PARTS // max(1, texts.shape[1])), 1)
+    return parts
+
+
+def _cut(texts: Tensor, part: int) -> Tensor:
+    return texts[:, : -(-texts.shape[1] * part // PARTS)]
 
 
 def _longer(table: Tensor, count: int) -> Tensor:
@@ -129,15 +156,19 @@ class Scorer:
         at = asked.at[first : end + 1] - asked.at[first]
         slots = asked.slot[asked.at[first] : asked.at[end]]
         signals = asked.signals[asked.at[first] : asked.at[end]]
-        history = _padded(asked.history[first:end], self.requests)
         owner = np.repeat(np.arange(count), np.diff(at))
-        self._encode(history[:count], slots, owner)
-        readers = self._readers(
-            history, _padded(asked.history_signals[first:end], self.requests), asked.user[first:end]
-        )
-        if self.model.dot and len(slots) > 64 * count:
-            return self._ranked(readers[0], slots, owner)
-        return self._rows(readers, at, slots, owner, signals)
+        self._encode(asked.history[first:end], slots, owner)
+        readers = self._readers(asked.history[first:end], asked.history_signals[first:end], asked.user[first:end])
+        # Decided request by request: how many candidates others have must not change how a sum is added up.
+        many = self.model.dot & (np.diff(at)[owner] > MANY)
+        out = np.empty(len(slots), np.float32)
+        if many.any():
+            out[many] = self._ranked(readers[0], slots[many], owner[many])
+        if not many.all():
+            few = np.bincount(owner[~many], minlength=count)
+            begin = np.concatenate([[0], np.cumsum(few)])
+            out[~many] = self._rows(readers, begin, slots[~many], owner[~many], signals[~many])
+        return out
 
     def _encode(self, history: Column, slots: Column, owner: Column) -> None:
         # In the order of the requests, so that what an earlier one needs stands where it stood without the later ones.
@@ -148,14 +179,32 @@ class Scorer:
             self.cache.ensure(flat[stale][np.argsort(whose[stale], kind="stable")])
 
     def _readers(self, history: Column, signals: Column, user: Column) -> tuple[Tensor, ...]:
+        """Readers of a batch; by dot product they are one vector each, and those of short histories cost less."""
+        if not self.model.dot or self.requests < FEW:
+            return self._together(history, signals, user, self.requests)
+        part = _part(torch.from_numpy(history))
+        out: Tensor | None = None
+        for length in np.unique(part).tolist():
+            mine = np.flatnonzero(part == length)
+            width = -(-history.shape[1] * length // PARTS)
+            for first in range(0, len(mine), FEW):
+                few = mine[first : first + FEW]
+                (found,) = self._together(history[few, :width], signals[few, :width], user[few], FEW)
+                if out is None:
+                    out = found.new_zeros(self.requests, found.shape[1])
+                out[torch.from_numpy(few).to(found.device)] = found[: len(few)]
+        assert out is not None
+        return (out,)
+
+    def _together(self, history: Column, signals: Column, user: Column, count: int) -> tuple[Tensor, ...]:
         device = self.cache.device
-        slots = torch.from_numpy(history).to(device)
+        slots = torch.from_numpy(_padded(history, count)).to(device)
         with autocast(device):
             return self.model.readers(
                 self.cache.reading[slots],
                 slots > 0,
-                torch.from_numpy(signals).to(device),
-                torch.from_numpy(_padded(user, self.requests)).to(device),
+                torch.from_numpy(_padded(signals, count)).to(device),
+                torch.from_numpy(_padded(user, count)).to(device),
             )
 
     def _ranked(self, reader: Tensor, slots: Column, owner: Column) -> Column:
@@ -167,7 +216,7 @@ class Scorer:
         for number, places in zip(numbers.tolist(), np.split(order, begin[1:]), strict=True):
             table = self.cache.offer[number * STRETCH : (number + 1) * STRETCH]
             with autocast(self.cache.device):
-                scores = (reader @ table.T).float().cpu().numpy()
+                scores = dot_product(reader, table).cpu().numpy()
             out[places] = scores[owner[places], slots[places] - number * STRETCH]
         return out
 
@@ -177,7 +226,9 @@ class Scorer:
         lengths = np.diff(at)
         rows = -(-lengths // self.width)
         first = np.concatenate([[0], np.cumsum(rows)])
-        total = self.rows * -(-int(first[-1]) // self.rows)
+        # By itself a request is in no need of padding for others.
+        together = self.rows if self.requests > 1 else 1 << (int(first[-1]) - 1).bit_length()
+        total = together * -(-int(first[-1]) // together)
         place = np.arange(len(slots)) - at[owner] + first[owner] * self.width
         padded = np.zeros(total * self.width, np.int64)
         padded[place] = slots
@@ -189,8 +240,8 @@ class Scorer:
         features = torch.from_numpy(told.reshape(total, self.width, -1)).to(device)
         reader_rows = torch.from_numpy(whose).to(device)
         found = []
-        for begin in range(0, total, self.rows):
-            part = slice(begin, begin + self.rows)
+        for begin in range(0, total, together):
+            part = slice(begin, begin + together)
             mine = tuple(each[reader_rows[part]] for each in readers)
             with autocast(device):
                 found.append(self.model.score(mine, self.cache.offer[candidates[part]], features[part]).float())

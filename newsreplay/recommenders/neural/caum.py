@@ -18,7 +18,7 @@ from newsreplay.recommenders.neural.layers import (
     Table,
     masked_softmax,
 )
-from newsreplay.recommenders.neural.model import SMALL, TINY, Contents, NewsModel, Size, Training
+from newsreplay.recommenders.neural.model import SMALL, TINY, Contents, NewsModel, Size, Training, unrounded
 
 Neighbours = Literal["zero", "wrap"]
 Attention = Literal["code", "paper"]
@@ -269,5 +269,5 @@ class CAUM(NewsModel):
     def score(self, readers: tuple[Tensor, ...], offered: Tensor, signals: Tensor) -> Tensor:
         """[R, W]: the dot product of a candidate and the reader that it makes appear."""
         reader, candidate = self.interest(readers, offered)
-        scores: Tensor = (reader * candidate).sum(-1)
+        scores: Tensor = (unrounded(reader) * unrounded(candidate)).sum(-1)
         return scores

@@ -11,7 +11,6 @@ import inspect
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import chain
@@ -25,9 +24,10 @@ from newsreplay.durations import duration_text, parse_duration
 from newsreplay.errors import NewsreplayError, SpecError
 from newsreplay.recommenders.base import Account, Late, Recommender
 from newsreplay.recommenders.neural.cache import Asked, Scorer, VectorCache
-from newsreplay.recommenders.neural.layers import WordTable
-from newsreplay.recommenders.neural.model import NewsModel, Size
-from newsreplay.recommenders.neural.samples import Reservoir, Samples, choose, stretches
+from newsreplay.recommenders.neural.collector import Collector, choose_captures
+from newsreplay.recommenders.neural.layers import Table, WordTable
+from newsreplay.recommenders.neural.model import UNKNOWN, NewsModel, Size
+from newsreplay.recommenders.neural.samples import Reservoir, Samples, joined
 from newsreplay.recommenders.neural.shelf import Shelf, grow, names_of, word_table
 from newsreplay.recommenders.neural.stream import SAMPLED, Captures, Rows, Stream, published_table
 from newsreplay.recommenders.neural.texts import Vocabulary, WordVectors
@@ -139,9 +139,13 @@ class Neural(Recommender):
                 raise SpecError(f"{what}={path}: there is no such file")
         if counting not in ("cumulative", "per_bucket"):
             raise SpecError(f"counting must be cumulative or per_bucket, not {counting!r}")
-        if not 0 < bucket <= 24 * 365 or not 0 < alive <= 24 * 3_650:
-            raise SpecError("bucket and alive are hours above 0")
-        self.words, self.plm, self.weights, self.seed = words, plm, weights, seed
+        for what, hours in (("bucket", bucket), ("alive", alive)):
+            if not 1 <= hours * HOUR <= 3_650 * DAY:
+                raise SpecError(f"{what} must be hours, above 0 and at most ten years, not {hours!r}")
+        if weights is not None and warmup is not None:
+            raise SpecError("weights and warmup exclude each other: what has been trained needs no warm-up")
+        self.words, self.plm, self.weights = words, plm, weights
+        self.seed = None if seed is None else whole("seed", seed, 0)
         self.threads = whole("threads", threads, 1)
         self.alive = round(alive * HOUR)
         self.candidates = whole("candidates", candidates, 0)
@@ -154,7 +158,8 @@ class Neural(Recommender):
         self.options = options
         self.published: Any = None
         try:
-            with torch.device("meta"):  # makes nothing, but looks at the options now rather than after the warm-up
+            # Makes nothing, but looks at the options now rather than after the warm-up.
+            with _weights, torch.random.fork_rng(devices=[]), torch.device("meta"):
                 model(model.sizes["tiny"], WordTable(1, model.sizes["tiny"].word), **options)
         except (ValueError, TypeError) as error:
             raise SpecError(str(error)) from None
@@ -172,14 +177,16 @@ class Neural(Recommender):
         self.queue: list[Event] = []
         self.lates: dict[int, Late] = {}
         self.batch = 1 if self.setting.prompt else BATCH
-        self.shown: dict[tuple[int, Any], deque[int]] = {}  # impressions without their outcome yet
-        self.outcomes: dict[int, Any] = {}
-        self.captured: list[Captures] = []
+        self.collector = Collector(self.key)
+        self.early: list[Samples] = []  # what was collected before the first training
+        self.impressions = False  # whether the log has any
         self.known = self.users = 0
         self.handed: dict[int, None] = {}  # what profiles held before the first training
         self.first = -1  # time of the first read
         self.due = NEVER
-        self.since = 0  # outcomes since the last training
+        self.since = 0  # outcomes since the last training; reads, in a log without impressions
+        self.now = 0
+        self.trained_at = 0
         self.scorer: Scorer | None = None
         self.trainer: Trainer | None = None
         self.reservoir = Reservoir(self.memory)
@@ -207,8 +214,9 @@ class Neural(Recommender):
         """A number for each candidate, by the model as it is now; none before the first training."""
         self._before(request)
         self.queue.append(request)
+        self.impressions = True
         if self._learns():
-            self.shown.setdefault((request.session, request.pool), deque()).append(request.row)
+            self.collector.show(request)
         if self.scorer is None:
             return [-np.inf] * len(pool)
         return self._late(request.row)
@@ -220,7 +228,11 @@ class Neural(Recommender):
         self._before(event)
         self.queue.append(event)
         if event.kind == OUTCOME:
-            self._outcome(event)
+            self.since += 1
+            if self._learns():
+                self.collector.tell(event)
+        elif event.kind == READ and not self.impressions:
+            self.since += 1
 
     def recommend(self, request: Event, k: int) -> Any:
         """The best of the articles that were read within the last `alive` hours."""
@@ -235,9 +247,7 @@ class Neural(Recommender):
         captures = self.stream.advance(_rows(self.queue))
         self.queue.clear()
         if self._learns():
-            kept = choose_captures(captures, captures.kind != READ)
-            if len(kept.row):
-                self.captured.append(kept)
+            self.collector.take(choose_captures(captures, captures.kind != READ))
         if self.lates:
             begun = time.perf_counter()
             self._answer(choose_captures(captures, captures.kind != SAMPLED))
@@ -281,6 +291,7 @@ class Neural(Recommender):
             "until": self.until,
             "training": self.trainer.rounds,
             "plm": self.plm,
+            "words": self.words is not None,
         }
         words = [] if self.plm else self.vocabulary.words
         save_weights(Path(path), facts, words, self.scorer.model)
@@ -297,6 +308,7 @@ class Neural(Recommender):
 
     def _before(self, event: Event) -> None:
         """What must be done before a row is taken in."""
+        self.now = event.time
         if event.time >= self.due or (self.trainer is not None and 0 < self.update.impressions <= self.since):
             self._train_when_due(event.time)
         if len(self.lates) >= self.batch or len(self.queue) >= WAITING:
@@ -326,16 +338,6 @@ class Neural(Recommender):
             self.shelf.tell(event.item)
             assert self.scorer is not None
             self.scorer.cache.forget(self.shelf.slot(event.item))
-
-    def _outcome(self, event: Event) -> None:
-        self.since += 1
-        if not self._learns():
-            return
-        waiting = self.shown.get((event.session, event.pool))
-        if waiting:
-            self.outcomes[waiting.popleft()] = event.clicked
-            if not waiting:
-                del self.shown[event.session, event.pool]
 
     # When it is trained.
 
@@ -367,26 +369,29 @@ class Neural(Recommender):
 
     def _train(self) -> None:
         """The first training, on everything so far."""
-        samples = self._samples()
-        if samples is None or len(samples.time) < FEWEST:
+        samples = self.collector.complete(self.now)
+        self.early += [] if samples is None else [samples]
+        if sum(len(part.time) for part in self.early) < FEWEST:
             return
         begun = time.perf_counter()
+        together = joined(self.early)
+        self.early.clear()
         self._make_vocabulary()
-        model = self._make_model()
-        self._make_scorer(model)
+        self._make_scorer(self._make_model())
         assert self.trainer is not None
-        self.trainer.fit(samples, self.users)
-        self._trained(samples)
+        self.trainer.fit(together)
+        self.trained_at = self.now
+        self._trained(together)
         self.seconds["training"] += time.perf_counter() - begun
 
     def _renew(self) -> None:
         """A later training, on what came since and some of what was kept."""
-        samples = self._samples()
+        samples = self.collector.complete(self.now)
         if samples is None or self.trainer is None:
             return
         begun = time.perf_counter()
         self._grow()
-        self.trainer.update(samples, self.reservoir.kept, self.users)
+        self.trainer.update(samples, self.reservoir.kept)
         self._trained(samples)
         self.seconds["updating"] += time.perf_counter() - begun
 
@@ -395,55 +400,13 @@ class Neural(Recommender):
         rng = np.random.default_rng([self.key, self.reservoir.seen])
         self.reservoir.put(samples, rng)
         if not self._learns():
-            self.captured.clear()
-            self.outcomes.clear()
-            self.shown.clear()
-
-    def _samples(self) -> Samples | None:
-        """The captured impressions whose outcome is known by now; the others go on waiting."""
-        if not self.captured:
-            return None
-        captured = join_captures(self.captured)
-        told = np.array(
-            [
-                kind == SAMPLED or row in self.outcomes
-                for row, kind in zip(captured.row.tolist(), captured.kind, strict=True)
-            ]
-        )
-        rest = choose_captures(captured, ~told)
-        self.captured = [rest] if len(rest.row) else []
-        if not told.any():
-            return None
-        mine = choose_captures(captured, told)
-        clicked = np.zeros(len(mine.item), bool)
-        for row, kind, begin, end in zip(
-            mine.row.tolist(), mine.kind.tolist(), mine.at[:-1].tolist(), mine.at[1:].tolist(), strict=True
-        ):
-            if kind == SAMPLED:
-                clicked[begin] = True
-            else:
-                clicked[begin:end] = self.outcomes.pop(row)
-        samples = Samples(
-            mine.time,
-            mine.user,
-            mine.history,
-            mine.length,
-            mine.history_signals,
-            mine.at,
-            mine.item,
-            clicked,
-            mine.signals,
-        )
-        any_clicked = np.add.reduceat(np.append(clicked, False), mine.at[:-1]) > 0 if len(clicked) else told[:0]
-        any_clicked &= np.diff(mine.at) > 0
-        useful = choose(samples, np.flatnonzero(any_clicked))
-        return useful if len(useful.time) else None
+            self.collector.clear()
 
     # The model.
 
     def _make_vocabulary(self) -> None:
         self.vectors = None if self.words is None else WordVectors.open(Path(self.words))
-        if self.vectors is not None:
+        if self.vectors is not None and self.weights is None:
             self.size = replace(self.size, word=self.vectors.width)
         facts = ("title", "abstract") if self.model_class.abstracts else ("title",)
         if self.plm is not None:
@@ -473,13 +436,12 @@ class Neural(Recommender):
         self.shelf = Shelf(self.model_class, self.size, self.vocabulary, self.catalog)
         cache = VectorCache(model, self.shelf, self.device)
         self.scorer = Scorer(model, cache, self.batch)
+        of_samples = Scorer(model, cache, BATCH)
         # All that is known gets its slot now, and the others as they come: no order of answers shapes training.
         self.shelf.slots(np.array([*range(self.known), *self.handed], np.int64))
         self.stream.ask_reads(self.candidates > 0)
         buckets = np.zeros(0, np.int64) if self.plm is not None else self.vocabulary.buckets_of_rows()
-        self.trainer = Trainer(
-            model, self.shelf, self.scorer, self.training, self.key, buckets, self.device, self._tell
-        )
+        self.trainer = Trainer(model, self.shelf, of_samples, self.training, self.key, buckets, self.device, self._tell)
 
     def _tell(self, line: str) -> None:
         self.setting.tell(f"{self.model_class.__name__.lower()}: {line}")
@@ -487,17 +449,28 @@ class Neural(Recommender):
     def _grow(self) -> None:
         """Words that came up since and have pretrained vectors get theirs."""
         if self.vectors is not None and self.scorer is not None:
+            assert self.trainer is not None
             grow(self.table, self.vocabulary, self.vectors)
+            self.trainer.learn_words(self.vocabulary.buckets_of_rows())
 
     def _loaded(self, path: str) -> Weights:
         """A file of weights, whose size and options take the place of this one's."""
         loaded = load_weights(Path(path))
         if loaded.facts["model"] != self.model_class.__name__:
             raise SpecError(f"weights={path} are of {loaded.facts['model']}, not of {self.model_class.__name__}")
-        self.size_name, self.size = loaded.facts["size"], loaded.size
+        told = loaded.facts
+        if self.size_name not in ("small", told["size"]):
+            raise SpecError(f"weights={path} are of size={told['size']}, not {self.size_name}; leave size out")
+        for name, value in self.options.items():
+            if told["options"].get(name, value) != value:
+                raise SpecError(f"weights={path} are of {name}={told['options'][name]}; leave {name} out")
+        if self.plm not in (None, told["plm"]):
+            raise SpecError(f"weights={path} were not trained with plm={self.plm}; leave plm out")
+        if self.words is not None and not told["words"]:
+            raise SpecError(f"weights={path} were trained without word vectors; leave words out")
+        self.size_name, self.size = told["size"], loaded.size
         self.training = replace(self.model_class.trainings[self.size_name], **self.changed)
-        self.options = loaded.facts["options"]
-        self.plm = loaded.facts.get("plm")
+        self.options, self.plm = told["options"], told["plm"]
         self.until = self.loaded_until = loaded.facts["until"]
         return loaded
 
@@ -509,8 +482,10 @@ class Neural(Recommender):
         made = self._make_model()
         loaded.fill(made)
         self._make_scorer(made)
-        assert self.trainer is not None
-        self.trainer.users = 0
+        users = getattr(made, "users", None)
+        if isinstance(users, Table):  # its rows are of the readers of another log
+            with torch.no_grad():
+                users.weight[2:] = users.weight[UNKNOWN]
 
     # Answers.
 
@@ -548,11 +523,11 @@ class Neural(Recommender):
     def _notes(self) -> list[str]:
         notes = []
         if self.scorer is None:
-            return [f"it was never trained: fewer than {FEWEST} impressions with a click came in its warm-up"]
+            return [f"never trained: fewer than {FEWEST} impressions with a click came after its warm-up or in it"]
         if self.weights is None:
-            warmup = self.warmup if self.warmup is not None else self.setting.warmup or DAY
-            if warmup > self.setting.warmup:
-                text = duration_text(warmup)
+            learned = -(-(self.trained_at - self.first) // HOUR) * HOUR
+            if learned - HOUR > self.setting.warmup:
+                text = duration_text(learned)
                 notes.append(
                     f"trained on the first {text}, it answers nothing before; --warmup {text} leaves them unscored"
                 )
@@ -563,6 +538,8 @@ class Neural(Recommender):
             if self.model_class.signals:
                 notes.append("without impressions exposure and avoidance are unknown, and clicks are reads")
         missing, count = self.shelf.without_text, self.shelf.count
+        if self.collector.dropped:
+            notes.append(f"{self.collector.dropped:,} samples that there was no room for were left out at random")
         if missing:
             share = "no article has" if missing == count else f"{missing:,} of {count:,} articles have no"
             title = "a title" if missing == count else "title"
@@ -570,12 +547,13 @@ class Neural(Recommender):
         return notes
 
     def _leaks(self) -> str:
+        leaks = []
         if self.leaky:
-            return "exposure, avoidance and clicks are statistics of the whole log, as published"
+            leaks.append("exposure, avoidance and clicks are statistics of the whole log, as published")
         scored = self.first + self.setting.warmup
         if self.weights is not None and self.first >= 0 and self.loaded_until > scored:
-            return "its weights were trained on events later than the first that are scored"
-        return ""
+            leaks.append("its weights were trained on events later than the first that are scored")
+        return "; ".join(leaks)
 
 
 def best(scores: Column, k: int) -> Column:
@@ -587,38 +565,14 @@ def best(scores: Column, k: int) -> Column:
     return np.argsort(-scores, kind="stable")
 
 
-def choose_captures(captures: Captures, which: Column) -> Captures:
-    """Some captures, bool[c], in their order."""
-    if which.all():
-        return captures
-    chosen = np.flatnonzero(which)
-    places, at = stretches(captures.at, chosen)
-    columns = {
-        name: getattr(captures, name)[places if name in ("item", "signals") else chosen]
-        for name in Captures._fields
-        if name != "at"
-    }
-    return Captures(at=at, **columns)
-
-
-def join_captures(parts: Sequence[Captures]) -> Captures:
-    """Captures of several stretches."""
-    begin = np.cumsum([0, *(part.at[-1] for part in parts)])
-    at = [part.at[:-1] + first for part, first in zip(parts, begin, strict=False)]
-    columns = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in Captures._fields if name != "at"
-    }
-    return Captures(at=np.concatenate([*at, begin[-1:]]), **columns)
-
-
 def _rows(queue: list[Event]) -> Rows:
     """Events as columns."""
     row, times, kind, _, user, item, _, pools, clicked = zip(*queue, strict=True)
-    at = np.concatenate([[0], np.cumsum([len(pool) for pool in pools])])
+    lengths = np.fromiter(map(len, pools), np.int64, len(pools))
+    at = np.concatenate([[0], np.cumsum(lengths)])
+    told = np.fromiter(map(len, clicked), np.int64, len(clicked)) > 0
     flags = np.zeros(at[-1], bool)
-    for place, mine in zip(at.tolist(), clicked, strict=False):
-        if mine:
-            flags[place : place + len(mine)] = mine
+    flags[np.repeat(told, lengths)] = np.fromiter(chain.from_iterable(clicked), bool)
     return Rows(
         np.array(times, np.int64),
         np.array(kind, np.uint8),
@@ -631,7 +585,7 @@ def _rows(queue: list[Event]) -> Rows:
     )
 
 
-_SIGNALS = ("bucket", "lag", "counting", "leaky")
+_SIGNALS = ("bucket", "lag", "counting")
 
 
 def recommender_of(model: type[NewsModel]) -> type[Neural]:
@@ -640,7 +594,9 @@ def recommender_of(model: type[NewsModel]) -> type[Neural]:
     common = [
         p
         for p in inspect.signature(Neural).parameters.values()
-        if p.kind is p.KEYWORD_ONLY and (model.signals or p.name not in _SIGNALS)
+        if p.kind is p.KEYWORD_ONLY
+        and (model.signals or p.name not in _SIGNALS)
+        and (model.counted or p.name != "leaky")
     ]
     made = type(model.__name__, (Neural,), {"model_class": model, "__doc__": model.__doc__})
     made.__module__ = __name__

@@ -74,6 +74,18 @@ class Training:
     clip: float = 2.0  #: largest gradient norm
 
 
+def dot_product(a: Tensor, b: Tensor) -> Tensor:
+    """Dot products along the last dimension, a [..., W, q] and b [..., 1, q] → [..., W]; unrounded under autocast."""
+    with torch.autocast(a.device.type, enabled=False):
+        product: Tensor = (unrounded(a) @ unrounded(b).transpose(-1, -2)).squeeze(-1)
+        return product
+
+
+def unrounded(x: Tensor) -> Tensor:
+    """At least float32: scores that are sums of half precision would tie."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
 class NewsModel(nn.Module):
     """Base class: three stages, so that whatever depends on an article alone is computed once and kept.
 
@@ -94,6 +106,7 @@ class NewsModel(nn.Module):
     abstracts: ClassVar[bool] = False  #: reads abstracts
     entities: ClassVar[bool] = False  #: reads entities
     signals: ClassVar[bool] = False  #: reads `SIGNALS`
+    counted: ClassVar[bool] = False  #: among them exposure, avoidance or clicks
     dot: ClassVar[bool] = False  #: a score is the dot product of readers[0], [R, q], and what is offered, [R, W, q]
 
     def encode(self, contents: Contents) -> Tensor:
@@ -119,7 +132,7 @@ class NewsModel(nn.Module):
 
     def score(self, readers: tuple[Tensor, ...], offered: Tensor, signals: Tensor) -> Tensor:
         """Scores [R, W] of W candidates for each of R readers: `offered` is [R, W, q], `signals` float32[R, W, 5]."""
-        return (offered @ readers[0].unsqueeze(-1)).squeeze(-1)
+        return dot_product(offered, readers[0].unsqueeze(-2))
 
     def auxiliary(self, vectors: Tensor, contents: Contents) -> Tensor:
         """A loss over a batch's distinct articles that is added to that of the clicks; 0 for most."""

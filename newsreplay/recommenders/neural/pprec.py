@@ -19,7 +19,17 @@ from newsreplay.recommenders.neural.layers import (
     attend,
     pooled,
 )
-from newsreplay.recommenders.neural.model import AGE, RATE, SMALL, TINY, Contents, NewsModel, Size, Training
+from newsreplay.recommenders.neural.model import (
+    AGE,
+    RATE,
+    SMALL,
+    TINY,
+    Contents,
+    NewsModel,
+    Size,
+    Training,
+    dot_product,
+)
 
 BINS = 200  #: of click rates, in rows of the table of popularities
 AGES = 1_500  #: rows of the table of ages, two hours each
@@ -173,7 +183,7 @@ class PPRec(NewsModel):
         popularity = ((1 - share) * content + share * self.recency(age)).squeeze(-1)
         popularity = popularity + self.rate * signals[..., RATE].nan_to_num(0.0)
         eta = eta.unsqueeze(-1)
-        scores: Tensor = 2 * eta * (suited @ reader.unsqueeze(-1)).squeeze(-1) + 2 * (1 - eta) * popularity
+        scores: Tensor = 2 * eta * dot_product(suited, reader.unsqueeze(-2)) + 2 * (1 - eta) * popularity
         return scores
 
 

@@ -59,7 +59,8 @@ class Trainer:
         self.device = device
         self.tell = tell
         self.seed = seed
-        self.buckets = torch.from_numpy(buckets)  #: int64[word ids], the bucket of each
+        self.met = np.zeros(0, bool)  #: readers who are in a sample
+        self.learn_words(buckets)
         self.rounds: list[dict[str, Any]] = []
         fitted = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.Adam(fitted, lr=training.rate, fused=device.type == "cpu")
@@ -69,12 +70,13 @@ class Trainer:
             if isinstance(layer, Dropout | Table):
                 layer.generator = self.generator
 
-    def fit(self, samples: Samples, users: int) -> None:
-        """Train on a warm-up: epochs over its head until its tail is ranked no better, then the tail once.
+    def learn_words(self, buckets: Column) -> None:
+        """The bucket that each word id shares with unknown words, int64[word ids]."""
+        self.buckets = torch.from_numpy(buckets)
 
-        `users` is how many readers there are by now; those that come later are unknown to the model.
-        """
-        self.users = users
+    def fit(self, samples: Samples) -> None:
+        """Train on a warm-up: epochs over its head until its tail is ranked no better, then on the tail."""
+        self._meet(samples)
         head, tail = self._tail(samples)
         if samples.signals.shape[1]:
             self.model.calibrate(torch.from_numpy(head.signals).to(self.device))
@@ -101,11 +103,11 @@ class Trainer:
             self.model.load_state_dict(kept)
             self.scorer.cache.renew()
         if tail is not None:
-            self.update(tail, head, users)
+            self.update(tail, head)
 
-    def update(self, new: Samples, kept: Samples | None, users: int) -> None:
+    def update(self, new: Samples, kept: Samples | None) -> None:
         """Train on new impressions, mixed with some that were kept."""
-        self.users = users
+        self._meet(new)
         begun = time.perf_counter()
         number = len(self.rounds)
         rng = np.random.default_rng([self.seed, number])
@@ -154,9 +156,15 @@ class Trainer:
         )
 
     def users_of(self, user: Column) -> Column:
-        """Rows of the table of users; readers who came after training have none of their own."""
-        rows = self.shelf.size.users
-        return np.where(user < self.users, 2 + user.astype(np.int64) % (rows - 2), UNKNOWN)
+        """Rows of the table of users; readers whom no sample was about have none of their own."""
+        met = np.append(self.met, False)[np.minimum(user, len(self.met))]
+        return np.where(met, 2 + user.astype(np.int64) % (self.shelf.size.users - 2), UNKNOWN)
+
+    def _meet(self, samples: Samples) -> None:
+        most = int(samples.user.max(initial=-1)) + 1
+        if most > len(self.met):
+            self.met = np.append(self.met, np.zeros(most - len(self.met), bool))
+        self.met[samples.user] = True
 
     def _tail(self, samples: Samples) -> tuple[Samples, Samples | None]:
         count = len(samples.time)
