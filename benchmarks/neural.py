@@ -1,6 +1,6 @@
 """How fast an NRMS of full size trains, scores and replays, against its naive form in the same run.
 
-    python benchmarks/neural.py [--impressions 4000] [--repeats 3] [--threads 2] [--size paper]
+    python benchmarks/neural.py [--impressions 24000] [--repeats 3] [--threads 2] [--size paper]
 
 Naive is the same model, the same numbers: every slot of a batch encoded anew, every impression scored by itself from
 its titles. The log is made up, shaped like MIND: titles of 12 words, histories of up to 50 reads, 38 candidates.
@@ -131,7 +131,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--impressions", type=int, default=4_000)
+    parser.add_argument("--impressions", type=int, default=24_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--size", default="paper")
@@ -148,13 +148,13 @@ def main() -> None:
     fitted = NRMS(size=options.size, warmup="2d", candidates=0, threads=options.threads, epochs=1, update="none")
     replay(log, fitted, articles=articles)
     fitted.settle()
-    samples = fitted._samples()
+    samples = fitted.collector.complete(fitted.now)
     assert samples is not None
     fitted._make_vocabulary()
     fitted._make_scorer(fitted._make_model())
     trainer = fitted.trainer
     assert trainer is not None
-    trainer.users = 0
+    trainer._meet(samples)
     impression, place = clicks(samples)
     equal_batches(trainer, samples, impression[:64], place[:64])
     train(trainer, samples, impression, place, options.repeats)

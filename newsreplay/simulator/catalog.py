@@ -167,6 +167,10 @@ class Catalog:
         text: str | None = texts[item].as_py()
         return text
 
+    def tells(self, fact: str) -> bool:
+        """Whether the publisher tells such a fact (category, title, abstract …) of any article, by now or later."""
+        return len(self._articles.categories) > 0 if fact == "category" else fact in self._articles.texts
+
     def recommendable(self, item: int) -> bool:
         """Whether the publisher lets the article be recommended, as far as it has been told by now."""
         self._check(item)

@@ -40,7 +40,7 @@ from newsreplay.simulator.mixing import key_of
 from newsreplay.spec import whole
 
 BATCH = 64  #: requests that are answered together
-WAITING = 1 << 14  #: rows that are taken in together, at most
+WAITING = 512  #: rows that are taken in together, at most: so many are still at hand in a processor's cache
 FEWEST = 20  #: impressions with an outcome without which nothing is trained
 SAMPLES = 20  #: alive articles that a read is set against where a log has no impressions
 NEVER = np.iinfo(np.int64).max
@@ -226,7 +226,8 @@ class Neural(Recommender):
         if event.kind == IMPRESSION:
             return
         self._before(event)
-        self.queue.append(event)
+        if self.model_class.signals or event.kind >= READ:  # the others change nothing but signals
+            self.queue.append(event)
         if event.kind == OUTCOME:
             self.since += 1
             if self._learns():

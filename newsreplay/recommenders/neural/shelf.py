@@ -39,6 +39,9 @@ class ArticleFacts(Protocol):
     def text(self, item: int, fact: str) -> str | None:
         """Another fact, if told by now."""
 
+    def tells(self, fact: str) -> bool:
+        """Whether the source has such a fact at all."""
+
 
 def names_of(catalog: ArticleFacts, item: int) -> list[str]:
     """What stands for a missing title: `category:NAME` and `subcategory:NAME`, if told, and `article:ID`."""
@@ -75,8 +78,9 @@ class Shelf:
     def slot(self, item: int) -> int:
         """The slot of an item; the catalog is asked if it has none yet, and raises KeyError if it is not known."""
         place = _place(item)
-        if place >= len(self._slot) or not self._slot[place]:
-            self.slots(np.array([item]))
+        self._slot = _with_room(self._slot, place + 1)
+        if not self._slot[place] and place:
+            self._add(item)
         return int(self._slot[place])
 
     def slots(self, items: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -150,7 +154,8 @@ class Shelf:
             cells[: len(values)] = values[: len(cells)]
         self.without_text += named - int(self._named[slot])
         self._named[slot] = named
-        self._untold[slot] = [fact for fact in self._facts if told[fact] is None]
+        # What the source never tells of any article need not be asked for again.
+        self._untold[slot] = [fact for fact in self._facts if told[fact] is None and self.catalog.tells(fact)]
 
 
 def word_table(

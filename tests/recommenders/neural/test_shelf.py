@@ -12,6 +12,7 @@ import torch
 
 from newsreplay.errors import SpecError
 from newsreplay.recommenders.neural.model import TINY, UNKNOWN, NewsModel
+from newsreplay.recommenders.neural.nrms import NRMS
 from newsreplay.recommenders.neural.shelf import Shelf, grow, names_of, word_table
 from newsreplay.recommenders.neural.texts import Vocabulary, WordVectors
 
@@ -43,6 +44,11 @@ class FakeCatalog:
     def text(self, item: int, fact: str) -> str | None:
         self.asked += 1
         return self.facts[item].get(fact)
+
+    def tells(self, fact: str) -> bool:
+        return fact not in self.never
+
+    never: tuple[str, ...] = ()
 
 
 ALL = {
@@ -294,3 +300,14 @@ def test_words_that_come_later_are_appended_to_the_table(vectors: WordVectors) -
     assert table(torch.tensor([ids])).tolist() == [[[5, 6], [1, 2], [7, 8], [5, 6]]]
     assert len(table.later) == 2
     assert torch.equal(table.weight, trained)
+
+
+def test_what_the_source_never_tells_is_not_asked_for_again() -> None:
+    catalog = FakeCatalog({0: {"title": "Rain"}})
+    catalog.never = ("category", "subcategory")
+    shelf = Shelf(NRMS, TINY, Vocabulary(["rain"]), catalog)
+    shelf.slot(0)
+    assert shelf.complete(0)
+    asked = catalog.asked
+    assert not shelf.news(0)
+    assert catalog.asked == asked
