@@ -495,11 +495,13 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
 @main.command()
 def recommenders() -> None:
     """List the recommenders, their parameters and presets."""
+    import textwrap
+
     from tabulate import tabulate
 
     from newsreplay.registry import ALIASES, PRESETS, describe
 
-    rows = [(name, parameters, text) for name, parameters, text in describe()]
+    rows = [(name, textwrap.fill(parameters, 60), textwrap.fill(text, 60)) for name, parameters, text in describe()]
     click.echo(tabulate(rows, ["name", "parameters", ""], tablefmt="simple", disable_numparse=True))
     click.echo("\naliases: " + ", ".join(f"{alias} = {name}" for alias, name in ALIASES.items()))
     for name, specs in PRESETS.items():

@@ -233,6 +233,6 @@ def describe() -> list[tuple[str, str, str]]:
             continue
         text = (inspect.getdoc(factory) or "").split("\n")[0]
         parameters = inspect.signature(factory).parameters.values()
-        takes = (p.name if p.default is p.empty else f"{p.name}={p.default}" for p in parameters)
+        takes = (p.name if p.default in (p.empty, None) else f"{p.name}={p.default}" for p in parameters)
         rows.append((name, ", ".join(takes), text))
     return rows

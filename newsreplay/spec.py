@@ -15,7 +15,7 @@ from newsreplay.errors import SpecError
 
 Value = int | float | bool | str | None
 
-_WORD = re.compile(r"[A-Za-z_][\w.-]*")
+_WORD = re.compile(r"\w[\w.-]*")
 _CALL = re.compile(r"[A-Za-z_][\w.-]*\([\w.,:= -]*\)")
 _PARAMETER = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.DOTALL)
 _CONSTANTS: dict[str, Value] = {"true": True, "false": False, "none": None}

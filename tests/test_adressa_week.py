@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,20 +11,9 @@ import pytest
 
 from newsreplay.datasets import find_data
 from newsreplay.simulator.log import DAY
+from tests.scripts import script as load
 
-
-def _script() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "adressa_week.py"
-    spec = spec_from_file_location("adressa_week", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-script = _script()
+script = load("adressa_week")
 
 
 @pytest.fixture(scope="module")

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 
+from tests.scripts import script as load
 
-def _experiment() -> ModuleType:
-    """The script as a module, without putting a folder of scripts on the path."""
-    path = Path(__file__).parents[1] / "benchmarks" / "interval_coverage.py"
-    spec = spec_from_file_location("interval_coverage", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-experiment = _experiment()
+experiment = load("interval_coverage")
 WORLDS = (experiment.CLUSTERED, experiment.RARE, experiment.READERS, experiment.DAYS)
 
 

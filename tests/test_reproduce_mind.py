@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
+import newsreplay
 from newsreplay.report.run_folder import Run
 from newsreplay.simulator.metrics import Result
 from newsreplay.spec import parse_spec
+from tests.scripts import script as load
 
-
-def _script() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "reproduce_mind.py"
-    spec = spec_from_file_location("reproduce_mind", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-script = _script()
+script = load("reproduce_mind")
 
 
 def tiny_mind(folder: Path) -> Path:
@@ -155,3 +144,23 @@ def test_models_learn_six_days_and_are_scored_on_the_dev_day(
     for value in scores.values():
         assert value is not None
         assert f"{100 * value:.2f} ±" in printed
+
+
+def test_neural_rows_are_the_same_bytes_one_by_one_and_in_processes(tmp_path: Path) -> None:
+    data = tiny_mind(tmp_path / "mind")
+    found = []
+    for jobs in (1, 2):
+        out = tmp_path / f"run{jobs}"
+        newsreplay.run(
+            f"mind:{data}",
+            ["nrms(size=tiny, warmup=2d)", "caum(size=tiny, warmup=2d)"],
+            seeds=(1,),
+            jobs=jobs,
+            out=out,
+        )
+        found.append({name: (out / name).read_bytes() for name in ("results.json",)})
+        found[-1] |= {path.name: path.read_bytes() for path in sorted((out / "scores").rglob("*.parquet"))}
+    assert len(found[0]) == 3
+    assert found[0] == found[1]
+    seeds = {pair["recommender"] for pair in json.loads((tmp_path / "run1" / "run.json").read_text())["pairs"]}
+    assert seeds == {"nrms(size=tiny, warmup=2d, seed=1)", "caum(size=tiny, warmup=2d, seed=1)"}

@@ -48,11 +48,13 @@ def text_blocks(part: Part) -> Iterator[Block]:
 
 def _block(name: str, data: bytes, first: bool) -> Block:
     lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n")
-    block = Block(name, lines=len(lines), records=len(lines))
+    block = Block(name, lines=len(lines), records=len(lines) - first)
     columns: list[list[str | None]] = [[] for _ in _FACTS]
     for number, line in enumerate(lines, 1):
-        if (first and number == 1) or not line.strip():
-            block.dropped["header" if line.strip() else "blank line"] += 1
+        if first and number == 1:
+            continue
+        if not line.strip():
+            block.dropped["blank line"] += 1
             continue
         try:
             cells = _cells(line)

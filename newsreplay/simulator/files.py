@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -80,8 +80,13 @@ def whole(path: Path) -> Iterator[Path]:
     """A path to write to that takes its place once it is written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.with_name(path.name + ".part")
-    yield work
-    work.replace(path)
+    try:
+        yield work
+        work.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            work.unlink()
+        raise
 
 
 # --- what is scored -------------------------------------------------------------------------------------

@@ -7,8 +7,6 @@ list, UTF-8), and in its metadata, under `newsreplay`, what it takes to make the
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +20,7 @@ from newsreplay import __version__
 from newsreplay.errors import NewsreplayError
 from newsreplay.recommenders.neural.layers import WordTable
 from newsreplay.recommenders.neural.model import Size
+from newsreplay.simulator.files import whole
 
 FORMAT = 1  #: of the file
 _FACTS = "newsreplay"
@@ -103,14 +102,10 @@ def save_weights(path: str | Path, facts: dict[str, Any], words: list[str], mode
     tensors[_WORDS] = torch.frombuffer(bytearray(json.dumps(words, ensure_ascii=False).encode()), dtype=torch.uint8)
     data = save(tensors, {_FACTS: json.dumps(told, sort_keys=True)})
     path = Path(path)
-    work = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work.write_bytes(data)
-        work.replace(path)
+        with whole(path) as work:
+            work.write_bytes(data)
     except OSError as error:
-        with suppress(OSError):
-            work.unlink()
         raise NewsreplayError(f"cannot write {path}: {error.strerror or error}; name another file") from None
 
 
