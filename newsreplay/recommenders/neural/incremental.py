@@ -11,8 +11,9 @@ import inspect
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -157,12 +158,7 @@ class Neural(Recommender):
             self.foresee = self._foresee
         self.options = options
         self.published: Any = None
-        try:
-            # Makes nothing, but looks at the options now rather than after the warm-up.
-            with _weights, torch.random.fork_rng(devices=[]), torch.device("meta"):
-                model(model.sizes["tiny"], WordTable(1, model.sizes["tiny"].word), **options)
-        except (ValueError, TypeError) as error:
-            raise SpecError(str(error)) from None
+        _try_options(model, options)
 
     def _foresee(self, log: Log, articles: Any) -> None:
         """Work the statistics of the whole log out, as published AWRS does."""
@@ -442,10 +438,16 @@ class Neural(Recommender):
         self.shelf.slots(np.array([*range(self.known), *self.handed], np.int64))
         self.stream.ask_reads(self.candidates > 0)
         buckets = np.zeros(0, np.int64) if self.plm is not None else self.vocabulary.buckets_of_rows()
-        self.trainer = Trainer(model, self.shelf, of_samples, self.training, self.key, buckets, self.device, self._tell)
-
-    def _tell(self, line: str) -> None:
-        self.setting.tell(f"{self.model_class.__name__.lower()}: {line}")
+        self.trainer = Trainer(
+            model,
+            self.shelf,
+            of_samples,
+            self.training,
+            self.key,
+            buckets,
+            self.device,
+            partial(_told, self.setting.tell, self.model_class.__name__.lower()),
+        )
 
     def _grow(self) -> None:
         """Words that came up since and have pretrained vectors get theirs."""
@@ -555,6 +557,20 @@ class Neural(Recommender):
         if self.weights is not None and self.first >= 0 and self.loaded_until > scored:
             leaks.append("its weights were trained on events later than the first that are scored")
         return "; ".join(leaks)
+
+
+def _try_options(model: type[NewsModel], options: dict[str, Any]) -> None:
+    """Refuse options now rather than after the warm-up."""
+    tiny = model.sizes["tiny"]
+    try:
+        with _weights, torch.random.fork_rng(devices=[]):
+            model(tiny, WordTable(1, tiny.word), **options)
+    except (ValueError, TypeError) as error:
+        raise SpecError(str(error)) from None
+
+
+def _told(tell: Callable[[str], None], name: str, line: str) -> None:
+    tell(f"{name}: {line}")
 
 
 def best(scores: Column, k: int) -> Column:
