@@ -16,8 +16,7 @@ from newsreplay.recommenders.neural.model import (
     AVOIDANCE,
     CLICKS,
     EXPOSURE,
-    SMALL,
-    TINY,
+    TRAININGS,
     Contents,
     NewsModel,
     Size,
@@ -158,12 +157,7 @@ class AWRS(NewsModel):
     The paper fits its language models with a rate of 1e-5; "paper" has what its code has for pretrained word vectors.
     """
 
-    sizes: ClassVar = {"paper": Size(), "small": SMALL, "tiny": TINY}
-    trainings: ClassVar = {
-        "paper": Training(rate=1e-4, epochs=20, patience=5, batch=8),
-        "small": Training(rate=1e-3, passes=3, gentler=1.0),
-        "tiny": Training(rate=1e-2, epochs=2, batch=16),
-    }
+    trainings: ClassVar = TRAININGS | {"paper": Training(rate=1e-4, epochs=20, patience=5, batch=8)}
     entities: ClassVar = True
     signals: ClassVar = True
     counted: ClassVar = True

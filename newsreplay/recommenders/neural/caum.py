@@ -18,7 +18,7 @@ from newsreplay.recommenders.neural.layers import (
     Table,
     masked_softmax,
 )
-from newsreplay.recommenders.neural.model import SMALL, TINY, Contents, NewsModel, Size, Training, unrounded
+from newsreplay.recommenders.neural.model import TRAININGS, Contents, NewsModel, Size, Training, unrounded
 
 Neighbours = Literal["zero", "wrap"]
 Attention = Literal["code", "paper"]
@@ -235,12 +235,7 @@ class CAUM(NewsModel):
     read and once where it is offered, and all of the model then sees the same.
     """
 
-    sizes: ClassVar = {"paper": Size(), "small": SMALL, "tiny": TINY}
-    trainings: ClassVar = {
-        "paper": Training(rate=5e-5),
-        "small": Training(rate=1e-3, passes=3, gentler=1.0),
-        "tiny": Training(rate=1e-2, epochs=2, batch=16),
-    }
+    trainings: ClassVar = TRAININGS | {"paper": Training(rate=5e-5)}
     entities: ClassVar = True
 
     def __init__(self, size: Size, words: nn.Module, *, neighbours: Neighbours = "zero", attention: Attention = "code"):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from newsreplay.recommenders.neural.layers import Recurrence, Table, TextEncoder
-from newsreplay.recommenders.neural.model import SMALL, TINY, Contents, NewsModel, Size, Training
+from newsreplay.recommenders.neural.model import Contents, NewsModel, Size
 
 MASKED = 0.5  #: share of the readers whose long-term embedding is hidden in training
 
@@ -22,12 +22,6 @@ class LSTUR(NewsModel):
     readers; here both are shown the row of unseen readers, which is trained.
     """
 
-    sizes: ClassVar = {"paper": Size(), "small": SMALL, "tiny": TINY}
-    trainings: ClassVar = {
-        "paper": Training(),
-        "small": Training(rate=1e-3, passes=3, gentler=1.0),
-        "tiny": Training(rate=1e-2, epochs=2, batch=16),
-    }
     dot: ClassVar = True
 
     def __init__(self, size: Size, words: nn.Module, *, variant: Literal["ini", "con"] = "ini"):

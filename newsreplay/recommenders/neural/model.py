@@ -74,6 +74,14 @@ class Training:
     clip: float = 2.0  #: largest gradient norm
 
 
+SIZES = {"paper": Size(), "small": SMALL, "tiny": TINY}
+TRAININGS = {
+    "paper": Training(),
+    "small": Training(rate=1e-3, passes=3, gentler=1.0),
+    "tiny": Training(rate=1e-2, epochs=2, batch=16),
+}
+
+
 def dot_product(a: Tensor, b: Tensor) -> Tensor:
     """Dot products along the last dimension, a [..., W, q] and b [..., 1, q] → [..., W]; unrounded under autocast."""
     with torch.autocast(a.device.type, enabled=False):
@@ -101,8 +109,8 @@ class NewsModel(nn.Module):
     float32[N, L, size.word]; further options are keywords.
     """
 
-    sizes: ClassVar[dict[str, Size]]  #: "paper", "small", "tiny"
-    trainings: ClassVar[dict[str, Training]]
+    sizes: ClassVar[dict[str, Size]] = SIZES
+    trainings: ClassVar[dict[str, Training]] = TRAININGS
     abstracts: ClassVar[bool] = False  #: reads abstracts
     entities: ClassVar[bool] = False  #: reads entities
     signals: ClassVar[bool] = False  #: reads `SIGNALS`

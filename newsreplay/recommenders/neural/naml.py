@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from newsreplay.recommenders.neural.layers import AdditiveAttention, Table, TextEncoder
-from newsreplay.recommenders.neural.model import SMALL, TINY, Contents, NewsModel, Size, Training
+from newsreplay.recommenders.neural.model import Contents, NewsModel, Size
 
 
 class NAML(NewsModel):
@@ -18,12 +18,6 @@ class NAML(NewsModel):
     vector (`nobody`).
     """
 
-    sizes: ClassVar = {"paper": Size(), "small": SMALL, "tiny": TINY}
-    trainings: ClassVar = {
-        "paper": Training(),
-        "small": Training(rate=1e-3, passes=3, gentler=1.0),
-        "tiny": Training(rate=1e-2, epochs=2, batch=16),
-    }
     abstracts: ClassVar = True
     dot: ClassVar = True
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from newsreplay.recommenders.neural.layers import AdditiveAttention, Dropout, SelfAttention
-from newsreplay.recommenders.neural.model import SMALL, TINY, Contents, NewsModel, Size, Training
+from newsreplay.recommenders.neural.model import Contents, NewsModel, Size
 
 
 class NRMS(NewsModel):
@@ -17,12 +17,6 @@ class NRMS(NewsModel):
     A reader who has read nothing has a learned vector (`nobody`).
     """
 
-    sizes: ClassVar = {"paper": Size(), "small": SMALL, "tiny": TINY}
-    trainings: ClassVar = {
-        "paper": Training(),
-        "small": Training(rate=1e-3, passes=3, gentler=1.0),
-        "tiny": Training(rate=1e-2, epochs=2, batch=16),
-    }
     dot: ClassVar = True
 
     def __init__(self, size: Size, words: nn.Module):

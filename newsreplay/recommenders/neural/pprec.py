@@ -19,17 +19,7 @@ from newsreplay.recommenders.neural.layers import (
     attend,
     pooled,
 )
-from newsreplay.recommenders.neural.model import (
-    AGE,
-    RATE,
-    SMALL,
-    TINY,
-    Contents,
-    NewsModel,
-    Size,
-    Training,
-    dot_product,
-)
+from newsreplay.recommenders.neural.model import AGE, RATE, TRAININGS, Contents, NewsModel, Size, Training, dot_product
 
 BINS = 200  #: of click rates, in rows of the table of popularities
 AGES = 1_500  #: rows of the table of ages, two hours each
@@ -108,12 +98,7 @@ class PPRec(NewsModel):
     A reader who has read nothing has a learned vector (`nobody`).
     """
 
-    sizes: ClassVar = {"paper": Size(), "small": SMALL, "tiny": TINY}
-    trainings: ClassVar = {
-        "paper": Training(epochs=2, batch=32, negatives=1),
-        "small": Training(rate=1e-3, passes=3, gentler=1.0),
-        "tiny": Training(rate=1e-2, epochs=2, batch=16),
-    }
+    trainings: ClassVar = TRAININGS | {"paper": Training(epochs=2, batch=32, negatives=1)}
     entities: ClassVar = True
     signals: ClassVar = True
 

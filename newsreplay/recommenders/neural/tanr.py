@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from newsreplay.recommenders.neural.layers import AdditiveAttention, TextEncoder
-from newsreplay.recommenders.neural.model import SMALL, TINY, UNKNOWN, Contents, NewsModel, Size, Training
+from newsreplay.recommenders.neural.model import UNKNOWN, Contents, NewsModel, Size
 
 TOPIC = 0.2  #: weight of the topic loss
 
@@ -20,12 +20,6 @@ class TANR(NewsModel):
     A second loss asks article vectors for the category. A reader who has read nothing has a learned vector (`nobody`).
     """
 
-    sizes: ClassVar = {"paper": Size(), "small": SMALL, "tiny": TINY}
-    trainings: ClassVar = {
-        "paper": Training(),
-        "small": Training(rate=1e-3, passes=3, gentler=1.0),
-        "tiny": Training(rate=1e-2, epochs=2, batch=16),
-    }
     dot: ClassVar = True
 
     def __init__(self, size: Size, words: nn.Module):
