@@ -22,7 +22,7 @@ FACTS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
     "mind:mind_sample": (
         {"rejected": 0, "dropped": {}},
         {"reads": 7_542, "clicks": 7_542, "impressions": 5_000, "outcomes": 5_000, "candidates": 189_359}
-        | {"profiles": 4_536, "articles_unknown": 1_716, "articles": 7_457},
+        | {"profiles": 4_536, "articles_unknown": 3_969, "articles": 7_457},
     ),
     "ebnerd:ebnerd_demo": (
         {"rejected": 0},
