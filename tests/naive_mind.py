@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import csv
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -141,7 +143,22 @@ def naive_mind(path: Path, folders: tuple[str, ...] = ("",)) -> Naive:
         if (path / folder / "news.tsv").exists():
             facts = {"category": 1, "subcategory": 2, "title": 3, "abstract": 4}
             read_news(path / folder / "news.tsv", f"{folder}news.tsv", found, facts, (6, 7, 8))
+    for folder in folders:
+        if (path / folder / "news_text.csv").exists():
+            read_texts(path / folder / "news_text.csv", found)
     return found
+
+
+def read_texts(file: Path, found: Naive) -> None:
+    """A `news_text.csv` whose lines are all as they should be."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            facts = {"category": row["Category"], "subcategory": row["SubCategory"]}
+            for fact, column in (("title", "Title"), ("abstract", "Abstract")):
+                facts[fact] = " ".join(ast.literal_eval(row[column] or "[]"))
+            told = {name: value for name, value in facts.items() if value}
+            found.lines += 1
+            found.articles.append(Article(row["News_ID"], facts=tuple(sorted(told.items()))))
 
 
 def naive_nemig(path: Path) -> Naive:
