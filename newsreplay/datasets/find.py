@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ from newsreplay.datasets.base import Plan
 from newsreplay.datasets.store import FORMAT, Dataset, prepare
 from newsreplay.datasets.work import Progress
 from newsreplay.errors import DataError
+from newsreplay.files import digest_of
 from newsreplay.home import home
 from newsreplay.registry import did_you_mean
 
@@ -268,12 +270,14 @@ def _size_and_time(file: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
+def preparing_sources(package: Path = Path(__file__).parent.parent) -> list[Path]:
+    """The source files that shape prepared data: if one of them changes, data are prepared again."""
+    return sorted((package / "datasets").rglob("*.py"))
+
+
+@cache
 def _sources() -> str:
-    """A digest of the code that prepares: data prepared by other code are prepared again."""
-    digest = hashlib.blake2b(digest_size=12)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return digest_of(preparing_sources())
 
 
 def _demo(say: Say) -> Dataset:

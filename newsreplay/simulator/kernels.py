@@ -8,7 +8,6 @@ cache) but copied with new globals under a name of its own (`bind`). And because
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import threading
 import types
@@ -21,6 +20,7 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
+from newsreplay.files import digest_of
 from newsreplay.home import home
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -122,22 +122,21 @@ def _file(function: Callable[..., Any]) -> str:
     return inspect.getfile(interpreted(function))
 
 
-@cache
-def _package_files() -> tuple[str, ...]:
-    """The files whose kernels others call; those in `datasets` call only these and their own."""
-    package = Path(__file__).parent.parent
-    return tuple(
-        str(path) for folder in ("simulator", "recommenders") for path in sorted((package / folder).glob("*.py"))
-    )
+#: The folders whose kernels others call, with all below them; those elsewhere call only these and their own.
+SHARED = ("simulator", "recommenders")
+
+
+def shared_sources(package: Path = Path(__file__).parent.parent) -> tuple[str, ...]:
+    """The source files whose kernels others call: if one of them changes, compiled kernels are stale."""
+    return tuple(str(path) for folder in SHARED for path in sorted((package / folder).rglob("*.py")))
+
+
+_package_files = cache(shared_sources)
 
 
 @cache
 def _digest(files: tuple[str, ...]) -> str:
-    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=12)
-    for file in map(Path, files):
-        if file.is_file():
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
+    return digest_of(map(Path, files), numba.__version__)
 
 
 def first_use() -> bool:

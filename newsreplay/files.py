@@ -1,0 +1,21 @@
+"""Files: digests of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def digest_of(files: Iterable[Path], *words: str) -> str:
+    """A digest of some files, names and contents, and of words beside them, 24 hexadecimal digits.
+
+    Files that do not exist are left out.
+    """
+    digest = hashlib.blake2b(digest_size=12)
+    for word in words:
+        digest.update(word.encode() + b"\0")
+    for file in files:
+        if file.is_file():
+            digest.update(f"{file.parent.name}/{file.name}".encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
