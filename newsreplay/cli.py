@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from newsreplay import __version__
 from newsreplay.errors import NewsreplayError
+from newsreplay.version import __version__
 
 if TYPE_CHECKING:
     from newsreplay.datasets.store import Dataset
@@ -229,15 +229,16 @@ def run(
     preparing: dict[str, Any],
 ) -> None:
     """Replay a data set before recommenders and print the leaderboard."""
-    from newsreplay.simulator.kernels import first_use
+    from newsreplay.kernels.compiling import first_use
 
     first = first_use()  # before the imports that make the kernels' folder
-    from newsreplay.cores import cores
+    from newsreplay.api import run as replay_all
     from newsreplay.datasets import find_data
-    from newsreplay.registry import start_list
-    from newsreplay.report.leaderboard import costs, leaderboard, was_trained
-    from newsreplay.simulator.files import file_name
-    from newsreplay.simulator.run import run as replay_all
+    from newsreplay.machine import cores
+    from newsreplay.recommenders.registry import start_list
+    from newsreplay.report.tables.costs import costs, was_trained
+    from newsreplay.report.tables.leaderboard import leaderboard
+    from newsreplay.simulator.runs.paths import file_name
 
     entries = start_list(recommenders)
     _check_metrics(board, k)
@@ -304,7 +305,7 @@ def train(
     preparing: dict[str, Any],
 ) -> None:
     """Replay the first stretch of a log before a neural recommender, fit it, and save it to be replayed later."""
-    from newsreplay.report.training import summary
+    from newsreplay.report.tables.training import summary
     from newsreplay.simulator.train import train as fit
 
     with _training() as (progress, tell):
@@ -327,9 +328,9 @@ def train(
 
 def _check_metrics(board: dict[str, Any], k: int) -> None:
     """Refuse a metric that there is not before the work, not after it."""
-    from newsreplay.registry import did_you_mean
+    from newsreplay.errors import did_you_mean
     from newsreplay.report.headings import check_rank, named
-    from newsreplay.simulator.measures import names
+    from newsreplay.simulator.judgement.measures import names
 
     known = names(k)
     for metric in filter(None, (*(board["metrics"] or ()), board["rank_by"])):
@@ -389,8 +390,11 @@ folder_argument = click.argument("folder", type=click.Path(path_type=Path), meta
 @_board_options
 def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool, board: dict[str, Any]) -> None:
     """Print the leaderboard of one or more finished runs, or another view of each."""
-    from newsreplay.report import leaderboard as boards
-    from newsreplay.report.run_folder import Run
+    from newsreplay.api import Run
+    from newsreplay.report.tables.by_slice import by_slice
+    from newsreplay.report.tables.costs import costs
+    from newsreplay.report.tables.leaderboard import leaderboard as ranked
+    from newsreplay.report.tables.missed import missed
 
     if sum([by is not None, cost, misses]) > 1:
         raise click.UsageError("choose one of --by, --cost and --misses")
@@ -399,17 +403,17 @@ def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool
         raise click.UsageError(f"{style} holds one run; name them one at a time")
     opened = [Run(folder) for folder in runs]
     if by is None and not cost and not misses:
-        click.echo(boards.leaderboard(opened, **board))
+        click.echo(ranked(opened, **board))
     for each in opened:
         if by is not None:
             # JSON and CSV have all the metrics at once.
             metrics = (board["metrics"] or [None]) if style not in ("json", "csv") else [None]
             for metric in metrics:
-                click.echo(boards.by_slice(each, by, style=style, metric=metric, intervals=board["intervals"]))
+                click.echo(by_slice(each, by, style=style, metric=metric, intervals=board["intervals"]))
         if cost:
-            click.echo(boards.costs(each, style=style, rank_by=board["rank_by"]))
+            click.echo(costs(each, style=style, rank_by=board["rank_by"]))
         if misses:
-            click.echo(boards.missed(each, style=style))
+            click.echo(missed(each, style=style))
 
 
 @main.command(short_help="Compare recommenders of a run.")
@@ -423,8 +427,8 @@ def compare(folder: Path, a: str | None, b: str | None, metrics: list[str] | Non
 
     With A alone it is compared with every other, without it all pairs are.
     """
-    from newsreplay.report.compare import compare as compared
-    from newsreplay.report.run_folder import Run
+    from newsreplay.api import Run
+    from newsreplay.report.tables.compare import compare as compared
 
     click.echo(compared(Run(folder), a, b, style=style, metrics=metrics))
 
@@ -434,7 +438,7 @@ def compare(folder: Path, a: str | None, b: str | None, metrics: list[str] | Non
 @click.option("--to", "pictures", type=click.Path(path_type=Path), metavar="DIR", help="[default: RUN/pictures]")
 def plot(folder: Path, pictures: Path | None) -> None:
     """Draw a run: success over time, E against P, quality against cost, ranks, slices; as PNG, SVG and CSV."""
-    from newsreplay.report.run_folder import Run
+    from newsreplay.api import Run
 
     for path in Run(folder).plot(pictures):
         click.echo(f"drew {path}")
@@ -445,7 +449,7 @@ def plot(folder: Path, pictures: Path | None) -> None:
 @click.option("--to", "page", type=click.Path(path_type=Path), metavar="FILE", help="[default: RUN/report.html]")
 def report(folder: Path, page: Path | None) -> None:
     """Write a run as one HTML page that needs nothing else: tables to sort, plots, slices, what reproduces it."""
-    from newsreplay.report.run_folder import Run
+    from newsreplay.api import Run
 
     click.echo(f"wrote {Run(folder).report(page)}")
 
@@ -460,9 +464,9 @@ def report(folder: Path, page: Path | None) -> None:
 @_board_options
 def score(folder: Path, data: str | None, board: dict[str, Any], **changes: Any) -> None:
     """Score the answers of a run once more, in place and without replaying; options not given stay as they are."""
-    from newsreplay.report.leaderboard import leaderboard
-    from newsreplay.report.run_folder import Run
-    from newsreplay.simulator.rescore import info_of, rescore
+    from newsreplay.api import Run, info_of
+    from newsreplay.report.tables.leaderboard import leaderboard
+    from newsreplay.simulator.rescore import rescore
 
     _check_metrics(board, int(info_of(folder)["options"]["k"]))
     with _progress() as progress:
@@ -477,9 +481,9 @@ def score(folder: Path, data: str | None, board: dict[str, Any], **changes: Any)
 @click.option("--jobs", type=click.IntRange(1), help="Pairs at a time.  [default: one a core]")
 def verify(folder: Path, data: str | None, jobs: int | None) -> None:
     """Run a run's manifest again and say whether every answer is the same."""
-    from newsreplay.cores import cores
-    from newsreplay.report.run_folder import Run
-    from newsreplay.simulator.rescore import verify as differences
+    from newsreplay.api import Run
+    from newsreplay.machine import cores
+    from newsreplay.simulator.verify import verify as differences
 
     pairs = Run(folder).info["pairs"]
     with _progress() as progress:
@@ -499,7 +503,7 @@ def recommenders() -> None:
 
     from tabulate import tabulate
 
-    from newsreplay.registry import ALIASES, PRESETS, describe
+    from newsreplay.recommenders.registry import ALIASES, PRESETS, describe
 
     rows = [(name, textwrap.fill(parameters, 60), textwrap.fill(text, 60)) for name, parameters, text in describe()]
     click.echo(tabulate(rows, ["name", "parameters", ""], tablefmt="simple", disable_numparse=True))
@@ -522,7 +526,7 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
     byte by byte. SPECS as in run.
     """
     from newsreplay.datasets import find_data
-    from newsreplay.registry import start_list
+    from newsreplay.recommenders.registry import start_list
     from newsreplay.simulator.checks import check as check_one
 
     log = articles = None
@@ -612,14 +616,14 @@ def describe(name: str, draw: Path | None, columns: dict[str, str] | None, prepa
         dataset = find_data(name, columns=columns, options=preparing, say=_say, progress=progress)
     _describe(dataset)
     if draw is not None:
-        from newsreplay.report.pictures import draw as pictures
+        from newsreplay.report.pictures.dataset import draw as pictures
 
         for path in pictures(dataset, draw):
             click.echo(f"drew {path}")
 
 
 def _describe(dataset: Dataset) -> None:
-    from newsreplay.report.describe import describe as text
+    from newsreplay.report.tables.describe import describe as text
 
     click.echo(text(dataset))
 
@@ -647,7 +651,8 @@ def remove(names: tuple[str, ...], cached: bool) -> None:
 @click.option("--seed", default=0, show_default=True)
 def synth(folder: Path, publishers: str, reads: int | None, seed: int) -> None:
     """Write a synthetic click log of any size to FOLDER as Parquet; use it with --data FOLDER."""
-    from newsreplay.datasets.synthetic import DEMO, synthesize
+    from newsreplay.datasets.sources.synthetic.newsroom import synthesize
+    from newsreplay.datasets.sources.synthetic.publishers import DEMO
 
     names = _names(publishers)
     unknown = [name for name in names if name not in DEMO]
@@ -683,16 +688,17 @@ def fetch(name: str, folder: Path | None, yes: bool) -> None:
 
     A download that broke off goes on where it stopped when the same command is run again.
     """
-    from newsreplay.datasets import fetch as fetching
+    from newsreplay.datasets.fetching import download as fetching
+    from newsreplay.datasets.fetching import sources
 
-    source = fetching.find_source(name)
+    source = sources.find_source(name)
     folder = folder or fetching.default_folder(name)
     if source.files:
-        click.echo(fetching.describe(source))
+        click.echo(sources.describe(source))
         if not yes and not sys.stdin.isatty():
             raise click.ClickException("these terms must be accepted first: add --yes if you accept them")
         if not yes:
             click.confirm("Do you accept these terms?", abort=True)
     with fetching.progress_bar() as progress:
         path = fetching.fetch(name, folder, say=_say, progress=progress)
-    click.echo(f"now run: {fetching.prepare_command(source, path)}")
+    click.echo(f"now run: {sources.prepare_command(source, path)}")

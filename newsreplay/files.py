@@ -1,9 +1,10 @@
-"""Files: digests of them."""
+"""Writing files whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -19,3 +20,17 @@ def digest_of(files: Iterable[Path], *words: str) -> str:
         if file.is_file():
             digest.update(f"{file.parent.name}/{file.name}".encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path to write to that takes its place once it is written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = path.with_name(path.name + ".part")
+    try:
+        yield work
+        work.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            work.unlink()
+        raise

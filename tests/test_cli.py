@@ -21,12 +21,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 import newsreplay
-from newsreplay import home
+from newsreplay import machine as home
+from newsreplay.api import Run
 from newsreplay.cli import main
 from newsreplay.errors import RunError
-from newsreplay.registry import ALIASES, BUILT_IN, PRESETS
-from newsreplay.report.run_folder import Run
-from newsreplay.simulator.files import file_name
+from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PRESETS
+from newsreplay.simulator.runs.paths import file_name
 
 # Publisher A: ann reads a and b and comes back to a; bob reads b and then a; zoe reads once. Publisher B/2: ann
 # reads x and y. Recency (known last first) offers nothing at first, then a, b, a, b …

@@ -11,7 +11,7 @@ A plain-Python recommender is any class with `learn` and `recommend`, and `score
             return range(self.catalog.known - 1, -1, -1)
 
 A compiled one is a `Compiled` with two kernels, or three, over a NamedTuple of arrays. Both are replayed by the same
-loop (`newsreplay.simulator.replay.walk`).
+loop (`newsreplay.simulator.replay.walk.walk`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from newsreplay.simulator.catalog import Catalog
-    from newsreplay.simulator.log import Event
+    from newsreplay.log.catalog import Catalog
+    from newsreplay.log.rows import Event
 
 
 def _silent(line: str) -> None:
@@ -117,7 +117,7 @@ class Sizes(NamedTuple):
 class Compiled:
     """Base class of compiled recommenders.
 
-    A subclass names its kernels (`newsreplay.simulator.kernels.kernel`) and makes their state:
+    A subclass names its kernels (`newsreplay.kernels.compiling.kernel`) and makes their state:
 
     - `learn(state, event)` takes in one row;
     - `recommend(state, request, slate)` writes article codes, best first, into `slate` (int32[k], filled

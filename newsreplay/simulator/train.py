@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from newsreplay.datasets import find_data
-from newsreplay.datasets.store import Dataset, Publisher
+from newsreplay.datasets.store import Dataset
 from newsreplay.errors import NewsreplayError
+from newsreplay.log.publisher import Publisher
+from newsreplay.log.rows import DAY, IMPRESSION, READ, cut
 from newsreplay.recommenders.base import Account
-from newsreplay.registry import Entry, start_list
-from newsreplay.simulator.log import DAY, IMPRESSION, READ, cut
-from newsreplay.simulator.replay import replay
+from newsreplay.recommenders.registry import Entry, start_list
+from newsreplay.simulator.replay.replay import replay
 from newsreplay.spec import Spec
 
 

@@ -13,13 +13,16 @@ import numpy as np
 import pytest
 
 import newsreplay
+from newsreplay.api import Run, info_of, options_of
 from newsreplay.recommenders.base import Account
-from newsreplay.report.compare import compare
 from newsreplay.report.contents import contents
-from newsreplay.report.leaderboard import by_slice, costs, leaderboard, missed
-from newsreplay.report.plots import draw_run
-from newsreplay.report.run_folder import Run
-from newsreplay.simulator.rescore import info_of, options_of, rescore
+from newsreplay.report.pictures.run import draw_run
+from newsreplay.report.tables.by_slice import by_slice
+from newsreplay.report.tables.compare import compare
+from newsreplay.report.tables.costs import costs
+from newsreplay.report.tables.leaderboard import leaderboard
+from newsreplay.report.tables.missed import missed
+from newsreplay.simulator.rescore import rescore
 from tests.report.by_hand import Values, rows_of, run_of, spread
 from tests.report.conftest import Plain, story
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from newsreplay.cli import main
 from newsreplay.errors import NewsreplayError
-from newsreplay.simulator.log import IMPRESSION, OUTCOME, PUBLISH, READ, cut, make_log
+from newsreplay.log.rows import IMPRESSION, OUTCOME, PUBLISH, READ, cut, make_log
 from newsreplay.simulator.train import train
 
 HOUR = 3_600_000
@@ -192,5 +192,7 @@ def test_asking_for_help_needs_neither_torch_nor_numba() -> None:
 
 
 def test_training_itself_imports_no_torch() -> None:
-    code = "import sys, newsreplay.simulator.train, newsreplay.report.training; assert 'torch' not in sys.modules"
+    code = (
+        "import sys, newsreplay.simulator.train, newsreplay.report.tables.training; assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -14,11 +14,14 @@ import newsreplay
 from newsreplay.datasets import find_data
 from newsreplay.errors import NewsreplayError, SpecError
 from newsreplay.recommenders.base import Account, Recommender
-from newsreplay.registry import start_list
-from newsreplay.simulator import replay, workers
-from newsreplay.simulator.options import Options
+from newsreplay.recommenders.registry import start_list
+from newsreplay.simulator import workers
+from newsreplay.simulator.pairs import replay_pair
+from newsreplay.simulator.replay.walk import STRETCH
 from newsreplay.simulator.run import _repeated
-from newsreplay.simulator.workers import Pair, _shown, replay_pair
+from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.runs.pair import Pair
+from newsreplay.simulator.workers import _shown
 
 READS = 20_000  #: more than a stretch, so that a pair tells of its rows before its end
 
@@ -80,7 +83,7 @@ def test_processes_tell_of_rows_and_lines_while_they_are_at_work(folder: Path) -
 
     def progress(what: str, done: int, of: int) -> None:
         told.append((what, done))
-        if done == replay.STRETCH and any("epoch" in what for what, _ in told):  # of one the rows, of one the line
+        if done == STRETCH and any("epoch" in what for what, _ in told):  # of one the rows, of one the line
             Path("seen").touch()
 
     newsreplay.run("many.csv", "own.py:Lines,own.py:Rows", jobs=2, progress=progress)
