@@ -464,9 +464,10 @@ def report(folder: Path, page: Path | None) -> None:
 @_board_options
 def score(folder: Path, data: str | None, board: dict[str, Any], **changes: Any) -> None:
     """Score the answers of a run once more, in place and without replaying; options not given stay as they are."""
-    from newsreplay.api import Run, info_of
+    from newsreplay.api import Run
     from newsreplay.report.tables.leaderboard import leaderboard
     from newsreplay.simulator.rescore import rescore
+    from newsreplay.simulator.runs.folder import info_of
 
     _check_metrics(board, int(info_of(folder)["options"]["k"]))
     with _progress() as progress:

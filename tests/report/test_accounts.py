@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import newsreplay
-from newsreplay.api import Run, info_of, options_of
+from newsreplay.api import Run
+from newsreplay.simulator.runs.folder import info_of, options_of
 from newsreplay.recommenders.base import Account
 from newsreplay.report.contents import contents
 from newsreplay.report.pictures.run import draw_run

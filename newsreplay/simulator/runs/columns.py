@@ -378,10 +378,10 @@ def _table(publisher: Publisher, part: slice, slates: Column) -> pa.Table:
     columns = [
         _array(rows, _SCHEMA.field("row").type),
         _array(log.time[rows], _SCHEMA.field("time").type),
-        _ids(log.session[rows], publisher.sessions.id),
-        _ids(log.user[rows], publisher.users),
-        _ids(log.item[rows], items),
-        _lists(slates, items),
+        _dense_ids(log.session[rows], publisher.sessions.id),
+        _dense_ids(log.user[rows], publisher.users),
+        _dense_ids(log.item[rows], items),
+        _slate_lists(slates, items),
     ]
     return pa.table(columns, schema=_SCHEMA)
 
@@ -404,13 +404,13 @@ def _array(values: Column, kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
-def _ids(codes: Column, values: pa.Array) -> pa.DictionaryArray:
+def _dense_ids(codes: Column, values: pa.Array) -> pa.DictionaryArray:
     """Ids by code, with the stretch of the dictionary that these codes need."""
     low, high = (int(codes.min()), int(codes.max()) + 1) if codes.size else (0, 0)
     return pa.DictionaryArray.from_arrays(_array(codes - low, pa.int32()), values[low:high].cast(pa.string()))
 
 
-def _lists(slates: Column, items: pa.Array) -> pa.ListArray:
+def _slate_lists(slates: Column, items: pa.Array) -> pa.ListArray:
     answered = slates >= 0
     if answered.all():
         ends = np.arange(0, slates.size + 1, slates.shape[1])
@@ -419,5 +419,5 @@ def _lists(slates: Column, items: pa.Array) -> pa.ListArray:
         ends = np.concatenate([[0], np.cumsum(answered.sum(axis=1))])
         codes = slates[answered]
     return pa.ListArray.from_arrays(
-        _array(ends.astype(np.int32), pa.int32()), _ids(codes, items), type=_SCHEMA.field("slate").type
+        _array(ends.astype(np.int32), pa.int32()), _dense_ids(codes, items), type=_SCHEMA.field("slate").type
     )
