@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from newsreplay.errors import NewsreplayError
     from newsreplay.log.catalog import Catalog
     from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Event
-    from newsreplay.recommenders.base import Account, Late, Recommender
+    from newsreplay.recommenders.base import Deferred, Recommender, SelfReport
     from newsreplay.report.tables.leaderboard import leaderboard
     from newsreplay.simulator.checks import check
 
 _HOME = {
     **dict.fromkeys(("HISTORY", "IMPRESSION", "OUTCOME", "PUBLISH", "READ"), "newsreplay.log.rows"),
-    "Account": "newsreplay.recommenders.base",
+    "SelfReport": "newsreplay.recommenders.base",
     "Catalog": "newsreplay.log.catalog",
     "Event": "newsreplay.log.rows",
-    "Late": "newsreplay.recommenders.base",
+    "Deferred": "newsreplay.recommenders.base",
     "NewsreplayError": "newsreplay.errors",
     "Recommender": "newsreplay.recommenders.base",
     "Run": "newsreplay.api",
@@ -49,13 +49,13 @@ __all__ = [
     "OUTCOME",
     "PUBLISH",
     "READ",
-    "Account",
     "Catalog",
+    "Deferred",
     "Event",
-    "Late",
     "NewsreplayError",
     "Recommender",
     "Run",
+    "SelfReport",
     "__version__",
     "check",
     "find_data",

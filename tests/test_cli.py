@@ -44,7 +44,7 @@ CLICKS = """time,publisher,user,item
 STRANGERS = """
 import os, sys
 from newsreplay import Recommender
-from newsreplay.recommenders.base import Account
+from newsreplay.recommenders.base import SelfReport
 
 class Newest(Recommender):
     def start(self, catalog):
@@ -63,8 +63,8 @@ class Noted(Newest):
 class Trained(Newest):
     def __init__(self, seed=0):
         self.seed = seed
-    def account(self):
-        return Account(training=2.5, notes=("no texts",))
+    def self_report(self):
+        return SelfReport(training=2.5, notes=("no texts",))
 
 class RaisesInStart(Newest):
     def start(self, catalog):

@@ -36,11 +36,11 @@ class Setting(NamedTuple):
     seed: int = 0  #: of random choices: the run's
     k: int = 10  #: slate length
     warmup: int = 0  #: ms from the first read on that are not scored
-    prompt: bool = False  #: every answer is timed, so `Late` ones are settled one by one
+    timed: bool = False  #: every answer is timed, so `Deferred` ones are settled one by one
     tell: Callable[[str], None] = _silent  #: shows a line of progress on a terminal, as while training
 
 
-class Late:
+class Deferred:
     """An answer that is worked out later, with others, since in a replay no answer changes the log.
 
     Return one from `recommend` or `score`, and set its `answer` by the time `settle` returns, from what was known when
@@ -53,8 +53,8 @@ class Late:
         self.answer: Any = ()
 
 
-class Account(NamedTuple):
-    """What a plain-Python recommender tells of itself after the last row, from its method `account`."""
+class SelfReport(NamedTuple):
+    """What a plain-Python recommender tells of itself after the last row, from its method `self_report`."""
 
     notes: tuple[str, ...] = ()  #: remarks that belong below every table it stands in
     leaks: str = ""  #: what of the future it was given, on purpose; marks its rows in every table
@@ -82,8 +82,8 @@ class Recommender:
     lists them. The answer is one number per candidate, higher is better, -inf for what is not to be ranked at all;
     anything else is an error.
 
-    Answers may be `Late`; then it has a method `settle()`. One with a method `account()` tells more of itself
-    (`Account`), and one with `foresee(log, articles)`, called before `start`, is handed the whole log: its rows are
+    Answers may be `Deferred`; then it has a method `settle()`. One with a method `self_report()` tells more of itself
+    (`SelfReport`), and one with `foresee(log, articles)`, called before `start`, is handed the whole log: its rows are
     marked in every table.
     """
 

@@ -77,7 +77,7 @@ def replay_pair(
         times,
         learning,
         isinstance(recommender, Oracle),
-        answered.account,
+        answered.self_report,
         answered.foresaw,
         pair.of,
     )

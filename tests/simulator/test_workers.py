@@ -13,7 +13,7 @@ import pytest
 import newsreplay
 from newsreplay.datasets import find_data
 from newsreplay.errors import NewsreplayError, SpecError
-from newsreplay.recommenders.base import Account, Recommender
+from newsreplay.recommenders.base import Recommender, SelfReport
 from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator import workers
 from newsreplay.simulator.pairs import replay_pair
@@ -170,9 +170,9 @@ def test_a_process_that_dies_while_it_tells_costs_only_its_own_rows(folder: Path
 
 
 class Accountant(Talker):
-    def account(self) -> Account:
+    def self_report(self) -> SelfReport:
         warmup: int = self.setting.warmup
-        return Account(notes=(f"warm-up of {warmup} ms",))
+        return SelfReport(notes=(f"warm-up of {warmup} ms",))
 
 
 class Seer(Accountant):
@@ -186,7 +186,7 @@ def test_a_worker_brings_back_the_account_and_whether_the_log_was_foreseen(folde
         replay_pair(Pair(dataset.folder, dataset.publishers[0], entry, Options(warmup=5), folder))
         for entry in start_list([Seer(), Accountant(), "recency"])
     ]
-    assert [(one.account and one.account.notes, one.foresaw) for one in brought] == [
+    assert [(one.self_report and one.self_report.notes, one.foresaw) for one in brought] == [
         (("warm-up of 5 ms",), True),
         (("warm-up of 5 ms",), False),
         (None, False),

@@ -14,7 +14,7 @@ from newsreplay.datasets.preparing import sampling
 from newsreplay.datasets.preparing import walk as second
 from newsreplay.datasets.preparing.gather import Gathered
 from newsreplay.datasets.preparing.walk import Walked
-from newsreplay.datasets.preparing.work import Account
+from newsreplay.datasets.preparing.work import Intake
 from newsreplay.datasets.store import FORMAT, _map, open_log
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, READ
 from newsreplay.machine import cores
@@ -66,7 +66,7 @@ def _facts(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -> 
 
 def _card(
     plan: Plan,
-    account: Account,
+    intake: Intake,
     publishers: list[dict[str, Any]],
     unread: int,
     name: str,
@@ -86,14 +86,14 @@ def _card(
         "options": options,
         "source": plan.source,
         "licence": plan.licence,
-        "rows_in": account.records,
-        "kept": account.kept,
+        "rows_in": intake.records,
+        "kept": intake.kept,
         "reads": sum(facts["reads"] for facts in publishers),
-        "rejected": account.rejects,
-        "first_reject": account.first_reject,
+        "rejected": intake.rejects,
+        "first_reject": intake.first_reject,
         "unit": plan.unit,
-        "dropped": dict(account.dropped),
-        "notes": [*plan.notes(account.counts), *_order_notes(publishers, unread)],
+        "dropped": dict(intake.dropped),
+        "notes": [*plan.notes(intake.counts), *_order_notes(publishers, unread)],
         "made_up": made_up,
         "leaks": leaks,
         "splits": plan.splits,

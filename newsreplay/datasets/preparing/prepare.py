@@ -19,7 +19,7 @@ from newsreplay.datasets.preparing.buckets import reads_of
 from newsreplay.datasets.preparing.card import _card, _facts
 from newsreplay.datasets.preparing.gather import Gathered
 from newsreplay.datasets.preparing.walk import Walked
-from newsreplay.datasets.preparing.work import Account, Progress, read_parts, work_folder, write_rejects
+from newsreplay.datasets.preparing.work import Intake, Progress, read_parts, work_folder, write_rejects
 from newsreplay.datasets.store import ColumnFiles, Dataset, write
 from newsreplay.errors import DataError
 from newsreplay.log.publisher import SESSION_DTYPES
@@ -86,9 +86,9 @@ def prepare(
         raise _cannot_write(folder.parent, error) from None
     try:
         with work_folder(folder.parent, key) as work:
-            account = read_parts(plan, work, strict=strict, jobs=jobs, progress=progress)
-            facts, unread = _write_publishers(plan, account, result, work, impressions, where, progress)
-            card = _card(plan, account, facts, unread, name, kind, options or {}, impressions)
+            intake = read_parts(plan, work, strict=strict, jobs=jobs, progress=progress)
+            facts, unread = _write_publishers(plan, intake, result, work, impressions, where, progress)
+            card = _card(plan, intake, facts, unread, name, kind, options or {}, impressions)
             text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
             (result / "card.json").write_text(text, "utf-8", errors="backslashreplace")  # what is no text: JSON escapes
             write_rejects(result / "rejects.csv", work)
@@ -117,7 +117,7 @@ def _take_place(work: Path, folder: Path) -> None:
 
 def _write_publishers(
     plan: Plan,
-    account: Account,
+    intake: Intake,
     result: Path,
     work: Path,
     impressions: str | None,
@@ -127,19 +127,19 @@ def _write_publishers(
     """Prepare every publisher that has a read; the rows of the others are counted."""
     facts: list[dict[str, Any]] = []
     unread = 0
-    for publisher in sorted(account.publishers):
-        gathered = gather.gather_ids(account.publishers[publisher], impressions)
+    for publisher in sorted(intake.publishers):
+        gathered = gather.gather_ids(intake.publishers[publisher], impressions)
         if gathered is None:
-            unread += gather.rows_in(account.publishers[publisher])
+            unread += gather.rows_in(intake.publishers[publisher])
             continue
         if impressions is not None and gathered.has_impressions:
             raise DataError(f"{where} has impressions of its own; leave --impressions out")
         folder = result / "publishers" / str(len(facts))
         facts.append(_write_publisher(plan, publisher, gathered, folder, work, impressions, progress))
     if not facts:
-        first = account.first_reject
+        first = intake.first_reject
         why = f"; the first: {first.file} {plan.unit} {first.line}: {first.reason}" if first else ""
-        raise DataError(f"{where}: none of {account.records:,} rows is a usable read{why}")
+        raise DataError(f"{where}: none of {intake.records:,} rows is a usable read{why}")
     # Articles of publishers without any row are nobody's.
     return facts, unread
 

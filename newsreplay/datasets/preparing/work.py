@@ -1,6 +1,6 @@
 """The first half of preparing: a plan's parts are read, in parallel, into a work folder that outlives a crash.
 
-Every part becomes a folder of Arrow files, one per block and publisher, with an `account.json` that is written
+Every part becomes a folder of Arrow files, one per block and publisher, with an `intake.json` that is written
 last. A part that has one is not read again. Only one process uses a work folder at a time; another that wants
 the same gets a folder of its own, which goes when it is done.
 """
@@ -40,7 +40,7 @@ TEXT = pa.dictionary(pa.int32(), pa.large_string())
 TABLES = ("rows", "articles", "profiles")
 
 
-class Account(NamedTuple):
+class Intake(NamedTuple):
     """What all parts together held."""
 
     publishers: dict[str, list[list[str | None]]]  #: name → per block the paths of its tables
@@ -82,7 +82,7 @@ def _locked(file: Any) -> bool:
         return False
 
 
-def read_parts(plan: Plan, work: Path, *, strict: bool, jobs: int, progress: Progress) -> Account:
+def read_parts(plan: Plan, work: Path, *, strict: bool, jobs: int, progress: Progress) -> Intake:
     """Read what has not been read yet. With `strict` the first reject in source order is raised."""
     total = sum(part.weight for part in plan.parts)
     done = 0
@@ -106,7 +106,7 @@ def read_parts(plan: Plan, work: Path, *, strict: bool, jobs: int, progress: Pro
             stop.set()
             for future in futures:
                 future.cancel()
-    return _account(accounts, work)
+    return _intake_of(accounts, work)
 
 
 class _StoppedError(Exception):
@@ -114,10 +114,10 @@ class _StoppedError(Exception):
 
 
 def _read_part(plan: Plan, part: Part, folder: Path, stop: threading.Event) -> dict[str, Any]:
-    done = folder / "account.json"
+    done = folder / "intake.json"
     if done.is_file():
-        account: dict[str, Any] = json.loads(done.read_text("utf-8"))
-        return account
+        intake: dict[str, Any] = json.loads(done.read_text("utf-8"))
+        return intake
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir()
@@ -126,11 +126,11 @@ def _read_part(plan: Plan, part: Part, folder: Path, stop: threading.Event) -> d
         if stop.is_set():
             raise _StoppedError
         blocks.append(_store_block(block, plan, folder, number))
-    account = {"blocks": blocks}
-    unfinished = folder / "account.part"
-    unfinished.write_text(json.dumps(account), "utf-8")
+    intake = {"blocks": blocks}
+    unfinished = folder / "intake.part"
+    unfinished.write_text(json.dumps(intake), "utf-8")
     unfinished.replace(done)
-    return account
+    return intake
 
 
 def _blocks(plan: Plan, part: Part) -> Iterator[Block]:
@@ -248,27 +248,27 @@ def open_table(path: str | None) -> Any:
     return None if path is None else pa.ipc.open_file(pa.memory_map(path)).get_batch(0)
 
 
-# --- the account ----------------------------------------------------------------------------------------
+# --- the intake ----------------------------------------------------------------------------------------
 
 
 def rejects_of(accounts: list[dict[str, Any]], work: Path) -> Iterator[Reject]:
     """All rejects in source order, with their lines in the file."""
     lines: Counter[str] = Counter()
-    for account in accounts:
-        for block in account["blocks"]:
+    for intake in accounts:
+        for block in intake["blocks"]:
             if block["rejects"]:
                 for file, line, reason, text in json.loads((work / block["rejects_in"]).read_text("utf-8")):
                     yield Reject(file, line + lines[block["file"]], reason, text)
             lines[block["file"]] += block["lines"]
 
 
-def _account(accounts: list[dict[str, Any]], work: Path) -> Account:
+def _intake_of(accounts: list[dict[str, Any]], work: Path) -> Intake:
     publishers: dict[str, list[list[str | None]]] = {}
     dropped: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     records = kept = rejects = 0
-    for account in accounts:
-        for block in account["blocks"]:
+    for intake in accounts:
+        for block in intake["blocks"]:
             records += block["records"]
             kept += block["kept"]
             rejects += block["rejects"]
@@ -282,12 +282,12 @@ def _account(accounts: list[dict[str, Any]], work: Path) -> Account:
         for shares in publishers.values():  # articles that name no publisher are everybody's
             shares += nameless
     first = next(rejects_of(accounts, work), None)
-    return Account(publishers, records, kept, rejects, first, dropped, counts)
+    return Intake(publishers, records, kept, rejects, first, dropped, counts)
 
 
 def write_rejects(path: Path, work: Path) -> None:
     """All rejects of a work folder, in source order."""
-    accounts = [json.loads((folder / "account.json").read_text("utf-8")) for folder in sorted(work.iterdir())]
+    accounts = [json.loads((folder / "intake.json").read_text("utf-8")) for folder in sorted(work.iterdir())]
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(Reject._fields)

@@ -1,6 +1,6 @@
 """Neural models as recommenders: trained on the first stretch of a log, then kept up to date as it goes on.
 
-In a replay no answer changes the log, so requests wait (`Late`) until there is a batch of them or the model is about
+In a replay no answer changes the log, so requests wait (`Deferred`) until there is a batch of them or the model is about
 to change. The compiled `Stream` then takes in all rows since, and captures what each request saw at its row. A batch's
 shapes never change; when it is worked out depends on earlier rows only.
 """
@@ -24,7 +24,7 @@ from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import DAY, HOUR, IMPRESSION, OUTCOME, READ, Column, Event, Log
-from newsreplay.recommenders.base import Account, Late, Recommender
+from newsreplay.recommenders.base import Deferred, Recommender, SelfReport
 from newsreplay.recommenders.neural.articles.shelf import Shelf, grow, names_of, word_table
 from newsreplay.recommenders.neural.articles.texts import Vocabulary
 from newsreplay.recommenders.neural.articles.vectors import WordVectors
@@ -141,8 +141,8 @@ class Neural(Recommender):
         self.key = self.setting.seed if self.seed is None else self.seed
         self.until = 0  #: event time up to which the model has learned, ms
         self.queue: list[Event] = []
-        self.lates: dict[int, Late] = {}
-        self.batch = 1 if self.setting.prompt else BATCH
+        self.lates: dict[int, Deferred] = {}
+        self.batch = 1 if self.setting.timed else BATCH
         self.collector = Collector(self.key)
         self.early: list[Samples] = []  # what was collected before the first training
         self.impressions = False  # whether the log has any
@@ -220,10 +220,10 @@ class Neural(Recommender):
             self._answer(choose_captures(captures, captures.kind != SAMPLED))
             self.seconds["answering"] += time.perf_counter() - begun
 
-    def account(self) -> Account:
+    def self_report(self) -> SelfReport:
         """What training cost and what must be known of it."""
         model = None if self.scorer is None else self.scorer.model
-        return Account(
+        return SelfReport(
             notes=tuple(self._notes()),
             leaks=self._leaks(),
             training=self.seconds["training"],
@@ -269,8 +269,8 @@ class Neural(Recommender):
         """Whether samples are still of use."""
         return self.trainer is None or bool(self.update.every or self.update.impressions)
 
-    def _late(self, row: int) -> Late:
-        late = self.lates[row] = Late()
+    def _late(self, row: int) -> Deferred:
+        late = self.lates[row] = Deferred()
         return late
 
     def _before(self, event: Event) -> None:

@@ -18,18 +18,20 @@ def summary(trained: Trained, data: str) -> str:
 
     `data` is what the data set was called with.
     """
-    account = trained.account
+    self_report = trained.self_report
     lines = [
         f"{trained.recommender} learned from {trained.publisher}, {_moment(trained.begin)} to {_moment(trained.until)} "
         f"UTC: {trained.impressions:,} impressions, {trained.reads:,} reads, {trained.rows:,} rows"
     ]
-    if account.rounds:
-        names = list(dict.fromkeys(name for one in account.rounds for name in one))
-        rows = [[_cell(name, one.get(name)) for name in names] for one in account.rounds]
+    if self_report.rounds:
+        names = list(dict.fromkeys(name for one in self_report.rounds for name in one))
+        rows = [[_cell(name, one.get(name)) for name in names] for one in self_report.rounds]
         align = ["right"] * len(names)
         lines += ["", tabulate(rows, names, tablefmt="simple", colalign=align, disable_numparse=True), ""]
-    lines += account.notes
-    fitting = f"{account.parameters:,} parameters, fitted in {account.training:,.0f} s of {trained.seconds:,.0f} s"
+    lines += self_report.notes
+    fitting = (
+        f"{self_report.parameters:,} parameters, fitted in {self_report.training:,.0f} s of {trained.seconds:,.0f} s"
+    )
     size = trained.path.stat().st_size
     # The recommender is judged only on what it has not learned from.
     command = ["newsreplay", "run", "--data", data]

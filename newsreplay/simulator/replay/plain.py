@@ -15,7 +15,7 @@ from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import rebound
 from newsreplay.log.catalog import Articles, Catalog, bare_articles
 from newsreplay.log.rows import LOG_DTYPES, OUTCOME, Column, Event, Log
-from newsreplay.recommenders.base import Account, Late, Setting
+from newsreplay.recommenders.base import Deferred, SelfReport, Setting
 from newsreplay.simulator.replay.clock import Times, clock_calls
 from newsreplay.simulator.replay.scores import fill as fill_scores
 from newsreplay.simulator.replay.sizes import state_bytes
@@ -52,8 +52,8 @@ class _Seat:
 
     def unwrap(self) -> None:
         """Put the answers of late ones, settled by now, in their place."""
-        self.answers = [one.answer if isinstance(one, Late) else one for one in self.answers]
-        self.scores = [_numbers(one.answer) if isinstance(one, Late) else one for one in self.scores]
+        self.answers = [one.answer if isinstance(one, Deferred) else one for one in self.answers]
+        self.scores = [_numbers(one.answer) if isinstance(one, Deferred) else one for one in self.scores]
 
     def learn(self, event: Event) -> None:
         # Written out rather than called: this runs at every row, and a call costs as much as the rest.
@@ -111,7 +111,7 @@ def plain(
 ) -> Replayed:
     articles = bare_articles(log) if articles is None else articles
     catalog = Catalog(articles)
-    foresees, settle, account = (_method(recommender, method) for method in ("foresee", "settle", "account"))
+    foresees, settle, self_report = (_method(recommender, method) for method in ("foresee", "settle", "self_report"))
     if isinstance(getattr(recommender, "setting", None), Setting):  # else it is none or means something of its own
         recommender.setting = setting
     if foresees is not None:
@@ -121,7 +121,7 @@ def plain(
     seat = _Seat(recommender, catalog, k, scores is not None)
     name = type(recommender).__name__
     learned, recommended, scored = array("q"), array("q"), array("q")
-    timed = setting.prompt
+    timed = setting.timed
     if timed:
         if settle is not None:
             seat.rec_recommend = _settled(seat.rec_recommend, settle)
@@ -146,7 +146,7 @@ def plain(
             if scores is not None:
                 fill_scores(log, scores, shown, seat.scores, name)
         except RecommenderError:
-            if settle is None and any(isinstance(answer, Late) for answer in (*seat.answers, *seat.scores)):
+            if settle is None and any(isinstance(answer, Deferred) for answer in (*seat.answers, *seat.scores)):
                 raise RecommenderError(
                     f"{name} gave a late answer, but has no settle(); there its answer would be worked out"
                 ) from None
@@ -166,9 +166,9 @@ def plain(
         progress(end)
     seconds = time.perf_counter() - begun
     times = Times(np.array(recommended), np.array(scored), learning) if timed else None
-    told = None if account is None else account()
-    if account is not None and not isinstance(told, Account):
-        raise RecommenderError(f"{name}.account returned {told!r}; return an Account")
+    told = None if self_report is None else self_report()
+    if self_report is not None and not isinstance(told, SelfReport):
+        raise RecommenderError(f"{name}.self_report returned {told!r}; return an SelfReport")
     lent = [catalog, articles, setting, setting.tell, log, *log, *log.pools]
     size = state_bytes(recommender, without=lent)
     return Replayed(slates, scores, drops, size, times, seconds, told, foresees is not None)
@@ -184,7 +184,7 @@ def _settled(method: Callable[..., Any], settle: Callable[[], Any]) -> Callable[
 
     def call(*arguments: Any) -> Any:
         answer = method(*arguments)
-        if isinstance(answer, Late):
+        if isinstance(answer, Deferred):
             settle()
             return answer.answer
         return answer

@@ -61,7 +61,7 @@ def replay(
 
     Raises `RecommenderError` where a plain recommender's answer is not a sequence of known article codes, where
     the scores of any are not a number below inf for each candidate, where late answers come from one that cannot
-    settle them, and where its account is none.
+    settle them, and where its self_report is none.
     """
     if slates is None:
         slates = np.full((int(np.count_nonzero(log.kind == READ)), k), -1, np.int32)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from newsreplay.kernels.compiling import int64, kernel
 from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column, Event, Log
-from newsreplay.recommenders.base import Account
+from newsreplay.recommenders.base import SelfReport
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.slates import Drops
 
@@ -39,7 +39,7 @@ class Replayed(NamedTuple):
     state_bytes: int  #: size of its state after the last row
     times: Times | None  #: None = not timed
     seconds: float  #: wall time of the walk, without loading or compiling kernels
-    account: Account | None = None  #: what a plain recommender told of itself after the last row
+    self_report: SelfReport | None = None  #: what a plain recommender told of itself after the last row
     foresaw: bool = False  #: it was handed the whole log before the first row
 
 

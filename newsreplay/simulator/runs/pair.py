@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from newsreplay.recommenders.base import Account
+from newsreplay.recommenders.base import SelfReport
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.judgement.scoring import Tally
 from newsreplay.simulator.replay.slates import Drops
@@ -50,6 +50,6 @@ class Judged(NamedTuple):
     times: Times | None  #: of answers, where they were timed
     learning: float | None  #: seconds in `learn`, where it was timed
     foresees: bool = False  #: the oracle
-    account: Account | None = None  #: what a plain recommender tells of itself
+    self_report: SelfReport | None = None  #: what a plain recommender tells of itself
     foresaw: bool = False  #: it was handed the whole log
     of: str | None = None  #: the spec without its seed, where it is repeated with several

@@ -95,9 +95,9 @@ def write_run(
     timings = [_timing(one) for one in judged if one.error is None]
     write_json(folder / "timing.json", {"seconds": round(seconds, 3), "pairs": timings})
     training = [
-        {"publisher": one.publisher, "recommender": one.recommender, "rounds": _plain(one.account.rounds)}
+        {"publisher": one.publisher, "recommender": one.recommender, "rounds": _plain(one.self_report.rounds)}
         for one in judged
-        if one.account is not None and one.account.rounds
+        if one.self_report is not None and one.self_report.rounds
     ]
     if training:
         write_json(folder / "training.json", training)
@@ -145,8 +145,8 @@ def _timing(one: Judged) -> dict[str, Any]:
     if one.times is not None:
         facts["answers"] = {key: value for key, value in one.times._asdict().items() if value is not None}
         facts["learn_seconds"] = one.learning
-    if one.account is not None:
-        told = one.account
+    if one.self_report is not None:
+        told = one.self_report
         facts |= _plain(
             {
                 "training_seconds": told.training,
@@ -203,10 +203,14 @@ def _pair_facts(one: Judged, folder: Path, options: Options) -> dict[str, Any]:
         facts["of"] = one.of
     if one.foresees:
         facts["foresees"] = True
-    elif leaks := one.account.leaks if one.account is not None and one.account.leaks else HANDED * one.foresaw:
+    elif (
+        leaks := one.self_report.leaks
+        if one.self_report is not None and one.self_report.leaks
+        else HANDED * one.foresaw
+    ):
         facts["leaks"] = leaks
-    if one.account is not None and one.account.notes:
-        facts["notes"] = [str(note) for note in one.account.notes]
+    if one.self_report is not None and one.self_report.notes:
+        facts["notes"] = [str(note) for note in one.self_report.notes]
     if one.error:
         return facts | {"error": one.error, "traceback": one.details}
     if any(one.drops):

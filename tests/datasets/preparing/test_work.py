@@ -16,7 +16,7 @@ import pytest
 from newsreplay.datasets.base import Block, Part, Plan, Reject
 from newsreplay.datasets.preparing import buckets, gather
 from newsreplay.datasets.preparing import prepare as prepare_module
-from newsreplay.datasets.preparing.work import Account, open_table, read_parts, work_folder
+from newsreplay.datasets.preparing.work import Intake, open_table, read_parts, work_folder
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
 
@@ -40,7 +40,7 @@ def block_of(file: str, lines: int, bad: tuple[int, ...] = (), **more: Any) -> B
     return Block(file, rows_of(*["a"] * kept), None, None, lines, lines, kept, rejects, **more)
 
 
-def account_of(plan: Plan, work: Path, *, strict: bool = False, jobs: int = 1) -> Account:
+def intake_of(plan: Plan, work: Path, *, strict: bool = False, jobs: int = 1) -> Intake:
     return read_parts(plan, work, strict=strict, jobs=jobs, progress=lambda *told: None)
 
 
@@ -66,7 +66,7 @@ class Source:
             yield Block(part.name, rows, lines=2, records=2, kept=1, rejects=[Reject(part.name, 2, "bad", "text")])
 
 
-# --- the account ------------------------------------------------------------------------------------------
+# --- the intake ------------------------------------------------------------------------------------------
 
 
 def rejects_in(dataset: Dataset) -> list[tuple[str, int, str]]:
@@ -107,12 +107,12 @@ def test_strict_raises_the_first_reject_in_source_order_whichever_part_is_done_f
 
     plan = Plan([Part(Path(), "f", 0), Part(Path(), "f", 1)], read, "p", unit="row")
     with pytest.raises(DataError, match=r"^f row 11: bad f 3; without --strict it is left out$"):
-        account_of(plan, tmp_path, strict=True, jobs=2)
+        intake_of(plan, tmp_path, strict=True, jobs=2)
 
 
 def test_without_rejects_strict_is_no_different(tmp_path: Path) -> None:
     plan = Plan([Part(Path(), "f")], lambda part: [block_of("f", 3)], "p")
-    assert account_of(plan, tmp_path, strict=True).kept == 3
+    assert intake_of(plan, tmp_path, strict=True).kept == 3
 
 
 def test_what_is_dropped_and_counted_is_summed_over_blocks_and_parts_for_the_notes(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_block_whose_account_does_not_add_up_is_an_error(tmp_path: Path, recor
     block.dropped["blank line"] = 1
     plan = Plan([Part(Path(), "x.csv")], lambda part: [block], "p")
     with pytest.raises(AssertionError, match=rf"x\.csv: {records} records in, but 1 kept, 1 rejected and 1 left out"):
-        account_of(plan, tmp_path)
+        intake_of(plan, tmp_path)
 
 
 def test_progress_counts_the_weight_of_the_parts_that_are_done(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_progress_counts_the_weight_of_the_parts_that_are_done(tmp_path: Path) -
 # --- publishers -------------------------------------------------------------------------------------------
 
 
-def shares(account: Account) -> dict[str, list[list[str]]]:
+def shares(intake: Intake) -> dict[str, list[list[str]]]:
     """Per publisher and block, the articles of its rows, then of its articles, then its profiles' users."""
     return {
         name: [
@@ -158,7 +158,7 @@ def shares(account: Account) -> dict[str, list[list[str]]]:
             ]
             for paths in blocks
         ]
-        for name, blocks in account.publishers.items()
+        for name, blocks in intake.publishers.items()
     }
 
 
@@ -171,20 +171,20 @@ def test_rows_articles_and_profiles_are_split_by_publisher(tmp_path: Path, names
         Block("f", rows, articles, profiles, records=3, kept=3),
         Block("f", rows_of("z", publisher="q"), records=1, kept=1),
     ]
-    account = account_of(Plan([Part(Path(), "f")], lambda part: blocks), tmp_path)
-    assert shares(account) == {"p": [["a", "c"]], "q": [["b", "e", "bob"], ["z"]], "r": [["d"]]}
+    intake = intake_of(Plan([Part(Path(), "f")], lambda part: blocks), tmp_path)
+    assert shares(intake) == {"p": [["a", "c"]], "q": [["b", "e", "bob"], ["z"]], "r": [["d"]]}
 
 
 def test_publishers_may_be_numbers(tmp_path: Path) -> None:
     rows = rows_of("a", "b").append_column("publisher", pa.array([9_007_199_254_740_993, 7]))
-    account = account_of(Plan([Part(Path(), "f")], lambda part: [Block("f", rows, records=2, kept=2)]), tmp_path)
-    assert shares(account) == {"9007199254740993": [["a"]], "7": [["b"]]}
+    intake = intake_of(Plan([Part(Path(), "f")], lambda part: [Block("f", rows, records=2, kept=2)]), tmp_path)
+    assert shares(intake) == {"9007199254740993": [["a"]], "7": [["b"]]}
 
 
 def test_without_a_column_everything_is_the_plans_only_publishers(tmp_path: Path) -> None:
     blocks = [Block("f", rows_of("a"), pa.table({"item": ["b"]}), records=1, kept=1)]
-    account = account_of(Plan([Part(Path(), "f")], lambda part: blocks, "only"), tmp_path)
-    assert shares(account) == {"only": [["a", "b"]]}
+    intake = intake_of(Plan([Part(Path(), "f")], lambda part: blocks, "only"), tmp_path)
+    assert shares(intake) == {"only": [["a", "b"]]}
 
 
 # --- interruptions ----------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_a_part_that_fails_stops_those_that_run_and_those_that_have_not_begun(tm
             yield block_of("f", 1)
 
     with pytest.raises(DataError, match="damaged"):
-        account_of(Plan([Part(Path(), "f", n) for n in range(20)], read, "p"), tmp_path)
+        intake_of(Plan([Part(Path(), "f", n) for n in range(20)], read, "p"), tmp_path)
     assert begun in ([0], [0, 1], [0, 1, 2])
     assert next(blocks) < 2000
 

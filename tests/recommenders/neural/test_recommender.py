@@ -77,13 +77,13 @@ def test_statistics_of_the_whole_period_are_found_out_and_declared() -> None:
     assert check(entry, log=LOG, articles=ARTICLES, cuts=8, k=5).finding is not None
     done = answered(entry.make())
     assert done.foresaw
-    assert done.account is not None
-    assert "whole log" in done.account.leaks
+    assert done.self_report is not None
+    assert "whole log" in done.self_report.leaks
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_answer_is_what_the_model_says_when_asked_from_scratch(name: str) -> None:
-    """Late, batched, from kept vectors, across updates: the score is that of the model as it is then, computed anew."""
+    """Deferred, batched, from kept vectors, across updates: the score is that of the model as it is then, computed anew."""
 
     class Watched(type(tiny(name))):  # type: ignore[misc]
         checked = 0
@@ -115,8 +115,8 @@ def test_every_answer_is_what_the_model_says_when_asked_from_scratch(name: str) 
 
     watched = Watched(size="tiny", update="every(hours=12)")
     done = answered(watched)
-    assert done.account is not None
-    assert len(done.account.rounds) > 3
+    assert done.self_report is not None
+    assert len(done.self_report.rounds) > 3
     assert Watched.checked > 20
 
 
@@ -158,31 +158,31 @@ def test_nothing_is_answered_before_the_warm_up_is_over_and_all_after_it() -> No
 def test_the_warm_up_is_the_runs_where_none_is_given() -> None:
     recommender = tiny()
     answered(recommender, warmup=2 * DAY)
-    account = recommender.account()
-    assert not any("warmup" in note for note in account.notes)
+    self_report = recommender.self_report()
+    assert not any("warmup" in note for note in self_report.notes)
     recommender = tiny()
     answered(recommender)
-    assert any("--warmup 1d" in note for note in recommender.account().notes)
+    assert any("--warmup 1d" in note for note in recommender.self_report().notes)
 
 
 def test_frozen_models_are_trained_once() -> None:
-    frozen = answered(tiny(update=None)).account
+    frozen = answered(tiny(update=None)).self_report
     assert frozen is not None
     assert frozen.updating == 0
     assert not any("impressions" in one and one["time"] > LOG.time[0] + 2 * DAY for one in frozen.rounds)
 
 
 def test_too_little_to_train_on_is_told() -> None:
-    account = answered(tiny(warmup="90d")).account
-    assert account is not None
-    assert "never trained" in account.notes[0]
+    self_report = answered(tiny(warmup="90d")).self_report
+    assert self_report is not None
+    assert "never trained" in self_report.notes[0]
 
 
 def test_missing_titles_are_told() -> None:
-    account = answered(tiny(), READS).account
-    assert account is not None
-    assert any("no article has a title" in note for note in account.notes)
-    assert any("no impressions" in note for note in account.notes)
+    self_report = answered(tiny(), READS).self_report
+    assert self_report is not None
+    assert any("no article has a title" in note for note in self_report.notes)
+    assert any("no impressions" in note for note in self_report.notes)
 
 
 def test_saved_weights_answer_as_the_model_that_was_saved(tmp_path: Any) -> None:
@@ -196,7 +196,7 @@ def test_saved_weights_answer_as_the_model_that_was_saved(tmp_path: Any) -> None
     trained = np.isfinite(done.scores)
     np.testing.assert_allclose(done.scores[trained], again.scores[trained], rtol=1e-5, atol=1e-6)
     assert np.isfinite(again.scores).all()
-    assert "later than" in loaded.account().leaks  # they were trained on what it scores
+    assert "later than" in loaded.self_report().leaks  # they were trained on what it scores
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Any) -> None:
@@ -214,10 +214,10 @@ def test_weights_of_another_model_are_refused(tmp_path: Any) -> None:
 def test_a_slow_start_is_waited_for_not_thrown_away() -> None:
     """Six clicked impressions an hour: too few at the end of the warm-up, enough some hours later."""
     rows, clicks = 60, 3
-    account = answered(tiny(warmup="1h"), few_an_hour(rows, clicks)).account
-    assert account is not None
-    assert account.rounds
-    assert any("trained on the first" in note for note in account.notes)
+    self_report = answered(tiny(warmup="1h"), few_an_hour(rows, clicks)).self_report
+    assert self_report is not None
+    assert self_report.rounds
+    assert any("trained on the first" in note for note in self_report.notes)
 
 
 def few_an_hour(hours: int, each: int) -> Any:
@@ -248,9 +248,9 @@ def few_an_hour(hours: int, each: int) -> Any:
 
 @pytest.mark.parametrize("log", [LOG, READS])
 def test_updates_are_due_after_so_many_impressions_or_reads(log: Any) -> None:
-    account = answered(tiny(update="every(impressions=40)"), log).account
-    assert account is not None
-    assert sum("impressions" in one for one in account.rounds) > 1
+    self_report = answered(tiny(update="every(impressions=40)"), log).self_report
+    assert self_report is not None
+    assert sum("impressions" in one for one in self_report.rounds) > 1
 
 
 def test_long_pools_beside_short_ones_change_no_bit_of_their_scores() -> None:
@@ -288,13 +288,13 @@ def test_long_pools_beside_short_ones_change_no_bit_of_their_scores() -> None:
 
 def test_what_is_fitted_changes_with_every_update_only() -> None:
     recommender = tiny(update="every(impressions=30)")
-    account = answered(recommender).account
-    assert account is not None
-    assert sum("impressions" in one for one in account.rounds) > 1
-    assert account.parameters > 0
+    self_report = answered(recommender).self_report
+    assert self_report is not None
+    assert sum("impressions" in one for one in self_report.rounds) > 1
+    assert self_report.parameters > 0
     assert recommender.scorer is not None
     # A version for every epoch and update, and for the best epoch.
-    assert recommender.scorer.cache.version >= len(account.rounds)
+    assert recommender.scorer.cache.version >= len(self_report.rounds)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import kernel
 from newsreplay.log.catalog import Articles, Catalog, bare_articles
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Column, Event, Log, make_log
-from newsreplay.recommenders.base import Account, Compiled, Late, Recommender, Sizes
+from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport, Sizes
 from newsreplay.simulator.replay.compiled import compiled_walk, interpreted_walk
 from newsreplay.simulator.replay.replay import replay
 from tests import strategies
@@ -534,11 +534,11 @@ class Waiting(Scorer):
     def __init__(self, kind: Any = tuple) -> None:
         super().__init__(None)
         self.kind = kind
-        self.waiting: list[tuple[Late, Any]] = []
+        self.waiting: list[tuple[Deferred, Any]] = []
         self.settled: list[int] = []
 
-    def _later(self, answer: Any) -> Late:
-        late = Late()
+    def _later(self, answer: Any) -> Deferred:
+        late = Deferred()
         self.waiting.append((late, answer))
         return late
 
@@ -605,11 +605,11 @@ def test_a_late_answer_that_nobody_settles_is_an_error_that_says_so() -> None:
         settle = None
 
     with pytest.raises(RecommenderError, match=r"Hopeful gave a late answer, but has no settle\(\)"):
-        replay(LOG, Hopeful(lambda request: Late()), 1)
+        replay(LOG, Hopeful(lambda request: Deferred()), 1)
 
     class Scoring(Hopeful):
         def score(self, request: Event, pool: Sequence[int]) -> Any:
-            return Late()
+            return Deferred()
 
     with pytest.raises(RecommenderError, match="Scoring gave a late answer"):
         replay(SHOWN, Scoring(), 1)
@@ -626,20 +626,20 @@ def test_a_settled_answer_that_is_no_slate_is_an_error_that_names_it() -> None:
 
 def test_an_account_is_asked_for_after_the_last_row() -> None:
     class Accountant(Notebook):
-        def account(self) -> Account:
-            return Account(notes=(f"{len(self.seen)} calls",), answers=3)
+        def self_report(self) -> SelfReport:
+            return SelfReport(notes=(f"{len(self.seen)} calls",), answers=3)
 
-    assert replay(LOG, Accountant(), 1).account == Account(("8 calls",), answers=3)
-    assert replay(LOG, Notebook(), 1).account is None
-    assert replay(LOG, Counting(9), 1).account is None
+    assert replay(LOG, Accountant(), 1).self_report == SelfReport(("8 calls",), answers=3)
+    assert replay(LOG, Notebook(), 1).self_report is None
+    assert replay(LOG, Counting(9), 1).self_report is None
 
 
 def test_an_account_that_is_none_is_an_error() -> None:
     class Vague(Notebook):
-        def account(self) -> Any:
+        def self_report(self) -> Any:
             return {"answers": 3}
 
-    with pytest.raises(RecommenderError, match=r"Vague.account returned \{'answers': 3\}; return an Account"):
+    with pytest.raises(RecommenderError, match=r"Vague.self_report returned \{'answers': 3\}; return an SelfReport"):
         replay(LOG, Vague(), 1)
 
 

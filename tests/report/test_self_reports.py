@@ -14,8 +14,7 @@ import pytest
 
 import newsreplay
 from newsreplay.api import Run
-from newsreplay.simulator.runs.folder import info_of, options_of
-from newsreplay.recommenders.base import Account
+from newsreplay.recommenders.base import SelfReport
 from newsreplay.report.contents import contents
 from newsreplay.report.pictures.run import draw_run
 from newsreplay.report.tables.by_slice import by_slice
@@ -24,10 +23,11 @@ from newsreplay.report.tables.costs import costs
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.report.tables.missed import missed
 from newsreplay.simulator.rescore import rescore
+from newsreplay.simulator.runs.folder import info_of, options_of
 from tests.report.by_hand import Values, rows_of, run_of, spread
 from tests.report.conftest import Plain, story
 
-HERE = "tests.report.test_accounts"
+HERE = "tests.report.test_self_reports"
 
 
 class Trained(Plain):
@@ -39,16 +39,16 @@ class Trained(Plain):
     def recommend(self, request: Any, k: int) -> Any:
         return [(request.item + self.seed + n) % self.catalog.known for n in range(k)]
 
-    def account(self) -> Account:
+    def self_report(self) -> SelfReport:
         rounds: tuple[dict[str, Any], ...] = ({"time": 5, "loss": np.float32(0.5), "auc": float("nan")},)
-        return Account(("3 articles have no title",), "", 2.5, 0.5, 0.25, 100, 12, rounds)
+        return SelfReport(("3 articles have no title",), "", 2.5, 0.5, 0.25, 100, 12, rounds)
 
 
 class Leaky(Trained):
     """Was given the clicks of the whole period."""
 
-    def account(self) -> Account:
-        return super().account()._replace(leaks="clicks of the whole period", rounds=())
+    def self_report(self) -> SelfReport:
+        return super().self_report()._replace(leaks="clicks of the whole period", rounds=())
 
 
 class Handed(Plain):
