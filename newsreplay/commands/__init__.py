@@ -1,0 +1,1 @@
+"""The commands of `newsreplay`: parse, call one function, print. `newsreplay.cli` imports each when it is called."""

@@ -1,0 +1,224 @@
+"""Options that several commands share, and what turns their text into values.
+
+A group of options is a decorator: it adds the options to a command and hands it their values gathered into one
+argument, named in the decorator's docstring.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+import click
+
+from newsreplay.errors import NewsreplayError
+
+Command = Callable[..., None]
+Decorator = Callable[[Command], Command]
+
+
+class Scope(TypedDict, total=False):
+    """Which sessions are scored, and what is resampled; only what was given. Times are ms."""
+
+    warmup: int
+    window: int
+    split: str
+    max_session_length: int
+    cluster: str
+
+
+class LeaderboardKeywords(TypedDict):
+    """The keywords of `leaderboard` and its kin."""
+
+    style: str
+    metrics: NotRequired[list[str]]
+    rank_by: NotRequired[str]
+    intervals: NotRequired[bool]
+    paper_scale: bool
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """How files become a data set."""
+
+    columns: dict[str, str] | None  #: of a table: newsreplay's name for a column → the file's
+    options: dict[str, Any]  #: `impressions`, `history`, `file_order`; only what was given
+
+
+# --- from text to values ----------------------------------------------------------------------------------
+
+
+def split_names(text: str) -> list[str]:
+    """The names of a comma-separated list."""
+    return [name.strip() for name in text.split(",")]
+
+
+def parse_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+    """a,b → a list."""
+    return None if value is None else split_names(value)
+
+
+def parse_columns(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str] | None:
+    """time=ts,item=article_id → a dict."""
+    if value is None:
+        return None
+    pairs = [piece.split("=", 1) for piece in value.split(",")]
+    if any(len(pair) != 2 or not all(pair) for pair in pairs):
+        raise click.BadParameter("write time=ts,item=article_id")
+    return {name.strip(): source.strip() for name, source in pairs}
+
+
+def parse_seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
+    """1,2,3 → a tuple, empty where none is given."""
+    try:
+        seeds = tuple(int(seed) for seed in value.split(",")) if value is not None else ()
+    except ValueError:
+        raise click.BadParameter("write 1,2,3") from None
+    if len(set(seeds)) < len(seeds):
+        raise click.BadParameter("name every seed once")
+    return seeds
+
+
+def parse_time(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """1d, 36h, 100ms → milliseconds."""
+    from newsreplay.durations import parse_duration
+
+    try:
+        return None if value is None else parse_duration(value)
+    except NewsreplayError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+# --- groups -----------------------------------------------------------------------------------------------
+
+
+def gathered(argument: str, names: Iterable[str], gather: Callable[[dict[str, Any]], object] = dict) -> Decorator:
+    """A decorator that hands a command `gather(values)` as `argument` in place of the options `names`.
+
+    `values` holds those of the options that the command has and that were given: an option that is None is left out.
+    """
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def call(**values: Any) -> None:
+            given = {name: values.pop(name) for name in names if name in values}
+            values[argument] = gather({name: value for name, value in given.items() if value is not None})
+            command(**values)
+
+        return call
+
+    return decorate
+
+
+def stacked(*decorators: Decorator) -> Decorator:
+    """One decorator for several, the first outermost: options stand in the help in this order."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+k_option = click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Slate length.")
+jobs_option = click.option("--jobs", type=click.IntRange(1), help="Pairs at a time.  [default: one a core]")
+data_option = click.option(
+    "--data", default="demo", show_default=True, help="A prepared name, KIND:PATH, or a table file."
+)
+moved_data_option = click.option("--data", help="Where the data of the run are, if they do not lie where they lay.")
+format_option = click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "csv", "markdown", "latex"]),
+    default="table",
+    show_default=True,
+)
+run_argument = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
+
+
+def cluster_option(**default: Any) -> Decorator:
+    """`--cluster`, with or without a default; part of `scope`."""
+    clusters = click.Choice(["session", "user", "day"])
+    return click.option("--cluster", type=clusters, help="What is resampled for intervals.", **default)
+
+
+def scope_options(warmup: str, *, split: bool = False) -> Decorator:
+    """Which sessions are scored, gathered into `scope: Scope` with the command's `--cluster`.
+
+    `warmup` is the help of `--warmup`; `split` adds `--split`.
+    """
+    named_split = click.option(
+        "--split", help="Score a named stretch of the data set's (MIND: official, awrs, …) in place of these two."
+    )
+    return stacked(
+        click.option("--warmup", callback=parse_time, help=warmup),
+        click.option("--window", callback=parse_time, help="Score only sessions that begin within this time after it."),
+        *([named_split] if split else []),
+        click.option("--max-session-length", type=click.IntRange(2), help="Leave longer sessions unscored (bots)."),
+        gathered("scope", Scope.__annotations__),
+    )
+
+
+leaderboard_options = stacked(
+    format_option,
+    click.option(
+        "--metrics",
+        callback=parse_names,
+        help="Columns, comma-separated: event_success@5, auc, coverage@10, …  "
+        "[default: E@1, P@1, and AUC, MRR, nDCG where there are impressions]",
+    ),
+    click.option("--rank-by", help="The metric that ranks.  [default: E@1]"),
+    click.option(
+        "--intervals/--no-intervals",
+        default=None,
+        help="Show 95 % intervals.  [default: in the leaderboard, not by slice]",
+    ),
+    click.option("--paper-scale", is_flag=True, help="Multiply E and P by 100,000, as the 2019 paper does."),
+    gathered("table", LeaderboardKeywords.__annotations__),
+)
+"""What shapes a leaderboard, gathered into `table: LeaderboardKeywords`."""
+
+
+def _preparing(values: dict[str, Any]) -> Preparing:
+    columns = values.pop("columns", None)
+    return Preparing(columns, {name: value for name, value in values.items() if value is not False})
+
+
+preparing_options = stacked(
+    click.option(
+        "--columns",
+        callback=parse_columns,
+        metavar="TIME=NAME,…",
+        help="Names of a table's columns where they differ: time=ts,item=article_id.",
+    ),
+    click.option(
+        "--impressions",
+        metavar="METHOD",
+        help="Make impressions for a log that has only reads: sampled, sampled:popularity (20 articles of the "
+        "last 24 hours beside each read) or sampled:uniform-all (as published; leaks).",
+    ),
+    click.option("--history", metavar="MODE", help="MIND: dynamic (the default) or static (as published)."),
+    click.option("--file-order", is_flag=True, help="NeMig: replay in file order, at made-up times."),
+    gathered("preparing", ("columns", "impressions", "history", "file_order"), _preparing),
+)
+"""How files are prepared, gathered into `preparing: Preparing`."""
+
+
+def check_metrics(table: LeaderboardKeywords, k: int) -> None:
+    """Refuse a metric that does not exist for slates of `k` articles before the work, not after it."""
+    from newsreplay.errors import did_you_mean
+    from newsreplay.report.headings import check_rank, named
+    from newsreplay.simulator.judgement.measures import names
+
+    known = names(k)
+    rank_by = table.get("rank_by")
+    for metric in filter(None, (*table.get("metrics", ()), rank_by)):
+        if named(metric) not in known:
+            hint = did_you_mean(named(metric), known) or f"There are {', '.join(known)}."
+            raise click.ClickException(f"no metric is called {metric!r}. {hint}")
+    if rank_by:
+        check_rank(named(rank_by))

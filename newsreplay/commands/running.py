@@ -1,0 +1,252 @@
+"""Commands that replay, train, score and check."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from newsreplay.commands.bars import progress_bar, report_line, training_bars
+from newsreplay.commands.options import (
+    LeaderboardKeywords,
+    Preparing,
+    Scope,
+    check_metrics,
+    cluster_option,
+    data_option,
+    jobs_option,
+    k_option,
+    leaderboard_options,
+    moved_data_option,
+    parse_seeds,
+    parse_time,
+    preparing_options,
+    run_argument,
+    scope_options,
+    split_names,
+)
+
+if TYPE_CHECKING:
+    from newsreplay.datasets.store import Dataset
+
+
+@click.command()
+@data_option
+@click.option(
+    "--recommenders",
+    default="baselines",
+    show_default=True,
+    help="Specs, comma-separated: trend, trend(hours=12), circular:size=500, mine.py:Mine, the preset baselines.",
+)
+@k_option
+@click.option("--publishers", help="Only these of the data set's publishers, comma-separated.")
+@scope_options("Learn from the first stretch without scoring it: 1d, 36h.", split=True)
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: runs/DATA]")
+@click.option("--seed", default=0, show_default=True, help="Of random choices and intervals.")
+@click.option(
+    "--seeds",
+    callback=parse_seeds,
+    metavar="N,N,…",
+    help="Repeat recommenders that train with these seeds; their spread is shown beside the interval.",
+)
+@jobs_option
+@click.option("--slates/--no-slates", default=True, help="Keep every answer in the run folder.  [default: keep]")
+@cluster_option(default="session", show_default=True)
+@click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
+@click.option("--deadline", callback=parse_time, help="An answer that takes longer is late: 100ms. Implies --timed.")
+@click.option("--strict-deadline", is_flag=True, help="Late answers count as misses.")
+@leaderboard_options
+@preparing_options
+def run(
+    data: str,
+    recommenders: str,
+    k: int,
+    publishers: str | None,
+    scope: Scope,
+    out: Path | None,
+    seed: int,
+    seeds: tuple[int, ...],
+    jobs: int | None,
+    slates: bool,
+    timed: bool,
+    deadline: int | None,
+    strict_deadline: bool,
+    table: LeaderboardKeywords,
+    preparing: Preparing,
+) -> None:
+    """Replay a data set before recommenders and print the leaderboard."""
+    dataset = _find_data_and_compile(data, recommenders, k, table, preparing)
+    from newsreplay.api import run as replay_all
+    from newsreplay.machine import cores
+    from newsreplay.report.tables.costs import costs, was_trained
+    from newsreplay.report.tables.leaderboard import leaderboard
+    from newsreplay.simulator.runs.paths import file_name
+
+    with progress_bar() as progress:
+        done = replay_all(
+            dataset,
+            recommenders,
+            k=k,
+            publishers=split_names(publishers) if publishers else None,
+            seed=seed,
+            seeds=seeds,
+            jobs=jobs or cores(),
+            out=out or Path("runs") / file_name(dataset.name),
+            slates=slates,
+            timed=timed,
+            deadline=deadline,
+            strict_deadline=strict_deadline,
+            progress=progress,
+            command=shlex.join(["newsreplay", *sys.argv[1:]]),
+            **scope,
+        )
+    click.echo(leaderboard([done], **table))
+    if was_trained(done) and table["style"] not in ("json", "csv"):
+        click.echo("\n" + costs(done, style=table["style"], rank_by=table.get("rank_by")))
+    if all(pair["status"] == "failed" for pair in done.info["pairs"]):
+        raise click.ClickException("every recommender failed")
+
+
+def _find_data_and_compile(
+    data: str, recommenders: str, k: int, table: LeaderboardKeywords, preparing: Preparing
+) -> Dataset:
+    """The data set; kernels that were never compiled are meanwhile. Checks the recommenders and metrics first."""
+    from newsreplay.kernels.compiling import first_use
+
+    first = first_use()  # before the imports that make the kernels' folder
+    from newsreplay.datasets import find_data
+    from newsreplay.recommenders.registry import start_list
+
+    entries = start_list(recommenders)
+    check_metrics(table, k)
+    with contextlib.ExitStack() as meanwhile:
+        if first:
+            from newsreplay.simulator.warm import compiling
+
+            report_line("compiling the kernels (once after installation, less than a minute)")
+            meanwhile.enter_context(compiling(entries))
+        progress = meanwhile.enter_context(progress_bar())
+        return find_data(data, columns=preparing.columns, options=preparing.options, say=report_line, progress=progress)
+
+
+@click.command()
+@data_option
+@click.option("--recommender", required=True, help="One spec: nrms(size=small).")
+@click.option("--warmup", callback=parse_time, help="Learn from the first stretch of the log: 3d, 36h.  [default: 1d]")
+@click.option(
+    "--until",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+    help="Learn from what lies before this moment, UTC, in place of --warmup.",
+)
+@click.option("--publisher", help="Which of the data set's publishers, if there are several.")
+@click.option("--seed", default=0, show_default=True, help="Of random choices.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file: nrms.safetensors.")
+@preparing_options
+def train(
+    data: str,
+    recommender: str,
+    warmup: int | None,
+    until: datetime | None,
+    publisher: str | None,
+    seed: int,
+    out: Path,
+    preparing: Preparing,
+) -> None:
+    """Replay the first stretch of a log before a neural recommender, fit it, and save it to be replayed later."""
+    from newsreplay.report.tables.training import summary
+    from newsreplay.simulator.train import train as fit
+
+    with training_bars() as (progress, report_training):
+        trained = fit(
+            data,
+            recommender,
+            out=out,
+            warmup=warmup,
+            until=None if until is None else round(until.replace(tzinfo=UTC).timestamp() * 1000),
+            publisher=publisher,
+            seed=seed,
+            columns=preparing.columns,
+            preparing=preparing.options,
+            say=report_line,
+            progress=progress,
+            tell=report_training,
+        )
+    click.echo(summary(trained, data))
+
+
+@click.command()
+@run_argument
+@moved_data_option
+@scope_options("Leave the first stretch unscored: 1d, 36h; 0h for none.")
+@cluster_option()
+@leaderboard_options
+def score(folder: Path, data: str | None, scope: Scope, table: LeaderboardKeywords) -> None:
+    """Score the answers of a run once more, in place and without replaying; options not given stay as they are."""
+    from newsreplay.api import Run
+    from newsreplay.report.tables.leaderboard import leaderboard
+    from newsreplay.simulator.rescore import rescore
+    from newsreplay.simulator.runs.folder import info_of
+
+    check_metrics(table, int(info_of(folder)["options"]["k"]))
+    with progress_bar() as progress:
+        rescore(folder, data=data, progress=progress, **scope)
+    click.echo(leaderboard([Run(folder)], **table))
+
+
+@click.command()
+@run_argument
+@moved_data_option
+@jobs_option
+def verify(folder: Path, data: str | None, jobs: int | None) -> None:
+    """Run a run's manifest again and say whether every answer is the same."""
+    from newsreplay.api import Run
+    from newsreplay.machine import cores
+    from newsreplay.simulator.verify import verify as find_differences
+
+    pairs = Run(folder).info["pairs"]
+    with progress_bar() as progress:
+        differences = find_differences(folder, data=data, jobs=jobs or cores(), progress=progress)
+    for difference in differences:
+        click.echo(f"{difference.recommender} on {difference.publisher}: {difference.what}")
+    if differences:
+        changed = len({(difference.recommender, difference.publisher) for difference in differences})
+        raise click.ClickException(f"{changed} of {len(pairs)} pairs are not as they were")
+    click.echo(f"all {len(pairs)} pairs of recommender and publisher give the same answers and the same results")
+
+
+@click.command()
+@click.argument("specs", required=True, metavar="SPECS")
+@click.option("--data", help="Check on this data set's first publisher, not on a small log made up for it.")
+@click.option("--cuts", default=20, show_default=True, type=click.IntRange(1), help="Where the future is overwritten.")
+@k_option
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
+    """Prove that recommenders cannot see the future.
+
+    Replays a log, overwrites all that follows a cut, replays again and compares the answers before the cut
+    byte by byte. SPECS as in run.
+    """
+    from newsreplay.datasets import find_data
+    from newsreplay.recommenders.registry import start_list
+    from newsreplay.simulator.checks import check as check_entry
+
+    log = articles = None
+    if data is not None:
+        dataset = find_data(data, say=report_line)
+        publisher = dataset.publisher(dataset.publishers[0])
+        log, articles = publisher.log, publisher.articles
+    failed = 0
+    for entry in start_list(specs):
+        verdict = check_entry(entry, log=log, articles=articles, cuts=cuts, k=k, seed=seed)
+        if verdict.finding is None:
+            click.echo(f"{entry.shown}: blind to the future at {verdict.cuts} cuts")
+        else:
+            failed += 1
+            click.echo(f"{entry.shown}: SEES WHAT IT SHOULD NOT: {verdict.finding}")
+    if failed:
+        raise click.ClickException(f"{failed} not blind to the future, or not the same from replay to replay")

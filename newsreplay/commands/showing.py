@@ -1,0 +1,108 @@
+"""Commands that show finished runs and what can be run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from newsreplay.commands.options import (
+    LeaderboardKeywords,
+    format_option,
+    leaderboard_options,
+    parse_names,
+    run_argument,
+)
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN…")
+@click.option(
+    "--by",
+    help="By slice instead: hour, day, position (in the session), age (of the article), reader (new or returning), "
+    "length (of the session), category.",
+)
+@click.option("--cost", is_flag=True, help="What each recommender costs instead, next to its quality.")
+@click.option("--misses", is_flag=True, help="Why each recommender missed instead.")
+@leaderboard_options
+def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool, table: LeaderboardKeywords) -> None:
+    """Print the leaderboard of one or more finished runs, or another view of each."""
+    from newsreplay.api import Run
+    from newsreplay.report.tables.by_slice import by_slice
+    from newsreplay.report.tables.costs import costs
+    from newsreplay.report.tables.leaderboard import leaderboard as ranked
+    from newsreplay.report.tables.missed import missed
+
+    if sum([by is not None, cost, misses]) > 1:
+        raise click.UsageError("choose one of --by, --cost and --misses")
+    style = table["style"]
+    if len(runs) > 1 and style in ("json", "csv") and (by is not None or cost or misses):
+        raise click.UsageError(f"{style} holds one run; name them one at a time")
+    opened = [Run(folder) for folder in runs]
+    if by is None and not cost and not misses:
+        click.echo(ranked(opened, **table))
+    for run in opened:
+        if by is not None:
+            # JSON and CSV have all the metrics at once.
+            metrics = table.get("metrics", [None]) if style not in ("json", "csv") else [None]
+            for metric in metrics:
+                click.echo(by_slice(run, by, style=style, metric=metric, intervals=table.get("intervals", False)))
+        if cost:
+            click.echo(costs(run, style=style, rank_by=table.get("rank_by")))
+        if misses:
+            click.echo(missed(run, style=style))
+
+
+@click.command()
+@run_argument
+@click.argument("a", required=False)
+@click.argument("b", required=False)
+@click.option("--metrics", callback=parse_names, help="Metrics, comma-separated.  [default: all that judge, or E@1]")
+@format_option
+def compare(folder: Path, a: str | None, b: str | None, metrics: list[str] | None, style: str) -> None:
+    """Compare recommenders A and B of a run: paired differences, intervals, p-values.
+
+    With A alone it is compared with every other, without it all pairs are.
+    """
+    from newsreplay.api import Run
+    from newsreplay.report.tables.compare import compare as compared
+
+    click.echo(compared(Run(folder), a, b, style=style, metrics=metrics))
+
+
+@click.command()
+@run_argument
+@click.option("--to", "pictures", type=click.Path(path_type=Path), metavar="DIR", help="[default: RUN/pictures]")
+def plot(folder: Path, pictures: Path | None) -> None:
+    """Draw a run: success over time, E against P, quality against cost, ranks, slices; as PNG, SVG and CSV."""
+    from newsreplay.api import Run
+
+    for path in Run(folder).plot(pictures):
+        click.echo(f"drew {path}")
+
+
+@click.command()
+@run_argument
+@click.option("--to", "page", type=click.Path(path_type=Path), metavar="FILE", help="[default: RUN/report.html]")
+def report(folder: Path, page: Path | None) -> None:
+    """Write a run as one HTML page that needs nothing else: tables to sort, plots, slices, what reproduces it."""
+    from newsreplay.api import Run
+
+    click.echo(f"wrote {Run(folder).report(page)}")
+
+
+@click.command()
+def recommenders() -> None:
+    """List the recommenders, their parameters and presets."""
+    import textwrap
+
+    from tabulate import tabulate
+
+    from newsreplay.recommenders.registry import ALIASES, PRESETS, describe
+
+    rows = [(name, textwrap.fill(parameters, 60), textwrap.fill(text, 60)) for name, parameters, text in describe()]
+    click.echo(tabulate(rows, ["name", "parameters", ""], tablefmt="simple", disable_numparse=True))
+    click.echo("\naliases: " + ", ".join(f"{alias} = {name}" for alias, name in ALIASES.items()))
+    for name, specs in PRESETS.items():
+        click.echo(f"preset {name}: {', '.join(specs)}")
+    click.echo("your own: module:Class or path/to/file.py:Class, with parameters as Class(size=3)")
