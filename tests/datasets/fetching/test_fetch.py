@@ -945,16 +945,6 @@ def test_a_pipe_sees_no_progress_bar(small: Site, tmp_path: Path) -> None:
     assert result.stderr == ""
 
 
-def test_a_terminal_sees_a_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = Terminal()
-    monkeypatch.setattr("sys.stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    with fetching.progress_bar() as progress:
-        progress("week.tar", 5_000_000, 10_000_000)
-    assert "week.tar" in screen.getvalue()
-    assert "5.0/10.0 MB" in screen.getvalue()
-
-
 def test_what_wants_a_login_is_described_and_fails(empty_home: Path) -> None:
     result = run("globo", "--to", "there")
     assert result.exit_code == 1

@@ -1,0 +1,92 @@
+"""Commands on data sets: prepared, listed, described, drawn, made up and removed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from newsreplay import machine as home
+from tests.commands.conftest import Cli, complaint, info_of
+
+KINDS = "adressa, deskdrop, ebnerd, globo, mind, nemig, newsreel, streamingrec, table"
+
+
+@pytest.mark.usefixtures("own_home")
+def test_data_are_prepared_listed_and_described(cli: Cli) -> None:
+    assert cli("data", "list").stdout.splitlines() == [
+        "demo: three synthetic publishers, generated at first use",
+        f"kinds that can be prepared: {KINDS}",
+    ]
+    prepared = cli("data", "prepare", "table", "clicks.csv", "--name", "tuesday")
+    assert prepared.exit_code == 0
+    described = cli("data", "describe", "tuesday")
+    assert described.stdout == prepared.stdout
+    lines = [line.split("  ") for line in described.stdout.splitlines()]
+    rows = {line[0]: [cell.strip() for cell in line[1:] if cell.strip()] for line in lines}
+    assert rows["tuesday"] == ["A", "B/2"]
+    assert rows["events (reads)"] == ["6", "2"]
+    assert rows["sessions"] == ["3", "1"]
+    assert rows["single-event sessions"] == ["1", "0"]
+    assert rows["mean session length"] == ["2.00", "2.00"]
+    assert rows["first read (UTC)"] == ["2020-01-01 00:00", "2020-01-01 00:05"]
+    assert "tuesday: table, 8 reads, 2 publishers" in cli("data", "list").stdout
+
+
+@pytest.mark.usefixtures("own_home")
+def test_one_damaged_data_set_does_not_cost_the_list(cli: Cli) -> None:
+    for name in ("monday", "tuesday"):
+        cli("data", "prepare", "table", "clicks.csv", "--name", name)
+    (home.home() / "data" / "monday" / "card.json").write_text("{")
+    result = cli("data", "list")
+    assert result.exit_code == 0
+    assert "monday is no prepared data set" in result.stdout
+    assert "tuesday: table, 8 reads, 2 publishers" in result.stdout
+
+
+@pytest.mark.usefixtures("own_home")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("prepare", "tabel", "clicks.csv"), f"there is no kind of data called 'tabel'; there are {KINDS}."),
+        (("prepare", "table", "nowhere.csv"), "nowhere.csv"),
+        (("prepare", "table", "clicks.csv", "--name", "demo"), "a data set cannot be called 'demo'"),
+        (("prepare", "globo", ".", "--columns", "time=ts"), "--columns goes with tables"),
+        (("describe", "tuesday"), "there is no data set and no file 'tuesday'"),
+    ],
+)
+def test_a_wrong_word_about_data_is_said_in_one_line(cli: Cli, words: tuple[str, ...], message: str) -> None:
+    assert message in complaint(cli("data", *words))
+
+
+def test_a_synthetic_log_that_cannot_be_made_is_said_in_one_line(cli: Cli) -> None:
+    words = ("data", "synth", "clicks.csv/made", "--reads", "10")
+    assert "cannot write to clicks.csv/made: Not a directory" in complaint(cli(*words))
+    assert "no synthetic publisher 'Z'; there are A, B, C" in complaint(cli(*words, "--publishers", "A, Z"))
+
+
+def test_a_synthetic_log_can_be_replayed(cli: Cli) -> None:
+    made = cli("data", "synth", "made", "--publishers", "B", "--reads", "300")
+    assert made.exit_code == 0
+    assert made.stdout == "wrote made; replay it with: newsreplay run --data made\n"
+    result = cli("run", "--data", "made", "--recommenders", "recency")
+    assert result.exit_code == 0
+    assert [facts["reads"] for facts in info_of("runs/made")["publishers"]] == [300]
+
+
+def test_data_are_removed_by_name_and_what_was_cached_all_at_once(cli: Cli, empty_home: Path) -> None:
+    cli("data", "prepare", "table", "clicks.csv", "--name", "tuesday")
+    cli("data", "describe", "clicks.csv")
+    assert cli("data", "remove", "tuesday").stdout == "removed tuesday\n"
+    assert not (empty_home / "data" / "tuesday").exists()
+    assert "Did you mean" not in complaint(cli("data", "remove", "tuesday"))
+    assert cli("data", "remove", "--cached").stdout == "removed 1 data sets that were prepared without a name\n"
+    assert [*(empty_home / "prepared").iterdir()] == []
+    assert cli("data", "remove").exit_code == 2
+
+
+def test_describe_draws(cli: Cli) -> None:
+    result = cli("data", "describe", "clicks.csv", "--draw", "pictures")
+    assert result.exit_code == 0, result.output
+    assert "drew pictures/session_lengths.png" in result.stdout
+    assert Path("pictures/popularity.svg").read_text().startswith("<?xml")

@@ -1,0 +1,136 @@
+"""Commands that show finished runs, and the list of recommenders."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PRESETS
+from tests.commands.conftest import CLICKS, Cli, complaint, e1, files_of
+
+
+def test_the_same_run_prints_in_every_format(replay: Cli, cli: Cli) -> None:
+    words = ("--recommenders", "recency,circular")
+    table = replay(*words, "--out", "once").stdout
+    for style in ("json", "csv", "markdown", "latex"):
+        printed = replay(*words, "--format", style).stdout
+        assert cli("leaderboard", "once", "--format", style).stdout == printed
+    assert cli("leaderboard", "once").stdout == table
+    results = json.loads(cli("leaderboard", "once", "--format", "json").stdout)
+    assert results == json.loads(Path("once/results.json").read_text())
+    rows = list(csv.DictReader(io.StringIO(cli("leaderboard", "once", "--format", "csv").stdout)))
+    assert [row["metric"] for row in rows] == [row["metric"] for row in results]
+
+
+def test_the_paper_scale_multiplies_by_100000(replay: Cli, cli: Cli) -> None:
+    assert e1(replay("--recommenders", "recency", "--paper-scale").stdout) == {"recency": "100000*"}
+    assert e1(cli("leaderboard", "runs/clicks", "--paper-scale").stdout) == {"recency": "100000*"}
+
+
+def test_runs_are_merged_on_the_command_line(replay: Cli, cli: Cli) -> None:
+    replay("--recommenders", "recency", "--out", "one")
+    replay("--recommenders", "circular,recency", "--out", "two")
+    board = cli("leaderboard", "one", "two").stdout
+    assert [*e1(board)] == ["recency", "circular", "recency [two]"]
+    (Path("clicks.csv")).write_text(CLICKS.replace("A,zoe,b", "A,zoe,a"))
+    replay("--recommenders", "circular", "--out", "three")
+    assert "A is another log in three than in one" in complaint(cli("leaderboard", "one", "three"))
+
+
+def test_a_leaderboard_has_other_views(cli: Cli, done: str) -> None:
+    board = cli("leaderboard", done).stdout
+    assert board.splitlines()[3].split()[0] == "oracle"
+    assert "oracle: knows the future" in board
+    assert "never a candidate" in cli("leaderboard", done, "--misses").stdout
+    assert "µs/event" in cli("leaderboard", done, "--cost").stdout
+    assert "by position of the read in its session" in cli("leaderboard", done, "--by", "position").stdout
+    for view in ("--misses", "--cost", "--by=day"):
+        records = json.loads(cli("leaderboard", done, view, "--format", "json").stdout)
+        assert {record["publisher"] for record in records} == {"A", "B/2"}
+    shown = cli("leaderboard", done, "--metrics", "coverage@3,session_mrr@3", "--rank-by", "session_mrr@3").stdout
+    assert shown.splitlines()[1].split()[:3] == ["coverage@3", "slate", "MRR@3"]
+
+
+def test_recommenders_are_compared(cli: Cli, done: str) -> None:
+    assert "recency - circular(size=3)" in cli("compare", done).stdout
+    one = cli("compare", done, "circular:size=3", "recency")
+    assert "has no results of 'circular:size=3'" in complaint(one)  # as the run shows it
+    records = json.loads(cli("compare", done, "circular(size=3)", "recency", "--format", "json").stdout)
+    assert {(record["a"], record["b"]) for record in records} == {("circular(size=3)", "recency")}
+
+
+@pytest.fixture
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Modules in place of those that draw; keeps what they were handed."""
+    handed: dict[str, Any] = {}
+
+    def draw_run(contents: Any, folder: Path) -> list[Path]:
+        handed["plot"] = (contents, folder)
+        return [folder / "one.png", folder / "two.svg"]
+
+    def write_page(contents: Any, path: Path) -> None:
+        handed["report"] = (contents, path)
+
+    for name, call in (("pictures.run", draw_run), ("page.page", write_page)):
+        module = types.ModuleType(f"newsreplay.report.{name}")
+        setattr(module, call.__name__, call)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return handed
+
+
+def test_pictures_and_pages_are_made_from_the_contents_of_a_run(cli: Cli, done: str, stand_ins: dict[str, Any]) -> None:
+    assert cli("plot", done).stdout.splitlines() == ["drew run/pictures/one.png", "drew run/pictures/two.svg"]
+    assert cli("report", done).stdout == "wrote run/report.html\n"
+    expected = {"plot": Path("run/pictures"), "report": Path("run/report.html")}
+    for command, path in expected.items():
+        contents, where = stand_ins[command]
+        assert where == path
+        assert contents["title"] == "clicks"
+        assert [publisher["name"] for publisher in contents["publishers"]] == ["A", "B/2"]
+    cli("plot", done, "--to", "there")
+    cli("report", done, "--to", "page.html")
+    assert (stand_ins["plot"][1], stand_ins["report"][1]) == (Path("there"), Path("page.html"))
+
+
+WRONG_WORDS = [
+    (("leaderboard", "run", "--by", "positon"), "no slices by 'positon'. Did you mean 'position'?"),
+    (("leaderboard", "run", "--by", "day", "--cost"), "choose one of --by, --cost and --misses"),
+    (("leaderboard", "run", "--metrics", "event_sucess@1"), "Did you mean 'event_success@1'?"),
+    (("leaderboard", "run", "--cost", "--rank-by", "auk"), "no metric is called 'auk'."),
+    (("leaderboard", "nowhere"), "nowhere holds no run; start one with"),
+    (("compare", "run", "recncy"), "run has no results of 'recncy'. Did you mean 'recency'?"),
+    (("compare", "run", "recency", "recency"), "recency cannot be compared with itself"),
+    (("compare", "nowhere"), "nowhere holds no run"),
+    (("score", "nowhere"), "nowhere holds no run"),
+    (("score", "run", "--cluster", "week"), "'week' is not one of"),
+    (("score", "run", "--window", "0h"), "the window must be longer than nothing"),
+    (("score", "run", "--data", "nowhere.csv"), "the data of run are not there"),
+    (("verify", "run", "--data", "nowhere.csv"), "the data of run are not there"),
+    (("verify", "nowhere"), "nowhere holds no run"),
+    (("plot", "nowhere"), "nowhere holds no run"),
+    (("report", "nowhere"), "nowhere holds no run"),
+]
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_a_wrong_word_about_a_run_is_said_in_one_line(cli: Cli, done: str) -> None:
+    before = files_of(done)
+    for words, message in WRONG_WORDS:
+        assert message in complaint(cli(*words)), words
+    assert files_of(done) == before
+
+
+def test_recommenders_lists_names_aliases_and_presets(cli: Cli) -> None:
+    text = cli("recommenders").stdout
+    for name in BUILT_IN:
+        assert f"\n{name} " in text
+    for alias, name in ALIASES.items():
+        assert f"{alias} = {name}" in text
+    assert f"preset baselines: {', '.join(PRESETS['baselines'])}" in text
