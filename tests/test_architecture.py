@@ -1,4 +1,4 @@
-"""The package is a house with one direction: no import runs from a lower folder to a higher one, and none in a circle."""
+"""The package is built in one direction: no import runs from a lower folder to a higher one, and none in a circle."""
 
 from __future__ import annotations
 
