@@ -10,7 +10,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from newsreplay.errors import NewsreplayError
 from newsreplay.version import __version__
 
 if TYPE_CHECKING:
+    from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
 
 FORMATS = click.Choice(["table", "json", "csv", "markdown", "latex"])
@@ -76,6 +77,12 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
+
+
+def _display_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str]:
+    from newsreplay.spec import parse_names
+
+    return parse_names(value or "")
 
 
 def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -167,6 +174,14 @@ columns_option = click.option(
 )
 
 
+names_option = click.option(
+    "--names",
+    callback=_display_names,
+    metavar="SPEC=NAME,…",
+    help="What to call recommenders: \"trend(hours=6)=Trend,popular='Most read'\".",
+)
+
+
 @main.command(short_help="Replay a data set, print the leaderboard.")
 @click.option("--data", default="demo", show_default=True, help="A prepared name, KIND:PATH, or a table file.")
 @click.option(
@@ -203,6 +218,7 @@ columns_option = click.option(
 @click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
 @click.option("--deadline", callback=_duration, help="An answer that takes longer is late: 100ms. Implies --timed.")
 @click.option("--strict-deadline", is_flag=True, help="Late answers count as misses.")
+@names_option
 @_board_options
 @columns_option
 @_preparing
@@ -224,6 +240,7 @@ def run(
     timed: bool,
     deadline: int | None,
     strict_deadline: bool,
+    names: dict[str, str],
     board: dict[str, Any],
     columns: dict[str, str] | None,
     preparing: dict[str, Any],
@@ -239,8 +256,10 @@ def run(
     from newsreplay.report.tables.costs import costs, was_trained
     from newsreplay.report.tables.leaderboard import leaderboard
     from newsreplay.simulator.runs.paths import file_name
+    from newsreplay.spec import check_names
 
     entries = start_list(recommenders)
+    check_names(names, [entry.shown for entry in entries])
     _check_metrics(board, k)
     with contextlib.ExitStack() as meanwhile:
         if first:
@@ -272,6 +291,7 @@ def run(
             progress=progress,
             command=shlex.join(["newsreplay", *sys.argv[1:]]),
         )
+    done.names = names
     click.echo(leaderboard([done], **board))
     if was_trained(done) and board["style"] not in ("json", "csv"):
         click.echo("\n" + costs(done, style=board["style"], rank_by=board["rank_by"]))
@@ -375,6 +395,15 @@ def _training() -> Iterator[tuple[Callable[[str, int, int], None], Callable[[str
         )
 
 
+def _open(folders: Iterable[Path], names: dict[str, str]) -> list[Run]:
+    from newsreplay.api import Run
+    from newsreplay.report.facts import give_names
+
+    runs = [Run(folder) for folder in folders]
+    give_names(runs, names)
+    return runs
+
+
 folder_argument = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
 
 
@@ -387,10 +416,12 @@ folder_argument = click.argument("folder", type=click.Path(path_type=Path), meta
 )
 @click.option("--cost", is_flag=True, help="What each recommender costs instead, next to its quality.")
 @click.option("--misses", is_flag=True, help="Why each recommender missed instead.")
+@names_option
 @_board_options
-def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool, board: dict[str, Any]) -> None:
+def leaderboard(
+    runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool, names: dict[str, str], board: dict[str, Any]
+) -> None:
     """Print the leaderboard of one or more finished runs, or another view of each."""
-    from newsreplay.api import Run
     from newsreplay.report.tables.by_slice import by_slice
     from newsreplay.report.tables.costs import costs
     from newsreplay.report.tables.leaderboard import leaderboard as ranked
@@ -401,7 +432,7 @@ def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool
     style = board["style"]
     if len(runs) > 1 and style in ("json", "csv") and (by is not None or cost or misses):
         raise click.UsageError(f"{style} holds one run; name them one at a time")
-    opened = [Run(folder) for folder in runs]
+    opened = _open(runs, names)
     if by is None and not cost and not misses:
         click.echo(ranked(opened, **board))
     for each in opened:
@@ -422,36 +453,39 @@ def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool
 @click.argument("b", required=False)
 @click.option("--metrics", callback=_list, help="Metrics, comma-separated.  [default: all that judge, or E@1]")
 @click.option("--format", "style", type=FORMATS, default="table", show_default=True)
-def compare(folder: Path, a: str | None, b: str | None, metrics: list[str] | None, style: str) -> None:
+@names_option
+def compare(
+    folder: Path, a: str | None, b: str | None, metrics: list[str] | None, style: str, names: dict[str, str]
+) -> None:
     """Compare recommenders A and B of a run: paired differences, intervals, p-values.
 
     With A alone it is compared with every other, without it all pairs are.
     """
-    from newsreplay.api import Run
     from newsreplay.report.tables.compare import compare as compared
 
-    click.echo(compared(Run(folder), a, b, style=style, metrics=metrics))
+    (run,) = _open([folder], names)
+    click.echo(compared(run, a, b, style=style, metrics=metrics))
 
 
 @main.command(short_help="Draw a run.")
 @folder_argument
 @click.option("--to", "pictures", type=click.Path(path_type=Path), metavar="DIR", help="[default: RUN/pictures]")
-def plot(folder: Path, pictures: Path | None) -> None:
+@names_option
+def plot(folder: Path, pictures: Path | None, names: dict[str, str]) -> None:
     """Draw a run: success over time, E against P, quality against cost, ranks, slices; as PNG, SVG and CSV."""
-    from newsreplay.api import Run
-
-    for path in Run(folder).plot(pictures):
+    (run,) = _open([folder], names)
+    for path in run.plot(pictures):
         click.echo(f"drew {path}")
 
 
 @main.command(short_help="Write a run as one HTML page.")
 @folder_argument
 @click.option("--to", "page", type=click.Path(path_type=Path), metavar="FILE", help="[default: RUN/report.html]")
-def report(folder: Path, page: Path | None) -> None:
+@names_option
+def report(folder: Path, page: Path | None, names: dict[str, str]) -> None:
     """Write a run as one HTML page that needs nothing else: tables to sort, plots, slices, what reproduces it."""
-    from newsreplay.api import Run
-
-    click.echo(f"wrote {Run(folder).report(page)}")
+    (run,) = _open([folder], names)
+    click.echo(f"wrote {run.report(page)}")
 
 
 @main.command(short_help="Score a run once more, without replaying.")

@@ -166,8 +166,8 @@ def _check_values(spec: Spec, signature: inspect.Signature) -> None:
     known = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     takes = f"It takes {', '.join(map(_declared, parameters))}." if parameters else "It takes none."
     if len(spec.positional) > len(places) and inspect.Parameter.VAR_POSITIONAL not in kinds:
-        most = f"at most {len(places)}" if places else "no"
-        raise SpecError(f"{spec.name} takes {most} values without a name, not {len(spec.positional)}. {takes}")
+        most = f"at most {len(places)} value{'s' * (len(places) > 1)}" if places else "no values"
+        raise SpecError(f"{spec.name} takes {most} without a name, not {len(spec.positional)}. {takes}")
     given = places[: len(spec.positional)]
     for name, _ in spec.parameters:
         if name in given and name in known:
@@ -182,11 +182,10 @@ def _check_values(spec: Spec, signature: inspect.Signature) -> None:
 
 def _declared(parameter: inspect.Parameter) -> str:
     """A parameter of a signature as it is listed: its name, with stars where it stands for any number."""
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}
-    return stars.get(parameter.kind, "") + parameter.name
+    return str(parameter.replace(default=parameter.empty, annotation=parameter.empty))
 
 
-def build_value(value: str | Spec) -> Any:
+def build_value(value: Value | Spec) -> Any:
     """What a nested spec names: a recommender, or an object of a class of river or scikit-learn by its dotted name.
 
     A factory calls it with the text that it was given for a value, `inner` of `rerank(inner=trend(hours=6))`. Inside
@@ -198,6 +197,8 @@ def build_value(value: str | Spec) -> Any:
 
     Raises `SpecError` where there is no such recommender or class, or it cannot be made of these values.
     """
+    if not isinstance(value, str | Spec):
+        raise SpecError(f"{value!r} is no nested spec; write one by its name, trend(hours=6)")
     spec = value if isinstance(value, Spec) else parse_spec(value)
     if not _DOTTED.fullmatch(spec.name) or spec.name in _plug_ins():
         return _make(spec)
