@@ -45,9 +45,17 @@ class Spec(NamedTuple):
         >>> str(parse_spec("rerank( trend(hours=6),popular, top = [10,50] )"))
         'rerank(trend(hours=6), popular, top=[10, 50])'
         """
+        return _written_name(self.name) + self.values_text()
+
+    def values_text(self) -> str:
+        """The values in their parentheses; nothing where there are none.
+
+        >>> Spec("trend", (("hours", 6),)).values_text(), Spec("trend").values_text()
+        ('(hours=6)', '')
+        """
         values = [_written(value) for value in self.positional]
         values += [f"{name}={_written(value)}" for name, value in self.parameters]
-        return _written_name(self.name) + (f"({', '.join(values)})" if values else "")
+        return f"({', '.join(values)})" if values else ""
 
 
 def _written_name(name: str) -> str:

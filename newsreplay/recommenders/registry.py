@@ -130,7 +130,8 @@ def _shown(recommender: object) -> str:
         if name in getattr(recommender, "__dict__", {})
         and isinstance(vars(recommender)[name], int | float | bool | str | None)
     ]
-    return str(Spec(type(recommender).__name__, tuple(kept)))
+    name = type(recommender).__name__
+    return name + Spec(name, tuple(kept)).values_text()
 
 
 def _check(recommender: object, shown: str) -> None:
