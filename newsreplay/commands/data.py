@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from newsreplay.commands.bars import download_bar, progress_bar, report_line
-from newsreplay.commands.options import Preparing, preparing_options, split_names
+from newsreplay.commands.options import FileOptions, file_options, split_names
 from newsreplay.errors import NewsreplayError
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def list_data() -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--name", help="What to call it with --data.  [default: the kind, or the table's file name]")
 @click.option("--strict", is_flag=True, help="Refuse rows that cannot be used instead of counting them.")
-@preparing_options
-def prepare(kind: str, path: Path, name: str | None, strict: bool, preparing: Preparing) -> None:
+@file_options
+def prepare(kind: str, path: Path, name: str | None, strict: bool, files: FileOptions) -> None:
     """Prepare files of a KIND under a name.
 
     When it is interrupted, the same command goes on where it stopped.
@@ -57,8 +57,8 @@ def prepare(kind: str, path: Path, name: str | None, strict: bool, preparing: Pr
             kind,
             path,
             name=name,
-            columns=preparing.columns,
-            options=preparing.options,
+            columns=files.columns,
+            options=files.preparing,
             strict=strict,
             say=report_line,
             progress=progress,
@@ -69,15 +69,13 @@ def prepare(kind: str, path: Path, name: str | None, strict: bool, preparing: Pr
 @data.command()
 @click.argument("name", default="demo")
 @click.option("--draw", type=click.Path(path_type=Path), metavar="DIR", help="Draw what it holds, as PNG, SVG and CSV.")
-@preparing_options
-def describe(name: str, draw: Path | None, preparing: Preparing) -> None:
+@file_options
+def describe(name: str, draw: Path | None, files: FileOptions) -> None:
     """Print what a data set holds (NAME, KIND:PATH or a file): Table 1 of the 2019 paper, and its card."""
     from newsreplay.datasets import find_data
 
     with progress_bar() as progress:
-        dataset = find_data(
-            name, columns=preparing.columns, options=preparing.options, say=report_line, progress=progress
-        )
+        dataset = find_data(name, columns=files.columns, options=files.preparing, say=report_line, progress=progress)
     _describe(dataset)
     if draw is not None:
         from newsreplay.report.pictures.dataset import draw as draw_pictures

@@ -20,7 +20,7 @@ Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 
 
-class Scope(TypedDict, total=False):
+class ScopeKeywords(TypedDict, total=False):
     """Which sessions are scored, and what is resampled; only what was given. Times are ms."""
 
     warmup: int
@@ -28,6 +28,16 @@ class Scope(TypedDict, total=False):
     split: str
     max_session_length: int
     cluster: str
+
+
+class AnsweringKeywords(TypedDict):
+    """How recommenders are seeded and timed."""
+
+    seed: int
+    seeds: tuple[int, ...]
+    timed: bool
+    deadline: NotRequired[int]  #: ms
+    strict_deadline: bool
 
 
 class LeaderboardKeywords(TypedDict):
@@ -41,11 +51,11 @@ class LeaderboardKeywords(TypedDict):
 
 
 @dataclass(frozen=True)
-class Preparing:
+class FileOptions:
     """How files become a data set."""
 
     columns: dict[str, str] | None  #: of a table: newsreplay's name for a column → the file's
-    options: dict[str, Any]  #: `impressions`, `history`, `file_order`; only what was given
+    preparing: dict[str, object]  #: `impressions`, `history`, `file_order`; only what was given
 
 
 # --- from text to values ----------------------------------------------------------------------------------
@@ -59,6 +69,13 @@ def split_names(text: str) -> list[str]:
 def parse_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
     """a,b → a list."""
     return None if value is None else split_names(value)
+
+
+def parse_display_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str]:
+    """trend(hours=6)=Trend,… → a dict, empty where none is given."""
+    from newsreplay.spec import parse_names as parse
+
+    return parse(value or "")
 
 
 def parse_columns(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str] | None:
@@ -137,6 +154,12 @@ format_option = click.option(
     default="table",
     show_default=True,
 )
+names_option = click.option(
+    "--names",
+    callback=parse_display_names,
+    metavar="SPEC=NAME,…",
+    help="What to call recommenders: \"trend(hours=6)=Trend,popular='Most read'\".",
+)
 run_argument = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
 
 
@@ -147,7 +170,7 @@ def cluster_option(**default: Any) -> Decorator:
 
 
 def scope_options(warmup: str, *, split: bool = False) -> Decorator:
-    """Which sessions are scored, gathered into `scope: Scope` with the command's `--cluster`.
+    """Which sessions are scored, gathered into `scope: ScopeKeywords` with the command's `--cluster`.
 
     `warmup` is the help of `--warmup`; `split` adds `--split`.
     """
@@ -159,7 +182,7 @@ def scope_options(warmup: str, *, split: bool = False) -> Decorator:
         click.option("--window", callback=parse_time, help="Score only sessions that begin within this time after it."),
         *([named_split] if split else []),
         click.option("--max-session-length", type=click.IntRange(2), help="Leave longer sessions unscored (bots)."),
-        gathered("scope", Scope.__annotations__),
+        gathered("scope", ScopeKeywords.__annotations__),
     )
 
 
@@ -183,12 +206,12 @@ leaderboard_options = stacked(
 """What shapes a leaderboard, gathered into `table: LeaderboardKeywords`."""
 
 
-def _preparing(values: dict[str, Any]) -> Preparing:
+def _file_options(values: dict[str, Any]) -> FileOptions:
     columns = values.pop("columns", None)
-    return Preparing(columns, {name: value for name, value in values.items() if value is not False})
+    return FileOptions(columns, {name: value for name, value in values.items() if value is not False})
 
 
-preparing_options = stacked(
+file_options = stacked(
     click.option(
         "--columns",
         callback=parse_columns,
@@ -203,9 +226,9 @@ preparing_options = stacked(
     ),
     click.option("--history", metavar="MODE", help="MIND: dynamic (the default) or static (as published)."),
     click.option("--file-order", is_flag=True, help="NeMig: replay in file order, at made-up times."),
-    gathered("preparing", ("columns", "impressions", "history", "file_order"), _preparing),
+    gathered("files", ("columns", "impressions", "history", "file_order"), _file_options),
 )
-"""How files are prepared, gathered into `preparing: Preparing`."""
+"""How files are prepared, gathered into `files: FileOptions`."""
 
 
 def check_metrics(table: LeaderboardKeywords, k: int) -> None:

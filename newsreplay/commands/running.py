@@ -13,25 +13,29 @@ import click
 
 from newsreplay.commands.bars import progress_bar, report_line, training_bars
 from newsreplay.commands.options import (
+    AnsweringKeywords,
+    FileOptions,
     LeaderboardKeywords,
-    Preparing,
-    Scope,
+    ScopeKeywords,
     check_metrics,
     cluster_option,
     data_option,
+    file_options,
+    gathered,
     jobs_option,
     k_option,
     leaderboard_options,
     moved_data_option,
+    names_option,
     parse_seeds,
     parse_time,
-    preparing_options,
     run_argument,
     scope_options,
     split_names,
 )
 
 if TYPE_CHECKING:
+    from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
 
 
@@ -60,31 +64,28 @@ if TYPE_CHECKING:
 @click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
 @click.option("--deadline", callback=parse_time, help="An answer that takes longer is late: 100ms. Implies --timed.")
 @click.option("--strict-deadline", is_flag=True, help="Late answers count as misses.")
+@names_option
 @leaderboard_options
-@preparing_options
+@file_options
+@gathered("answering", AnsweringKeywords.__annotations__)
 def run(
     data: str,
     recommenders: str,
     k: int,
     publishers: str | None,
-    scope: Scope,
+    scope: ScopeKeywords,
     out: Path | None,
-    seed: int,
-    seeds: tuple[int, ...],
+    answering: AnsweringKeywords,
     jobs: int | None,
     slates: bool,
-    timed: bool,
-    deadline: int | None,
-    strict_deadline: bool,
+    names: dict[str, str],
     table: LeaderboardKeywords,
-    preparing: Preparing,
+    files: FileOptions,
 ) -> None:
     """Replay a data set before recommenders and print the leaderboard."""
-    dataset = _find_data_and_compile(data, recommenders, k, table, preparing)
+    dataset = _find_data_and_compile(data, files, recommenders, names, table, k)
     from newsreplay.api import run as replay_all
     from newsreplay.machine import cores
-    from newsreplay.report.tables.costs import costs, was_trained
-    from newsreplay.report.tables.leaderboard import leaderboard
     from newsreplay.simulator.runs.paths import file_name
 
     with progress_bar() as progress:
@@ -93,36 +94,31 @@ def run(
             recommenders,
             k=k,
             publishers=split_names(publishers) if publishers else None,
-            seed=seed,
-            seeds=seeds,
             jobs=jobs or cores(),
             out=out or Path("runs") / file_name(dataset.name),
             slates=slates,
-            timed=timed,
-            deadline=deadline,
-            strict_deadline=strict_deadline,
             progress=progress,
             command=shlex.join(["newsreplay", *sys.argv[1:]]),
             **scope,
+            **answering,
         )
-    click.echo(leaderboard([done], **table))
-    if was_trained(done) and table["style"] not in ("json", "csv"):
-        click.echo("\n" + costs(done, style=table["style"], rank_by=table.get("rank_by")))
-    if all(pair["status"] == "failed" for pair in done.info["pairs"]):
-        raise click.ClickException("every recommender failed")
+    done.names = names
+    _print_run(done, table)
 
 
 def _find_data_and_compile(
-    data: str, recommenders: str, k: int, table: LeaderboardKeywords, preparing: Preparing
+    data: str, files: FileOptions, recommenders: str, names: dict[str, str], table: LeaderboardKeywords, k: int
 ) -> Dataset:
-    """The data set; kernels that were never compiled are meanwhile. Checks the recommenders and metrics first."""
+    """The data set; kernels that were never compiled are compiled meanwhile. What cannot be run is refused first."""
     from newsreplay.kernels.compiling import first_use
 
     first = first_use()  # before the imports that make the kernels' folder
     from newsreplay.datasets import find_data
     from newsreplay.recommenders.registry import start_list
+    from newsreplay.spec import check_names
 
     entries = start_list(recommenders)
+    check_names(names, [entry.shown for entry in entries])
     check_metrics(table, k)
     with contextlib.ExitStack() as meanwhile:
         if first:
@@ -131,7 +127,19 @@ def _find_data_and_compile(
             report_line("compiling the kernels (once after installation, less than a minute)")
             meanwhile.enter_context(compiling(entries))
         progress = meanwhile.enter_context(progress_bar())
-        return find_data(data, columns=preparing.columns, options=preparing.options, say=report_line, progress=progress)
+        return find_data(data, columns=files.columns, options=files.preparing, say=report_line, progress=progress)
+
+
+def _print_run(run: Run, table: LeaderboardKeywords) -> None:
+    """The leaderboard, and what training cost; fails where every recommender did."""
+    from newsreplay.report.tables.costs import costs, was_trained
+    from newsreplay.report.tables.leaderboard import leaderboard
+
+    click.echo(leaderboard([run], **table))
+    if was_trained(run) and table["style"] not in ("json", "csv"):
+        click.echo("\n" + costs(run, style=table["style"], rank_by=table.get("rank_by")))
+    if all(pair["status"] == "failed" for pair in run.info["pairs"]):
+        raise click.ClickException("every recommender failed")
 
 
 @click.command()
@@ -146,7 +154,7 @@ def _find_data_and_compile(
 @click.option("--publisher", help="Which of the data set's publishers, if there are several.")
 @click.option("--seed", default=0, show_default=True, help="Of random choices.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The file: nrms.safetensors.")
-@preparing_options
+@file_options
 def train(
     data: str,
     recommender: str,
@@ -155,7 +163,7 @@ def train(
     publisher: str | None,
     seed: int,
     out: Path,
-    preparing: Preparing,
+    files: FileOptions,
 ) -> None:
     """Replay the first stretch of a log before a neural recommender, fit it, and save it to be replayed later."""
     from newsreplay.report.tables.training import summary
@@ -170,8 +178,8 @@ def train(
             until=None if until is None else round(until.replace(tzinfo=UTC).timestamp() * 1000),
             publisher=publisher,
             seed=seed,
-            columns=preparing.columns,
-            preparing=preparing.options,
+            columns=files.columns,
+            preparing=files.preparing,
             say=report_line,
             progress=progress,
             tell=report_training,
@@ -185,7 +193,7 @@ def train(
 @scope_options("Leave the first stretch unscored: 1d, 36h; 0h for none.")
 @cluster_option()
 @leaderboard_options
-def score(folder: Path, data: str | None, scope: Scope, table: LeaderboardKeywords) -> None:
+def score(folder: Path, data: str | None, scope: ScopeKeywords, table: LeaderboardKeywords) -> None:
     """Score the answers of a run once more, in place and without replaying; options not given stay as they are."""
     from newsreplay.api import Run
     from newsreplay.report.tables.leaderboard import leaderboard

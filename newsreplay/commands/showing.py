@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,9 +12,23 @@ from newsreplay.commands.options import (
     LeaderboardKeywords,
     format_option,
     leaderboard_options,
+    names_option,
     parse_names,
     run_argument,
 )
+
+if TYPE_CHECKING:
+    from newsreplay.api import Run
+
+
+def _open(folders: Iterable[Path], names: dict[str, str]) -> list[Run]:
+    """Finished runs, with display names for their recommenders."""
+    from newsreplay.api import Run
+    from newsreplay.report.facts import give_names
+
+    runs = [Run(folder) for folder in folders]
+    give_names(runs, names)
+    return runs
 
 
 @click.command()
@@ -24,10 +40,12 @@ from newsreplay.commands.options import (
 )
 @click.option("--cost", is_flag=True, help="What each recommender costs instead, next to its quality.")
 @click.option("--misses", is_flag=True, help="Why each recommender missed instead.")
+@names_option
 @leaderboard_options
-def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool, table: LeaderboardKeywords) -> None:
+def leaderboard(
+    runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool, names: dict[str, str], table: LeaderboardKeywords
+) -> None:
     """Print the leaderboard of one or more finished runs, or another view of each."""
-    from newsreplay.api import Run
     from newsreplay.report.tables.by_slice import by_slice
     from newsreplay.report.tables.costs import costs
     from newsreplay.report.tables.leaderboard import leaderboard as ranked
@@ -38,7 +56,7 @@ def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool
     style = table["style"]
     if len(runs) > 1 and style in ("json", "csv") and (by is not None or cost or misses):
         raise click.UsageError(f"{style} holds one run; name them one at a time")
-    opened = [Run(folder) for folder in runs]
+    opened = _open(runs, names)
     if by is None and not cost and not misses:
         click.echo(ranked(opened, **table))
     for run in opened:
@@ -59,36 +77,39 @@ def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool
 @click.argument("b", required=False)
 @click.option("--metrics", callback=parse_names, help="Metrics, comma-separated.  [default: all that judge, or E@1]")
 @format_option
-def compare(folder: Path, a: str | None, b: str | None, metrics: list[str] | None, style: str) -> None:
+@names_option
+def compare(
+    folder: Path, a: str | None, b: str | None, metrics: list[str] | None, style: str, names: dict[str, str]
+) -> None:
     """Compare recommenders A and B of a run: paired differences, intervals, p-values.
 
     With A alone it is compared with every other, without it all pairs are.
     """
-    from newsreplay.api import Run
     from newsreplay.report.tables.compare import compare as compared
 
-    click.echo(compared(Run(folder), a, b, style=style, metrics=metrics))
+    (run,) = _open([folder], names)
+    click.echo(compared(run, a, b, style=style, metrics=metrics))
 
 
 @click.command()
 @run_argument
 @click.option("--to", "pictures", type=click.Path(path_type=Path), metavar="DIR", help="[default: RUN/pictures]")
-def plot(folder: Path, pictures: Path | None) -> None:
+@names_option
+def plot(folder: Path, pictures: Path | None, names: dict[str, str]) -> None:
     """Draw a run: success over time, E against P, quality against cost, ranks, slices; as PNG, SVG and CSV."""
-    from newsreplay.api import Run
-
-    for path in Run(folder).plot(pictures):
+    (run,) = _open([folder], names)
+    for path in run.plot(pictures):
         click.echo(f"drew {path}")
 
 
 @click.command()
 @run_argument
 @click.option("--to", "page", type=click.Path(path_type=Path), metavar="FILE", help="[default: RUN/report.html]")
-def report(folder: Path, page: Path | None) -> None:
+@names_option
+def report(folder: Path, page: Path | None, names: dict[str, str]) -> None:
     """Write a run as one HTML page that needs nothing else: tables to sort, plots, slices, what reproduces it."""
-    from newsreplay.api import Run
-
-    click.echo(f"wrote {Run(folder).report(page)}")
+    (run,) = _open([folder], names)
+    click.echo(f"wrote {run.report(page)}")
 
 
 @click.command()

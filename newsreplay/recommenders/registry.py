@@ -4,6 +4,8 @@ A package offers recommenders under a short name with an entry point:
 
     [project.entry-points."newsreplay.recommenders"]
     mine = "my_pkg.ranker:Mine"
+
+A factory that takes what a nested spec names, `rerank(trend(hours=6))`, gets its text and makes it with `build_value`.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Iterable
 from importlib.metadata import entry_points
@@ -56,7 +59,10 @@ PRESETS = {
     "neural": ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs"),
 }
 GROUP = "newsreplay.recommenders"
+ESTIMATORS = {"river": "river", "sklearn": "scikit-learn"}  #: packages whose classes specs name; how pip calls them
 _NEURAL = ("torch", "safetensors")  # the extra that neural recommenders need
+_DOTTED = re.compile(r"\w+(?:\.\w+)+")
+_ESTIMATOR = re.compile(rf"(?:{'|'.join(ESTIMATORS)})(?:\.\w+)+(?:\(.*\))?", re.DOTALL)
 
 
 class Entry(NamedTuple):
@@ -124,7 +130,8 @@ def _shown(recommender: object) -> str:
         if name in getattr(recommender, "__dict__", {})
         and isinstance(vars(recommender)[name], int | float | bool | str | None)
     ]
-    return str(Spec(type(recommender).__name__, tuple(kept)))
+    name = type(recommender).__name__
+    return name + Spec(name, tuple(kept)).values_text()
 
 
 def _check(recommender: object, shown: str) -> None:
@@ -133,28 +140,97 @@ def _check(recommender: object, shown: str) -> None:
 
 
 def _make(spec: Spec) -> Any:
-    factory = find(spec.name)
+    made = _construct(find(spec.name), spec, spec.positional, dict(spec.parameters))
+    _check(made, str(spec))
+    return made
+
+
+def _construct(factory: Any, spec: Spec, positional: Iterable[object], parameters: dict[str, Any]) -> Any:
     try:
         signature = inspect.signature(factory)
     except (TypeError, ValueError):
-        raise SpecError(f"{spec.name} is not a class of recommenders") from None
-    known = [
-        name
-        for name, parameter in signature.parameters.items()
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    ]
-    for name, _ in spec.parameters:
-        if name not in known:
-            takes = f"It takes {', '.join(known)}." if known else "It takes none."
-            raise SpecError(f"{spec.name} has no parameter {name!r}. {did_you_mean(name, known) or takes}")
+        raise SpecError(f"{spec.name} is not a class of recommenders or estimators") from None
+    _check_values(spec, signature)
     try:
-        made = factory(**dict(spec.parameters))
+        return factory(*positional, **parameters)
     except SpecError as error:
         raise SpecError(f"{spec}: {error}") from None
     except Exception as error:
         raise SpecError(f"{spec} cannot be made: {type(error).__name__}: {error}") from error
-    _check(made, str(spec))
-    return made
+
+
+def _check_values(spec: Spec, signature: inspect.Signature) -> None:
+    """Refuse values that a factory does not take, and lacks of those that it must have, naming what it takes."""
+    parameters = signature.parameters.values()
+    kinds = {parameter.kind for parameter in parameters}
+    places = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    known = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    takes = f"It takes {', '.join(map(_declared, parameters))}." if parameters else "It takes none."
+    if len(spec.positional) > len(places) and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        most = f"at most {len(places)} value{'s' * (len(places) > 1)}" if places else "no values"
+        raise SpecError(f"{spec.name} takes {most} without a name, not {len(spec.positional)}. {takes}")
+    given = places[: len(spec.positional)]
+    for name, _ in spec.parameters:
+        if name in given and name in known:
+            raise SpecError(f"{spec} gives {name!r} twice, without its name and with it; give it once")
+        if name not in known and inspect.Parameter.VAR_KEYWORD not in kinds:
+            raise SpecError(f"{spec.name} has no parameter {name!r}. {did_you_mean(name, known) or takes}")
+    given += [name for name, _ in spec.parameters]
+    for p in parameters:
+        if p.name not in given and p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise SpecError(f"{spec} lacks {p.name!r}, which {spec.name} must be given. {takes}")
+
+
+def _declared(parameter: inspect.Parameter) -> str:
+    """A parameter of a signature as it is listed: its name, with stars where it stands for any number."""
+    return str(parameter.replace(default=parameter.empty, annotation=parameter.empty))
+
+
+def build_value(value: Value | Spec) -> Any:
+    """What a nested spec names: a recommender, or an object of a class of river or scikit-learn by its dotted name.
+
+    A factory calls it with the text that it was given for a value, `inner` of `rerank(inner=trend(hours=6))`. Inside
+    `river.linear_model.LogisticRegression(optimizer=river.optim.SGD(0.1))` values that name such a class are made, too;
+    other values stay as they are, lists as tuples. Nothing is evaluated.
+
+    >>> build_value("trend(hours=12)").hours
+    12
+
+    Raises `SpecError` where there is no such recommender or class, or it cannot be made of these values.
+    """
+    if not isinstance(value, str | Spec):
+        raise SpecError(f"{value!r} is no nested spec; write one by its name, trend(hours=6)")
+    spec = value if isinstance(value, Spec) else parse_spec(value)
+    if not _DOTTED.fullmatch(spec.name) or spec.name in _plug_ins():
+        return _make(spec)
+    parameters = {name: _estimator_value(value) for name, value in spec.parameters}
+    return _construct(_estimator_class(spec.name), spec, map(_estimator_value, spec.positional), parameters)
+
+
+def _estimator_value(value: Value) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_estimator_value, value))
+    return build_value(value) if isinstance(value, str) and _ESTIMATOR.fullmatch(value) else value
+
+
+def _estimator_class(name: str) -> type:
+    package, *parts = name.split(".")
+    module_name, class_name = name.rsplit(".", 1)
+    if package not in ESTIMATORS:
+        raise SpecError(
+            f"{name}: classes have dotted names in {' and '.join(ESTIMATORS)} only; name a recommender of your own as "
+            f"module:Class, {module_name}:{class_name}"
+        )
+    if any(part.startswith("_") for part in parts):
+        raise SpecError(f"{name} is not public; name a class without leading underscores")
+    module = _load_module(module_name, name)
+    found = vars(module).get(class_name)
+    # What a module has imported from elsewhere is not the package's.
+    if not inspect.isclass(found) or found.__module__.split(".")[0] != package:
+        classes = [key for key, value in vars(module).items() if inspect.isclass(value) and key[0] != "_"]
+        hint = did_you_mean(class_name, classes)
+        raise SpecError(f"{module_name} has no class {class_name!r}. {hint}".rstrip())
+    return found
 
 
 def find(name: str) -> Any:
@@ -165,6 +241,11 @@ def find(name: str) -> Any:
         hint = did_you_mean(name, names) or f"There are {', '.join(BUILT_IN)}; or name your own as module:Class."
         raise SpecError(f"no recommender is called {name!r}. {hint}")
     module_name, class_name = (target or name).rsplit(":", 1)
+    if not class_name.isidentifier():
+        scheme = name.split(":")[0]
+        raise SpecError(
+            f"no recommender is registered for {scheme!r} ({name}); name your own as module:Class or file.py:Class"
+        )
     module = _load_file(module_name) if module_name.endswith(".py") else _load_module(module_name, name)
     if not hasattr(module, class_name):
         classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
@@ -183,6 +264,10 @@ def _load_module(module_name: str, name: str) -> Any:
         if error.name in _NEURAL and module_name.startswith("newsreplay.recommenders.neural."):
             raise SpecError(
                 f'{name} needs {error.name}, which is not installed: pip install "newsreplay[neural]"'
+            ) from None
+        if error.name in ESTIMATORS:
+            raise SpecError(
+                f"{name} needs {error.name}, which is not installed: pip install {ESTIMATORS[error.name]}"
             ) from None
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise SpecError(
@@ -221,6 +306,6 @@ def describe() -> list[tuple[str, str, str]]:
             continue
         text = (inspect.getdoc(factory) or "").split("\n")[0]
         parameters = inspect.signature(factory).parameters.values()
-        takes = (p.name if p.default in (p.empty, None) else f"{p.name}={p.default}" for p in parameters)
+        takes = (_declared(p) + ("" if p.default in (p.empty, None) else f"={p.default}") for p in parameters)
         rows.append((name, ", ".join(takes), text))
     return rows

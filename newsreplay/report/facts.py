@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from newsreplay.log.rows import Column
 from newsreplay.report.headings import LEAKS
 from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.folder import RunFolder
+from newsreplay.spec import check_names
 
 HEADLINE = "event_success@1"
 
@@ -56,17 +58,30 @@ def notes(run: RunFolder) -> list[str]:
                 "resample; its intervals are too narrow"
             )
     for pair in info["pairs"]:
+        name = run.names.get(pair["recommender"], pair["recommender"])
         if pair["status"] == "failed":
-            lines.append(f"FAILED: {pair['recommender']} on {pair['publisher']}: {pair['error']}")
+            lines.append(f"FAILED: {name} on {pair['publisher']}: {pair['error']}")
         elif "dropped" in pair:
             drops = ", ".join(f"{count:,} {what}" for what, count in pair["dropped"].items() if count)
-            lines.append(f"dropped from the slates of {pair['recommender']} on {pair['publisher']}: {drops}")
+            lines.append(f"dropped from the slates of {name} on {pair['publisher']}: {drops}")
     return lines + _told(run)
 
 
 def display_name(run: RunFolder, recommender: str) -> str:
     """A recommender's name as every table and picture shows it: who was given the future bears a mark."""
-    return f"{recommender}{LEAKS}" if recommender in run.leaks else recommender
+    name = run.names.get(recommender, recommender)
+    return f"{name}{LEAKS}" if recommender in run.leaks else name
+
+
+def give_names(runs: Sequence[RunFolder], names: dict[str, str]) -> None:
+    """Give recommenders display names, by their specs as shown.
+
+    Raises `SpecError` for a recommender that none of the runs has, and for a name that another one has already.
+    """
+    pairs = [pair for run in runs for pair in run.info["pairs"]]
+    check_names(names, [name for pair in pairs for name in (pair.get("of", pair["recommender"]), pair["recommender"])])
+    for run in runs:
+        run.names = names
 
 
 def leaks(run: RunFolder) -> list[str]:

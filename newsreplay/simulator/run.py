@@ -87,7 +87,8 @@ def _repeated(entries: list[Entry], seeds: tuple[int, ...]) -> list[tuple[Entry,
     found: list[tuple[Entry, str | None]] = []
     for entry in entries:
         if isinstance(entry.source, Spec) and _wants_seed(entry.source):
-            specs = [Spec(entry.source.name, (*entry.source.parameters, ("seed", seed))) for seed in seeds]
+            parameters = entry.source.parameters
+            specs = [entry.source._replace(parameters=(*parameters, ("seed", seed))) for seed in seeds]
             found += [(Entry(str(spec), spec), entry.shown) for spec in specs]
         else:
             found.append((entry, None))
@@ -96,7 +97,9 @@ def _repeated(entries: list[Entry], seeds: tuple[int, ...]) -> list[tuple[Entry,
 
 
 def _wants_seed(spec: Spec) -> bool:
-    return "seed" not in dict(spec.parameters) and "seed" in inspect.signature(find(spec.name)).parameters
+    signature = inspect.signature(find(spec.name))
+    given = signature.bind(*spec.positional, **dict(spec.parameters)).arguments
+    return "seed" in signature.parameters and "seed" not in given
 
 
 def _stretch(dataset: Dataset, split: str, warmup: int, window: int | None) -> tuple[int, int | None]:

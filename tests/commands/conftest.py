@@ -54,6 +54,10 @@ class Trained(Newest):
     def self_report(self):
         return SelfReport(training=2.5, notes=("no texts",))
 
+class Deep(Newest):
+    def __init__(self, depth, seed=0):
+        self.depth = depth
+
 class RaisesInStart(Newest):
     def start(self, catalog):
         raise ValueError("no licence\\nfor you\\x1b[31m")

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from newsreplay.commands.options import Preparing, gathered, preparing_options, stacked
+from newsreplay.commands.options import FileOptions, file_options, gathered, stacked
 from tests.commands.conftest import CLICKS, Cli, complaint, e1
 
 
@@ -73,6 +73,14 @@ def test_what_does_not_fit_a_source_is_said_in_one_line(
     assert said in complaint(cli("run", "--data", f"mind:{mind}", "--recommenders", "recency", *words))
 
 
+def test_names_for_recommenders_that_are_not_run_are_refused_before_the_work(cli: Cli, folder: Path) -> None:
+    words = ("run", "--data", "clicks.csv", "--recommenders", "recency,circular:size=3", "--names")
+    message = "there is no recommender 'trend' to name 'Trend'; there are recency, circular(size=3)"
+    assert complaint(cli(*words, "trend=Trend")) == message
+    assert "'recency' is not SPEC=NAME" in complaint(cli(*words, "recency"))
+    assert not Path("runs").exists()
+
+
 def test_options_are_gathered_in_the_order_of_the_help() -> None:
     received: list[tuple[object, ...]] = []
 
@@ -90,16 +98,16 @@ def test_options_are_gathered_in_the_order_of_the_help() -> None:
 
 
 def test_what_shapes_preparing_is_handed_on_only_where_it_was_given() -> None:
-    received: list[Preparing] = []
+    received: list[FileOptions] = []
 
     @click.command()
-    @preparing_options
-    def command(preparing: Preparing) -> None:
-        received.append(preparing)
+    @file_options
+    def command(files: FileOptions) -> None:
+        received.append(files)
 
     for words in ([], ["--columns", "time=ts, item = id", "--file-order", "--history", ""]):
         CliRunner().invoke(command, words, catch_exceptions=False)
     assert received == [
-        Preparing(None, {}),
-        Preparing({"time": "ts", "item": "id"}, {"history": "", "file_order": True}),
+        FileOptions(None, {}),
+        FileOptions({"time": "ts", "item": "id"}, {"history": "", "file_order": True}),
     ]

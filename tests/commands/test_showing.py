@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PRESETS
-from tests.commands.conftest import CLICKS, Cli, complaint, e1, files_of
+from tests.commands.conftest import CLICKS, Cli, complaint, e1, files_of, info_of
 
 
 def test_the_same_run_prints_in_every_format(replay: Cli, cli: Cli) -> None:
@@ -58,6 +58,25 @@ def test_a_leaderboard_has_other_views(cli: Cli, done: str) -> None:
     assert shown.splitlines()[1].split()[:3] == ["coverage@3", "slate", "MRR@3"]
 
 
+def test_recommenders_bear_the_names_they_are_given(cli: Cli, replay: Cli, done: str) -> None:
+    names = ("--names", "circular:size=3='Buffer, small',recency=Latest,oracle=All-knowing")
+    shown = {"circular(size=3)": "Buffer, small", "recency": "Latest", "oracle": "All-knowing"}
+    plain = cli("leaderboard", done).stdout
+    named = cli("leaderboard", done, *names).stdout
+    assert [*e1(named).items()] == [(shown[spec], value) for spec, value in e1(plain).items()]
+    assert "All-knowing: knows the future" in named
+    for view in ("--misses", "--cost", "--by=day"):
+        records = json.loads(cli("leaderboard", done, view, "--format", "json", *names).stdout)
+        assert {record["recommender"] for record in records} - {"All-knowing"} == {"Latest", "Buffer, small"}
+    (record, *_) = json.loads(cli("compare", done, "circular(size=3)", "recency", *names, "--format", "json").stdout)
+    assert (record["a"], record["b"]) == ("Buffer, small", "Latest")
+    board = replay("--recommenders", "recency", "--names", "recency=Latest", "--out", "other").stdout
+    assert [*e1(board)] == ["Latest"]
+    assert {pair["recommender"] for pair in info_of("other")["pairs"]} == {"recency"}
+    both = cli("leaderboard", done, "other", "--names", "recency=Latest,oracle=All-knowing").stdout
+    assert {"Latest", "Latest [other]", "All-knowing", "circular(size=3)"} == {*e1(both)}
+
+
 def test_recommenders_are_compared(cli: Cli, done: str) -> None:
     assert "recency - circular(size=3)" in cli("compare", done).stdout
     one = cli("compare", done, "circular:size=3", "recency")
@@ -94,12 +113,21 @@ def test_pictures_and_pages_are_made_from_the_contents_of_a_run(cli: Cli, done: 
         assert where == path
         assert contents["title"] == "clicks"
         assert [publisher["name"] for publisher in contents["publishers"]] == ["A", "B/2"]
-    cli("plot", done, "--to", "there")
-    cli("report", done, "--to", "page.html")
+        names = [row["recommender"] for row in contents["publishers"][0]["rows"]]
+        assert names == ["recency", "circular(size=3)", "oracle"]
+    cli("plot", done, "--to", "there", "--names", "recency=Latest")
+    cli("report", done, "--to", "page.html", "--names", "recency=Latest")
+    for command in expected:
+        rows = stand_ins[command][0]["publishers"][0]["rows"]
+        assert [row["recommender"] for row in rows] == ["Latest", "circular(size=3)", "oracle"]
     assert (stand_ins["plot"][1], stand_ins["report"][1]) == (Path("there"), Path("page.html"))
 
 
 WRONG_WORDS = [
+    (("leaderboard", "run", "--names", "trend=Trend"), "there are recency, circular(size=3), oracle"),
+    (("compare", "run", "--names", "recency=oracle"), "recency cannot be named 'oracle'"),
+    (("plot", "run", "--names", "recency"), "'recency' is not SPEC=NAME"),
+    (("report", "run", "--names", "recency="), "'recency=' is not SPEC=NAME"),
     (("leaderboard", "run", "--by", "positon"), "no slices by 'positon'. Did you mean 'position'?"),
     (("leaderboard", "run", "--by", "day", "--cost"), "choose one of --by, --cost and --misses"),
     (("leaderboard", "run", "--metrics", "event_sucess@1"), "Did you mean 'event_success@1'?"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from newsreplay.recommenders import registry
 from newsreplay.recommenders.base import Recommender
 from newsreplay.recommenders.baselines.circular import Circular
 from newsreplay.recommenders.baselines.trend import Trend
-from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PRESETS, describe, find, start_list
+from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PRESETS, build_value, describe, find, start_list
 from newsreplay.spec import Spec
 
 # Table 2 of Kille & Lommatzsch (2019), row by row.
@@ -157,6 +157,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from newsreplay import Recommender
+from newsreplay.recommenders.registry import build_value
 
 class Fine(Recommender):
     def __init__(self, depth=3, *, wide=False):
@@ -177,6 +178,26 @@ class Broken(Recommender):
 
 class NoRecommender:
     pass
+
+class Rerank(Recommender):
+    def __init__(self, inner, *others, top=50, hours=()):
+        self.inner = build_value(inner)
+        self.others = [build_value(other) for other in others]
+        self.top, self.hours = top, hours
+    def recommend(self, request, k):
+        return []
+
+class Two(Fine):
+    def __init__(self, first, second=2, *, third=3):
+        self.given = (first, second, third)
+
+class Any(Fine):
+    def __init__(self, **given):
+        self.given = given
+
+class Sealed(Fine):
+    def __init__(self, first, /, **given):
+        self.given = (first, given)
 
 number = 5
 """
@@ -226,10 +247,196 @@ def test_a_data_class_is_found_in_a_file(files: Path) -> None:
         ("needy_of_test:Mine", "importing needy_of_test failed: No module named 'no_such_module_at_all'"),
         (":Mine", "importing  failed: ValueError"),
         (".mine:Mine", "importing .mine failed: TypeError"),
+        (
+            "'http://host:8080/x?y=1'(timeout=5)",
+            "no recommender is registered for 'http' (http://host:8080/x?y=1);",
+        ),
+        (
+            "'stdin:node mine.js'",
+            "no recommender is registered for 'stdin' (stdin:node mine.js); name your own as",
+        ),
+        ("replayed(runs/a-b/file.arrow)", "no recommender is called 'replayed'."),
+        (
+            "mine_of_test:Two",
+            "lacks 'first', which mine_of_test:Two must be given. It takes first, second, third.",
+        ),
+        ("mine_of_test:Two(second=1)", "lacks 'first'"),
+        (
+            "mine_of_test:Two(1, 2, 3)",
+            "takes at most 2 values without a name, not 3. It takes first, second, third.",
+        ),
+        ("mine_of_test:Two(1, first=2)", "gives 'first' twice, without its name and with it; give it once"),
+        ("mine_of_test:Two(1, thurd=2)", "has no parameter 'thurd'. Did you mean 'third'?"),
+        ("mine_of_test:Two(1, zzz=2)", "has no parameter 'zzz'. It takes first, second, third."),
+        ("mine_of_test:Any(1)", "mine_of_test:Any takes no values without a name, not 1. It takes **given."),
+        ("mine_of_test:Sealed(third=3)", "lacks 'first'"),
+        (
+            "mine_of_test:Rerank(top=1)",
+            "lacks 'inner', which mine_of_test:Rerank must be given. It takes inner, *others,",
+        ),
+        ("trend(6, 7)", "trend takes at most 1 value without a name, not 2. It takes hours."),
+        ("recency(6)", "recency takes no values without a name, not 1. It takes none."),
+        ("mine_of_test:Rerank(trend(hours=1))", "Rerank(trend(hours=1)): trend(hours=1): hours must be a whole number"),
+        ("mine_of_test:Rerank(6)", "Rerank(6): 6 is no nested spec; write one by its name, trend(hours=6)"),
+        ("mine_of_test:Rerank(trend, tredn)", "no recommender is called 'tredn'. Did you mean 'trend'?"),
+        ("mine_of_test:Rerank(os.path.join)", "os.path.join: classes have dotted names in river and sklearn only"),
     ],
 )
 def test_what_cannot_be_found_or_made_is_said_in_one_line(files: Path, typed: str, message: str) -> None:
     assert message in error_of(typed)
+
+
+def test_values_without_a_name_reach_the_factory_in_their_order(files: Path) -> None:
+    (entry,) = start_list("mine_of_test:Two(1, [2, [x]], third=none)")
+    assert entry.shown == "mine_of_test:Two(1, [2, [x]], third=None)"
+    assert entry.make().given == (1, (2, ("x",)), None)
+    assert start_list("circular(7)")[0].make().size == 7
+
+
+def test_a_factory_that_takes_any_parameter_is_given_any(files: Path) -> None:
+    (entry,) = start_list("mine_of_test.py:Any(depth=5, hours=[1,2], inner=trend(hours=6))")
+    assert entry.make().given == {"depth": 5, "hours": (1, 2), "inner": "trend(hours=6)"}
+    (entry,) = start_list("mine_of_test.py:Sealed(5, first=6)")
+    assert entry.make().given == (5, {"first": 6})
+
+
+# --- nested specs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "mine_of_test:Rerank(trend(hours=12), popular, mine_of_test.py:Fine(depth=5), top=9)",
+        "mine_of_test:Rerank('trend(hours=12)', 'popular', 'mine_of_test.py:Fine(depth=5)', top=9)",
+    ],
+)
+def test_a_factory_makes_the_recommenders_that_nested_specs_name(files: Path, typed: str) -> None:
+    (entry,) = start_list(typed)
+    assert entry.shown == "mine_of_test:Rerank(trend(hours=12), popular, 'mine_of_test.py:Fine(depth=5)', top=9)"
+    made = entry.make()
+    assert isinstance(made.inner, Trend)
+    assert made.inner.hours == 12
+    assert [type(other).__name__ for other in made.others] == ["Popular", "Fine"]
+    assert (made.others[1].depth, made.top) == (5, 9)
+    assert entry.make().inner is not made.inner
+
+
+def test_a_spec_inside_a_spec_inside_a_spec_is_made(files: Path) -> None:
+    (entry,) = start_list("mine_of_test:Rerank(mine_of_test:Rerank('trend(hours=3)', top=2), hours=[1, 2])")
+    made = entry.make()
+    assert (made.inner.inner.hours, made.inner.top, made.hours) == (3, 2, (1, 2))
+
+
+def test_classes_of_scikit_learn_are_made_by_their_dotted_names() -> None:
+    made = build_value("sklearn.linear_model.SGDClassifier(alpha=0.01, loss=log_loss)")
+    assert type(made).__name__ == "SGDClassifier"
+    assert (made.alpha, made.loss) == (0.01, "log_loss")
+    assert build_value(Spec("sklearn.linear_model.SGDClassifier")) is not made
+    pipeline = build_value(
+        "sklearn.pipeline.Pipeline([[scale, sklearn.preprocessing.StandardScaler(with_mean=false)], "
+        "[model, sklearn.linear_model.SGDClassifier], [last, 'sklearn is text']])"
+    )
+    (_, scale), (_, model), last = pipeline.steps
+    assert scale.with_mean is False
+    assert type(model) is type(made)
+    assert last == ("last", "sklearn is text")
+
+
+@pytest.fixture
+def river(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package of river's name and form."""
+    (tmp_path / "river").mkdir()
+    (tmp_path / "river" / "__init__.py").write_text("")
+    (tmp_path / "river" / "optim.py").write_text("class SGD:\n    def __init__(self, lr=0.01):\n        self.lr = lr\n")
+    (tmp_path / "river" / "linear_model.py").write_text(
+        "from pathlib import Path\n"
+        "class LogisticRegression:\n"
+        "    def __init__(self, optimizer=None, l2=0.0):\n"
+        "        self.optimizer, self.l2 = optimizer, l2\n"
+        "class _Hidden: pass\n"
+        "def function(): pass\n"
+    )
+    for module in [name for name in sys.modules if name.split(".")[0] == "river"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for module in [name for name in sys.modules if name.split(".")[0] == "river"]:
+        del sys.modules[module]
+
+
+@pytest.mark.usefixtures("river")
+def test_classes_of_river_are_made_with_those_that_their_values_name() -> None:
+    made = build_value("river.linear_model.LogisticRegression(river.optim.SGD(0.5), l2=0.1)")
+    assert (type(made).__name__, made.l2, made.optimizer.lr) == ("LogisticRegression", 0.1, 0.5)
+    assert build_value("river.linear_model.LogisticRegression(optimizer='river.optim.SGD(lr=2)')").optimizer.lr == 2
+
+
+@pytest.mark.usefixtures("river")
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (
+            "os.path.join(a)",
+            "os.path.join: classes have dotted names in river and sklearn only; name a",
+        ),
+        ("subprocess.Popen(ls)", "own as module:Class, subprocess:Popen"),
+        ("riverside.Model", "riverside.Model: classes have dotted names in river and sklearn only"),
+        (
+            "river.linear_model._Hidden",
+            "_Hidden is not public; name a class without leading underscores",
+        ),
+        ("river._private.Model", "is not public"),
+        ("river.linear_model.function", "river.linear_model has no class 'function'."),
+        ("river.linear_model.Path", "river.linear_model has no class 'Path'."),
+        ("river.linear_model.LogisticRegression.mro", "there is no module 'river.linear_model.LogisticRegression' to"),
+        (
+            "river.linear_model.LogisticRegresion",
+            "'LogisticRegresion'. Did you mean 'LogisticRegression'?",
+        ),
+        ("river.lineal_model.LogisticRegression", "there is no module 'river.lineal_model' to import"),
+        (
+            "river.linear_model.LogisticRegression(optimiser=1)",
+            "has no parameter 'optimiser'. Did you mean 'optimizer'?",
+        ),
+        (
+            "river.linear_model.LogisticRegression(1, 2, 3)",
+            "takes at most 2 values without a name, not 3.",
+        ),
+        (
+            "river.linear_model.LogisticRegression(river.optim.SDG())",
+            "has no class 'SDG'. Did you mean 'SGD'?",
+        ),
+        ("tredn", "no recommender is called 'tredn'. Did you mean 'trend'?"),
+        ("river.optim.SGD(", "cannot read the recommender 'river.optim.SGD('"),
+    ],
+)
+def test_what_a_nested_spec_cannot_name_is_said_with_the_way_out(typed: str, message: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(message)):
+        build_value(typed)
+
+
+@pytest.mark.parametrize(
+    ("package", "typed", "way_out"),
+    [
+        ("river", "river.linear_model.LogisticRegression", "needs river, which is not installed: pip install river"),
+        ("sklearn", "sklearn.svm.SVC", "needs sklearn, which is not installed: pip install scikit-learn"),
+    ],
+)
+def test_without_river_or_scikit_learn_the_way_out_is_said(
+    monkeypatch: pytest.MonkeyPatch, package: str, typed: str, way_out: str
+) -> None:
+    for module in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, module)
+
+    class NotInstalled:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name == package:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(sys, "meta_path", [NotInstalled, *sys.meta_path])
+    with pytest.raises(SpecError, match=f"^{re.escape(typed)} {re.escape(way_out)}$"):
+        build_value(typed)
 
 
 # --- entry points -----------------------------------------------------------------------------------------

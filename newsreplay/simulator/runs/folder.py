@@ -65,6 +65,7 @@ class RunFolder:
             if "leaks" in pair
             for name in (pair["recommender"], pair.get("of", pair["recommender"]))
         }
+        self.names: dict[str, str] = {}  #: display names, by specs as run.json has them, for those that were given one
         self.timing: dict[str, Any] = self._load("timing.json", dict)
         self.results: list[Result] = self._load("results.json", lambda rows: [Result(**row) for row in rows])
 
