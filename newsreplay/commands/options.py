@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import click
 
@@ -112,17 +112,17 @@ def parse_time(ctx: click.Context, parameter: click.Parameter, value: str | None
 # --- groups -----------------------------------------------------------------------------------------------
 
 
-def gathered(argument: str, names: Iterable[str], gather: Callable[[dict[str, Any]], object] = dict) -> Decorator:
-    """A decorator that hands a command `gather(values)` as `argument` in place of the options `names`.
+def gathered(argument: str, names: Iterable[str], gather: Callable[..., object] = dict) -> Decorator:
+    """A decorator that hands a command `gather(**values)` as `argument` in place of the options `names`.
 
     `values` holds those of the options that the command has and that were given: an option that is None is left out.
     """
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
-        def call(**values: Any) -> None:
+        def call(**values: object) -> None:
             given = {name: values.pop(name) for name in names if name in values}
-            values[argument] = gather({name: value for name, value in given.items() if value is not None})
+            values[argument] = gather(**{name: value for name, value in given.items() if value is not None})
             command(**values)
 
         return call
@@ -163,10 +163,15 @@ names_option = click.option(
 run_argument = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
 
 
-def cluster_option(**default: Any) -> Decorator:
+def cluster_option(default: str | None = None) -> Decorator:
     """`--cluster`, with or without a default; part of `scope`."""
-    clusters = click.Choice(["session", "user", "day"])
-    return click.option("--cluster", type=clusters, help="What is resampled for intervals.", **default)
+    return click.option(
+        "--cluster",
+        type=click.Choice(["session", "user", "day"]),
+        default=default,
+        show_default=True,
+        help="What is resampled for intervals.",
+    )
 
 
 def scope_options(warmup: str, *, split: bool = False) -> Decorator:
@@ -206,9 +211,8 @@ leaderboard_options = stacked(
 """What shapes a leaderboard, gathered into `table: LeaderboardKeywords`."""
 
 
-def _file_options(values: dict[str, Any]) -> FileOptions:
-    columns = values.pop("columns", None)
-    return FileOptions(columns, {name: value for name, value in values.items() if value is not False})
+def _file_options(columns: dict[str, str] | None = None, **preparing: object) -> FileOptions:
+    return FileOptions(columns, {name: value for name, value in preparing.items() if value is not False})
 
 
 file_options = stacked(

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 )
 @jobs_option
 @click.option("--slates/--no-slates", default=True, help="Keep every answer in the run folder.  [default: keep]")
-@cluster_option(default="session", show_default=True)
+@cluster_option("session")
 @click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
 @click.option("--deadline", callback=parse_time, help="An answer that takes longer is late: 100ms. Implies --timed.")
 @click.option("--strict-deadline", is_flag=True, help="Late answers count as misses.")
