@@ -33,10 +33,10 @@ def _contexts(command: click.Command, parent: click.Context | None, name: str) -
     )
     yield context
     if isinstance(command, click.Group):
-        for below in command.list_commands(context):
-            found = command.get_command(context, below)
-            assert found is not None
-            yield from _contexts(found, context, below)
+        for name_below in command.list_commands(context):
+            below = command.get_command(context, name_below)
+            assert below is not None
+            yield from _contexts(below, context, name_below)
 
 
 def _section(context: click.Context) -> str:
