@@ -56,7 +56,7 @@ def test_a_wrong_option_is_said_in_one_line(cli: Cli, words: tuple[str, ...], me
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--split", "official"), "the split 'official' begins after the data end; is a part of them missing?"),
         (("--split", "tuesday"), "mind has no split 'tuesday'; it has official, awrs, awrs-validation, stream"),
@@ -68,9 +68,9 @@ def test_a_wrong_option_is_said_in_one_line(cli: Cli, words: tuple[str, ...], me
     ],
 )
 def test_what_does_not_fit_a_source_is_said_in_one_line(
-    cli: Cli, mind: Path, words: tuple[str, ...], said: str
+    cli: Cli, mind: Path, words: tuple[str, ...], message: str
 ) -> None:
-    assert said in complaint(cli("run", "--data", f"mind:{mind}", "--recommenders", "recency", *words))
+    assert message in complaint(cli("run", "--data", f"mind:{mind}", "--recommenders", "recency", *words))
 
 
 def test_names_for_recommenders_that_are_not_run_are_refused_before_the_work(cli: Cli, folder: Path) -> None:

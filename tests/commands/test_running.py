@@ -447,7 +447,7 @@ def test_ctrl_c_leaves_a_folder_that_the_leaderboard_refuses(cli: Cli, replay: C
 
 
 def test_an_interruption_while_progress_is_shown_leaves_an_unfinished_run(folder: Path) -> None:
-    def interrupt(what: str, done: int, of: int) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -458,13 +458,13 @@ def test_an_interruption_while_progress_is_shown_leaves_an_unfinished_run(folder
 
 def test_progress_ends_at_the_number_of_rows_of_all_pairs(folder: Path) -> None:
     for recommenders in ("recency", "mine.py:Newest", "recency,mine.py:Newest,mine.py:Oldest"):
-        told: list[tuple[int, int]] = []
+        reported: list[tuple[int, int]] = []
         newsreplay.run(
-            "clicks.csv", recommenders, jobs=1, progress=lambda what, done, of, told=told: told.append((done, of))
+            "clicks.csv", recommenders, jobs=1, progress=lambda what, done, total, to=reported: to.append((done, total))
         )
-        assert {of for _, of in told} == {8 * len(recommenders.split(","))}
-        assert told[-1][0] == told[-1][1]
-        assert told == sorted(told)
+        assert {total for _, total in reported} == {8 * len(recommenders.split(","))}
+        assert reported[-1][0] == reported[-1][1]
+        assert reported == sorted(reported)
 
 
 # --- Python ---------------------------------------------------------------------------------------------
