@@ -329,16 +329,16 @@ def train(
 def _check_metrics(board: dict[str, Any], k: int) -> None:
     """Refuse a metric that there is not before the work, not after it."""
     from newsreplay.errors import did_you_mean
-    from newsreplay.report.headings import check_rank, named
+    from newsreplay.report.headings import check_rank, metric_named
     from newsreplay.simulator.judgement.measures import names
 
     known = names(k)
     for metric in filter(None, (*(board["metrics"] or ()), board["rank_by"])):
-        if named(metric) not in known:
-            hint = did_you_mean(named(metric), known) or f"There are {', '.join(known)}."
+        if metric_named(metric) not in known:
+            hint = did_you_mean(metric_named(metric), known) or f"There are {', '.join(known)}."
             raise click.ClickException(f"no metric is called {metric!r}. {hint}")
     if board["rank_by"]:
-        check_rank(named(board["rank_by"]))
+        check_rank(metric_named(board["rank_by"]))
 
 
 @contextlib.contextmanager

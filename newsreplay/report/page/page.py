@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from newsreplay.errors import RunError
-from newsreplay.report import headings
+from newsreplay.report.headings import heading
 
 DIGITS = 9  #: significant digits of the numbers on the page, so that they round as in a table
 
@@ -94,4 +94,4 @@ def _headings(contents: dict[str, Any]) -> dict[str, Any]:
         metrics |= {metric for cut in publisher["slices"] for metric in cut["metrics"]}
         if publisher["over_time"]:
             metrics.add(publisher["over_time"]["metric"])
-    return {metric: headings.of(metric)._asdict() for metric in metrics}
+    return {metric: heading(metric)._asdict() for metric in metrics}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from newsreplay.log.rows import DAY, HOUR
-from newsreplay.report import headings
+from newsreplay.report.headings import heading
 from newsreplay.report.pictures.drawing import labels_of
 
 MOST_PUBLISHERS = 6  #: in one picture; of more, those with most scored sessions
@@ -44,6 +44,7 @@ class Run(NamedTuple):
 
 
 def arranged(contents: Contents) -> Run:
+    """The contents of a run, its recommenders in the order of their mean ranks and each with its label."""
     publishers = contents["publishers"]
     names = list(dict.fromkeys(row["recommender"] for each in publishers for row in each["rows"]))
     labels = dict(zip(names, labels_of(names), strict=True))
@@ -56,7 +57,7 @@ def arranged(contents: Contents) -> Run:
             ranks[name] += rank
     ranked = sorted(able, key=lambda name: ranks[name])[:MOST_RECOMMENDERS]
 
-    sessions = [max((_cell(row, each["headline"])[3] or 0 for row in each["rows"]), default=0) for each in publishers]
+    sessions = [max((cell_of(row, each["headline"])[3] or 0 for row in each["rows"]), default=0) for each in publishers]
     largest = sorted(range(len(publishers)), key=lambda number: -sessions[number])[:MOST_PUBLISHERS]
     told = labels_of([each["name"] for each in publishers])
     shown = {*ranked, *foresee}
@@ -92,7 +93,7 @@ def arranged(contents: Contents) -> Run:
 
 def _ranks(names: list[str], rows: dict[str, Any], metric: str) -> dict[str, float]:
     """Ranks of a publisher's values, equal values sharing theirs; who has none comes last."""
-    values = {name: _cell(rows.get(name), metric)[0] for name in names}
+    values = {name: cell_of(rows.get(name), metric)[0] for name in names}
     ordered = sorted((value for value in values.values() if value is not None), reverse=True)
     first = {value: rank for rank, value in reversed(list(enumerate(ordered, start=1)))}
     last = {value: rank for rank, value in enumerate(ordered, start=1)}
@@ -101,20 +102,23 @@ def _ranks(names: list[str], rows: dict[str, Any], metric: str) -> dict[str, flo
 
 
 def headline(each: Publisher, name: str) -> float | None:
-    value: float | None = _cell(each.rows.get(name), each.contents["headline"])[0]
+    """The value of a recommender by its publisher's headline metric, None where it has none."""
+    value: float | None = cell_of(each.rows.get(name), each.contents["headline"])[0]
     return value
 
 
-def _best(publisher: Contents) -> float | None:
+def best_value(publisher: Contents) -> float | None:
+    """The best value by the headline metric among the recommenders that can be ranked."""
     values = [
-        _cell(row, publisher["headline"])[0]
+        cell_of(row, publisher["headline"])[0]
         for row in publisher["rows"]
         if row["status"] == "done" and not row["foresees"] and not row["leaks"]
     ]
     return max((value for value in values if value is not None), default=None)
 
 
-def _failed(publisher: Contents) -> set[str]:
+def failed_names(publisher: Contents) -> set[str]:
+    """The recommenders that failed on a publisher."""
     return {row["recommender"] for row in publisher["rows"] if row["status"] != "done"}
 
 
@@ -124,22 +128,22 @@ Series = tuple[Floats, Floats, Floats]
 # --- cells ----------------------------------------------------------------------------------------------
 
 
-def _cell(row: Any, metric: str) -> list[Any]:
+def cell_of(row: Any, metric: str) -> list[Any]:
     """Value, low, high and n of a row; None for what there is not."""
     return (row or {}).get("results", {}).get(metric) or [None, None, None, None]
 
 
 def _factor(metric: str) -> int:
-    return 100 if headings.of(metric).unit == "%" else 1
+    return 100 if heading(metric).unit == "%" else 1
 
 
 def scaled(row: Any, metric: str) -> tuple[float, float, float]:
     """Value, low and high of a row as shown (shares in per cent), NaN for what there is not."""
-    value, low, high = (math.nan if each is None else _factor(metric) * each for each in _cell(row, metric)[:3])
+    value, low, high = (math.nan if each is None else _factor(metric) * each for each in cell_of(row, metric)[:3])
     return value, low, high
 
 
-def _series(cells: Sequence[Any], metric: str) -> tuple[Floats, Floats, Floats]:
+def series_of(cells: Sequence[Any], metric: str) -> tuple[Floats, Floats, Floats]:
     """Values, lows and highs of cells as shown; without an interval both ends are the value."""
     found = np.array([cell[:3] for cell in cells], dtype=np.float64).reshape(-1, 3) * _factor(metric)
     value = found[:, 0]
@@ -147,7 +151,7 @@ def _series(cells: Sequence[Any], metric: str) -> tuple[Floats, Floats, Floats]:
     return value, low, high
 
 
-def _all(run: Run, drawn: Iterable[str]) -> Iterable[tuple[Contents, Any, bool]]:
+def all_rows(run: Run, drawn: Iterable[str]) -> Iterable[tuple[Contents, Any, bool]]:
     """Every publisher with each of its rows that did not fail, and whether the picture shows it."""
     names = set(drawn)
     shown = {each.contents["name"] for each in run.publishers}
@@ -157,7 +161,7 @@ def _all(run: Run, drawn: Iterable[str]) -> Iterable[tuple[Contents, Any, bool]]
                 yield each, row, row["recommender"] in names and each["name"] in shown
 
 
-def _few(
+def best_few(
     run: Run, parts: list[tuple[Publisher, Contents | None]]
 ) -> tuple[list[str], list[tuple[Publisher, Contents]]]:
     """The best few recommenders that have a value in a part, and the publishers where one of them has."""
@@ -176,15 +180,14 @@ def _few(
 # --- words ----------------------------------------------------------------------------------------------
 
 
-def heading(metric: str) -> str:
-    return headings.of(metric).text
-
-
-def _axis(metric: str) -> str:
-    return f"{heading(metric)} ({headings.of(metric).unit})" if headings.of(metric).unit else heading(metric)
+def axis_label(metric: str) -> str:
+    """The heading of a metric with its unit in brackets."""
+    text, unit, *_ = heading(metric)
+    return f"{text} ({unit})" if unit else text
 
 
 def brief(value: float, metric: str) -> str:
+    """A value as it is written into a cell, with two digits; shares are in per cent."""
     return f"{_factor(metric) * value:.2f}"
 
 
@@ -197,17 +200,19 @@ def _listed(labels: Sequence[str], count: int | None = None) -> str:
 
 
 def outside(beyond: list[str]) -> str:
+    """The note on recommenders whose values lie outside the frame; empty if there is none."""
     return f"Outside the frame, as it sees the future: {_listed(beyond)}." if beyond else ""
 
 
 def duration(ms: float) -> str:
+    """A length of time in words: day, 3 hours, 30 minutes."""
     for unit, name in ((DAY, "day"), (HOUR, "hour")):
         if ms >= unit:
             return name if ms == unit else f"{ms / unit:g} {name}s"
     return f"{ms / 60_000:g} minutes"
 
 
-def _note(run: Run, *more: str, few: Sequence[str] | None = None) -> str:
+def note_below(run: Run, *more: str, few: Sequence[str] | None = None) -> str:
     """The lines below a picture of all recommenders that are drawn, or of a few of them."""
     drawn = run.ranked if few is None else few
     others = [run.labels[name] for name in run.ranked if name not in drawn]

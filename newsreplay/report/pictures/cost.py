@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from newsreplay.report import headings
+from newsreplay.report.headings import heading
 from newsreplay.report.pictures.arranged import (
     Contents,
     Publisher,
     Run,
-    _all,
-    _axis,
-    _cell,
-    _note,
-    heading,
+    all_rows,
+    axis_label,
+    cell_of,
+    note_below,
     outside,
     scaled,
 )
@@ -29,7 +28,17 @@ from newsreplay.report.pictures.drawing import (
     Rows,
     plain,
 )
-from newsreplay.report.pictures.sheets import GREY, Sheet, _bars, _look, _range, cross, freeze, handle, name_points
+from newsreplay.report.pictures.sheets import (
+    GREY,
+    Sheet,
+    axis_range,
+    cross,
+    cross_bars,
+    freeze,
+    handle,
+    look_of,
+    name_points,
+)
 
 # --- quality against cost -------------------------------------------------------------------------------
 
@@ -44,13 +53,14 @@ SPENT = ("us_per_event", "state_bytes", "train_s", "update_s", "answer_ms")  # a
 
 
 def quality_against_cost(run: Run) -> Figure | None:
+    """Draw the headline metric against processor time per event, with the Pareto front; None without costs."""
     drawn = []
     for each in run.publishers:
         metric = each.contents["headline"]
         points = {
             name: (_cost(row) or math.nan, scaled(row, metric))
             for name, row in each.rows.items()
-            if _cell(row, metric)[0] is not None and (_cost(row) or name in run.foresee)
+            if cell_of(row, metric)[0] is not None and (_cost(row) or name in run.foresee)
         }
         if any(name in points for name in run.ranked):
             drawn.append((each, metric, points))
@@ -61,13 +71,13 @@ def quality_against_cost(run: Run) -> Figure | None:
     inside: dict[str, None] = {}
     limits = []
     for each, metric, points in drawn:
-        up = _range([bound for name in key if name in points for bound in points[name][1] if math.isfinite(bound)])
+        up = axis_range([bound for name in key if name in points for bound in points[name][1] if math.isfinite(bound)])
         limits.append(up)
         for name in run.foresee:
             if name in points:
                 value = points[name][1][0]
                 if value > up[1]:
-                    told = f"{value:.2f}\u00a0{headings.of(metric).unit}".strip()
+                    told = f"{value:.2f}\u00a0{heading(metric).unit}".strip()
                     beyond.append(f"{run.labels[name]} on {each.label} ({told})")
                 else:
                     inside[name] = None
@@ -76,8 +86,8 @@ def quality_against_cost(run: Run) -> Figure | None:
         f"Bars: {run.contents['interval']}"
     ]
     sheet = Sheet(
-        f"{run.title}: {heading(drawn[0][1])} against processor time per event",
-        _note(run, *notes, outside(beyond)),
+        f"{run.title}: {heading(drawn[0][1]).text} against processor time per event",
+        note_below(run, *notes, outside(beyond)),
         len(drawn),
         2,
         2.75 if len(drawn) > 1 else 4.2,
@@ -86,7 +96,7 @@ def quality_against_cost(run: Run) -> Figure | None:
     fronts = []
     for axes, (each, metric, points), up in zip(sheet.axes, drawn, limits, strict=True):
         costs = [points[name][0] for name in key if name in points]
-        axes.set(xscale="log", title=each.label, xlabel="time per event (µs)", ylabel=_axis(metric))
+        axes.set(xscale="log", title=each.label, xlabel="time per event (µs)", ylabel=axis_label(metric))
         axes.set_xlim(min(costs) / 1.6, max(costs) * 1.6)
         axes.set_ylim(up)
         best = _front(each.contents)
@@ -98,7 +108,7 @@ def quality_against_cost(run: Run) -> Figure | None:
         for name in reversed(key):
             if name in points:
                 cost, cell = points[name]
-                look = _look(run, name)
+                look = look_of(run, name)
                 cross(axes, (cost, math.nan, math.nan), cell, look, is_open=not _optimal(each, name))
         for name in run.foresee:
             if name in points:
@@ -116,7 +126,7 @@ def quality_against_cost(run: Run) -> Figure | None:
         names = [name for name in key if name in points]
         at = [(points[name][0], points[name][1][0]) for name in names]
         optimal = [number for number, name in enumerate(names) if _optimal(each, name)]
-        bars = [bar for name in names for bar in _bars((points[name][0], math.nan, math.nan), points[name][1])]
+        bars = [bar for name in names for bar in cross_bars((points[name][0], math.nan, math.nan), points[name][1])]
         first, last = axes.get_xlim()
         bars += [(first, points[name][1][0], last, points[name][1][0]) for name in run.foresee if name in points]
         best_first = sorted(range(len(names)), key=lambda number: -at[number][1])
@@ -144,8 +154,9 @@ def _round_steps(low: float, high: float) -> list[float]:
 
 
 def quality_against_cost_rows(run: Run) -> Rows:
-    for each, row, is_drawn in _all(run, [*run.ranked, *run.foresee]):
-        quality = (each["headline"], *_cell(row, each["headline"])[:3])
+    """The table of the picture: one row a publisher and recommender, with all its costs."""
+    for each, row, is_drawn in all_rows(run, [*run.ranked, *run.foresee]):
+        quality = (each["headline"], *cell_of(row, each["headline"])[:3])
         if quality[1] is not None and (_cost(row) or row["foresees"]):
             cost = row["cost"] or {}
             spent = (cost.get(what) for what in SPENT)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from newsreplay.report.pictures.arranged import Run, _all, _axis, _cell, _note, heading, scaled
+from newsreplay.report.headings import heading
+from newsreplay.report.pictures.arranged import Run, all_rows, axis_label, cell_of, note_below, scaled
 from newsreplay.report.pictures.drawing import COLOURS, DASHES, Figure, MaxNLocator, Rows, new_figure
-from newsreplay.report.pictures.sheets import GREY, LINE, SMALL, STEPS, _list, _range
+from newsreplay.report.pictures.sheets import GREY, LINE, SMALL, STEPS, axis_range, list_rows
 
 _IMPRESSIONS = ("auc", "mrr", "ndcg@10")
 
@@ -18,29 +19,30 @@ _IMPRESSIONS = ("auc", "mrr", "ndcg@10")
 
 
 def impressions(run: Run) -> Figure | None:
+    """Draw AUC, MRR and nDCG@10 of impressions with their intervals; None where no impression is scored."""
     metrics = [
         metric
         for metric in _IMPRESSIONS
-        if any(_cell(each.rows.get(name), metric)[0] is not None for each in run.publishers for name in run.ranked)
+        if any(cell_of(each.rows.get(name), metric)[0] is not None for each in run.publishers for name in run.ranked)
     ]
     drawn = []
     for each in run.publishers:
         names = [
             name
             for name in [*run.ranked, *run.foresee]
-            if any(_cell(each.rows.get(name), metric)[0] is not None for metric in metrics)
+            if any(cell_of(each.rows.get(name), metric)[0] is not None for metric in metrics)
         ]
         if any(name in run.ranked for name in names):
-            first = next(m for m in metrics if any(_cell(each.rows[name], m)[0] is not None for name in names))
-            names.sort(key=lambda name: (name in run.foresee, -(_cell(each.rows[name], first)[0] or 0)))
+            first = next(m for m in metrics if any(cell_of(each.rows[name], m)[0] is not None for name in names))
+            names.sort(key=lambda name: (name in run.foresee, -(cell_of(each.rows[name], first)[0] or 0)))
             drawn.append((each, names))
     if not drawn:
         return None
     heights = [LINE * (len(names) + 1) + 0.4 for _, names in drawn]
     guessing = " Dashed: AUC 50 %, what guessing reaches." if "auc" in metrics else ""
-    note = _note(run, f"Bars: {run.contents['interval']}{guessing}")
+    note = note_below(run, f"Bars: {run.contents['interval']}{guessing}")
     figure = new_figure(
-        f"{run.title}: {', '.join(heading(metric) for metric in metrics)} on impressions",
+        f"{run.title}: {', '.join(heading(metric).text for metric in metrics)} on impressions",
         note,
         sum(heights) + 0.55 + 0.12 * (note.count("\n") + 1),
     )
@@ -52,7 +54,7 @@ def impressions(run: Run) -> Figure | None:
     for column, metric in enumerate(metrics):
         cells = [scaled(each.rows[name], metric) for each, names in drawn for name in names if name in run.ranked]
         bounds = [bound for cell in cells for bound in cell if math.isfinite(bound)]
-        across = _range([*bounds, 50.0] if metric == "auc" else bounds)
+        across = axis_range([*bounds, 50.0] if metric == "auc" else bounds)
         for axes, (each, names) in zip(grid[:, column], drawn, strict=True):
             axes.set_xlim(across)
             for group, look in ((run.ranked, looks[0]), (run.foresee, looks[1])):
@@ -66,18 +68,19 @@ def impressions(run: Run) -> Figure | None:
                         axes.text(across[1], line, f"{reached:.2f} →", ha="right", va="center", fontsize=SMALL)
             if metric == "auc":
                 axes.axvline(50, color=GREY, lw=0.8, linestyle=DASHES[1])
-            _list(axes, [run.labels[name] for name in names], len(names))
+            list_rows(axes, [run.labels[name] for name in names], len(names))
             axes.tick_params(labelleft=column == 0)
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
     for axes, (each, _) in zip(grid[:, 0], drawn, strict=True):
         axes.set_title(each.label)
     for axes, metric in zip(grid[-1], metrics, strict=True):
-        axes.set_xlabel(_axis(metric))
+        axes.set_xlabel(axis_label(metric))
     return figure
 
 
 def impressions_rows(run: Run) -> Rows:
-    for each, row, is_drawn in _all(run, [*run.ranked, *run.foresee]):
+    """The table of the picture: one row a publisher, recommender and metric."""
+    for each, row, is_drawn in all_rows(run, [*run.ranked, *run.foresee]):
         for metric in _IMPRESSIONS:
             if metric in row["results"]:
-                yield each["name"], row["recommender"], metric, *_cell(row, metric), row["foresees"], is_drawn
+                yield each["name"], row["recommender"], metric, *cell_of(row, metric), row["foresees"], is_drawn

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from newsreplay.report.pictures.arranged import Publisher, Run, _all, _note
+from newsreplay.report.pictures.arranged import Publisher, Run, all_rows, note_below
 from newsreplay.report.pictures.drawing import DASHES, Figure, Line2D, Patch, Rows, labels_of
 from newsreplay.report.pictures.sheets import LINE, SMALL, Sheet
 
@@ -25,6 +25,7 @@ _FILLS = (
 
 
 def misses(run: Run) -> Figure | None:
+    """Draw what became of the reads that could have been hits, one stacked bar a recommender; None without any."""
     drawn = [each for each in run.publishers if any(_missed(each, name) for name in run.ranked)]
     if not drawn:
         return None
@@ -39,7 +40,7 @@ def misses(run: Run) -> Figure | None:
         told.append("ceiling: what an oracle could have hit")
     sheet = Sheet(
         f"{run.title}: what became of the reads that could have been hits",
-        _note(run),
+        note_below(run),
         len(drawn),
         3,
         LINE * (len(everyone) + 1) + 0.55,
@@ -77,6 +78,7 @@ def _fills(count: int) -> list[tuple[str, str]]:
 
 
 def misses_rows(run: Run) -> Rows:
-    for each, row, is_drawn in _all(run, [*run.ranked, *run.foresee]):
+    """The table of the picture: one row a publisher, recommender and cause."""
+    for each, row, is_drawn in all_rows(run, [*run.ranked, *run.foresee]):
         for cause, share in (row.get("misses") or {}).items():
             yield each["name"], row["recommender"], cause, share, each.get("ceiling"), row["foresees"], is_drawn

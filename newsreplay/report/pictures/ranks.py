@@ -7,24 +7,36 @@ from typing import Any
 
 import numpy as np
 
-from newsreplay.report.pictures.arranged import Run, _all, _axis, _best, _cell, _failed, _note, brief, heading, headline
+from newsreplay.report.headings import heading
+from newsreplay.report.pictures.arranged import (
+    Run,
+    all_rows,
+    axis_label,
+    best_value,
+    brief,
+    cell_of,
+    failed_names,
+    headline,
+    note_below,
+)
 from newsreplay.report.pictures.drawing import COLOURS, Figure, FixedLocator, Line2D, Rows, new_figure
-from newsreplay.report.pictures.sheets import LINE, SMALL, Sheet, _list, slant
+from newsreplay.report.pictures.sheets import LINE, SMALL, Sheet, list_rows, slant
 
 # --- publishers by recommenders -------------------------------------------------------------------------
 
 
 def publishers_by_recommenders(run: Run) -> Figure | None:
-    drawn = [each for each in run.publishers if _best(each.contents) is not None]
+    """Draw the heat map of recommenders by publishers; None with fewer than two publishers."""
+    drawn = [each for each in run.publishers if best_value(each.contents) is not None]
     names = [name for name in run.ranked if any(headline(each, name) is not None for each in drawn)]
     if len(drawn) < 2 or not names:
         return None
     framing = [name for name in run.foresee if any(headline(each, name) is not None for each in drawn)]
     everyone = [*names, *framing]
     metrics = list(dict.fromkeys(each.contents["headline"] for each in drawn))
-    headed = " and ".join(heading(metric) for metric in metrics)
-    inside = " and ".join(_axis(metric) for metric in metrics)
-    note = _note(run, f"Per cent of the best value of the publisher; in brackets {inside}. Rows by mean rank.")
+    headed = " and ".join(heading(metric).text for metric in metrics)
+    inside = " and ".join(axis_label(metric) for metric in metrics)
+    note = note_below(run, f"Per cent of the best value of the publisher; in brackets {inside}. Rows by mean rank.")
     figure = new_figure(
         f"{run.title}: {headed} relative to the best of each publisher",
         note,
@@ -33,7 +45,7 @@ def publishers_by_recommenders(run: Run) -> Figure | None:
     axes = figure.subplots()
     relative = np.full((len(everyone), len(drawn)), np.nan)
     for column, each in enumerate(drawn):
-        best = _best(each.contents)
+        best = best_value(each.contents)
         for line, name in enumerate(everyone):
             value = headline(each, name)
             share = math.nan if value is None or not best else 100 * value / best
@@ -41,7 +53,7 @@ def publishers_by_recommenders(run: Run) -> Figure | None:
                 relative[line, column] = share
             text = "–" if value is None else brief(value, each.contents["headline"])
             if name not in each.rows:
-                text = "failed" if name in _failed(each.contents) else "–"
+                text = "failed" if name in failed_names(each.contents) else "–"
             shown = f"{share:.0f}  ({text})" if math.isfinite(share) else text
             dark = line < len(names) and share > 80
             axes.text(column, line, shown, ha="center", va="center", fontsize=SMALL, color="white" if dark else "black")
@@ -62,9 +74,10 @@ def publishers_by_recommenders(run: Run) -> Figure | None:
 
 
 def publishers_by_recommenders_rows(run: Run) -> Rows:
-    best = {each["name"]: _best(each) for each in run.contents["publishers"]}
-    for each, row, is_drawn in _all(run, [*run.ranked, *run.foresee]):
-        value, highest = _cell(row, each["headline"])[0], best[each["name"]]
+    """The table of the picture: one row a publisher and recommender."""
+    best = {each["name"]: best_value(each) for each in run.contents["publishers"]}
+    for each, row, is_drawn in all_rows(run, [*run.ranked, *run.foresee]):
+        value, highest = cell_of(row, each["headline"])[0], best[each["name"]]
         if value is not None:
             relative = value / highest if highest else None
             yield each["name"], row["recommender"], each["headline"], value, relative, row["foresees"], is_drawn
@@ -74,6 +87,7 @@ def publishers_by_recommenders_rows(run: Run) -> Rows:
 
 
 def rank_stability(run: Run) -> Figure | None:
+    """Draw each publisher's ranks with the range of 95 % of the replicates; None where nothing is ranked."""
     ranked = set(run.ranked)
     drawn = [
         (
@@ -88,8 +102,8 @@ def rank_stability(run: Run) -> Figure | None:
     metrics = list(dict.fromkeys(each.contents["headline"] for each, _ in drawn))
     most = max(len(rows) for _, rows in drawn)
     sheet = Sheet(
-        f"{run.title}: ranks by {' and '.join(heading(metric) for metric in metrics)}, and how sure they are",
-        _note(run, f"Bars hold the rank in 95 % of the replicates. {run.contents['interval']}"),
+        f"{run.title}: ranks by {' and '.join(heading(metric).text for metric in metrics)}, and how sure they are",
+        note_below(run, f"Bars hold the rank in 95 % of the replicates. {run.contents['interval']}"),
         len(drawn),
         3,
         LINE * (most + 1) + 0.55,
@@ -108,7 +122,7 @@ def rank_stability(run: Run) -> Figure | None:
         highest = max(high for (_, _, high), _ in rows)
         axes.set_xlim(1 - 0.03 * highest - 0.1, 1.03 * highest + 0.1)
         axes.xaxis.set_major_locator(FixedLocator(_rank_steps(highest)))
-        _list(axes, [run.labels[name] for _, name in rows], most)
+        list_rows(axes, [run.labels[name] for _, name in rows], most)
         axes.set(title=each.label, xlabel="rank")
     sheet.key([Line2D([], [], lw=1.1, markersize=3.5, **looks[stable]) for stable in (True, False)])
     return sheet.figure
@@ -121,7 +135,8 @@ def _rank_steps(highest: float) -> list[int]:
 
 
 def rank_stability_rows(run: Run) -> Rows:
-    for each, row, is_drawn in _all(run, run.ranked):
+    """The table of the picture: one row a publisher and ranked recommender."""
+    for each, row, is_drawn in all_rows(run, run.ranked):
         if row.get("rank") and not row["foresees"]:
-            value = _cell(row, each["headline"])[0]
+            value = cell_of(row, each["headline"])[0]
             yield each["name"], row["recommender"], each["headline"], value, *row["rank"], row["stable"], is_drawn

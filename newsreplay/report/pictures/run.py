@@ -22,7 +22,7 @@ from newsreplay.report.pictures.ranks import (
     rank_stability,
     rank_stability_rows,
 )
-from newsreplay.report.pictures.slices import _slices, slice_rows
+from newsreplay.report.pictures.slices import draw_slices, slice_rows
 from newsreplay.report.pictures.success import (
     E,
     P,
@@ -103,7 +103,7 @@ def _pictures(contents: Contents) -> list[_Picture]:
         *(
             (
                 f"slices_{file_name(by)}",
-                partial(_slices, by),
+                partial(draw_slices, by),
                 [*pair, "by", "group", "metric", *_VALUE],
                 partial(slice_rows, by),
             )

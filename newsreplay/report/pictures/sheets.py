@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from newsreplay.report import headings
+from newsreplay.report.headings import heading
 from newsreplay.report.pictures.arranged import Floats, Run, Series
 from newsreplay.report.pictures.drawing import (
     COLOURS,
@@ -38,7 +38,7 @@ STEPS = [1, 2, 5, 10]  #: of axes
 # --- looks ----------------------------------------------------------------------------------------------
 
 
-def _look(run: Run, name: str) -> dict[str, Any]:
+def look_of(run: Run, name: str) -> dict[str, Any]:
     """Colour, dash and marker of a recommender, the same in all pictures of a run."""
     if name in run.foresee:
         return {"color": GREY, "linestyle": DASHES[2], "marker": "H"}
@@ -51,11 +51,12 @@ def _look(run: Run, name: str) -> dict[str, Any]:
 
 
 def handle(run: Run, name: str, *, line: bool = True) -> Line2D:
-    look = _look(run, name)
+    """The sign of a recommender in a key: its marker, and its line unless `line` is false."""
+    look = look_of(run, name)
     return Line2D([], [], **(look if line else {**look, "linestyle": ""}), markersize=4)
 
 
-def _frame(
+def panel_frame(
     label: str, by_name: dict[str, Series], few: list[str], run: Run, metric: str, beyond: list[str]
 ) -> tuple[list[str], float]:
     """Who is drawn in a panel, and its upper end: what foresees only if the others are not pressed to the ground."""
@@ -72,19 +73,19 @@ def _frame(
                 top = max(top, float(np.nanmax(reference)))
             else:
                 ends = f"{np.nanmin(reference):.2f} to {np.nanmax(reference):.2f}"
-                unit = headings.of(metric).unit
+                unit = heading(metric).unit
                 beyond.append(f"{run.labels[name]} on {label} ({ends}\u00a0{unit})".replace("\u00a0)", ")"))
     return kept, 1.06 * top or 1.0
 
 
-def _range(values: list[float]) -> tuple[float, float]:
+def axis_range(values: list[float]) -> tuple[float, float]:
     """Limits of an axis with room around its values."""
     low, high = min(values), max(values)
     room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
     return low - room if low - room > 0 else min(0.0, low) - room / 2, high + room
 
 
-def _bars(x: tuple[float, float, float], y: tuple[float, float, float]) -> list[tuple[float, float, float, float]]:
+def cross_bars(x: tuple[float, float, float], y: tuple[float, float, float]) -> list[tuple[float, float, float, float]]:
     """The bars of a cross that there are: x and y of their ends."""
     bars = [(x[1], y[0], x[2], y[0]), (x[0], y[1], x[0], y[2])]
     return [bar for bar in bars if all(map(math.isfinite, bar))]
@@ -99,7 +100,7 @@ def cross(
     is_open: bool = False,
 ) -> None:
     """A point with its intervals, one or two of which may be missing."""
-    for x0, y0, x1, y1 in _bars(x, y):
+    for x0, y0, x1, y1 in cross_bars(x, y):
         axes.plot([x0, x1], [y0, y1], color=look["color"], lw=0.6, zorder=2)
     face = "white" if is_open else look["color"]
     edge = look["color"] if is_open else "white"
@@ -116,7 +117,7 @@ def cross(
     )
 
 
-def _list(axes: Axes, labels: list[str], most: int) -> None:
+def list_rows(axes: Axes, labels: list[str], most: int) -> None:
     """Rows of a list from above, with room for `most`, so that panels side by side have rows alike."""
     axes.set_yticks(range(len(labels)), labels, fontsize=SMALL)
     axes.tick_params(axis="y", length=0)
@@ -187,7 +188,7 @@ def freeze(figure: Figure) -> None:
     figure.set_layout_engine("none")
 
 
-def _hull(points: list[tuple[float, float]]) -> list[int]:
+def upper_hull(points: list[tuple[float, float]]) -> list[int]:
     """The numbers of the points on the upper convex hull, from left to right."""
     hull: list[int] = []
     for number in sorted(range(len(points)), key=lambda each: points[each]):

@@ -6,21 +6,21 @@ import math
 
 import numpy as np
 
+from newsreplay.report.headings import heading
 from newsreplay.report.pictures.arranged import (
     Contents,
     Floats,
     Run,
     Series,
-    _all,
-    _axis,
-    _few,
-    _note,
-    _series,
-    heading,
+    all_rows,
+    axis_label,
+    best_few,
+    note_below,
     outside,
+    series_of,
 )
 from newsreplay.report.pictures.drawing import WIDTH, Axes, Figure, MaxNLocator, Rows, labels_of, width_of
-from newsreplay.report.pictures.sheets import AROUND, SMALL, STEPS, Sheet, _frame, _look, handle
+from newsreplay.report.pictures.sheets import AROUND, SMALL, STEPS, Sheet, handle, look_of, panel_frame
 
 MOST_GROUPS = 20  #: of a slice whose groups have no order, such as categories
 _NO_ORDER = ("category",)  #: slices whose groups have no order
@@ -41,22 +41,23 @@ def _slice_of(publisher: Contents, by: str) -> Contents | None:
     return {**found, "metric": metric, "cells": found["cells"].get(metric, {})}
 
 
-def _slices(by: str, run: Run) -> Figure | None:
-    few, shown = _few(run, [(each, _slice_of(each.contents, by)) for each in run.publishers])
+def draw_slices(by: str, run: Run) -> Figure | None:
+    """Draw the success of the best few recommenders by slice, a panel a publisher; None without values."""
+    few, shown = best_few(run, [(each, _slice_of(each.contents, by)) for each in run.publishers])
     if not few:
         return None
     ordered = by not in _NO_ORDER
     series = [
         (
             each,
-            {name: _series(part["cells"].get(name, []), part["metric"]) for name in [*few, *run.foresee]},
+            {name: series_of(part["cells"].get(name, []), part["metric"]) for name in [*few, *run.foresee]},
             part,
             range(len(part["groups"])) if ordered else _largest(part),
         )
         for each, part in shown
     ]
     beyond: list[str] = []
-    framed = [_frame(each.label, by_name, few, run, part["metric"], beyond) for each, by_name, part, _ in series]
+    framed = [panel_frame(each.label, by_name, few, run, part["metric"], beyond) for each, by_name, part, _ in series]
     metric, label = shown[0][1]["metric"], shown[0][1]["label"]
     crowded = any(len(groups) < len(part["groups"]) for _, _, part, groups in series)
     notes = [
@@ -71,8 +72,8 @@ def _slices(by: str, run: Run) -> Figure | None:
     told = [labels_of([str(part["groups"][group]) for group in groups]) for _, _, part, groups in series]
     upright = max((_widest(labels) for labels in told if ordered and _places(labels, wide)[1]), default=0.0)
     sheet = Sheet(
-        f"{run.title}: {heading(metric)} by {label}",
-        _note(run, *notes, few=few),
+        f"{run.title}: {heading(metric).text} by {label}",
+        note_below(run, *notes, few=few),
         len(series),
         columns,
         2.2 + upright if ordered else max(1.5, 0.035 * (len(key) + 3) * most + 0.6),
@@ -85,11 +86,11 @@ def _slices(by: str, run: Run) -> Figure | None:
         axes.set_title(each.label)
         if ordered:
             axes.set_ylim(0, top)
-            axes.set_ylabel(_axis(part["metric"]))
+            axes.set_ylabel(axis_label(part["metric"]))
             axes.set_xlabel(label)
         else:
             axes.set_xlim(-0.02 * top, top)
-            axes.set_xlabel(_axis(part["metric"]))
+            axes.set_xlabel(axis_label(part["metric"]))
     sheet.key([handle(run, name) for name in key])
     return sheet.figure
 
@@ -127,7 +128,7 @@ def _by_ordered(
 ) -> None:
     for number, (name, (value, low, high)) in enumerate(by_name.items()):
         x = np.array(groups)[: len(value)] + _spread(number, len(by_name), 0.4)
-        look = _look(run, name)
+        look = look_of(run, name)
         axes.plot(x, value, **{**look, "linewidth": 1.0}, markersize=3)
         axes.vlines(x, low, high, color=look["color"], lw=0.7)
     axes.set_xlim(-0.5, len(groups) - 0.5)
@@ -147,7 +148,7 @@ def _by_unordered(
     for number, (name, series) in enumerate(by_name.items()):
         value, low, high = (_at(each, groups) for each in series)
         y = np.arange(len(groups)) + _spread(number, len(by_name), 0.75)
-        look = _look(run, name)
+        look = look_of(run, name)
         axes.plot(value, y, **{**look, "linestyle": ""}, markersize=3)
         axes.hlines(y, low, high, color=look["color"], lw=0.7)
     axes.set_yticks(np.arange(len(groups)), told, fontsize=SMALL)
@@ -160,9 +161,10 @@ def _by_unordered(
 
 
 def slice_rows(by: str, run: Run) -> Rows:
-    drawn = _few(run, [(each, _slice_of(each.contents, by)) for each in run.publishers])[0]
+    """The table of the picture: one row a publisher, recommender, group and metric."""
+    drawn = best_few(run, [(each, _slice_of(each.contents, by)) for each in run.publishers])[0]
     parts = {each["name"]: _part(each, by) for each in run.contents["publishers"]}
-    for each, row, is_drawn in _all(run, drawn):
+    for each, row, is_drawn in all_rows(run, drawn):
         part, name = parts[each["name"]], row["recommender"]
         if part:
             for metric, cells in part["cells"].items():

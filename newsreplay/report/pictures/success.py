@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from newsreplay.report.headings import heading
 from newsreplay.report.pictures.arranged import (
     Floats,
     Run,
-    _all,
-    _axis,
-    _cell,
-    _few,
-    _note,
-    _series,
+    all_rows,
+    axis_label,
+    best_few,
+    cell_of,
     duration,
-    heading,
+    note_below,
     outside,
     scaled,
+    series_of,
 )
 from newsreplay.report.pictures.drawing import (
     AutoDateLocator,
@@ -34,15 +34,15 @@ from newsreplay.report.pictures.drawing import (
 from newsreplay.report.pictures.sheets import (
     STEPS,
     Sheet,
-    _bars,
-    _frame,
-    _hull,
-    _look,
-    _range,
+    axis_range,
     cross,
+    cross_bars,
     freeze,
     handle,
+    look_of,
     name_points,
+    panel_frame,
+    upper_hull,
 )
 
 # --- success over time ----------------------------------------------------------------------------------
@@ -51,17 +51,18 @@ E, P = "event_success@1", "session_success@1"
 
 
 def over_time(run: Run) -> Figure | None:
-    few, shown = _few(run, [(each, each.contents.get("over_time")) for each in run.publishers])
+    """Draw the success of the best few recommenders over time, a panel a publisher; None without values."""
+    few, shown = best_few(run, [(each, each.contents.get("over_time")) for each in run.publishers])
     if not few:
         return None
     metric = shown[0][1]["metric"]
     series = [
-        (each, {name: _series(over["cells"].get(name, []), over["metric"]) for name in [*few, *run.foresee]}, over)
+        (each, {name: series_of(over["cells"].get(name, []), over["metric"]) for name in [*few, *run.foresee]}, over)
         for each, over in shown
     ]
     beyond: list[str] = []
-    framed = [_frame(each.label, by_name, few, run, over["metric"], beyond) for each, by_name, over in series]
-    note = _note(
+    framed = [panel_frame(each.label, by_name, few, run, over["metric"], beyond) for each, by_name, over in series]
+    note = note_below(
         run,
         f"A point for every {duration(shown[0][1]['width'])} with 30 sessions or more; bands: "
         + run.contents["interval"],
@@ -69,16 +70,18 @@ def over_time(run: Run) -> Figure | None:
         few=few,
     )
     key = [*few, *(name for name in run.foresee if any(name in kept for kept, _ in framed))]
-    sheet = Sheet(f"{run.title}: {heading(metric)} over time", note, len(shown), 1, 1.5, [run.labels[n] for n in key])
+    sheet = Sheet(
+        f"{run.title}: {heading(metric).text} over time", note, len(shown), 1, 1.5, [run.labels[n] for n in key]
+    )
     first: Axes | None = None
     for axes, (each, by_name, over), (kept, top) in zip(sheet.axes, series, framed, strict=True):
         middles = dates(np.array(over["starts"], dtype=np.int64) + over["width"] // 2)
         for name in kept:
-            _band(axes, middles, by_name[name], _look(run, name))
+            _band(axes, middles, by_name[name], look_of(run, name))
         axes.set_title(each.label)
         axes.set_ylim(0, top)
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
-        axes.set_ylabel(_axis(over["metric"]))
+        axes.set_ylabel(axis_label(over["metric"]))
         if first is None:
             first = axes
         else:
@@ -109,8 +112,9 @@ def _band(axes: Axes, x: Any, series: tuple[Floats, Floats, Floats], look: dict[
 
 
 def over_time_rows(run: Run) -> Rows:
-    drawn = _few(run, [(each, each.contents.get("over_time")) for each in run.publishers])[0]
-    for each, row, is_drawn in _all(run, drawn):
+    """The table of the picture: one row a publisher, recommender and stretch of time."""
+    drawn = best_few(run, [(each, each.contents.get("over_time")) for each in run.publishers])[0]
+    for each, row, is_drawn in all_rows(run, drawn):
         over, name = each.get("over_time"), row["recommender"]
         if over:
             for start, cell in zip(over["starts"], over["cells"].get(name, []), strict=False):
@@ -122,6 +126,7 @@ def over_time_rows(run: Run) -> Rows:
 
 
 def event_against_session(run: Run) -> Figure | None:
+    """Draw E@1 against P@1, a point a recommender; None where nothing has both."""
     drawn = [
         (each, {name: (scaled(row, P), scaled(row, E)) for name, row in each.rows.items() if _both(row)})
         for each in run.publishers
@@ -138,7 +143,7 @@ def event_against_session(run: Run) -> Figure | None:
     for each, points in drawn:
         ranked = [points[name] for name in key if name in points]
         ranges = [
-            _range([bound for point in ranked for bound in point[axis] if math.isfinite(bound)]) for axis in (0, 1)
+            axis_range([bound for point in ranked for bound in point[axis] if math.isfinite(bound)]) for axis in (0, 1)
         ]
         limits.append(ranges)
         for name in run.foresee:
@@ -153,7 +158,7 @@ def event_against_session(run: Run) -> Figure | None:
     notes.append(outside(beyond))
     sheet = Sheet(
         f"{run.title}: event- against session-level success",
-        _note(run, *notes),
+        note_below(run, *notes),
         len(drawn),
         2,
         2.75 if len(drawn) > 1 else 4.2,
@@ -163,26 +168,27 @@ def event_against_session(run: Run) -> Figure | None:
         axes.axline((0, 0), slope=1, color="#999999", lw=0.8, zorder=1)
         for name in [*reversed(key), *run.foresee]:
             if name in points:
-                cross(axes, *points[name], _look(run, name))
-        axes.set(title=each.label, xlim=across, ylim=up, xlabel=_axis(P), ylabel=_axis(E))
+                cross(axes, *points[name], look_of(run, name))
+        axes.set(title=each.label, xlim=across, ylim=up, xlabel=axis_label(P), ylabel=axis_label(E))
     sheet.key([handle(run, name, line=False) for name in [*key, *inside]])
     freeze(sheet.figure)
     for axes, (_, points) in zip(sheet.axes, drawn, strict=True):
         names = [name for name in key if name in points]
         at = [(points[name][0][0], points[name][1][0]) for name in names]
         best = sorted(range(len(names)), key=lambda number: -at[number][1])
-        bars = [bar for name in names for bar in _bars(*points[name])]
+        bars = [bar for name in names for bar in cross_bars(*points[name])]
         most = min(axes.get_xlim()[1], axes.get_ylim()[1])
-        name_points(axes, at, [run.labels[name] for name in names], bars, [(0, 0), (most, most)], _hull(at), best)
+        name_points(axes, at, [run.labels[name] for name in names], bars, [(0, 0), (most, most)], upper_hull(at), best)
     return sheet.figure
 
 
 def _both(row: Any) -> bool:
-    return _cell(row, E)[0] is not None and _cell(row, P)[0] is not None
+    return cell_of(row, E)[0] is not None and cell_of(row, P)[0] is not None
 
 
 def event_against_session_rows(run: Run) -> Rows:
-    for each, row, is_drawn in _all(run, [*run.ranked, *run.foresee]):
+    """The table of the picture: one row a publisher and recommender."""
+    for each, row, is_drawn in all_rows(run, [*run.ranked, *run.foresee]):
         if _both(row):
-            cells = (*_cell(row, E)[:3], *_cell(row, P))
+            cells = (*cell_of(row, E)[:3], *cell_of(row, P))
             yield each["name"], row["recommender"], *cells, row["foresees"], is_drawn

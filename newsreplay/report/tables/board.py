@@ -98,6 +98,7 @@ class Board:
         return [result._asdict() for result in self.results] + means
 
     def usual_metrics(self) -> list[str]:
+        """E@1 and P@1, and of the impression metrics those that have a value."""
         told = {result.metric for result in self.results if result.value is not None}
         ranked = [metric for metric in IMPRESSIONS if metric in told]
         return [*SUCCESS, *ranked]
@@ -108,6 +109,7 @@ class Board:
         return "auc" if "auc" in told and HEADLINE not in told else HEADLINE
 
     def check(self, metric: str) -> None:
+        """Raise `NewsreplayError` for a metric that the runs do not have."""
         if self.metrics and metric not in self.metrics:
             hint = did_you_mean(metric, self.metrics) or f"There are {', '.join(self.metrics)}."
             raise NewsreplayError(f"no metric is called {metric!r}. {hint}")

@@ -7,10 +7,9 @@ from typing import Any
 
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.report.facts import display_name, leaks, singly
-from newsreplay.report.headings import named, shown
-from newsreplay.report.headings import of as heading
+from newsreplay.report.headings import format_value, heading, metric_named
 from newsreplay.report.slices import Parts, sliced
-from newsreplay.report.tables.tables import Cell, Table, _caption, render
+from newsreplay.report.tables.tables import Cell, Table, publisher_caption, render
 from newsreplay.simulator.runs.folder import RunFolder
 
 # --- other views ----------------------------------------------------------------------------------------
@@ -27,7 +26,7 @@ def by_slice(
     tables, records = [], []
     for publisher in run.publishers:
         cut = sliced(Parts(run, publisher), by)
-        chosen = named(metric) if metric else cut.metrics[0]
+        chosen = metric_named(metric) if metric else cut.metrics[0]
         if chosen not in cut.metrics:
             hint = did_you_mean(chosen, cut.metrics) or f"There are {', '.join(cut.metrics)}."
             raise NewsreplayError(f"there is no {chosen!r} by {by}. {hint}")
@@ -58,7 +57,7 @@ def by_slice(
                     *singly(run),
                 ],
                 [],
-                _caption(run, publisher),
+                publisher_caption(run, publisher),
             )
         )
     if style in ("json", "csv"):
@@ -76,8 +75,8 @@ def _sliced_cell(cell: Any, metric: str, intervals: bool) -> Cell:
     value, low, high, _ = cell
     if value is None:
         return Cell("-")
-    within = f"±{shown((high - low) / 2, metric)}" if intervals and low is not None and high is not None else ""
-    return Cell(shown(value, metric), within)
+    within = f"±{format_value((high - low) / 2, metric)}" if intervals and low is not None and high is not None else ""
+    return Cell(format_value(value, metric), within)
 
 
 def _counted(metric: str) -> str:

@@ -10,8 +10,7 @@ import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.report.facts import HEADLINE, column_of, display_name, leaks, singly
-from newsreplay.report.headings import IN_UNITS, named, shown
-from newsreplay.report.headings import of as heading
+from newsreplay.report.headings import IN_UNITS, format_value, heading, metric_named
 from newsreplay.report.tables.tables import BEST, MARKS, Cell, Table, p_text, render
 from newsreplay.simulator.judgement.comparisons import compare as compare_rows
 from newsreplay.simulator.runs.folder import RunFolder
@@ -33,7 +32,7 @@ def compare(
     first of `metrics` (E@1). p-values are corrected for all pairs of the run's recommenders on that publisher and
     metric, whichever are shown. Raises `NewsreplayError` for a recommender or metric that the run does not have.
     """
-    metrics = None if metrics is None else [named(metric) for metric in metrics]
+    metrics = None if metrics is None else [metric_named(metric) for metric in metrics]
     if a is not None and a == b:
         raise NewsreplayError(f"{a} cannot be compared with itself")
     failed = {pair["recommender"]: pair["error"] for pair in run.info["pairs"] if pair["status"] == "failed"}
@@ -110,13 +109,13 @@ def _row(found: Any, number: int, sign: float) -> dict[str, float | None]:
 def _cells(left: float, right: float, row: dict[str, float | None], metric: str) -> list[Cell]:
     p = row["p_holm"]
     return [
-        Cell(shown(None if np.isnan(left) else left, metric)),
-        Cell(shown(None if np.isnan(right) else right, metric)),
-        Cell(shown(row["difference"], metric), "", BEST if p is not None and p < CERTAIN else ""),
-        Cell(f"[{shown(row['low'], metric)}, {shown(row['high'], metric)}]"),
+        Cell(format_value(None if np.isnan(left) else left, metric)),
+        Cell(format_value(None if np.isnan(right) else right, metric)),
+        Cell(format_value(row["difference"], metric), "", BEST if p is not None and p < CERTAIN else ""),
+        Cell(f"[{format_value(row['low'], metric)}, {format_value(row['high'], metric)}]"),
         Cell(p_text(row["p"])),
         Cell(p_text(p)),
-        Cell(shown(row["resolvable"], metric)),
+        Cell(format_value(row["resolvable"], metric)),
     ]
 
 

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from newsreplay.report.facts import cost, display_name, leaks, number, optimal
-from newsreplay.report.headings import check_rank, named, shown
-from newsreplay.report.headings import of as heading
+from newsreplay.report.headings import check_rank, format_value, heading, metric_named
 from newsreplay.report.tables.board import Board
-from newsreplay.report.tables.tables import BEST, MARKS, Cell, Table, _caption, render
+from newsreplay.report.tables.tables import BEST, MARKS, Cell, Table, publisher_caption, render
 from newsreplay.simulator.runs.folder import RunFolder
 
 
@@ -22,7 +21,7 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -
     board = Board([run])
     told = {result.metric for result in run.results if result.value is not None}
     usual = "auc" if was_trained(run) and "auc" in told else board.usual_rank()
-    rank_by = named(rank_by) if rank_by else usual
+    rank_by = metric_named(rank_by) if rank_by else usual
     board.check(rank_by)
     check_rank(rank_by)
     tables, records = [], []
@@ -36,7 +35,7 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -
             names = {"publisher": publisher, "recommender": row["recommender"], rank_by: value}
             records.append(names | row["cost"] | {"pareto": best})
             cells = [_cost_cell(row["cost"], head) for head in heads]
-            body.append((row["recommender"], [Cell(shown(value, rank_by), "", BEST if best else ""), *cells]))
+            body.append((row["recommender"], [Cell(format_value(value, rank_by), "", BEST if best else ""), *cells]))
         notes = [
             f"{MARKS[style][0]}: nobody else is at least as good at less cost (Pareto); recommenders shared the "
             "machine while they were timed"
@@ -47,7 +46,7 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -
                 "of answers worked out together, else the median of timed ones"
             )
         columns = [("", head) for head in (heading(rank_by).text, *heads)]
-        tables.append(Table("recommender", columns, body, [*notes, *leaks(run)], [], _caption(run, publisher)))
+        tables.append(Table("recommender", columns, body, [*notes, *leaks(run)], [], publisher_caption(run, publisher)))
     if style in ("json", "csv"):
         return render(Table("", [], [], [], records), style)
     return "\n\n".join(render(table, style) for table in tables)

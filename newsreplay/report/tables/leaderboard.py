@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from newsreplay.report.facts import notes
-from newsreplay.report.headings import IN_UNITS, check_rank, named, shown
-from newsreplay.report.headings import of as heading
+from newsreplay.report.headings import IN_UNITS, check_rank, format_value, heading, metric_named
 from newsreplay.report.tables.board import PAPER_SCALE, SUCCESS, Board
 from newsreplay.report.tables.by_slice import by_slice
 from newsreplay.report.tables.costs import costs
@@ -39,8 +38,8 @@ def leaderboard(
     Raises `RunError` where runs cannot stand in one table, `NewsreplayError` for a metric that they do not have.
     """
     board = Board(runs)
-    chosen = [named(metric) for metric in metrics] if metrics is not None else board.usual_metrics()
-    rank_by = named(rank_by) if rank_by else board.usual_rank()
+    chosen = [metric_named(metric) for metric in metrics] if metrics is not None else board.usual_metrics()
+    rank_by = metric_named(rank_by) if rank_by else board.usual_rank()
     for metric in (*chosen, rank_by):
         board.check(metric)
     check_rank(rank_by)
@@ -125,7 +124,7 @@ def _marks(board: Board, publisher: str, metric: str, names: list[str]) -> dict[
 
 
 def _value(value: float, metric: str, paper_scale: bool) -> str:
-    return f"{value * PAPER_SCALE:.0f}" if paper_scale and metric in SUCCESS else shown(value, metric)
+    return f"{value * PAPER_SCALE:.0f}" if paper_scale and metric in SUCCESS else format_value(value, metric)
 
 
 def _within(result: Result, intervals: bool, paper_scale: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from newsreplay.report import misses
 from newsreplay.report.facts import display_name, leaks, singly
 from newsreplay.report.misses import TOO_LATE
-from newsreplay.report.tables.tables import Cell, Table, _caption, render
+from newsreplay.report.tables.tables import Cell, Table, publisher_caption, render
 from newsreplay.simulator.runs.folder import RunFolder
 
 
@@ -47,7 +47,7 @@ def missed(run: RunFolder, *, style: str = "table") -> str:
                     *singly(run),
                 ],
                 [],
-                _caption(run, publisher),
+                publisher_caption(run, publisher),
             )
         )
     if style in ("json", "csv"):

@@ -14,7 +14,8 @@ from newsreplay.report.headings import LEAKS
 from newsreplay.simulator.runs.folder import RunFolder
 
 
-def _caption(run: RunFolder, publisher: str) -> str:
+def publisher_caption(run: RunFolder, publisher: str) -> str:
+    """The caption of a publisher's table; empty in a run of one publisher."""
     return publisher if len(run.publishers) > 1 else ""
 
 

@@ -389,7 +389,7 @@ import matplotlib
 unlike = {{"font.size": 20, "text.usetex": True, "figure.dpi": 30, "svg.fonttype": "none", "timezone": "Asia/Tokyo"}}
 matplotlib.rcParams.update(unlike)
 before = dict(matplotlib.rcParams)
-from tests.report.test_pictures import WORKED, dataset_of, draw
+from tests.report.pictures.test_dataset import WORKED, dataset_of, draw
 draw(dataset_of({{"A": WORKED}}), Path({os.fspath(tmp_path)!r}))
 print(before == dict(matplotlib.rcParams))
 """
@@ -398,7 +398,7 @@ print(before == dict(matplotlib.rcParams))
         assert file.read_bytes() == (tmp_path / file.name).read_bytes(), file.name
 
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 def python(*words: str, **variables: str) -> str:

@@ -24,7 +24,7 @@ from newsreplay.report.pictures import run as plots
 from newsreplay.report.pictures.arranged import _ranks, arranged
 from newsreplay.report.pictures.drawing import drawing_into, labels_of
 from newsreplay.report.pictures.run import draw_run
-from newsreplay.report.pictures.sheets import _hull, _look
+from newsreplay.report.pictures.sheets import look_of, upper_hull
 from tests.report.pictures.test_dataset import HOSTILE, python, table, text_of
 
 #: The 22 baselines with E@1 in per cent and µs per event, near what a run of them gives.
@@ -319,7 +319,7 @@ from pathlib import Path
 import matplotlib
 matplotlib.rcParams.update({{"font.size": 20, "text.usetex": True, "figure.dpi": 30, "svg.fonttype": "none"}})
 before = dict(matplotlib.rcParams)
-from tests.report.test_plots import draw_run, one
+from tests.report.pictures.test_run import draw_run, one
 draw_run(one(), Path({os.fspath(tmp_path)!r}))
 print(before == dict(matplotlib.rcParams))
 """
@@ -526,7 +526,7 @@ def test_strangers_names_are_plain_text(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_sixty_recommenders_look_different() -> None:
     run = arranged(made_up(["A"], [str(number) for number in range(60)], stretches=1))
-    looks = [_look(run, name) for name in [*run.ranked, *run.foresee]]
+    looks = [look_of(run, name) for name in [*run.ranked, *run.foresee]]
     assert len({(look["color"], look["marker"]) for look in looks}) == 61
     assert len({look["marker"] for look in looks[:6]}) == len({look["color"] for look in looks[:6]}) == 6
 
@@ -557,7 +557,7 @@ def test_the_upper_hull_and_the_pareto_front_are_labelled(tmp_path: Path) -> Non
     figures = figures_of(contents, tmp_path, "event_against_session", "quality_against_cost")
     at = [(row["results"][P][0], row["results"][E][0]) for row in each["rows"]]
     for name, expected in (
-        ("event_against_session", {each["rows"][number]["recommender"] for number in _hull(at)}),
+        ("event_against_session", {each["rows"][number]["recommender"] for number in upper_hull(at)}),
         ("quality_against_cost", {row["recommender"] for row in each["rows"] if row["pareto"]}),
     ):
         labelled = {text.get_text() for text in figures[name].findobj(Annotation)}  # type: ignore[attr-defined]
@@ -581,7 +581,7 @@ def test_the_upper_hull_is_what_no_two_others_hide(points: list[tuple[int, int]]
             if (a, c) != point and (b, d) != point
         )
 
-    inner = [points[number] for number in _hull([(float(x), float(y)) for x, y in points])]
+    inner = [points[number] for number in upper_hull([(float(x), float(y)) for x, y in points])]
     assert inner == sorted(inner)
     least = min(points)  # from where the hull begins, whatever stands above it
     assert set(inner) - {least} == {point for point in points if not hidden(point)} - {least}
