@@ -1,4 +1,4 @@
-"""How metrics are headed and shown: what a table says of `event_success@1`."""
+"""How metrics are headed and formatted: the column of `event_success@1` is E@1, in per cent."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HEADINGS = {
 
 
 LEAKS = " (leaks)"  #: behind the name of a recommender that was given the future, wherever it is shown
-IN_UNITS = {"%": "in per cent", "h": "in hours", "bits": "in bits", "": "as it is"}  #: as a note says it
+IN_UNITS = {"%": "in per cent", "h": "in hours", "bits": "in bits", "": "as it is"}  #: in the words of a note
 
 
 def heading(metric: str) -> Heading:
@@ -56,7 +56,7 @@ def heading(metric: str) -> Heading:
 
 
 def metric_named(text: str) -> str:
-    """The metric that somebody names as it is headed, or as it is called.
+    """The metric of a heading ("E@1") or of its own name ("event_success@1").
 
     >>> metric_named("E@1"), metric_named("ndcg@10"), metric_named("nDCG@10")
     ('event_success@1', 'ndcg@10', 'ndcg@10')

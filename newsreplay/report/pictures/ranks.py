@@ -58,9 +58,9 @@ def publishers_by_recommenders(run: ArrangedRun) -> Figure | None:
             text = "–" if value is None else brief(value, publisher.contents["headline"])
             if name not in publisher.rows:
                 text = "failed" if name in failed_names(publisher.contents) else "–"
-            shown = f"{share:.0f}  ({text})" if math.isfinite(share) else text
+            text = f"{share:.0f}  ({text})" if math.isfinite(share) else text
             dark = line < len(names) and share > 80
-            axes.text(column, line, shown, ha="center", va="center", fontsize=SMALL, color="white" if dark else "black")
+            axes.text(column, line, text, ha="center", va="center", fontsize=SMALL, color="white" if dark else "black")
     axes.imshow(relative, cmap="Blues", vmin=0, vmax=115, aspect="auto", interpolation="nearest")
     axes.set_xticks(range(len(drawn)), [publisher.label for publisher in drawn])
     axes.set_yticks(range(len(everyone)), [run.labels[name] for name in everyone], fontsize=SMALL)

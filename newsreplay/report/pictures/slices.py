@@ -27,7 +27,7 @@ MOST_GROUPS = 20  #: of a slice whose groups have no order, such as categories
 _NO_ORDER = ("category",)  #: slices whose groups have no order
 
 
-class _Part(NamedTuple):
+class _SlicePanel(NamedTuple):
     """What a panel draws of a publisher."""
 
     label: str  #: of the slices
@@ -40,15 +40,15 @@ def _slices_by(publisher: PublisherContents, by: str) -> SliceValues | None:
     return next((part for part in publisher["slices"] if part["by"] == by), None)
 
 
-def _part(publisher: PublisherContents, by: str) -> _Part | None:
+def _part(publisher: PublisherContents, by: str) -> _SlicePanel | None:
     part = _slices_by(publisher, by)
     if part is None or not part["groups"] or not part["metrics"]:
         return None
     metric = publisher["headline"] if publisher["headline"] in part["metrics"] else part["metrics"][0]
-    return _Part(part["label"], metric, part["groups"], part["cells"].get(metric, {}))
+    return _SlicePanel(part["label"], metric, part["groups"], part["cells"].get(metric, {}))
 
 
-def _estimates(part: _Part, name: str) -> list[Estimate]:
+def _estimates(part: _SlicePanel, name: str) -> list[Estimate]:
     return part.cells.get(name, [])
 
 
@@ -110,7 +110,7 @@ def draw_slices(by: str, run: ArrangedRun) -> Figure | None:
     return sheet.figure
 
 
-def _largest(part: _Part) -> list[int]:
+def _largest(part: _SlicePanel) -> list[int]:
     """The groups with most observations, largest first."""
     sizes = [
         max((cells[group][3] for cells in part.cells.values() if group < len(cells)), default=0)

@@ -26,11 +26,11 @@ IMPRESSIONS = ("auc", "mrr", "ndcg@5", "ndcg@10")
 class LeaderboardOptions:
     """What a leaderboard shows, and how."""
 
-    style: str = "table"  #: one of `tables.FORMATS`; json and csv hold every metric with its interval
-    metrics: Sequence[str] | None = None  #: the columns in their order; None: the usual ones
-    rank_by: str | None = None  #: the metric that ranks; None: E@1, or AUC where no session is scored
-    intervals: bool = True  #: show half the width of the 95 % intervals
-    paper_scale: bool = False  #: E@1 and P@1 times 100,000, as in Kille & Lommatzsch (2019), in place of per cent
+    style: str  #: one of `tables.FORMATS`; json and csv hold every metric with its interval
+    metrics: list[str]  #: the columns in their order
+    rank_by: str  #: the metric that ranks
+    intervals: bool  #: show half the width of the 95 % intervals
+    paper_scale: bool  #: E@1 and P@1 times `PAPER_SCALE`, as in Kille & Lommatzsch (2019), in place of per cent
 
 
 class Board:

@@ -33,27 +33,26 @@ def leaderboard(
     `paper_scale` E and P are multiplied by 100,000 as in Kille & Lommatzsch (2019), else they are per cent.
     Raises `RunError` where runs cannot stand in one table, `NewsreplayError` for a metric that they do not have.
     """
-    return leaderboard_of(runs, LeaderboardOptions(style, metrics, rank_by, intervals, paper_scale))
-
-
-def leaderboard_of(runs: Sequence[RunFolder], options: LeaderboardOptions) -> str:
-    """`leaderboard` with its options in one piece, as the command line hands them on."""
     board = Board(runs)
-    metrics = options.metrics
-    chosen = board.usual_metrics() if metrics is None else [metric_named(metric) for metric in metrics]
-    rank_by = metric_named(options.rank_by) if options.rank_by else board.usual_rank()
-    for metric in (*chosen, rank_by):
+    options = LeaderboardOptions(
+        style,
+        board.usual_metrics() if metrics is None else [metric_named(metric) for metric in metrics],
+        metric_named(rank_by) if rank_by else board.usual_rank(),
+        intervals,
+        paper_scale,
+    )
+    for metric in (*options.metrics, options.rank_by):
         board.check(metric)
-    check_rank(rank_by)
-    return render(_table(board, options, chosen, rank_by), options.style)
+    check_rank(options.rank_by)
+    return render(_table(board, options), style)
 
 
-def _table(board: Board, options: LeaderboardOptions, metrics: list[str], rank_by: str) -> ReportTable:
+def _table(board: Board, options: LeaderboardOptions) -> ReportTable:
     names = [name for name in board.names if name not in board.foreseeing]
-    by_publisher = [board.column(publisher, rank_by, names) for publisher in board.publishers]
+    by_publisher = [board.column(publisher, options.rank_by, names) for publisher in board.publishers]
     order, ranks = by_mean_rank(names, board.leaking, by_publisher)
     rows = [*(name for name in board.names if name in board.foreseeing), *order]
-    columns = [(publisher, metric) for publisher in board.publishers for metric in metrics]
+    columns = [(publisher, metric) for publisher in board.publishers for metric in options.metrics]
     ranked = [name for name in names if name not in board.leaking]
     marks = {column: _marks(board, *column, ranked) for column in columns}
     body = [
@@ -63,8 +62,7 @@ def _table(board: Board, options: LeaderboardOptions, metrics: list[str], rank_b
     ]
     heads = [(publisher, heading(metric).text) for publisher, metric in columns]
     rank_head = ("mean" if len(board.publishers) > 1 else "", "rank")
-    footer = _footer(board, options, metrics, rank_by)
-    return ReportTable("recommender", [*heads, rank_head], body, footer, board.records())
+    return ReportTable("recommender", [*heads, rank_head], body, _footer(board, options), board.records())
 
 
 def _cell(board: Board, options: LeaderboardOptions, name: str, column: tuple[str, str], mark: str) -> Cell:
@@ -110,16 +108,16 @@ def _value(value: float, metric: str, options: LeaderboardOptions) -> str:
     return format_value(value, metric)
 
 
-def _footer(board: Board, options: LeaderboardOptions, metrics: list[str], rank_by: str) -> list[str]:
+def _footer(board: Board, options: LeaderboardOptions) -> list[str]:
     units: dict[str, list[str]] = {}
-    for metric in metrics:
+    for metric in options.metrics:
         scaled = options.paper_scale and metric in SUCCESS
         unit = f"times {PAPER_SCALE:,}" if scaled else IN_UNITS[heading(metric).unit]
         units.setdefault(unit, []).append(heading(metric).text)
     within = "; ±: half the width of the 95 % interval" if options.intervals else ""
     lines = ["; ".join(f"{', '.join(names)}: {unit}" for unit, names in units.items()) + within]
     best, level = MARKS[options.style]
-    marks, ranked = f"{best}: best of its column", f"rank by {heading(rank_by).text}"
+    marks, ranked = f"{best}: best of its column", f"rank by {heading(options.rank_by).text}"
     if board.paired:
         marks += f"; {level}: cannot be told from it (paired, p > {LEVEL_P:g} after Holm)"
         ranked += ", with its 95 % range where it is not stable"

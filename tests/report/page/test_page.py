@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.errors import RunError
+from newsreplay.report import colours
 from newsreplay.report.page.page import embedded, page_of, write_page
 from tests.report.made_up_contents import DEMO, HOSTILE, METRICS, made_up_contents
 
@@ -147,6 +148,26 @@ def test_nothing_on_the_page_names_an_address() -> None:
     scripts = " ".join(text for tag, has, text in page.found if tag == "script" and not has)
     assert set(re.findall(r"https?://[^\"'\s]+", scripts)) == {"http://www.w3.org/2000/svg"}
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|fetch\(", scripts)
+
+
+# --- colours --------------------------------------------------------------------------------------------
+
+
+def test_the_colours_of_the_page_are_those_of_the_pictures() -> None:
+    (style,) = elements(made_up_contents()).texts("style")
+    light, dark, printed = re.findall(r":root \{ (--s0.*?) \}", style)[:3]
+    for block, series, causes, rest in (
+        (light, colours.SERIES, colours.CAUSES, colours.REST),
+        (dark, colours.DARK_SERIES, colours.DARK_CAUSES, colours.DARK_REST),
+        (printed, colours.SERIES, colours.CAUSES, colours.REST),
+    ):
+        expected = {f"--s{number}": colour for number, colour in enumerate(series)}
+        expected |= {f"--c{number}": colour for number, colour in enumerate(causes)} | {"--rest": rest}
+        assert dict(re.findall(r"(--\w+): ([^;]+);", block)) == expected
+    assert len(re.findall(r"--(?:s\d|c\d|rest):", style)) == 3 * len(expected)  # set nowhere else
+    assert {*re.findall(r"\.c(\d) \{", style)} == {str(number) for number in range(len(colours.CAUSES))}
+    script = " ".join(elements(made_up_contents()).texts("script"))
+    assert f"n % {len(colours.CAUSES)}" in script
 
 
 # --- size, bytes, writing -------------------------------------------------------------------------------
