@@ -165,7 +165,7 @@ def _session_lengths(title: str, note: str, publishers: list[Curves], labels: li
 def _ages(title: str, note: str, publishers: list[Curves], labels: list[str]) -> Figure:
     undated = sorted(data.undated / data.reads for data in publishers)
     if any(undated):
-        share = f"{undated[0]:.1%}" if len(publishers) == 1 else f"By data, {undated[0]:.1%} to {undated[-1]:.1%}"
+        share = f"{undated[0]:.1%}" if len(publishers) == 1 else f"By publisher, {undated[0]:.1%} to {undated[-1]:.1%}"
         note += (
             f"\n{share} of reads are of articles without a publication time before their first read; "
             "their age counts from it."

@@ -295,6 +295,14 @@ def test_the_heat_map_has_the_best_on_average_first_and_equal_ones_share_their_r
     assert shades == ["--share: 37%;", "--share: 60%;", "--share: 60%;"]
 
 
+def test_the_heat_map_has_the_order_of_the_mean_ranks_that_it_is_given(page: Page) -> None:
+    contents = made_up_contents(["popular", "recency", "random"])
+    contents["mean_ranks"].reverse()
+    page.open(contents)
+    drawn = {row["recommender"] for row in contents["publishers"][0]["rows"] if not row["foresees"] and row["results"]}
+    assert page.texts(".heat tbody th") == [name for name, _ in contents["mean_ranks"] if name in drawn]
+
+
 def test_a_single_publisher_needs_no_picker_and_no_heat_map(page: Page) -> None:
     page.open(made_up_contents(publishers=("A",)))
     assert not page.all(".picker, .heat")

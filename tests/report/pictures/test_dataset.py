@@ -197,7 +197,7 @@ def test_a_popularity_curve_has_its_ends_and_few_points(counts: list[int]) -> No
     assert (ranks[0], ranks[-1]) == (1, len(most))
     assert len(ranks) <= 200
     assert reads.tolist() == [sum(most[:rank]) for rank in ranks]
-    assert gini(np.array(counts)) == pytest.approx(float(naive_gini(most)))
+    assert gini(np.array(counts)) == pytest.approx(float(naive_gini(counts)))
 
 
 def test_the_gini_coefficient_of_the_corners() -> None:
