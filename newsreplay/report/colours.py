@@ -9,7 +9,7 @@ SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#000000")
 #: Of hits, near and far, in shades of blue, and then of each kind of miss.
 CAUSES = (BLUE, SKY, "#CDE7F5", ORANGE, PURPLE, VERMILION)
 #: Of the last cause, which is all the rest and mostly the largest: it stays in the background.
-REST = "#D5D9DE"
+REST = "#E6E8EB"
 
 #: The same on dark ground, where dark blue and black would be lost and white would glare.
 DARK_SERIES = (SKY, "#E8743B", "#1FBF92", "#D98FB8", ORANGE, "#F0E442", "#F5F5F5")
