@@ -238,14 +238,14 @@ file_options = stacked(
 def check_metrics(table: LeaderboardKeywords, k: int) -> None:
     """Refuse a metric that does not exist for slates of `k` articles before the work, not after it."""
     from newsreplay.errors import did_you_mean
-    from newsreplay.report.headings import check_rank, named
+    from newsreplay.report.headings import check_rank, metric_named
     from newsreplay.simulator.judgement.measures import names
 
     known = names(k)
     rank_by = table.get("rank_by")
     for metric in filter(None, (*table.get("metrics", ()), rank_by)):
-        if named(metric) not in known:
-            hint = did_you_mean(named(metric), known) or f"There are {', '.join(known)}."
+        if metric_named(metric) not in known:
+            hint = did_you_mean(metric_named(metric), known) or f"There are {', '.join(known)}."
             raise click.ClickException(f"no metric is called {metric!r}. {hint}")
     if rank_by:
-        check_rank(named(rank_by))
+        check_rank(metric_named(rank_by))

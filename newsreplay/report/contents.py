@@ -6,50 +6,90 @@ Everything comes from the run folder; nothing is replayed.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from newsreplay.durations import duration_text
+from newsreplay.log.rows import Column
 from newsreplay.report import misses
 from newsreplay.report.facts import (
     HEADLINE,
     column_of,
     commands,
-    cost,
+    costs_of,
     display_name,
+    foresees,
     interval,
     notes,
     number,
-    optimal,
-    singly,
+    pareto,
+    quality_and_cost,
+    seed_notes,
+    usual_metric,
 )
-from newsreplay.report.slices import DIMENSIONS, FEW, Parts, over_time, sliced
+from newsreplay.report.ranking import by_mean_rank
+from newsreplay.report.records import (
+    NOTHING,
+    Costs,
+    Estimate,
+    PublisherContents,
+    RecommenderRow,
+    ReportContents,
+    SliceValues,
+    TimeSeries,
+)
+from newsreplay.report.slices import DIMENSIONS, FEW, PublisherColumns, over_time, sliced
 from newsreplay.simulator.judgement.comparisons import against_best, ranks
+from newsreplay.simulator.judgement.intervals import REPLICATES
 from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.folder import RunFolder
 
 
-def contents(run: RunFolder, *, slices: bool = True) -> dict[str, Any]:
+def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
     """All that a report of a run shows, fit for JSON.
 
-    Ranked is by E@1, or by AUC where no session is scored but impressions are. Without `slices` those and success over
-    time, which take longest, are left out.
+    Recommenders are ranked by E@1, or by AUC where no session is scored but impressions are. Without `slices` those
+    and success over time, which take longest, are left out.
     Raises `RunError` where a file of the folder is missing.
     """
+    names = list(dict.fromkeys(pair["recommender"] for pair in run.info["pairs"] if not foresees(pair)))
+    metric = usual_metric(run.results)
+    publishers, columns = [], []
+    for publisher in run.publishers:
+        measured = run.measured(publisher)
+        publishers.append(_publisher(run, publisher, measured, slices))
+        columns.append(_column(measured, metric, names))
+    order, means = by_mean_rank(names, run.leaks, columns)
+    mean_ranks = [(display_name(run, name), number(means[name].rank) if name in means else None) for name in order]
     return {
         "format": 1,
         "title": str(run.info["data"]["name"]),
-        "notes": [*notes(run), *singly(run)],
+        "notes": [*notes(run), *seed_notes(run)],
         "manifest": _manifest(run),
         "commands": commands(run),
         "interval": interval(run),
-        "publishers": [_publisher(run, name, slices) for name in run.publishers],
+        "mean_ranks": mean_ranks,
+        "publishers": publishers,
     }
 
 
-def _manifest(run: RunFolder) -> list[list[str]]:
+def _column(measured: Measured, metric: str, names: Sequence[str]) -> tuple[Column, Column]:
+    """Values (float64[names]) and replicates (float64[names, replicates]) of a metric, NaN where there are none."""
+    width = measured.replicates.shape[1]
+    place = {name: row for row, name in enumerate(names)}
+    values, drawn = np.full(len(names), np.nan), np.full((len(names), REPLICATES), np.nan)
+    for number_of, result in enumerate(measured.results):
+        if result.metric == metric and result.recommender in place:
+            row = place[result.recommender]
+            values[row] = math.nan if result.value is None else result.value
+            drawn[row] = measured.replicates[number_of // width, number_of % width]
+    return values, drawn
+
+
+def _manifest(run: RunFolder) -> list[tuple[str, str]]:
     info = run.info
     data, options = info["data"], info["options"]
     lines = {
@@ -72,59 +112,29 @@ def _manifest(run: RunFolder) -> list[list[str]]:
         "platform": info["platform"],
         "wall time": f"{run.timing['seconds']:.1f} s",
     }
-    return [[label, str(text)] for label, text in lines.items() if text]
+    return [(label, str(text)) for label, text in lines.items() if text]
 
 
-def _publisher(run: RunFolder, name: str, slices: bool) -> dict[str, Any]:
-    facts, pairs = run.facts(name), run.pairs(name)
+def _publisher(run: RunFolder, name: str, measured: Measured, slices: bool) -> PublisherContents:
+    facts = run.facts(name)
     rank_by = "auc" if facts["scored_impressions"] and not facts["scored_sessions"] else HEADLINE
-    measured = run.measured(name)
     metrics = [result.metric for result in measured.results[: measured.replicates.shape[1]]]
-    done = [pair["recommender"] for pair in pairs if pair["status"] == "done"]
-    results: dict[str, dict[str, Any]] = {one: {} for one in done}
-    for result in measured.results:
-        results[result.recommender][result.metric] = [result.value, result.low, result.high, result.n]
-    k = int(run.info["options"]["k"])
-    of, later = Parts(run, name), facts["later_reads"]
-    standing = _standing(run, pairs, measured, metrics, rank_by)
-    timing = {pair["recommender"]: pair for pair in run.timing["pairs"] if pair["publisher"] == name}
-    rows = []
-    for pair in pairs:
-        one = pair["recommender"]
-        row: dict[str, Any] = {
-            "recommender": display_name(run, one),
-            "status": pair["status"],
-            "error": pair.get("error"),
-            "foresees": pair.get("foresees", False),
-            "leaks": run.leaks.get(one),
-            "results": results.get(one, {}),
-            "rank": None,
-            "stable": False,
-            "against_best": None,
-            "cost": cost(timing[one], facts["rows"]) if one in timing and not pair.get("foresees") else None,
-            "pareto": False,
-            "misses": None,
-        }
-        if pair["status"] == "done" and later:
-            counts = misses.count(of.reads, of.places(one), k)
-            row["misses"] = dict(zip(misses.causes(k), (counts / later).tolist(), strict=True))
-        rows.append(row | standing.get(one, {}))
-    for row in rows:
-        row["pareto"] = optimal(row, rows, rank_by)
+    k, later = int(run.info["options"]["k"]), facts["later_reads"]
+    columns = PublisherColumns(run, name)
     return {
         "name": name,
         "facts": _facts(facts),
         "headline": rank_by,
         "metrics": metrics,
-        "rows": rows,
+        "rows": _rows(run, columns, measured, metrics, rank_by),
         "causes": misses.causes(k),
         "ceiling": facts["reachable_reads"] / later if later else None,
-        "over_time": _over_time(of) if slices else None,
-        "slices": [_slices(of, by) for by in DIMENSIONS] if slices else [],
+        "over_time": _over_time(columns) if slices else None,
+        "slices": [_slices(columns, by) for by in DIMENSIONS] if slices else [],
     }
 
 
-def _facts(facts: dict[str, Any]) -> list[list[str]]:
+def _facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
     days = [datetime.fromtimestamp(facts[end] / 1000, UTC).strftime("%Y-%m-%d %H:%M") for end in ("first", "last")]
     lines = {
         "reads": f"{facts['reads']:,}",
@@ -136,45 +146,97 @@ def _facts(facts: dict[str, Any]) -> list[list[str]]:
         "from (UTC)": days[0],
         "to (UTC)": days[1],
     }
-    return [[label, text] for label, text in lines.items() if text != "0" or "impressions" not in label]
+    return [(label, text) for label, text in lines.items() if text != "0" or "impressions" not in label]
 
 
-def _standing(
-    run: RunFolder, pairs: list[dict[str, Any]], measured: Measured, metrics: list[str], rank_by: str
-) -> dict[str, dict[str, Any]]:
-    """Ranks and differences to the best, of those that may be ranked."""
-    if rank_by not in metrics:
-        return {}
-    column = metrics.index(rank_by)
-    done = [pair for pair in pairs if pair["status"] == "done"]
-    ranked = [
-        row for row, pair in enumerate(done) if not pair.get("foresees", False) and pair["recommender"] not in run.leaks
+def _rows(
+    run: RunFolder, columns: PublisherColumns, measured: Measured, metrics: list[str], rank_by: str
+) -> list[RecommenderRow]:
+    pairs = run.pairs(columns.publisher)
+    costs = costs_of(run, columns.publisher)
+    results: dict[str, dict[str, Estimate]] = {}
+    for result in measured.results:
+        estimate = (result.value, result.low, result.high, result.n)
+        results.setdefault(result.recommender, {})[result.metric] = estimate
+    rows = [_row(run, columns, pair, results.get(pair["recommender"], {}), costs) for pair in pairs]
+    _add_ranks(run, pairs, rows, measured, metrics.index(rank_by) if rank_by in metrics else None)
+    points = [
+        quality_and_cost(
+            row["results"].get(rank_by, NOTHING)[0], row["cost"]["us_per_event"] if row["cost"] else None, row["leaks"]
+        )
+        for row in rows
     ]
-    values = column_of(measured, column)[ranked]
-    replicates = measured.replicates[ranked, column]
+    for row, best in zip(rows, pareto(points), strict=True):
+        row["pareto"] = best
+    return rows
+
+
+def _row(
+    run: RunFolder,
+    columns: PublisherColumns,
+    pair: dict[str, Any],
+    results: dict[str, Estimate],
+    costs: dict[str, Costs],
+) -> RecommenderRow:
+    """A row without ranks."""
+    name, k = pair["recommender"], int(run.info["options"]["k"])
+    later = run.facts(columns.publisher)["later_reads"]
+    shares = None
+    if pair["status"] == "done" and later:
+        counts = misses.count(columns.reads, columns.places(name), k)
+        shares = dict(zip(misses.causes(k), (counts / later).tolist(), strict=True))
+    return {
+        "recommender": display_name(run, name),
+        "status": pair["status"],
+        "error": pair.get("error"),
+        "foresees": foresees(pair),
+        "leaks": run.leaks.get(name),
+        "results": results,
+        "rank": None,
+        "stable": False,
+        "against_best": None,
+        "cost": None if foresees(pair) else costs.get(name),
+        "pareto": False,
+        "misses": shares,
+    }
+
+
+def _add_ranks(
+    run: RunFolder, pairs: list[dict[str, Any]], rows: list[RecommenderRow], measured: Measured, metric: int | None
+) -> None:
+    """Write ranks and differences to the best into the rows of the recommenders that can be ranked."""
+    if metric is None:
+        return
+    done = [number_of for number_of, pair in enumerate(pairs) if pair["status"] == "done"]
+    ranked = [
+        place
+        for place, number_of in enumerate(done)
+        if not foresees(pairs[number_of]) and pairs[number_of]["recommender"] not in run.leaks
+    ]
+    values = column_of(measured, metric)[ranked]
+    replicates = measured.replicates[ranked, metric]
     if np.isnan(values).all():
-        return {}
+        return
     places = ranks(values, replicates)
     against = against_best(values, replicates)
-    difference = {
-        int(against.a[i]): [
-            number(column[i]) for column in (against.difference, against.low, against.high, against.p_holm)
-        ]
-        for i in range(len(against.a))
-    }
-    standing = {}
-    for i, row in enumerate(ranked):
-        if not math.isnan(values[i]):
-            standing[done[row]["recommender"]] = {
-                "rank": [number(places.rank[i]), number(places.low[i]), number(places.high[i])],
-                "stable": bool(places.stable[i]),
-                "against_best": difference.get(i),
-            }
-    return standing
+    against_by = dict(zip(against.a.tolist(), range(len(against.a)), strict=True))
+    for i, place in enumerate(ranked):
+        if math.isnan(values[i]):
+            continue
+        row = rows[done[place]]
+        rank, low, high = (number(float(column[i])) for column in (places.rank, places.low, places.high))
+        row["rank"] = (rank, low, high)
+        row["stable"] = bool(places.stable[i])
+        if i in against_by:
+            at = against_by[i]
+            difference, low, high, p = (
+                number(float(column[at])) for column in (against.difference, against.low, against.high, against.p_holm)
+            )
+            row["against_best"] = (difference, low, high, p)
 
 
-def _over_time(of: Parts) -> dict[str, Any] | None:
-    starts, width, cells = over_time(of)
+def _over_time(columns: PublisherColumns) -> TimeSeries | None:
+    starts, width, cells = over_time(columns)
     if not len(starts):
         return None
     span = duration_text(width)
@@ -183,19 +245,19 @@ def _over_time(of: Parts) -> dict[str, Any] | None:
         "metric": "event_success@1",
         "starts": starts.tolist(),
         "width": width,
-        "cells": {display_name(of.run, one): [list(cell) for cell in mine] for one, mine in cells.items()},
+        "cells": {display_name(columns.run, name): estimates for name, estimates in cells.items()},
     }
 
 
-def _slices(of: Parts, by: str) -> dict[str, Any]:
-    table = sliced(of, by)
+def _slices(columns: PublisherColumns, by: str) -> SliceValues:
+    table = sliced(columns, by)
     return {
         "by": by,
         "label": table.label,
         "groups": table.groups,
         "metrics": table.metrics,
         "cells": {
-            metric: {display_name(of.run, one): [list(cell) for cell in mine] for one, mine in cells.items()}
+            metric: {display_name(columns.run, name): estimates for name, estimates in cells.items()}
             for metric, cells in table.cells.items()
         },
     }

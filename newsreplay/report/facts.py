@@ -1,10 +1,10 @@
-"""What every table, picture and page says of a run: notes, marks, costs, commands."""
+"""What tables, pictures and pages state about a run: notes, names, costs, commands."""
 
 from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,63 +12,40 @@ import numpy as np
 from newsreplay.durations import duration_text
 from newsreplay.log.rows import Column
 from newsreplay.report.headings import LEAKS
-from newsreplay.simulator.judgement.metrics import Measured
+from newsreplay.report.records import Costs, Note
+from newsreplay.simulator.judgement.metrics import Measured, Result
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.spec import check_names
 
 HEADLINE = "event_success@1"
 
 
-def notes(run: RunFolder) -> list[str]:
-    """What a reader must know before a number is believed, the worst first."""
-    info = run.info
-    data = info["data"]
-    lines = [*(f"LEAKS THE FUTURE: {text}" for text in data["leaks"]), *leaks(run)]
-    lines += [f"made up: {text}" for text in data["made_up"]]
-    if data["rejected"]:
-        lines.append(f"rejected: {data['rejected']:,} of {data['rows_in']:,} rows could not be used")
-    if info["options"]["strict_deadline"]:
-        lines.append(
-            f"answers that took more than {info['options']['deadline']:,} ms count for nothing, so the results "
-            "depend on the machine"
-        )
-    logged = any(pair["recommender"] == "logged" for pair in info["pairs"])
-    if logged and data["kind"] in _UNORDERED:
-        lines.append("logged means nothing here: the source does not list candidates as readers saw them")
-    for facts in info["publishers"]:
-        lines += _impression_notes(facts)
-        if not facts["scored_sessions"] and not facts["scored_impressions"]:
-            lines.append(
-                f"nothing of {facts['publisher']} is scored: no session of two reads begins where it would count"
-            )
-        if logged and not facts["impressions"]:
-            lines.append(f"logged has no answers on {facts['publisher']}: the log has no lists")
-        if data["options"].get("impressions") and not facts["impressions"]:
-            lines.append(
-                f"no impressions were made of {facts['publisher']}: at no read was enough read in the day before"
-            )
-        if facts["hits"]:
-            share = facts["hits_of_longest"] / facts["hits"]
-            lines.append(
-                f"the longest 1 % of {facts['publisher']}'s scored sessions bring {share:.1%} of all hits at 1"
-            )
-        if 0 < facts["clusters"] < FEW_CLUSTERS:
-            lines.append(
-                f"{facts['publisher']} has only {facts['clusters']} clusters ({info['options']['cluster']}) to "
-                "resample; its intervals are too narrow"
-            )
-    for pair in info["pairs"]:
-        name = run.names.get(pair["recommender"], pair["recommender"])
-        if pair["status"] == "failed":
-            lines.append(f"FAILED: {name} on {pair['publisher']}: {pair['error']}")
-        elif "dropped" in pair:
-            drops = ", ".join(f"{count:,} {what}" for what, count in pair["dropped"].items() if count)
-            lines.append(f"dropped from the slates of {name} on {pair['publisher']}: {drops}")
-    return lines + _told(run)
+def usual_metric(results: Iterable[Result]) -> str:
+    """The metric that ranks by default: E@1, or AUC where impressions are scored and no session is."""
+    valued = {result.metric for result in results if result.value is not None}
+    return "auc" if "auc" in valued and HEADLINE not in valued else HEADLINE
+
+
+# --- pairs of run.json ----------------------------------------------------------------------------------
+
+
+def foresees(pair: Mapping[str, object]) -> bool:
+    """Whether the recommender of a pair of run.json sees the future by design, as an oracle does."""
+    return bool(pair.get("foresees"))
+
+
+def is_repeated(pair: Mapping[str, object]) -> bool:
+    """Whether the recommender of a pair of run.json was repeated with several seeds."""
+    return "of" in pair
+
+
+def base_name(pair: Mapping[str, object]) -> str:
+    """The recommender of a pair of run.json; of one that was repeated, its spec without the seed."""
+    return str(pair.get("of", pair["recommender"]))
 
 
 def display_name(run: RunFolder, recommender: str) -> str:
-    """A recommender's name as every table and picture shows it: who was given the future bears a mark."""
+    """A recommender's name as every table and picture shows it, with a mark if it was given the future."""
     name = run.names.get(recommender, recommender)
     return f"{name}{LEAKS}" if recommender in run.leaks else name
 
@@ -79,60 +56,121 @@ def give_names(runs: Sequence[RunFolder], names: dict[str, str]) -> None:
     Raises `SpecError` for a recommender that none of the runs has, and for a name that another one has already.
     """
     pairs = [pair for run in runs for pair in run.info["pairs"]]
-    check_names(names, [name for pair in pairs for name in (pair.get("of", pair["recommender"]), pair["recommender"])])
+    check_names(names, [name for pair in pairs for name in (base_name(pair), pair["recommender"])])
     for run in runs:
         run.names = names
 
 
-def leaks(run: RunFolder) -> list[str]:
-    """What the recommenders that every table marks were given of the future, as notes below it."""
+# --- notes ----------------------------------------------------------------------------------------------
+
+_UNORDERED = ("mind", "ebnerd", "nemig")  #: sources whose candidates are shuffled, or listed by their outcome
+FEW_CLUSTERS = 30  #: with fewer, percentile intervals cover clearly less than they state (docs/intervals.md)
+
+
+def notes(run: RunFolder) -> list[Note]:
+    """What a reader must know before a number is believed, the worst first."""
+    info = run.info
+    data = info["data"]
+    result = [*(Note("leak", f"LEAKS THE FUTURE: {text}") for text in data["leaks"]), *leak_notes(run)]
+    result += [Note("made up", f"made up: {text}") for text in data["made_up"]]
+    if data["rejected"]:
+        text = f"rejected: {data['rejected']:,} of {data['rows_in']:,} rows could not be used"
+        result.append(Note("rejected", text))
+    if info["options"]["strict_deadline"]:
+        text = (
+            f"answers that took more than {info['options']['deadline']:,} ms count for nothing, so the results "
+            "depend on the machine"
+        )
+        result.append(Note("warning", text))
+    logged = any(pair["recommender"] == "logged" for pair in info["pairs"])
+    if logged and data["kind"] in _UNORDERED:
+        text = "logged means nothing here: the source does not list candidates as readers saw them"
+        result.append(Note("warning", text))
+    for facts in info["publishers"]:
+        result += _publisher_notes(run, facts, logged)
+    for pair in info["pairs"]:
+        name = run.names.get(pair["recommender"], pair["recommender"])
+        if pair["status"] == "failed":
+            result.append(Note("failed", f"FAILED: {name} on {pair['publisher']}: {pair['error']}"))
+        elif "dropped" in pair:
+            drops = ", ".join(f"{count:,} {what}" for what, count in pair["dropped"].items() if count)
+            text = f"dropped from the slates of {name} on {pair['publisher']}: {drops}"
+            result.append(Note("dropped", text))
+    return result + _self_report_notes(run)
+
+
+def _publisher_notes(run: RunFolder, facts: dict[str, Any], logged: bool) -> list[Note]:
+    name, result = facts["publisher"], []
+    uncounted = {
+        "without a known outcome": facts["impressions_without_outcome"],
+        "all or none of whose candidates were clicked": facts["impressions_of_one_class"],
+    }
+    counts = [f"{count:,} {what}" for what, count in uncounted.items() if count]
+    if counts:
+        result.append(Note("warning", f"impressions of {name} that count for nothing: {', '.join(counts)}"))
+    if not facts["scored_sessions"] and not facts["scored_impressions"]:
+        text = f"nothing of {name} is scored: no session of two reads begins where it would count"
+        result.append(Note("warning", text))
+    if logged and not facts["impressions"]:
+        result.append(Note("warning", f"logged has no answers on {name}: the log has no lists"))
+    if run.info["data"]["options"].get("impressions") and not facts["impressions"]:
+        text = f"no impressions were made of {name}: at no read was enough read in the day before"
+        result.append(Note("warning", text))
+    if facts["hits"]:
+        share = facts["hits_of_longest"] / facts["hits"]
+        result.append(Note("note", f"the longest 1 % of {name}'s scored sessions bring {share:.1%} of all hits at 1"))
+    if 0 < facts["clusters"] < FEW_CLUSTERS:
+        text = (
+            f"{name} has only {facts['clusters']} clusters ({run.info['options']['cluster']}) to resample; its "
+            "intervals are too narrow"
+        )
+        result.append(Note("warning", text))
+    return result
+
+
+def leak_notes(run: RunFolder) -> list[Note]:
+    """What the recommenders with the mark of leaks were given of the future, a note below every table."""
     names: dict[str, dict[str, None]] = {}
     for pair in run.info["pairs"]:
         if "leaks" in pair:
-            names.setdefault(pair["leaks"], {})[display_name(run, pair.get("of", pair["recommender"]))] = None
-    return [f"LEAKS THE FUTURE: {', '.join(who)}: {text}; not ranked" for text, who in names.items()]
-
-
-def singly(run: RunFolder) -> list[str]:
-    """What to know where the rows of recommenders that were repeated are not averaged."""
-    names = list(dict.fromkeys(display_name(run, pair["of"]) for pair in run.info["pairs"] if "of" in pair))
-    if not names:
-        return []
-    seeds = ", ".join(map(str, run.info["options"]["seeds"]))
+            names.setdefault(pair["leaks"], {})[display_name(run, base_name(pair))] = None
     return [
-        f"{', '.join(names)}: repeated with the seeds {seeds}, each a row of its own here, so that the best of them is "
-        "best by chance too; 'newsreplay leaderboard' shows their mean"
+        Note("leak", f"LEAKS THE FUTURE: {', '.join(leaking)}: {text}; not ranked") for text, leaking in names.items()
     ]
 
 
-def _told(run: RunFolder) -> list[str]:
-    """What recommenders tell of themselves, each text once; with the publishers, where it is not so on all."""
+def seed_notes(run: RunFolder) -> list[Note]:
+    """What to know where recommenders that were repeated have a row a seed, and not the mean over their seeds."""
+    repeated = (base_name(pair) for pair in run.info["pairs"] if is_repeated(pair))
+    names = list(dict.fromkeys(display_name(run, name) for name in repeated))
+    if not names:
+        return []
+    seeds = ", ".join(map(str, run.info["options"]["seeds"]))
+    text = (
+        f"{', '.join(names)}: repeated with the seeds {seeds}, each a row of its own here, so that the best of them is "
+        "best by chance too; 'newsreplay leaderboard' shows their mean"
+    )
+    return [Note("note", text)]
+
+
+def _self_report_notes(run: RunFolder) -> list[Note]:
+    """The notes of recommenders' self reports, each text once; with the publishers, where it is not so on all."""
     where: dict[str, dict[str, dict[str, None]]] = {}  # text → name without its seed → publishers
     for pair in run.info["pairs"]:
         for text in pair.get("notes", ()):
-            name = display_name(run, pair.get("of", pair["recommender"]))
+            name = display_name(run, base_name(pair))
             where.setdefault(text, {}).setdefault(name, {})[pair["publisher"]] = None
-    lines = []
+    result = []
     for text, by_name in where.items():
         together: dict[str, list[str]] = {}
         for name, publishers in by_name.items():
             on = f" on {', '.join(publishers)}" if len(publishers) < len(run.publishers) else ""
             together.setdefault(on, []).append(name)
-        lines += [f"{', '.join(names)}{on}: {text}" for on, names in together.items()]
-    return lines
+        result += [Note("note", f"{', '.join(names)}{on}: {text}") for on, names in together.items()]
+    return result
 
 
-_UNORDERED = ("mind", "ebnerd", "nemig")  #: sources whose candidates are shuffled, or listed by their outcome
-FEW_CLUSTERS = 30  #: with fewer, percentile intervals cover clearly less than they say (docs/intervals.md)
-
-
-def _impression_notes(facts: dict[str, Any]) -> list[str]:
-    left = {
-        "without a known outcome": facts["impressions_without_outcome"],
-        "all or none of whose candidates were clicked": facts["impressions_of_one_class"],
-    }
-    told = [f"{count:,} {what}" for what, count in left.items() if count]
-    return [f"impressions of {facts['publisher']} that count for nothing: {', '.join(told)}"] if told else []
+# --- how it was made ------------------------------------------------------------------------------------
 
 
 def interval(run: RunFolder) -> str:
@@ -159,6 +197,9 @@ def commands(run: RunFolder) -> list[str]:
     ]
 
 
+# --- numbers --------------------------------------------------------------------------------------------
+
+
 def column_of(measured: Measured, column: int) -> Column:
     """The values of one metric, float64[recommenders], NaN = none."""
     width = measured.replicates.shape[1]
@@ -171,11 +212,17 @@ def number(value: float) -> float | None:
     return None if math.isnan(value) else float(f"{value:.12g}")
 
 
-def cost(timing: dict[str, Any], rows: int) -> dict[str, Any]:
-    """What a recommender costs, from timing.json.
+def costs_of(run: RunFolder, publisher: str) -> dict[str, Costs]:
+    """What each recommender that did not fail costs on a publisher, from timing.json."""
+    rows = run.facts(publisher)["rows"]
+    return {
+        timing["recommender"]: _costs(timing, rows)
+        for timing in run.timing["pairs"]
+        if timing["publisher"] == publisher
+    }
 
-    `answer_ms` is the mean of answers that were worked out together, else the median of those that were timed.
-    """
+
+def _costs(timing: dict[str, Any], rows: int) -> Costs:
     answers = timing.get("answers", {})
     amortised = timing.get("answer_ms")
     return {
@@ -193,17 +240,26 @@ def cost(timing: dict[str, Any], rows: int) -> dict[str, Any]:
     }
 
 
-def optimal(row: dict[str, Any], rows: list[dict[str, Any]], rank_by: str) -> bool:
-    """Whether no other row is both better and cheaper (Pareto); who was given the future neither is nor beats one."""
-    mine = _worth(row, rank_by)
-    if mine is None:
-        return False
-    others = [worth for other in rows if other is not row and (worth := _worth(other, rank_by)) is not None]
-    return not any(quality >= mine[0] and costs <= mine[1] and (quality, costs) != mine for quality, costs in others)
-
-
-def _worth(row: dict[str, Any], rank_by: str) -> tuple[float, float] | None:
-    value = row["results"].get(rank_by, [None])[0]
-    if value is None or row["leaks"] or row["cost"] is None or row["cost"]["us_per_event"] is None:
+def quality_and_cost(value: float | None, us_per_event: float | None, leaks: str | None) -> tuple[float, float] | None:
+    """What `pareto` compares: a value, and µs an event; None where one is missing or the future was given."""
+    if value is None or leaks or us_per_event is None:
         return None
-    return value, row["cost"]["us_per_event"]
+    return value, us_per_event
+
+
+def pareto(points: Sequence[tuple[float, float] | None]) -> list[bool]:
+    """Which points of quality and cost lie on the Pareto front: no other is both better and cheaper.
+
+    A point is beaten by one that is at least as good and at most as dear, and not equal to it; None neither lies on
+    the front nor beats another.
+
+    >>> pareto([(0.3, 2.0), (0.2, 1.0), (0.2, 2.0), None])
+    [True, True, False, False]
+    """
+    return [
+        point is not None
+        and not any(
+            other is not None and other[0] >= point[0] and other[1] <= point[1] and other != point for other in points
+        )
+        for point in points
+    ]

@@ -1,4 +1,4 @@
-"""How metrics are headed and shown: what a table says of `event_success@1`."""
+"""How metrics are headed and formatted: the column of `event_success@1` is E@1, in per cent."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ HEADINGS = {
 
 
 LEAKS = " (leaks)"  #: behind the name of a recommender that was given the future, wherever it is shown
-IN_UNITS = {"%": "in per cent", "h": "in hours", "bits": "in bits", "": "as it is"}  #: as a note says it
+IN_UNITS = {"%": "in per cent", "h": "in hours", "bits": "in bits", "": "as it is"}  #: in the words of a note
 
 
-def of(metric: str) -> Heading:
+def heading(metric: str) -> Heading:
     """The heading of a metric, its cut-off in the text.
 
-    >>> of("event_success@1").text, of("auc").unit
+    >>> heading("event_success@1").text, heading("auc").unit
     ('E@1', '%')
     """
     name, _, cut = metric.partition("@")
@@ -55,10 +55,10 @@ def of(metric: str) -> Heading:
     return known._replace(text=f"{known.text}@{cut}") if cut else known
 
 
-def named(text: str) -> str:
-    """The metric that somebody names as it is headed, or as it is called.
+def metric_named(text: str) -> str:
+    """The metric of a heading ("E@1") or of its own name ("event_success@1").
 
-    >>> named("E@1"), named("ndcg@10"), named("nDCG@10")
+    >>> metric_named("E@1"), metric_named("ndcg@10"), metric_named("nDCG@10")
     ('event_success@1', 'ndcg@10', 'ndcg@10')
     """
     name, at, cut = text.partition("@")
@@ -68,17 +68,17 @@ def named(text: str) -> str:
 
 def check_rank(metric: str) -> None:
     """Raise `NewsreplayError` for a metric that describes recommenders and does not judge them."""
-    if of(metric).higher_is_better is None:
+    if heading(metric).higher_is_better is None:
         raise NewsreplayError(f"{metric} describes recommenders, it does not judge them; rank by another metric")
 
 
-def shown(value: float | None, metric: str) -> str:
+def format_value(value: float | None, metric: str) -> str:
     """A value as text without its unit: shares in per cent.
 
-    >>> shown(0.11297, "event_success@1"), shown(7.25, "novelty@10"), shown(None, "auc")
+    >>> format_value(0.11297, "event_success@1"), format_value(7.25, "novelty@10"), format_value(None, "auc")
     ('11.297', '7.250', '-')
     """
     if value is None:
         return "-"
-    text = f"{100 * value:.3f}" if of(metric).unit == "%" else f"{value:.3f}"
+    text = f"{100 * value:.3f}" if heading(metric).unit == "%" else f"{value:.3f}"
     return "0.000" if text == "-0.000" else text

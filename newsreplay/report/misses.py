@@ -15,7 +15,7 @@ TOO_LATE = "answered too late"
 
 
 def causes(k: int) -> list[str]:
-    """What can become of a read at slates of k, in the order in which it is asked.
+    """The causes of hits and misses at slates of k; a read has the first that applies to it.
 
     >>> causes(10)[:3]
     ['hit at 1', 'ranked 2 to 10', 'answered too late']
@@ -32,7 +32,7 @@ def count(reads: Reads, places: Column, k: int) -> Column:
     - already read: the session had read it before, and it was not offered again;
     - not known yet: no row had carried it by the session's last request on another article;
     - never a candidate: all earlier slates ended before k, so the recommender had nothing more to offer;
-    - ranked below k: all the rest; at which rank, slates of k cannot tell.
+    - ranked below k: all the rest; at which rank is not in slates of k.
     """
     later = np.ones(len(reads.session), bool)
     later[0:1] = False

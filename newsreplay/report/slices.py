@@ -1,4 +1,4 @@
-"""Slices: how recommenders fare by hour, position, age and the like, from what a run folder holds."""
+"""Slices: results by hour, position, age and the like, from the columns of a run folder."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.log.rows import DAY, HOUR, Column
+from newsreplay.report.records import NOTHING, Estimate
 from newsreplay.simulator.judgement.clusters import Clusters, coarser
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
 from newsreplay.simulator.runs.columns import Impressions, Reads
 from newsreplay.simulator.runs.folder import RunFolder
 
-MOST_CATEGORIES = 12  #: shown by name; the others together
+MOST_CATEGORIES = 12  #: with a name of their own; the others are one group
 BATCH = 1 << 24  #: numbers that are resampled at a time
-
-Cell = tuple[float | None, float | None, float | None, int]  #: value, lower and upper bound, n
+FEW = 30  #: sessions of a stretch of time; fewer have no value
+_WIDTHS = (HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY, 28 * DAY)
 
 
 class Slices(NamedTuple):
@@ -28,17 +29,17 @@ class Slices(NamedTuple):
     label: str
     groups: list[str]
     metrics: list[str]
-    cells: dict[str, dict[str, list[Cell]]]  #: metric → recommender → a cell per group
+    cells: dict[str, dict[str, list[Estimate]]]  #: metric → recommender → a cell per group
 
 
 class Slicing(NamedTuple):
-    """Which slice each thing is in."""
+    """The slice that each read, session or impression is in."""
 
     groups: list[str]
     code: Column  #: int64, -1 = in none
 
 
-class By(NamedTuple):
+class Dimension(NamedTuple):
     """A dimension: what it slices, and how."""
 
     label: str
@@ -47,7 +48,7 @@ class By(NamedTuple):
     impressions: Callable[[Impressions], Slicing] | None = None
 
 
-def sliced(of: Parts, by: str) -> Slices:
+def sliced(columns: PublisherColumns, by: str) -> Slices:
     """One publisher's results by a dimension of `DIMENSIONS`.
 
     By what a read is (position, age, category): `read_success@c`, the share of reads that were hits, a session's
@@ -61,16 +62,15 @@ def sliced(of: Parts, by: str) -> Slices:
     chosen = DIMENSIONS[by]
     tables = []
     if chosen.reads is not None:
-        tables.append(of.by_read(chosen.reads(of.reads, of.position)))
+        tables.append(columns.by_read(chosen.reads(columns.reads, columns.position)))
     if chosen.sessions is not None:
-        tables.append(of.by_session(chosen.sessions(of.reads, of.begin, of.length)))
-    if chosen.impressions is not None and of.impressions is not None:
-        tables.append(of.by_impression(chosen.impressions(of.impressions)))
+        tables.append(columns.by_session(chosen.sessions(columns.reads, columns.begin, columns.length)))
+    if chosen.impressions is not None and columns.impressions is not None:
+        tables.append(columns.by_impression(chosen.impressions(columns.impressions)))
     groups = list(dict.fromkeys(group for table in tables for group in table.groups))
     if by in ("hour", "day"):
         groups.sort()
     metrics = {metric: table for table in tables for metric in table.cells}
-    empty: Cell = (None, None, None, 0)
     return Slices(
         by,
         chosen.label,
@@ -78,7 +78,7 @@ def sliced(of: Parts, by: str) -> Slices:
         list(metrics),
         {
             metric: {
-                name: [dict(zip(table.groups, cells, strict=True)).get(group, empty) for group in groups]
+                name: [dict(zip(table.groups, cells, strict=True)).get(group, NOTHING) for group in groups]
                 for name, cells in table.cells[metric].items()
             }
             for metric, table in metrics.items()
@@ -86,12 +86,12 @@ def sliced(of: Parts, by: str) -> Slices:
     )
 
 
-def over_time(of: Parts) -> tuple[Column, int, dict[str, list[Cell]]]:
+def over_time(columns: PublisherColumns) -> tuple[Column, int, dict[str, list[Estimate]]]:
     """E@1 of the sessions that begin in each stretch of time: starts (ms), their width, and cells by recommender.
 
     Stretches with fewer than 30 sessions have no value; such stretches at both ends are left out.
     """
-    time = of.reads.time[of.begin]
+    time = columns.reads.time[columns.begin]
     if not len(time):
         return time, HOUR, {}
     length = int(time.max() - time.min())
@@ -103,24 +103,23 @@ def over_time(of: Parts) -> tuple[Column, int, dict[str, list[Cell]]]:
         return time[:0], width, {}
     starts = (int(time.min()) // width + np.arange(enough[0], enough[-1] + 1)) * width
     code = np.where(np.isin(stretch, enough), stretch - enough[0], -1)
-    table = of.by_session(Slicing([str(start) for start in starts.tolist()], code))
+    table = columns.by_session(Slicing([str(start) for start in starts.tolist()], code))
     return starts, width, table.cells["event_success@1"]
-
-
-FEW = 30  #: sessions of a stretch of time, below which nothing is said of it
-_WIDTHS = (HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY, 28 * DAY)
 
 
 class _Table(NamedTuple):
     groups: list[str]
-    cells: dict[str, dict[str, list[Cell]]]
+    cells: dict[str, dict[str, list[Estimate]]]
 
 
-class Parts:
-    """What a run folder holds of one publisher, opened once."""
+class PublisherColumns:
+    """The columns that a run folder holds of one publisher, read once.
 
-    def __init__(self, run: RunFolder, publisher: str):
-        self.run, self.publisher = run, publisher
+    `batch` is how many numbers are resampled at a time, at most; results do not depend on it.
+    """
+
+    def __init__(self, run: RunFolder, publisher: str, *, batch: int = BATCH):
+        self.run, self.publisher, self.batch = run, publisher, batch
         self.reads = run.reads(publisher)
         self.impressions = run.impressions(publisher)
         first = np.ones(len(self.reads.session), bool)
@@ -159,7 +158,7 @@ class Parts:
         def columns() -> Iterator[list[Column]]:
             for name in self.names:
                 hits = [np.add.reduceat(self.hits(name, cut).astype(np.int64), self.begin) for cut in self.cuts]
-                yield [column for each in hits for column in (each, each > 0)]
+                yield [column for count in hits for column in (count, count > 0)]
 
         return self._table(slicing, self.reads.cluster[self.begin], metrics, columns())
 
@@ -183,14 +182,14 @@ class Parts:
         edges = np.searchsorted(slicing.code[order], np.arange(len(slicing.groups) + 1))
         places = [order[edges[g] : edges[g + 1]] for g in range(len(slicing.groups))]
         clusters = [self._clusters(cluster[place]) for place in places]
-        cells: dict[str, dict[str, list[Cell]]] = {metric: {} for metric in metrics}
+        cells: dict[str, dict[str, list[Estimate]]] = {metric: {} for metric in metrics}
         largest = max(len(cluster), REPLICATES * max((len(unit) for unit, _ in clusters), default=1) // 64)
-        several = max(1, BATCH // (largest * len(metrics) + 1))
+        several = max(1, self.batch // (largest * len(metrics) + 1))
         names = iter(self.names)
         batch: list[list[Column]] = []
         waiting: list[str] = []
-        for each in columns:
-            batch.append(each)
+        for answers in columns:
+            batch.append(answers)
             waiting.append(next(names))
             if len(batch) == several:
                 self._fill(cells, places, clusters, metrics, waiting, batch)
@@ -200,21 +199,21 @@ class Parts:
         return _Table(slicing.groups, cells)
 
     def _clusters(self, cluster: Column) -> tuple[Column, Column]:
-        """What is resampled, and which of it each one belongs to; many are resampled in groups."""
+        """The units that are resampled, and the unit of each row; many are resampled in groups."""
         unit, group = np.unique(cluster, return_inverse=True)
-        found = coarser(Clusters(group, unit), self.publisher, self.seed)
-        return found.unit, found.group
+        clusters = coarser(Clusters(group, unit), self.publisher, self.seed)
+        return clusters.unit, clusters.group
 
     def _fill(
         self,
-        cells: dict[str, dict[str, list[Cell]]],
+        cells: dict[str, dict[str, list[Estimate]]],
         places: list[Column],
         clusters: list[tuple[Column, Column]],
         metrics: list[str],
         names: list[str],
         batch: list[list[Column]],
     ) -> None:
-        flat = [column for each in batch for column in each]
+        flat = [column for answers in batch for column in answers]
         for metric in metrics:
             for name in names:
                 cells[metric][name] = []
@@ -223,7 +222,7 @@ class Parts:
             if not n:
                 for metric in metrics:
                     for name in names:
-                        cells[metric][name].append((None, None, None, 0))
+                        cells[metric][name].append(NOTHING)
                 continue
             table = np.empty((len(unit), 1 + len(flat)))
             table[:, 0] = np.bincount(group, minlength=len(unit))
@@ -231,17 +230,17 @@ class Parts:
                 table[:, 1 + number] = np.bincount(group, column[place], len(unit))
             sums = resample([table], unit.astype(np.int64), seed=self.seed, publisher=self.publisher)[0]
             low, high = percentiles(ratios(sums[1:], sums[0]))
-            if len(unit) == 1:  # one cluster tells nothing of how clusters vary
+            if len(unit) == 1:  # how clusters vary cannot be seen in one
                 low[:], high[:] = np.nan, np.nan
             value = table[:, 1:].sum(axis=0) / n
             for number in range(len(flat)):
                 name, metric = names[number // len(metrics)], metrics[number % len(metrics)]
-                cells[metric][name].append(_cell(value[number], low[number], high[number], n))
+                cells[metric][name].append(_estimate(value[number], low[number], high[number], n))
 
 
-def _cell(value: float, low: float, high: float, n: int) -> Cell:
+def _estimate(value: float, low: float, high: float, n: int) -> Estimate:
     if np.isnan(value):
-        return (None, None, None, 0)
+        return NOTHING
     bounds = [None if np.isnan(bound) else float(f"{bound:.12g}") for bound in (low, high)]
     return (float(f"{value:.12g}"), bounds[0], bounds[1], n)
 
@@ -270,8 +269,8 @@ def _days(time: Column) -> Slicing:
 
 def _categories(reads: Reads, position: Column) -> Slicing:
     """The categories read most by name, the others together."""
-    there = position > 0
-    counts = np.bincount(reads.category[there & (reads.category >= 0)], minlength=len(reads.categories))
+    later = position > 0
+    counts = np.bincount(reads.category[later & (reads.category >= 0)], minlength=len(reads.categories))
     largest = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
     largest = largest[counts[largest] > 0]
     code = np.full(len(reads.categories) + 1, len(largest), np.int64)  # the last one is for none: -1 wraps around
@@ -280,14 +279,14 @@ def _categories(reads: Reads, position: Column) -> Slicing:
     names = [reads.categories[category] for category in largest.tolist()]
     rest = [_free("other categories", names), _free("no category", names)]
     slicing = Slicing([*names, *rest], code[reads.category])
-    used = np.unique(slicing.code[there])
+    used = np.unique(slicing.code[later])
     place = np.full(len(slicing.groups), -1)
     place[used] = np.arange(len(used))
-    return Slicing([slicing.groups[one] for one in used.tolist()], place[slicing.code])
+    return Slicing([slicing.groups[group] for group in used.tolist()], place[slicing.code])
 
 
 def _free(name: str, taken: list[str]) -> str:
-    """A name that no category bears: slices are told apart by their names."""
+    """A name that no category has: slices are distinguished by their names."""
     return _free(f"({name})", taken) if name in taken else name
 
 
@@ -296,32 +295,32 @@ def _readers(returning: Column) -> Slicing:
 
 
 DIMENSIONS = {
-    "hour": By(
+    "hour": Dimension(
         "hour of day (UTC) at which a session begins",
         sessions=lambda reads, begin, length: _hours(reads.time[begin]),
         impressions=lambda impressions: _hours(impressions.time),
     ),
-    "day": By(
+    "day": Dimension(
         "day (UTC) on which a session begins",
         sessions=lambda reads, begin, length: _days(reads.time[begin]),
         impressions=lambda impressions: _days(impressions.time),
     ),
-    "position": By(
+    "position": Dimension(
         "position of the read in its session",
         reads=lambda reads, position: _binned(position, [2, 3, 5, 10], _READS),
     ),
-    "age": By(
+    "age": Dimension(
         "age of the article when it is read",
         reads=lambda reads, position: _binned(reads.age, [HOUR, 6 * HOUR, DAY, 7 * DAY], _AGES),
     ),
-    "reader": By(
+    "reader": Dimension(
         "whether the reader has read something before this session",
         sessions=lambda reads, begin, length: _readers(reads.returning[begin]),
         impressions=lambda impressions: _readers(impressions.returning),
     ),
-    "length": By(
+    "length": Dimension(
         "reads of the session",
         sessions=lambda reads, begin, length: _binned(length, [3, 4, 6, 11], _READS),
     ),
-    "category": By("category of the article read", reads=_categories),
+    "category": Dimension("category of the article read", reads=_categories),
 }

@@ -84,16 +84,23 @@ def made_up_contents(
     publishers: tuple[str, ...] = ("A", "B", "C"),
     *,
     title: str = "demo: 22 baselines on three made-up publishers",
-    notes: tuple[str, ...] = ("made up: Everything: three synthetic publishers.", "rejected: 3 of 250,281 rows"),
+    notes: tuple[tuple[str, str], ...] = (
+        ("made up", "made up: Everything: three synthetic publishers."),
+        ("rejected", "rejected: 3 of 250,281 rows"),
+    ),
     extras: bool = True,
     bare: bool = False,
-) -> dict[str, Any]:
+) -> Any:
     """Contents with these recommenders (the demo's 22 if none are named) at these publishers.
 
     With `extras` an oracle and a row that failed stand beside them; when `bare`, nothing stands there but values:
     no intervals, ranks, costs, slices, misses.
     """
     names = list(DEMO) if names is None else names
+    sections = [
+        _publisher(name, "ABC".find(name) if name in tuple("ABC") else number, names, extras, bare)
+        for number, name in enumerate(publishers)
+    ]
     return {
         "title": title,
         "format": 1,
@@ -101,11 +108,27 @@ def made_up_contents(
         "manifest": [["newsreplay", "0.1.0"], ["data", "demo"], ["digest", "9f2c" * 16], ["k", "10"], ["seed", "0"]],
         "commands": ["newsreplay run --data demo --out runs/demo", "newsreplay report runs/demo"],
         "interval": "Intervals are 95 %: percentile bootstrap over scored sessions, 1,000 replicates, paired.",
-        "publishers": [
-            _publisher(name, "ABC".find(name) if name in tuple("ABC") else number, names, extras, bare)
-            for number, name in enumerate(publishers)
-        ],
+        "mean_ranks": mean_ranks_of(sections),
+        "publishers": sections,
     }
+
+
+def mean_ranks_of(publishers: list[dict[str, Any]]) -> list[tuple[str, float | None]]:
+    """Recommenders by their mean rank: equal values share the mean of their places, who has none comes last."""
+    rows = [{row["recommender"]: row for row in publisher["rows"] if not row["foresees"]} for publisher in publishers]
+    names = list(dict.fromkeys(name for by_name in rows for name in by_name))
+    sums, valued = dict.fromkeys(names, 0.0), set()
+    for publisher, by_name in zip(publishers, rows, strict=True):
+        results = {name: by_name[name]["results"] if name in by_name else {} for name in names}
+        values = {name: results[name].get(publisher["headline"], [None])[0] for name in names}
+        valued |= {name for name in names if values[name] is not None}
+        comparable = [-1 if value is None else value for value in values.values()]
+        for name, value in zip(names, comparable, strict=True):
+            sums[name] += sum(other > value for other in comparable) + (comparable.count(value) + 1) / 2
+    return [
+        (name, sums[name] / len(publishers) if name in valued else None)
+        for name in sorted(names, key=lambda name: sums[name])
+    ]
 
 
 def _publisher(name: str, number: int, names: list[str], extras: bool, bare: bool) -> dict[str, Any]:

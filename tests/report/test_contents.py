@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -13,6 +13,7 @@ from newsreplay.api import Run
 from newsreplay.log.rows import DAY, HOUR
 from newsreplay.report.contents import contents
 from newsreplay.report.facts import notes
+from newsreplay.report.records import NoteKind
 from newsreplay.report.slices import DIMENSIONS
 from newsreplay.report.tables.by_slice import by_slice
 from newsreplay.report.tables.costs import costs
@@ -40,8 +41,13 @@ def written(run: Run, **options: Any) -> dict[str, Any]:
 
 def checked(told: dict[str, Any]) -> None:
     """The shape that pictures and pages rely on."""
-    assert {*told} == {"format", "title", "notes", "manifest", "commands", "interval", "publishers"}
-    assert all(isinstance(line, str) for line in told["notes"] + told["commands"])
+    assert {*told} == {"format", "title", "notes", "manifest", "commands", "interval", "mean_ranks", "publishers"}
+    assert all(isinstance(line, str) for line in told["commands"])
+    assert {kind for kind, _ in told["notes"]} <= {*get_args(NoteKind)}
+    assert all(isinstance(text, str) for _, text in told["notes"])
+    rows = [row for publisher in told["publishers"] for row in publisher["rows"]]
+    names = {row["recommender"] for row in rows if not row["foresees"]}
+    assert sorted(name for name, _ in told["mean_ranks"]) == sorted(names)
     assert all(isinstance(text, str) for line in told["manifest"] for text in line)
     for publisher in told["publishers"]:
         assert {*publisher} == PUBLISHER
@@ -185,23 +191,26 @@ def test_the_worst_is_noted_first(tmp_path: Path) -> None:
     )
     run.info["pairs"][0]["dropped"] = {"current": 1000, "repeated": 3}
     assert notes(run) == [
-        "LEAKS THE FUTURE: by design",
-        "made up: the times",
-        "rejected: 1,234 of 5,000 rows could not be used",
-        "answers that took more than 2.5 ms count for nothing, so the results depend on the machine",
-        "impressions of A that count for nothing: 1,500 without a known outcome, "
-        "2 all or none of whose candidates were clicked",
-        "the longest 1 % of A's scored sessions bring 25.0% of all hits at 1",
-        "A has only 29 clusters (day) to resample; its intervals are too narrow",
-        "dropped from the slates of fine on A: 1,000 current, 3 repeated",
-        "FAILED: bad on A: ValueError: \x1b[31m",
+        ("leak", "LEAKS THE FUTURE: by design"),
+        ("made up", "made up: the times"),
+        ("rejected", "rejected: 1,234 of 5,000 rows could not be used"),
+        ("warning", "answers that took more than 2.5 ms count for nothing, so the results depend on the machine"),
+        (
+            "warning",
+            "impressions of A that count for nothing: 1,500 without a known outcome, "
+            "2 all or none of whose candidates were clicked",
+        ),
+        ("note", "the longest 1 % of A's scored sessions bring 25.0% of all hits at 1"),
+        ("warning", "A has only 29 clusters (day) to resample; its intervals are too narrow"),
+        ("dropped", "dropped from the slates of fine on A: 1,000 current, 3 repeated"),
+        ("failed", "FAILED: bad on A: ValueError: \x1b[31m"),
     ]
 
 
 @pytest.mark.parametrize(("clusters", "noted"), [(0, False), (1, True), (29, True), (30, False)])
 def test_few_clusters_are_noted(tmp_path: Path, clusters: int, noted: bool) -> None:
     run = run_of(tmp_path / "run", {"fine": {"A": (0.1, 0.1)}}, facts={"clusters": clusters})
-    assert any("clusters" in line for line in notes(run)) is noted
+    assert any("clusters" in note.text for note in notes(run)) is noted
 
 
 def test_without_anything_to_warn_of_there_is_no_note(tmp_path: Path) -> None:

@@ -355,12 +355,12 @@ def test_seeds_of_two_runs_are_told_apart_by_their_folders(tmp_path: Path) -> No
 def test_a_run_with_seeds_is_a_board_of_single_rows(told: Run) -> None:
     names = {*rows_of(leaderboard([told], intervals=False))}
     assert names == {"recency", "Handed (leaks)", f"{HERE}:Trained", f"{HERE}:Leaky (leaks)"}
-    assert ["seeds of training", "1, 2, 3"] in contents(told, slices=False)["manifest"]
+    assert ("seeds of training", "1, 2, 3") in contents(told, slices=False)["manifest"]
 
 
 @pytest.mark.parametrize("view", ["by", "misses", "compare"])
 def test_where_seeds_stand_singly_a_note_says_so(told: Run, view: str) -> None:
     note = f"{HERE}:Trained, {HERE}:Leaky (leaks): repeated with the seeds 1, 2, 3, each a row of its own here"
     assert note in VIEWS[view](told, "table")
-    assert any(line.startswith(note) for line in contents(told, slices=False)["notes"])
+    assert any(text.startswith(note) for _, text in contents(told, slices=False)["notes"])
     assert note not in leaderboard([told])

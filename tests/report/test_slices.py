@@ -21,8 +21,8 @@ from newsreplay.errors import NewsreplayError
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import DAY, HISTORY, HOUR, PUBLISH, READ, Log, make_log
 from newsreplay.report import slices
-from newsreplay.report import slices as module
-from newsreplay.report.slices import DIMENSIONS, Cell, Parts, Slices, over_time, sliced
+from newsreplay.report.records import Estimate
+from newsreplay.report.slices import DIMENSIONS, PublisherColumns, Slices, over_time, sliced
 from newsreplay.simulator.judgement import clusters
 from newsreplay.simulator.judgement.clusters import KINDS
 from newsreplay.simulator.judgement.metrics import measure
@@ -138,7 +138,7 @@ def expected(case: Case, name: str, by: str, cluster: str) -> dict[tuple[str, st
 @given(case=cases(), cluster=st.sampled_from(KINDS))
 def test_every_cell_equals_the_oracle(by: str, case: Case, cluster: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        found = sliced(Parts(case.run(folder, cluster=cluster), "A"), by)
+        found = sliced(PublisherColumns(case.run(folder, cluster=cluster), "A"), by)
     for name in case.slates:
         values = expected(case, name, by, cluster)
         assert {group for _, group in values} <= set(found.groups)
@@ -164,7 +164,7 @@ def test_every_cell_equals_the_oracle(by: str, case: Case, cluster: str) -> None
 def test_slices_of_sessions_add_up_to_the_whole(by: str, case: Case) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = case.run(folder, cluster="session")
-        found = sliced(Parts(run, "A"), by)
+        found = sliced(PublisherColumns(run, "A"), by)
     for result in run.results:
         if result.metric in found.metrics and result.value is not None:
             cells = found.cells[result.metric][result.recommender]
@@ -179,7 +179,7 @@ def test_slices_of_sessions_add_up_to_the_whole(by: str, case: Case) -> None:
 def test_slices_of_reads_add_up_to_the_later_reads_and_their_hits(by: str, case: Case) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = case.run(folder, cluster="session")
-        found = sliced(Parts(run, "A"), by)
+        found = sliced(PublisherColumns(run, "A"), by)
     fates = naive_judge.fates(case.log, case.slates["silent"], case.k)
     cells = found.cells["read_success@1"]["silent"]
     assert sum(cell[3] for cell in cells) == sum(fate.position > 1 for fate in fates)
@@ -193,7 +193,7 @@ def test_slices_of_reads_add_up_to_the_later_reads_and_their_hits(by: str, case:
 def test_success_over_time_is_that_of_the_sessions_that_begin_then(few: int, case: Case) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(slices, "FEW", few)
-        starts, width, cells = over_time(Parts(case.run(folder, cluster="session"), "A"))
+        starts, width, cells = over_time(PublisherColumns(case.run(folder, cluster="session"), "A"))
     fates = naive_judge.fates(case.log, case.slates["silent"], case.k)
     begun = [int(case.log.time[fate.row]) // width for fate in fates if fate.position == 1]
     enough = sorted({stretch for stretch in begun if begun.count(stretch) >= few})
@@ -214,10 +214,10 @@ def test_success_over_time_is_that_of_the_sessions_that_begin_then(few: int, cas
 def test_a_slice_of_many_clusters_is_resampled_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     visits = [(session, number % 2) for session in range(120) for number in range(4 + session % 2)]
     run = reads(tmp_path, [(time, session, item) for time, (session, item) in enumerate(visits)])
-    alone = sliced(Parts(run, "A"), "length").cells["event_success@1"]
+    alone = sliced(PublisherColumns(run, "A"), "length").cells["event_success@1"]
     monkeypatch.setattr(clusters, "MANY", 50)
     monkeypatch.setattr(clusters, "FEWER", 100)
-    grouped = sliced(Parts(run, "A"), "length").cells["event_success@1"]
+    grouped = sliced(PublisherColumns(run, "A"), "length").cells["event_success@1"]
     for name, cells in alone.items():
         for (value, low, high, n), (other, other_low, other_high, m) in zip(cells, grouped[name], strict=True):
             assert (value, n) == (other, m)
@@ -243,13 +243,13 @@ def reads(folder: Path, rows: list[tuple[int, int, int]], hits: bool = True, **c
 
 def cells_of(found: Slices, metric: str) -> dict[str, tuple[float | None, int]]:
     """Slice → value and n, where there is something."""
-    cells: list[Cell] = found.cells[metric]["mine"]
+    cells: list[Estimate] = found.cells[metric]["mine"]
     return {group: (cell[0], cell[3]) for group, cell in zip(found.groups, cells, strict=True) if cell[3]}
 
 
 def test_positions_count_from_the_second_read(tmp_path: Path) -> None:
     run = reads(tmp_path, [(i, 0, i % 2) for i in range(12)])
-    found = sliced(Parts(run, "A"), "position")
+    found = sliced(PublisherColumns(run, "A"), "position")
     assert found.label == "position of the read in its session"
     assert found.groups == ["2", "3", "4 to 5", "6 to 10", "11 and more"]
     counts = {group: n for group, (_, n) in cells_of(found, "read_success@1").items()}
@@ -262,7 +262,7 @@ def test_positions_count_from_the_second_read(tmp_path: Path) -> None:
     [(2, "2"), (3, "3"), (4, "4 to 5"), (5, "4 to 5"), (6, "6 to 10"), (10, "6 to 10"), (11, "11 and more")],
 )
 def test_a_session_is_in_the_slice_of_its_length(length: int, group: str, tmp_path: Path) -> None:
-    found = sliced(Parts(reads(tmp_path, [(i, 0, i % 2) for i in range(length)]), "A"), "length")
+    found = sliced(PublisherColumns(reads(tmp_path, [(i, 0, i % 2) for i in range(length)]), "A"), "length")
     assert cells_of(found, "event_success@1") == {group: (length - 1, 1)}
     assert cells_of(found, "session_success@1") == {group: (1.0, 1)}
 
@@ -282,12 +282,12 @@ def test_a_session_is_in_the_slice_of_its_length(length: int, group: str, tmp_pa
 def test_an_article_of_exactly_a_bound_is_in_the_older_slice(age: int, group: str, tmp_path: Path) -> None:
     rows = [(0, -1, 0), (age, 0, 1), (age, 0, 0)]
     run = reads(tmp_path, rows, kind=[PUBLISH, READ, READ])
-    assert cells_of(sliced(Parts(run, "A"), "age"), "read_success@1") == {group: (1.0, 1)}
+    assert cells_of(sliced(PublisherColumns(run, "A"), "age"), "read_success@1") == {group: (1.0, 1)}
 
 
 def test_a_session_over_midnight_is_of_the_hour_and_the_day_in_which_it_begins(tmp_path: Path) -> None:
     run = reads(tmp_path, [(DAY - 1, 0, 0), (DAY, 0, 1), (DAY, 1, 0), (DAY + HOUR, 1, 1)])
-    hours, days = sliced(Parts(run, "A"), "hour"), sliced(Parts(run, "A"), "day")
+    hours, days = sliced(PublisherColumns(run, "A"), "hour"), sliced(PublisherColumns(run, "A"), "day")
     assert hours.groups == [f"{hour:02}" for hour in range(24)]
     assert {group: n for group, (_, n) in cells_of(hours, "event_success@1").items()} == {"00": 1, "23": 1}
     assert days.groups == ["1970-01-01", "1970-01-02"]
@@ -299,7 +299,7 @@ def test_readers_are_returning_from_their_second_session_on(tmp_path: Path) -> N
         [(0, 0, 0), (1, 0, 1), (2, 1, 0), (3, 1, 1), (4, 2, 0), (5, 2, 1)],
         user=[0, 0, 0, 0, 1, 1],
     )
-    found = sliced(Parts(run, "A"), "reader")
+    found = sliced(PublisherColumns(run, "A"), "reader")
     assert found.groups == ["new", "returning"]
     assert cells_of(found, "event_success@1") == {"new": (1.0, 2), "returning": (1.0, 1)}
 
@@ -307,7 +307,9 @@ def test_readers_are_returning_from_their_second_session_on(tmp_path: Path) -> N
 def test_impressions_are_sliced_by_their_auc_mrr_and_ndcg_at_ten(tmp_path: Path) -> None:
     log, scores = naive_judge.eight_shown()
     answers = Answers(padded([[], []], 1), np.array(scores))
-    found = sliced(Parts(folder_of(tmp_path, publisher_of(log), {"mine": answers}, Options(k=1)), "A"), "reader")
+    found = sliced(
+        PublisherColumns(folder_of(tmp_path, publisher_of(log), {"mine": answers}, Options(k=1)), "A"), "reader"
+    )
     assert found.metrics == ["event_success@1", "session_success@1", "auc", "mrr", "ndcg@10"]
     second, seventh = 1 / np.log2(3), 1 / np.log2(8)
     for metric, value in (("auc", 1 / 2), ("mrr", 9 / 28), ("ndcg@10", (second + seventh) / (1 + second))):
@@ -332,7 +334,7 @@ def categories(folder: Path, names: list[str | None]) -> Slices:
     publisher = publisher_of(log)
     publisher = publisher._replace(articles=publisher.articles._replace(categories=pa.array(known, pa.large_string())))
     answers = Answers(padded([[]] * (len(rows) - 1), 1), None)
-    return sliced(Parts(folder_of(folder, publisher, {"mine": answers}, Options(k=1)), "A"), "category")
+    return sliced(PublisherColumns(folder_of(folder, publisher, {"mine": answers}, Options(k=1)), "A"), "category")
 
 
 def test_the_categories_read_most_are_shown_by_name_and_the_others_together(tmp_path: Path) -> None:
@@ -376,24 +378,22 @@ def test_a_category_may_be_called_as_those_without_a_name_are(tmp_path: Path) ->
 @pytest.mark.parametrize("by", DIMENSIONS)
 def test_without_a_scored_session_no_cell_has_a_value(by: str, tmp_path: Path) -> None:
     run = reads(tmp_path, [(0, 0, 0), (1, 1, 0)])
-    found = sliced(Parts(run, "A"), by)
+    found = sliced(PublisherColumns(run, "A"), by)
     assert {cell for rows in found.cells.values() for cells in rows.values() for cell in cells} <= {
         (None, None, None, 0)
     }
-    starts, width, cells = over_time(Parts(run, "A"))
+    starts, width, cells = over_time(PublisherColumns(run, "A"))
     assert (len(starts), width, cells) == (0, HOUR, {})
 
 
 @pytest.mark.parametrize("by", DIMENSIONS)
 def test_recommenders_that_failed_are_in_no_slice(by: str, tmp_path: Path) -> None:
     log = make_log(time=[0, 1], kind=[READ] * 2, session=[0, 0], user=[0, 0], item=[0, 1], category=[-1] * 2)
-    found = sliced(Parts(folder_of(tmp_path, publisher_of(log), {}, Options(k=1)), "A"), by)
+    found = sliced(PublisherColumns(folder_of(tmp_path, publisher_of(log), {}, Options(k=1)), "A"), by)
     assert not any(found.cells.values())
 
 
-def test_many_recommenders_are_resampled_in_batches_with_the_same_cells(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_recommenders_are_resampled_in_batches_with_the_same_cells(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     n = 300
     session = naive.code_by_first_appearance(rng.integers(0, 60, n).tolist())
@@ -402,11 +402,9 @@ def test_many_recommenders_are_resampled_in_batches_with_the_same_cells(
     answers = {f"r{i}": Answers(rng.integers(0, 9, (n, 1)).astype(np.int32), None) for i in range(5)}
     run = folder_of(tmp_path, publisher_of(log), answers, Options(k=1))
     for by in ("length", "position"):
-        at_once = sliced(Parts(run, "A"), by)
+        at_once = sliced(PublisherColumns(run, "A"), by)
         for batch in (1, 120):
-            monkeypatch.setattr(module, "BATCH", batch)
-            assert sliced(Parts(run, "A"), by) == at_once
-        monkeypatch.undo()
+            assert sliced(PublisherColumns(run, "A", batch=batch), by) == at_once
 
 
 def test_slices_of_many_sessions_are_resampled_in_the_groups_of_the_run(
@@ -425,7 +423,9 @@ def test_slices_of_many_sessions_are_resampled_in_the_groups_of_the_run(
     )
     hits = [session % 3 == 0 for session in range(40)]
     answers = Answers(padded([[1] if hits[s] and i == 0 else [] for _, s, i in rows], 1), None)
-    found = sliced(Parts(folder_of(tmp_path, publisher_of(log), {"mine": answers}, Options(k=1)), "A"), "length")
+    found = sliced(
+        PublisherColumns(folder_of(tmp_path, publisher_of(log), {"mine": answers}, Options(k=1)), "A"), "length"
+    )
     cell = found.cells["event_success@1"]["mine"][0]
     low, high = naive_judge.interval([float(hit) for hit in hits], [naive_judge.hashed(s, 6) for s in range(40)])
     assert cell == (14 / 40, pytest.approx(low), pytest.approx(high), 40)
@@ -434,4 +434,4 @@ def test_slices_of_many_sessions_are_resampled_in_the_groups_of_the_run(
 @pytest.mark.parametrize(("by", "told"), [("postion", "Did you mean 'position'"), ("xyzzy", "There are hour, day")])
 def test_another_dimension_is_refused_with_what_there_is(by: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(NewsreplayError, match=told):
-        sliced(Parts(reads(tmp_path, [(0, 0, 0), (1, 0, 0)]), "A"), by)
+        sliced(PublisherColumns(reads(tmp_path, [(0, 0, 0), (1, 0, 0)]), "A"), by)

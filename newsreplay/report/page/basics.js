@@ -1,15 +1,15 @@
 // Names, numbers, elements and the tooltip: what the tables and the plots share.
-// Strangers' words reach the page through text nodes only: no script here has HTML parsed.
+// Foreign text reaches the page through text nodes only: no script here has HTML parsed.
 "use strict";
 
-const { contents, headings } = JSON.parse(document.getElementById("data").textContent);
+const { contents, headings, ranking } = JSON.parse(document.getElementById("data").textContent);
 
 // ---- names
 
-/** What `table` has of a stranger's name: one called "constructor" finds nothing that it did not bring. */
+/** What `table` has of a name: one called "constructor" finds nothing that it did not bring. */
 const lookup = (table, name) => (Object.hasOwn(table, name) ? table[name] : undefined);
 
-/** A stranger's name on one line: no control or direction characters, no towers of accents. */
+/** A foreign name on one line: no control or direction characters, no towers of accents. */
 function plain(text) {
   const line = String(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\uFFFD").replace(/(\p{M}{3})\p{M}+/gu, "$1");
   return line.trim() || "(no name)";
@@ -30,7 +30,7 @@ const textOf = metric => headings[metric].text;
 const axisOf = metric => textOf(metric) + (unitOf(metric) ? ` (${unitOf(metric)})` : "");
 const pointsOf = metric => (unitOf(metric) === "%" ? "points" : unitOf(metric)); // of a difference
 
-function shown(value, metric, digits = 3) {
+function formatValue(value, metric, digits = 3) {
   return isNumber(value) ? (scaleOf(metric) * value).toFixed(digits).replace("-", "−") : "–";
 }
 
@@ -38,9 +38,9 @@ function shown(value, metric, digits = 3) {
 function inFull([value, low, high, n], metric, digits = 4) {
   if (!isNumber(value)) return `no value (n = ${grouped(n)})`;
   const unit = unitOf(metric) ? " " + unitOf(metric) : "";
-  const ends = [low, high].map(end => shown(end, metric, digits)).join(" to ");
+  const ends = [low, high].map(end => formatValue(end, metric, digits)).join(" to ");
   const interval = isNumber(low) && isNumber(high) ? ` (${ends})` : ", no interval";
-  return `${shown(value, metric, digits)}${unit}${interval}, n = ${grouped(n)}`;
+  return `${formatValue(value, metric, digits)}${unit}${interval}, n = ${grouped(n)}`;
 }
 
 /** `[value, low, high]` of a cell in the unit of its metric; null where there is none. */

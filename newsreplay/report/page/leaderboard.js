@@ -30,35 +30,35 @@ function verdict(publisher) {
   if (value(best) === 0) return [[`Nobody has more than nothing here: ${textOf(metric)} is 0.`], "unknown"];
   const equal = rows.filter(row => value(row) === value(best));
   const rest = rows.slice(equal.length);
-  const said = [named(best.recommender)];
-  if (equal.length > 1) said.push(` and ${others(equal.length - 1)}, all equal,`);
+  const words = [named(best.recommender)];
+  if (equal.length > 1) words.push(` and ${others(equal.length - 1)}, all equal,`);
   const leads = rows.length === 1 ? "is the only one to rank" : equal.length > 1 ? "lead" : "leads";
-  said.push(` ${leads}: ${textOf(metric)} ${inFull(resultOf(best, metric), metric, 3)}. `);
-  if (!rest.length) return [said, equal.length > 1 ? "uncertain" : "unknown"];
+  words.push(` ${leads}: ${textOf(metric)} ${inFull(resultOf(best, metric), metric, 3)}. `);
+  if (!rest.length) return [words, equal.length > 1 ? "uncertain" : "unknown"];
   if (!rest.every(row => row.against_best))
-    return [[...said, "Whether that is certain is not known: differences lack their intervals."], "unknown"];
+    return [[...words, "Whether that is certain is not known: differences lack their intervals."], "unknown"];
   const close = rest.filter(row => !(row.against_best[3] < 0.05));
   const next = close[0] ?? rest[0];
   const [, , , p] = next.against_best;
   const lead = `${differenceInFull(next.against_best, metric)}, p ${chance(p).replace(/^(?=\d)/, "= ")}.`;
   if (!close.length)
-    return [[...said, "All others are worse beyond chance; next is ", named(next.recommender), `: ${lead}`], "certain"];
+    return [[...words, "All others are worse beyond chance; next is ", named(next.recommender), `: ${lead}`], "certain"];
   const many = close.length > 1 ? ` and ${others(close.length - 1)}` : "";
-  return [[...said, "But ", named(next.recommender), many, ` may be as good: ${lead}`], "uncertain"];
+  return [[...words, "But ", named(next.recommender), many, ` may be as good: ${lead}`], "uncertain"];
 }
 
 /** A difference with its interval, in points. */
 function differenceInFull([difference, low, high], metric) {
-  const ends = [low, high].map(end => signed(shown(end, metric))).join(" to ");
+  const ends = [low, high].map(end => signed(formatValue(end, metric))).join(" to ");
   const interval = isNumber(low) && isNumber(high) ? ` (${ends})` : "";
-  return `${signed(shown(difference, metric))} ${pointsOf(metric)}${interval}`;
+  return `${signed(formatValue(difference, metric))} ${pointsOf(metric)}${interval}`;
 }
 
 const others = count => `${count} ${count === 1 ? "other" : "others"}`;
 
 const BADGES = { certain: "certain", uncertain: "not certain", unknown: "not known" };
 
-// ---- what the reader chose, for each publisher
+// ---- the reader's choices, by publisher
 
 const states = new Map();
 
@@ -81,7 +81,7 @@ function stateOf(publisher) {
   return states.get(publisher);
 }
 
-/** What training cost is told where somebody was trained; so is memory, which is then large. */
+/** The costs of training are shown where a recommender was trained; so is memory, which is then large. */
 function usualCosts(publisher) {
   const trained = publisher.rows.some(row => isNumber(row.cost?.train_s));
   return [...(trained ? ["train_s", "update_s", "answer_ms", "state_bytes"] : []), "us_per_event", "p95_ms"];
@@ -157,7 +157,7 @@ function columnsOf(publisher) {
     down: true,
     value: row => (row === best ? 0 : row.against_best?.[0] ?? null),
     fill: (cell, row) =>
-      cell.append(row === best ? "best" : against(row) ? signed(shown(against(row)[0], headline)) : "–"),
+      cell.append(row === best ? "best" : against(row) ? signed(formatValue(against(row)[0], headline)) : "–"),
     tips: row => {
       if (!against(row)) return [];
       const toWhom = `${differenceInFull(against(row), headline)} to ${short(best.recommender)}`;
@@ -186,7 +186,7 @@ function columnsOf(publisher) {
         const value = resultOf(row, metric)[0];
         const isBest = metric === headline && best && !row.foresees && !row.leaks && value === resultOf(best, metric)[0];
         if (isBest) cell.classList.add("best");
-        cell.append(isBest ? "★ " : "", shown(value, metric), " ", whisker(row));
+        cell.append(isBest ? "★ " : "", formatValue(value, metric), " ", whisker(row));
       },
       tips: row => [short(row.recommender), `${textOf(metric)} ${inFull(resultOf(row, metric), metric)}`],
     };
@@ -263,21 +263,21 @@ function leaderboard(publisher) {
     const words = state.filter.toLowerCase().split(/[\s,]+/).filter(Boolean);
     const wanted = row => !words.length || words.some(word => plain(row.recommender).toLowerCase().includes(word));
     const by = all.find(column => column.key === state.sort.key) ?? all[0];
-    let [found, left] = [0, state.drawAll ? Infinity : MOST_DRAWN];
+    let [matches, left] = [0, state.drawAll ? Infinity : MOST_DRAWN];
     const bodies = groups.map(([title, members]) => {
       const matching = sorted(members.filter(wanted), by.value, state.sort.down);
-      const shownRows = matching.slice(0, left);
-      found += matching.length;
-      left -= shownRows.length;
+      const drawnRows = matching.slice(0, left);
+      matches += matching.length;
+      left -= drawnRows.length;
       const head = el("th", { class: "apart", scope: "rowgroup", colSpan: columns().length }, el("span", {}, title));
-      return el("tbody", {}, title && matching.length ? el("tr", {}, head) : null, ...shownRows.map(element));
+      return el("tbody", {}, title && matching.length ? el("tr", {}, head) : null, ...drawnRows.map(element));
     });
     for (const body of [...table.tBodies]) body.remove();
     table.append(...bodies);
     const total = publisher.rows.length;
-    count.replaceChildren(`${grouped(found)} of ${grouped(total)} recommenders. `);
-    if (found > MOST_DRAWN && !state.drawAll) {
-      const more = el("button", { type: "button" }, `show all ${grouped(found)}`);
+    count.replaceChildren(`${grouped(matches)} of ${grouped(total)} recommenders. `);
+    if (matches > MOST_DRAWN && !state.drawAll) {
+      const more = el("button", { type: "button" }, `show all ${grouped(matches)}`);
       more.addEventListener("click", () => {
         state.drawAll = true;
         rows();

@@ -47,7 +47,7 @@ function figuresOf(publisher) {
   const rows = ordinary(publisher);
   const seriesOf = row => state.series.indexOf(row);
   const series = state.series.flatMap((row, number) => (row ? [{ row, series: number }] : []));
-  const told = (row, ...metrics) => [
+  const tipLines = (row, ...metrics) => [
     short(row.recommender),
     ...metrics.map(metric => `${textOf(metric)} ${inFull(resultOf(row, metric), metric)}`),
   ];
@@ -64,7 +64,7 @@ function figuresOf(publisher) {
       y: row => scaled(resultOf(row, e), e),
       xLabel: axisOf(p),
       yLabel: axisOf(e),
-      tipOf: row => told(row, e, p),
+      tipOf: row => tipLines(row, e, p),
       note: publisher.rows.some(row => row.foresees) ? "Who knows the future is not drawn." : null,
     }));
   else figures.push(leftOut(bothTitle, "the run has not both at one cut-off"));
@@ -78,7 +78,7 @@ function figuresOf(publisher) {
       yLabel: axisOf(headline),
       front: rows.filter(row => row.pareto && row.cost?.us_per_event > 0),
       tipOf: row => [
-        ...told(row, headline),
+        ...tipLines(row, headline),
         `${compact(row.cost.us_per_event)} µs per event`,
         ...(row.pareto ? ["◆ Pareto-optimal"] : []),
       ],
@@ -123,7 +123,7 @@ function sliceFigure(publisher, series) {
       place.firstChild.redraw?.();
     };
     controls.replaceChildren(
-      choice("by", usable.map((each, n) => [String(n), plain(each.label)]), String(state.slice), value => {
+      choice("by", usable.map((slice, n) => [String(n), plain(slice.label)]), String(state.slice), value => {
         state.slice = Number(value);
         again();
       }),
@@ -151,17 +151,16 @@ function heatMap() {
     const [best, worst] = [competitors(publisher)[0] ?? rows[0], rows.at(-1)].map(row => row && value(row));
     // At most 60 % of the colour, so that the ink on it stays readable.
     const shade = row => (best === worst ? 60 : Math.min(60, Math.round((60 * (value(row) - worst)) / (best - worst))));
-    const place = row => rows.findIndex(each => value(each) === value(row)); // equal ones share theirs
-    return new Map(rows.map(row => [row.recommender, { publisher, row, place: place(row), shade: shade(row) }]));
+    return new Map(rows.map(row => [row.recommender, { publisher, row, shade: shade(row) }]));
   });
-  const names = [...new Set(columns.flatMap(column => [...column.keys()]))];
-  const meanRank = name => columns.reduce((sum, column) => sum + (column.get(name)?.place ?? column.size), 0);
-  const drawn = sorted(names, meanRank, false).slice(0, MOST_POINTS);
+  // In the order of the leaderboard, whose mean ranks these are.
+  const names = contents.mean_ranks.map(([name]) => name).filter(name => columns.some(column => column.has(name)));
+  const drawn = names.slice(0, MOST_POINTS);
   const cellOf = entry => {
     if (!entry) return el("td", { class: "none" }, "–");
     const { publisher, row, shade } = entry;
     const { headline } = publisher;
-    const cell = el("td", { tabIndex: -1 }, shown(resultOf(row, headline)[0], headline, 2));
+    const cell = el("td", { tabIndex: -1 }, formatValue(resultOf(row, headline)[0], headline, 2));
     cell.style.setProperty("--share", `${shade}%`);
     cell.tips = () => [
       `${short(row.recommender)} on ${short(publisher.name)}`,
@@ -182,7 +181,7 @@ function heatMap() {
   const first = table.querySelector("td[tabindex]");
   if (first) first.tabIndex = 0;
   const limit = drawn.length < names.length ? ` The ${drawn.length} best of ${names.length} are shown.` : "";
-  const note = `The stronger the shade the better, within each publisher; sorted by mean rank.${limit}`;
+  const note = `The stronger the shade the better, within each publisher. Sorted by mean rank: ${ranking}.${limit}`;
   return el("section", {}, el("h2", {}, "Publishers × recommenders"), el("p", { class: "note" }, note), boxed(table));
 }
 
@@ -248,12 +247,12 @@ function pickerOf(publishers) {
   return nav;
 }
 
-/** Notes as they are meant: leaks and failures alarm, what is made up is said plainly; the first four are open. */
+/** Notes by kind: leaks first, then what is made up and what failed, each in its colour; the first four are open. */
 function notes() {
-  const kinds = [["leak", /^leak/i], ["made-up", /^made up/i], ["failed", /^failed/i], ["", /^/]];
-  const kindOf = note => kinds.findIndex(([, pattern]) => pattern.test(note));
-  const itemOf = note => el("li", { class: kinds[kindOf(note)][0] }, plain(note));
-  const items = sorted(contents.notes, kindOf, false).map(itemOf);
+  const first = ["leak", "made up", "failed"];
+  const rank = ([kind]) => (first.includes(kind) ? first.indexOf(kind) : first.length);
+  const itemOf = ([kind, text]) => el("li", { class: kind.replace(" ", "-") }, plain(text));
+  const items = sorted(contents.notes, rank, false).map(itemOf);
   const open = el("ul", { class: "notes" }, ...items.slice(0, 4));
   if (items.length <= 4) return [open];
   const folded = el("ul", { class: "notes" }, ...items.slice(4));

@@ -13,20 +13,23 @@ import html
 import json
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from newsreplay.errors import RunError
-from newsreplay.report import headings
+from newsreplay.report import colours
+from newsreplay.report.headings import heading
+from newsreplay.report.ranking import RULE
+from newsreplay.report.records import ReportContents
 
 DIGITS = 9  #: significant digits of the numbers on the page, so that they round as in a table
 
 SCRIPTS = ("basics.js", "plots.js", "leaderboard.js", "page.js")
 
 
-def write_page(contents: dict[str, Any], path: Path) -> None:
+def write_page(contents: ReportContents, path: Path) -> None:
     """Write `contents` (of `newsreplay.report.contents`) as a page to `path`: whole, or not at all.
 
     Equal contents give equal bytes. Raises `RunError` if `path` cannot be written, ValueError if a number is
@@ -44,16 +47,17 @@ def write_page(contents: dict[str, Any], path: Path) -> None:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def page_of(contents: dict[str, Any]) -> bytes:
+def page_of(contents: ReportContents) -> bytes:
     """The page in UTF-8; what the names hold is escaped to ASCII, so that they need not be Unicode at all."""
-    style, *scripts = (_asset(name) for name in ("page.css", *SCRIPTS))
+    style = _colours() + _asset("page.css")
+    scripts = [_asset(name) for name in SCRIPTS]
     hashes = " ".join(_hash(script) for script in scripts)
     parts = {
         "policy": f"default-src 'none'; script-src {hashes}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'",
         "title": html.escape(contents["title"]).encode("ascii", "xmlcharrefreplace").decode(),
         "style": style,
-        "data": embedded({"contents": _rounded(contents), "headings": _headings(contents)}),
+        "data": embedded({"contents": _rounded(contents), "headings": _headings(contents), "ranking": RULE}),
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda part: parts[part[1]], _asset("page.html")).encode()
@@ -69,6 +73,19 @@ def embedded(data: object) -> str:
     return re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
+def _colours() -> str:
+    """The colours of series and causes as variables of CSS, on light ground, on dark ground and in print."""
+    light = _variables(colours.SERIES, colours.CAUSES, colours.REST)
+    dark = _variables(colours.DARK_SERIES, colours.DARK_CAUSES, colours.DARK_REST)
+    return f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n@media print {{ {light} }}\n"
+
+
+def _variables(series: Sequence[str], causes: Sequence[str], rest: str) -> str:
+    variables = [f"--s{number}: {colour};" for number, colour in enumerate(series)]
+    variables += [f"--c{number}: {colour};" for number, colour in enumerate(causes)]
+    return f":root {{ {' '.join(variables)} --rest: {rest}; }}"
+
+
 def _asset(name: str) -> str:
     return (files("newsreplay.report.page") / name).read_text("utf-8")
 
@@ -77,7 +94,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _rounded(data: Any) -> Any:
+def _rounded(data: object) -> object:
     if isinstance(data, float):
         return float(f"{data:.{DIGITS}g}")
     if isinstance(data, dict):
@@ -87,11 +104,11 @@ def _rounded(data: Any) -> Any:
     return data
 
 
-def _headings(contents: dict[str, Any]) -> dict[str, Any]:
+def _headings(contents: ReportContents) -> dict[str, dict[str, object]]:
     metrics = set()
     for publisher in contents["publishers"]:
         metrics |= {publisher["headline"], *publisher["metrics"]}
         metrics |= {metric for cut in publisher["slices"] for metric in cut["metrics"]}
         if publisher["over_time"]:
             metrics.add(publisher["over_time"]["metric"])
-    return {metric: headings.of(metric)._asdict() for metric in metrics}
+    return {metric: heading(metric)._asdict() for metric in metrics}

@@ -1,7 +1,7 @@
 // The plots: SVG drawn at the width that its box has, so that text keeps its size on a telephone.
 "use strict";
 
-const MOST_SERIES = 6; // lines and colours that can be told apart
+const MOST_SERIES = 6; // lines and colours that can be distinguished
 const MOST_POINTS = 60; // of a scatter plot: more crosses hide each other
 const MOST_BARS = 40; // of a plot with a line of its own for each recommender
 const LETTER = 6.2; // px, about the width of a letter of 11 px
@@ -110,14 +110,14 @@ function ticks(low, high, about) {
 }
 
 function logTicks(low, high) {
-  const found = [];
+  const places = [];
   const factors = high / low < 300 ? [1, 2, 5] : [1];
   for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
     for (const factor of factors) {
       const value = factor * 10 ** power;
-      if (value >= low && value <= high) found.push([value, String(Number(value.toPrecision(2)))]);
+      if (value >= low && value <= high) places.push([value, String(Number(value.toPrecision(2)))]);
     }
-  return found;
+  return places;
 }
 
 const HOUR = 3_600_000;
@@ -126,16 +126,16 @@ const DAY = 24 * HOUR;
 /** Round hours or days, UTC; a day's first tick names the day. */
 function timeTicks(low, high, about) {
   const steps = [1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 2160, 8766, 87660].map(hours => hours * HOUR);
-  const step = steps.find(each => (high - low) / each <= about) ?? steps.at(-1);
-  const found = [];
+  const step = steps.find(step => (high - low) / step <= about) ?? steps.at(-1);
+  const places = [];
   for (let time = Math.ceil(low / step) * step; time <= high; time += step) {
     const date = new Date(time);
     const rough = high - low > 300 * DAY ? { month: "short", year: "numeric" } : { day: "numeric", month: "short" };
     const isDay = step >= DAY || time % DAY === 0;
     const day = date.toLocaleDateString("en-GB", { ...rough, timeZone: "UTC" });
-    found.push([time, isDay ? day : date.toISOString().slice(11, 16)]);
+    places.push([time, isDay ? day : date.toISOString().slice(11, 16)]);
   }
-  return found;
+  return places;
 }
 
 function text(x, y, words, anchor = "start", name = "") {
@@ -217,7 +217,7 @@ function scatter(title, name, rows, seriesOf, { x, y, tipOf, xLabel, yLabel, isL
     }
     const coloured = drawn.filter(row => seriesOf(row) >= 0);
     const signs = [];
-    for (const row of [...drawn.filter(each => seriesOf(each) < 0), ...coloured]) {
+    for (const row of [...drawn.filter(row => seriesOf(row) < 0), ...coloured]) {
       const [, lowX, highX] = x(row);
       const [, lowY, highY] = y(row);
       const point = at(row);
@@ -370,9 +370,9 @@ function ladder(title, name, rows, seriesOf, { domain, xTicks, xLabel, marksOf, 
       const y = plane.top + step * (n + 0.5);
       const series = seriesOf(row);
       nodes.push(text(left - 8, y + 4, short(row.recommender, letters), "end", series < 0 ? "" : `name s${series}`));
-      const [drawing, told] = marksOf(row, y, x, step);
+      const [drawing, rowMarks] = marksOf(row, y, x, step);
       nodes.push(...drawing);
-      marks.push(...told);
+      marks.push(...rowMarks);
     });
     nodes.push(...over(x, plane));
     return { height, nodes, marks, label: `${drawn.length} recommenders.` };
@@ -407,7 +407,7 @@ function rankRanges(title, rows, seriesOf) {
 function misses(title, rows, causes, ceiling, seriesOf) {
   const legend = el("ul", { class: "legend" });
   // The last cause is all the rest, and mostly the largest: it stays in the background.
-  const look = n => (n === causes.length - 1 ? "rest" : `c${n % 8}`);
+  const look = n => (n === causes.length - 1 ? "rest" : `c${n % 6}`);
   causes.forEach((cause, n) => legend.append(el("li", {}, el("i", { class: `swatch ${look(n)}` }), plain(cause))));
   const most = isNumber(ceiling) ? [100 * ceiling] : [];
   for (const share of most)
@@ -428,8 +428,8 @@ function misses(title, rows, causes, ceiling, seriesOf) {
         const tip = [short(row.recommender), `${plain(cause)}: ${percent(share)}`];
         return [bar, { x: (left + right) / 2, y, box, tip, share }];
       });
-      const there = parts.filter(([, mark]) => mark.share > 0);
-      return [there.map(([bar]) => bar), there.map(([, mark]) => mark)];
+      const visible = parts.filter(([, mark]) => mark.share > 0);
+      return [visible.map(([bar]) => bar), visible.map(([, mark]) => mark)];
     },
   });
 }

@@ -4,187 +4,198 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from newsreplay.log.rows import DAY, HOUR
-from newsreplay.report import headings
+from newsreplay.report.headings import heading
 from newsreplay.report.pictures.drawing import labels_of
+from newsreplay.report.records import NOTHING, Estimate, PublisherContents, RecommenderRow, ReportContents
 
 MOST_PUBLISHERS = 6  #: in one picture; of more, those with most scored sessions
 MOST_RECOMMENDERS = 60  #: in one picture; of more, those with the best mean rank
 FEW = 6  #: recommenders whose lines share one panel
 NAMED_IN_NOTE = 16  #: of those left out
 Floats = NDArray[np.float64]
-Contents = dict[str, Any]
+Series = tuple[Floats, Floats, Floats]  #: values, lower and upper bounds
 
 
-class Publisher(NamedTuple):
+class ArrangedPublisher(NamedTuple):
     """One publisher of a run."""
 
     label: str
-    rows: dict[str, Any]  #: recommender → its row, of those that are drawn
-    contents: Contents
+    rows: dict[str, RecommenderRow]  #: recommender → its row, of those that are drawn
+    contents: PublisherContents
 
 
-class Run(NamedTuple):
-    """A run as its pictures see it."""
+class ArrangedRun(NamedTuple):
+    """A run as its pictures need it."""
 
     title: str
-    publishers: list[Publisher]  #: that are drawn
-    ranked: list[str]  #: recommenders that are drawn, best mean rank first; their places tell their looks
+    publishers: list[ArrangedPublisher]  #: that are drawn
+    ranked: list[str]  #: recommenders that are drawn, best mean rank first; their places determine their looks
     foresee: list[str]  #: recommenders that are drawn for reference only
     labels: dict[str, str]  #: of all recommenders
     able: int  #: recommenders that could be drawn, those that foresee apart
     notes: list[str]  #: publishers and failures that were left out
-    contents: Contents
+    contents: ReportContents
 
 
-def arranged(contents: Contents) -> Run:
+def arranged(contents: ReportContents) -> ArrangedRun:
+    """The contents of a run, its recommenders in the order of their mean ranks and each with its label."""
     publishers = contents["publishers"]
-    names = list(dict.fromkeys(row["recommender"] for each in publishers for row in each["rows"]))
+    names = list(dict.fromkeys(row["recommender"] for publisher in publishers for row in publisher["rows"]))
     labels = dict(zip(names, labels_of(names), strict=True))
-    done = [{row["recommender"]: row for row in each["rows"] if row["status"] == "done"} for each in publishers]
+    done = [{row["recommender"]: row for row in rows["rows"] if row["status"] == "done"} for rows in publishers]
     foresee = [name for name in names if any(name in rows and rows[name]["foresees"] for rows in done)]
-    able = [name for name in names if name not in set(foresee) and any(name in rows for rows in done)]
-    ranks = dict.fromkeys(able, 0.0)
-    for each, rows in zip(publishers, done, strict=True):
-        for name, rank in _ranks(able, rows, each["headline"]).items():
-            ranks[name] += rank
-    ranked = sorted(able, key=lambda name: ranks[name])[:MOST_RECOMMENDERS]
-
-    sessions = [max((_cell(row, each["headline"])[3] or 0 for row in each["rows"]), default=0) for each in publishers]
-    largest = sorted(range(len(publishers)), key=lambda number: -sessions[number])[:MOST_PUBLISHERS]
-    told = labels_of([each["name"] for each in publishers])
-    shown = {*ranked, *foresee}
-    notes = []
-    if len(publishers) > MOST_PUBLISHERS:
-        notes.append(f"The {MOST_PUBLISHERS} publishers with most scored sessions, of {len(publishers)}.")
-    failed = [
-        labels[row["recommender"]] + (f" on {label}" if len(publishers) > 1 else "")
-        for each, label in zip(publishers, told, strict=True)
-        for row in each["rows"]
-        if row["status"] != "done"
+    order = [name for name, _ in contents["mean_ranks"]]
+    able = [name for name in order if name not in foresee and any(name in rows for rows in done)]
+    ranked = able[:MOST_RECOMMENDERS]
+    sessions = [
+        max((estimate_of(row, publisher["headline"])[3] for row in publisher["rows"]), default=0)
+        for publisher in publishers
     ]
-    if failed:
-        notes.append(f"Failed and left out: {_listed(failed)}.")
-    leaking = [labels[name] for name in able if any(name in rows and rows[name]["leaks"] for rows in done)]
-    if leaking:
-        notes.append(f"Given the future on purpose, and so not ranked: {_listed(leaking)}.")
-    return Run(
+    largest = sorted(range(len(publishers)), key=lambda number: -sessions[number])[:MOST_PUBLISHERS]
+    publisher_labels = labels_of([publisher["name"] for publisher in publishers])
+    drawn = {*ranked, *foresee}
+    leaking = [name for name in names if any(name in rows and rows[name]["leaks"] for rows in done)]
+    return ArrangedRun(
         title=labels_of([contents["title"]])[0],
         publishers=[
-            Publisher(told[number], {name: row for name, row in done[number].items() if name in shown}, each)
-            for number, each in enumerate(publishers)
+            ArrangedPublisher(
+                publisher_labels[number], {name: row for name, row in done[number].items() if name in drawn}, publisher
+            )
+            for number, publisher in enumerate(publishers)
             if number in largest
         ],
         ranked=ranked,
         foresee=foresee,
         labels=labels,
         able=len(able),
-        notes=notes,
+        notes=_left_out(publishers, publisher_labels, labels, leaking),
         contents=contents,
     )
 
 
-def _ranks(names: list[str], rows: dict[str, Any], metric: str) -> dict[str, float]:
-    """Ranks of a publisher's values, equal values sharing theirs; who has none comes last."""
-    values = {name: _cell(rows.get(name), metric)[0] for name in names}
-    ordered = sorted((value for value in values.values() if value is not None), reverse=True)
-    first = {value: rank for rank, value in reversed(list(enumerate(ordered, start=1)))}
-    last = {value: rank for rank, value in enumerate(ordered, start=1)}
-    beyond = (len(ordered) + 1 + len(names)) / 2
-    return {name: beyond if value is None else (first[value] + last[value]) / 2 for name, value in values.items()}
+def _left_out(
+    publishers: Sequence[PublisherContents],
+    publisher_labels: Sequence[str],
+    labels: dict[str, str],
+    leaking: Sequence[str],
+) -> list[str]:
+    """Notes on publishers and recommenders that are not drawn, or not ranked."""
+    notes = []
+    if len(publishers) > MOST_PUBLISHERS:
+        notes.append(f"The {MOST_PUBLISHERS} publishers with most scored sessions, of {len(publishers)}.")
+    failed = [
+        labels[row["recommender"]] + (f" on {label}" if len(publishers) > 1 else "")
+        for publisher, label in zip(publishers, publisher_labels, strict=True)
+        for row in publisher["rows"]
+        if row["status"] != "done"
+    ]
+    if failed:
+        notes.append(f"Failed and left out: {_listed(failed)}.")
+    if leaking:
+        notes.append(f"Given the future on purpose, and so not ranked: {_listed([labels[name] for name in leaking])}.")
+    return notes
 
 
-def headline(each: Publisher, name: str) -> float | None:
-    value: float | None = _cell(each.rows.get(name), each.contents["headline"])[0]
-    return value
+def headline(publisher: ArrangedPublisher, name: str) -> float | None:
+    """The value of a recommender by its publisher's headline metric, None where it has none."""
+    return estimate_of(publisher.rows.get(name), publisher.contents["headline"])[0]
 
 
-def _best(publisher: Contents) -> float | None:
+def best_value(publisher: PublisherContents) -> float | None:
+    """The best value by the headline metric among the recommenders that can be ranked."""
     values = [
-        _cell(row, publisher["headline"])[0]
+        estimate_of(row, publisher["headline"])[0]
         for row in publisher["rows"]
         if row["status"] == "done" and not row["foresees"] and not row["leaks"]
     ]
     return max((value for value in values if value is not None), default=None)
 
 
-def _failed(publisher: Contents) -> set[str]:
+def failed_names(publisher: PublisherContents) -> set[str]:
+    """The recommenders that failed on a publisher."""
     return {row["recommender"] for row in publisher["rows"] if row["status"] != "done"}
 
 
-Series = tuple[Floats, Floats, Floats]
+# --- estimates ------------------------------------------------------------------------------------------
 
 
-# --- cells ----------------------------------------------------------------------------------------------
-
-
-def _cell(row: Any, metric: str) -> list[Any]:
-    """Value, low, high and n of a row; None for what there is not."""
-    return (row or {}).get("results", {}).get(metric) or [None, None, None, None]
+def estimate_of(row: RecommenderRow | None, metric: str) -> Estimate:
+    """Value, lower and upper bound and n of a row; `NOTHING` without a row or a result."""
+    return NOTHING if row is None else row["results"].get(metric, NOTHING)
 
 
 def _factor(metric: str) -> int:
-    return 100 if headings.of(metric).unit == "%" else 1
+    return 100 if heading(metric).unit == "%" else 1
 
 
-def scaled(row: Any, metric: str) -> tuple[float, float, float]:
-    """Value, low and high of a row as shown (shares in per cent), NaN for what there is not."""
-    value, low, high = (math.nan if each is None else _factor(metric) * each for each in _cell(row, metric)[:3])
+def scaled(row: RecommenderRow | None, metric: str) -> tuple[float, float, float]:
+    """Value and bounds of a row in the unit of the metric (shares in per cent), NaN where there is none."""
+    value, low, high = (
+        math.nan if bound is None else _factor(metric) * bound for bound in estimate_of(row, metric)[:3]
+    )
     return value, low, high
 
 
-def _series(cells: Sequence[Any], metric: str) -> tuple[Floats, Floats, Floats]:
-    """Values, lows and highs of cells as shown; without an interval both ends are the value."""
-    found = np.array([cell[:3] for cell in cells], dtype=np.float64).reshape(-1, 3) * _factor(metric)
-    value = found[:, 0]
-    low, high = (np.where(np.isfinite(each), each, value) for each in (found[:, 1], found[:, 2]))
+def series_of(estimates: Sequence[Estimate], metric: str) -> Series:
+    """Values and bounds of estimates in the unit of the metric; without an interval both bounds are the value."""
+    columns = np.array([estimate[:3] for estimate in estimates], dtype=np.float64).reshape(-1, 3) * _factor(metric)
+    value = columns[:, 0]
+    low, high = (np.where(np.isfinite(bound), bound, value) for bound in (columns[:, 1], columns[:, 2]))
     return value, low, high
 
 
-def _all(run: Run, drawn: Iterable[str]) -> Iterable[tuple[Contents, Any, bool]]:
-    """Every publisher with each of its rows that did not fail, and whether the picture shows it."""
+def all_rows(run: ArrangedRun, drawn: Iterable[str]) -> Iterable[tuple[PublisherContents, RecommenderRow, bool]]:
+    """Every publisher with each of its rows that did not fail, and whether the picture has it."""
     names = set(drawn)
-    shown = {each.contents["name"] for each in run.publishers}
-    for each in run.contents["publishers"]:
-        for row in each["rows"]:
+    drawn_publishers = {publisher.contents["name"] for publisher in run.publishers}
+    for publisher in run.contents["publishers"]:
+        for row in publisher["rows"]:
             if row["status"] == "done":
-                yield each, row, row["recommender"] in names and each["name"] in shown
+                yield publisher, row, row["recommender"] in names and publisher["name"] in drawn_publishers
 
 
-def _few(
-    run: Run, parts: list[tuple[Publisher, Contents | None]]
-) -> tuple[list[str], list[tuple[Publisher, Contents]]]:
-    """The best few recommenders that have a value in a part, and the publishers where one of them has."""
+Part = TypeVar("Part")
 
-    def has(name: str, each: Publisher, part: Contents) -> bool:
-        return name in each.rows and any(cell[0] is not None for cell in part["cells"].get(name, ()))
 
-    there = [(each, part) for each, part in parts if part]
-    able = [name for name in run.ranked if any(has(name, each, part) for each, part in there)]
-    # Of equal ones the first: lines on top of one another tell nothing.
-    first = {tuple(headline(each, name) for each in run.publishers): name for name in reversed(able)}
+def best_few(
+    run: ArrangedRun,
+    parts: list[tuple[ArrangedPublisher, Part | None]],
+    estimates: Callable[[Part, str], Sequence[Estimate]],
+) -> tuple[list[str], list[tuple[ArrangedPublisher, Part]]]:
+    """The best few recommenders that have a value in a part, and the publishers where one of them has.
+
+    `estimates` returns what a part has of a recommender.
+    """
+
+    def has_value(name: str, publisher: ArrangedPublisher, part: Part) -> bool:
+        return name in publisher.rows and any(estimate[0] is not None for estimate in estimates(part, name))
+
+    existing = [(publisher, part) for publisher, part in parts if part is not None]
+    able = [name for name in run.ranked if any(has_value(name, *pair) for pair in existing)]
+    # Of equal recommenders the first: lines upon each other cannot be distinguished.
+    first = {tuple(headline(publisher, name) for publisher in run.publishers): name for name in reversed(able)}
     few = [name for name in able if name in first.values()][:FEW]
-    return few, [(each, part) for each, part in there if any(has(name, each, part) for name in few)]
+    return few, [pair for pair in existing if any(has_value(name, *pair) for name in few)]
 
 
 # --- words ----------------------------------------------------------------------------------------------
 
 
-def heading(metric: str) -> str:
-    return headings.of(metric).text
-
-
-def _axis(metric: str) -> str:
-    return f"{heading(metric)} ({headings.of(metric).unit})" if headings.of(metric).unit else heading(metric)
+def axis_label(metric: str) -> str:
+    """The heading of a metric with its unit in brackets."""
+    text, unit, *_ = heading(metric)
+    return f"{text} ({unit})" if unit else text
 
 
 def brief(value: float, metric: str) -> str:
+    """A value as it is written into a cell, with two digits; shares are in per cent."""
     return f"{_factor(metric) * value:.2f}"
 
 
@@ -197,17 +208,19 @@ def _listed(labels: Sequence[str], count: int | None = None) -> str:
 
 
 def outside(beyond: list[str]) -> str:
+    """The note on recommenders whose values lie outside the frame; empty if there is none."""
     return f"Outside the frame, as it sees the future: {_listed(beyond)}." if beyond else ""
 
 
 def duration(ms: float) -> str:
+    """A length of time in words: day, 3 hours, 30 minutes."""
     for unit, name in ((DAY, "day"), (HOUR, "hour")):
         if ms >= unit:
             return name if ms == unit else f"{ms / unit:g} {name}s"
     return f"{ms / 60_000:g} minutes"
 
 
-def _note(run: Run, *more: str, few: Sequence[str] | None = None) -> str:
+def note_below(run: ArrangedRun, *more: str, few: Sequence[str] | None = None) -> str:
     """The lines below a picture of all recommenders that are drawn, or of a few of them."""
     drawn = run.ranked if few is None else few
     others = [run.labels[name] for name in run.ranked if name not in drawn]

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from newsreplay.log.rows import DAY, HOUR, READ, Column, Log
+from newsreplay.simulator.judgement.inequality import gini
 
 MINUTE = 60_000  #: milliseconds
 YEAR = 365 * DAY
 
-#: ms; every age of a whole unit that is asked for by name, and 40 steps per decade from a minute to 10,000 years,
+#: ms; every age that has a name on the axis, and 40 steps per decade from a minute to 10,000 years,
 #: rounded to whole minutes. The same for all data sets, so that their tables can be laid side by side.
 AGES: Column = np.unique(
     np.concatenate(
@@ -42,7 +43,7 @@ POINTS = 200  #: at most so many along a popularity curve
 
 
 class Curves(NamedTuple):
-    """What the pictures tell about one publisher. Counts are of reads unless they say otherwise."""
+    """The numbers of one publisher behind the pictures. Counts are of reads unless stated otherwise."""
 
     name: str
     reads: int
@@ -89,7 +90,7 @@ def curves(name: str, log: Log, published: Column, width: int) -> Curves:
         float(np.median(age)),
         undated(item, age),
         *top(counts),
-        gini(counts),
+        gini(counts[counts > 0]),
     )
 
 
@@ -133,7 +134,7 @@ def younger(age: Column) -> tuple[Column, Column]:
 
 
 def undated(item: Column, age: Column) -> int:
-    """Reads of articles whose first read is the moment they became known, so that no earlier time was told."""
+    """Reads of articles whose first read is the moment they became known, so that no earlier time is known."""
     known_by_read = np.zeros(int(item.max()) + 1, bool)
     known_by_read[item[age == 0]] = True
     return int(np.count_nonzero(known_by_read[item]))
@@ -151,16 +152,3 @@ def top(counts: Column) -> tuple[Column, Column]:
     most = np.sort(counts[counts > 0])[::-1]
     ranks = np.unique(np.rint(np.geomspace(1, len(most), POINTS)).astype(np.int64))
     return ranks, np.cumsum(most)[ranks - 1]
-
-
-def gini(counts: Column) -> float:
-    """Gini coefficient of the reads per article, among articles with a read.
-
-    Half the mean absolute difference of all pairs, relative to the mean; 0 if all are alike.
-
-    >>> gini(np.array([3, 0, 1]))
-    0.25
-    """
-    least = np.sort(counts[counts > 0]).astype(np.int64)
-    n = len(least)
-    return int(((2 * np.arange(1, n + 1) - n - 1) * least).sum()) / (n * int(least.sum()))

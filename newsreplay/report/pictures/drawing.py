@@ -1,7 +1,7 @@
 """What the pictures of data sets and of runs share: their look, names as they can be shown, files.
 
-All of matplotlib that a picture needs comes through here, so that its absence is told in one place and it is
-imported only when somebody wants pictures. Nothing here opens a window or touches pyplot; matplotlib's
+All of matplotlib that a picture needs comes through here, so that its absence is reported in one place and it is
+imported only where pictures are drawn. Nothing here opens a window or touches pyplot; matplotlib's
 settings are changed while a picture is drawn and then put back, so draw in one thread at a time. Equal data
 give equal bytes with the same version of matplotlib.
 """
@@ -15,10 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from newsreplay.errors import NewsreplayError
+from newsreplay.log.rows import Column
 
 try:
     from matplotlib import style
+    from matplotlib.artist import Artist as Artist
     from matplotlib.axes import Axes as Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg as FigureCanvasAgg
     from matplotlib.dates import AutoDateLocator as AutoDateLocator
@@ -42,9 +47,7 @@ except ModuleNotFoundError as error:
 LONGEST_NAME = 24  #: characters of a name that are shown
 WIDTH = 6.8  #: inches, the width of the text of a page
 
-#: Okabe and Ito (2008) without the yellow, which is lost on white paper. Seven colours, four dashes and ten
-#: markers: no two of ten look alike, in black and white too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: With the seven colours of `colours.SERIES`, no two of ten look alike, in black and white too.
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))
 MARKERS = "os^DvPX<>*"
 
@@ -74,7 +77,7 @@ _STYLE: dict[str, Any] = {
     "text.parse_math": False,  # a $ in a publisher's name is a dollar
 }
 
-Rows = Iterable[Sequence[Any]]
+Rows = Iterable[Sequence[object]]
 
 
 @contextmanager
@@ -129,7 +132,7 @@ def new_figure(title: str, note: str, height: float) -> Figure:
     return figure
 
 
-def legend(axes: Axes, lines: list[Any], labels: list[str]) -> None:
+def legend(axes: Axes, lines: Sequence[Artist], labels: list[str]) -> None:
     """A legend right of `axes`."""
     numbers = [str(number) for number in range(len(lines))]
     name_entries(axes.legend(lines, numbers, loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0), labels)
@@ -149,9 +152,9 @@ def width_of(label: str, size: float) -> float:
     return float(outline.vertices[:, 0].max()) / 72
 
 
-def dates(ms: Any) -> Any:
+def dates(ms: Column) -> NDArray[np.float64]:
     """Milliseconds since the epoch as matplotlib counts time."""
-    return date2num(ms.astype("datetime64[ms]"))  # type: ignore[no-untyped-call]
+    return np.asarray(date2num(ms.astype("datetime64[ms]")))  # type: ignore[no-untyped-call]
 
 
 def thousands(value: float, _: int | None) -> str:

@@ -2,54 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from newsreplay.report.pictures.arranged import Publisher, Run, _all, _note
-from newsreplay.report.pictures.drawing import DASHES, Figure, Line2D, Patch, Rows, labels_of
+from newsreplay.report.colours import CAUSES, REST
+from newsreplay.report.pictures.arranged import ArrangedPublisher, ArrangedRun, all_rows, note_below
+from newsreplay.report.pictures.drawing import DASHES, Artist, Figure, Line2D, Patch, Rows, labels_of
 from newsreplay.report.pictures.sheets import LINE, SMALL, Sheet
 
-#: Fill and hatch of causes, in their order: shades of blue are hits, near and far; then each kind of miss.
-_FILLS = (
-    ("#0072B2", ""),
-    ("#56B4E9", ""),
-    ("#CDE7F5", ""),
-    ("#E69F00", "////"),
-    ("#CC79A7", "...."),
-    ("#D55E00", "xxxx"),
-)
+_HATCHES = ("", "", "", "////", "....", "xxxx")  #: of `CAUSES`
 
 
-# --- misses ---------------------------------------------------------------------------------------------
-
-
-def misses(run: Run) -> Figure | None:
-    drawn = [each for each in run.publishers if any(_missed(each, name) for name in run.ranked)]
+def misses(run: ArrangedRun) -> Figure | None:
+    """Draw what became of the reads that could have been hits, one stacked bar a recommender; None without any."""
+    drawn = [publisher for publisher in run.publishers if any(_missed(publisher, name) for name in run.ranked)]
     if not drawn:
         return None
-    names = [name for name in run.ranked if any(_missed(each, name) for each in drawn)]
-    framing = [name for name in run.foresee if any(_missed(each, name) for each in drawn)]
-    causes = list(dict.fromkeys(cause for each in drawn for cause in each.contents["causes"]))
-    ceilings = [each.contents.get("ceiling") for each in drawn]
+    names = [name for name in run.ranked if any(_missed(publisher, name) for publisher in drawn)]
+    framing = [name for name in run.foresee if any(_missed(publisher, name) for publisher in drawn)]
+    causes = list(dict.fromkeys(cause for publisher in drawn for cause in publisher.contents["causes"]))
+    ceilings = [publisher.contents["ceiling"] for publisher in drawn]
     has_ceiling = any(ceiling is not None for ceiling in ceilings)
     everyone = [*names, *framing]
-    told = labels_of(causes)
+    labels = labels_of(causes)
     if has_ceiling:
-        told.append("ceiling: what an oracle could have hit")
+        labels.append("ceiling: what an oracle could have hit")
     sheet = Sheet(
         f"{run.title}: what became of the reads that could have been hits",
-        _note(run),
+        note_below(run),
         len(drawn),
         3,
         LINE * (len(everyone) + 1) + 0.55,
-        told,
+        labels,
     )
-    for number, (axes, each, ceiling) in enumerate(zip(sheet.axes, drawn, ceilings, strict=True)):
+    for number, (axes, publisher, ceiling) in enumerate(zip(sheet.axes, drawn, ceilings, strict=True)):
         left = np.zeros(len(everyone))
         lines = np.arange(len(everyone)) + np.array([0.5 * (name in framing) for name in everyone])
         for cause, (fill, hatch) in zip(causes, _fills(len(causes)), strict=True):
-            share = 100 * np.array([_missed(each, name).get(cause, 0.0) for name in everyone])
+            share = 100 * np.array([_missed(publisher, name).get(cause, 0.0) for name in everyone])
             axes.barh(lines, share, left=left, height=0.8, color=fill, hatch=hatch, edgecolor="white", lw=0.2)
             left += share
         if ceiling is not None:
@@ -59,24 +48,28 @@ def misses(run: Run) -> Figure | None:
         axes.tick_params(axis="y", length=0, labelleft=number % sheet.columns == 0)
         axes.set_ylim(lines[-1] + 0.6, -0.6)
         axes.grid(visible=False, axis="y")
-        axes.set(title=each.label, xlabel="share of reads (%)")
-    handles: list[Any] = [
+        axes.set(title=publisher.label, xlabel="share of reads (%)")
+    handles: list[Artist] = [
         Patch(facecolor=fill, hatch=hatch, edgecolor="white", lw=0.2) for fill, hatch in _fills(len(causes))
     ]
     sheet.key([*handles, *([Line2D([], [], color="black", lw=1.1, linestyle=DASHES[1])] if has_ceiling else [])])
     return sheet.figure
 
 
-def _missed(each: Publisher, name: str) -> dict[str, float]:
-    return (each.rows.get(name) or {}).get("misses") or {}
+def _missed(publisher: ArrangedPublisher, name: str) -> dict[str, float]:
+    row = publisher.rows.get(name)
+    return (row["misses"] if row else None) or {}
 
 
 def _fills(count: int) -> list[tuple[str, str]]:
-    # The last cause is all the rest, and mostly the largest: it stays in the background.
-    return [*(_FILLS[number % len(_FILLS)] for number in range(count - 1)), ("#F0F0F0", "")]
+    """Fill and hatch of so many causes."""
+    numbers = [number % len(CAUSES) for number in range(count - 1)]
+    return [*((CAUSES[number], _HATCHES[number]) for number in numbers), (REST, "")]
 
 
-def misses_rows(run: Run) -> Rows:
-    for each, row, is_drawn in _all(run, [*run.ranked, *run.foresee]):
-        for cause, share in (row.get("misses") or {}).items():
-            yield each["name"], row["recommender"], cause, share, each.get("ceiling"), row["foresees"], is_drawn
+def misses_rows(run: ArrangedRun) -> Rows:
+    """The table of the picture: one row a publisher, recommender and cause."""
+    for publisher, row, is_drawn in all_rows(run, [*run.ranked, *run.foresee]):
+        for cause, share in (row["misses"] or {}).items():
+            names = (publisher["name"], row["recommender"])
+            yield *names, cause, share, publisher["ceiling"], row["foresees"], is_drawn

@@ -1,17 +1,18 @@
 """Pictures of a run, for papers: how good its recommenders are, how sure that is, where they miss and what they cost.
 
-Drawn from the contents of a run (`contents.py`), never from the run itself. Imports matplotlib (`drawing.py` tells
-what follows from that), and so is imported only when somebody wants pictures.
+Drawn from the contents of a run (`contents.py`), never from the run itself. Imports matplotlib (see `drawing.py`),
+and so is imported only where pictures are drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from newsreplay.errors import NewsreplayError
-from newsreplay.report.pictures.arranged import Contents, Run, arranged
+from newsreplay.report.pictures.arranged import ArrangedRun, arranged
 from newsreplay.report.pictures.cost import SPENT, quality_against_cost, quality_against_cost_rows
 from newsreplay.report.pictures.drawing import Figure, Rows, drawing_into, save, write_table
 from newsreplay.report.pictures.impressions import impressions, impressions_rows
@@ -22,7 +23,7 @@ from newsreplay.report.pictures.ranks import (
     rank_stability,
     rank_stability_rows,
 )
-from newsreplay.report.pictures.slices import _slices, slice_rows
+from newsreplay.report.pictures.slices import draw_slices, slice_rows
 from newsreplay.report.pictures.success import (
     E,
     P,
@@ -31,10 +32,20 @@ from newsreplay.report.pictures.success import (
     over_time,
     over_time_rows,
 )
+from newsreplay.report.records import ReportContents
 from newsreplay.simulator.runs.paths import file_name
 
 
-def draw_run(contents: Contents, folder: Path) -> list[Path]:
+class Picture(NamedTuple):
+    """A picture, and the table of its numbers."""
+
+    name: str  #: of its files
+    draw: Callable[[ArrangedRun], Figure | None]  #: None = there are no data for it
+    header: list[str]
+    rows: Callable[[ArrangedRun], Rows]
+
+
+def draw_run(contents: ReportContents, folder: Path, pictures: Sequence[Picture] | None = None) -> list[Path]:
     """Draw a run into `folder`, each picture as PNG and SVG with its numbers as CSV; the files written.
 
     - `success_over_time`: the headline metric of the best six recommenders in each stretch of time;
@@ -46,21 +57,23 @@ def draw_run(contents: Contents, folder: Path) -> list[Path]:
     - `misses`: why reads that could have been hits were none;
     - `impressions`: AUC, MRR and nDCG@10, if the data have impressions.
 
-    A picture without data is left out. Best are those with the best mean rank over the publishers by the headline
-    metric; of more than 60 the best 60 are drawn, and of more than six publishers those with most scored sessions.
+    `pictures` are some of `pictures_of` these contents, by default all. A picture without data is left out. Best are
+    those with the best mean rank over the publishers, as in the leaderboard; of more than 60 the best 60 are drawn,
+    and of more than six publishers those with most scored sessions.
     Recommenders that foresee are drawn for reference and not ranked. The CSV files hold all that did not fail, with
-    names and values as `contents` has them; `drawn` tells who is in the picture. Raises `NewsreplayError` if nothing
+    names and values as `contents` has them; `drawn` marks those in the picture. Raises `NewsreplayError` if nothing
     can be drawn, or `folder` cannot be written.
     """
-    if not any(row["status"] == "done" for each in contents["publishers"] for row in each["rows"]):
+    if not any(row["status"] == "done" for publisher in contents["publishers"] for row in publisher["rows"]):
         raise NewsreplayError(f"{contents['title']} has nothing to draw: every recommender failed")
     with drawing_into(folder):
         run = arranged(contents)
         files: list[Path] = []
-        for name, draw_one, header, rows in _pictures(contents):
-            figure = draw_one(run)
+        for picture in pictures_of(contents) if pictures is None else pictures:
+            figure = picture.draw(run)
             if figure is not None:
-                files += [*save(figure, folder / name), write_table(folder / f"{name}.csv", header, rows(run))]
+                table = write_table(folder / f"{picture.name}.csv", picture.header, picture.rows(run))
+                files += [*save(figure, folder / picture.name), table]
     if not files:
         raise NewsreplayError(f"{contents['title']} has nothing to draw: its recommenders have no values")
     return files
@@ -68,47 +81,46 @@ def draw_run(contents: Contents, folder: Path) -> list[Path]:
 
 # --- which pictures -------------------------------------------------------------------------------------
 
-_Picture = tuple[str, Callable[[Run], Figure | None], list[str], Callable[[Run], Rows]]
 _VALUE = ["value", "low", "high", "n", "drawn"]
 
 
-def _pictures(contents: Contents) -> list[_Picture]:
-    """Name, drawing, and the header and rows of the table of each picture that a run may have."""
+def pictures_of(contents: ReportContents) -> list[Picture]:
+    """The pictures that a run may have."""
     pair = ["publisher", "recommender"]
     whose = ["foresees", "drawn"]
     both = [E, f"{E}_low", f"{E}_high", P, f"{P}_low", f"{P}_high", "n"]
     quality = ["metric", "value", "low", "high"]
-    slices = list(dict.fromkeys(part["by"] for each in contents["publishers"] for part in each.get("slices", ())))
+    slices = list(dict.fromkeys(part["by"] for publisher in contents["publishers"] for part in publisher["slices"]))
     return [
-        ("success_over_time", over_time, [*pair, "metric", "start", *_VALUE], over_time_rows),
-        ("event_against_session", event_against_session, [*pair, *both, *whose], event_against_session_rows),
-        (
+        Picture("success_over_time", over_time, [*pair, "metric", "start", *_VALUE], over_time_rows),
+        Picture("event_against_session", event_against_session, [*pair, *both, *whose], event_against_session_rows),
+        Picture(
             "quality_against_cost",
             quality_against_cost,
             [*pair, *quality, *SPENT, "pareto", *whose],
             quality_against_cost_rows,
         ),
-        (
+        Picture(
             "publishers_by_recommenders",
             publishers_by_recommenders,
             [*pair, "metric", "value", "relative", *whose],
             publishers_by_recommenders_rows,
         ),
-        (
+        Picture(
             "rank_stability",
             rank_stability,
             [*pair, "metric", "value", "rank", "rank_low", "rank_high", "stable", "drawn"],
             rank_stability_rows,
         ),
         *(
-            (
+            Picture(
                 f"slices_{file_name(by)}",
-                partial(_slices, by),
+                partial(draw_slices, by),
                 [*pair, "by", "group", "metric", *_VALUE],
                 partial(slice_rows, by),
             )
             for by in slices
         ),
-        ("misses", misses, [*pair, "cause", "share", "ceiling", *whose], misses_rows),
-        ("impressions", impressions, [*pair, "metric", "value", "low", "high", "n", *whose], impressions_rows),
+        Picture("misses", misses, [*pair, "cause", "share", "ceiling", *whose], misses_rows),
+        Picture("impressions", impressions, [*pair, "metric", "value", "low", "high", "n", *whose], impressions_rows),
     ]

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from newsreplay.report import headings
-from newsreplay.report.pictures.arranged import Floats, Run, Series
+from newsreplay.report.colours import SERIES
+from newsreplay.report.headings import heading
+from newsreplay.report.pictures.arranged import ArrangedRun, Series
 from newsreplay.report.pictures.drawing import (
-    COLOURS,
     DASHES,
     MARKERS,
     WIDTH,
+    Artist,
     Axes,
     Figure,
-    FigureCanvasAgg,
     Line2D,
     blended_transform_factory,
     name_entries,
@@ -27,41 +25,44 @@ from newsreplay.report.pictures.drawing import (
     width_of,
 )
 
-NAMED = 12  #: points of a scatter plot that are labelled, if there is room for so many
 SMALL = 7  #: points, of labels
 LINE = 0.15  #: inches from one row of a list to the next
 AROUND = 0.5  #: inches, of a panel's height for its title, ticks and label
-GREY = "#555555"  #: what is there for reference
+GREY = "#555555"  #: of what is drawn for reference
 STEPS = [1, 2, 5, 10]  #: of axes
 
 
 # --- looks ----------------------------------------------------------------------------------------------
 
 
-def _look(run: Run, name: str) -> dict[str, Any]:
+Look = dict[str, Any]  #: how a line is drawn, as matplotlib's arguments: color, linestyle, marker
+
+
+def look_of(run: ArrangedRun, name: str) -> Look:
     """Colour, dash and marker of a recommender, the same in all pictures of a run."""
     if name in run.foresee:
         return {"color": GREY, "linestyle": DASHES[2], "marker": "H"}
     number = run.ranked.index(name)
     return {
-        "color": COLOURS[number % len(COLOURS)],
+        "color": SERIES[number % len(SERIES)],
         "linestyle": DASHES[number % len(DASHES)],
         "marker": MARKERS[number % len(MARKERS)],
     }
 
 
-def handle(run: Run, name: str, *, line: bool = True) -> Line2D:
-    look = _look(run, name)
+def handle(run: ArrangedRun, name: str, *, line: bool = True) -> Line2D:
+    """The sign of a recommender in a key: its marker, and its line unless `line` is false."""
+    look = look_of(run, name)
     return Line2D([], [], **(look if line else {**look, "linestyle": ""}), markersize=4)
 
 
-def _frame(
-    label: str, by_name: dict[str, Series], few: list[str], run: Run, metric: str, beyond: list[str]
+def panel_frame(
+    label: str, by_name: dict[str, Series], few: list[str], run: ArrangedRun, metric: str, beyond: list[str]
 ) -> tuple[list[str], float]:
-    """Who is drawn in a panel, and its upper end: what foresees only if the others are not pressed to the ground."""
+    """The recommenders drawn in a panel, and its upper end: those that foresee only if the others stay visible."""
     lines = [by_name[name] for name in few if np.isfinite(by_name[name][0]).any()]
-    value = max(float(np.nanmax(each[0])) for each in lines)
-    high = max(float(np.nanmax(each[2])) for each in lines)
+    value = max(float(np.nanmax(values)) for values, _, _ in lines)
+    high = max(float(np.nanmax(highs)) for _, _, highs in lines)
     top = min(high, 1.8 * value)  # intervals of a handful of sessions may end outside
     kept = [name for name in few if np.isfinite(by_name[name][0]).any()]
     for name in run.foresee:
@@ -72,19 +73,19 @@ def _frame(
                 top = max(top, float(np.nanmax(reference)))
             else:
                 ends = f"{np.nanmin(reference):.2f} to {np.nanmax(reference):.2f}"
-                unit = headings.of(metric).unit
+                unit = heading(metric).unit
                 beyond.append(f"{run.labels[name]} on {label} ({ends}\u00a0{unit})".replace("\u00a0)", ")"))
     return kept, 1.06 * top or 1.0
 
 
-def _range(values: list[float]) -> tuple[float, float]:
+def axis_range(values: list[float]) -> tuple[float, float]:
     """Limits of an axis with room around its values."""
     low, high = min(values), max(values)
     room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
     return low - room if low - room > 0 else min(0.0, low) - room / 2, high + room
 
 
-def _bars(x: tuple[float, float, float], y: tuple[float, float, float]) -> list[tuple[float, float, float, float]]:
+def cross_bars(x: tuple[float, float, float], y: tuple[float, float, float]) -> list[tuple[float, float, float, float]]:
     """The bars of a cross that there are: x and y of their ends."""
     bars = [(x[1], y[0], x[2], y[0]), (x[0], y[1], x[0], y[2])]
     return [bar for bar in bars if all(map(math.isfinite, bar))]
@@ -94,12 +95,12 @@ def cross(
     axes: Axes,
     x: tuple[float, float, float],
     y: tuple[float, float, float],
-    look: dict[str, Any],
+    look: Look,
     *,
     is_open: bool = False,
 ) -> None:
     """A point with its intervals, one or two of which may be missing."""
-    for x0, y0, x1, y1 in _bars(x, y):
+    for x0, y0, x1, y1 in cross_bars(x, y):
         axes.plot([x0, x1], [y0, y1], color=look["color"], lw=0.6, zorder=2)
     face = "white" if is_open else look["color"]
     edge = look["color"] if is_open else "white"
@@ -116,7 +117,7 @@ def cross(
     )
 
 
-def _list(axes: Axes, labels: list[str], most: int) -> None:
+def list_rows(axes: Axes, labels: list[str], most: int) -> None:
     """Rows of a list from above, with room for `most`, so that panels side by side have rows alike."""
     axes.set_yticks(range(len(labels)), labels, fontsize=SMALL)
     axes.tick_params(axis="y", length=0)
@@ -158,7 +159,7 @@ class Sheet:
         self._key_axes = self.figure.add_subplot(place)
         self._key_axes.axis("off")
 
-    def key(self, handles: Sequence[Any]) -> None:
+    def key(self, handles: Sequence[Artist]) -> None:
         """Draw the key, a handle for each label."""
         legend = self._key_axes.legend(
             handles,
@@ -175,100 +176,3 @@ class Sheet:
         )
         name_entries(legend, self._labels)
         legend.set_in_layout(False)
-
-
-# --- labels of points -----------------------------------------------------------------------------------
-
-
-def freeze(figure: Figure) -> None:
-    """Lay a figure out for good, so that places on it can be told."""
-    FigureCanvasAgg(figure)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-
-
-def _hull(points: list[tuple[float, float]]) -> list[int]:
-    """The numbers of the points on the upper convex hull, from left to right."""
-    hull: list[int] = []
-    for number in sorted(range(len(points)), key=lambda each: points[each]):
-        while len(hull) >= 2:
-            (ax, ay), (bx, by), (cx, cy) = points[hull[-2]], points[hull[-1]], points[number]
-            if (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) < 0:
-                break
-            hull.pop()
-        hull.append(number)
-    return hull
-
-
-def name_points(
-    axes: Axes,
-    points: list[tuple[float, float]],
-    labels: list[str],
-    bars: list[tuple[float, float, float, float]],
-    path: list[tuple[float, float]],
-    must: list[int],
-    then: list[int],
-) -> None:
-    """Write labels beside points where they cover neither a point nor each other: first `must`, then `then`.
-
-    Greedy: a label takes the nearest free place of 16 directions and growing distances, of two as near the one that
-    crosses fewer bars, and rather not the path. Who finds none is told by its marker alone.
-    """
-    scale = axes.figure.dpi / 72
-    at = axes.transData.transform(np.array(points))
-    ends = axes.transData.transform(np.array(bars).reshape(-1, 2)).reshape(-1, 4)
-    thin = np.column_stack([ends.reshape(-1, 2, 2).min(1), ends.reshape(-1, 2, 2).max(1)])
-    corners = axes.transData.transform(np.array(path).reshape(-1, 2))
-    steps = np.linspace(0, 1, 60)[:, None]
-    spots = [begin + (end - begin) * steps for begin, end in pairwise(corners)]
-    along = np.concatenate([np.zeros((0, 2)), *spots])
-    thick = np.column_stack([along - 1, along + 1])
-    frame = axes.bbox.extents + np.array([2, 2, -2, -2]) * scale
-    reach = 3.2 * scale
-    taken = [np.array([x - reach, y - reach, x + reach, y + reach]) for x, y in at]
-    leader_look = {"arrowstyle": "-", "lw": 0.5, "color": GREY, "shrinkA": 0, "shrinkB": 2}
-    for place, number in enumerate(dict.fromkeys([*must, *then])):
-        if place >= max(NAMED, len(must)):
-            break
-        size = np.array([width_of(labels[number], SMALL) * 72 + 2, SMALL * 1.25]) * scale
-        found: tuple[float, float, Floats, Floats] | None = None
-        own = taken[number]
-        others = np.array([box for box in taken if box is not own]).reshape(-1, 4)
-        for distance in (4.5, 9, 14, 20, 27, 36) if number in must else (4.5, 9, 14, 20):
-            for direction in np.arange(16) * (math.pi / 8):
-                toward = np.array([math.cos(direction), math.sin(direction)])
-                middle = at[number] + distance * scale * toward + size / 2 * np.clip(1.6 * toward, -1, 1)
-                box = np.concatenate([middle - size / 2, middle + size / 2])
-                if (box[:2] < frame[:2]).any() or (box[2:] > frame[2:]).any():
-                    continue
-                way = middle + (at[number] - middle) * np.linspace(0, 0.95, 25)[:, None]
-                outside = ((way < box[:2]) | (way > box[2:])).any(axis=1)
-                leader = np.column_stack([way - 1, way + 1])[outside] if distance > 5 else np.zeros((0, 4))
-                if any(_over(each, others).any() for each in [box, *leader]) or _over(box, own[None]).any():
-                    continue
-                cost = float(distance + 5 * np.count_nonzero(_over(box, thin)) + 15 * _over(box, thick).any())
-                if found is None or cost < found[0]:
-                    found = (cost, distance, middle, leader)
-        if found is None:
-            continue
-        _, distance, middle, leaders = found
-        taken += [np.concatenate([middle - size / 2, middle + size / 2]), *leaders]
-        written = axes.annotate(
-            labels[number],
-            points[number],
-            tuple((middle - at[number]) / scale),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=SMALL,
-            color="#222222",
-            zorder=4,
-            arrowprops=leader_look if distance > 5 else None,
-        )
-        written.set_in_layout(False)
-
-
-def _over(box: Floats, boxes: Floats) -> NDArray[np.bool_]:
-    """Which boxes (left, bottom, right, top) a box covers a part of."""
-    over = (boxes[:, :2] < box[2:]) & (box[:2] < boxes[:, 2:])
-    return np.asarray(over.all(axis=1), dtype=np.bool_)

@@ -3,62 +3,76 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
+from newsreplay.report.headings import heading
 from newsreplay.report.pictures.arranged import (
-    Contents,
+    ArrangedRun,
     Floats,
-    Run,
     Series,
-    _all,
-    _axis,
-    _few,
-    _note,
-    _series,
-    heading,
+    all_rows,
+    axis_label,
+    best_few,
+    note_below,
     outside,
+    series_of,
 )
 from newsreplay.report.pictures.drawing import WIDTH, Axes, Figure, MaxNLocator, Rows, labels_of, width_of
-from newsreplay.report.pictures.sheets import AROUND, SMALL, STEPS, Sheet, _frame, _look, handle
+from newsreplay.report.pictures.sheets import AROUND, SMALL, STEPS, Sheet, handle, look_of, panel_frame
+from newsreplay.report.records import Estimate, PublisherContents, SliceValues
 
 MOST_GROUPS = 20  #: of a slice whose groups have no order, such as categories
 _NO_ORDER = ("category",)  #: slices whose groups have no order
 
 
-# --- slices ---------------------------------------------------------------------------------------------
+class _SlicePanel(NamedTuple):
+    """What a panel draws of a publisher."""
+
+    label: str  #: of the slices
+    metric: str
+    groups: list[str]
+    cells: dict[str, list[Estimate]]  #: by recommender, one a group
 
 
-def _part(publisher: Contents, by: str) -> Contents | None:
-    return next((each for each in publisher.get("slices", ()) if each["by"] == by), None)
+def _slices_by(publisher: PublisherContents, by: str) -> SliceValues | None:
+    return next((part for part in publisher["slices"] if part["by"] == by), None)
 
 
-def _slice_of(publisher: Contents, by: str) -> Contents | None:
-    found = _part(publisher, by)
-    if found is None or not found["groups"] or not found["metrics"]:
+def _part(publisher: PublisherContents, by: str) -> _SlicePanel | None:
+    part = _slices_by(publisher, by)
+    if part is None or not part["groups"] or not part["metrics"]:
         return None
-    metric = publisher["headline"] if publisher["headline"] in found["metrics"] else found["metrics"][0]
-    return {**found, "metric": metric, "cells": found["cells"].get(metric, {})}
+    metric = publisher["headline"] if publisher["headline"] in part["metrics"] else part["metrics"][0]
+    return _SlicePanel(part["label"], metric, part["groups"], part["cells"].get(metric, {}))
 
 
-def _slices(by: str, run: Run) -> Figure | None:
-    few, shown = _few(run, [(each, _slice_of(each.contents, by)) for each in run.publishers])
+def _estimates(part: _SlicePanel, name: str) -> list[Estimate]:
+    return part.cells.get(name, [])
+
+
+def draw_slices(by: str, run: ArrangedRun) -> Figure | None:
+    """Draw the success of the best few recommenders by slice, a panel a publisher; None without values."""
+    few, drawn = best_few(run, [(publisher, _part(publisher.contents, by)) for publisher in run.publishers], _estimates)
     if not few:
         return None
     ordered = by not in _NO_ORDER
     series = [
         (
-            each,
-            {name: _series(part["cells"].get(name, []), part["metric"]) for name in [*few, *run.foresee]},
+            publisher,
+            {name: series_of(_estimates(part, name), part.metric) for name in [*few, *run.foresee]},
             part,
-            range(len(part["groups"])) if ordered else _largest(part),
+            range(len(part.groups)) if ordered else _largest(part),
         )
-        for each, part in shown
+        for publisher, part in drawn
     ]
     beyond: list[str] = []
-    framed = [_frame(each.label, by_name, few, run, part["metric"], beyond) for each, by_name, part, _ in series]
-    metric, label = shown[0][1]["metric"], shown[0][1]["label"]
-    crowded = any(len(groups) < len(part["groups"]) for _, _, part, groups in series)
+    framed = [
+        panel_frame(publisher.label, by_name, few, run, part.metric, beyond) for publisher, by_name, part, _ in series
+    ]
+    metric, label = drawn[0][1].metric, drawn[0][1].label
+    crowded = any(len(groups) < len(part.groups) for _, _, part, groups in series)
     notes = [
         f"Bars: {run.contents['interval']}",
         f"The {MOST_GROUPS} largest groups of each publisher." if crowded else "",
@@ -68,11 +82,11 @@ def _slices(by: str, run: Run) -> Figure | None:
     most = max(len(groups) for _, _, _, groups in series)
     columns = 3 if ordered and most <= 12 else 2
     wide = WIDTH / min(columns, len(series)) - 0.75  # inches, of a panel's frame
-    told = [labels_of([str(part["groups"][group]) for group in groups]) for _, _, part, groups in series]
-    upright = max((_widest(labels) for labels in told if ordered and _places(labels, wide)[1]), default=0.0)
+    group_labels = [labels_of([str(part.groups[group]) for group in groups]) for _, _, part, groups in series]
+    upright = max((_widest(labels) for labels in group_labels if ordered and _places(labels, wide)[1]), default=0.0)
     sheet = Sheet(
-        f"{run.title}: {heading(metric)} by {label}",
-        _note(run, *notes, few=few),
+        f"{run.title}: {heading(metric).text} by {label}",
+        note_below(run, *notes, few=few),
         len(series),
         columns,
         2.2 + upright if ordered else max(1.5, 0.035 * (len(key) + 3) * most + 0.6),
@@ -80,25 +94,27 @@ def _slices(by: str, run: Run) -> Figure | None:
         AROUND + upright,
     )
     draw_one = _by_ordered if ordered else _by_unordered
-    for axes, (each, by_name, part, groups), (kept, top), labels in zip(sheet.axes, series, framed, told, strict=True):
+    for axes, (publisher, by_name, part, groups), (kept, top), labels in zip(
+        sheet.axes, series, framed, group_labels, strict=True
+    ):
         draw_one(axes, {name: by_name[name] for name in kept}, list(groups), labels, wide, run)
-        axes.set_title(each.label)
+        axes.set_title(publisher.label)
         if ordered:
             axes.set_ylim(0, top)
-            axes.set_ylabel(_axis(part["metric"]))
+            axes.set_ylabel(axis_label(part.metric))
             axes.set_xlabel(label)
         else:
             axes.set_xlim(-0.02 * top, top)
-            axes.set_xlabel(_axis(part["metric"]))
+            axes.set_xlabel(axis_label(part.metric))
     sheet.key([handle(run, name) for name in key])
     return sheet.figure
 
 
-def _largest(part: Contents) -> list[int]:
+def _largest(part: _SlicePanel) -> list[int]:
     """The groups with most observations, largest first."""
     sizes = [
-        max((cells[group][3] or 0 for cells in part["cells"].values() if group < len(cells)), default=0)
-        for group in range(len(part["groups"]))
+        max((cells[group][3] for cells in part.cells.values() if group < len(cells)), default=0)
+        for group in range(len(part.groups))
     ]
     return sorted(range(len(sizes)), key=lambda group: -sizes[group])[:MOST_GROUPS]
 
@@ -123,17 +139,17 @@ def _places(labels: list[str], wide: float) -> tuple[int, bool]:
 
 
 def _by_ordered(
-    axes: Axes, by_name: dict[str, Series], groups: list[int], told: list[str], wide: float, run: Run
+    axes: Axes, by_name: dict[str, Series], groups: list[int], labels: list[str], wide: float, run: ArrangedRun
 ) -> None:
     for number, (name, (value, low, high)) in enumerate(by_name.items()):
         x = np.array(groups)[: len(value)] + _spread(number, len(by_name), 0.4)
-        look = _look(run, name)
+        look = look_of(run, name)
         axes.plot(x, value, **{**look, "linewidth": 1.0}, markersize=3)
         axes.vlines(x, low, high, color=look["color"], lw=0.7)
     axes.set_xlim(-0.5, len(groups) - 0.5)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
-    every, upright = _places(told, wide)
-    axes.set_xticks(groups[::every], told[::every], fontsize=SMALL, rotation=90 if upright else 0)
+    every, upright = _places(labels, wide)
+    axes.set_xticks(groups[::every], labels[::every], fontsize=SMALL, rotation=90 if upright else 0)
     axes.grid(visible=False, axis="x")
 
 
@@ -142,15 +158,15 @@ def _at(values: Floats, groups: list[int]) -> Floats:
 
 
 def _by_unordered(
-    axes: Axes, by_name: dict[str, Series], groups: list[int], told: list[str], wide: float, run: Run
+    axes: Axes, by_name: dict[str, Series], groups: list[int], labels: list[str], wide: float, run: ArrangedRun
 ) -> None:
     for number, (name, series) in enumerate(by_name.items()):
-        value, low, high = (_at(each, groups) for each in series)
+        value, low, high = (_at(column, groups) for column in series)
         y = np.arange(len(groups)) + _spread(number, len(by_name), 0.75)
-        look = _look(run, name)
+        look = look_of(run, name)
         axes.plot(value, y, **{**look, "linestyle": ""}, markersize=3)
         axes.hlines(y, low, high, color=look["color"], lw=0.7)
-    axes.set_yticks(np.arange(len(groups)), told, fontsize=SMALL)
+    axes.set_yticks(np.arange(len(groups)), labels, fontsize=SMALL)
     axes.set_yticks(np.arange(len(groups) + 1) - 0.5, minor=True)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.tick_params(axis="y", which="both", length=0)
@@ -159,12 +175,13 @@ def _by_unordered(
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
 
 
-def slice_rows(by: str, run: Run) -> Rows:
-    drawn = _few(run, [(each, _slice_of(each.contents, by)) for each in run.publishers])[0]
-    parts = {each["name"]: _part(each, by) for each in run.contents["publishers"]}
-    for each, row, is_drawn in _all(run, drawn):
-        part, name = parts[each["name"]], row["recommender"]
+def slice_rows(by: str, run: ArrangedRun) -> Rows:
+    """The table of the picture: one row a publisher, recommender, group and metric."""
+    drawn = best_few(run, [(publisher, _part(publisher.contents, by)) for publisher in run.publishers], _estimates)[0]
+    parts = {publisher["name"]: _slices_by(publisher, by) for publisher in run.contents["publishers"]}
+    for publisher, row, is_drawn in all_rows(run, drawn):
+        part, name = parts[publisher["name"]], row["recommender"]
         if part:
             for metric, cells in part["cells"].items():
-                for group, cell in zip(part["groups"], cells.get(name, []), strict=False):
-                    yield each["name"], name, by, group, metric, *cell, is_drawn
+                for group, estimate in zip(part["groups"], cells.get(name, []), strict=False):
+                    yield publisher["name"], name, by, group, metric, *estimate, is_drawn

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from newsreplay.durations import duration_text
 from newsreplay.errors import NewsreplayError, RunError, did_you_mean
 from newsreplay.log.rows import Column
-from newsreplay.report.facts import HEADLINE, display_name, number
+from newsreplay.report.facts import base_name, display_name, foresees, number, usual_metric
+from newsreplay.report.tables.tables import Record
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.runs.folder import RunFolder
@@ -19,6 +20,17 @@ from newsreplay.simulator.runs.folder import RunFolder
 PAPER_SCALE = 100_000
 SUCCESS = ("event_success@1", "session_success@1")
 IMPRESSIONS = ("auc", "mrr", "ndcg@5", "ndcg@10")
+
+
+@dataclass(frozen=True)
+class LeaderboardOptions:
+    """What a leaderboard shows, and how."""
+
+    style: str  #: one of `tables.FORMATS`; json and csv hold every metric with its interval
+    metrics: list[str]  #: the columns in their order
+    rank_by: str  #: the metric that ranks
+    intervals: bool  #: show half the width of the 95 % intervals
+    paper_scale: bool  #: E@1 and P@1 times `PAPER_SCALE`, as in Kille & Lommatzsch (2019), in place of per cent
 
 
 class Board:
@@ -36,27 +48,27 @@ class Board:
         self.repeated: dict[tuple[str, str], dict[int, str]] = {}  # (recommender, publisher) → seed → its own row
         names: dict[str, None] = {}
         publishers: dict[str, None] = {}
-        shown_as = _rows_of(runs)
+        row_of = _rows_of(runs)
         for run in runs:
             for publisher in run.publishers:
                 publishers[publisher] = None
                 for pair in run.pairs(publisher):
-                    name = shown_as[id(run), pair.get("of", pair["recommender"]), publisher]
+                    name = row_of[id(run), base_name(pair), publisher]
                     names[name] = None
                     if pair["status"] == "failed":
                         self.failed.add((name, publisher))
-                    if pair.get("foresees"):
+                    if foresees(pair):
                         self.foreseeing.add(name)
                     if pair["recommender"] in run.leaks:
                         self.leaking.add(name)
-                for of, seeds in run.seeds(publisher).items():
-                    self.repeated[shown_as[id(run), of, publisher], publisher] = {
-                        seed: shown_as[id(run), one, publisher] for seed, one in seeds.items()
+                for base, seeds in run.seeds(publisher).items():
+                    self.repeated[row_of[id(run), base, publisher], publisher] = {
+                        seed: row_of[id(run), name, publisher] for seed, name in seeds.items()
                     }
                 measured = run.measured(publisher)
                 width = measured.replicates.shape[1]
                 for place, result in enumerate(measured.results):
-                    name = shown_as[id(run), result.recommender, publisher]
+                    name = row_of[id(run), result.recommender, publisher]
                     self.results.append(result._replace(recommender=name))
                     self.cells[name, publisher, result.metric] = result
                     self.drawn[name, publisher, result.metric] = measured.replicates[place // width, place % width]
@@ -73,12 +85,12 @@ class Board:
         """
         for (name, publisher), seeds in self.repeated.items():
             for metric in self.metrics:
-                there = [one for one in seeds.values() if (one, publisher, metric) in self.cells]
-                cells = [self.cells[one, publisher, metric] for one in there]
+                rows = [row for row in seeds.values() if (row, publisher, metric) in self.cells]
+                cells = [self.cells[row, publisher, metric] for row in rows]
                 values = [cell.value for cell in cells if cell.value is not None]
                 if not values or len(values) < len(cells):
                     continue
-                drawn = np.mean([self.drawn[one, publisher, metric] for one in there], axis=0)
+                drawn = np.mean([self.drawn[row, publisher, metric] for row in rows], axis=0)
                 low, high = (number(bound[0]) for bound in percentiles(drawn[None]))
                 mean = number(float(np.mean(values)))
                 self.cells[name, publisher, metric] = Result(publisher, name, metric, mean, low, high, cells[0].n)
@@ -86,7 +98,7 @@ class Board:
                 if len(values) > 1:
                     self.spread[name, publisher, metric] = float(np.std(values, ddof=1))
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Every result as it is, and after them the means over seeds."""
         means = [
             self.cells[name, publisher, metric]._asdict()
@@ -95,19 +107,19 @@ class Board:
             for metric in self.metrics
             if (name, publisher, metric) in self.cells
         ]
-        return [result._asdict() for result in self.results] + means
+        return [*(result._asdict() for result in self.results), *means]
 
     def usual_metrics(self) -> list[str]:
-        told = {result.metric for result in self.results if result.value is not None}
-        ranked = [metric for metric in IMPRESSIONS if metric in told]
-        return [*SUCCESS, *ranked]
+        """E@1 and P@1, and of the impression metrics those that have a value."""
+        valued = {result.metric for result in self.results if result.value is not None}
+        return [*SUCCESS, *(metric for metric in IMPRESSIONS if metric in valued)]
 
     def usual_rank(self) -> str:
         """E@1, or AUC where no session is scored but impressions are."""
-        told = {result.metric for result in self.results if result.value is not None}
-        return "auc" if "auc" in told and HEADLINE not in told else HEADLINE
+        return usual_metric(self.results)
 
     def check(self, metric: str) -> None:
+        """Raise `NewsreplayError` for a metric that the runs do not have."""
         if self.metrics and metric not in self.metrics:
             hint = did_you_mean(metric, self.metrics) or f"There are {', '.join(self.metrics)}."
             raise NewsreplayError(f"no metric is called {metric!r}. {hint}")
@@ -127,18 +139,18 @@ _SCOPE = ("warmup", "window", "max_session_length", "strict_deadline", "deadline
 
 
 def _rows_of(runs: Sequence[RunFolder]) -> dict[tuple[int, str, str], str]:
-    """What each pair's row is called, and that of all its seeds; of two runs' equal names the folder tells which."""
+    """The row of each pair, and that of all its seeds; equal names of two runs have their folders behind them."""
     digests: dict[str, tuple[str, RunFolder]] = {}
     taken: dict[tuple[str, str], RunFolder] = {}
     names = {}
     for run in runs:
         for option in _SCOPE:
-            mine, first = (each.info["options"][option] for each in (run, runs[0]))
-            if mine != first and (option != "deadline" or run.info["options"]["strict_deadline"]):
+            own, first = (other.info["options"][option] for other in (run, runs[0]))
+            if own != first and (option != "deadline" or run.info["options"]["strict_deadline"]):
                 if option in ("warmup", "window"):
-                    mine, first = (duration_text(each or 0) for each in (mine, first))
+                    own, first = (duration_text(value or 0) for value in (own, first))
                 raise RunError(
-                    f"{run.folder} and {runs[0].folder} do not score the same ({option} is {mine} and {first}); "
+                    f"{run.folder} and {runs[0].folder} do not score the same ({option} is {own} and {first}); "
                     "one table cannot hold both, show them one at a time"
                 )
         for facts in run.info["publishers"]:
@@ -149,8 +161,8 @@ def _rows_of(runs: Sequence[RunFolder]) -> dict[tuple[int, str, str], str]:
                     "one table cannot hold both, show them one at a time"
                 )
         for pair in run.info["pairs"]:
-            for name in dict.fromkeys((pair["recommender"], pair.get("of", pair["recommender"]))):
+            for name in dict.fromkeys((pair["recommender"], base_name(pair))):
                 key = (name, pair["publisher"])
-                of = "" if taken.setdefault(key, run) is run else f" [{run.folder}]"
-                names[id(run), *key] = f"{display_name(run, name)}{of}"
+                folder = "" if taken.setdefault(key, run) is run else f" [{run.folder}]"
+                names[id(run), *key] = f"{display_name(run, name)}{folder}"
     return names

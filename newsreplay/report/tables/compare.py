@@ -4,19 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
-from newsreplay.report.facts import HEADLINE, column_of, display_name, leaks, singly
-from newsreplay.report.headings import IN_UNITS, named, shown
-from newsreplay.report.headings import of as heading
-from newsreplay.report.tables.tables import BEST, MARKS, Cell, Table, p_text, render
+from newsreplay.report.facts import HEADLINE, column_of, display_name, foresees, leak_notes, number, seed_notes
+from newsreplay.report.headings import IN_UNITS, format_value, heading, metric_named
+from newsreplay.report.tables.tables import (
+    BEST,
+    MARKS,
+    Cell,
+    Record,
+    ReportTable,
+    p_text,
+    publisher_caption,
+    render,
+)
+from newsreplay.simulator.judgement.comparisons import Differences
 from newsreplay.simulator.judgement.comparisons import compare as compare_rows
+from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.folder import RunFolder
 
 CERTAIN = 0.05  #: a difference with a smaller p (Holm) is marked
+
+
+class _Pair(NamedTuple):
+    """A difference as a table has it."""
+
+    a: str
+    b: str
+    metric: str
+    left: float
+    right: float
+    numbers: dict[str, float | None]  #: difference, low, high, p, p_holm, resolvable
 
 
 def compare(
@@ -33,112 +54,121 @@ def compare(
     first of `metrics` (E@1). p-values are corrected for all pairs of the run's recommenders on that publisher and
     metric, whichever are shown. Raises `NewsreplayError` for a recommender or metric that the run does not have.
     """
-    metrics = None if metrics is None else [named(metric) for metric in metrics]
-    if a is not None and a == b:
-        raise NewsreplayError(f"{a} cannot be compared with itself")
-    failed = {pair["recommender"]: pair["error"] for pair in run.info["pairs"] if pair["status"] == "failed"}
-    everyone = list(dict.fromkeys(pair["recommender"] for pair in run.info["pairs"] if pair["status"] == "done"))
-    for name in (a, b):
-        if name is not None and name not in everyone:
-            if name in failed:
-                raise NewsreplayError(f"{name} failed in {run.folder}: {failed[name]}")
-            hint = did_you_mean(name, everyone) or f"It has {', '.join(everyone)}."
-            raise NewsreplayError(f"{run.folder} has no results of {name!r}. {hint}")
-    tables, records = [], []
+    names = [name for name in (a, b) if name is not None]
+    requested = None if metrics is None else [metric_named(metric) for metric in metrics]
+    _check_names(run, names)
+    is_pair = a is not None and b is not None
+    tables: list[ReportTable] = []
+    records: list[Record] = []
     for publisher in run.publishers:
         measured = run.measured(publisher)
-        pairs = [pair for pair in run.pairs(publisher) if pair["status"] == "done"]
-        names = [pair["recommender"] for pair in pairs]
-        if not {a, b} <= {None, *names}:
-            continue  # it failed on this publisher, as the leaderboard says
+        done = [pair["recommender"] for pair in run.pairs(publisher) if pair["status"] == "done"]
+        if not {*names} <= {*done}:
+            continue  # it failed on this publisher, and the leaderboard notes that
         known = [result.metric for result in measured.results[: measured.replicates.shape[1]]]
-        for metric in metrics or ():
-            if metric not in known:
-                hint = did_you_mean(metric, known) or f"There are {', '.join(known)}."
-                raise NewsreplayError(f"no metric is called {metric!r}. {hint}")
-        family = [
-            row for row, pair in enumerate(pairs) if not pair.get("foresees", False) or pair["recommender"] in (a, b)
+        _check_metrics(requested or (), known)
+        judging = [metric for metric in known if heading(metric).higher_is_better is not None]
+        chosen = requested or (judging if is_pair else [HEADLINE])
+        pairs = [
+            pair
+            for metric in ((chosen if is_pair else chosen[:1]) if known else ())  # without any where all failed
+            for pair in _pairs(run, publisher, measured, known.index(metric), metric, names)
         ]
-        judged = [metric for metric in known if heading(metric).higher_is_better is not None]
-        one = a is not None and b is not None
-        chosen = list(metrics) if metrics else judged if one else [HEADLINE]
-        body = []
-        for metric in (chosen if one else chosen[:1]) if known else ():  # without any where all failed
-            column = known.index(metric)
-            values = column_of(measured, column)[family]
-            found = compare_rows(values, measured.replicates[family, column])
-            place = {pair: number for number, pair in enumerate(zip(found.a.tolist(), found.b.tolist(), strict=True))}
-            order = [family.index(names.index(name)) for name in (a, b) if name is not None]
-            for left, right in _wanted(order, len(family)):
-                number = place[min(left, right), max(left, right)]
-                sign = 1.0 if left < right else -1.0
-                row = _row(found, number, sign)
-                mine = (display_name(run, names[family[left]]), display_name(run, names[family[right]]))
-                record = {"publisher": publisher, "metric": metric, "a": mine[0], "b": mine[1]} | row
-                records.append(record)
-                label = heading(metric).text if one else f"{mine[0]} - {mine[1]}"
-                body.append((label, _cells(values[left], values[right], row, metric)))
-        left_side, right_side = (None if name is None else display_name(run, name) for name in (a, b))
-        table = _of(publisher if len(run.publishers) > 1 else "", left_side, right_side, one, chosen, body, style)
-        tables.append(table._replace(notes=[*table.notes, *leaks(run), *singly(run)]))
+        records += [
+            {"publisher": publisher, "metric": pair.metric, "a": pair.a, "b": pair.b, **pair.numbers} for pair in pairs
+        ]
+        body = [(heading(pair.metric).text if is_pair else f"{pair.a} - {pair.b}", _cells(pair)) for pair in pairs]
+        sides = [display_name(run, name) for name in names] if is_pair else ["left", "right"]
+        columns = [*sides, "difference", "95 % interval", "p", "p (Holm)", "resolvable"]
+        notes = [*_notes(is_pair, chosen, style), *(note.text for note in (*leak_notes(run), *seed_notes(run)))]
+        first, caption = "metric" if is_pair else "pair", publisher_caption(run, publisher)
+        tables.append(ReportTable(first, [("", column) for column in columns], body, notes, [], caption))
     if style in ("json", "csv"):
-        return render(Table("", [], [], [], records), style)
+        return render(ReportTable("", [], [], [], records), style)
     return "\n\n".join(render(table, style) for table in tables)
 
 
-def _wanted(order: list[int], rows: int) -> list[tuple[int, int]]:
-    if len(order) == 2:
-        return [(order[0], order[1])]
-    if order:
-        return [(order[0], other) for other in range(rows) if other != order[0]]
+def _check_names(run: RunFolder, names: Sequence[str]) -> None:
+    if len(names) == 2 and names[0] == names[1]:
+        raise NewsreplayError(f"{names[0]} cannot be compared with itself")
+    failed = {pair["recommender"]: pair["error"] for pair in run.info["pairs"] if pair["status"] == "failed"}
+    done = list(dict.fromkeys(pair["recommender"] for pair in run.info["pairs"] if pair["status"] == "done"))
+    for name in names:
+        if name not in done:
+            if name in failed:
+                raise NewsreplayError(f"{name} failed in {run.folder}: {failed[name]}")
+            hint = did_you_mean(name, done) or f"It has {', '.join(done)}."
+            raise NewsreplayError(f"{run.folder} has no results of {name!r}. {hint}")
+
+
+def _check_metrics(metrics: Sequence[str], known: Sequence[str]) -> None:
+    for metric in metrics:
+        if metric not in known:
+            hint = did_you_mean(metric, known) or f"There are {', '.join(known)}."
+            raise NewsreplayError(f"no metric is called {metric!r}. {hint}")
+
+
+def _pairs(
+    run: RunFolder, publisher: str, measured: Measured, column: int, metric: str, chosen: Sequence[str]
+) -> list[_Pair]:
+    """The differences by one metric: of the two chosen recommenders, of one and every other, or of all pairs.
+
+    The family that p-values are corrected for is all that do not foresee, and the chosen ones.
+    """
+    pairs = [pair for pair in run.pairs(publisher) if pair["status"] == "done"]
+    names = [pair["recommender"] for pair in pairs]
+    family = [row for row, pair in enumerate(pairs) if not foresees(pair) or names[row] in chosen]
+    values = column_of(measured, column)[family]
+    differences = compare_rows(values, measured.replicates[family, column])
+    place = {pair: i for i, pair in enumerate(zip(differences.a.tolist(), differences.b.tolist(), strict=True))}
+    result = []
+    for left, right in _wanted([family.index(names.index(name)) for name in chosen], len(family)):
+        numbers = _numbers(differences, place[min(left, right), max(left, right)], 1.0 if left < right else -1.0)
+        a, b = (display_name(run, names[family[side]]) for side in (left, right))
+        result.append(_Pair(a, b, metric, values[left], values[right], numbers))
+    return result
+
+
+def _wanted(chosen: list[int], rows: int) -> list[tuple[int, int]]:
+    if len(chosen) == 2:
+        return [(chosen[0], chosen[1])]
+    if chosen:
+        return [(chosen[0], other) for other in range(rows) if other != chosen[0]]
     return list(combinations(range(rows), 2))
 
 
-def _row(found: Any, number: int, sign: float) -> dict[str, float | None]:
-    low, high = (sign * bound for bound in ((found.low[number], found.high[number])[:: int(sign)]))
-    values = {
-        "difference": sign * found.difference[number],
-        "low": low,
-        "high": high,
-        "p": found.p[number],
-        "p_holm": found.p_holm[number],
-        "resolvable": found.resolvable[number],
+def _numbers(differences: Differences, place: int, sign: float) -> dict[str, float | None]:
+    low, high = (sign * bound for bound in ((differences.low[place], differences.high[place])[:: int(sign)]))
+    return {
+        "difference": number(sign * differences.difference[place]),
+        "low": number(low),
+        "high": number(high),
+        "p": number(differences.p[place]),
+        "p_holm": number(differences.p_holm[place]),
+        "resolvable": number(differences.resolvable[place]),
     }
-    return {key: None if np.isnan(value) else float(f"{value:.12g}") for key, value in values.items()}
 
 
-def _cells(left: float, right: float, row: dict[str, float | None], metric: str) -> list[Cell]:
-    p = row["p_holm"]
+def _cells(pair: _Pair) -> list[Cell]:
+    metric, numbers, p = pair.metric, pair.numbers, pair.numbers["p_holm"]
     return [
-        Cell(shown(None if np.isnan(left) else left, metric)),
-        Cell(shown(None if np.isnan(right) else right, metric)),
-        Cell(shown(row["difference"], metric), "", BEST if p is not None and p < CERTAIN else ""),
-        Cell(f"[{shown(row['low'], metric)}, {shown(row['high'], metric)}]"),
-        Cell(p_text(row["p"])),
+        *(Cell(format_value(None if np.isnan(value) else value, metric)) for value in (pair.left, pair.right)),
+        Cell(format_value(numbers["difference"], metric), "", BEST if p is not None and p < CERTAIN else ""),
+        Cell(f"[{format_value(numbers['low'], metric)}, {format_value(numbers['high'], metric)}]"),
+        Cell(p_text(numbers["p"])),
         Cell(p_text(p)),
-        Cell(shown(row["resolvable"], metric)),
+        Cell(format_value(numbers["resolvable"], metric)),
     ]
 
 
-def _of(
-    caption: str,
-    a: str | None,
-    b: str | None,
-    one: bool,
-    metrics: list[str],
-    body: list[tuple[str, list[Cell]]],
-    style: str,
-) -> Table:
-    left, right = (a or "a", b or "b") if one else ("left", "right")
-    heads = [left, right, "difference", "95 % interval", "p", "p (Holm)", "resolvable"]
-    notes = [
+def _notes(is_pair: bool, metrics: list[str], style: str) -> list[str]:
+    units: dict[str, list[str]] = {}
+    for metric in metrics if is_pair else metrics[:1]:
+        units.setdefault(IN_UNITS[heading(metric).unit], []).append(heading(metric).text)
+    in_units = "; ".join(f"{', '.join(names)}: {unit}" for unit, names in units.items())
+    return [
+        f"values, differences and intervals {next(iter(units))}" if len(units) == 1 and is_pair else in_units,
         f"differences are paired: both sides are resampled alike; {MARKS[style][0]}: p < {CERTAIN:g} after Holm's "
         "correction for all pairs of the run's recommenders",
         "resolvable: the smallest true difference that this log would find 4 times in 5",
     ]
-    units: dict[str, list[str]] = {}
-    for metric in metrics if one else metrics[:1]:
-        units.setdefault(IN_UNITS[heading(metric).unit], []).append(heading(metric).text)
-    shown_in = "; ".join(f"{', '.join(names)}: {unit}" for unit, names in units.items())
-    notes.insert(0, f"values, differences and intervals {next(iter(units))}" if len(units) == 1 and one else shown_in)
-    return Table("metric" if one else "pair", [("", head) for head in heads], body, notes, [], caption)

@@ -3,40 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
-from newsreplay.report.facts import cost, display_name, leaks, number, optimal
-from newsreplay.report.headings import check_rank, named, shown
-from newsreplay.report.headings import of as heading
+from newsreplay.report.facts import (
+    base_name,
+    costs_of,
+    display_name,
+    foresees,
+    leak_notes,
+    number,
+    pareto,
+    quality_and_cost,
+)
+from newsreplay.report.headings import check_rank, format_value, heading, metric_named
+from newsreplay.report.records import Costs
 from newsreplay.report.tables.board import Board
-from newsreplay.report.tables.tables import BEST, MARKS, Cell, Table, _caption, render
+from newsreplay.report.tables.tables import BEST, MARKS, Cell, Record, ReportTable, publisher_caption, render
 from newsreplay.simulator.runs.folder import RunFolder
 
 
+class _CostRow(NamedTuple):
+    """A recommender's quality and what it costs."""
+
+    recommender: str
+    leaks: str | None
+    value: float | None
+    costs: dict[str, float | None]
+
+
 def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -> str:
-    """What each recommender of a run costs, next to its quality; whom no other beats at both is marked.
+    """What each recommender of a run costs, next to its quality; those that no other beats at both are marked.
 
     Quality is E@1, or AUC where no session is scored or one of the recommenders was trained; a recommender that was
     repeated has the means over its seeds. Raises `NewsreplayError` for a metric that the run does not have.
     """
     board = Board([run])
-    told = {result.metric for result in run.results if result.value is not None}
-    usual = "auc" if was_trained(run) and "auc" in told else board.usual_rank()
-    rank_by = named(rank_by) if rank_by else usual
+    has_auc = any(result.metric == "auc" and result.value is not None for result in run.results)
+    usual = "auc" if was_trained(run) and has_auc else board.usual_rank()
+    rank_by = metric_named(rank_by) if rank_by else usual
     board.check(rank_by)
     check_rank(rank_by)
-    tables, records = [], []
+    tables: list[ReportTable] = []
+    records: list[Record] = []
     for publisher in run.publishers:
         rows = _cost_rows(board, run, publisher, rank_by)
-        heads = _cost_heads([row["cost"] for row in rows])
+        heads = _cost_heads(rows)
         body = []
-        for row in rows:
-            best = optimal(row, rows, rank_by)
-            value = row["results"][rank_by][0]
-            names = {"publisher": publisher, "recommender": row["recommender"], rank_by: value}
-            records.append(names | row["cost"] | {"pareto": best})
-            cells = [_cost_cell(row["cost"], head) for head in heads]
-            body.append((row["recommender"], [Cell(shown(value, rank_by), "", BEST if best else ""), *cells]))
+        for row, best in zip(rows, pareto([_point(row) for row in rows]), strict=True):
+            names = {"publisher": publisher, "recommender": row.recommender, rank_by: row.value}
+            records.append(names | row.costs | {"pareto": best})
+            quality = Cell(format_value(row.value, rank_by), "", BEST if best else "")
+            body.append((row.recommender, [quality, *(_cost_cell(row.costs, head) for head in heads)]))
         notes = [
             f"{MARKS[style][0]}: nobody else is at least as good at less cost (Pareto); recommenders shared the "
             "machine while they were timed"
@@ -46,59 +63,57 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -
                 "train, update: seconds of fitting on the warm-up and after it, which µs/event includes; answer: mean "
                 "of answers worked out together, else the median of timed ones"
             )
+        notes += [note.text for note in leak_notes(run)]
         columns = [("", head) for head in (heading(rank_by).text, *heads)]
-        tables.append(Table("recommender", columns, body, [*notes, *leaks(run)], [], _caption(run, publisher)))
+        tables.append(ReportTable("recommender", columns, body, notes, [], publisher_caption(run, publisher)))
     if style in ("json", "csv"):
-        return render(Table("", [], [], [], records), style)
+        return render(ReportTable("", [], [], [], records), style)
     return "\n\n".join(render(table, style) for table in tables)
 
 
 def was_trained(run: RunFolder) -> bool:
-    """Whether a recommender of the run tells that it was fitted."""
+    """Whether a recommender of the run reports that it was fitted."""
     return any(pair.get("training_seconds") for pair in run.timing["pairs"])
 
 
-def _cost_rows(board: Board, run: RunFolder, publisher: str, rank_by: str) -> list[dict[str, Any]]:
+def _cost_rows(board: Board, run: RunFolder, publisher: str, rank_by: str) -> list[_CostRow]:
     """Quality and cost of all that did not fail, best first; of recommenders that were repeated the means."""
-    events = run.facts(publisher)["rows"]
-    timing = {pair["recommender"]: pair for pair in run.timing["pairs"] if pair["publisher"] == publisher}
-    spent: dict[str, list[dict[str, Any]]] = {}
+    by_name = costs_of(run, publisher)
+    spent: dict[str, list[Costs]] = {}
     for pair in run.pairs(publisher):
-        if pair["status"] == "done" and not pair.get("foresees"):
-            mine = spent.setdefault(pair.get("of", pair["recommender"]), [])
-            mine.append(cost(timing[pair["recommender"]], events))
+        if pair["status"] == "done" and not foresees(pair):
+            spent.setdefault(base_name(pair), []).append(by_name[pair["recommender"]])
     rows = []
-    for name, of in spent.items():
+    for name, repeated in spent.items():
         result = board.cells.get((display_name(run, name), publisher, rank_by))
-        rows.append(
-            {
-                "recommender": display_name(run, name),
-                "leaks": run.leaks.get(name),
-                "results": {rank_by: [None if result is None else result.value]},
-                "cost": {what: _mean([each[what] for each in of]) for what in of[0]},
-            }
-        )
-    return sorted(rows, key=lambda row: -(row["results"][rank_by][0] or 0))
+        columns: list[dict[str, float | None]] = [{**costs} for costs in repeated]  # type: ignore[dict-item]
+        means = {what: _mean([column[what] for column in columns]) for what in columns[0]}
+        value = None if result is None else result.value
+        rows.append(_CostRow(display_name(run, name), run.leaks.get(name), value, means))
+    return sorted(rows, key=lambda row: -(row.value or 0))
 
 
-def _mean(values: list[Any]) -> Any:
-    told = [value for value in values if value is not None]
-    return told[0] if len(told) == 1 else number(sum(told) / len(told)) if told else None
+def _point(row: _CostRow) -> tuple[float, float] | None:
+    return quality_and_cost(row.value, row.costs["us_per_event"], row.leaks)
 
 
-def _cost_heads(spent: list[dict[str, Any]]) -> list[str]:
-    """The columns about which somebody has something to tell."""
-
-    def told(what: str) -> bool:
-        return any(each[what] is not None for each in spent)
-
-    asked = {head: "train_s" if head in _OF_TRAINING else what for head, (what, _) in _COSTS.items()}
-    return [head for head, what in asked.items() if head in _ALWAYS or told(what)]
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return known[0] if len(known) == 1 else number(sum(known) / len(known)) if known else None
 
 
-def _cost_cell(spent: dict[str, Any], head: str) -> Cell:
+def _cost_heads(rows: list[_CostRow]) -> list[str]:
+    """The columns in which a recommender has a value."""
+    needed = {head: "train_s" if head in _OF_TRAINING else what for head, (what, _) in _COSTS.items()}
+    return [
+        head for head, what in needed.items() if head in _ALWAYS or any(row.costs[what] is not None for row in rows)
+    ]
+
+
+def _cost_cell(spent: dict[str, float | None], head: str) -> Cell:
     what, text = _COSTS[head]
-    return Cell(text(spent[what]) if spent[what] or (spent[what] == 0 and head not in _ALWAYS) else "-")
+    value = spent[what]
+    return Cell("-" if value is None or (value == 0 and head in _ALWAYS) else text(value))
 
 
 def _from_ms(value: float) -> str:
@@ -107,8 +122,8 @@ def _from_ms(value: float) -> str:
 
 _ALWAYS = ("µs/event", "events/s", "state kB")
 _OF_TRAINING = ("train s", "update s", "answer ms")
-#: The columns of costs: what `contents.cost` calls each, and how it is shown.
-_COSTS: dict[str, tuple[str, Callable[[Any], str]]] = {
+#: The columns of costs: the key of each in `Costs`, and how it is formatted.
+_COSTS: dict[str, tuple[str, Callable[[float], str]]] = {
     "train s": ("train_s", "{:,.1f}".format),
     "update s": ("update_s", "{:,.1f}".format),
     "answer ms": ("answer_ms", "{:.3f}".format),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,8 +54,8 @@ def _mean(facts: dict[str, Any], what: str) -> str:
     return f"{facts[what] / facts['impressions']:.2f}" if facts["impressions"] else "-"
 
 
-# label, cell, and the fact without which no publisher's cell would tell anything
-_ROWS: list[tuple[str, Any, str | None]] = [
+# label, cell, and the fact without which no publisher has a value
+_ROWS: list[tuple[str, Callable[[dict[str, Any]], str], str | None]] = [
     ("events (reads)", lambda facts: f"{facts['reads']:,}", None),
     ("sessions", lambda facts: f"{facts['sessions']:,}", None),
     ("single-event sessions", lambda facts: f"{facts['single_read_sessions']:,}", None),

@@ -1,4 +1,4 @@
-"""Leaderboards: publishers side by side, one row a recommender; by slice, by cost, by cause of a miss."""
+"""Leaderboards: publishers side by side, one row a recommender."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from newsreplay.report.facts import notes
-from newsreplay.report.headings import IN_UNITS, check_rank, named, shown
-from newsreplay.report.headings import of as heading
-from newsreplay.report.tables.board import PAPER_SCALE, SUCCESS, Board
-from newsreplay.report.tables.by_slice import by_slice
-from newsreplay.report.tables.costs import costs
-from newsreplay.report.tables.missed import missed
-from newsreplay.report.tables.tables import BEST, LEVEL, MARKS, Cell, Table, render
-from newsreplay.simulator.judgement.comparisons import Ranks, against_best, mean_ranks
-from newsreplay.simulator.judgement.metrics import Result
+from newsreplay.report.headings import IN_UNITS, check_rank, format_value, heading, metric_named
+from newsreplay.report.ranking import MeanRank, by_mean_rank
+from newsreplay.report.tables.board import PAPER_SCALE, SUCCESS, Board, LeaderboardOptions
+from newsreplay.report.tables.tables import BEST, LEVEL, MARKS, Cell, ReportTable, render
+from newsreplay.simulator.judgement.comparisons import against_best
 from newsreplay.simulator.runs.folder import RunFolder
 
-__all__ = ["by_slice", "costs", "leaderboard", "missed"]
 LEVEL_P = 0.05  #: a difference to the best with a larger p (Holm) does not count as one
 
 
@@ -39,79 +34,62 @@ def leaderboard(
     Raises `RunError` where runs cannot stand in one table, `NewsreplayError` for a metric that they do not have.
     """
     board = Board(runs)
-    chosen = [named(metric) for metric in metrics] if metrics is not None else board.usual_metrics()
-    rank_by = named(rank_by) if rank_by else board.usual_rank()
-    for metric in (*chosen, rank_by):
-        board.check(metric)
-    check_rank(rank_by)
-    return render(_table(board, style, chosen, rank_by, intervals, paper_scale), style)
-
-
-def _table(board: Board, style: str, metrics: list[str], rank_by: str, intervals: bool, paper_scale: bool) -> Table:
-    ranked = [name for name in board.names if name not in board.foreseeing | board.leaking]
-    order, places = _ranked(board, ranked, rank_by)
-    rows = [*(name for name in board.names if name in board.foreseeing), *_with_leaking(board, order, rank_by)]
-    columns = [(publisher, metric) for publisher in board.publishers for metric in metrics]
-    marks = {column: _marks(board, *column, ranked) for column in columns}
-    body = []
-    for name in rows:
-        cells = []
-        for publisher, metric in columns:
-            result = board.cells.get((name, publisher, metric))
-            if result is None or result.value is None:
-                cells.append(Cell("failed" if (name, publisher) in board.failed else "-"))
-                continue
-            mark = marks[publisher, metric].get(name, "")
-            text, within = _value(result.value, metric, paper_scale), _within(result, intervals, paper_scale)
-            spread = board.spread.get((name, publisher, metric)) if intervals else None
-            beside = "" if spread is None else f"s{_value(spread, metric, paper_scale)}"
-            cells.append(Cell(text, within, mark, beside))
-        body.append((name, [*cells, places.get(name, Cell("-"))]))
-    several = len(board.publishers) > 1
-    heads = [(publisher, heading(metric).text) for publisher, metric in columns]
-    rank = ("mean" if several else "", "rank")
-    return Table(
-        "recommender",
-        [*heads, rank],
-        body,
-        _footer(board, style, metrics, rank_by, intervals, paper_scale),
-        board.records(),
+    options = LeaderboardOptions(
+        style,
+        board.usual_metrics() if metrics is None else [metric_named(metric) for metric in metrics],
+        metric_named(rank_by) if rank_by else board.usual_rank(),
+        intervals,
+        paper_scale,
     )
+    for metric in (*options.metrics, options.rank_by):
+        board.check(metric)
+    check_rank(options.rank_by)
+    return render(_table(board, options), style)
 
 
-def _with_leaking(board: Board, order: list[str], rank_by: str) -> list[str]:
-    """Ranked names, and between them who was given the future: above whom its values would place it, without a rank."""
-    leaking = [name for name in board.names if name in board.leaking]
-    if not leaking:
-        return order
-    columns = [board.column(publisher, rank_by, [*order, *leaking])[0] for publisher in board.publishers]
-    places = {name: float(place) for place, name in enumerate(order)}
-    for number_of, name in enumerate(leaking, start=len(order)):
-        better = [int(np.count_nonzero(~(values[: len(order)] <= values[number_of]))) for values in columns]
-        places[name] = float(np.mean(better)) - 0.5
-    return sorted(places, key=lambda name: places[name])
+def _table(board: Board, options: LeaderboardOptions) -> ReportTable:
+    names = [name for name in board.names if name not in board.foreseeing]
+    by_publisher = [board.column(publisher, options.rank_by, names) for publisher in board.publishers]
+    order, ranks = by_mean_rank(names, board.leaking, by_publisher)
+    rows = [*(name for name in board.names if name in board.foreseeing), *order]
+    columns = [(publisher, metric) for publisher in board.publishers for metric in options.metrics]
+    ranked = [name for name in names if name not in board.leaking]
+    marks = {column: _marks(board, *column, ranked) for column in columns}
+    body = [
+        (name, [*(_cell(board, options, name, column, marks[column].get(name, "")) for column in columns), rank])
+        for name in rows
+        for rank in [_rank_cell(board, ranks.get(name))]
+    ]
+    heads = [(publisher, heading(metric).text) for publisher, metric in columns]
+    rank_head = ("mean" if len(board.publishers) > 1 else "", "rank")
+    return ReportTable("recommender", [*heads, rank_head], body, _footer(board, options), board.records())
 
 
-def _ranked(board: Board, names: list[str], rank_by: str) -> tuple[list[str], dict[str, Cell]]:
-    """Names by mean rank, and each one's rank: with its 95 % range where it is not stable."""
-    if not names:
-        return [], {}
-    columns = [board.column(publisher, rank_by, names) for publisher in board.publishers]
-    found: Ranks = mean_ranks([values for values, _ in columns], [drawn for _, drawn in columns])
-    without = np.all([np.isnan(values) for values, _ in columns], axis=0)
-    order = np.argsort(found.rank, kind="stable").tolist()
-    places = {}
-    for row, name in enumerate(names):
-        if without[row]:
-            continue
-        varies = board.paired and not found.stable[row] and found.low[row] < found.high[row]
-        within = f"({found.low[row]:.3g}–{found.high[row]:.3g})" if varies else ""
-        places[name] = Cell(f"{found.rank[row]:.1f}", within)
-    return [names[row] for row in order], places
+def _cell(board: Board, options: LeaderboardOptions, name: str, column: tuple[str, str], mark: str) -> Cell:
+    """The cell of a recommender in the column of a publisher and metric."""
+    publisher, metric = column
+    result = board.cells.get((name, publisher, metric))
+    if result is None or result.value is None:
+        return Cell("failed" if (name, publisher) in board.failed else "-")
+    within = beside = ""
+    if options.intervals:
+        spread = board.spread.get((name, publisher, metric))
+        beside = "" if spread is None else f"s{_value(spread, metric, options)}"
+        if result.low is not None and result.high is not None:
+            within = f"±{_value((result.high - result.low) / 2, metric, options)}"
+    return Cell(_value(result.value, metric, options), within, mark, beside)
+
+
+def _rank_cell(board: Board, mean: MeanRank | None) -> Cell:
+    """The mean rank of a recommender, with its 95 % range where it is not stable."""
+    if mean is None:
+        return Cell("-")
+    varies = board.paired and not mean.stable and mean.low < mean.high
+    return Cell(f"{mean.rank:.1f}", f"({mean.low:.3g}–{mean.high:.3g})" if varies else "")
 
 
 def _marks(board: Board, publisher: str, metric: str, names: list[str]) -> dict[str, str]:
-    """The best of a column, and those that cannot be told from it."""
+    """The best of a column, and those that are not certainly worse."""
     values, drawn = board.column(publisher, metric, names)
     if heading(metric).higher_is_better is None or np.isnan(values).all() or np.nanmax(values) == 0:
         return {}
@@ -124,27 +102,22 @@ def _marks(board: Board, publisher: str, metric: str, names: list[str]) -> dict[
     return marks
 
 
-def _value(value: float, metric: str, paper_scale: bool) -> str:
-    return f"{value * PAPER_SCALE:.0f}" if paper_scale and metric in SUCCESS else shown(value, metric)
+def _value(value: float, metric: str, options: LeaderboardOptions) -> str:
+    if options.paper_scale and metric in SUCCESS:
+        return f"{value * PAPER_SCALE:.0f}"
+    return format_value(value, metric)
 
 
-def _within(result: Result, intervals: bool, paper_scale: bool) -> str:
-    if not intervals or result.low is None or result.high is None:
-        return ""
-    return f"±{_value((result.high - result.low) / 2, result.metric, paper_scale)}"
-
-
-def _footer(
-    board: Board, style: str, metrics: list[str], rank_by: str, intervals: bool, paper_scale: bool
-) -> list[str]:
+def _footer(board: Board, options: LeaderboardOptions) -> list[str]:
     units: dict[str, list[str]] = {}
-    for metric in metrics:
-        unit = f"times {PAPER_SCALE:,}" if paper_scale and metric in SUCCESS else IN_UNITS[heading(metric).unit]
+    for metric in options.metrics:
+        scaled = options.paper_scale and metric in SUCCESS
+        unit = f"times {PAPER_SCALE:,}" if scaled else IN_UNITS[heading(metric).unit]
         units.setdefault(unit, []).append(heading(metric).text)
-    within = "; ±: half the width of the 95 % interval" if intervals else ""
+    within = "; ±: half the width of the 95 % interval" if options.intervals else ""
     lines = ["; ".join(f"{', '.join(names)}: {unit}" for unit, names in units.items()) + within]
-    best, level = MARKS[style]
-    marks, ranked = f"{best}: best of its column", f"rank by {heading(rank_by).text}"
+    best, level = MARKS[options.style]
+    marks, ranked = f"{best}: best of its column", f"rank by {heading(options.rank_by).text}"
     if board.paired:
         marks += f"; {level}: cannot be told from it (paired, p > {LEVEL_P:g} after Holm)"
         ranked += ", with its 95 % range where it is not stable"
@@ -153,7 +126,7 @@ def _footer(
             "; the runs were not resampled alike (seed, cluster), so nothing says what differs by more than chance"
         )
     lines.append(f"{marks}; {ranked}")
-    if intervals and board.spread:
+    if options.intervals and board.spread:
         lines.append(_spread_note(board))
     if board.foreseeing:
         lines.append(
@@ -161,7 +134,7 @@ def _footer(
         )
     for run in board.runs:
         lines += _run_lines(run)
-        if style == "table":
+        if options.style == "table":
             lines.append(f"{run.timing['seconds']:.1f} s; the run lies in {run.folder}")
     return lines
 
@@ -171,20 +144,23 @@ def _spread_note(board: Board) -> str:
     for (name, publisher), seeds in board.repeated.items():
         if any((name, publisher, metric) in board.spread for metric in board.metrics):
             by_seeds.setdefault(", ".join(map(str, seeds)), {})[name] = None
-    told = "; ".join(f"{', '.join(names)}: mean over the seeds {seeds}" for seeds, names in by_seeds.items())
-    return f"{told}; s: standard deviation over these seeds, which an interval over readers does not cover"
+    means = "; ".join(f"{', '.join(names)}: mean over the seeds {seeds}" for seeds, names in by_seeds.items())
+    return f"{means}; s: standard deviation over these seeds, which an interval over readers does not cover"
 
 
 def _run_lines(run: RunFolder) -> list[str]:
-    """What there is to say below a table of a run."""
-    scored = ", ".join(
-        f"{facts['publisher']} {facts['scored_sessions']:,} of {facts['sessions']:,}"
-        for facts in run.info["publishers"]
+    """The lines below a table about one of its runs."""
+    publishers = run.info["publishers"]
+    sessions = ", ".join(
+        f"{facts['publisher']} {facts['scored_sessions']:,} of {facts['sessions']:,}" for facts in publishers
     )
-    shown = ", ".join(
+    impressions = ", ".join(
         f"{facts['publisher']} {facts['scored_impressions']:,} of {facts['impressions']:,}"
-        for facts in run.info["publishers"]
+        for facts in publishers
         if facts["impressions"]
     )
-    told = f"; impressions scored: {shown}" if shown else ""
-    return [f"data: {run.info['data']['name']}; sessions scored: {scored}{told}", *notes(run)]
+    scored = f"{sessions}; impressions scored: {impressions}" if impressions else sessions
+    return [
+        f"data: {run.info['data']['name']}; sessions scored: {scored}",
+        *(note.text for note in notes(run)),
+    ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from newsreplay.report import misses
-from newsreplay.report.facts import display_name, leaks, singly
+from newsreplay.report.facts import display_name, leak_notes, seed_notes
 from newsreplay.report.misses import TOO_LATE
-from newsreplay.report.tables.tables import Cell, Table, _caption, render
+from newsreplay.report.tables.tables import Cell, Record, ReportTable, publisher_caption, render
 from newsreplay.simulator.runs.folder import RunFolder
 
 
@@ -14,8 +14,9 @@ def missed(run: RunFolder, *, style: str = "table") -> str:
     k = int(run.info["options"]["k"])
     causes = misses.causes(k)
     # Only a strict deadline makes answers late.
-    told = [place for place, cause in enumerate(causes) if run.info["options"]["strict_deadline"] or cause != TOO_LATE]
-    tables, records = [], []
+    drawn = [place for place, cause in enumerate(causes) if run.info["options"]["strict_deadline"] or cause != TOO_LATE]
+    tables: list[ReportTable] = []
+    records: list[Record] = []
     for publisher in run.publishers:
         reads, facts = run.reads(publisher), run.facts(publisher)
         later = facts["later_reads"]
@@ -24,32 +25,29 @@ def missed(run: RunFolder, *, style: str = "table") -> str:
             if pair["status"] != "done" or not later:
                 continue
             counts = misses.count(reads, run.places(publisher, pair["recommender"]), k)
+            names = {"publisher": publisher, "recommender": display_name(run, pair["recommender"])}
             records += [
-                {"publisher": publisher, "recommender": display_name(run, pair["recommender"]), "cause": cause}
-                | {"reads": int(count)}
-                | {"share": count / later}
+                {**names, "cause": cause, "reads": int(count), "share": count / later}
                 for cause, count in zip(causes, counts.tolist(), strict=True)
             ]
-            rows.append(
-                (display_name(run, pair["recommender"]), [Cell(f"{100 * counts[place] / later:.2f}") for place in told])
-            )
+            cells = [Cell(f"{100 * counts[place] / later:.2f}") for place in drawn]
+            rows.append((display_name(run, pair["recommender"]), cells))
         rows.sort(key=lambda row: -float(row[1][0].text))
         ceiling = f"{facts['reachable_reads'] / later:.2%}" if later else "-"
         tables.append(
-            Table(
+            ReportTable(
                 "recommender",
-                [("", causes[place]) for place in told],
+                [("", causes[place]) for place in drawn],
                 rows,
                 [
                     f"per cent of {later:,} reads that could have been hits (all of scored sessions but their first); "
                     f"an oracle reaches {ceiling} of them",
-                    *leaks(run),
-                    *singly(run),
+                    *(note.text for note in (*leak_notes(run), *seed_notes(run))),
                 ],
                 [],
-                _caption(run, publisher),
+                publisher_caption(run, publisher),
             )
         )
     if style in ("json", "csv"):
-        return render(Table("", [], [], [], records), style)
+        return render(ReportTable("", [], [], [], records), style)
     return "\n\n".join(render(table, style) for table in tables)

@@ -5,23 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from tabulate import tabulate
 
 from newsreplay.report.headings import LEAKS
 from newsreplay.simulator.runs.folder import RunFolder
 
-
-def _caption(run: RunFolder, publisher: str) -> str:
-    return publisher if len(run.publishers) > 1 else ""
-
-
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 LONGEST = 120  #: characters of a name; json and csv have it whole
 BEST = "best"  #: the best of its column
-LEVEL = "level"  #: cannot be told from the best
+LEVEL = "level"  #: not certainly worse than the best
+Record = Mapping[str, object]  #: a row of json and csv by column
 _TYPED, _SET = ("*", "~"), ("bold", "†")
 #: How a table of each format marks them.
 MARKS = {"table": _TYPED, "markdown": _SET, "latex": _SET, "json": _TYPED, "csv": _TYPED}
@@ -36,18 +32,23 @@ class Cell(NamedTuple):
     spread: str = ""  #: s, and the standard deviation over the seeds of its recommender
 
 
-class Table(NamedTuple):
+class ReportTable(NamedTuple):
     """A table for reading, and the same as records."""
 
     first: str  #: heading of the first column
     columns: list[tuple[str, str]]  #: a group (a publisher; may be empty) and a heading each
     rows: list[tuple[str, list[Cell]]]  #: a name and a cell per column
     notes: list[str]  #: lines below it
-    records: list[dict[str, Any]]  #: what json and csv show
+    records: list[Record]  #: what json and csv show
     caption: str = ""  #: above it, where there are several: a publisher
 
 
-def render(table: Table, style: str) -> str:
+def publisher_caption(run: RunFolder, publisher: str) -> str:
+    """The caption of a publisher's table; empty in a run of one publisher."""
+    return publisher if len(run.publishers) > 1 else ""
+
+
+def render(table: ReportTable, style: str) -> str:
     """A table in one of `FORMATS`."""
     if style == "json":
         return json.dumps(table.records, indent=1, ensure_ascii=False)
@@ -63,7 +64,7 @@ def render(table: Table, style: str) -> str:
     return f"{caption}{_terminal(table)}\n\n" + "\n".join(plain_text(note, longest=2_000) for note in table.notes)
 
 
-def _csv(records: Sequence[dict[str, Any]]) -> str:
+def _csv(records: Sequence[Record]) -> str:
     header = list(dict.fromkeys(key for record in records for key in record))
     rows = ([record.get(key) for key in header] for record in records)
     return "\n".join([_csv_line(header), *map(_csv_line, rows)])
@@ -76,7 +77,7 @@ def _csv_line(row: Sequence[object]) -> str:
 
 
 def plain_text(text: str, style: str = "table", longest: int = LONGEST) -> str:
-    """Strangers' words, without what would break a line, a terminal or a Markdown cell."""
+    """Foreign text, without what would break a line, a terminal or a Markdown cell."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     if len(text) > longest:
         mark = LEAKS if text.endswith(LEAKS) else ""
@@ -84,19 +85,19 @@ def plain_text(text: str, style: str = "table", longest: int = LONGEST) -> str:
     return "".join(f"\\{c}" if c in "\\|<>*_`[]#&~$" else c for c in text) if style == "markdown" else text
 
 
-def _terminal(table: Table) -> str:
+def _terminal(table: ReportTable) -> str:
     columns = [[row[i] for _, row in table.rows] for i in range(len(table.columns))]
     # Where some bear a mark the others end in a blank, so that the points stand below each other.
     blank = [" " if any(cell.mark for cell in column) else "" for column in columns]
     widths = [max((len(cell.within) for cell in column), default=0) for column in columns]
     spreads = [max((len(cell.spread) for cell in column), default=0) for column in columns]
 
-    def shown(cell: Cell, place: int) -> str:
+    def cell_text(cell: Cell, place: int) -> str:
         text = cell.text + {BEST: "*", LEVEL: "~"}.get(cell.mark, blank[place])
         text += f" {cell.within:>{widths[place]}}" if widths[place] else ""
         return text + (f" {cell.spread:>{spreads[place]}}" if spreads[place] else "")
 
-    rows = [[plain_text(name), *map(shown, row, range(len(row)))] for name, row in table.rows]
+    rows = [[plain_text(name), *map(cell_text, row, range(len(row)))] for name, row in table.rows]
     grouped = any(group for group, _ in table.columns)
     headers = [
         "\n".join([plain_text(group)] * grouped + [plain_text(heading) + blank[place]])
@@ -115,23 +116,23 @@ def _terminal(table: Table) -> str:
     return str(text)
 
 
-def _markdown(table: Table) -> str:
-    def shown(cell: Cell) -> str:
+def _markdown(table: ReportTable) -> str:
+    def cell_text(cell: Cell) -> str:
         text = " ".join(filter(None, (cell.text, cell.within, cell.spread)))
         return {BEST: f"**{text}**", LEVEL: f"{text} †"}.get(cell.mark, text)
 
     headers = [
         f"{plain_text(group, 'markdown')} {plain_text(heading, 'markdown')}".strip() for group, heading in table.columns
     ]
-    rows = [[plain_text(name, "markdown"), *(shown(cell) for cell in row)] for name, row in table.rows]
+    rows = [[plain_text(name, "markdown"), *(cell_text(cell) for cell in row)] for name, row in table.rows]
     align = ("left", *("right" for _ in headers))
     return str(tabulate(rows, [table.first, *headers], tablefmt="pipe", colalign=align, disable_numparse=True))
 
 
-def _latex(table: Table) -> str:
+def _latex(table: ReportTable) -> str:
     """A tabular that needs \\usepackage{booktabs} and nothing else."""
 
-    def shown(cell: Cell) -> str:
+    def cell_text(cell: Cell) -> str:
         text = latex_text(cell.text)
         if cell.mark == BEST:
             text = rf"\textbf{{{text}}}"
@@ -147,7 +148,7 @@ def _latex(table: Table) -> str:
         lines.append(" ".join(rf"\cmidrule(lr){{{2 + begin}-{1 + end}}}" for group, begin, end in spans if group))
     lines.append(" & ".join([latex_text(table.first), *(latex_text(head) for _, head in table.columns)]) + r" \\")
     lines.append(r"\midrule")
-    lines += [" & ".join([latex_text(name), *map(shown, row)]) + r" \\" for name, row in table.rows]
+    lines += [" & ".join([latex_text(name), *map(cell_text, row)]) + r" \\" for name, row in table.rows]
     lines += [r"\bottomrule", r"\end{tabular}"]
     notes = r"\newline ".join(latex_text(note, 2_000) for note in table.notes)
     if notes:  # below it, not in it: a row as wide as the page would stretch the last column

@@ -1,10 +1,9 @@
-"""What became of a training, as text."""
+"""The outcome of a training, as text."""
 
 from __future__ import annotations
 
 import shlex
 from datetime import UTC, datetime
-from typing import Any
 
 from tabulate import tabulate
 
@@ -24,8 +23,8 @@ def summary(trained: Trained, data: str) -> str:
         f"UTC: {trained.impressions:,} impressions, {trained.reads:,} reads, {trained.rows:,} rows"
     ]
     if self_report.rounds:
-        names = list(dict.fromkeys(name for one in self_report.rounds for name in one))
-        rows = [[_cell(name, one.get(name)) for name in names] for one in self_report.rounds]
+        names = list(dict.fromkeys(name for numbers in self_report.rounds for name in numbers))
+        rows = [[_cell(name, numbers.get(name)) for name in names] for numbers in self_report.rounds]
         align = ["right"] * len(names)
         lines += ["", tabulate(rows, names, tablefmt="simple", colalign=align, disable_numparse=True), ""]
     lines += self_report.notes
@@ -47,9 +46,9 @@ def _moment(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def _cell(name: str, value: Any) -> str:
+def _cell(name: str, value: object) -> str:
     if value is None:
         return "–"
-    if name in ("time", "until"):
+    if name in ("time", "until") and isinstance(value, int):
         return _moment(value)
     return f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

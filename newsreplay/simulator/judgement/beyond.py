@@ -14,6 +14,7 @@ import numpy as np
 from newsreplay.kernels.compiling import compiled, kernel
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import HOUR, READ, Column
+from newsreplay.simulator.judgement.inequality import gini
 from newsreplay.simulator.judgement.measures import MEANS
 
 
@@ -62,22 +63,6 @@ def beyond(publisher: Publisher, slates: Column, scored: Column, group: Column, 
         gini(state.recommended[:known]),
         evenness(state.by_category, known_categories),
     )
-
-
-def gini(counts: Column) -> float:
-    """Gini coefficient of whole numbers, zeros included: half the mean absolute difference, relative to the mean.
-
-    NaN if all are zero.
-
-    >>> gini(np.array([2, 2])), gini(np.array([3, 0, 1]))
-    (0.0, 0.5)
-    """
-    n, total = len(counts), int(counts.sum())
-    if not total:
-        return math.nan
-    least = np.sort(counts[counts > 0])  # the zeros stand before these and add nothing
-    rank = np.arange(n - len(least) + 1, n + 1)
-    return int(((2 * rank - n - 1) * least).sum()) / (n * total)
 
 
 def evenness(counts: Column, of: int) -> float:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.errors import RunError
+from newsreplay.report import colours
 from newsreplay.report.page.page import embedded, page_of, write_page
 from tests.report.made_up_contents import DEMO, HOSTILE, METRICS, made_up_contents
 
@@ -45,12 +46,12 @@ class Elements(HTMLParser):
         return [text for name, has, text in self.found if name == tag and attributes.items() <= has.items()]
 
 
-def elements(contents: dict[str, Any]) -> Elements:
+def elements(contents: Any) -> Elements:
     return Elements(page_of(contents).decode())
 
 
-def hostile() -> dict[str, Any]:
-    notes = ("LEAKS THE FUTURE: it does", *HOSTILE)
+def hostile() -> Any:
+    notes = (("leak", "LEAKS THE FUTURE: it does"), *(("note", name) for name in HOSTILE))
     return made_up_contents(HOSTILE, tuple(HOSTILE[:3]), title=HOSTILE[0], notes=notes)
 
 
@@ -88,7 +89,7 @@ def test_the_data_of_the_page_are_the_contents() -> None:
     (data,) = elements(contents).texts("script", id="data")
     shown = json.loads(data)["contents"]
     assert [row["recommender"] for row in shown["publishers"][0]["rows"]][:-2] == HOSTILE
-    assert shown["notes"] == contents["notes"]
+    assert shown["notes"] == [list(note) for note in contents["notes"]]
 
 
 def test_numbers_keep_seven_digits() -> None:
@@ -149,6 +150,26 @@ def test_nothing_on_the_page_names_an_address() -> None:
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|fetch\(", scripts)
 
 
+# --- colours --------------------------------------------------------------------------------------------
+
+
+def test_the_colours_of_the_page_are_those_of_the_pictures() -> None:
+    (style,) = elements(made_up_contents()).texts("style")
+    light, dark, printed = re.findall(r":root \{ (--s0.*?) \}", style)[:3]
+    for block, series, causes, rest in (
+        (light, colours.SERIES, colours.CAUSES, colours.REST),
+        (dark, colours.DARK_SERIES, colours.DARK_CAUSES, colours.DARK_REST),
+        (printed, colours.SERIES, colours.CAUSES, colours.REST),
+    ):
+        expected = {f"--s{number}": colour for number, colour in enumerate(series)}
+        expected |= {f"--c{number}": colour for number, colour in enumerate(causes)} | {"--rest": rest}
+        assert dict(re.findall(r"(--\w+): ([^;]+);", block)) == expected
+    assert len(re.findall(r"--(?:s\d|c\d|rest):", style)) == 3 * len(expected)  # set nowhere else
+    assert {*re.findall(r"\.c(\d) \{", style)} == {str(number) for number in range(len(colours.CAUSES))}
+    script = " ".join(elements(made_up_contents()).texts("script"))
+    assert f"n % {len(colours.CAUSES)}" in script
+
+
 # --- size, bytes, writing -------------------------------------------------------------------------------
 
 
@@ -186,6 +207,7 @@ def test_where_nothing_can_be_written_nothing_is_left(tmp_path: Path) -> None:
 
 
 def test_the_page_takes_neither_matplotlib_nor_pandas() -> None:
-    code = "import sys; import newsreplay.report.page.page; print({'matplotlib', 'pandas', 'numba', 'pyarrow'} & set(sys.modules))"
+    unwanted = "{'matplotlib', 'pandas', 'numba', 'pyarrow'}"
+    code = f"import sys; import newsreplay.report.page.page; print({unwanted} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -162,12 +162,22 @@ def test_without_intervals_nothing_is_called_certain_and_plots_say_why_they_are_
 
 def test_leaks_come_first_and_what_is_made_up_is_marked(page: Page) -> None:
     page.open(
-        made_up_contents(["random"], ("A",), notes=("rejected: 1", "made up: times", "LEAKS THE FUTURE: categories"))
+        made_up_contents(
+            ["random"],
+            ("A",),
+            notes=(
+                ("rejected", "LEAKS: 1"),
+                ("made up", "times are"),
+                ("failed", "made up: x"),
+                ("leak", "LEAKS THE FUTURE: categories"),
+            ),
+        )
     )
     assert [(each.text, each.get_attribute("class")) for each in page.all(".notes li")] == [
         ("LEAKS THE FUTURE: categories", "leak"),
-        ("made up: times", "made-up"),
-        ("rejected: 1", ""),
+        ("times are", "made-up"),
+        ("made up: x", "failed"),
+        ("LEAKS: 1", "rejected"),
     ]
     assert page.js("getComputedStyle(document.querySelector('.leak')).color") == "rgb(179, 38, 30)"
 
@@ -285,6 +295,14 @@ def test_the_heat_map_has_the_best_on_average_first_and_equal_ones_share_their_r
     assert shades == ["--share: 37%;", "--share: 60%;", "--share: 60%;"]
 
 
+def test_the_heat_map_has_the_order_of_the_mean_ranks_that_it_is_given(page: Page) -> None:
+    contents = made_up_contents(["popular", "recency", "random"])
+    contents["mean_ranks"].reverse()
+    page.open(contents)
+    drawn = {row["recommender"] for row in contents["publishers"][0]["rows"] if not row["foresees"] and row["results"]}
+    assert page.texts(".heat tbody th") == [name for name, _ in contents["mean_ranks"] if name in drawn]
+
+
 def test_a_single_publisher_needs_no_picker_and_no_heat_map(page: Page) -> None:
     page.open(made_up_contents(publishers=("A",)))
     assert not page.all(".picker, .heat")
@@ -296,7 +314,10 @@ def test_a_single_publisher_needs_no_picker_and_no_heat_map(page: Page) -> None:
 @pytest.mark.parametrize("width", [1280, 360])
 def test_hostile_names_are_shown_as_text_and_run_nothing(page: Page, width: int) -> None:
     contents = made_up_contents(
-        HOSTILE, tuple(HOSTILE[:6]), title=HOSTILE[0], notes=("LEAKS THE FUTURE: " + HOSTILE[0], *HOSTILE)
+        HOSTILE,
+        tuple(HOSTILE[:6]),
+        title=HOSTILE[0],
+        notes=(("leak", "LEAKS THE FUTURE: " + HOSTILE[0]), *(("note", name) for name in HOSTILE)),
     )
     publisher = contents["publishers"][0]
     publisher["rows"][-1]["error"] = HOSTILE[1]

@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 from newsreplay.errors import NewsreplayError
 from newsreplay.log.catalog import bare_articles
 from newsreplay.log.rows import DAY, HOUR, READ, Log, make_log
-from newsreplay.report.pictures import dataset as pictures
-from newsreplay.report.pictures.curves import AGES, MINUTE, YEAR, Curves, curves, gini, over_time, top, younger
-from newsreplay.report.pictures.dataset import draw
+from newsreplay.report.pictures.curves import AGES, MINUTE, YEAR, Curves, curves, over_time, top, younger
+from newsreplay.report.pictures.dataset import PICTURES, DatasetPicture, draw
 from newsreplay.report.pictures.drawing import labels_of
+from newsreplay.simulator.judgement.inequality import gini
 from tests import worked
 from tests.strategies import logs
 
@@ -197,7 +197,7 @@ def test_a_popularity_curve_has_its_ends_and_few_points(counts: list[int]) -> No
     assert (ranks[0], ranks[-1]) == (1, len(most))
     assert len(ranks) <= 200
     assert reads.tolist() == [sum(most[:rank]) for rank in ranks]
-    assert gini(np.array(counts)) == pytest.approx(float(naive_gini(most)))
+    assert gini(np.array(counts)) == pytest.approx(float(naive_gini(counts)))
 
 
 def test_the_gini_coefficient_of_the_corners() -> None:
@@ -278,22 +278,26 @@ def test_corners_are_drawn_without_a_warning(names: list[str], tmp_path: Path) -
     assert len(draw(dataset_of({name: log_of(CORNERS[name]) for name in names}), tmp_path)) == 13
 
 
+def picture(name: str) -> DatasetPicture:
+    (found,) = (each for each in PICTURES if each.name == name)
+    return found
+
+
 def test_a_single_point_is_drawn() -> None:
     shown = [curves_of(log_of(CORNERS["one read"]))]
-    for name, draw_one, _ in pictures._PICTURES[1:]:
+    for name, draw_one, _ in PICTURES[1:]:
         line = draw_one("title", "", shown, ["p"]).axes[0].lines[0]
         assert len(line.get_xdata()) == 1, name  # type: ignore[arg-type]
         assert line.get_marker() not in ("", "None"), name
         assert line.get_markevery() is None, name
 
 
-def test_logs_of_more_than_60_days_are_drawn_by_the_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "_PICTURES", pictures._PICTURES[:1])
-    draw(dataset_of({"p": log_of([(HOUR, 0, 0), (HOUR + 60 * DAY, 1, 0)])}), tmp_path / "hours")
+def test_logs_of_more_than_60_days_are_drawn_by_the_day(tmp_path: Path) -> None:
+    draw(dataset_of({"p": log_of([(HOUR, 0, 0), (HOUR + 60 * DAY, 1, 0)])}), tmp_path / "hours", PICTURES[:1])
     assert len(table(tmp_path / "hours" / "reads_over_time.csv")) == 60 * 24 + 1
     assert "reads per hour" in text_of(tmp_path / "hours" / "reads_over_time.svg")
     short, long = log_of([(HOUR, 0, 0)]), log_of([(HOUR, 0, 0), (HOUR + 60 * DAY + 1, 1, 0)])
-    draw(dataset_of({"short": short, "long": long}), tmp_path / "days")
+    draw(dataset_of({"short": short, "long": long}), tmp_path / "days", PICTURES[:1])
     assert len(table(tmp_path / "days" / "reads_over_time.csv")) == 1 + 61
     assert "reads per day" in text_of(tmp_path / "days" / "reads_over_time.svg")
 
@@ -314,9 +318,8 @@ def test_of_many_publishers_the_ten_with_most_reads_are_drawn_and_strangers_name
             assert label in said, (name, label)
 
 
-def test_a_publisher_without_a_read_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "_PICTURES", pictures._PICTURES[3:])
-    draw(dataset_of({"silent": None, "A": WORKED}), tmp_path)
+def test_a_publisher_without_a_read_is_left_out(tmp_path: Path) -> None:
+    draw(dataset_of({"silent": None, "A": WORKED}), tmp_path, PICTURES[3:])
     assert {row["publisher"] for row in table(tmp_path / "popularity.csv")} == {"A"}
 
 
@@ -333,7 +336,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_the_share_of_undated_articles_is_said() -> None:
     def note(*shown: Curves) -> str:
-        return pictures._ages("title", "", list(shown), ["p"] * len(shown)).get_supxlabel()
+        return picture("article_ages").draw("title", "", list(shown), ["p"] * len(shown)).get_supxlabel()
 
     dated, undated = curves_of(WORKED), curves_of(log_of([(0, 0, 0), (HOUR, 0, 1)]))
     assert note(undated).startswith("100.0% of reads are of articles without a publication time")
@@ -377,7 +380,7 @@ def test_labels_are_printable_distinct_and_bounded(names: list[str]) -> None:
 
 def test_ten_publishers_look_different_without_colour_too() -> None:
     shown = [curves_of(WORKED)] * 10
-    lines = pictures._popularity("title", "", shown, [str(n) for n in range(10)]).axes[0].lines[:10]
+    lines = picture("popularity").draw("title", "", shown, [str(n) for n in range(10)]).axes[0].lines[:10]
     assert len({line.get_marker() for line in lines}) == 10
     assert len({(line.get_color(), str(line.get_linestyle()), line.get_marker()) for line in lines}) == 10
 
@@ -389,7 +392,7 @@ import matplotlib
 unlike = {{"font.size": 20, "text.usetex": True, "figure.dpi": 30, "svg.fonttype": "none", "timezone": "Asia/Tokyo"}}
 matplotlib.rcParams.update(unlike)
 before = dict(matplotlib.rcParams)
-from tests.report.test_pictures import WORKED, dataset_of, draw
+from tests.report.pictures.test_dataset import WORKED, dataset_of, draw
 draw(dataset_of({{"A": WORKED}}), Path({os.fspath(tmp_path)!r}))
 print(before == dict(matplotlib.rcParams))
 """
@@ -398,7 +401,7 @@ print(before == dict(matplotlib.rcParams))
         assert file.read_bytes() == (tmp_path / file.name).read_bytes(), file.name
 
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 def python(*words: str, **variables: str) -> str:

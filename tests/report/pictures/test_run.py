@@ -20,11 +20,12 @@ from matplotlib.text import Annotation, Text
 
 from newsreplay.errors import NewsreplayError
 from newsreplay.log.rows import HOUR
-from newsreplay.report.pictures import run as plots
-from newsreplay.report.pictures.arranged import _ranks, arranged
+from newsreplay.report.pictures.arranged import arranged
 from newsreplay.report.pictures.drawing import drawing_into, labels_of
-from newsreplay.report.pictures.run import draw_run
-from newsreplay.report.pictures.sheets import _hull, _look
+from newsreplay.report.pictures.labels import upper_hull
+from newsreplay.report.pictures.run import draw_run, pictures_of
+from newsreplay.report.pictures.sheets import look_of
+from tests.report.made_up_contents import mean_ranks_of
 from tests.report.pictures.test_dataset import HOSTILE, python, table, text_of
 
 #: The 22 baselines with E@1 in per cent and µs per event, near what a run of them gives.
@@ -74,9 +75,13 @@ def made_up(
     oracle: float | None = 61.0,
     stretches: int = 24,
     slices: list[tuple[str, str, list[str]]] | None = None,
-) -> dict[str, Any]:
+) -> Any:
     """Contents such as a run has, of numbers that are made up; `oracle`, in per cent, foresees."""
     names = list(BASELINES) if recommenders is None else recommenders
+    sections = [
+        publisher_of(name, number, names, oracle, stretches, SLICES if slices is None else slices)
+        for number, name in enumerate(["Gazette", "Courier", "Herald"] if publishers is None else publishers)
+    ]
     return {
         "title": "made-up",
         "format": 1,
@@ -84,10 +89,8 @@ def made_up(
         "manifest": [],
         "commands": [],
         "interval": "Percentile bootstrap of sessions, 1,000 replicates.",
-        "publishers": [
-            publisher_of(name, number, names, oracle, stretches, SLICES if slices is None else slices)
-            for number, name in enumerate(["Gazette", "Courier", "Herald"] if publishers is None else publishers)
-        ],
+        "mean_ranks": mean_ranks_of(sections),
+        "publishers": sections,
     }
 
 
@@ -182,18 +185,18 @@ def beats(other: str, one: str, success: dict[str, float], cost: dict[str, float
     return success[other] > success[one] and cost[other] < cost[one]
 
 
-def small(**options: Any) -> dict[str, Any]:
+def small(**options: Any) -> Any:
     """Two publishers, four recommenders and an oracle; few numbers of each."""
     names = ["popular", "sequences", "recency", "minhash"]
     few = {"publishers": ["A", "B"], "recommenders": names, "stretches": 3, "slices": SLICES[::2]}
     return made_up(**{**few, **options})
 
 
-def rows_of(contents: dict[str, Any]) -> list[dict[str, Any]]:
+def rows_of(contents: Any) -> list[dict[str, Any]]:
     return [row for each in contents["publishers"] for row in each["rows"]]
 
 
-def bare(contents: dict[str, Any], *keys: str) -> dict[str, Any]:
+def bare(contents: Any, *keys: str) -> Any:
     """The contents without what some pictures are drawn from."""
     for each in contents["publishers"]:
         each.update({"over_time": None, "slices": []})
@@ -203,13 +206,11 @@ def bare(contents: dict[str, Any], *keys: str) -> dict[str, Any]:
     return contents
 
 
-def figures_of(contents: dict[str, Any], folder: Path, *names: str) -> dict[str, Figure]:
+def figures_of(contents: Any, folder: Path, *names: str) -> dict[str, Figure]:
     """The pictures by name, not yet written."""
     with drawing_into(folder):
         run = arranged(contents)
-        drawn = {
-            name: draw_one(run) for name, draw_one, _, _ in plots._pictures(contents) if not names or name in names
-        }
+        drawn = {name: draw_one(run) for name, draw_one, _, _ in pictures_of(contents) if not names or name in names}
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
@@ -305,7 +306,7 @@ def test_tables_have_the_numbers_of_the_contents(drawn: list[Path]) -> None:
         assert found == [cells(row) for row in expected[name]], name
 
 
-def one() -> dict[str, Any]:
+def one() -> Any:
     """Contents for two pictures: lines with bands, and points with labels."""
     contents = small(publishers=["A"], stretches=2)
     over_time = contents["publishers"][0]["over_time"]
@@ -319,7 +320,7 @@ from pathlib import Path
 import matplotlib
 matplotlib.rcParams.update({{"font.size": 20, "text.usetex": True, "figure.dpi": 30, "svg.fonttype": "none"}})
 before = dict(matplotlib.rcParams)
-from tests.report.test_plots import draw_run, one
+from tests.report.pictures.test_run import draw_run, one
 draw_run(one(), Path({os.fspath(tmp_path)!r}))
 print(before == dict(matplotlib.rcParams))
 """
@@ -382,7 +383,7 @@ def test_what_failed_is_named_and_left_out(tmp_path: Path) -> None:
     heat = figures_of(contents, tmp_path, "publishers_by_recommenders")["publishers_by_recommenders"]
     assert said(heat).count("failed") == 1
     run = arranged(contents)
-    for name, _, _, rows in plots._pictures(contents):
+    for name, _, _, rows in pictures_of(contents):
         assert {(row[0], row[1]) for row in rows(run)} >= {("B", "sequences")}, name
         assert ("A", "sequences") not in {(row[0], row[1]) for row in rows(run)}, name
 
@@ -405,7 +406,7 @@ def test_of_a_thousand_recommenders_the_best_sixty_are_drawn(tmp_path: Path) -> 
     heat = figures["publishers_by_recommenders"]
     assert [label.get_text() for label in heat.axes[0].get_yticklabels()] == [*labels_of(by_rank[:60]), "oracle"]
     run = arranged(contents)
-    for name, _, _, rows in plots._pictures(contents):
+    for name, _, _, rows in pictures_of(contents):
         if name in figures:
             drawn = {row[1]: row[-1] for row in rows(run)}
             assert set(drawn) >= set(names), name
@@ -422,7 +423,7 @@ def test_of_many_publishers_the_six_with_most_scored_sessions_are_drawn(tmp_path
         assert "The 6 publishers with most scored sessions, of 8." in note(figure), name
         assert [label for label in said(figure) if label in set("ABCDEFGH")] == list("BCDFGH"), name
     run = arranged(contents)
-    for name, _, _, rows in plots._pictures(contents):
+    for name, _, _, rows in pictures_of(contents):
         assert {row[0] for row in rows(run)} == set("ABCDEFGH"), name
         assert {row[0] for row in rows(run) if row[-1]} == set("BCDFGH"), name
 
@@ -444,8 +445,8 @@ def test_what_foresees_is_drawn_for_reference_and_never_ranked(oracle: float | N
     assert max(shares) == 1
 
 
-def _rows(name: str, contents: dict[str, Any]) -> list[Any]:
-    (rows,) = (rows for each, _, _, rows in plots._pictures(contents) if each == name)
+def _rows(name: str, contents: Any) -> list[Any]:
+    (rows,) = (rows for each, _, _, rows in pictures_of(contents) if each == name)
     return list(rows(arranged(contents)))
 
 
@@ -498,7 +499,7 @@ def test_values_of_nothing_but_zero_are_drawn(tmp_path: Path) -> None:
         figure.draw_without_rendering()
 
 
-def test_strangers_names_are_plain_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strangers_names_are_plain_text(tmp_path: Path) -> None:
     slices = [("category", "category", HOSTILE)]
     contents = small(publishers=HOSTILE[:2], recommenders=HOSTILE, slices=slices)
     contents["title"] = "$\n$"
@@ -506,8 +507,7 @@ def test_strangers_names_are_plain_text(tmp_path: Path, monkeypatch: pytest.Monk
         each["causes"] = HOSTILE[:7]
         for row in each["rows"]:
             row["misses"] = dict(zip(HOSTILE[:7], row["misses"].values(), strict=True))
-    monkeypatch.setattr(plots, "_pictures", lambda _, all_of=plots._pictures: all_of(contents)[1:4:2])
-    draw_run(contents, tmp_path)
+    draw_run(contents, tmp_path, pictures_of(contents)[1:4:2])
     for name in ("event_against_session", "publishers_by_recommenders"):
         told = text_of(tmp_path / f"{name}.svg")
         assert "$\\n$: " in told, name
@@ -515,7 +515,6 @@ def test_strangers_names_are_plain_text(tmp_path: Path, monkeypatch: pytest.Monk
             assert label in told, (name, label)
         names = [row["recommender"] for row in table(tmp_path / f"{name}.csv")]
         assert list(dict.fromkeys(names)) == [*HOSTILE, "oracle"], name
-    monkeypatch.undo()
     figures = figures_of(contents, tmp_path, "slices_category", "misses")
     assert set(said(figures["slices_category"])) > set(labels_of(HOSTILE))
     assert set(said(figures["misses"])) > {*labels_of(HOSTILE), *labels_of(HOSTILE[:7])}
@@ -526,7 +525,7 @@ def test_strangers_names_are_plain_text(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_sixty_recommenders_look_different() -> None:
     run = arranged(made_up(["A"], [str(number) for number in range(60)], stretches=1))
-    looks = [_look(run, name) for name in [*run.ranked, *run.foresee]]
+    looks = [look_of(run, name) for name in [*run.ranked, *run.foresee]]
     assert len({(look["color"], look["marker"]) for look in looks}) == 61
     assert len({look["marker"] for look in looks[:6]}) == len({look["color"] for look in looks[:6]}) == 6
 
@@ -557,7 +556,7 @@ def test_the_upper_hull_and_the_pareto_front_are_labelled(tmp_path: Path) -> Non
     figures = figures_of(contents, tmp_path, "event_against_session", "quality_against_cost")
     at = [(row["results"][P][0], row["results"][E][0]) for row in each["rows"]]
     for name, expected in (
-        ("event_against_session", {each["rows"][number]["recommender"] for number in _hull(at)}),
+        ("event_against_session", {each["rows"][number]["recommender"] for number in upper_hull(at)}),
         ("quality_against_cost", {row["recommender"] for row in each["rows"] if row["pareto"]}),
     ):
         labelled = {text.get_text() for text in figures[name].findobj(Annotation)}  # type: ignore[attr-defined]
@@ -581,18 +580,7 @@ def test_the_upper_hull_is_what_no_two_others_hide(points: list[tuple[int, int]]
             if (a, c) != point and (b, d) != point
         )
 
-    inner = [points[number] for number in _hull([(float(x), float(y)) for x, y in points])]
+    inner = [points[number] for number in upper_hull([(float(x), float(y)) for x, y in points])]
     assert inner == sorted(inner)
     least = min(points)  # from where the hull begins, whatever stands above it
     assert set(inner) - {least} == {point for point in points if not hidden(point)} - {least}
-
-
-@given(st.lists(st.one_of(st.none(), st.integers(0, 4)), min_size=1, max_size=8))
-def test_equal_values_share_their_ranks_and_none_is_last(values: list[int | None]) -> None:
-    names = [str(number) for number in range(len(values))]
-    rows = {name: {"results": {E: [value, None, None, 1]}} for name, value in zip(names, values, strict=True)}
-    found = _ranks(names, rows, E)
-    ordered = [-1 if value is None else value for value in values]
-    for name, value in zip(names, ordered, strict=True):
-        better, equal = sum(other > value for other in ordered), ordered.count(value)
-        assert found[name] == better + (equal + 1) / 2

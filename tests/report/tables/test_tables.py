@@ -25,7 +25,17 @@ from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.costs import costs
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.report.tables.missed import missed
-from newsreplay.report.tables.tables import BEST, FORMATS, LEVEL, LONGEST, Cell, Table, latex_text, plain_text, render
+from newsreplay.report.tables.tables import (
+    BEST,
+    FORMATS,
+    LEVEL,
+    LONGEST,
+    Cell,
+    ReportTable,
+    latex_text,
+    plain_text,
+    render,
+)
 from tests.report.conftest import WORDS, Failing, story
 
 VIEWS: dict[str, Callable[[Run, str], str]] = {
@@ -104,11 +114,13 @@ def test_any_text_compiles_wherever_a_table_has_some(tmp_path: Path, preamble: s
     texts += [*WORDS, "[", "*", "]", "[1em]", "\\", "\\\\", "%", "?`", "!`", "--", "''", ",,", "<<", "^^41", "~"]
     rows = [(text, [Cell("1.0", "±0.5", BEST), Cell("2", "", LEVEL), Cell("-")]) for text in texts]
     bodies = [
-        render(Table("name", [("A", "a"), ("A", "b"), ("", "c")], rows[at : at + 30], [], []), "latex")
+        render(ReportTable("name", [("A", "a"), ("A", "b"), ("", "c")], rows[at : at + 30], [], []), "latex")
         for at in range(0, len(rows), 30)
     ]
     bodies += [
-        render(Table("name", [(text, text), (text, "b"), ("", text)], [], [f"note: {text}", "and more"], []), "latex")
+        render(
+            ReportTable("name", [(text, text), (text, "b"), ("", text)], [], [f"note: {text}", "and more"], []), "latex"
+        )
         for text in texts
     ]
     document = latex_document(*bodies).replace("\\begin{document}", f"{preamble}\\begin{{document}}")
@@ -117,7 +129,7 @@ def test_any_text_compiles_wherever_a_table_has_some(tmp_path: Path, preamble: s
 
 def test_a_row_that_begins_like_an_argument_is_printed(tmp_path: Path) -> None:
     names = ["[1em] first", "*star", '[b] & "c"', "50% of d"]
-    table = Table("name", [("", "x")], [(name, [Cell("1")]) for name in names], [], [])
+    table = ReportTable("name", [("", "x")], [(name, [Cell("1")]) for name in names], [], [])
     typeset(tmp_path, latex_document(render(table, "latex")))
     if shutil.which("pdftotext") is None:
         pytest.skip("pdftotext is not installed")
@@ -135,7 +147,7 @@ def test_what_pdflatex_has_no_glyph_for_is_told_by_its_number() -> None:
 
 def test_latex_marks_the_best_bold_and_its_equals_with_a_dagger() -> None:
     row = [Cell("1.0", "±0.5", BEST), Cell("2.0", "±0.5", LEVEL), Cell("3.0", "(1–2)")]
-    line = render(Table("name", [("", head) for head in "abc"], [("x", row)], [], []), "latex").splitlines()[5]
+    line = render(ReportTable("name", [("", head) for head in "abc"], [("x", row)], [], []), "latex").splitlines()[5]
     assert line.split(" & ") == [
         "x",
         r"\textbf{1.0}{\scriptsize\,$\pm$0.5}",
@@ -165,7 +177,7 @@ def test_markdown_shows_names_as_they_are(hostile_run: Run) -> None:
 @given(st.lists(NASTY | st.text(max_size=20), min_size=1, max_size=4))
 @settings(max_examples=150, deadline=None)
 def test_any_text_is_shown_by_markdown_as_it_is(texts: list[str]) -> None:
-    table = Table(
+    table = ReportTable(
         "name", [("", text) for text in texts], [(text, [Cell("1")] * len(texts)) for text in texts], texts, []
     )
     ((header, *rows),) = rendered(render(table, "markdown"))
@@ -242,7 +254,7 @@ def test_slices_for_programs_hold_every_metric_with_intervals(hostile_run: Run) 
 
 
 def test_a_table_without_rows_is_a_table_in_every_format() -> None:
-    table = Table("recommender", [("A", "E@1"), ("", "rank")], [], ["nothing"], [])
+    table = ReportTable("recommender", [("A", "E@1"), ("", "rank")], [], ["nothing"], [])
     assert render(table, "table").splitlines()[:2] == ["recommender        A", "                 E@1    rank"]
     assert render(table, "latex").count(r"\\") == 2
     assert json.loads(render(table, "json")) == []
