@@ -21,6 +21,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(os.environ["NEWSREPLAY_HOME"], ignore_errors=True)
 
 
+#: Modules and folders, by path from the root, whose tests together end within a minute on two cores, what they compile
+#: included; their slow tests excepted.
+FAST = (
+    "tests/test_durations.py",
+    "tests/test_spec.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of these as fast."""
+    for item in items:
+        path = item.path.relative_to(config.rootpath).as_posix()
+        if path.startswith(FAST) and item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.fast)
+
+
 @pytest.fixture
 def real_data() -> Path:
     """The folder with real logs, which the project may not pass on."""
