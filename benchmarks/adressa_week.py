@@ -3,12 +3,13 @@
     python benchmarks/adressa_week.py --out DIR [--events 60000] [--seed 1]
     newsreplay run --data adressa:DIR --recommenders trend,awrs
 
-Day files of JSON lines as in `one_week` of the SmartMedia Adressa data set (`newsreplay/datasets/adressa.py` states the
-format). Nothing in them was measured. Traffic, visits, returning readers, the front page, appeal and the lives of
-articles come from `newsreplay/datasets/synthetic.py`. What that lacks is made here: an article has a section, a part of
-it and a place, which the words of its title and its `category1` follow; a reader prefers a section and a place. What a
-reader opens is chosen, by what they prefer, among articles that readers found on the front page just before. So
-popularity and trends are good, and a model that reads titles can be better. The same seed gives the same bytes.
+Day files of JSON lines as in `one_week` of the SmartMedia Adressa data set
+(`newsreplay/datasets/sources/adressa.py` states the format). Nothing in them was measured. Traffic, visits,
+returning readers, the front page, appeal and the lives of articles come from
+`newsreplay/datasets/sources/synthetic/newsroom.py`. What that lacks is made here: an article has a section, a part
+of it and a place, which the words of its title and its `category1` follow; a reader prefers a section and a place.
+What a reader opens is chosen, by what they prefer, among articles that readers found on the front page just before.
+So popularity and trends are good, and a model that reads titles can be better. The same seed gives the same bytes.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 
-from newsreplay.datasets.synthetic import START, Choice, Newsroom, Publisher
-from newsreplay.simulator.log import DAY, Column
+from newsreplay.datasets.sources.synthetic.newsroom import START, Newsroom
+from newsreplay.datasets.sources.synthetic.publishers import Choice, Publisher
+from newsreplay.log.rows import DAY, Column
 
 BEGIN = 1_483_225_200_000  #: midnight in Oslo before 1 January 2017, ms UTC: where the real week begins, too
 DAYS = 7

@@ -23,14 +23,14 @@ import numpy as np
 import pyarrow as pa
 from tabulate import tabulate
 
-from newsreplay.datasets.store import Publisher, Requests, Sessions
-from newsreplay.simulator import intervals
-from newsreplay.simulator.catalog import bare_articles
-from newsreplay.simulator.comparisons import RESOLVABLE, compare
-from newsreplay.simulator.log import DAY, PUBLISH, READ, Column, Log, make_log
-from newsreplay.simulator.metrics import Measured, measure
-from newsreplay.simulator.options import Options
-from newsreplay.simulator.scoring import Answers, score, scored
+from newsreplay.log.catalog import bare_articles
+from newsreplay.log.publisher import Publisher, Requests, Sessions
+from newsreplay.log.rows import DAY, PUBLISH, READ, Column, Log, make_log
+from newsreplay.simulator.judgement import intervals
+from newsreplay.simulator.judgement.comparisons import RESOLVABLE, compare
+from newsreplay.simulator.judgement.metrics import Measured, measure
+from newsreplay.simulator.judgement.scoring import Answers, score, scored
+from newsreplay.simulator.runs.options import Options
 
 METRICS = ("event_success@1", "session_success@1", "session_hit_rate@1", "session_mrr@10")
 K = 10

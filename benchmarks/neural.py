@@ -22,14 +22,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from newsreplay.recommenders.neural.cache import Asked, Scorer
-from newsreplay.recommenders.neural.model import Contents
+from newsreplay.log.catalog import Articles, Profiles, bare_articles
+from newsreplay.log.rows import HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
+from newsreplay.recommenders.neural.learning.samples import Samples, clicks, negatives
+from newsreplay.recommenders.neural.learning.scoring import Asked, Scorer
+from newsreplay.recommenders.neural.learning.training import Trainer, click_loss
+from newsreplay.recommenders.neural.models.model import Contents
 from newsreplay.recommenders.neural.recommenders import NRMS
-from newsreplay.recommenders.neural.samples import Samples, clicks, negatives
-from newsreplay.recommenders.neural.training import Trainer, click_loss
-from newsreplay.simulator.catalog import Articles, Profiles, bare_articles
-from newsreplay.simulator.log import HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
-from newsreplay.simulator.replay import replay
+from newsreplay.simulator.replay.replay import replay
 
 ARTICLES, READERS, POOL = 3_000, 4_000, 38
 WORDS = 20_000

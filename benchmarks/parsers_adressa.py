@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.json
 from tabulate import tabulate
 
-from newsreplay.datasets import parts
-from newsreplay.datasets.adressa import plan_adressa
+from newsreplay.datasets.reading import parts
+from newsreplay.datasets.sources.adressa import plan_adressa
 
 FIELDS = {
     "time": int,

@@ -1,4 +1,4 @@
-"""How fast `newsreplay.datasets.mind` reads, against the bare parsers of libraries, on a file made here.
+"""How fast `newsreplay.datasets.sources.mind.plan` reads, against the bare parsers of libraries, on a file made here.
 
     python benchmarks/parsers_mind.py [--megabytes 100] [--repeats 3]
 
@@ -54,8 +54,8 @@ def make(folder: Path, megabytes: int) -> tuple[int, int]:
 
 
 def ours(path: Path, role: str, threads: int) -> None:
-    from newsreplay.datasets import parts
-    from newsreplay.datasets.mind import plan_mind
+    from newsreplay.datasets.reading import parts
+    from newsreplay.datasets.sources.mind.plan import plan_mind
 
     if threads > 1:
         parts.STRETCH = (path / "behaviors.tsv").stat().st_size // (8 * threads) + 1

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from newsreplay.simulator.log import HOUR, PUBLISH, READ, Event, Log
+from newsreplay.log.rows import HOUR, PUBLISH, READ, Event, Log
 
 WORD = 2**64 - 1
 

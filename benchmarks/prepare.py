@@ -31,10 +31,10 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 
-from newsreplay.cores import cores
 from newsreplay.datasets.base import Plan
 from newsreplay.datasets.find import READERS
-from newsreplay.datasets.store import prepare
+from newsreplay.datasets.preparing.prepare import prepare
+from newsreplay.machine import cores
 
 DAY = 86_400
 

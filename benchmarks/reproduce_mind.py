@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from tabulate import tabulate
 
 import newsreplay
-from newsreplay.datasets.fetch import find_source
+from newsreplay.datasets.fetching.sources import find_source
 from newsreplay.spec import Spec, Value
 
 MODELS = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs")

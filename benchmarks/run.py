@@ -30,17 +30,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import plain
 
-from newsreplay.datasets.store import Publisher, prepare
-from newsreplay.datasets.synthetic import DEMO, synthesize
-from newsreplay.datasets.table import plan_table
+from newsreplay.datasets.preparing.prepare import prepare
+from newsreplay.datasets.sources.synthetic.newsroom import synthesize
+from newsreplay.datasets.sources.synthetic.publishers import DEMO
+from newsreplay.datasets.sources.table.plan import plan_table
+from newsreplay.log.publisher import Publisher
+from newsreplay.log.rows import READ, Event, Log
 from newsreplay.recommenders.base import Recommender
-from newsreplay.registry import PRESETS, start_list
-from newsreplay.simulator.judge import judge
-from newsreplay.simulator.log import READ, Event, Log
-from newsreplay.simulator.metrics import measure
-from newsreplay.simulator.options import Options
-from newsreplay.simulator.replay import replay
-from newsreplay.simulator.scoring import Answers, score, scored
+from newsreplay.recommenders.registry import PRESETS, start_list
+from newsreplay.simulator.judgement.judge import judge
+from newsreplay.simulator.judgement.metrics import measure
+from newsreplay.simulator.judgement.scoring import Answers, score, scored
+from newsreplay.simulator.replay.replay import replay
+from newsreplay.simulator.runs.options import Options
 
 PLAIN_ROWS = 200_000  #: plain Python is measured on so many rows, and compared with kernels on the same
 

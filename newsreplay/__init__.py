@@ -15,33 +15,32 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from newsreplay.version import __version__
 
 if TYPE_CHECKING:
+    from newsreplay.api import Run, run
     from newsreplay.datasets import find_data, prepare_data
     from newsreplay.errors import NewsreplayError
-    from newsreplay.recommenders.base import Account, Late, Recommender
-    from newsreplay.report.leaderboard import leaderboard
-    from newsreplay.report.run_folder import Run
-    from newsreplay.simulator.catalog import Catalog
+    from newsreplay.log.catalog import Catalog
+    from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Event
+    from newsreplay.recommenders.base import Deferred, Recommender, SelfReport
+    from newsreplay.report.tables.leaderboard import leaderboard
     from newsreplay.simulator.checks import check
-    from newsreplay.simulator.log import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Event
-    from newsreplay.simulator.run import run
 
 _HOME = {
-    **dict.fromkeys(("HISTORY", "IMPRESSION", "OUTCOME", "PUBLISH", "READ"), "newsreplay.simulator.log"),
-    "Account": "newsreplay.recommenders.base",
-    "Catalog": "newsreplay.simulator.catalog",
-    "Event": "newsreplay.simulator.log",
-    "Late": "newsreplay.recommenders.base",
+    **dict.fromkeys(("HISTORY", "IMPRESSION", "OUTCOME", "PUBLISH", "READ"), "newsreplay.log.rows"),
+    "SelfReport": "newsreplay.recommenders.base",
+    "Catalog": "newsreplay.log.catalog",
+    "Event": "newsreplay.log.rows",
+    "Deferred": "newsreplay.recommenders.base",
     "NewsreplayError": "newsreplay.errors",
     "Recommender": "newsreplay.recommenders.base",
-    "Run": "newsreplay.report.run_folder",
+    "Run": "newsreplay.api",
     "check": "newsreplay.simulator.checks",
     "find_data": "newsreplay.datasets",
-    "leaderboard": "newsreplay.report.leaderboard",
+    "leaderboard": "newsreplay.report.tables.leaderboard",
     "prepare_data": "newsreplay.datasets",
-    "run": "newsreplay.simulator.run",
+    "run": "newsreplay.api",
 }
 
 __all__ = [
@@ -50,13 +49,14 @@ __all__ = [
     "OUTCOME",
     "PUBLISH",
     "READ",
-    "Account",
     "Catalog",
+    "Deferred",
     "Event",
-    "Late",
     "NewsreplayError",
     "Recommender",
     "Run",
+    "SelfReport",
+    "__version__",
     "check",
     "find_data",
     "leaderboard",

@@ -10,17 +10,18 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from newsreplay import __version__
 from newsreplay.errors import NewsreplayError
+from newsreplay.version import __version__
 
 if TYPE_CHECKING:
+    from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
 
 FORMATS = click.Choice(["table", "json", "csv", "markdown", "latex"])
@@ -76,6 +77,12 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
+
+
+def _display_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str]:
+    from newsreplay.spec import parse_names
+
+    return parse_names(value or "")
 
 
 def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -167,6 +174,14 @@ columns_option = click.option(
 )
 
 
+names_option = click.option(
+    "--names",
+    callback=_display_names,
+    metavar="SPEC=NAME,…",
+    help="What to call recommenders: \"trend(hours=6)=Trend,popular='Most read'\".",
+)
+
+
 @main.command(short_help="Replay a data set, print the leaderboard.")
 @click.option("--data", default="demo", show_default=True, help="A prepared name, KIND:PATH, or a table file.")
 @click.option(
@@ -203,6 +218,7 @@ columns_option = click.option(
 @click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
 @click.option("--deadline", callback=_duration, help="An answer that takes longer is late: 100ms. Implies --timed.")
 @click.option("--strict-deadline", is_flag=True, help="Late answers count as misses.")
+@names_option
 @_board_options
 @columns_option
 @_preparing
@@ -224,22 +240,26 @@ def run(
     timed: bool,
     deadline: int | None,
     strict_deadline: bool,
+    names: dict[str, str],
     board: dict[str, Any],
     columns: dict[str, str] | None,
     preparing: dict[str, Any],
 ) -> None:
     """Replay a data set before recommenders and print the leaderboard."""
-    from newsreplay.simulator.kernels import first_use
+    from newsreplay.kernels.compiling import first_use
 
     first = first_use()  # before the imports that make the kernels' folder
-    from newsreplay.cores import cores
+    from newsreplay.api import run as replay_all
     from newsreplay.datasets import find_data
-    from newsreplay.registry import start_list
-    from newsreplay.report.leaderboard import costs, leaderboard, was_trained
-    from newsreplay.simulator.files import file_name
-    from newsreplay.simulator.run import run as replay_all
+    from newsreplay.machine import cores
+    from newsreplay.recommenders.registry import start_list
+    from newsreplay.report.tables.costs import costs, was_trained
+    from newsreplay.report.tables.leaderboard import leaderboard
+    from newsreplay.simulator.runs.paths import file_name
+    from newsreplay.spec import check_names
 
     entries = start_list(recommenders)
+    check_names(names, [entry.shown for entry in entries])
     _check_metrics(board, k)
     with contextlib.ExitStack() as meanwhile:
         if first:
@@ -271,6 +291,7 @@ def run(
             progress=progress,
             command=shlex.join(["newsreplay", *sys.argv[1:]]),
         )
+    done.names = names
     click.echo(leaderboard([done], **board))
     if was_trained(done) and board["style"] not in ("json", "csv"):
         click.echo("\n" + costs(done, style=board["style"], rank_by=board["rank_by"]))
@@ -304,7 +325,7 @@ def train(
     preparing: dict[str, Any],
 ) -> None:
     """Replay the first stretch of a log before a neural recommender, fit it, and save it to be replayed later."""
-    from newsreplay.report.training import summary
+    from newsreplay.report.tables.training import summary
     from newsreplay.simulator.train import train as fit
 
     with _training() as (progress, tell):
@@ -327,9 +348,9 @@ def train(
 
 def _check_metrics(board: dict[str, Any], k: int) -> None:
     """Refuse a metric that there is not before the work, not after it."""
-    from newsreplay.registry import did_you_mean
+    from newsreplay.errors import did_you_mean
     from newsreplay.report.headings import check_rank, named
-    from newsreplay.simulator.measures import names
+    from newsreplay.simulator.judgement.measures import names
 
     known = names(k)
     for metric in filter(None, (*(board["metrics"] or ()), board["rank_by"])):
@@ -374,6 +395,15 @@ def _training() -> Iterator[tuple[Callable[[str, int, int], None], Callable[[str
         )
 
 
+def _open(folders: Iterable[Path], names: dict[str, str]) -> list[Run]:
+    from newsreplay.api import Run
+    from newsreplay.report.facts import give_names
+
+    runs = [Run(folder) for folder in folders]
+    give_names(runs, names)
+    return runs
+
+
 folder_argument = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
 
 
@@ -386,30 +416,35 @@ folder_argument = click.argument("folder", type=click.Path(path_type=Path), meta
 )
 @click.option("--cost", is_flag=True, help="What each recommender costs instead, next to its quality.")
 @click.option("--misses", is_flag=True, help="Why each recommender missed instead.")
+@names_option
 @_board_options
-def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool, board: dict[str, Any]) -> None:
+def leaderboard(
+    runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool, names: dict[str, str], board: dict[str, Any]
+) -> None:
     """Print the leaderboard of one or more finished runs, or another view of each."""
-    from newsreplay.report import leaderboard as boards
-    from newsreplay.report.run_folder import Run
+    from newsreplay.report.tables.by_slice import by_slice
+    from newsreplay.report.tables.costs import costs
+    from newsreplay.report.tables.leaderboard import leaderboard as ranked
+    from newsreplay.report.tables.missed import missed
 
     if sum([by is not None, cost, misses]) > 1:
         raise click.UsageError("choose one of --by, --cost and --misses")
     style = board["style"]
     if len(runs) > 1 and style in ("json", "csv") and (by is not None or cost or misses):
         raise click.UsageError(f"{style} holds one run; name them one at a time")
-    opened = [Run(folder) for folder in runs]
+    opened = _open(runs, names)
     if by is None and not cost and not misses:
-        click.echo(boards.leaderboard(opened, **board))
+        click.echo(ranked(opened, **board))
     for each in opened:
         if by is not None:
             # JSON and CSV have all the metrics at once.
             metrics = (board["metrics"] or [None]) if style not in ("json", "csv") else [None]
             for metric in metrics:
-                click.echo(boards.by_slice(each, by, style=style, metric=metric, intervals=board["intervals"]))
+                click.echo(by_slice(each, by, style=style, metric=metric, intervals=board["intervals"]))
         if cost:
-            click.echo(boards.costs(each, style=style, rank_by=board["rank_by"]))
+            click.echo(costs(each, style=style, rank_by=board["rank_by"]))
         if misses:
-            click.echo(boards.missed(each, style=style))
+            click.echo(missed(each, style=style))
 
 
 @main.command(short_help="Compare recommenders of a run.")
@@ -418,36 +453,39 @@ def leaderboard(runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool
 @click.argument("b", required=False)
 @click.option("--metrics", callback=_list, help="Metrics, comma-separated.  [default: all that judge, or E@1]")
 @click.option("--format", "style", type=FORMATS, default="table", show_default=True)
-def compare(folder: Path, a: str | None, b: str | None, metrics: list[str] | None, style: str) -> None:
+@names_option
+def compare(
+    folder: Path, a: str | None, b: str | None, metrics: list[str] | None, style: str, names: dict[str, str]
+) -> None:
     """Compare recommenders A and B of a run: paired differences, intervals, p-values.
 
     With A alone it is compared with every other, without it all pairs are.
     """
-    from newsreplay.report.compare import compare as compared
-    from newsreplay.report.run_folder import Run
+    from newsreplay.report.tables.compare import compare as compared
 
-    click.echo(compared(Run(folder), a, b, style=style, metrics=metrics))
+    (run,) = _open([folder], names)
+    click.echo(compared(run, a, b, style=style, metrics=metrics))
 
 
 @main.command(short_help="Draw a run.")
 @folder_argument
 @click.option("--to", "pictures", type=click.Path(path_type=Path), metavar="DIR", help="[default: RUN/pictures]")
-def plot(folder: Path, pictures: Path | None) -> None:
+@names_option
+def plot(folder: Path, pictures: Path | None, names: dict[str, str]) -> None:
     """Draw a run: success over time, E against P, quality against cost, ranks, slices; as PNG, SVG and CSV."""
-    from newsreplay.report.run_folder import Run
-
-    for path in Run(folder).plot(pictures):
+    (run,) = _open([folder], names)
+    for path in run.plot(pictures):
         click.echo(f"drew {path}")
 
 
 @main.command(short_help="Write a run as one HTML page.")
 @folder_argument
 @click.option("--to", "page", type=click.Path(path_type=Path), metavar="FILE", help="[default: RUN/report.html]")
-def report(folder: Path, page: Path | None) -> None:
+@names_option
+def report(folder: Path, page: Path | None, names: dict[str, str]) -> None:
     """Write a run as one HTML page that needs nothing else: tables to sort, plots, slices, what reproduces it."""
-    from newsreplay.report.run_folder import Run
-
-    click.echo(f"wrote {Run(folder).report(page)}")
+    (run,) = _open([folder], names)
+    click.echo(f"wrote {run.report(page)}")
 
 
 @main.command(short_help="Score a run once more, without replaying.")
@@ -460,9 +498,10 @@ def report(folder: Path, page: Path | None) -> None:
 @_board_options
 def score(folder: Path, data: str | None, board: dict[str, Any], **changes: Any) -> None:
     """Score the answers of a run once more, in place and without replaying; options not given stay as they are."""
-    from newsreplay.report.leaderboard import leaderboard
-    from newsreplay.report.run_folder import Run
-    from newsreplay.simulator.rescore import info_of, rescore
+    from newsreplay.api import Run
+    from newsreplay.report.tables.leaderboard import leaderboard
+    from newsreplay.simulator.rescore import rescore
+    from newsreplay.simulator.runs.folder import info_of
 
     _check_metrics(board, int(info_of(folder)["options"]["k"]))
     with _progress() as progress:
@@ -477,9 +516,9 @@ def score(folder: Path, data: str | None, board: dict[str, Any], **changes: Any)
 @click.option("--jobs", type=click.IntRange(1), help="Pairs at a time.  [default: one a core]")
 def verify(folder: Path, data: str | None, jobs: int | None) -> None:
     """Run a run's manifest again and say whether every answer is the same."""
-    from newsreplay.cores import cores
-    from newsreplay.report.run_folder import Run
-    from newsreplay.simulator.rescore import verify as differences
+    from newsreplay.api import Run
+    from newsreplay.machine import cores
+    from newsreplay.simulator.verify import verify as differences
 
     pairs = Run(folder).info["pairs"]
     with _progress() as progress:
@@ -499,7 +538,7 @@ def recommenders() -> None:
 
     from tabulate import tabulate
 
-    from newsreplay.registry import ALIASES, PRESETS, describe
+    from newsreplay.recommenders.registry import ALIASES, PRESETS, describe
 
     rows = [(name, textwrap.fill(parameters, 60), textwrap.fill(text, 60)) for name, parameters, text in describe()]
     click.echo(tabulate(rows, ["name", "parameters", ""], tablefmt="simple", disable_numparse=True))
@@ -522,7 +561,7 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
     byte by byte. SPECS as in run.
     """
     from newsreplay.datasets import find_data
-    from newsreplay.registry import start_list
+    from newsreplay.recommenders.registry import start_list
     from newsreplay.simulator.checks import check as check_one
 
     log = articles = None
@@ -612,14 +651,14 @@ def describe(name: str, draw: Path | None, columns: dict[str, str] | None, prepa
         dataset = find_data(name, columns=columns, options=preparing, say=_say, progress=progress)
     _describe(dataset)
     if draw is not None:
-        from newsreplay.report.pictures import draw as pictures
+        from newsreplay.report.pictures.dataset import draw as pictures
 
         for path in pictures(dataset, draw):
             click.echo(f"drew {path}")
 
 
 def _describe(dataset: Dataset) -> None:
-    from newsreplay.report.describe import describe as text
+    from newsreplay.report.tables.describe import describe as text
 
     click.echo(text(dataset))
 
@@ -647,7 +686,8 @@ def remove(names: tuple[str, ...], cached: bool) -> None:
 @click.option("--seed", default=0, show_default=True)
 def synth(folder: Path, publishers: str, reads: int | None, seed: int) -> None:
     """Write a synthetic click log of any size to FOLDER as Parquet; use it with --data FOLDER."""
-    from newsreplay.datasets.synthetic import DEMO, synthesize
+    from newsreplay.datasets.sources.synthetic.newsroom import synthesize
+    from newsreplay.datasets.sources.synthetic.publishers import DEMO
 
     names = _names(publishers)
     unknown = [name for name in names if name not in DEMO]
@@ -683,16 +723,17 @@ def fetch(name: str, folder: Path | None, yes: bool) -> None:
 
     A download that broke off goes on where it stopped when the same command is run again.
     """
-    from newsreplay.datasets import fetch as fetching
+    from newsreplay.datasets.fetching import download as fetching
+    from newsreplay.datasets.fetching import sources
 
-    source = fetching.find_source(name)
+    source = sources.find_source(name)
     folder = folder or fetching.default_folder(name)
     if source.files:
-        click.echo(fetching.describe(source))
+        click.echo(sources.describe(source))
         if not yes and not sys.stdin.isatty():
             raise click.ClickException("these terms must be accepted first: add --yes if you accept them")
         if not yes:
             click.confirm("Do you accept these terms?", abort=True)
     with fetching.progress_bar() as progress:
         path = fetching.fetch(name, folder, say=_say, progress=progress)
-    click.echo(f"now run: {fetching.prepare_command(source, path)}")
+    click.echo(f"now run: {sources.prepare_command(source, path)}")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from newsreplay.datasets.base import FACTS, Plan, Raw, gather
-from newsreplay.simulator.log import READ
+from newsreplay.log.rows import READ
 
 IDS = ("publisher", "user", "session", "item")
 COLUMNS = ("kind", *IDS, "time", "pool", "clicked", "published", *FACTS, "active")

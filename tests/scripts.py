@@ -1,4 +1,4 @@
-"""Scripts of `benchmarks/` as modules, without putting a folder of scripts on the path."""
+"""Scripts of `benchmarks/` and `scripts/` as modules, without putting a folder of scripts on the path."""
 
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -6,9 +6,9 @@ from pathlib import Path
 from types import ModuleType
 
 
-def script(name: str) -> ModuleType:
-    """The script `benchmarks/NAME.py`."""
-    spec = spec_from_file_location(name, Path(__file__).parents[1] / "benchmarks" / f"{name}.py")
+def script(name: str, folder: str = "benchmarks") -> ModuleType:
+    """The script `FOLDER/NAME.py`."""
+    spec = spec_from_file_location(name, Path(__file__).parents[1] / folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)

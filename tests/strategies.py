@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from newsreplay.simulator.log import DAY, HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
-from tests.naive import code_by_first_appearance, split_sessions
+from newsreplay.log.rows import DAY, HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
+from tests.naive.baselines import code_by_first_appearance, split_sessions
 
 MINUTE = 60_000
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from newsreplay.datasets import find_data
-from newsreplay.simulator.log import DAY
+from newsreplay.log.rows import DAY
 from tests.scripts import script as load
 
 script = load("adressa_week")

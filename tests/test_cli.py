@@ -21,12 +21,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 import newsreplay
-from newsreplay import home
+from newsreplay import machine as home
+from newsreplay.api import Run
 from newsreplay.cli import main
 from newsreplay.errors import RunError
-from newsreplay.registry import ALIASES, BUILT_IN, PRESETS
-from newsreplay.report.run_folder import Run
-from newsreplay.simulator.files import file_name
+from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PRESETS
+from newsreplay.simulator.runs.paths import file_name
 
 # Publisher A: ann reads a and b and comes back to a; bob reads b and then a; zoe reads once. Publisher B/2: ann
 # reads x and y. Recency (known last first) offers nothing at first, then a, b, a, b …
@@ -44,7 +44,7 @@ CLICKS = """time,publisher,user,item
 STRANGERS = """
 import os, sys
 from newsreplay import Recommender
-from newsreplay.recommenders.base import Account
+from newsreplay.recommenders.base import SelfReport
 
 class Newest(Recommender):
     def start(self, catalog):
@@ -63,8 +63,12 @@ class Noted(Newest):
 class Trained(Newest):
     def __init__(self, seed=0):
         self.seed = seed
-    def account(self):
-        return Account(training=2.5, notes=("no texts",))
+    def self_report(self):
+        return SelfReport(training=2.5, notes=("no texts",))
+
+class Deep(Newest):
+    def __init__(self, depth, seed=0):
+        self.depth = depth
 
 class RaisesInStart(Newest):
     def start(self, catalog):
@@ -890,6 +894,12 @@ def test_recommenders_that_train_are_repeated_and_their_costs_stand_below(replay
     assert {row["recommender"] for row in json.loads(replay(*words).stdout)} == {
         *("mine.py:Trained", "mine.py:Trained(seed=1)", "mine.py:Trained(seed=2)")
     }
+    replay("--recommenders", "mine.py:Deep(3),mine.py:Deep(3, 9)", "--seeds", "1,2", "--publishers", "A")
+    assert [(pair["recommender"], pair.get("of")) for pair in info_of("runs/clicks")["pairs"]] == [
+        ("mine.py:Deep(3, seed=1)", "mine.py:Deep(3)"),
+        ("mine.py:Deep(3, seed=2)", "mine.py:Deep(3)"),
+        ("mine.py:Deep(3, 9)", None),
+    ]
     for seeds, message in (("1,x", "write 1,2,3"), ("1,1", "name every seed once")):
         assert message in complaint(cli("run", "--data", "clicks.csv", "--seeds", seeds))
 
@@ -929,7 +939,38 @@ def test_a_leaderboard_has_other_views(cli: Cli, done: str) -> None:
     assert shown.splitlines()[1].split()[:3] == ["coverage@3", "slate", "MRR@3"]
 
 
+def test_recommenders_bear_the_names_they_are_given(cli: Cli, replay: Cli, done: str) -> None:
+    names = ("--names", "circular:size=3='Buffer, small',recency=Latest,oracle=All-knowing")
+    shown = {"circular(size=3)": "Buffer, small", "recency": "Latest", "oracle": "All-knowing"}
+    plain = cli("leaderboard", done).stdout
+    named = cli("leaderboard", done, *names).stdout
+    assert [*e1(named).items()] == [(shown[spec], value) for spec, value in e1(plain).items()]
+    assert "All-knowing: knows the future" in named
+    for view in ("--misses", "--cost", "--by=day"):
+        records = json.loads(cli("leaderboard", done, view, "--format", "json", *names).stdout)
+        assert {record["recommender"] for record in records} - {"All-knowing"} == {"Latest", "Buffer, small"}
+    (record, *_) = json.loads(cli("compare", done, "circular(size=3)", "recency", *names, "--format", "json").stdout)
+    assert (record["a"], record["b"]) == ("Buffer, small", "Latest")
+    board = replay("--recommenders", "recency", "--names", "recency=Latest", "--out", "other").stdout
+    assert [*e1(board)] == ["Latest"]
+    assert {pair["recommender"] for pair in info_of("other")["pairs"]} == {"recency"}
+    both = cli("leaderboard", done, "other", "--names", "recency=Latest,oracle=All-knowing").stdout
+    assert {"Latest", "Latest [other]", "All-knowing", "circular(size=3)"} == {*e1(both)}
+
+
+def test_names_for_recommenders_that_are_not_run_are_refused_before_the_work(cli: Cli, folder: Path) -> None:
+    words = ("run", "--data", "clicks.csv", "--recommenders", "recency,circular:size=3", "--names")
+    message = "there is no recommender 'trend' to name 'Trend'; there are recency, circular(size=3)"
+    assert complaint(cli(*words, "trend=Trend")) == message
+    assert "'recency' is not SPEC=NAME" in complaint(cli(*words, "recency"))
+    assert not Path("runs").exists()
+
+
 WRONG_WORDS = [
+    (("leaderboard", "run", "--names", "trend=Trend"), "there are recency, circular(size=3), oracle"),
+    (("compare", "run", "--names", "recency=oracle"), "recency cannot be named 'oracle'"),
+    (("plot", "run", "--names", "recency"), "'recency' is not SPEC=NAME"),
+    (("report", "run", "--names", "recency="), "'recency=' is not SPEC=NAME"),
     (("leaderboard", "run", "--by", "positon"), "no slices by 'positon'. Did you mean 'position'?"),
     (("leaderboard", "run", "--by", "day", "--cost"), "choose one of --by, --cost and --misses"),
     (("leaderboard", "run", "--metrics", "event_sucess@1"), "Did you mean 'event_success@1'?"),
@@ -1023,7 +1064,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def write_page(contents: Any, path: Path) -> None:
         handed["report"] = (contents, path)
 
-    for name, call in (("plots", draw_run), ("page", write_page)):
+    for name, call in (("pictures.run", draw_run), ("page.page", write_page)):
         module = types.ModuleType(f"newsreplay.report.{name}")
         setattr(module, call.__name__, call)
         monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -1039,8 +1080,13 @@ def test_pictures_and_pages_are_made_from_the_contents_of_a_run(cli: Cli, done: 
         assert where == path
         assert contents["title"] == "clicks"
         assert [publisher["name"] for publisher in contents["publishers"]] == ["A", "B/2"]
-    cli("plot", done, "--to", "there")
-    cli("report", done, "--to", "page.html")
+        names = [row["recommender"] for row in contents["publishers"][0]["rows"]]
+        assert names == ["recency", "circular(size=3)", "oracle"]
+    cli("plot", done, "--to", "there", "--names", "recency=Latest")
+    cli("report", done, "--to", "page.html", "--names", "recency=Latest")
+    for command in told:
+        rows = stand_ins[command][0]["publishers"][0]["rows"]
+        assert [row["recommender"] for row in rows] == ["Latest", "circular(size=3)", "oracle"]
     assert (stand_ins["plot"][1], stand_ins["report"][1]) == (Path("there"), Path("page.html"))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from newsreplay.registry import start_list
+from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import check
 
 ROOT = Path(__file__).parent.parent

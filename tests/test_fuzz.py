@@ -38,11 +38,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from newsreplay.datasets import ebnerd, parts
 from newsreplay.datasets.find import READERS
-from newsreplay.datasets.store import Dataset, Publisher, prepare
+from newsreplay.datasets.preparing.prepare import prepare
+from newsreplay.datasets.reading import parts
+from newsreplay.datasets.sources.ebnerd import plan as ebnerd
+from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
-from newsreplay.simulator.log import IMPRESSION, KIND_NAMES, OUTCOME, PUBLISH, READ
+from newsreplay.log.publisher import Publisher
+from newsreplay.log.rows import IMPRESSION, KIND_NAMES, OUTCOME, PUBLISH, READ
 from tests.small_logs import Files, SmallLog, packed, small_logs
 
 SEED = os.environ.get("NEWSREPLAY_FUZZ_SEED", "1")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsreplay.simulator.log import DAY, HOUR, PUBLISH, READ, Log, make_log
-from tests.naive import (
+from newsreplay.log.rows import DAY, HOUR, PUBLISH, READ, Log, make_log
+from tests.naive.baselines import (
     BASELINES,
     GOLDEN,
     Past,

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 from sklearn.metrics import ndcg_score, roc_auc_score
 
+from newsreplay.api import Run
 from newsreplay.cli import main
 from newsreplay.report.contents import contents
-from newsreplay.report.run_folder import Run
 
 BASELINES = ("popular", "recency", "trend", "content")
 

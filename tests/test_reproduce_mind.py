@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 import newsreplay
-from newsreplay.report.run_folder import Run
-from newsreplay.simulator.metrics import Result
+from newsreplay.api import Run
+from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.spec import parse_spec
 from tests.scripts import script as load
 

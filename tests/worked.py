@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from newsreplay.simulator.log import PUBLISH, READ, Log, make_log
+from newsreplay.log.rows import PUBLISH, READ, Log, make_log
 
 MIDNIGHT = 1_488_326_400_000  #: 1 March 2017, UTC
 MINUTE = 60_000

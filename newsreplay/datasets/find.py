@@ -10,30 +10,31 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from newsreplay.cores import cores
 from newsreplay.datasets.base import Plan
-from newsreplay.datasets.store import FORMAT, Dataset, prepare
-from newsreplay.datasets.work import Progress
-from newsreplay.errors import DataError
-from newsreplay.home import home
-from newsreplay.registry import did_you_mean
+from newsreplay.datasets.preparing.prepare import prepare
+from newsreplay.datasets.preparing.work import Progress
+from newsreplay.datasets.store import FORMAT, Dataset
+from newsreplay.errors import DataError, did_you_mean
+from newsreplay.files import digest_of
+from newsreplay.machine import cores, home
 
 if TYPE_CHECKING:
     import pandas as pd
 
 READERS = {
-    "adressa": "newsreplay.datasets.adressa:plan_adressa",
-    "deskdrop": "newsreplay.datasets.deskdrop:plan_deskdrop",
-    "ebnerd": "newsreplay.datasets.ebnerd:plan_ebnerd",
-    "globo": "newsreplay.datasets.globo:plan_globo",
-    "mind": "newsreplay.datasets.mind:plan_mind",
-    "nemig": "newsreplay.datasets.nemig:plan_nemig",
-    "newsreel": "newsreplay.datasets.newsreel:plan_newsreel",
-    "streamingrec": "newsreplay.datasets.streamingrec:plan_streamingrec",
-    "table": "newsreplay.datasets.table:plan_table",
+    "adressa": "newsreplay.datasets.sources.adressa:plan_adressa",
+    "deskdrop": "newsreplay.datasets.sources.deskdrop:plan_deskdrop",
+    "ebnerd": "newsreplay.datasets.sources.ebnerd.plan:plan_ebnerd",
+    "globo": "newsreplay.datasets.sources.globo:plan_globo",
+    "mind": "newsreplay.datasets.sources.mind.plan:plan_mind",
+    "nemig": "newsreplay.datasets.sources.nemig:plan_nemig",
+    "newsreel": "newsreplay.datasets.sources.newsreel.plan:plan_newsreel",
+    "streamingrec": "newsreplay.datasets.sources.streamingrec:plan_streamingrec",
+    "table": "newsreplay.datasets.sources.table.plan:plan_table",
 }
 DEMO = "demo"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -268,12 +269,22 @@ def _size_and_time(file: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
+#: What shapes prepared data, with all below it; not how data are found, or fetched.
+PREPARING = (
+    *("arrow.py", "kernels", "log"),
+    *("datasets/base.py", "datasets/store.py", "datasets/preparing", "datasets/reading", "datasets/sources"),
+)
+
+
+def preparing_sources(package: Path = Path(__file__).parent.parent) -> list[Path]:
+    """The source files that shape prepared data: if one of them changes, data are prepared again."""
+    wanted = [package / name for name in PREPARING]
+    return sorted(file for path in wanted for file in ([path] if path.suffix else path.rglob("*.py")))
+
+
+@cache
 def _sources() -> str:
-    """A digest of the code that prepares: data prepared by other code are prepared again."""
-    digest = hashlib.blake2b(digest_size=12)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return digest_of(preparing_sources())
 
 
 def _demo(say: Say) -> Dataset:
@@ -282,8 +293,8 @@ def _demo(say: Say) -> Dataset:
     folder = home() / "prepared" / f"demo-{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}"
     if (folder / "card.json").is_file():
         return Dataset(folder)
-    from newsreplay.datasets.synthetic import synthesize
-    from newsreplay.datasets.table import plan_table
+    from newsreplay.datasets.sources.synthetic.newsroom import synthesize
+    from newsreplay.datasets.sources.table.plan import plan_table
 
     say("generating the demo: three synthetic publishers (once)")
     with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:

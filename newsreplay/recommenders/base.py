@@ -11,7 +11,7 @@ A plain-Python recommender is any class with `learn` and `recommend`, and `score
             return range(self.catalog.known - 1, -1, -1)
 
 A compiled one is a `Compiled` with two kernels, or three, over a NamedTuple of arrays. Both are replayed by the same
-loop (`newsreplay.simulator.replay.walk`).
+loop (`newsreplay.simulator.replay.walk.walk`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from newsreplay.simulator.catalog import Catalog
-    from newsreplay.simulator.log import Event
+    from newsreplay.log.catalog import Catalog
+    from newsreplay.log.rows import Event
 
 
 def _silent(line: str) -> None:
@@ -36,11 +36,11 @@ class Setting(NamedTuple):
     seed: int = 0  #: of random choices: the run's
     k: int = 10  #: slate length
     warmup: int = 0  #: ms from the first read on that are not scored
-    prompt: bool = False  #: every answer is timed, so `Late` ones are settled one by one
+    timed: bool = False  #: every answer is timed, so `Deferred` ones are settled one by one
     tell: Callable[[str], None] = _silent  #: shows a line of progress on a terminal, as while training
 
 
-class Late:
+class Deferred:
     """An answer that is worked out later, with others, since in a replay no answer changes the log.
 
     Return one from `recommend` or `score`, and set its `answer` by the time `settle` returns, from what was known when
@@ -53,8 +53,8 @@ class Late:
         self.answer: Any = ()
 
 
-class Account(NamedTuple):
-    """What a plain-Python recommender tells of itself after the last row, from its method `account`."""
+class SelfReport(NamedTuple):
+    """What a plain-Python recommender tells of itself after the last row, from its method `self_report`."""
 
     notes: tuple[str, ...] = ()  #: remarks that belong below every table it stands in
     leaks: str = ""  #: what of the future it was given, on purpose; marks its rows in every table
@@ -82,8 +82,8 @@ class Recommender:
     lists them. The answer is one number per candidate, higher is better, -inf for what is not to be ranked at all;
     anything else is an error.
 
-    Answers may be `Late`; then it has a method `settle()`. One with a method `account()` tells more of itself
-    (`Account`), and one with `foresee(log, articles)`, called before `start`, is handed the whole log: its rows are
+    Answers may be `Deferred`; then it has a method `settle()`. One with a method `self_report()` tells more of itself
+    (`SelfReport`), and one with `foresee(log, articles)`, called before `start`, is handed the whole log: its rows are
     marked in every table.
     """
 
@@ -117,7 +117,7 @@ class Sizes(NamedTuple):
 class Compiled:
     """Base class of compiled recommenders.
 
-    A subclass names its kernels (`newsreplay.simulator.kernels.kernel`) and makes their state:
+    A subclass names its kernels (`newsreplay.kernels.compiling.kernel`) and makes their state:
 
     - `learn(state, event)` takes in one row;
     - `recommend(state, request, slate)` writes article codes, best first, into `slate` (int32[k], filled

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from newsreplay.simulator.files import Reads
-from newsreplay.simulator.judge import LATE, NEVER
-from newsreplay.simulator.log import Column
+from newsreplay.log.rows import Column
+from newsreplay.simulator.judgement.judge import LATE, NEVER
+from newsreplay.simulator.runs.columns import Reads
 
 TOO_LATE = "answered too late"
 

@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from newsreplay.errors import NewsreplayError
-from newsreplay.registry import did_you_mean
-from newsreplay.report.run_folder import Run
-from newsreplay.simulator.clusters import Clusters, coarser
-from newsreplay.simulator.files import Impressions, Reads
-from newsreplay.simulator.intervals import REPLICATES, percentiles, ratios, resample
-from newsreplay.simulator.log import DAY, HOUR, Column
+from newsreplay.errors import NewsreplayError, did_you_mean
+from newsreplay.log.rows import DAY, HOUR, Column
+from newsreplay.simulator.judgement.clusters import Clusters, coarser
+from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
+from newsreplay.simulator.runs.columns import Impressions, Reads
+from newsreplay.simulator.runs.folder import RunFolder
 
 MOST_CATEGORIES = 12  #: shown by name; the others together
 BATCH = 1 << 24  #: numbers that are resampled at a time
@@ -120,7 +119,7 @@ class _Table(NamedTuple):
 class Parts:
     """What a run folder holds of one publisher, opened once."""
 
-    def __init__(self, run: Run, publisher: str):
+    def __init__(self, run: RunFolder, publisher: str):
         self.run, self.publisher = run, publisher
         self.reads = run.reads(publisher)
         self.impressions = run.impressions(publisher)

@@ -12,21 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from newsreplay.registry import Entry
-from newsreplay.simulator.catalog import Articles, Profiles, Updates, bare_articles, handed_over
-from newsreplay.simulator.log import (
-    HOUR,
-    IMPRESSION,
-    LOG_DTYPES,
-    OUTCOME,
-    PUBLISH,
-    READ,
-    Column,
-    Log,
-    Pools,
-    make_log,
-)
-from newsreplay.simulator.replay import Replayed, replay
+from newsreplay.log.catalog import Articles, Profiles, Updates, bare_articles, handed_over
+from newsreplay.log.rows import HOUR, IMPRESSION, LOG_DTYPES, OUTCOME, PUBLISH, READ, Column, Log, Pools, make_log
+from newsreplay.recommenders.registry import Entry
+from newsreplay.simulator.replay.replay import replay
+from newsreplay.simulator.replay.walk import Replayed
 
 ROWS = 2_000  #: of the log that is made for a check
 

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import inspect
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from newsreplay.datasets import find_data
-from newsreplay.datasets.store import Dataset, Publisher
+from newsreplay.datasets.store import Dataset
 from newsreplay.errors import NewsreplayError
-from newsreplay.registry import Entry, find, start_list
-from newsreplay.simulator.files import pair_files, publisher_files, write_impressions, write_scored
-from newsreplay.simulator.folder import fresh_folder, publisher_facts, write_replicates, write_results, write_run
-from newsreplay.simulator.metrics import Result, measure
-from newsreplay.simulator.options import Options
-from newsreplay.simulator.scoring import Scored
-from newsreplay.simulator.workers import Judged, Pair, Workers, scored_of
+from newsreplay.log.publisher import Publisher
+from newsreplay.recommenders.registry import Entry, find, start_list
+from newsreplay.simulator.judgement.metrics import Result, measure
+from newsreplay.simulator.judgement.scoring import Scored
+from newsreplay.simulator.pairs import scored_of
+from newsreplay.simulator.runs.columns import write_impressions, write_scored
+from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.runs.pair import Judged, Pair
+from newsreplay.simulator.runs.paths import pair_files, publisher_files
+from newsreplay.simulator.runs.write import fresh_folder, publisher_facts, write_replicates, write_results, write_run
+from newsreplay.simulator.workers import Workers
 from newsreplay.spec import Spec
 
 
 def run(
-    data: Any = "demo",
-    recommenders: str | Iterable[Any] = "baselines",
+    data: Any,
+    recommenders: str | Iterable[Any],
+    out: Path,
     *,
     k: int = 10,
     publishers: Iterable[str] | None = None,
@@ -36,7 +39,6 @@ def run(
     max_session_length: int | None = None,
     seed: int = 0,
     jobs: int | None = None,
-    out: str | Path | None = None,
     slates: bool = True,
     cluster: str = "session",
     timed: bool = False,
@@ -48,36 +50,8 @@ def run(
     executor: Executor | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     command: str | None = None,
-) -> Any:
-    """Replay a data set before recommenders and score them; returns a `newsreplay.report.Run`.
-
-    - `data`: a prepared name, `KIND:PATH`, a table file, a pandas frame of reads, or a `Dataset`; `columns`
-      names a table's columns, `preparing` shapes how files are prepared (`newsreplay.datasets.prepare_data`).
-    - `recommenders`: specs ("trend,circular(size=500)"), presets ("baselines"), recommender objects, or a
-      list of these.
-    - `k`: slate length; `publishers`: some of the data set's; `warmup`, `window`: ms from the first read
-      during which sessions are not scored, and for how long after that those that begin are; `split` names a
-      stretch that the data set itself has (MIND: "official"), in place of these two.
-    - `out`: the run folder, by default a temporary one that goes when the returned object does.
-    - `jobs`: pairs at a time, by default one a core, all in this process. If it is given, several plain-Python
-      recommenders get processes of their own; a script then needs `if __name__ == "__main__":`. `executor`
-      runs pairs elsewhere. Neither changes a byte of the results.
-    - `cluster`: what is resampled for intervals, "session", "user" or "day".
-    - `timed`: measure how long every answer takes; `deadline` (ms, implies `timed`): beyond it an answer is late, and
-      with `strict_deadline` counts as none. Then results depend on the machine.
-    - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
-    - `progress(what, done, of)` is told how far the replay is, in rows, and what recommenders tell meanwhile.
-    - `command` is kept as what reproduces the run.
-
-    A recommender that fails costs only its own results. Raises `NewsreplayError` where the data, a spec or
-    the folder cannot be used.
-
-        >>> import newsreplay
-        >>> run = newsreplay.run(data="demo", recommenders="trend,recency")   # doctest: +SKIP
-        >>> print(run)                                                        # doctest: +SKIP
-    """
-    from newsreplay.report.run_folder import Run
-
+) -> None:
+    """Replay a data set before recommenders, score them, and write the run folder `out` (`newsreplay.api.run`)."""
     begun = time.perf_counter()
     entries = start_list(recommenders)
     dataset = find_data(data, columns=columns, options=preparing)
@@ -98,19 +72,12 @@ def run(
         tuple(seeds),
     )
     repeated = _repeated(entries, options.seeds)
-    with ExitStack() as keep:
-        if out is None:
-            folder = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-")))
-        else:
-            folder = fresh_folder(Path(out))
-        pairs = [
-            Pair(dataset.folder, publisher, entry, options, folder, of)
-            for publisher in chosen
-            for entry, of in repeated
-        ]
-        judged, facts = _replay_and_measure(dataset, pairs, jobs, executor, progress or _quiet)
-        write_run(folder, dataset, entries, options, facts, judged, time.perf_counter() - begun, command)
-        return Run(folder, keep.pop_all())
+    folder = fresh_folder(out)
+    pairs = [
+        Pair(dataset.folder, publisher, entry, options, folder, of) for publisher in chosen for entry, of in repeated
+    ]
+    judged, facts = _replay_and_measure(dataset, pairs, jobs, executor, progress or _quiet)
+    write_run(folder, dataset, entries, options, facts, judged, time.perf_counter() - begun, command)
 
 
 def _repeated(entries: list[Entry], seeds: tuple[int, ...]) -> list[tuple[Entry, str | None]]:
@@ -120,7 +87,8 @@ def _repeated(entries: list[Entry], seeds: tuple[int, ...]) -> list[tuple[Entry,
     found: list[tuple[Entry, str | None]] = []
     for entry in entries:
         if isinstance(entry.source, Spec) and _wants_seed(entry.source):
-            specs = [Spec(entry.source.name, (*entry.source.parameters, ("seed", seed))) for seed in seeds]
+            parameters = entry.source.parameters
+            specs = [entry.source._replace(parameters=(*parameters, ("seed", seed))) for seed in seeds]
             found += [(Entry(str(spec), spec), entry.shown) for spec in specs]
         else:
             found.append((entry, None))
@@ -129,7 +97,9 @@ def _repeated(entries: list[Entry], seeds: tuple[int, ...]) -> list[tuple[Entry,
 
 
 def _wants_seed(spec: Spec) -> bool:
-    return "seed" not in dict(spec.parameters) and "seed" in inspect.signature(find(spec.name)).parameters
+    signature = inspect.signature(find(spec.name))
+    given = signature.bind(*spec.positional, **dict(spec.parameters)).arguments
+    return "seed" in signature.parameters and "seed" not in given
 
 
 def _stretch(dataset: Dataset, split: str, warmup: int, window: int | None) -> tuple[int, int | None]:

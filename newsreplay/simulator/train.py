@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from newsreplay.datasets import find_data
-from newsreplay.datasets.store import Dataset, Publisher
+from newsreplay.datasets.store import Dataset
 from newsreplay.errors import NewsreplayError
-from newsreplay.recommenders.base import Account
-from newsreplay.registry import Entry, start_list
-from newsreplay.simulator.log import DAY, IMPRESSION, READ, cut
-from newsreplay.simulator.replay import replay
+from newsreplay.log.publisher import Publisher
+from newsreplay.log.rows import DAY, IMPRESSION, READ, cut
+from newsreplay.recommenders.base import SelfReport
+from newsreplay.recommenders.registry import Entry, start_list
+from newsreplay.simulator.replay.replay import replay
 from newsreplay.spec import Spec
 
 
@@ -31,7 +32,7 @@ class Trained(NamedTuple):
     impressions: int
     reads: int  #: clicks and page views
     seconds: float  #: of replaying, fitting and saving
-    account: Account
+    self_report: SelfReport
     path: Path  #: of the weights
 
 
@@ -96,7 +97,7 @@ def train(
         impressions=int(np.count_nonzero(log.kind == IMPRESSION)),
         reads=reads,
         seconds=time.perf_counter() - begun,
-        account=made.account() if callable(getattr(made, "account", None)) else Account(),
+        self_report=made.self_report() if callable(getattr(made, "self_report", None)) else SelfReport(),
         path=Path(out),
     )
 

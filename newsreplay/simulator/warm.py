@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from newsreplay.cores import cores
 from newsreplay.datasets.base import Raw
-from newsreplay.datasets.store import prepare
-from newsreplay.registry import ALIASES, BUILT_IN, Entry
+from newsreplay.datasets.preparing.prepare import prepare
+from newsreplay.machine import cores
+from newsreplay.recommenders.registry import ALIASES, BUILT_IN, Entry
 from newsreplay.simulator.run import run
 from newsreplay.spec import Spec
 
@@ -46,4 +46,5 @@ def compile_kernels(name: str) -> None:
     """Compile all that a run of one recommender needs, by running it on two reads."""
     reads = pa.table({"publisher": ["a"] * 2, "time": [1, 2], "user": ["u"] * 2, "item": ["x", "y"]})
     with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
-        run(prepare(Raw(reads, rows_in=2), Path(work) / "data", name="two reads", kind="table"), name)
+        data = prepare(Raw(reads, rows_in=2), Path(work) / "data", name="two reads", kind="table")
+        run(data, name, Path(work) / "run")

@@ -2,232 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 import pickle
-import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, suppress
-from functools import lru_cache, partial
+from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
-from textwrap import shorten
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
+from newsreplay.machine import cores
+from newsreplay.recommenders.base import Compiled
+from newsreplay.recommenders.registry import Entry
+from newsreplay.simulator.pairs import StoppedError, failed, replay_pair
+from newsreplay.simulator.runs.pair import Judged, Pair
 
-from newsreplay.cores import cores
-from newsreplay.datasets.store import Dataset, Publisher
-from newsreplay.errors import NewsreplayError
-from newsreplay.recommenders.base import Account, Compiled
-from newsreplay.registry import Entry
-from newsreplay.simulator.files import pair_files, write_scores, write_verdict
-from newsreplay.simulator.options import Options
-from newsreplay.simulator.oracle import Oracle, foresee
-from newsreplay.simulator.replay import Replayed, replay
-from newsreplay.simulator.scoring import Answers, Scored, Tally, score, scored
-from newsreplay.simulator.slates import Drops, write_slates
-
-IN_MEMORY = 1 << 28  #: bytes; larger slates live in a temporary file while they are judged
 LINE = 100  #: characters of a told line that are shown; a pipe takes so few in one piece
 FRESH = 5.0  #: seconds for which a told line is shown
-
-
-class Pair(NamedTuple):
-    """One recommender on one publisher: what a worker needs to know."""
-
-    data: Path
-    publisher: str
-    entry: Entry
-    options: Options
-    folder: Path  #: the run folder
-    of: str | None = None  #: the spec without its seed, where it is repeated with several
-
-
-class Times(NamedTuple):
-    """How long answers took, in ms."""
-
-    answers: int
-    p50: float
-    p95: float
-    p99: float
-    longest: float
-    late: float | None  #: share of the answers beyond the deadline; None without one
-
-
-class Judged(NamedTuple):
-    """What a worker brings back."""
-
-    publisher: str
-    recommender: str
-    tally: Tally | None  #: None where the recommender failed, and once it is measured
-    hits: tuple[int, int] | None  #: hits at 1 of all scored sessions, and of the longest 1 %
-    error: str | None  #: one line
-    details: str | None  #: the traceback
-    drops: Drops
-    seconds: float  #: replay alone
-    rows: int
-    state_bytes: int | None
-    times: Times | None  #: of answers, where they were timed
-    learning: float | None  #: seconds in `learn`, where it was timed
-    foresees: bool = False  #: the oracle
-    account: Account | None = None  #: what a plain recommender tells of itself
-    foresaw: bool = False  #: it was handed the whole log
-    of: str | None = None  #: the spec without its seed, where it is repeated with several
-
-
-class StoppedError(Exception):
-    """The run was interrupted."""
-
-
-def replay_pair(
-    pair: Pair,
-    progress: Callable[[int], None] = lambda rows: None,
-    tell: Callable[[str], None] = lambda line: None,
-) -> Judged:
-    """Replay and judge one recommender on one publisher; whatever it raises becomes its error.
-
-    `progress` is told the number of rows done, now and then, and `tell` what the recommender tells.
-    """
-    publisher, of = scored_of(Dataset(pair.data), pair.publisher, pair.options)
-    rows = len(publisher.log.time)
-    try:
-        with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
-            recommender = pair.entry.make()
-            answered = _replay(pair, recommender, publisher, Path(work), progress, tell)
-            times, late, late_scores = _timed(answered.times, pair.options)
-            verdict = score(publisher, of, Answers(answered.slates, answered.scores, late, late_scores))
-            files = pair_files(pair.folder, pair.publisher, pair.entry.shown)
-            write_verdict(files, verdict)
-            if pair.options.slates:
-                write_slates(files.slates, publisher, answered.slates)
-                if answered.scores is not None and len(answered.scores):
-                    write_scores(files.scores, publisher, answered.scores)
-    except (StoppedError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # a stranger's class may raise anything, SystemExit too
-        return _failed(pair, _one_line(error), traceback.format_exc(), rows)
-    learning = None if answered.times is None else answered.times.learn / 1e9
-    return Judged(
-        pair.publisher,
-        pair.entry.shown,
-        verdict.tally,
-        verdict.tally.hits,
-        None,
-        None,
-        answered.drops,
-        answered.seconds,
-        rows,
-        answered.state_bytes,
-        times,
-        learning,
-        isinstance(recommender, Oracle),
-        answered.account,
-        answered.foresaw,
-        pair.of,
-    )
-
-
-def _failed(pair: Pair, error: str, details: str | None, rows: int) -> Judged:
-    return Judged(
-        publisher=pair.publisher,
-        recommender=pair.entry.shown,
-        tally=None,
-        hits=None,
-        error=error,
-        details=details,
-        drops=Drops(0, 0),
-        seconds=0.0,
-        rows=rows,
-        state_bytes=None,
-        times=None,
-        learning=None,
-        of=pair.of,
-    )
-
-
-_lining_up = threading.Lock()
-
-
-def scored_of(dataset: Dataset, publisher: str, options: Options) -> tuple[Publisher, Scored]:
-    """A publisher and what a run scores of it, made once for all its recommenders."""
-    with _lining_up:
-        return _scored_once(dataset.folder, dataset.card["digest"], publisher, options)
-
-
-@lru_cache(maxsize=2)
-def _scored_once(data: Path, digest: str, publisher: str, options: Options) -> tuple[Publisher, Scored]:
-    # Other data prepared in the same folder have another digest.
-    opened = Dataset(data).publisher(publisher)
-    return opened, scored(opened, options)
-
-
-def _replay(
-    pair: Pair,
-    recommender: Any,
-    publisher: Publisher,
-    work: Path,
-    progress: Callable[[int], None],
-    tell: Callable[[str], None],
-) -> Replayed:
-    """The pair's replay, or, for the oracle, what it knows without one."""
-    k = pair.options.k
-    slates = _room(work / "slates.npy", np.int32, (len(publisher.requests.row), k), -1)
-    scores = _room(work / "scores.npy", np.float64, publisher.log.pools.item.shape, -np.inf)
-    if isinstance(recommender, Oracle):
-        foresee(publisher, slates, scores)
-        return Replayed(slates, scores, Drops(0, 0), 0, None, 0.0)
-    return replay(
-        publisher.log,
-        recommender,
-        k,
-        articles=publisher.articles,
-        seed=pair.options.seed,
-        name=pair.entry.shown,
-        slates=slates,
-        scores=scores,
-        timed=pair.options.timed,
-        warmup=pair.options.warmup,
-        tell=tell,
-        progress=progress,
-    )
-
-
-def _timed(times: Any, options: Options) -> tuple[Times | None, Any, Any]:
-    """How long answers took, and which slates and scores came too late to count (None: none)."""
-    if times is None or not len(times.recommend) + len(times.score):
-        return None, None, None
-    took = np.concatenate([times.recommend, times.score]) / 1e6
-    p50, p95, p99 = np.percentile(took, [50, 95, 99]).tolist()
-    deadline = options.deadline
-    if deadline is None:
-        return Times(len(took), p50, p95, p99, float(took.max()), None), None, None
-    told = Times(len(took), p50, p95, p99, float(took.max()), float(np.mean(took > deadline)))
-    if not options.strict_deadline:
-        return told, None, None
-    return told, times.recommend / 1e6 > deadline, times.score / 1e6 > deadline if len(times.score) else None
-
-
-def _one_line(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its message cannot be shown)"
-    if not isinstance(error, NewsreplayError):
-        text = f"{type(error).__name__}: {text}"
-    return shorten(text, 500, placeholder=" …")
-
-
-def _room(path: Path, dtype: Any, shape: tuple[int, ...], fill: float) -> Any:
-    if np.dtype(dtype).itemsize * math.prod(shape) <= IN_MEMORY:
-        return np.full(shape, fill, dtype)
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    array[:] = fill
-    return array
 
 
 def _shown(line: Any) -> str:
@@ -345,7 +138,7 @@ class Workers:
                     orphans.append(pair)
                     continue
                 text = f"its process ended: {type(error).__name__}: {error}"
-                answer = _failed(pair, text, None, 0)
+                answer = failed(pair, text, None, 0)
             if self.trouble is not None:
                 raise self.trouble
             self._advance(pair, answer.rows)

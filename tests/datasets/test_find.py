@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from newsreplay.datasets import find, find_data, kinds, prepare_data, prepared, synthetic
+from newsreplay.datasets import find, find_data, kinds, prepare_data, prepared
+from newsreplay.datasets.sources.synthetic import newsroom as synthetic
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
 

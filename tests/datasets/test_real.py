@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from newsreplay.api import Run
 from newsreplay.cli import main
 from newsreplay.datasets.find import find_data
 from newsreplay.errors import DataError
-from newsreplay.report.run_folder import Run
 
 # Facts per data set: of the card, then summed over its publishers.
 FACTS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {

@@ -19,14 +19,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsreplay.datasets import buckets, gather, store
+from newsreplay.datasets import store
 from newsreplay.datasets.base import FACTS, Block, Part, Plan, Raw, Reject
-from newsreplay.datasets.store import Dataset, Publisher, prepare
+from newsreplay.datasets.preparing import buckets, gather
+from newsreplay.datasets.preparing.prepare import prepare
+from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
-from newsreplay.simulator.catalog import Catalog, Profiles
-from newsreplay.simulator.log import HISTORY, HOUR, IMPRESSION, KIND_NAMES, PUBLISH, READ
-from tests import naive, naive_store
-from tests.naive_store import Row
+from newsreplay.log.catalog import Catalog, Profiles
+from newsreplay.log.publisher import Publisher
+from newsreplay.log.rows import HISTORY, HOUR, IMPRESSION, KIND_NAMES, PUBLISH, READ
+from tests.naive import baselines as naive
+from tests.naive import store as naive_store
+from tests.naive.store import Row
 
 T0 = 1_577_836_800_000  # 2020-01-01
 MINUTE = 60_000

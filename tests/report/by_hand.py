@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from newsreplay.report.run_folder import Run
-from newsreplay.simulator.files import publisher_files
-from newsreplay.simulator.folder import FORMAT, write_replicates
-from newsreplay.simulator.intervals import REPLICATES
-from newsreplay.simulator.log import DAY
-from newsreplay.simulator.options import Options
+from newsreplay.api import Run
+from newsreplay.log.rows import DAY
+from newsreplay.simulator.judgement.intervals import REPLICATES
+from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.runs.paths import publisher_files
+from newsreplay.simulator.runs.write import FORMAT, write_replicates
 
 Cell = tuple[float, float] | Mapping[str, float | None] | str | None
 Values = Mapping[str, Mapping[str, Cell]]

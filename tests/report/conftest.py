@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import newsreplay
-from newsreplay.report.run_folder import Run
+from newsreplay.api import Run
 
 WORDS = (
     "\\ % & _ ^ ~ $ # {}",

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 import newsreplay
-from newsreplay.report.contents import contents, notes
-from newsreplay.report.leaderboard import by_slice, costs, leaderboard, missed
-from newsreplay.report.run_folder import Run
+from newsreplay.api import Run
+from newsreplay.log.rows import DAY, HOUR
+from newsreplay.report.contents import contents
+from newsreplay.report.facts import notes
 from newsreplay.report.slices import DIMENSIONS
-from newsreplay.simulator.log import DAY, HOUR
+from newsreplay.report.tables.by_slice import by_slice
+from newsreplay.report.tables.costs import costs
+from newsreplay.report.tables.leaderboard import leaderboard
+from newsreplay.report.tables.missed import missed
 from tests.report.by_hand import rows_of, run_of, spread
 from tests.report.conftest import Failing, Plain
 from tests.small_logs import SmallLog, packed, small_logs

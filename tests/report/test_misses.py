@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 import newsreplay
 from newsreplay.datasets.base import Raw
-from newsreplay.datasets.store import plan_of, prepare
+from newsreplay.datasets.preparing.prepare import plan_of, prepare
+from newsreplay.log.rows import HOUR, PUBLISH, READ, Event, Log, make_log
 from newsreplay.recommenders.base import Recommender
 from newsreplay.report.misses import causes, count
-from newsreplay.simulator.files import Reads
-from newsreplay.simulator.judge import frame, judge
-from newsreplay.simulator.log import HOUR, PUBLISH, READ, Event, Log, make_log
-from tests import naive_judge, strategies
-from tests.naive_judge import padded, publisher_of
+from newsreplay.simulator.judgement.judge import frame, judge
+from newsreplay.simulator.runs.columns import Reads
+from tests import strategies
+from tests.naive import judge as naive_judge
+from tests.naive.judge import padded, publisher_of
 
 Slates = Sequence[Sequence[int]]
 

@@ -16,22 +16,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsreplay.datasets.store import Publisher
+from newsreplay.api import Run
 from newsreplay.errors import NewsreplayError
+from newsreplay.log.publisher import Publisher
+from newsreplay.log.rows import DAY, HISTORY, HOUR, PUBLISH, READ, Log, make_log
 from newsreplay.report import slices
 from newsreplay.report import slices as module
-from newsreplay.report.run_folder import Run
 from newsreplay.report.slices import DIMENSIONS, Cell, Parts, Slices, over_time, sliced
-from newsreplay.simulator import clusters
-from newsreplay.simulator.clusters import KINDS
-from newsreplay.simulator.files import pair_files, write_scored, write_verdict
-from newsreplay.simulator.folder import FORMAT
-from newsreplay.simulator.log import DAY, HISTORY, HOUR, PUBLISH, READ, Log, make_log
-from newsreplay.simulator.metrics import measure
-from newsreplay.simulator.options import Options
-from newsreplay.simulator.scoring import Answers, score, scored
-from tests import naive, naive_judge, strategies
-from tests.naive_judge import padded, publisher_of
+from newsreplay.simulator.judgement import clusters
+from newsreplay.simulator.judgement.clusters import KINDS
+from newsreplay.simulator.judgement.metrics import measure
+from newsreplay.simulator.judgement.scoring import Answers, score, scored
+from newsreplay.simulator.runs.columns import write_scored, write_verdict
+from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.runs.paths import pair_files
+from newsreplay.simulator.runs.write import FORMAT
+from tests import strategies
+from tests.naive import baselines as naive
+from tests.naive import judge as naive_judge
+from tests.naive.judge import padded, publisher_of
 
 BY_READ, BY_SESSION = ("position", "age", "category"), ("hour", "day", "reader", "length")
 

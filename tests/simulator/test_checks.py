@@ -12,21 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newsreplay.log.catalog import Articles, Catalog, Profiles, bare_articles
+from newsreplay.log.rows import IMPRESSION, LOG_DTYPES, OUTCOME, PUBLISH, READ, Column, Event, Log, make_log
 from newsreplay.recommenders.base import Recommender
-from newsreplay.registry import PRESETS, start_list
-from newsreplay.simulator.catalog import Articles, Catalog, Profiles, bare_articles
+from newsreplay.recommenders.registry import PRESETS, start_list
 from newsreplay.simulator.checks import _cuts, check, made_up_log, overwritten
-from newsreplay.simulator.log import (
-    IMPRESSION,
-    LOG_DTYPES,
-    OUTCOME,
-    PUBLISH,
-    READ,
-    Column,
-    Event,
-    Log,
-    make_log,
-)
 from tests import strategies
 
 

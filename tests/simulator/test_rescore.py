@@ -14,10 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import newsreplay
+from newsreplay.api import Run
 from newsreplay.errors import NewsreplayError, RunError
-from newsreplay.report.leaderboard import costs, leaderboard, missed
-from newsreplay.report.run_folder import Run
-from newsreplay.simulator.rescore import Difference, rescore, verify
+from newsreplay.report.tables.costs import costs
+from newsreplay.report.tables.leaderboard import leaderboard
+from newsreplay.report.tables.missed import missed
+from newsreplay.simulator.rescore import rescore
+from newsreplay.simulator.verify import Difference, verify
 
 STRANGERS = """
 import time

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from newsreplay.cli import main
 from newsreplay.errors import NewsreplayError
-from newsreplay.simulator.log import IMPRESSION, OUTCOME, PUBLISH, READ, cut, make_log
+from newsreplay.log.rows import IMPRESSION, OUTCOME, PUBLISH, READ, cut, make_log
 from newsreplay.simulator.train import train
 
 HOUR = 3_600_000
@@ -25,7 +25,7 @@ CLICKS = "time,publisher,user,item\n" + "".join(
 TRAINEE = """
 from pathlib import Path
 from newsreplay import Recommender
-from newsreplay.recommenders.base import Account
+from newsreplay.recommenders.base import SelfReport
 
 class Trainee(Recommender):
     def __init__(self, size="tiny"):
@@ -38,9 +38,9 @@ class Trainee(Recommender):
     def fit(self):
         self.fitted += 1
         self.setting.tell("epoch 1 of 2, loss 1.5000, AUC 0.5000")
-    def account(self):
+    def self_report(self):
         rounds = ({"epoch": 1, "loss": 1.5, "auc": None}, {"epoch": 2, "loss": 1.25, "auc": 0.625})
-        return Account(notes=("no titles",), training=3.0, parameters=1234, rounds=rounds)
+        return SelfReport(notes=("no titles",), training=3.0, parameters=1234, rounds=rounds)
     def save(self, path):
         s = self.setting
         Path(path).write_text(f"{len(self.rows)} {self.rows[-1]} {self.fitted} {s.seed} {s.warmup}")
@@ -192,5 +192,7 @@ def test_asking_for_help_needs_neither_torch_nor_numba() -> None:
 
 
 def test_training_itself_imports_no_torch() -> None:
-    code = "import sys, newsreplay.simulator.train, newsreplay.report.training; assert 'torch' not in sys.modules"
+    code = (
+        "import sys, newsreplay.simulator.train, newsreplay.report.tables.training; assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

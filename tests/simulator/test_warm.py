@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from newsreplay.home import home
-from newsreplay.registry import start_list
+from newsreplay.kernels.compiling import first_use
+from newsreplay.machine import home
+from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator import warm
-from newsreplay.simulator.kernels import first_use
 
 
 def test_the_named_built_ins_are_compiled_in_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,15 @@ import pytest
 import newsreplay
 from newsreplay.datasets import find_data
 from newsreplay.errors import NewsreplayError, SpecError
-from newsreplay.recommenders.base import Account, Recommender
-from newsreplay.registry import start_list
-from newsreplay.simulator import replay, workers
-from newsreplay.simulator.options import Options
+from newsreplay.recommenders.base import Recommender, SelfReport
+from newsreplay.recommenders.registry import start_list
+from newsreplay.simulator import workers
+from newsreplay.simulator.pairs import replay_pair
+from newsreplay.simulator.replay.walk import STRETCH
 from newsreplay.simulator.run import _repeated
-from newsreplay.simulator.workers import Pair, _shown, replay_pair
+from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.runs.pair import Pair
+from newsreplay.simulator.workers import _shown
 
 READS = 20_000  #: more than a stretch, so that a pair tells of its rows before its end
 
@@ -80,7 +83,7 @@ def test_processes_tell_of_rows_and_lines_while_they_are_at_work(folder: Path) -
 
     def progress(what: str, done: int, of: int) -> None:
         told.append((what, done))
-        if done == replay.STRETCH and any("epoch" in what for what, _ in told):  # of one the rows, of one the line
+        if done == STRETCH and any("epoch" in what for what, _ in told):  # of one the rows, of one the line
             Path("seen").touch()
 
     newsreplay.run("many.csv", "own.py:Lines,own.py:Rows", jobs=2, progress=progress)
@@ -167,9 +170,9 @@ def test_a_process_that_dies_while_it_tells_costs_only_its_own_rows(folder: Path
 
 
 class Accountant(Talker):
-    def account(self) -> Account:
+    def self_report(self) -> SelfReport:
         warmup: int = self.setting.warmup
-        return Account(notes=(f"warm-up of {warmup} ms",))
+        return SelfReport(notes=(f"warm-up of {warmup} ms",))
 
 
 class Seer(Accountant):
@@ -183,7 +186,7 @@ def test_a_worker_brings_back_the_account_and_whether_the_log_was_foreseen(folde
         replay_pair(Pair(dataset.folder, dataset.publishers[0], entry, Options(warmup=5), folder))
         for entry in start_list([Seer(), Accountant(), "recency"])
     ]
-    assert [(one.account and one.account.notes, one.foresaw) for one in brought] == [
+    assert [(one.self_report and one.self_report.notes, one.foresaw) for one in brought] == [
         (("warm-up of 5 ms",), True),
         (("warm-up of 5 ms",), False),
         (None, False),

@@ -1,7 +1,7 @@
 """The recommenders that the registry names."""
 
-from newsreplay.recommenders.neural import awrs, caum, lstur, naml, nrms, pprec, tanr
-from newsreplay.recommenders.neural.incremental import recommender_of
+from newsreplay.recommenders.neural.models import awrs, caum, lstur, naml, nrms, pprec, tanr
+from newsreplay.recommenders.neural.recommender import recommender_of
 
 NRMS = recommender_of(nrms.NRMS)
 NAML = recommender_of(naml.NAML)

@@ -16,11 +16,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from newsreplay import __version__
 from newsreplay.errors import NewsreplayError
-from newsreplay.recommenders.neural.layers import WordTable
-from newsreplay.recommenders.neural.model import Size
-from newsreplay.simulator.files import whole
+from newsreplay.files import whole
+from newsreplay.recommenders.neural.models.layers import WordTable
+from newsreplay.recommenders.neural.models.model import Size
+from newsreplay.version import __version__
 
 FORMAT = 1  #: of the file
 _FACTS = "newsreplay"

@@ -13,9 +13,9 @@ from safetensors.torch import load, save
 
 import newsreplay
 from newsreplay.errors import NewsreplayError
-from newsreplay.recommenders.neural.layers import WordTable
-from newsreplay.recommenders.neural.model import SMALL, TINY, Size
-from newsreplay.recommenders.neural.nrms import NRMS
+from newsreplay.recommenders.neural.models.layers import WordTable
+from newsreplay.recommenders.neural.models.model import SMALL, TINY, Size
+from newsreplay.recommenders.neural.models.nrms import NRMS
 from newsreplay.recommenders.neural.weights import load_weights, save_weights
 
 WORDS = ["blåbær", "the", "…", 'quo"ted', "new\nline"]

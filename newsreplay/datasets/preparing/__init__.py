@@ -1,0 +1,1 @@
+"""From the parts of a source to the columns of a data set."""

@@ -1,0 +1,133 @@
+"""The card of a data set: facts, notes and digest."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from newsreplay.datasets.base import Plan
+from newsreplay.datasets.preparing import sampling
+from newsreplay.datasets.preparing import walk as second
+from newsreplay.datasets.preparing.gather import Gathered
+from newsreplay.datasets.preparing.walk import Walked
+from newsreplay.datasets.preparing.work import Intake
+from newsreplay.datasets.store import FORMAT, _map, open_log
+from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, READ
+from newsreplay.machine import cores
+
+
+def _facts(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -> dict[str, Any]:
+    """What Table 1 of Kille & Lommatzsch (2019) tells about a publisher, and a little more."""
+    log = open_log(folder)
+    row = np.load(folder / "requests" / "row.npy", mmap_mode="r")
+    reads = np.load(folder / "sessions" / "reads.npy")
+    memory = walked.memory
+    items = int(memory.counts[second.ITEMS])
+    read = np.zeros(items, bool)
+    kinds = np.zeros(8, np.int64)
+    for begin in range(0, len(log.time), 1 << 22):
+        part = slice(begin, begin + (1 << 22))
+        kinds += np.bincount(log.kind[part], minlength=8)
+        read[log.item[part][log.kind[part] == READ]] = True
+    sessions = int(np.count_nonzero(reads))
+    facts = {
+        "publisher": publisher,
+        "rows": len(log.time),
+        "reads": len(row),
+        "impressions": int(kinds[IMPRESSION]),
+        "outcomes": int(kinds[OUTCOME]),
+        "candidates": len(log.pools.item),
+        "clicks": int(np.count_nonzero(log.pools.clicked)),
+        "history_reads": int(kinds[HISTORY]),
+        "sessions": sessions,
+        "single_read_sessions": int(np.count_nonzero(reads == 1)),
+        "mean_session_length": round(len(row) / sessions, 4),
+        "longest_session": int(reads.max()),
+        "users": int(memory.counts[second.USERS]),
+        "articles": items,
+        "articles_read": int(np.count_nonzero(read)),
+        "articles_unknown": int(np.count_nonzero((memory.item < 0) & ~gathered.unlisted)),
+        "categories": int(memory.counts[second.CATEGORIES]),
+        "first": int(log.time[row[0]]),
+        "last": int(log.time[row[-1]]),
+        "duplicates": walked.duplicates,
+        "inversions": gathered.inversions,
+        "digest": _digest(folder),
+    }
+    profiles = folder / "profiles.arrow"
+    if profiles.is_file():
+        facts["profiles"] = len(_map(profiles))
+    return facts
+
+
+def _card(
+    plan: Plan,
+    intake: Intake,
+    publishers: list[dict[str, Any]],
+    unread: int,
+    name: str,
+    kind: str,
+    options: dict[str, Any],
+    impressions: str | None,
+) -> dict[str, Any]:
+    digests = "".join(facts["digest"] for facts in publishers)
+    made_up, leaks = list(plan.made_up), list(plan.leaks)
+    if impressions is not None:
+        made_up.append(sampling.MADE_UP[impressions])
+        leaks += [sampling.LEAK] if impressions == sampling.LEAKING else []
+    return {
+        "name": name,
+        "format": FORMAT,
+        "kind": kind,
+        "options": options,
+        "source": plan.source,
+        "licence": plan.licence,
+        "rows_in": intake.records,
+        "kept": intake.kept,
+        "reads": sum(facts["reads"] for facts in publishers),
+        "rejected": intake.rejects,
+        "first_reject": intake.first_reject,
+        "unit": plan.unit,
+        "dropped": dict(intake.dropped),
+        "notes": [*plan.notes(intake.counts), *_order_notes(publishers, unread)],
+        "made_up": made_up,
+        "leaks": leaks,
+        "splits": plan.splits,
+        "frozen": plan.frozen,
+        "digest": hashlib.blake2b(digests.encode(), digest_size=16).hexdigest(),
+        "publishers": publishers,
+    }
+
+
+def _order_notes(publishers: list[dict[str, Any]], unread: int) -> list[str]:
+    back = sum(facts["inversions"] for facts in publishers)
+    again = sum(facts["duplicates"] for facts in publishers)
+    notes = [f"rows earlier than the one before them in the source, now sorted: {back:,}"] if back else []
+    if again:
+        notes.append(f"exact duplicates (same time, reader, session and article), kept: {again:,}")
+    if unread:
+        notes.append(f"rows of publishers without a single read, of which no log is made: {unread:,}")
+    return notes
+
+
+def _digest(folder: Path) -> str:
+    """Of the prepared columns: equal for equal data, wherever the files came from."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    with ThreadPoolExecutor(cores()) as pool:
+        lines = [
+            f"{path.relative_to(folder).as_posix()} {digest}"
+            for path, digest in zip(files, pool.map(_file_digest, files), strict=True)
+        ]
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,378 @@
+"""The first pass over a publisher's blocks: its ids, what is told of its articles, and when they become known.
+
+Codes that are good for all of a publisher's blocks are called interim here; final ones, by first appearance, are
+given by the walk (`newsreplay.datasets.preparing.walk`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from newsreplay.arrow import bits, filled, numbers
+from newsreplay.datasets.base import FACTS
+from newsreplay.datasets.preparing.sampling import LEAKING
+from newsreplay.datasets.preparing.work import TABLES, kinds_of, open_table
+from newsreplay.kernels.compiling import compiled, int64
+from newsreplay.log.rows import IMPRESSION, PUBLISH, READ, Column
+
+GROUP = 1_000_000  #: ids united at once
+IN_MEMORY = 1 << 28  #: bytes of blocks, and of rows to be sorted, that are kept in memory
+NEVER = np.iinfo(np.int64).max
+
+# Rows are sorted by time * KINDS + kind.
+KINDS = 8
+# Where a row stands in the source: block << 32 | row. Two sorts of publish rows stand nowhere:
+TOLD = -1  # an article's publication time says so
+SHOWN = -2  # an impression shows an article that no row made known before
+NOWHERE = -3
+
+
+class Ids(NamedTuple):
+    """Distinct strings of all blocks, and each block's own codes among them."""
+
+    values: pa.Array  #: large_string
+    codes: list[Column]  #: int32 per dictionary
+
+
+class Uniting:
+    """Makes one dictionary out of many, without ever holding all of them."""
+
+    def __init__(self) -> None:
+        self.pending: list[Any] = []
+        self.size = 0
+        self.groups: list[Ids] = []
+
+    def add(self, dictionary: Any) -> None:
+        """Take in the next dictionary."""
+        self.pending.append(dictionary)
+        self.size += len(dictionary)
+        if self.size >= GROUP:
+            self._unite_pending()
+
+    def _unite_pending(self) -> None:
+        if self.pending:
+            self.groups.append(_united(self.pending))
+        self.pending, self.size = [], 0
+
+    def done(self) -> Ids:
+        """All distinct values, by first appearance, and the codes of all dictionaries."""
+        self._unite_pending()
+        if len(self.groups) < 2:
+            return self.groups[0] if self.groups else Ids(pa.array([], pa.large_string()), [])
+        top = _united([group.values for group in self.groups])
+        codes = [places[codes] for group, places in zip(self.groups, top.codes, strict=True) for codes in group.codes]
+        return Ids(top.values, codes)
+
+
+def _united(dictionaries: list[Any]) -> Ids:
+    encoded = pa.concat_arrays(dictionaries).dictionary_encode()
+    ends = np.cumsum([len(values) for values in dictionaries])
+    return Ids(encoded.dictionary, np.split(numbers(encoded.indices), ends[:-1]))
+
+
+class Blocks:
+    """A publisher's blocks. Small ones stay mapped; large ones are mapped when they are looked at, and let go of."""
+
+    def __init__(self, paths: list[list[str | None]]):
+        self.paths = paths
+        files = [path for block in paths for path in block if path is not None]
+        self.small = sum(Path(path).stat().st_size for path in files) <= IN_MEMORY
+        self.kept: dict[tuple[int, str], Any] = {}
+        self.names: dict[tuple[int, str], frozenset[str]] = {}
+
+    def table(self, number: int, where: str) -> Any:
+        """One of `work.TABLES` of a block, None if it has none."""
+        key = (number, where)
+        if key in self.kept:
+            return self.kept[key]
+        table = open_table(self.paths[number][TABLES.index(where)])
+        self.names[key] = frozenset(table.schema.names if table is not None else ())
+        if self.small:
+            self.kept[key] = table
+        return table
+
+    def tables(self, where: str, having: str = "") -> Iterator[tuple[int, Any]]:
+        """The numbers and tables of those blocks that have one, and a column `having` in it."""
+        for number, paths in enumerate(self.paths):
+            if paths[TABLES.index(where)] is None:
+                continue
+            if having and having not in self.names.get((number, where), having):
+                continue
+            table = self.table(number, where)
+            if not having or having in table.schema.names:
+                yield number, table
+
+
+class Told(NamedTuple):
+    """What is told of one sort of fact, by interim article code."""
+
+    values: pa.Array  #: large_string
+    outside: Column  #: int32, told outside the rows; -1 = nothing
+    value: Column  #: int32, told by rows, the first by event time; -1 = nothing
+    place: Column  #: int64, where
+
+
+class Publication(NamedTuple):
+    """When articles become known without a row of their own."""
+
+    item: Column  #: int32, interim codes, in the order of the publish rows
+    time: Column  #: int64
+    place: Column  #: int64, `TOLD` or `SHOWN`
+
+
+class Gathered(NamedTuple):
+    """One publisher's blocks, with interim codes that are good for all of them."""
+
+    blocks: Blocks
+    items: Ids
+    users: Ids
+    sessions: Ids
+    item_of: dict[tuple[int, str], Column]  #: (block, column) → interim code by the block's own code
+    facts: dict[str, Told]
+    publications: Publication
+    unlisted: Column  #: bool[items]: not in the tables of articles
+    rows: int  #: raw rows of all blocks
+    inversions: int  #: rows earlier than the one before them in the source
+    has_impressions: bool
+
+
+def gather_ids(paths: list[list[str | None]], impressions: str | None = None) -> Gathered | None:
+    """First pass over a publisher's blocks: ids, facts, publication times; None where there is not one read.
+
+    `impressions` is the method by which pseudo-impressions will be made: they show what is read at their time, and
+    the leaking one shows every article from the first read on.
+    """
+    blocks = Blocks(paths)
+    uniting = {name: Uniting() for name in ("item", "user", "session")}
+    places: dict[str, list[tuple[int, str]]] = {name: [] for name in uniting}
+    for where in TABLES:
+        for number, table in blocks.tables(where):
+            for name, column, dictionary in _dictionaries(table):
+                places[name].append((number, f"{where}.{column}"))
+                uniting[name].add(dictionary)
+    united = {name: each.done() for name, each in uniting.items()}
+    item_of = {
+        where: codes for name, found in places.items() for where, codes in zip(found, united[name].codes, strict=True)
+    }
+    items = len(united["item"].values)
+    seen = _Seen(np.full(items, NEVER), np.full(items, NEVER), np.array([0, 0, 0, 0, 0, NEVER]))
+    for number, rows in blocks.tables("rows"):
+        _look(rows, number, item_of, seen)
+    if seen.sums[1] == 0:
+        return None
+    if impressions == LEAKING:
+        seen.pool[seen.row < NEVER] = seen.sums[5]
+    elif impressions is not None:
+        read_first = (seen.row < NEVER) & (seen.row % KINDS == READ)
+        seen.pool[read_first] = seen.row[read_first] // KINDS
+    published = _times(blocks, item_of, items)
+    facts = {name: told for name in FACTS if (told := _facts(name, blocks, item_of, items)) is not None}
+    nothing = np.full(items, -1, np.int32)
+    facts = {"category": Told(Uniting().done().values, nothing, nothing, np.full(items, NOWHERE, np.int64))} | facts
+    listed = _listed(blocks, item_of, items)
+    return Gathered(
+        blocks,
+        united["item"],
+        united["user"],
+        united["session"],
+        item_of,
+        facts,
+        _publications(published, seen, listed, united["item"].values),
+        listed == NEVER,
+        int(seen.sums[3]),
+        int(seen.sums[2]),
+        bool(seen.sums[4]),
+    )
+
+
+def rows_in(paths: list[list[str | None]]) -> int:
+    """How many raw rows some blocks have."""
+    return sum(rows.num_rows for _, rows in Blocks(paths).tables("rows"))
+
+
+def profiles_of(gathered: Gathered) -> tuple[Column, Column, Column] | None:
+    """The profiles as interim user codes, bounds and interim article codes: per reader the first by time."""
+    users, times, ats, items = [], [], [np.zeros(1, np.int64)], []
+    for number, table in gathered.blocks.tables("profiles"):
+        lists = table.column("items")
+        offsets = numbers(lists.offsets)
+        users.append(interim(table, "user", number, gathered.item_of, "profiles"))
+        times.append(numbers(table, "time"))
+        ats.append(offsets[1:] - offsets[0] + ats[-1][-1])
+        places = numbers(lists.values.indices)[offsets[0] : offsets[-1]]
+        items.append(gathered.item_of[number, "profiles.items"][places])
+    if not users:
+        return None
+    user, time, at, item = (np.concatenate(parts) for parts in (users, times, ats, items))
+    order = np.lexsort((time, user))
+    first = np.sort(order[np.append(True, user[order][1:] != user[order][:-1])])
+    lengths = np.diff(at)[first]
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    pick = np.repeat(at[first] - ends[:-1], lengths) + np.arange(ends[-1])
+    return user[first], ends, item[pick]
+
+
+def _dictionaries(table: Any) -> Iterator[tuple[str, str, Any]]:
+    """The sorts of ids in a table, their columns and dictionaries."""
+    for name in ("item", "user", "session"):
+        if name in table.schema.names:
+            yield name, name, table.column(name).dictionary
+    for name in ("pool", "items"):
+        if name in table.schema.names:
+            yield "item", name, table.column(name).values.dictionary
+
+
+class _Seen(NamedTuple):
+    row: Column  # int64[items], key of the first row that makes it known
+    pool: Column  # int64[items], time of the first impression that shows it
+    # int64[6]: time of the row before, time of the last read, inversions, rows, impressions, time of the first read
+    sums: Column
+
+
+def _look(rows: Any, number: int, item_of: dict[tuple[int, str], Column], seen: _Seen) -> None:
+    time, kind = numbers(rows, "time"), kinds_of(rows)
+    seen.sums[3] += len(time)
+    item = interim(rows, "item", number, item_of)
+    if "pool" in rows.schema.names:
+        pool = rows.column("pool")
+        places = item_of[number, "rows.pool"][numbers(pool.values.indices)]
+        _first_shown(time, numbers(pool.offsets), places, seen.pool)
+        if "clicked" in rows.schema.names:
+            clicked = np.zeros(rows.num_rows, bool)
+            any_click(rows, clicked)
+            seen.sums[1] = max(seen.sums[1], int(time[clicked].max(initial=0)))
+    _first_seen(time, kind, item, seen.row, seen.pool, seen.sums)
+
+
+def any_click(rows: Any, found: Column) -> None:
+    """Mark the rows with at least one clicked candidate."""
+    offsets, clicked = numbers(rows.column("clicked").offsets), bits(rows.column("clicked").values)
+    sums = np.concatenate([[0], np.cumsum(clicked)])
+    found[:] = sums[offsets[1:]] > sums[offsets[:-1]]
+
+
+@compiled
+def _first_shown(time: Any, offsets: Any, places: Any, first: Any) -> None:
+    for row in range(time.size):
+        for i in range(offsets[row], offsets[row + 1]):
+            item = places[i]
+            if time[row] < first[item]:
+                first[item] = time[row]
+
+
+@compiled
+def _first_seen(time: Any, kind: Any, item: Any, first: Any, shown: Any, sums: Any) -> None:
+    for row in range(time.size):
+        if time[row] < sums[0]:
+            sums[2] += 1
+        sums[0] = time[row]
+        if kind[row] == READ:
+            sums[1] = max(sums[1], time[row])
+            sums[5] = min(sums[5], time[row])
+        sums[4] += kind[row] == IMPRESSION
+        if item[row] < 0:
+            continue
+        if kind[row] == IMPRESSION:
+            if time[row] < shown[item[row]]:
+                shown[item[row]] = time[row]
+        else:
+            key = time[row] * KINDS + int64(kind[row])
+            if key < first[item[row]]:
+                first[item[row]] = key
+
+
+def _listed(blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -> Column:
+    """Where each article stands in the tables of articles: int64[items], `NEVER` = nowhere."""
+    listed = np.full(items, NEVER)
+    at = 0
+    for number, table in blocks.tables("articles"):
+        codes = interim(table, "item", number, item_of, "articles")
+        np.minimum.at(listed, codes, np.arange(at, at + len(codes)))
+        at += len(codes)
+    return listed
+
+
+def _times(blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -> Column:
+    """The publication time of every article: what the articles say first, then the first row that tells it."""
+    time = np.full(items, -1, np.int64)
+    for where in ("articles", "rows"):
+        best, found = np.full(items, NEVER), np.full(items, -1, np.int64)
+        for number, table in blocks.tables(where, "published"):
+            published = filled(table, "published")
+            # The event time of what is told outside the rows is the publication itself.
+            key = published if where == "articles" else numbers(table, "time") * KINDS + kinds_of(table)
+            code = interim(table, "item", number, item_of, where)
+            _first_told(code, key, published, 0, best, found, best)
+        time = np.where(time < 0, found, time)
+    return time
+
+
+def _facts(name: str, blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -> Told | None:
+    uniting = Uniting()
+    shares = []
+    for where in ("articles", "rows"):
+        for number, table in blocks.tables(where, name):
+            shares.append((number, where))
+            uniting.add(table.column(name).dictionary)
+    united = uniting.done()
+    outside, value = np.full(items, -1, np.int64), np.full(items, -1, np.int64)
+    place = np.full(items, NOWHERE, np.int64)
+    best = {"articles": np.full(items, NEVER), "rows": np.full(items, NEVER)}
+    for (number, where), codes in zip(shares, united.codes, strict=True):
+        table = blocks.table(number, where)
+        told = np.append(codes, np.int32(-1))[filled(table, name)]
+        item = interim(table, "item", number, item_of, where)
+        if where == "articles":
+            timed = "published" in table.schema.names
+            published = filled(table, "published") if timed else np.full(len(told), -1)
+            key = np.where(published < 0, NEVER - 1, published)
+            _first_told(item, key, told, 0, best[where], outside, best[where])
+        else:
+            key = numbers(table, "time") * KINDS + kinds_of(table)
+            _first_told(item, key, told, number << 32, best[where], value, place)
+    if (outside < 0).all() and (value < 0).all():  # nothing but nulls, and what other publishers tell
+        return None
+    return Told(united.values, outside.astype(np.int32), value.astype(np.int32), place)
+
+
+@compiled
+def _first_told(item: Any, key: Any, told: Any, begin: int, best: Any, value: Any, place: Any) -> None:
+    """Per article what the row of the smallest key tells; `place` may be `best`, where nobody wants to know it."""
+    for row in range(item.size):
+        if told[row] >= 0 and item[row] >= 0 and key[row] < best[item[row]]:
+            place[item[row]] = begin + row
+            best[item[row]] = key[row]
+            value[item[row]] = told[row]
+
+
+def _publications(published: Column, seen: _Seen, listed: Column, ids: pa.Array) -> Publication:
+    """Publish rows for articles whose publication is told, and for those that an impression shows first."""
+    told = np.flatnonzero((published >= 0) & (published <= seen.sums[1]))
+    known = np.minimum(seen.row // KINDS * KINDS + np.where(seen.row % KINDS == PUBLISH, 0, 1), NEVER)
+    known[told] = np.minimum(known[told], published[told] * KINDS)
+    shown = np.flatnonzero((seen.pool < NEVER) & (seen.pool * KINDS < np.where(known == NEVER, NEVER, known)))
+    item = np.concatenate([told, shown])
+    time = np.concatenate([published[told], seen.pool[shown]])
+    place = np.repeat([TOLD, SHOWN], [len(told), len(shown)])
+    # Of one instant: as the source lists them, then by id. The order in which they are read later would tell
+    # the future.
+    unlisted = np.flatnonzero(listed[item] == NEVER)
+    order = listed[item]
+    if len(unlisted):
+        rank = np.asarray(pc.rank(pc.take(ids, pa.array(item[unlisted]))), np.int64)
+        order[unlisted] = len(listed) + rank + (order[order < NEVER].max(initial=0))
+    sort = np.lexsort((order, time))
+    return Publication(item[sort].astype(np.int32), time[sort], place[sort])
+
+
+def interim(table: Any, name: str, number: int, item_of: dict[tuple[int, str], Column], where: str = "rows") -> Column:
+    """A column of ids as interim codes, -1 for null: int32."""
+    if name not in table.schema.names:
+        return np.full(table.num_rows, -1, np.int32)
+    return np.append(item_of[number, f"{where}.{name}"], np.int32(-1))[filled(table, name)]

@@ -1,0 +1,307 @@
+"""The second half of preparing: blocks of raw rows become one sorted log per publisher, in bounded memory.
+
+What is held in memory is what grows with readers, sessions and articles: their ids, and a few numbers each.
+Rows come sorted, a stretch of event time at a time (`newsreplay.datasets.preparing.buckets`), and are walked once in
+event order by one compiled loop (`_emit`) that splits sessions and gives codes by first appearance; every column is
+appended to its file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from newsreplay.arrow import bits, numbers
+from newsreplay.datasets.preparing.buckets import Buckets, bounds_of, records_of
+from newsreplay.datasets.preparing.gather import KINDS, TOLD, Gathered
+from newsreplay.datasets.preparing.sampling import Sampler
+from newsreplay.datasets.store import ColumnFiles
+from newsreplay.kernels.compiling import compiled, int64
+from newsreplay.kernels.mixing import key_of, mix_all
+from newsreplay.log.publisher import REQUEST_DTYPES, UPDATE_DTYPES
+from newsreplay.log.rows import HOUR, IMPRESSION, LOG_DTYPES, OUTCOME, POOL_DTYPES, PUBLISH, READ, Column
+
+SESSION_GAP = HOUR  #: ms; a session ends when more than this passes without a read
+
+
+class Memory(NamedTuple):
+    """What the walk remembers from row to row, by interim code."""
+
+    item: Column  #: int32[items], final codes, -1 = not known yet
+    user: Column  #: int32[users + sessions]
+    session: Column  #: int32[sessions], of the source's own sessions
+    last: Column  #: int64[users], last read of a user without sessions, or the opening of the visit
+    visit: Column  #: int32[users], final session code of the user's visit, -1 = none yet
+    ordinal: Column  #: int32[users], how many visits
+    fact: Column  #: int64[facts, items], row from which on a fact is known, -1 = not yet
+    category: Column  #: int32[categories], final codes
+    counts: Column  #: int64[8], see the COUNT_ names
+
+    @property
+    def rows(self) -> int:
+        """Rows so far."""
+        return int(self.counts[ROWS])
+
+
+ROWS, ITEMS, USERS, SESSIONS, CATEGORIES, REQUESTS = range(6)
+
+
+class Final(NamedTuple):
+    """By final code; larger than needed."""
+
+    item: Column  #: int32, interim code
+    published: Column  #: int64, time of the row that made it known
+    user: Column  #: int32, interim code
+    user_row: Column  #: int64, the user's first row
+    session: Column  #: int32, interim code of the source's session, -1 = a visit
+    session_user: Column  #: int32, interim code of its user
+    ordinal: Column  #: int32, number of the visit among its user's
+    last: Column  #: int32, last request
+    reads: Column  #: int32
+    first: Column  #: int64, time of the first read
+    category: Column  #: int32, interim code
+
+
+class Out(NamedTuple):
+    """One bucket's rows of the log."""
+
+    time: Column
+    kind: Column
+    session: Column
+    user: Column
+    item: Column
+    category: Column
+    request_row: Column  #: int32, of the requests
+    previous: Column  #: int32
+
+
+@compiled
+def _emit(
+    records: Any, facts: Any, outside: Any, told_at: Any, category: Any, memory: Any, final: Any, out: Any
+) -> int:
+    """Write a bucket's rows; returns its number of requests. `category` is the interim category by article."""
+    counts, requests = memory.counts, 0
+    for i in range(records.size):
+        record = records[i]
+        time, kind = record.key // KINDS, record.key % KINDS
+        row = counts[ROWS]
+        item, user, session = int64(record.item), int64(record.user), int64(record.session)
+        code = int64(-1)
+        if item >= 0:
+            new = memory.item[item] < 0
+            if new:
+                memory.item[item] = counts[ITEMS]
+                final.item[counts[ITEMS]] = item
+                final.published[counts[ITEMS]] = time
+                counts[ITEMS] += 1
+            code = int64(memory.item[item])
+            for fact in range(facts):
+                if memory.fact[fact, item] < 0:
+                    published = record.place == TOLD and (outside[fact, item] >= 0 or told_at[fact, item] >= 0)
+                    if published or (new and outside[fact, item] >= 0) or told_at[fact, item] == record.place:
+                        memory.fact[fact, item] = row
+        reader, visit = int64(-1), int64(-1)
+        if user >= 0:
+            if memory.user[user] < 0:
+                memory.user[user] = counts[USERS]
+                final.user[counts[USERS]] = user
+                final.user_row[counts[USERS]] = row
+                counts[USERS] += 1
+            reader = int64(memory.user[user])
+            opened = False
+            if session >= 0:
+                if memory.session[session] < 0:
+                    memory.session[session] = counts[SESSIONS]
+                    opened = True
+                visit = int64(memory.session[session])
+            else:
+                if memory.visit[user] < 0 or time - memory.last[user] > SESSION_GAP:
+                    memory.visit[user] = counts[SESSIONS]
+                    memory.ordinal[user] += 1
+                    memory.last[user] = time
+                    opened = True
+                elif kind >= READ:
+                    memory.last[user] = time
+                visit = int64(memory.visit[user])
+            if opened:
+                final.session[visit] = session
+                final.session_user[visit] = user
+                final.ordinal[visit] = memory.ordinal[user] if session < 0 else 0
+                final.last[visit] = -1
+                final.reads[visit] = 0
+                counts[SESSIONS] += 1
+        if kind == READ:
+            if final.reads[visit] == 0:
+                final.first[visit] = time
+            final.reads[visit] += 1
+            out.request_row[requests] = row
+            out.previous[requests] = final.last[visit]
+            final.last[visit] = counts[REQUESTS]
+            counts[REQUESTS] += 1
+            requests += 1
+        known = int64(-1)
+        if item >= 0 and memory.fact[0, item] >= 0 and category[item] >= 0:
+            if memory.category[category[item]] < 0:
+                memory.category[category[item]] = counts[CATEGORIES]
+                final.category[counts[CATEGORIES]] = category[item]
+                counts[CATEGORIES] += 1
+            known = int64(memory.category[category[item]])
+        out.time[i], out.kind[i] = time, kind
+        out.session[i], out.user[i], out.item[i], out.category[i] = visit, reader, code, known
+        counts[ROWS] += 1
+    return requests
+
+
+class Walked(NamedTuple):
+    """What the walk leaves beside the columns of the log."""
+
+    memory: Memory
+    final: Final
+    duplicates: int  #: reads equal to another in time, reader, session and article
+
+
+def walk_rows(gathered: Gathered, folder: Path, work: Path, sampler: Sampler | None, progress: Any) -> Walked:
+    """Second pass: sort and write a publisher's log to `folder`/log, /pools, /requests and /updates, by buckets."""
+    items, sessions = len(gathered.items.values), len(gathered.sessions.values)
+    users = len(gathered.users.values) + sessions
+    facts = list(gathered.facts.values())
+    outside = np.stack([told.outside for told in facts])
+    told_at = np.stack([told.place for told in facts])
+    category = np.where(outside[0] >= 0, outside[0], facts[0].value)
+    memory = Memory(
+        np.full(items, -1, np.int32),
+        np.full(users, -1, np.int32),
+        np.full(sessions, -1, np.int32),
+        np.zeros(users, np.int64),
+        np.full(users, -1, np.int32),
+        np.zeros(users, np.int32),
+        np.full((len(facts), items), -1, np.int64),
+        np.full(len(facts[0].values), -1, np.int32),
+        np.zeros(8, np.int64),
+    )
+    final = Final(
+        item=np.empty(items, np.int32),
+        published=np.empty(items, np.int64),
+        user=np.empty(users, np.int32),
+        user_row=np.empty(users, np.int64),
+        session=np.empty(0, np.int32),
+        session_user=np.empty(0, np.int32),
+        ordinal=np.empty(0, np.int32),
+        last=np.empty(0, np.int32),
+        reads=np.empty(0, np.int32),
+        first=np.empty(0, np.int64),
+        category=np.empty(len(facts[0].values), np.int32),
+    )
+    timed = any(True for _ in gathered.blocks.tables("rows", "active"))
+    buckets = Buckets(bounds_of(gathered), gathered.rows, work)
+    for records in records_of(gathered):
+        buckets.add(records)
+    duplicates = 0
+    with (
+        ColumnFiles(folder / "log", LOG_DTYPES) as log,
+        ColumnFiles(folder / "pools", POOL_DTYPES) as pools,
+        ColumnFiles(folder / "requests", REQUEST_DTYPES | ({"active": np.dtype(np.float32)} if timed else {})) as asked,
+        ColumnFiles(folder / "updates", UPDATE_DTYPES) as updates,
+    ):
+        pools.add(at=np.zeros(1, np.int64))
+        for records in buckets.sorted():
+            drawn = None
+            if sampler is not None:
+                records, drawn = sampler.draw(records)
+            duplicates += count_duplicates(records)
+            final = _grown(final, int(memory.counts[SESSIONS]) + len(records))
+            out = Out(
+                **{name: np.empty(len(records), LOG_DTYPES[name]) for name in LOG_DTYPES if name != "impression"},
+                request_row=np.empty(len(records), np.int32),
+                previous=np.empty(len(records), np.int32),
+            )
+            requests = _emit(records, len(facts), outside, told_at, category, memory, final, out)
+            kind = records["key"] % KINDS
+            impression = numbered_impressions(records["place"], kind, pools.lengths["at"] - 1)
+            log.add(**{name: getattr(out, name) for name in LOG_DTYPES if name != "impression"}, impression=impression)
+            asked.add(row=out.request_row[:requests], previous=out.previous[:requests])
+            if timed:
+                asked.add(active=records["active"][kind == READ])
+            told = np.flatnonzero((kind == PUBLISH) & ~np.isnan(records["active"]))
+            first = memory.rows - len(records)
+            updates.add(row=first + told, item=out.item[told], recommendable=records["active"][told] > 0)
+            shown = records["place"][kind == IMPRESSION]
+            if len(shown):
+                at, item, clicked = drawn if drawn is not None else pools_of(gathered, shown)
+                pools.add(at=at[1:] + pools.lengths["item"], item=memory.item[item], clicked=clicked)
+            progress(len(records))
+    return Walked(memory, final, duplicates)
+
+
+def _grown(final: Final, sessions: int) -> Final:
+    """Room for so many sessions."""
+    if len(final.session) >= sessions:
+        return final
+    names = ("session", "session_user", "ordinal", "last", "reads", "first")
+    return final._replace(**{name: np.resize(getattr(final, name), sessions * 5 // 4) for name in names})
+
+
+def count_duplicates(records: Column) -> int:
+    """How many of a bucket's reads equal an earlier one in time, reader, session and article."""
+    reads = records[records["key"] % KINDS == READ]
+    if not len(reads):
+        return 0
+    same = reads["key"][1:] == reads["key"][:-1]
+    reads = reads[np.append(same, False) | np.append(False, same)]
+    reader = reads["user"].astype(np.uint64) << np.uint64(32) | reads["session"].view(np.uint32).astype(np.uint64)
+    words = mix_all(key_of(0, "duplicates"), reads["key"]) ^ reader
+    words = np.sort(mix_all(key_of(1, "duplicates"), words) ^ mix_all(key_of(2, "duplicates"), reads["item"]))
+    return int(np.count_nonzero(words[1:] == words[:-1]))
+
+
+def numbered_impressions(place: Column, kind: Column, before: int) -> Column:
+    """The number of the impression that each row is or tells of, -1 for others: int32[rows]."""
+    number = np.full(len(place), -1, np.int32)
+    shown = np.flatnonzero(kind == IMPRESSION)
+    if not len(shown):
+        return number
+    number[shown] = before + np.arange(len(shown))
+    told = np.flatnonzero(kind == OUTCOME)
+    order = shown[np.argsort(place[shown])]
+    number[told] = number[order[np.searchsorted(place[order], place[told])]]
+    return number
+
+
+def pools_of(gathered: Gathered, places: Column) -> tuple[Column, Column, Column]:
+    """The pools of the impressions at `places`: their bounds, interim article codes and clicks."""
+    number, row = places >> 32, places & 0xFFFFFFFF
+    lengths = np.zeros(len(places), np.int64)
+    for block in np.unique(number).tolist():
+        mine = number == block
+        offsets = numbers(gathered.blocks.table(block, "rows").column("pool").offsets)
+        lengths[mine] = offsets[row[mine] + 1] - offsets[row[mine]]
+    at = np.concatenate([[0], np.cumsum(lengths)])
+    item, clicked = np.empty(at[-1], np.int32), np.zeros(at[-1], bool)
+    for block in np.unique(number).tolist():
+        mine = np.flatnonzero(number == block)
+        rows = gathered.blocks.table(block, "rows")
+        pool = rows.column("pool")
+        codes = gathered.item_of[block, "rows.pool"]
+        _copy_pools(numbers(pool.offsets), numbers(pool.values.indices), codes, row[mine], at[mine], item)
+        if "clicked" in rows.schema.names:
+            marks = rows.column("clicked")
+            _copy_clicks(numbers(marks.offsets), bits(marks.values), row[mine], at[mine], clicked)
+    return at, item, clicked
+
+
+@compiled
+def _copy_pools(offsets: Any, places: Any, codes: Any, row: Any, at: Any, item: Any) -> None:
+    for i in range(row.size):
+        begin = offsets[row[i]]
+        for j in range(offsets[row[i] + 1] - begin):
+            item[at[i] + j] = codes[places[begin + j]]
+
+
+@compiled
+def _copy_clicks(offsets: Any, marks: Any, row: Any, at: Any, clicked: Any) -> None:
+    for i in range(row.size):
+        begin = offsets[row[i]]
+        for j in range(offsets[row[i] + 1] - begin):
+            clicked[at[i] + j] = marks[begin + j]

@@ -1,0 +1,301 @@
+"""The first half of preparing: a plan's parts are read, in parallel, into a work folder that outlives a crash.
+
+Every part becomes a folder of Arrow files, one per block and publisher, with an `intake.json` that is written
+last. A part that has one is not read again. Only one process uses a work folder at a time; another that wants
+the same gets a folder of its own, which goes when it is done.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes that prepare the same data at once are on their own
+    fcntl = None  # type: ignore[assignment]
+
+from newsreplay.datasets.base import FACTS, Block, Part, Plan, Reject
+from newsreplay.errors import DataError
+from newsreplay.log.rows import READ
+
+Progress = Callable[[str, int, int], None]
+
+IDS = ("user", "session", "item")
+TEXT = pa.dictionary(pa.int32(), pa.large_string())
+TABLES = ("rows", "articles", "profiles")
+
+
+class Intake(NamedTuple):
+    """What all parts together held."""
+
+    publishers: dict[str, list[list[str | None]]]  #: name → per block the paths of its tables
+    records: int
+    kept: int
+    rejects: int
+    first_reject: Reject | None
+    dropped: Counter[str]
+    counts: Counter[str]
+
+
+@contextmanager
+def work_folder(parent: Path, key: str | None) -> Iterator[Path]:
+    """A folder for the parts read so far, the same for the same key; it goes when the preparing succeeds.
+
+    Without a key it goes in any case.
+    """
+    if key is not None:
+        with (parent / f".lock-{key}").open("w") as lock:
+            if _locked(lock):
+                folder = parent / f".work-{key}"
+                folder.mkdir(exist_ok=True)
+                yield folder
+                shutil.rmtree(folder, ignore_errors=True)
+                Path(lock.name).unlink(missing_ok=True)
+                return
+    with tempfile.TemporaryDirectory(prefix=".work-", dir=parent) as own:
+        yield Path(own)
+
+
+def _locked(file: Any) -> bool:
+    """Whether this process has the file to itself now."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever had it before may have removed it meanwhile.
+        return os.path.samestat(os.fstat(file.fileno()), Path(file.name).stat())
+    except OSError:
+        return False
+
+
+def read_parts(plan: Plan, work: Path, *, strict: bool, jobs: int, progress: Progress) -> Intake:
+    """Read what has not been read yet. With `strict` the first reject in source order is raised."""
+    total = sum(part.weight for part in plan.parts)
+    done = 0
+    accounts: list[dict[str, Any]] = []
+    stop = threading.Event()
+    with ThreadPoolExecutor(jobs) as pool:
+        futures: list[Future[dict[str, Any]]] = [
+            pool.submit(_read_part, plan, part, work / f"{number:06}", stop) for number, part in enumerate(plan.parts)
+        ]
+        try:
+            for part, future in zip(plan.parts, futures, strict=True):
+                accounts.append(future.result())
+                if strict and any(block["rejects"] for block in accounts[-1]["blocks"]):
+                    first = next(rejects_of(accounts, work))
+                    raise DataError(
+                        f"{first.file} {plan.unit} {first.line}: {first.reason}; without --strict it is left out"
+                    )
+                done += part.weight
+                progress("reading", done, total)
+        finally:
+            stop.set()
+            for future in futures:
+                future.cancel()
+    return _intake_of(accounts, work)
+
+
+class _StoppedError(Exception):
+    """Another part failed."""
+
+
+def _read_part(plan: Plan, part: Part, folder: Path, stop: threading.Event) -> dict[str, Any]:
+    done = folder / "intake.json"
+    if done.is_file():
+        intake: dict[str, Any] = json.loads(done.read_text("utf-8"))
+        return intake
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir()
+    blocks = []
+    for number, block in enumerate(_blocks(plan, part)):
+        if stop.is_set():
+            raise _StoppedError
+        blocks.append(_store_block(block, plan, folder, number))
+    intake = {"blocks": blocks}
+    unfinished = folder / "intake.part"
+    unfinished.write_text(json.dumps(intake), "utf-8")
+    unfinished.replace(done)
+    return intake
+
+
+def _blocks(plan: Plan, part: Part) -> Iterator[Block]:
+    try:
+        yield from plan.read(part)
+    except OSError as error:
+        raise DataError(f"{part.name} cannot be read: {error.strerror or error}") from error
+
+
+def _store_block(block: Block, plan: Plan, folder: Path, number: int) -> dict[str, Any]:
+    if block.records != block.kept + len(block.rejects) + block.dropped.total():
+        raise AssertionError(
+            f"{block.file}: {block.records} records in, but {block.kept} kept, {len(block.rejects)} rejected and "
+            f"{block.dropped.total()} left out"
+        )
+    files: dict[str, list[str | None]] = {}
+    for place, name in enumerate(TABLES):
+        table = getattr(block, name)
+        if table is None or not table.num_rows:
+            continue
+        for publisher, share in _by_publisher(table, plan.publisher):
+            path = (
+                folder / f"{number}-{name}-{list(files).index(publisher) if publisher in files else len(files)}.arrow"
+            )
+            _write(path, share)
+            files.setdefault(publisher, [None, None, None])[place] = os.fspath(path)
+    if block.rejects:
+        (folder / f"{number}-rejects.json").write_text(json.dumps(block.rejects), "utf-8")
+    return {
+        "file": block.file,
+        "lines": block.lines,
+        "records": block.records,
+        "kept": block.kept,
+        "rejects": len(block.rejects),
+        "rejects_in": f"{folder.name}/{number}-rejects.json",
+        "dropped": dict(block.dropped),
+        "counts": dict(block.counts),
+        "files": files,
+    }
+
+
+def _by_publisher(table: pa.Table, only: str | None) -> Iterator[tuple[str, pa.Table]]:
+    if "publisher" not in table.column_names:
+        yield only if only is not None else "", table
+        return
+    if not table.num_rows:
+        return
+    publisher = pc.dictionary_encode(_plain(table["publisher"])).unify_dictionaries().combine_chunks()
+    publisher = publisher.chunk(0) if isinstance(publisher, pa.ChunkedArray) else publisher
+    if publisher.null_count:
+        raise AssertionError("a row names no publisher")
+    names = publisher.dictionary.cast(pa.large_string()).to_pylist()
+    table = table.drop_columns(["publisher"])
+    for code, name in enumerate(names):
+        yield str(name), table if len(names) == 1 else table.filter(pc.equal(publisher.indices, code))
+
+
+def _plain(column: Any) -> Any:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+# --- the files ------------------------------------------------------------------------------------------
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    columns = {}
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+        columns[name] = _normal(name, column)
+    batch = pa.record_batch(list(columns.values()), names=list(columns))
+    with pa.OSFile(os.fspath(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def _normal(name: str, column: Any) -> Any:
+    """A column as the second half reads it: ids and texts as codes into strings, lists of codes, numbers."""
+    if name in (*IDS, *FACTS):
+        return coded(column)
+    if name in ("pool", "items", "clicked"):
+        offsets = column.offsets.cast(pa.int64())
+        values = column.values
+        if column.null_count:  # the offsets below a null may span something
+            column = column.cast(pa.large_list(column.type.value_type))
+            valid = pc.is_valid(column)
+            lengths = pc.if_else(valid, pc.list_value_length(column), 0)
+            values = pc.list_flatten(column)
+            ends = np.concatenate([[0], np.cumsum(lengths.to_numpy(zero_copy_only=False))])
+            offsets = pa.array(ends, pa.int64(), mask=np.append(~valid.to_numpy(zero_copy_only=False), False))
+        return pa.LargeListArray.from_arrays(offsets, values.cast(pa.bool_()) if name == "clicked" else coded(values))
+    kinds = {
+        "kind": pa.uint8(),
+        "time": pa.int64(),
+        "published": pa.int64(),
+        "active": pa.float32(),
+        "recommendable": pa.bool_(),
+    }
+    return column.cast(kinds[name])
+
+
+def coded(column: Any) -> Any:
+    """Strings or whole numbers as codes into distinct strings."""
+    if pa.types.is_null(column.type):
+        column = column.cast(pa.large_string())
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    if column.type == TEXT:
+        return column
+    return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), column.dictionary.cast(pa.large_string()))
+
+
+def open_table(path: str | None) -> Any:
+    """A table of a block, memory-mapped."""
+    return None if path is None else pa.ipc.open_file(pa.memory_map(path)).get_batch(0)
+
+
+# --- the intake ----------------------------------------------------------------------------------------
+
+
+def rejects_of(accounts: list[dict[str, Any]], work: Path) -> Iterator[Reject]:
+    """All rejects in source order, with their lines in the file."""
+    lines: Counter[str] = Counter()
+    for intake in accounts:
+        for block in intake["blocks"]:
+            if block["rejects"]:
+                for file, line, reason, text in json.loads((work / block["rejects_in"]).read_text("utf-8")):
+                    yield Reject(file, line + lines[block["file"]], reason, text)
+            lines[block["file"]] += block["lines"]
+
+
+def _intake_of(accounts: list[dict[str, Any]], work: Path) -> Intake:
+    publishers: dict[str, list[list[str | None]]] = {}
+    dropped: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    records = kept = rejects = 0
+    for intake in accounts:
+        for block in intake["blocks"]:
+            records += block["records"]
+            kept += block["kept"]
+            rejects += block["rejects"]
+            dropped.update(block["dropped"])
+            counts.update(block["counts"])
+            for name, paths in block["files"].items():
+                publishers.setdefault(name, []).append(paths)
+    nameless = publishers.get("", [])
+    if nameless and len(publishers) > 1 and all(rows is None for rows, _, _ in nameless):
+        del publishers[""]
+        for shares in publishers.values():  # articles that name no publisher are everybody's
+            shares += nameless
+    first = next(rejects_of(accounts, work), None)
+    return Intake(publishers, records, kept, rejects, first, dropped, counts)
+
+
+def write_rejects(path: Path, work: Path) -> None:
+    """All rejects of a work folder, in source order."""
+    accounts = [json.loads((folder / "intake.json").read_text("utf-8")) for folder in sorted(work.iterdir())]
+    with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
+        writer = csv.writer(file)
+        writer.writerow(Reject._fields)
+        writer.writerows(rejects_of(accounts, work))
+
+
+def kinds_of(rows: Any) -> Any:
+    """The kind of every row: uint8[n]."""
+    if "kind" in rows.schema.names:
+        return rows.column("kind").to_numpy(zero_copy_only=False)
+    return np.full(rows.num_rows, READ, np.uint8)

@@ -1,0 +1,1 @@
+"""Reading files in parts: lines, JSON lines, times."""

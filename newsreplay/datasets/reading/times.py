@@ -1,0 +1,197 @@
+"""Columns of times as people write them: ISO 8601, epoch seconds, epoch milliseconds; to ms UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from newsreplay.datasets.base import EARLIEST, LATEST
+from newsreplay.log.rows import Column
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# As seconds and as milliseconds the two ranges do not overlap, so that a usable number has only one reading.
+FIRST, LAST = EARLIEST, LATEST
+EMPTY, UNREADABLE, OUTSIDE, CALENDAR, SECONDS, MILLIS = range(6)
+NOWHERE = np.int64(2**62)
+FORMS = {CALENDAR: "ISO 8601", SECONDS: "epoch seconds", MILLIS: "epoch milliseconds"}
+NUMBER = re.compile(r"([+-]?[0-9]+)(?:\.([0-9]*))?")
+CALENDAR_TIME = re.compile(r"[0-9][0-9W-]{6,9}(?:[T ](?!24).+)?")  # Python 3.13 would take 24:00
+
+
+def valid_text(values: Any) -> Any:
+    """Strings that are UTF-8 for sure, which Parquet and Arrow files do not promise; odd bytes as `\\xff`."""
+    values = values.cast(pa.binary())
+    try:
+        return values.cast(pa.string())  # validates
+    except pa.ArrowInvalid:
+        decoded = [value and value.decode(errors="backslashreplace") for value in values.to_pylist()]
+        return pa.array(decoded, pa.binary()).cast(pa.string())
+
+
+def to_numpy(array: Any, missing: Any) -> Column:
+    """An Arrow array as NumPy, nulls as `missing`."""
+    filled = array.fill_null(missing) if array.null_count else array
+    numbers: Column = filled.to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def as_time(column: Any) -> Any:
+    """A column of timestamps, dates, numbers or strings."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    for known in (pa.types.is_timestamp, pa.types.is_date, pa.types.is_integer, pa.types.is_floating):
+        if known(column.type):
+            return column
+    if column.type not in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary()):
+        column = column.cast(pa.string())
+    return pa.chunked_array([valid_text(chunk) for chunk in column.chunks], pa.string())
+
+
+class Tally:
+    """How many values of a column are in each form, and where each form comes first."""
+
+    def __init__(self) -> None:
+        self.values = 0
+        self.counts = np.zeros(MILLIS + 1, np.int64)
+        self.first = np.full(MILLIS + 1, NOWHERE)
+
+    def add(self, form: Column) -> None:
+        """Count the values that follow."""
+        found, first = np.unique(form, return_index=True)
+        self.first[found] = np.minimum(self.first[found], first + self.values)
+        self.counts += np.bincount(form, minlength=MILLIS + 1)
+        self.values += form.size
+
+    def append(self, after: Tally) -> None:
+        """Count what was tallied of the values that follow."""
+        self.first = np.minimum(self.first, np.where(after.first < NOWHERE, after.first + self.values, NOWHERE))
+        self.counts += after.counts
+        self.values += after.values
+
+    @property
+    def unit(self) -> int:
+        """The form of most usable values, of the first one among equals; 0 if there are none."""
+        most = self.counts[CALENDAR:].max()
+        tied = np.flatnonzero(self.counts[CALENDAR:] == most) + CALENDAR
+        return int(tied[np.argmin(self.first[tied])]) if most else 0
+
+
+_Parsed = tuple[Column, Column, int]  # ms, form, naive
+
+
+def chunk_times(chunk: Any) -> _Parsed:
+    """Milliseconds, form of each value, and how many calendar times have no zone."""
+    kind = chunk.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return _calendar_times(chunk)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        numbers = to_numpy(chunk, 0)
+        missing = to_numpy(pc.is_null(chunk, nan_is_null=True), False)
+        return _epoch_times(numbers, missing)
+    return _text_times(chunk)
+
+
+def _calendar_times(chunk: Any) -> _Parsed:
+    if pa.types.is_date(chunk.type):
+        chunk = chunk.cast(pa.timestamp("s" if pa.types.is_date32(chunk.type) else "ms"))
+    values = to_numpy(chunk.cast(pa.int64()), 0)
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[chunk.type.unit]
+    inside = (values >= FIRST // 1000 * per_second) & (values < LAST // 1000 * per_second)
+    usable = np.where(inside, values, 0)
+    ms = usable * 1000 if per_second == 1 else usable // (per_second // 1000)
+    form = np.where(inside, CALENDAR, OUTSIDE).astype(np.int8)
+    form[to_numpy(chunk.is_null(), False)] = EMPTY
+    return ms, form, 0 if chunk.type.tz else int((form == CALENDAR).sum())
+
+
+def _epoch_times(numbers: Column, missing: Column) -> _Parsed:
+    numbers = np.where(missing, 0, numbers)
+    if numbers.dtype == np.uint64:
+        numbers = np.minimum(numbers, np.uint64(2**62))
+    seconds = (numbers >= FIRST // 1000) & (numbers < LAST // 1000)
+    millis = (numbers >= FIRST) & (numbers < LAST)
+    in_seconds, in_millis = np.where(seconds, numbers, 0), np.where(millis, numbers, 0).astype(np.int64)
+    if np.issubdtype(numbers.dtype, np.floating):
+        # a float holds microseconds of today, just: 1577836800.123 lies a little below what it says
+        in_seconds = np.rint(in_seconds.astype(np.float64) * 1e6).astype(np.int64) // 1000
+    else:
+        in_seconds = in_seconds.astype(np.int64) * 1000
+    form = np.select([missing, seconds, millis], [EMPTY, SECONDS, MILLIS], OUTSIDE).astype(np.int8)
+    return in_seconds + in_millis, form, 0
+
+
+def _text_times(chunk: Any) -> _Parsed:
+    """All at once if Arrow understands every value, otherwise one by one, to the same result."""
+    if len(chunk) and "-" in (chunk[0].as_py() or ""):
+        try:
+            return _calendar_times(_as_calendar(chunk))
+        except pa.ArrowInvalid:
+            pass  # blanks around, empty values, other forms
+    texts = pc.utf8_trim_whitespace(chunk)
+    given = texts = pc.if_else(pc.equal(texts, ""), None, texts)
+    missing = to_numpy(texts.is_null(), False)
+    if pc.all(pc.ascii_is_decimal(texts)).as_py() is not False:
+        try:
+            return _epoch_times(to_numpy(texts.cast(pa.int64()), 0), missing)
+        except pa.ArrowInvalid:
+            return _each_time(texts)
+    for tidied in (False, True):
+        if tidied:
+            texts = pc.replace_substring_regex(texts, r"(\.[0-9]{6})[0-9]+", r"\1")
+            texts = pc.replace_substring_regex(texts, " ?UTC$", "Z")
+        try:
+            return _calendar_times(_as_calendar(texts))
+        except pa.ArrowInvalid:
+            continue
+    return _each_time(given)
+
+
+def _as_calendar(texts: Any) -> Any:
+    """Timestamps, if Arrow understands all of these texts; they have all a zone or none."""
+    sample = texts[:1] if len(texts) and texts[0].is_valid else texts.drop_null()[:1]
+    try:
+        # a failing cast is slow, as it goes on to the last value: let it fail on the first alone
+        sample.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        sample.cast(pa.timestamp("us", "UTC"))
+        return texts.cast(pa.timestamp("us", "UTC"))
+    return texts.cast(pa.timestamp("us"))
+
+
+def _each_time(texts: Any) -> _Parsed:
+    parsed = [_parse_time(text) for text in texts.to_pylist()]
+    ms = np.array([each[0] for each in parsed], dtype=np.int64)
+    form = np.array([each[1] for each in parsed], dtype=np.int8)
+    return ms, form, sum(naive for _, _, naive in parsed)
+
+
+def _parse_time(text: str | None) -> tuple[int, int, bool]:
+    """One time: milliseconds, form, and whether it lacks a zone."""
+    if not text:
+        return 0, EMPTY, False
+    number = NUMBER.fullmatch(text)
+    if number:
+        return (*_parse_number(number[1], number[2] or ""), False)
+    try:
+        if not CALENDAR_TIME.fullmatch(text):
+            return 0, UNREADABLE, False
+        moment = datetime.fromisoformat(re.sub(" ?UTC$", "Z", text))
+    except ValueError:
+        return 0, UNREADABLE, False
+    naive = moment.tzinfo is None
+    ms = ((moment.replace(tzinfo=UTC) if naive else moment) - EPOCH) // timedelta(milliseconds=1)
+    return (ms, CALENDAR, naive) if FIRST <= ms < LAST else (0, OUTSIDE, False)
+
+
+def _parse_number(whole: str, fraction: str) -> tuple[int, int]:
+    if len(whole.lstrip("+-0")) > 18:
+        return 0, OUTSIDE
+    value = int(whole)
+    if FIRST // 1000 <= value < LAST // 1000:
+        return value * 1000 + int((fraction + "000")[:3]), SECONDS
+    return (value, MILLIS) if FIRST <= value < LAST else (0, OUTSIDE)

@@ -1,0 +1,1 @@
+"""Readers of public formats, one file or folder each."""

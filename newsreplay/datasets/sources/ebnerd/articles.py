@@ -1,0 +1,109 @@
+"""EB-NeRD's `articles.parquet`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from newsreplay.datasets.base import Block, Part, Reject
+from newsreplay.datasets.sources.ebnerd.behaviors import IDS, TEXT, TIMES
+from newsreplay.datasets.sources.ebnerd.columns import _times, _told, _valid, _whole, batches, entries, named
+
+ARTICLES = 5_000  #: articles per block
+UNDATED = "articles without a usable published_time; known when first read"
+GARBLED = "texts of articles that are not UTF-8: left out"
+ARTICLE = {
+    "article_id": (IDS, False),
+    "published_time": (TIMES, False),
+    "title": (TEXT, False),
+    "subtitle": (TEXT, False),
+    "body": (TEXT, False),
+    "category_str": (TEXT, False),
+    "category": (IDS, False),
+    "subcategory": (IDS, True),
+    "ner_clusters": (TEXT, True),
+    "image_ids": (IDS, True),
+}
+
+
+def read_articles(part: Part) -> Iterator[Block]:
+    with named(part.path):
+        names = pq.read_schema(part.path).names
+    columns = [name for name in ARTICLE if name in names]
+    for batch in batches(part.path, ARTICLES, columns):
+        block = Block(part.name, lines=batch.num_rows, records=batch.num_rows)
+        item = _whole(batch["article_id"])
+        there = _valid(item)
+        for row in np.flatnonzero(~there).tolist():
+            title = _text(batch["title"].slice(row, 1), block.counts)[0] if "title" in columns else ""
+            reason = "article_id is null or no whole number"
+            block.rejects.append(Reject(part.name, row + 1, reason, f"title={title}"[:500]))
+        block.kept = int(there.sum())
+        told = {"item": item, **_facts({name: batch[name] for name in columns}, block.counts)}
+        block.articles = pa.table(told).filter(pa.array(there))
+        block.counts[UNDATED] = block.articles["published"].null_count if "published" in told else block.kept
+        yield block
+
+
+def _facts(columns: dict[str, pa.Array], counts: Counter[str]) -> dict[str, pa.Array]:
+    facts: dict[str, pa.Array] = {}
+    if "published_time" in columns:
+        time, timed = _times(columns["published_time"])
+        facts["published"] = pa.array(time, mask=~timed)
+    for fact, name in (("title", "title"), ("abstract", "subtitle"), ("body", "body"), ("category", "category_str")):
+        if name in columns:
+            facts[fact] = _text(columns[name], counts)
+    if "category" in columns and "category" not in facts:
+        facts["category"] = _whole(columns["category"]).cast(pa.string())
+    if "subcategory" in columns:
+        sizes, ids, _ = entries(columns["subcategory"])
+        offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int64()).cast(pa.int32())
+        joined = pc.binary_join(pa.ListArray.from_arrays(offsets, ids.cast(pa.string())), "|")
+        facts["subcategory"] = _told(joined)
+    if "ner_clusters" in columns:
+        facts["entities"] = pa.array(_entities(columns["ner_clusters"], counts), pa.string())
+    if "image_ids" in columns:
+        sizes, ids, _ = entries(columns["image_ids"])
+        first = np.where(sizes > 0, np.cumsum(sizes) - sizes, 0)
+        facts["image"] = ids.take(pa.array(first, mask=sizes == 0)).cast(pa.string())
+    return facts
+
+
+def _entities(column: pa.Array, counts: Counter[str]) -> list[str | None]:
+    """Each list of names as JSON."""
+    found: list[str | None] = []
+    for entry in column:
+        try:
+            names = [name for name in entry.as_py() or () if name is not None]
+        except UnicodeDecodeError:
+            names = []
+            counts[GARBLED] += 1
+        found.append(json.dumps(names, ensure_ascii=False) if names else None)
+    return found
+
+
+def _text(column: pa.Array, counts: Counter[str]) -> pa.Array:
+    """Text that is UTF-8 for sure, which Parquet does not promise; null where there is none."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    raw = column.cast(pa.binary())
+    try:
+        text = raw.cast(pa.string())  # validates
+    except pa.ArrowInvalid:
+        decoded = [value if value is None else _decoded(value) for value in raw.to_pylist()]
+        text = pa.array(decoded, pa.string())
+        counts[GARBLED] += text.null_count - raw.null_count
+    return _told(text)
+
+
+def _decoded(value: bytes) -> str | None:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None

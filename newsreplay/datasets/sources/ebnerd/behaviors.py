@@ -1,0 +1,230 @@
+"""EB-NeRD's `behaviors.parquet`: impressions, clicks and page views."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from newsreplay.datasets.base import Block, Part, Reject
+from newsreplay.datasets.sources.ebnerd.columns import (
+    _codes,
+    _columns,
+    _times,
+    _valid,
+    _whole,
+    batches,
+    entries,
+    no_time,
+)
+from newsreplay.log.rows import IMPRESSION, READ, Column
+
+SLICE = 200_000  #: records of the behaviours per block
+CAUSED = "page views that are the read of a click"
+UNSEEN = "clicked articles that were not in view: kept as reads without an impression"
+AGAIN = "clicks of an article that the same impression had clicked already: one click"
+HOLES = "places without an article in the lists of the behaviours"
+IDS, TIMES, TEXT = "whole numbers", "timestamps", "text"
+BEHAVIORS = {
+    "article_ids_clicked": (IDS, True),
+    "session_id": (IDS, False),
+    "user_id": (IDS, False),
+    "impression_time": (TIMES, False),
+    "article_id": (IDS, False),
+    "article_ids_inview": (IDS, True),
+}
+_NARROW = [name for name in BEHAVIORS if name != "article_ids_inview"]
+
+
+class _Records(NamedTuple):
+    """The narrow columns of some behaviours."""
+
+    session: pa.Array
+    user: pa.Array
+    article: pa.Array
+    clicked: pa.Array  # lists
+    time: Column
+    good: Column  # has a time, a user and a session
+    caused: Column  # the page view is the read of a click
+
+    def pick(self, at: Column) -> _Records:
+        """Those at some places, or where a mask says so."""
+        chosen = pa.array(at)
+        arrays = [c.filter(chosen) if at.dtype == bool else c.take(chosen) for c in self[:4]]
+        return _Records(*arrays, *(column[at] for column in self[4:]))
+
+    def slice(self, begin: int, length: int) -> _Records:
+        """Some of them in a row."""
+        return _Records(
+            *(column.slice(begin, length) for column in self[:4]),
+            *(column[begin : begin + length] for column in self[4:]),
+        )
+
+
+def read_behaviors(part: Part, split: str) -> Iterator[Block]:
+    table = _columns(part.path, _NARROW)
+    raw_time = table["impression_time"]
+    session, user, article = (_whole(table[name]) for name in ("session_id", "user_id", "article_id"))
+    time, timed = _times(raw_time)
+    good = timed & _valid(session) & _valid(user)
+    records = _Records(session, user, article, table["article_ids_clicked"], time, good, ~good)
+    del table, session, user, article
+    records = records._replace(caused=_caused(records))
+    begin = 0
+    for batch in batches(part.path, SLICE, ["article_ids_inview"]):
+        some = records.slice(begin, batch.num_rows)
+        block = Block(part.name, lines=batch.num_rows, records=batch.num_rows)
+        for row in np.flatnonzero(~some.good).tolist():
+            if not some.session[row].is_valid or not some.user[row].is_valid:
+                reason = "user_id or session_id is null or no whole number"
+            else:
+                reason = no_time("impression_time", raw_time[begin + row])
+            block.rejects.append(Reject(part.name, row + 1, reason, _as_text(some, row)))
+        inview = batch.column(0)
+        if some.good.all():
+            _fill(block, some, inview, np.arange(batch.num_rows), split)
+        else:
+            _fill(block, some.pick(some.good), inview.filter(pa.array(some.good)), np.flatnonzero(some.good), split)
+        block.rejects.sort(key=lambda reject: reject.line)
+        begin += batch.num_rows
+        yield block
+
+
+def _caused(records: _Records) -> Column:
+    """Which page views are the read of a click: the walk of this module's docstring, for all sessions at once."""
+    number = np.arange(len(records.time))
+    lengths, clicked, _ = entries(records.clicked)
+    click_row = np.repeat(number, lengths)
+    view_row = np.flatnonzero(_valid(records.article))
+    rows = np.concatenate([view_row, click_row])
+    is_click = np.arange(rows.size) >= view_row.size
+    articles = pa.concat_arrays([records.article.drop_null(), _whole(clicked)])
+    events = _codes(records.session)[rows] << 32 | _codes(articles)  # a session and an article: one walk
+    usable = records.good[rows]
+    # Most clicks and page views have no partner. Those whose hash has none are left out; the walk does without them.
+    bits = 3 + rows.size.bit_length()
+    hashes = events.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(64 - bits)
+    for those in (~is_click, is_click):
+        met = np.zeros(1 << bits, bool)
+        met[hashes[those & usable]] = True
+        usable &= those | met[hashes]
+    rows, is_click, events = rows[usable], is_click[usable], events[usable]
+
+    order = np.lexsort((rows, records.time[rows], events))  # stable: a row's page view stays before its clicks
+    rows, is_click, events = rows[order], is_click[order], events[order]
+    twice = (rows[1:] == rows[:-1]) & (is_click[1:] == is_click[:-1]) & (events[1:] == events[:-1])
+    once = np.concatenate([[True], ~twice]) if rows.size else np.zeros(0, bool)
+    rows, is_click, events = rows[once], is_click[once], events[once]
+
+    # A click is a step up and a page view a step down, unless it is at the bottom. So a page view is excused by
+    # a click unless the sum of all steps has never been as low before in its walk.
+    new = np.concatenate([[True], events[1:] != events[:-1]]) if rows.size else np.zeros(0, bool)
+    walk = np.cumsum(new) - 1
+    total = np.cumsum(np.where(is_click, 1, -1))
+    before = (total - np.where(is_click, 1, -1))[new]
+    depth = total - before[walk]
+    apart = walk * (2 * rows.size + 2)  # so that the minimum of one walk is of no concern to the next
+    lowest = np.minimum(np.minimum.accumulate(depth - apart) + apart, 0)
+    previous = np.where(new, 0, np.roll(lowest, 1))
+    caused = np.zeros(number.size, bool)
+    caused[rows[~is_click & (depth >= previous)]] = True
+    return caused
+
+
+def _fill(block: Block, records: _Records, inview: pa.Array, places: Column, split: str) -> None:
+    """Raw rows of usable records, which stand at `places` of their block, and the account of them."""
+    number = len(records.time)
+    lengths, pool, holes = entries(inview)
+    click_lengths, clicked, more_holes = entries(records.clicked)
+    flags, unseen, again = _flags(lengths, pool, click_lengths, clicked)
+    shown = lengths > 0
+    on_screen = _valid(records.article)
+    apart = np.bincount(np.array(unseen[0], np.int64), minlength=number)
+    counts = apart + shown + (on_screen & ~records.caused)
+    block.counts += Counter(
+        {CAUSED: int(records.caused.sum()), HOLES: holes + more_holes, UNSEEN: len(unseen[0]), AGAIN: again}
+    )
+    nothing = (counts == 0) & ~records.caused
+    for row in np.flatnonzero(nothing).tolist():
+        reason = "nothing in article_ids_inview, article_id or article_ids_clicked"
+        block.rejects.append(Reject(block.file, int(places[row]) + 1, reason, _as_text(records, row)))
+    block.dropped += Counter({CAUSED: int(np.count_nonzero((counts == 0) & records.caused))})  # `+=` leaves out zeros
+    block.kept = int(np.count_nonzero(counts))
+
+    source = np.repeat(np.arange(number), counts)
+    ends = np.cumsum(counts)
+    at = (ends - counts)[shown]
+    kind = np.full(source.size, READ, np.uint8)
+    kind[at] = IMPRESSION
+    item = records.article.take(pa.array(source))
+    if unseen[0]:
+        is_unseen = np.repeat(ends - apart, counts) <= np.arange(source.size)
+        item = pc.replace_with_mask(item, pa.array(is_unseen), pa.array(unseen[1], pa.int64()))
+    session = records.session
+    if split:
+        encoded = session.dictionary_encode()
+        names = pc.binary_join_element_wise(split, encoded.dictionary.cast(pa.string()), ":")
+        session = pa.DictionaryArray.from_arrays(encoded.indices, names)
+    known = _valid(records.clicked)[shown]
+    told = flags if known.all() else flags[np.repeat(known, lengths[shown])]
+    block.rows = pa.table(
+        {
+            "kind": kind,
+            "time": records.time[source],
+            "user": records.user.take(pa.array(source)),
+            "session": session.take(pa.array(source)),
+            "item": item,
+            "pool": _lists_at(at, lengths[shown], pool, source.size),
+            "clicked": _lists_at(at[known], lengths[shown][known], pa.array(told), source.size),
+        }
+    )
+
+
+def _flags(
+    lengths: Column, pool: pa.Array, click_lengths: Column, clicked: pa.Array
+) -> tuple[Column, tuple[list[int], list[int]], int]:
+    """Which of the pools' places were clicked; (record, article) of clicks not in view; clicks of the same again."""
+    items, clicks = pool.to_numpy(zero_copy_only=False), clicked.to_numpy(zero_copy_only=False)
+    begins, click_begins = np.cumsum(lengths) - lengths, np.cumsum(click_lengths) - click_lengths
+    some = click_lengths > 0
+    first = np.zeros(lengths.size, clicks.dtype)
+    first[some] = clicks[click_begins[some]]
+    flags: Column = (items == np.repeat(first, lengths)) & (True if some.all() else np.repeat(some, lengths))
+    hits = np.flatnonzero(flags)
+    if hits.size == np.count_nonzero(some) and (begins[some] <= hits).all() and (hits < (begins + lengths)[some]).all():
+        once = some
+    else:
+        once = np.bincount(np.searchsorted(begins + lengths, hits, "right"), minlength=lengths.size) == 1
+    unseen: tuple[list[int], list[int]] = ([], [])
+    again = 0
+    # One click that is in view once is the rule (99.5 %); any other record is looked at by itself.
+    for row in np.flatnonzero(some & ((click_lengths != 1) | ~once)).tolist():
+        begin, click_begin = begins[row], click_begins[row]
+        wanted = dict.fromkeys(clicks[click_begin : click_begin + click_lengths[row]].tolist())
+        again += int(click_lengths[row]) - len(wanted)
+        for place, shown in enumerate(items[begin : begin + lengths[row]].tolist(), begin):
+            flags[place] = shown in wanted
+            wanted.pop(shown, None)
+        unseen[0].extend([row] * len(wanted))
+        unseen[1].extend(wanted)
+    return flags, unseen, again
+
+
+def _lists_at(places: Column, lengths: Column, values: pa.Array, size: int) -> pa.Array:
+    """Lists at some places of a column, null elsewhere."""
+    all_lengths = np.zeros(size + 1, np.int64)
+    all_lengths[places + 1] = lengths
+    null = np.ones(size, bool)
+    null[places] = False
+    offsets = pa.array(np.cumsum(all_lengths), pa.int64()).cast(pa.int32())
+    return pa.ListArray.from_arrays(offsets, values, mask=pa.array(null))
+
+
+def _as_text(records: _Records, row: int) -> str:
+    values = (records.session, records.user, records.article, records.clicked)
+    names = ("session_id", "user_id", "article_id", "article_ids_clicked")
+    return ", ".join(f"{name}={column[row].as_py()}" for name, column in zip(names, values, strict=True))[:500]

@@ -1,0 +1,1 @@
+"""MIND, and formats built on its files."""

@@ -1,0 +1,182 @@
+"""MIND's behaviours, line by line where they are in doubt."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from newsreplay.datasets.base import Block
+from newsreplay.datasets.sources.mind.layout import BLANK, NO_CANDIDATES, Layout, _text, reject, shown
+from newsreplay.datasets.sources.mind.scan import DIGITS, Columns, Ids, _columns, _ids, earliest, scan
+from newsreplay.log.rows import IMPRESSION, Column
+
+_ID = pa.dictionary(pa.int32(), pa.string())
+_TIME = re.compile(rb"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d):(\d\d) ([AP])M")
+
+
+# Impressions: any line, exactly
+
+
+class _Impression(NamedTuple):
+    user: bytes
+    time: int
+    history: list[bytes]
+    pool: list[bytes]
+    clicked: list[bool]
+
+
+def _exact(line: bytes, number: int, layout: Layout) -> _Impression | str:
+    """A line, or the rule by which it is left out; `ValueError` says why it cannot be used."""
+    if not line.strip():
+        return BLANK
+    _text(line)
+    cells = line.split(b"\t")
+    if len(cells) != len(layout.cells):
+        raise ValueError(f"{len(layout.cells)} cells are expected, the line has {len(cells):,}")
+    if not cells[1]:
+        raise ValueError("the user id is missing")
+    time = _exact_time(cells[2]) if "time" in layout.cells else number
+    words = [word for word in cells[-1].split(b" ") if word]
+    if not words:
+        return NO_CANDIDATES
+    pool, clicked = [], []
+    for word in words:
+        item, dash, label = word.rpartition(b"-")
+        if not dash or label not in (b"0", b"1"):
+            raise ValueError(f"candidate {shown(word)} has no label: -1 (clicked) or -0 is expected")
+        if not item:
+            raise ValueError(f"candidate {shown(word)} has no article id")
+        pool.append(item)
+        clicked.append(label == b"1")
+    return _Impression(cells[1], time, [item for item in cells[-2].split(b" ") if item], pool, clicked)
+
+
+def _exact_time(cell: bytes) -> int:
+    match = _TIME.fullmatch(cell)
+    if not match:
+        raise ValueError(f"time {shown(cell)} is not of the form M/D/YYYY h:mm:ss AM or PM")
+    month, day, year, hour, minute, second = map(int, match.groups()[:-1])
+    try:
+        if not 1 <= hour <= 12:
+            raise ValueError
+        time = datetime(year, month, day, hour % 12 + 12 * (match[7] == b"P"), minute, second, tzinfo=UTC)
+    except ValueError:
+        raise ValueError(f"time {shown(cell)} is in no calendar") from None
+    if not 1990 <= year < 2100:
+        raise ValueError(f"time {shown(cell)} is outside 1990 to 2100")
+    return int(time.timestamp()) * 1000
+
+
+class _Coder:
+    """Codes for ids of any form, in the same dictionary as the scanner's."""
+
+    def __init__(self, ids: Ids) -> None:
+        self.ids = ids
+        self.clean = re.compile(re.escape(ids.prefix.tobytes()) + rb"(0|[1-9]\d{0,%d})" % (DIGITS - 1))
+        self.known: dict[bytes, int] = {}
+
+    def __call__(self, word: bytes) -> int:
+        code = self.known.get(word)
+        if code is None:
+            code = self.known[word] = self._look_up(word)
+        return code
+
+    def _look_up(self, word: bytes) -> int:
+        match = self.clean.fullmatch(word)
+        number = int(match[1]) if match else None
+        if number is not None and self.ids.table[number]:
+            return int(self.ids.table[number]) - 1
+        code = int(self.ids.size[0])
+        begin = int(self.ids.ends[code])
+        self.ids.text[begin : begin + len(word)] = np.frombuffer(word, np.uint8)
+        self.ids.ends[code + 1] = begin + len(word)
+        self.ids.size[0] = code + 1
+        if number is not None:
+            self.ids.table[number] = code + 1
+        return code
+
+
+def read_lines(file: str, data: bytes, layout: Layout) -> Block:
+    if not data.endswith(b"\n"):
+        data += b"\n"
+    lines = data.count(b"\n")
+    columns = _columns(lines, len(data))
+    users, items = _ids(b"U", lines, len(data)), _ids(layout.prefix, len(data) // 2 + 1, len(data))
+    user_code, item_code = _Coder(users), _Coder(items)
+    block = Block(file, lines=lines, records=lines)
+    view = np.frombuffer(data, np.uint8)
+    while True:
+        scan(view, "time" in layout.cells, users, items, columns)
+        at, line, row = map(int, columns.at)
+        if at == len(data):
+            break
+        end = data.index(b"\n", at)
+        text = data[at:end].removesuffix(b"\r")
+        columns.at[:2] = end + 1, line + 1
+        try:
+            found = _exact(text, line, layout)
+        except ValueError as error:
+            block.rejects.append(reject(file, line + 1, error, text))
+            continue
+        if isinstance(found, str):
+            block.dropped[found] += 1
+            continue
+        columns.time[row] = found.time
+        columns.user[row] = user_code(found.user)
+        _append(columns.history, columns.history_end, row, [item_code(item) for item in found.history])
+        _append(columns.pool, columns.pool_end, row, [item_code(item) for item in found.pool])
+        begin, until = columns.pool_end[row : row + 2]
+        columns.clicked[begin:until] = found.clicked
+        columns.at[2] = row + 1
+    _fill(block, columns, users, items)
+    return block
+
+
+def _append(values: Column, ends: Column, row: int, more: list[int]) -> None:
+    ends[row + 1] = ends[row] + len(more)
+    values[ends[row] : ends[row + 1]] = more
+
+
+def _fill(block: Block, columns: Columns, users: Ids, items: Ids) -> None:
+    rows = block.kept = int(columns.at[2])
+    user_names, item_names = _names(users), _names(items)
+    time, user = columns.time[:rows], columns.user[:rows]
+    history_end, pool_end = columns.history_end[: rows + 1], columns.pool_end[: rows + 1]
+    pool = columns.pool[: pool_end[-1]]
+    block.rows = pa.table(
+        {
+            "kind": np.full(rows, IMPRESSION, np.uint8),
+            "time": time,
+            "user": pa.DictionaryArray.from_arrays(user, user_names),
+            "item": pa.nulls(rows, _ID),
+            "pool": _lists(pool_end, pool, item_names),
+            "clicked": pa.ListArray.from_arrays(pool_end, pa.array(columns.clicked[: len(pool)])),
+        }
+    )
+    chosen = np.full(len(user_names), -1, np.int32)
+    earliest(user, time, history_end, chosen)
+    chosen = np.sort(chosen[chosen >= 0])
+    histories = _lists(history_end, columns.history[: history_end[-1]], item_names)
+    block.profiles = pa.table(
+        {
+            "user": pa.DictionaryArray.from_arrays(user[chosen], user_names),
+            "time": time[chosen],
+            "items": histories.take(pa.array(chosen)),
+        }
+    )
+    if empty := int(np.count_nonzero(np.diff(history_end) == 0)):
+        block.counts["impressions with an empty history"] += empty
+
+
+def _names(ids: Ids) -> pa.StringArray:
+    size = int(ids.size[0])
+    ends = ids.ends[: size + 1]
+    return pa.StringArray.from_buffers(size, pa.py_buffer(ends), pa.py_buffer(ids.text[: ends[-1]]))
+
+
+def _lists(ends: Column, codes: Column, names: pa.StringArray) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(ends), pa.DictionaryArray.from_arrays(codes, names))

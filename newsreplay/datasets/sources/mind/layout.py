@@ -1,0 +1,49 @@
+"""The columns of MIND-like files, and the reasons for which rows are rejected."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from newsreplay.datasets.base import Reject
+
+PAGE = "https://msnews.github.io/"
+BLANK = "blank line"
+NO_CANDIDATES = "impression without candidates"
+
+
+class Layout(NamedTuple):
+    """What sets one log in MIND's layout apart from another."""
+
+    cells: tuple[str, ...]  #: of a line of `behaviors.tsv`; without a time, its number in the block stands for it
+    prefix: bytes  #: of article ids; what follows is a number
+    facts: dict[str, int]  #: what the cells of a line of `news.tsv` tell, counted from 0
+    widths: tuple[int, ...]  #: how many cells a line of `news.tsv` may have
+    entities: bool  #: whether its cells 6 and 7 hold the entities of title and abstract
+    page: str  #: where to get the data
+
+
+MIND = Layout(
+    cells=("impression id", "user", "time", "history", "candidates"),
+    prefix=b"N",
+    facts={"category": 1, "subcategory": 2, "title": 3, "abstract": 4},
+    widths=(6, 7, 8),
+    entities=True,
+    page=PAGE,
+)
+
+
+def _text(line: bytes) -> str:
+    if b"\0" in line:
+        raise ValueError("the line holds a NUL byte")
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start + 1:,} of the line is not UTF-8") from None
+
+
+def shown(value: bytes) -> str:
+    return repr(value[:60].decode("utf-8", "replace"))
+
+
+def reject(file: str, line: int, error: ValueError, text: bytes) -> Reject:
+    return Reject(file, line, str(error), text[:2000].decode("utf-8", "replace")[:500])

@@ -1,0 +1,198 @@
+"""MIND: the impression log of Microsoft News, sizes demo, small and large, as TSV files.
+
+Facts of the format that shape this reader:
+
+- `behaviors.tsv` has five cells per line and no header: impression id, user, time, history (articles, oldest
+  first, may be empty) and candidates (`N123-1` clicked, `N123-0` passed over), separated by spaces and
+  shuffled. Quoting is off: titles hold lone quotes. Lines are in no order of time.
+- Times are `M/D/YYYY h:mm:ss AM|PM` of no stated zone and are read as UTC.
+- A user's history is the same in all lines of a split: it was frozen before the split and lacks the clicks of
+  the split itself. It has no times, so it is a profile and not a row.
+- `news.tsv` has eight cells (the prose that comes with it counts seven), and no publication time.
+- Article and user ids differ between demo, small and large. A folder must not hold folders of two sizes: the
+  same id would mean two articles, and nothing in the files tells.
+
+A line is nearly all ids such as `N123`. A compiled scanner turns those into codes at once; the line on which it
+stumbles is read by `_exact`, which takes any id, and says what is wrong with the lines that cannot be used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from newsreplay.datasets.base import Block, Part, Plan
+from newsreplay.datasets.reading import parts
+from newsreplay.datasets.sources.mind.articles import read_articles
+from newsreplay.datasets.sources.mind.impressions import read_lines
+from newsreplay.datasets.sources.mind.layout import MIND, PAGE, Layout, shown
+from newsreplay.datasets.sources.mind.texts import NEWS_TEXT, ROLE, text_blocks, text_parts
+from newsreplay.errors import DataError
+from newsreplay.log.rows import DAY
+
+PUBLISHER = "mind"
+BEHAVIORS = "behaviors.tsv"
+NEWS = "news.tsv"
+HEAD = 64 << 10  #: bytes of a file that planning looks at
+_NOV_10 = 1_573_344_000_000  # 2019-11-10 00:00, ms UTC
+SPLITS: dict[str, tuple[int, int | None]] = {
+    "official": (_NOV_10 + 5 * DAY, _NOV_10 + 6 * DAY),
+    "awrs": (_NOV_10 + 5 * DAY, _NOV_10 + 6 * DAY),
+    "awrs-validation": (_NOV_10 + 4 * DAY, _NOV_10 + 5 * DAY),
+    "stream": (_NOV_10, None),
+}
+_MARK = b"\xef\xbb\xbf"  # of byte order, which says nothing in UTF-8
+
+
+def plan_mind(path: Path, *, history: str = "dynamic") -> Plan:
+    """The impressions of a folder with `behaviors.tsv` and `news.tsv`, or of a folder of such folders.
+
+    A `news_text.csv` beside them (`newsreplay.datasets.sources.mind.texts`) tells of articles what `news.tsv` does not.
+
+    Folders are read by name, `train` before `dev` or `valid`. All must be of one size (demo, small or large).
+    Every line of `behaviors.tsv` is one impression; times are ms UTC. Ids are kept as they stand. A user's
+    history is their profile; with `history="dynamic"` their reads are appended to it as they happen, with
+    `"static"` it stays as it was, as in published numbers. Users without a history are kept.
+
+    The splits: `official` scores the dev file's day, 15 November 2019; `awrs` is the same day and
+    `awrs-validation` the day before, the last of the training week, as in the AWRS paper, which also leaves out
+    impressions with an empty history (here they stay: some 3 % more impressions than in that paper); `stream` scores
+    all after a first day of warming up.
+
+    Raises `DataError` when the files are not there or not in MIND's layout, when candidates carry no labels (the
+    test split), and when `history` is neither word.
+    """
+    if history not in ("dynamic", "static"):
+        raise DataError(f"history={history!r}: expected dynamic (reads are appended) or static (as in the files)")
+    behaviors = sorted(
+        (file for file in path.rglob(BEHAVIORS) if file.is_file() and not parts.is_stray(_name(file, path))),
+        key=lambda file: (_is_late(_name(file, path)), _name(file, path)),
+    )
+    if not behaviors:
+        raise DataError(
+            f"{path}: {found_in(path)}. Expected a folder with {BEHAVIORS} and {NEWS}, or a folder of such folders, "
+            f"as MINDsmall_train and MINDsmall_dev. Get the archives from {PAGE} and unpack them there"
+        )
+    news = [file.with_name(NEWS) for file in behaviors]
+    told = [file for file in news if file.is_file()]
+    texts = [file for file in (each.with_name(NEWS_TEXT) for each in behaviors) if file.is_file()]
+    return Plan(
+        parts=[
+            *(part for file in behaviors for part in behavior_parts(file, _name(file, path), MIND)),
+            *(part for file in told for part in article_parts(file, _name(file, path), MIND)),
+            *(part for file in texts for part in text_parts(file, _name(file, path))),
+        ],
+        read=partial(blocks, layout=MIND),
+        publisher=PUBLISHER,
+        notes=partial(_notes, [_name(file, path) for file in news if file not in told]),
+        made_up=["Articles have no publication time: each is known from its first appearance as a candidate."],
+        source=f"MIND, the Microsoft News Dataset: {PAGE}",
+        licence=(
+            "Microsoft Research License Terms: non-commercial research only, no redistribution. newsreplay does not "
+            "pass these data on."
+        ),
+        splits=SPLITS,
+        frozen=history == "static",
+    )
+
+
+def _name(file: Path, path: Path) -> str:
+    return file.relative_to(path).as_posix()
+
+
+def _is_late(name: str) -> bool:
+    name = name.lower()
+    return "train" not in name and ("dev" in name or "valid" in name)
+
+
+def found_in(path: Path) -> str:
+    """What lies at a path that is no data set, for an error."""
+    if not path.exists():
+        return "there is no such folder"
+    if not path.is_dir():
+        return "found a file, not a folder"
+    names = sorted(entry.name for entry in path.iterdir())
+    more = ", …" if len(names) > 10 else ""
+    return f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
+
+
+def _notes(without_news: list[str], counts: Counter[str]) -> list[str]:
+    return ["times are of no stated zone and read as UTC", *notes_on(without_news, counts)]
+
+
+def notes_on(without_news: list[str], counts: Counter[str]) -> list[str]:
+    """What to say of files of articles that are not there, and of what blocks counted."""
+    return [
+        *(f"no {name}: categories and texts of its articles are unknown" for name in without_news),
+        *(f"{what}: {count:,}" for what, count in sorted(counts.items())),
+    ]
+
+
+def blocks(part: Part, layout: Layout) -> Iterator[Block]:
+    """The blocks of a part of any role."""
+    if part.role == ROLE:
+        yield from text_blocks(part)
+        return
+    read = read_articles if part.role == "articles" else read_lines
+    start = part.begin
+    for chunk in parts.chunks(part, size=parts.CHUNK):
+        yield read(part.name, chunk.data if start else chunk.data.removeprefix(_MARK), layout)
+        start += len(chunk.data)
+
+
+# Planning
+
+
+def behavior_parts(file: Path, name: str, layout: Layout) -> list[Part]:
+    """The parts of a `behaviors.tsv`; `DataError` where its first lines are not in the layout."""
+    planned = [part._replace(name=name, role="behaviors") for part in parts.text_parts(file)]
+    lines = _head(planned[0])
+    if not lines:
+        raise DataError(f"{name} is empty. Get it again from {layout.page}")
+    width = len(layout.cells)
+    header = lines[0].count(b"\t") + 1 >= width and not re.search(rb"\d", lines[0])
+    expected = f"{width} cells separated by tabs ({', '.join(layout.cells)}) and no header row"
+    _check(name, lines, header, (width,), expected, layout)
+    cells = (line.split(b"\t") for line in lines)
+    candidates = b" ".join(found[-1] for found in cells if len(found) == width).split()
+    if candidates and not any(word.endswith((b"-0", b"-1")) for word in candidates):
+        raise DataError(
+            f"{name}: the candidates carry no labels (-1 clicked, -0 not), as {shown(candidates[0])}: this is the "
+            "test split, whose clicks are not public, and nothing can be judged on it. Use train and dev, "
+            "and move this folder elsewhere"
+        )
+    return planned
+
+
+def article_parts(file: Path, name: str, layout: Layout) -> list[Part]:
+    """The parts of a `news.tsv`; `DataError` where its first lines are not in the layout."""
+    found = [part._replace(name=name, role="articles") for part in parts.text_parts(file)]
+    lines = _head(found[0])
+    cells = lines[0].lower().split(b"\t") if lines else []
+    header = len(cells) > 1 and cells[1] in (b"category", b"topic") and not re.search(rb"\d", cells[0])
+    expected = f"{' or '.join(map(str, layout.widths))} cells separated by tabs and no header row"
+    _check(name, lines, header, layout.widths, expected, layout)
+    return found
+
+
+def _head(part: Part) -> list[bytes]:
+    chunk = next(parts.chunks(part, size=HEAD), None)
+    return [line for line in chunk.data.split(b"\n") if line.strip()] if chunk else []
+
+
+def _check(name: str, lines: list[bytes], header: bool, widths: tuple[int, ...], expected: str, layout: Layout) -> None:
+    counts = Counter(line.count(b"\t") + 1 for line in lines)
+    faults = [f"a header row stands there: {shown(lines[0])}"] if header else []
+    if lines and all(b"\0" in line for line in lines):
+        faults.append("there are NUL bytes: it is no UTF-8 text")
+    ways = [f"tail -n +2 {Path(name).name}"] if header else []
+    if lines and not counts.keys() & set(widths):
+        width = counts.most_common(1)[0][0]
+        faults.append(f"the lines have {width:,} cells")
+        ways += [f"cut -f 1-{max(widths)}"] if width > max(widths) else []
+    if faults:
+        way = f"Make it so with `{' | '.join(ways)}`, or get" if ways else "Get"
+        raise DataError(f"{name} line 1: {' and '.join(faults)}. Expected {expected}. {way} it from {layout.page}")

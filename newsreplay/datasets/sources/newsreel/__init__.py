@@ -1,0 +1,1 @@
+"""NewsREEL / plista message logs."""

@@ -1,0 +1,1 @@
+"""Any table of reads: CSV, TSV, Parquet, Arrow."""

@@ -1,0 +1,325 @@
+"""Rows of a table, as they stand in the file, are judged and become a block."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Set
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from newsreplay.datasets.base import Block, Part, Reject
+from newsreplay.datasets.reading.times import (
+    CALENDAR,
+    EMPTY,
+    FORMS,
+    OUTSIDE,
+    UNREADABLE,
+    as_time,
+    chunk_times,
+    to_numpy,
+    valid_text,
+)
+from newsreplay.datasets.sources.table.find import ARTICLE_COLUMNS, READ_COLUMNS, TIMES, WORDS, File, plain, shown_text
+from newsreplay.errors import DataError
+from newsreplay.log.rows import Column
+
+
+class Rows(NamedTuple):
+    """Well-formed rows and what else stands between them, of some whole lines (or rows) of a file."""
+
+    columns: dict[str, Any]  #: pa.ChunkedArray by our names: text, or any type of time
+    begin: Column  #: int64, the line each row begins on, from 1
+    end: Column  #: int64, the first line after it
+    lines: int
+    text: bytes = b""  #: all of it, of text files
+    rejects: tuple[Reject, ...] = ()  #: lines that are no rows
+    blank: int = 0
+
+
+class Table(Protocol):
+    """A file that has been looked through: where its parts are, and which unit its times have."""
+
+    file: File
+    parts: list[Part]
+    places: dict[str, int]  #: our names of its columns → position
+    units: dict[str, int]  #: column of times → the form of most of its values, 0 if none can be used
+    typed: Set[str]  #: columns of times that are timestamps or dates, not text or numbers
+
+    def rows(self, part: Part) -> Iterator[Rows]:
+        """The rows of a part in file order, some at a time."""
+
+
+class _Times(NamedTuple):
+    ms: Column  # int64
+    form: Column  # int8: EMPTY … MILLIS
+    naive: int  # calendar times without a zone
+    raw: Any  # pa.ChunkedArray
+
+
+class _Words(NamedTuple):
+    codes: Column  # int32, -1 = empty
+    words: Any  # pa.StringArray
+    damaged: Column  # bool per word
+
+
+class _Judged(NamedTuple):
+    """Every row's values, and which rows can be used."""
+
+    times: dict[str, _Times]
+    words: dict[str, _Words]
+    units: dict[str, int]
+    ok: Column
+
+
+def joined(parts: list[Rows]) -> Rows:
+    """Rows that follow each other, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    at = np.cumsum([0, *(rows.lines for rows in parts)]).tolist()
+    return Rows(
+        {name: _concat([rows.columns[name] for rows in parts]) for name in parts[0].columns},
+        np.concatenate([rows.begin + before for rows, before in zip(parts, at, strict=False)]),
+        np.concatenate([rows.end + before for rows, before in zip(parts, at, strict=False)]),
+        at[-1],
+        b"".join(rows.text for rows in parts),
+        tuple(
+            reject._replace(line=reject.line + before)
+            for rows, before in zip(parts, at, strict=False)
+            for reject in rows.rejects
+        ),
+        sum(rows.blank for rows in parts),
+    )
+
+
+def _concat(columns: list[Any]) -> Any:
+    """Columns of one type, or of strings and their codes."""
+    kinds = [column.type for column in columns]
+    wanted = next((kind for kind in kinds if pa.types.is_dictionary(kind)), kinds[0])
+    columns = [column if column.type == wanted else column.dictionary_encode() for column in columns]
+    return pa.chunked_array([chunk for column in columns for chunk in column.chunks], wanted)
+
+
+def block_of(table: Table, rows: Rows, publisher: str) -> Block:
+    """What of some rows is usable, and why the rest is not."""
+    file = table.file
+    judged = _judge(file, rows, table.units)
+    rejects = sorted([*rows.rejects, *_rejects(file, rows, judged)], key=lambda reject: reject.line)
+    kept = int(judged.ok.sum())
+    block = Block(
+        file.name,
+        lines=rows.lines,
+        records=kept + len(rejects) + rows.blank,
+        kept=kept,
+        rejects=rejects,
+        dropped=Counter({"blank line": rows.blank} if rows.blank else {}),
+        counts=_counts(file, judged),
+    )
+    if file.role == "reads":
+        block.rows = _table(judged, READ_COLUMNS, publisher)
+    else:
+        block.articles = _table(judged, ARTICLE_COLUMNS, publisher)
+    return block
+
+
+# ---- judging the values
+
+
+def _judge(file: File, rows: Rows, units: dict[str, int]) -> _Judged:
+    times = {name: _times(file, name, column) for name, column in rows.columns.items() if name in TIMES}
+    words = {name: _words(column) for name, column in rows.columns.items() if name in WORDS}
+    ok = words["item"].codes >= 0
+    if "time" in times:
+        ok &= (times["time"].form == units["time"]) & (times["time"].form >= CALENDAR)
+        ok &= np.any([words[name].codes >= 0 for name in ("user", "session") if name in words], axis=0)
+    for column in words.values():
+        if column.damaged.any():
+            ok &= ~(column.damaged[column.codes] & (column.codes >= 0))
+    return _Judged(times, words, units, ok)
+
+
+def _words(column: Any) -> _Words:
+    """A column of text as codes; a code is given by first appearance."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    chunks = column.unify_dictionaries().chunks
+    if not chunks:
+        return _Words(np.zeros(0, np.int32), pa.array([], pa.string()), np.zeros(0, bool))
+    codes = np.concatenate([to_numpy(chunk.indices, -1) for chunk in chunks]).astype(np.int32, copy=False)
+    words, damaged = _checked(chunks[0].dictionary)
+    if len(words):
+        blank = to_numpy(pc.equal(pc.utf8_trim_whitespace(words), ""), False)
+        if blank.any():
+            codes = np.where(blank[codes] | (codes < 0), np.int32(-1), codes)
+    return _Words(codes, words, damaged)
+
+
+def _checked(words: Any) -> tuple[Any, Column]:
+    """Words as strings, and which of them are no text: bytes that are not UTF-8, or NUL among them."""
+    raw = words.cast(pa.binary())
+    try:
+        strings = raw.cast(pa.string())  # validates
+        return strings, to_numpy(pc.match_substring(strings, "\0"), False)
+    except pa.ArrowInvalid:
+        strings = valid_text(words)
+        damaged = to_numpy(pc.match_substring(strings, "\0"), False)
+        return strings, damaged | ~to_numpy(pc.equal(strings.cast(pa.binary()), raw), True)
+
+
+def _times(file: File, name: str, column: Any) -> _Times:
+    column = time_column(file, name, column)
+    parts = [chunk_times(chunk) for chunk in column.chunks] or [(np.zeros(0, np.int64), np.zeros(0, np.int8), 0)]
+    ms, form = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
+    return _Times(ms, form, sum(part[2] for part in parts), column)
+
+
+def time_column(file: File, name: str, column: Any) -> Any:
+    """A column of timestamps, dates, numbers or strings. Raises `DataError` if it is none."""
+    try:
+        return as_time(column)
+    except pa.ArrowNotImplementedError as error:
+        raise DataError(
+            f"{file.name}: {name} is of type {column.type}; write timestamps, ISO 8601 or epoch milliseconds"
+        ) from error
+
+
+# ---- saying what is wrong
+
+
+def _rejects(file: File, rows: Rows, judged: _Judged) -> list[Reject]:
+    wrong = np.flatnonzero(~judged.ok)
+    if not wrong.size:
+        return []
+    reasons = _reasons(judged, wrong)
+    texts = _texts_of_lines(rows, wrong) if file.is_text else _texts_of_rows(rows, ~judged.ok)
+    return [Reject(file.name, *each) for each in zip(rows.begin[wrong].tolist(), reasons, texts, strict=True)]
+
+
+def _reasons(judged: _Judged, wrong: Column) -> list[str]:
+    if "time" not in judged.times:
+        return [_word_reason(judged, row) for row in wrong.tolist()]
+    times, unit = judged.times["time"], judged.units["time"]
+    bad_times = (times.form[wrong] != unit) | (times.form[wrong] < CALENDAR)
+    mask = np.zeros(judged.ok.size, bool)
+    mask[wrong] = True
+    shown = _shown(times.raw, mask)
+    return [
+        _time_reason(form, unit, text) if bad else _word_reason(judged, row)
+        for row, bad, form, text in zip(wrong.tolist(), bad_times, times.form[wrong].tolist(), shown, strict=True)
+    ]
+
+
+def _time_reason(form: int, unit: int, text: str) -> str:
+    if form == EMPTY:
+        return "time is empty; every read needs one"
+    what = f"time '{plain(text, 80)}'"
+    if form == UNREADABLE:
+        return f"{what} is not ISO 8601, epoch seconds or milliseconds; write it like 2019-12-31T23:59:59Z"
+    if form == OUTSIDE:
+        finer = re.fullmatch(r"[0-9]{15,19}", text)
+        hint = "it looks like microseconds or less; give milliseconds" if finer else "correct it, or delete the row"
+        return f"{what} lies outside 1990-01-01 to 2100-01-01 (UTC); {hint}"
+    return f"{what} is in {FORMS[form]}, but the column is in {FORMS[unit]}; write all times in one unit"
+
+
+def _word_reason(judged: _Judged, row: int) -> str:
+    filled = {name: int(column.codes[row]) for name, column in judged.words.items()}
+    for name, code in filled.items():
+        if code >= 0 and judged.words[name].damaged[code]:
+            word = judged.words[name].words[code].as_py()
+            flaw = "holds a NUL byte" if "\0" in word else "is not UTF-8"
+            return f"{name} '{plain(word, 80)}' {flaw}; the file was damaged: copy or export it again"
+    if filled["item"] < 0:
+        return "item is empty; every row needs one"
+    return "user and session are both empty; every read needs one of them"
+
+
+def _shown(column: Any, mask: Column) -> list[str]:
+    column = column.filter(pa.array(mask))
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp(column.type.unit))  # in UTC; zones would need a database
+    return [text or "" for text in column.cast(pa.string()).to_pylist()]
+
+
+def _texts_of_lines(rows: Rows, wrong: Column) -> list[str]:
+    lines = rows.text.splitlines(keepends=True)
+    return [
+        shown_text(b"".join(lines[begin - 1 : end - 1]).decode(errors="surrogateescape"))
+        for begin, end in zip(rows.begin[wrong].tolist(), rows.end[wrong].tolist(), strict=True)
+    ]
+
+
+def _texts_of_rows(rows: Rows, mask: Column) -> list[str]:
+    shown = {}
+    for name, column in rows.columns.items():
+        try:
+            shown[name] = _shown(column, mask)
+        except (pa.ArrowInvalid, UnicodeDecodeError):
+            shown[name] = ["(not text)"] * int(mask.sum())
+    return [
+        shown_text(", ".join(f"{name}={plain(text)}" for name, text in zip(shown, values, strict=True)))
+        for values in zip(*shown.values(), strict=True)
+    ]
+
+
+# ---- handing over
+
+
+def _table(judged: _Judged, names: tuple[str, ...], publisher: str) -> Any:
+    """The usable rows; columns that are null throughout are left out."""
+    columns: dict[str, Any] = {}
+    for name in names:
+        if name == "publisher" and ("publisher" in judged.words or "time" in judged.times):
+            columns[name] = _publishers(judged, publisher)
+        elif name in judged.times:
+            times = judged.times[name]
+            missing = (times.form != judged.units[name]) | (times.form < CALENDAR)
+            columns[name] = pa.array(times.ms[judged.ok], pa.int64(), mask=missing[judged.ok])
+        elif name in judged.words:
+            columns[name] = _encoded(judged.words[name].codes[judged.ok], judged.words[name].words)
+    must = ("publisher", "time", "item")
+    return pa.table(
+        {name: column for name, column in columns.items() if name in must or column.null_count < len(column)}
+    )
+
+
+def _publishers(judged: _Judged, default: str) -> Any:
+    if "publisher" not in judged.words:
+        return _encoded(np.zeros(int(judged.ok.sum()), np.int32), pa.array([default]))
+    column = judged.words["publisher"]
+    codes, words = column.codes[judged.ok], column.words
+    if (codes < 0).any():
+        named = words.index(default).as_py()
+        if named < 0:
+            named, words = len(words), pa.concat_arrays([words, pa.array([default])])
+        codes = np.where(codes < 0, np.int32(named), codes)
+    return _encoded(codes, words)
+
+
+def _encoded(codes: Column, words: Any) -> Any:
+    """Dictionary-encoded, with the words that occur and no others."""
+    used = np.zeros(len(words) + 1, bool)
+    used[codes] = True  # -1 marks the last one, which is no word
+    used = used[:-1]
+    if not used.all():
+        words = words.filter(pa.array(used))
+        codes = np.where(codes < 0, -1, np.append(np.cumsum(used) - 1, -1)[codes]).astype(np.int32)
+    indices = pa.array(codes, pa.int32(), mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, words)
+
+
+def _counts(file: File, judged: _Judged) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for name, times in judged.times.items():
+        unit, form = judged.units[name], times.form
+        counts[f"{file.role} {name} usable"] = int(((form == unit) & (form >= CALENDAR)).sum())
+        counts[f"{file.role} {name} naive"] = times.naive
+        counts[f"{file.role} {name} lost"] = int(((form[judged.ok] != unit) & (form[judged.ok] != EMPTY)).sum())
+    if file.role == "reads":
+        column = judged.words.get("publisher")
+        unnamed = judged.ok if column is None else judged.ok & (column.codes < 0)
+        counts["unnamed"] = int(unnamed.sum())
+    return counts

@@ -1,0 +1,1 @@
+"""Compiling, and the data structures that compiled kernels share."""

@@ -1,0 +1,144 @@
+"""Compiling: njit as newsreplay uses it, with a disk cache whose second start is free.
+
+numba finds a cached function by the code and the source file of that function alone. Two consequences shape
+this module. A loop that calls kernels handed to it is not closed over them (such closures never hit the
+cache) but copied with new globals under a name of its own (`bind`). And because numba does not notice that a
+*called* kernel changed, the cache lives in a folder named after a digest of all sources that could be called.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+
+from newsreplay.files import digest_of
+from newsreplay.machine import home
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+int64 = cast(Callable[[Any], int], np.int64)  #: in kernels, a 64-bit whole number; to type checkers, an int
+
+
+def _njit(**options: Any) -> Any:
+    # Kernels allocate nothing, and counting references to the arrays of a state costs more than the work.
+    without_references: Any = {"_nrt": False}
+    return numba.njit(nogil=True, **without_references, **options)
+
+
+def kernel(function: F) -> F:
+    """Compile a function that other kernels call; it is inlined into them and cached with them.
+
+    Left to itself the compiler calls it instead, and copies the whole state for each call.
+    """
+    return cast(F, _njit(forceinline=True)(function))
+
+
+def routine(function: F) -> F:
+    """Compile a function that other kernels call, too large to be inlined wherever they do."""
+    return cast(F, _njit()(function))
+
+
+def compiled(function: F) -> F:
+    """Compile a function that Python calls, and cache it on disk."""
+    with _cache_folder(function):
+        return cast(F, _njit(cache=_cacheable(function))(function))
+
+
+def bind(template: Callable[..., Any], name: str, **functions: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a copy of `template` in which the global names `functions` mean these kernels.
+
+    `name` must be unique among the copies of a template: it is what tells them apart in the cache.
+    """
+    return _compile_bound(template, name, tuple(sorted(functions.items())))
+
+
+@cache
+def _compile_bound(
+    template: Callable[..., Any], name: str, functions: tuple[tuple[str, Callable[..., Any]], ...]
+) -> Callable[..., Any]:
+    copy = rebound(template, name, **dict(functions))
+    sources = tuple(function for _, function in functions)
+    with _cache_folder(template, *sources):
+        return cast(Callable[..., Any], _njit(cache=_cacheable(template, *sources))(copy))
+
+
+def rebound(template: Callable[..., Any], name: str, **functions: Callable[..., Any]) -> Callable[..., Any]:
+    """A plain-Python copy of `template` whose global names `functions` mean the ones given."""
+    template = interpreted(template)
+    copy = types.FunctionType(template.__code__, {**template.__globals__, **functions}, template.__name__)
+    copy.__module__ = template.__module__
+    copy.__qualname__ = f"{template.__name__}_{name}"
+    return copy
+
+
+def interpreted(function: Callable[..., Any]) -> Any:
+    """The plain-Python function behind a kernel, or the function itself."""
+    return getattr(function, "py_func", function)
+
+
+_one_at_a_time = threading.RLock()
+
+
+@contextmanager
+def _cache_folder(*functions: Callable[..., Any]) -> Iterator[None]:
+    """Point numba's cache at the folder for these functions while a dispatcher is made.
+
+    One thread at a time: left to another's setting, a dispatcher would be cached beside its source, where nothing
+    tells that a kernel it calls has changed.
+    """
+    config: Any = numba.config
+    with _one_at_a_time:
+        before = config.CACHE_DIR
+        config.CACHE_DIR = str(_folder(*functions))
+        try:
+            yield
+        finally:
+            config.CACHE_DIR = before
+
+
+def _folder(*functions: Callable[..., Any]) -> Path:
+    return home() / "kernels" / _digest(tuple(sorted({*_package_files(), *map(_file, functions)})))
+
+
+def _cacheable(*functions: Callable[..., Any]) -> bool:
+    """Whether the cache folder can be written and every function has a file to be recognised by."""
+    try:
+        _folder(*functions).mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return all(Path(_file(function)).is_file() for function in functions)
+
+
+def _file(function: Callable[..., Any]) -> str:
+    return inspect.getfile(interpreted(function))
+
+
+#: The folders whose kernels others call, with all below them; those elsewhere call only these and their own.
+SHARED = ("kernels", "log", "recommenders", "simulator")
+
+
+def shared_sources(package: Path = Path(__file__).parent.parent) -> tuple[str, ...]:
+    """The source files whose kernels others call: if one of them changes, compiled kernels are stale."""
+    return tuple(str(path) for folder in SHARED for path in sorted((package / folder).rglob("*.py")))
+
+
+_package_files = cache(shared_sources)
+
+
+@cache
+def _digest(files: tuple[str, ...]) -> str:
+    return digest_of(map(Path, files), numba.__version__)
+
+
+def first_use() -> bool:
+    """Whether the kernels of this version have not been compiled yet."""
+    return not _folder().exists()

@@ -1,0 +1,207 @@
+"""The catalog: what a plain-Python recommender may ask about articles, and nothing that is not known yet."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from newsreplay.log.rows import Column, Log
+
+
+class Profiles(NamedTuple):
+    """What readers read before the log, without times (MIND); handed over with a reader's first row."""
+
+    user: Column  #: int32[profiles], reader codes, ascending
+    row: Column  #: int64[profiles], the reader's first row
+    at: Column  #: int64[profiles + 1], profile i has the places at[i] … at[i + 1] - 1
+    item: Column  #: int32[places], article codes, oldest first; -2 - j is article j of `outside`
+    outside: Any  #: record batch: id and texts of articles that no row of the log carries
+    frozen: bool  #: what readers read in the log is not appended to their history
+
+
+class Updates(NamedTuple):
+    """Publish rows that tell whether their article may be recommended (NewsREEL's flag), in log order."""
+
+    row: Column  #: int64[updates]
+    item: Column  #: int32[updates]
+    recommendable: Column  #: bool[updates]
+
+
+class Articles(NamedTuple):
+    """One publisher's articles by code, with the rows from which on each fact is known."""
+
+    id: pa.Array  #: string[articles], the publisher's own ids
+    published: Column  #: int64[articles], ms: the time of the row that made it known
+    category: Column  #: int32[articles], -1 = none
+    category_row: Column  #: int64[articles], first row that tells it
+    texts: dict[str, tuple[pa.Array, Column]]  #: fact → string[articles] (null = none), first row that tells it
+    categories: pa.Array  #: string[categories], names by code
+    profiles: Profiles | None = None
+    updates: Updates | None = None
+
+
+def bare_articles(log: Log) -> Articles:
+    """Articles without ids and texts of their own, for logs made by hand.
+
+    Ids and category names are the codes as text.
+    """
+    items, first = np.unique(log.item[log.item >= 0], return_index=True)
+    first = np.flatnonzero(log.item >= 0)[first]
+    n, rows = len(items), len(log.item)
+    category = np.full(n, -1, np.int32)
+    category_row = np.full(n, rows, np.int64)
+    told = np.flatnonzero(log.category >= 0)[::-1]
+    category[log.item[told]] = log.category[told]
+    category_row[log.item[told]] = told
+    count = int(category.max(initial=-1)) + 1
+    return Articles(
+        pa.array([str(item) for item in range(n)], pa.large_string()),
+        log.time[first],
+        category,
+        category_row,
+        {},
+        pa.array([str(code) for code in range(count)], pa.large_string()),
+    )
+
+
+NEVER = np.iinfo(np.int64).max
+_TOGETHER = 1 << 16  #: profiles looked through at a time, so that few rows are spread over places at once
+
+
+def handed_over(articles: Articles) -> Column:
+    """The row with which the first profile that holds an article is handed over; `NEVER` = no profile does.
+
+    int64[articles + outside]: articles of the log by code, then those of `Profiles.outside`.
+    """
+    profiles, count = articles.profiles, len(articles.id)
+    if profiles is None:
+        return np.full(count, NEVER)
+    first = np.full(count + profiles.outside.num_rows, NEVER)
+    for begin in range(0, len(profiles.user), _TOGETHER):
+        at = profiles.at[begin : begin + _TOGETHER + 1]
+        item = profiles.item[at[0] : at[-1]].astype(np.int64)
+        row = np.repeat(profiles.row[begin : begin + _TOGETHER], np.diff(at))
+        np.minimum.at(first, np.where(item >= 0, item, count - 2 - item), row)
+    return first
+
+
+class Catalog:
+    """The known articles: codes 0 … `known` - 1. Asking for any other raises KeyError.
+
+    Articles that readers read before the log (`before`) can be asked for their `id`, `category` and `text`, all that
+    the source tells of them, from the first row on with which somebody's profile that holds them was handed over.
+    That makes them no more known than they were.
+    """
+
+    __slots__ = ("_articles", "_handed", "known", "row")
+
+    def __init__(self, articles: Articles):
+        self._articles = articles
+        self._handed: Column | None = None  # made when it is first asked for: few recommenders do
+        self.row = -1  #: the row shown last; the engine moves it along
+        self.known = 0  #: number of known articles
+
+    def _check(self, item: int) -> int:
+        if not 0 <= item < self.known:
+            raise KeyError(f"article {item} is not known yet; known are the codes 0 to {self.known - 1}")
+        return item
+
+    def _was_handed_over(self, item: int) -> bool:
+        if self._articles.profiles is None:
+            return False
+        if self._handed is None:
+            self._handed = handed_over(self._articles)
+        count = len(self._articles.id)
+        place = item if item >= 0 else count - 2 - item
+        if item == -1 or place >= (count if item >= 0 else len(self._handed)):
+            return False
+        return bool(self._handed[place] <= self.row)
+
+    def _check_handle(self, item: int) -> None:
+        if not (0 <= item < self.known or self._was_handed_over(item)):
+            self._check(item)
+
+    def id(self, item: int) -> str:
+        """The publisher's own id of an article."""
+        self._check_handle(item)
+        return str(self._told(item, "id") if item < 0 else self._articles.id[item].as_py())
+
+    def _told(self, handle: int, fact: str) -> str | None:
+        """What is told of an article that no row of the log carries."""
+        profiles = self._articles.profiles
+        if profiles is None or fact not in profiles.outside.schema.names:
+            return None
+        text: str | None = profiles.outside.column(fact)[-2 - handle].as_py()
+        return text
+
+    def published(self, item: int) -> int:
+        """When the article became known, ms since the epoch, UTC."""
+        return int(self._articles.published[self._check(item)])
+
+    def category(self, item: int) -> str | None:
+        """The article's category, if it has been told by now."""
+        self._check_handle(item)
+        if item < 0:
+            return self._told(item, "category")
+        if self._articles.category_row[item] > self.row and not self._was_handed_over(item):
+            return None
+        code = int(self._articles.category[item])
+        return str(self._articles.categories[code].as_py()) if code >= 0 else None
+
+    def title(self, item: int) -> str | None:
+        """The article's title, if it has been told by now."""
+        return self.text(item, "title")
+
+    def text(self, item: int, fact: str) -> str | None:
+        """Title, abstract, body, subcategory, entities or image of an article, if it has been told by now."""
+        self._check_handle(item)
+        if fact not in self._articles.texts:
+            return None
+        if item < 0:
+            return self._told(item, fact)
+        texts, row = self._articles.texts[fact]
+        if row[item] > self.row and not self._was_handed_over(item):
+            return None
+        text: str | None = texts[item].as_py()
+        return text
+
+    def tells(self, fact: str) -> bool:
+        """Whether the publisher tells such a fact (category, title, abstract …) of any article, by now or later."""
+        return len(self._articles.categories) > 0 if fact == "category" else fact in self._articles.texts
+
+    def recommendable(self, item: int) -> bool:
+        """Whether the publisher lets the article be recommended, as far as it has been told by now."""
+        self._check(item)
+        updates = self._articles.updates
+        if updates is None:
+            return True
+        told = updates.recommendable[: np.searchsorted(updates.row, self.row, side="right")]
+        mine = told[updates.item[: len(told)] == item]
+        return bool(mine[-1]) if len(mine) else True
+
+    def before(self, user: int) -> list[int]:
+        """What a reader read before the log, oldest first, once the reader's first row is shown.
+
+        Handles to ask `id`, `category`, `title` and `text` about: codes ≥ 0, also of articles that are not known
+        yet, and ≤ -2 for articles that no row of the log carries. Only sources whose histories have no times (MIND)
+        have profiles; they make no article known.
+        """
+        profiles = self._articles.profiles
+        if profiles is None:
+            return []
+        at = int(np.searchsorted(profiles.user, user))
+        if at == len(profiles.user) or profiles.user[at] != user or profiles.row[at] > self.row:
+            return []
+        items: list[int] = profiles.item[profiles.at[at] : profiles.at[at + 1]].tolist()
+        return items
+
+    def profile(self, user: int) -> list[str]:
+        """The publisher's ids of what a reader read before the log, as `before` gives it."""
+        return [self.id(item) for item in self.before(user)]
+
+    @property
+    def frozen(self) -> bool:
+        """Whether histories are to stay as they came, without what readers read in the log (`--history static`)."""
+        return self._articles.profiles is not None and self._articles.profiles.frozen

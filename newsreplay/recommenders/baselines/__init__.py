@@ -1,0 +1,1 @@
+"""The baselines of Kille & Lommatzsch (2019), one file each."""

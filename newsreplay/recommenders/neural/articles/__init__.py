@@ -1,0 +1,1 @@
+"""Articles as numbers: words, word vectors, language models, names."""

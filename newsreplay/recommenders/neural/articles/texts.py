@@ -1,0 +1,122 @@
+"""Texts as word ids, and pretrained word vectors from GloVe's and fastText's text files."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from newsreplay.recommenders.neural.articles.vectors import WordVectors
+
+_TOKEN = re.compile(r"\w+|[.,!?;|]")
+
+
+def tokens(text: str) -> list[str]:
+    """The lower-cased words of a text, and its . , ! ? ; |, as the models with GloVe vectors split them.
+
+    >>> tokens("Rain, again!")
+    ['rain', ',', 'again', '!']
+    """
+    return _TOKEN.findall(text.lower())
+
+
+def entity_names(text: str | None) -> list[str]:
+    """The entities of a title, as `newsreplay.datasets` hands them over: each once, in their order.
+
+    MIND tells them as objects, of which the Wikidata id is the name; EB-NeRD tells names.
+
+    >>> entity_names('{"title": [{"WikidataId": "Q64"}], "abstract": [{"WikidataId": "Q90"}]}')
+    ['Q64']
+    >>> entity_names('["Berlin", "Paris"]')
+    ['Berlin', 'Paris']
+    """
+    try:
+        told = json.loads(text or "null")
+    except (ValueError, RecursionError):  # MIND's lists are copied without a look into their brackets
+        return []
+    if isinstance(told, dict):
+        told = told.get("title")
+    entries = told if isinstance(told, list) else []
+    names = [entry.get("WikidataId") if isinstance(entry, dict) else entry for entry in entries]
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))
+
+
+def hashed(name: str, rows: int) -> int:
+    """A number below `rows` that depends on the name only; the same in every process."""
+    return zlib.crc32(name.encode("utf-8", "surrogatepass")) % rows
+
+
+class Vocabulary:
+    """Words by id: 0 is padding, 1 … `buckets` are shared by words without a row of their own, then come `words`.
+
+    Words that come up after learning are hashed to a bucket, unless `vectors` has them: these are listed in `later`,
+    as they come up, and have the ids `rows`, `rows` + 1 …
+    """
+
+    def __init__(self, words: Sequence[str], buckets: int = 2048, vectors: WordVectors | None = None):
+        self.words = list(words)
+        self.buckets = buckets
+        self.vectors = vectors
+        self.rows = 1 + buckets + len(self.words)  #: of the trained table
+        self.later: list[str] = []
+        self._ids = {word: 1 + buckets + place for place, word in enumerate(self.words)}
+
+    @classmethod
+    def learn(
+        cls,
+        texts: Iterable[str],
+        least: int = 1,
+        buckets: int = 2048,
+        vectors: WordVectors | None = None,
+        names: Iterable[str] = (),
+    ) -> Vocabulary:
+        """The vocabulary of texts that are known by now; words that occur fewer than `least` times get no row.
+
+        `names` that stand for texts (`ids_of_names`) get a row each, too.
+        """
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(tokens(text))
+        words = [word for word, count in counts.items() if count >= least]
+        return cls([*words, *dict.fromkeys(names)], buckets, vectors)
+
+    def ids(self, text: str, length: int) -> list[int]:
+        """Ids of a text's first `length` words; there is no 0 among them."""
+        words, ids = tokens(text)[:length], self._ids
+        try:
+            return [ids[word] for word in words]
+        except KeyError:
+            self._meet([word for word in dict.fromkeys(words) if word not in ids])
+            return [ids[word] for word in words]
+
+    def ids_of_names(self, names: Sequence[str], length: int) -> list[int]:
+        """Ids of the first `length` names that stand for a text: their rows, else the buckets they are hashed to.
+
+        Names have a colon in them (`category:news`), which no word has.
+        """
+        return [self._ids.get(name) or self._bucket(name) for name in names[:length]]
+
+    def _meet(self, words: list[str]) -> None:
+        found = self.vectors.look_up(words)[1].tolist() if self.vectors else [False] * len(words)
+        for word, has_vector in zip(words, found, strict=True):
+            if has_vector:
+                self._ids[word] = self.rows + len(self.later)
+                self.later.append(word)
+            else:
+                self._ids[word] = self._bucket(word)
+
+    def _bucket(self, word: str) -> int:
+        return 1 + hashed(word, self.buckets)
+
+    def buckets_of_rows(self) -> npt.NDArray[np.int64]:
+        """int64[rows + len(later)]: the bucket of each word id, of which padding and buckets are their own.
+
+        Whoever shows a share of the words as their buckets in training trains the buckets.
+        """
+        own = np.arange(1 + self.buckets)
+        return np.concatenate([own, np.array([self._bucket(word) for word in self.words + self.later], np.int64)])

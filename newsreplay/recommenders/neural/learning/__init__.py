@@ -1,0 +1,1 @@
+"""Samples, training and scoring in batches."""

@@ -1,0 +1,115 @@
+"""From captures to samples: an impression is captured when it is shown, and of use once its outcome is told."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from newsreplay.log.rows import DAY, Column, Event
+from newsreplay.recommenders.neural.learning.samples import Samples, choose, stretches
+from newsreplay.recommenders.neural.stream.state import SAMPLED, Captures
+
+MOST = 200_000  #: captures held between two trainings; of more, some drawn at random go
+PATIENCE = DAY  #: an impression whose outcome was not told by then is given up
+
+
+class Collector:
+    """Captures that wait for their outcome, or for the next training."""
+
+    def __init__(self, key: int, most: int = MOST):
+        self.key = key
+        self.most = most
+        self.parts: list[Captures] = []
+        self.held = 0
+        self.dropped = 0  #: captures that there was no room for
+        self.shown: dict[tuple[int, Any], deque[int]] = {}  # (session, pool) → rows without an outcome yet
+        self.outcomes: dict[int, Any] = {}  # row → which of its candidates were clicked
+
+    def show(self, impression: Event) -> None:
+        """An impression, whose capture will follow."""
+        self.shown.setdefault((impression.session, impression.pool), deque()).append(impression.row)
+
+    def tell(self, outcome: Event) -> None:
+        """The outcome of the oldest such impression in its session."""
+        waiting = self.shown.get((outcome.session, outcome.pool))
+        if waiting:
+            self.outcomes[waiting.popleft()] = outcome.clicked
+            if not waiting:
+                del self.shown[outcome.session, outcome.pool]
+
+    def take(self, captures: Captures) -> None:
+        """Hold captures of impressions and samples; of too many, a draw decides which stay."""
+        if not len(captures.row):
+            return
+        self.parts.append(captures)
+        self.held += len(captures.row)
+        if 4 * self.held > 5 * self.most:
+            together = join_captures(self.parts)
+            rng = np.random.default_rng([self.key, int(captures.row[-1])])
+            stays = np.zeros(self.held, bool)
+            stays[rng.choice(self.held, self.most, replace=False)] = True
+            self.dropped += self.held - self.most
+            self.parts, self.held = [choose_captures(together, stays)], self.most
+
+    def complete(self, now: int) -> Samples | None:
+        """Those with an outcome, if any has both clicks and what was passed over; the rest goes on waiting."""
+        if not self.parts:
+            return None
+        captured = join_captures(self.parts)
+        sampled = captured.kind == SAMPLED
+        told = sampled | np.array([row in self.outcomes for row in captured.row.tolist()], bool)
+        mine = choose_captures(captured, told)
+        clicked = np.zeros(len(mine.item), bool)
+        clicked[mine.at[:-1][mine.kind == SAMPLED]] = True  # the read itself stands first
+        for place in np.flatnonzero(mine.kind != SAMPLED).tolist():
+            clicked[mine.at[place] : mine.at[place + 1]] = self.outcomes[int(mine.row[place])]
+        self._wait(choose_captures(captured, ~told & (captured.time > now - PATIENCE)))
+        samples = Samples(
+            **{name: getattr(mine, name) for name in Samples._fields if name != "clicked"}, clicked=clicked
+        )
+        owner = np.repeat(np.arange(len(mine.row)), np.diff(mine.at))
+        chosen, passed = (np.bincount(owner[which], minlength=len(mine.row)) for which in (clicked, ~clicked))
+        useful = np.flatnonzero((chosen > 0) & (passed > 0))
+        return choose(samples, useful) if len(useful) else None
+
+    def clear(self) -> None:
+        """Nothing is trained any more."""
+        self.parts, self.held = [], 0
+        self.shown.clear()
+        self.outcomes.clear()
+
+    def _wait(self, rest: Captures) -> None:
+        self.parts, self.held = ([rest] if len(rest.row) else []), len(rest.row)
+        rows = set(rest.row.tolist())
+        self.outcomes.clear()
+        waiting = {key: deque(row for row in queue if row in rows) for key, queue in self.shown.items()}
+        self.shown = {key: queue for key, queue in waiting.items() if queue}
+
+
+def choose_captures(captures: Captures, which: Column) -> Captures:
+    """Some captures, bool[c], in their order."""
+    if which.all():
+        return captures
+    chosen = np.flatnonzero(which)
+    places, at = stretches(captures.at, chosen)
+    columns = {
+        name: getattr(captures, name)[places if name in ("item", "signals") else chosen]
+        for name in Captures._fields
+        if name != "at"
+    }
+    return Captures(at=at, **columns)
+
+
+def join_captures(parts: Sequence[Captures]) -> Captures:
+    """Captures of several stretches."""
+    if len(parts) == 1:
+        return parts[0]
+    begin = np.cumsum([0, *(part.at[-1] for part in parts)])
+    at = [part.at[:-1] + first for part, first in zip(parts, begin, strict=False)]
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in Captures._fields if name != "at"
+    }
+    return Captures(at=np.concatenate([*at, begin[-1:]]), **columns)

@@ -1,0 +1,260 @@
+"""Scoring from kept article vectors, in batches whose shapes never change.
+
+A fixed shape makes the bits of a row depend on its place and content alone, so that nothing that is asked later can
+change an earlier score.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from newsreplay.log.rows import Column
+from newsreplay.recommenders.neural.articles.shelf import Shelf
+from newsreplay.recommenders.neural.models.model import NewsModel, dot_product
+
+BLOCK = 64  #: articles encoded at a time
+FEW = 16  #: readers worked out at a time, where those who read about as much go together
+PARTS = 4  #: texts and histories are cut to so many lengths, the shortest that holds all of one
+STRETCH = 512  #: slots ranked at a time
+MANY = 64  #: candidates beyond which a request is scored against whole stretches of the cache
+
+
+def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """bf16 on a GPU, float32 elsewhere."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+class VectorCache:
+    """What the stages of a model keep of articles, by slot, with the version of the model that made it."""
+
+    def __init__(self, model: NewsModel, shelf: Shelf, device: torch.device):
+        self.model = model
+        self.shelf = shelf
+        self.device = device
+        self.version = 1
+        self.made = np.zeros(0, np.int32)  #: version by slot; 0 = none
+        self.encoded = 0  #: articles, how often
+        self.reading = torch.zeros(0, 0)
+        self.offer = torch.zeros(0, 0)
+        model.eval()
+        with torch.inference_mode():
+            self._encode(np.zeros(0, np.int64), 1)  # which tells how wide the tables are
+
+    def renew(self) -> None:
+        """The model has changed: nothing that was kept holds any longer."""
+        self.version += 1
+
+    def forget(self, slot: int) -> None:
+        """What an article says has changed."""
+        if slot < len(self.made):
+            self.made[slot] = 0
+
+    def stale(self, slots: Column) -> Column:
+        """Whether slots, int64[n], must be encoded (anew); padding never."""
+        self._grow(int(slots.max(initial=0)))
+        stale: Column = (self.made[slots] != self.version) & (slots > 0)
+        return stale
+
+    def ensure(self, slots: Column) -> None:
+        """Encode those of the slots, in this order, that are not kept."""
+        wanted = np.fromiter(dict.fromkeys(slots[self.stale(slots)].tolist()), np.int64)
+        if not len(wanted):
+            return
+        contents = self.shelf.contents(wanted)
+        # Which of the lengths depends on an article's own texts alone, as all that shapes its bits does.
+        part = np.maximum(_part(contents.title), _part(contents.abstract))
+        for length in np.unique(part).tolist():
+            mine = np.flatnonzero(part == length)
+            for first in range(0, len(mine), BLOCK):
+                self._encode(wanted[mine[first : first + BLOCK]], length)
+
+    def _encode(self, slots: Column, length: int) -> None:
+        block = np.zeros(BLOCK, np.int64)
+        block[: len(slots)] = slots
+        contents = self.shelf.contents(block)
+        contents = contents._replace(title=_cut(contents.title, length), abstract=_cut(contents.abstract, length))
+        with autocast(self.device):
+            vectors = self.model.encode(type(contents)(*(each.to(self.device) for each in contents)))
+            reading, offer = self.model.reading(vectors).float(), self.model.offer(vectors).float()
+        self._widen(reading, offer)
+        rows = torch.from_numpy(slots).to(self.device)
+        self.reading[rows] = reading[: len(slots)]
+        self.offer[rows] = offer[: len(slots)]
+        self.made[slots] = self.version
+        self.encoded += len(slots)
+
+    def _grow(self, slot: int) -> None:
+        if slot < len(self.made):
+            return
+        count = STRETCH * -(-max(slot + 1, 2 * len(self.made)) // STRETCH)
+        self.made = np.concatenate([self.made, np.zeros(count - len(self.made), np.int32)])
+        self.reading = _longer(self.reading, count)
+        self.offer = _longer(self.offer, count)
+
+    def _widen(self, reading: Tensor, offer: Tensor) -> None:
+        if not self.reading.shape[1]:
+            self.reading = torch.zeros(len(self.made), reading.shape[1], device=self.device)
+            self.offer = torch.zeros(len(self.made), offer.shape[1], device=self.device)
+
+
+def _part(texts: Tensor) -> Column:
+    """Which of the `PARTS` lengths holds each text, int64[N], from 1; 1 where there is no room for any."""
+    longest = (texts > 0).sum(1).numpy()
+    parts: Column = np.maximum(-(-longest * PARTS // max(1, texts.shape[1])), 1)
+    return parts
+
+
+def _cut(texts: Tensor, part: int) -> Tensor:
+    return texts[:, : -(-texts.shape[1] * part // PARTS)]
+
+
+def _longer(table: Tensor, count: int) -> Tensor:
+    return torch.cat([table, table.new_zeros(count - len(table), table.shape[1])])
+
+
+class Asked(NamedTuple):
+    """n requests by slot: what readers had read, and what is to be scored for them."""
+
+    user: Column  #: int64[n], rows of the table of users
+    history: Column  #: int64[n, H], 0 = padding
+    history_signals: Column  #: float32[n, H, signals]
+    at: Column  #: int64[n + 1]
+    slot: Column  #: int64[places]
+    signals: Column  #: float32[places, signals]
+
+
+class Scorer:
+    """Scores of a model from its cache."""
+
+    def __init__(self, model: NewsModel, cache: VectorCache, requests: int = 64):
+        self.model = model
+        self.cache = cache
+        self.requests = requests  #: of a batch
+        self.width = 32  #: candidates of a row; a longer pool has several
+        self.rows = 128 if model.dot else 16  #: scored at a time
+
+    @torch.inference_mode()
+    def scores(self, asked: Asked) -> Column:
+        """float32[places], the score of every candidate of every request."""
+        self.model.eval()
+        out = np.empty(len(asked.slot), np.float32)
+        for first in range(0, len(asked.user), self.requests):
+            end = min(first + self.requests, len(asked.user))
+            begin, stop = asked.at[first], asked.at[end]
+            out[begin:stop] = self._batch(asked, first, end)
+        return out
+
+    def _batch(self, asked: Asked, first: int, end: int) -> Column:
+        count = end - first
+        at = asked.at[first : end + 1] - asked.at[first]
+        slots = asked.slot[asked.at[first] : asked.at[end]]
+        signals = asked.signals[asked.at[first] : asked.at[end]]
+        owner = np.repeat(np.arange(count), np.diff(at))
+        self._encode(asked.history[first:end], slots, owner)
+        readers = self._readers(asked.history[first:end], asked.history_signals[first:end], asked.user[first:end])
+        # Decided request by request: how many candidates others have must not change how a sum is added up.
+        many = self.model.dot & (np.diff(at)[owner] > MANY)
+        out = np.empty(len(slots), np.float32)
+        if many.any():
+            out[many] = self._ranked(readers[0], slots[many], owner[many])
+        if not many.all():
+            few = np.bincount(owner[~many], minlength=count)
+            begin = np.concatenate([[0], np.cumsum(few)])
+            out[~many] = self._rows(readers, begin, slots[~many], owner[~many], signals[~many])
+        return out
+
+    def _encode(self, history: Column, slots: Column, owner: Column) -> None:
+        # In the order of the requests, so that what an earlier one needs stands where it stood without the later ones.
+        flat = np.concatenate([history.ravel(), slots])
+        whose = np.concatenate([np.repeat(np.arange(len(history)), history.shape[1]), owner])
+        stale = self.cache.stale(flat)
+        if stale.any():
+            self.cache.ensure(flat[stale][np.argsort(whose[stale], kind="stable")])
+
+    def _readers(self, history: Column, signals: Column, user: Column) -> tuple[Tensor, ...]:
+        """Readers of a batch; by dot product they are one vector each, and those of short histories cost less."""
+        if not self.model.dot or self.requests < FEW:
+            return self._together(history, signals, user, self.requests)
+        part = _part(torch.from_numpy(history))
+        out: Tensor | None = None
+        for length in np.unique(part).tolist():
+            mine = np.flatnonzero(part == length)
+            width = -(-history.shape[1] * length // PARTS)
+            for first in range(0, len(mine), FEW):
+                few = mine[first : first + FEW]
+                (found,) = self._together(history[few, :width], signals[few, :width], user[few], FEW)
+                if out is None:
+                    out = found.new_zeros(self.requests, found.shape[1])
+                out[torch.from_numpy(few).to(found.device)] = found[: len(few)]
+        assert out is not None
+        return (out,)
+
+    def _together(self, history: Column, signals: Column, user: Column, count: int) -> tuple[Tensor, ...]:
+        device = self.cache.device
+        slots = torch.from_numpy(_padded(history, count)).to(device)
+        with autocast(device):
+            return self.model.readers(
+                self.cache.reading[slots],
+                slots > 0,
+                torch.from_numpy(_padded(signals, count)).to(device),
+                torch.from_numpy(_padded(user, count)).to(device),
+            )
+
+    def _ranked(self, reader: Tensor, slots: Column, owner: Column) -> Column:
+        """Scores by dot product with whole stretches of the cache, for pools that share most of their articles."""
+        out = np.empty(len(slots), np.float32)
+        stretch = slots // STRETCH
+        order = np.argsort(stretch, kind="stable")
+        numbers, begin = np.unique(stretch[order], return_index=True)
+        for number, places in zip(numbers.tolist(), np.split(order, begin[1:]), strict=True):
+            table = self.cache.offer[number * STRETCH : (number + 1) * STRETCH]
+            with autocast(self.cache.device):
+                scores = dot_product(reader, table).cpu().numpy()
+            out[places] = scores[owner[places], slots[places] - number * STRETCH]
+        return out
+
+    def _rows(self, readers: tuple[Tensor, ...], at: Column, slots: Column, owner: Column, signals: Column) -> Column:
+        """Scores of rows of `width` candidates, `rows` at a time."""
+        device = self.cache.device
+        lengths = np.diff(at)
+        rows = -(-lengths // self.width)
+        first = np.concatenate([[0], np.cumsum(rows)])
+        # By itself a request is in no need of padding for others.
+        together = self.rows if self.requests > 1 else 1 << (int(first[-1]) - 1).bit_length()
+        total = together * -(-int(first[-1]) // together)
+        place = np.arange(len(slots)) - at[owner] + first[owner] * self.width
+        padded = np.zeros(total * self.width, np.int64)
+        padded[place] = slots
+        told = np.full((total * self.width, signals.shape[1]), np.nan, np.float32)
+        told[place] = signals
+        whose = np.zeros(total, np.int64)
+        whose[: first[-1]] = np.repeat(np.arange(len(lengths)), rows)
+        candidates = torch.from_numpy(padded.reshape(total, self.width)).to(device)
+        features = torch.from_numpy(told.reshape(total, self.width, -1)).to(device)
+        reader_rows = torch.from_numpy(whose).to(device)
+        found = []
+        for begin in range(0, total, together):
+            part = slice(begin, begin + together)
+            mine = tuple(each[reader_rows[part]] for each in readers)
+            with autocast(device):
+                found.append(self.model.score(mine, self.cache.offer[candidates[part]], features[part]).float())
+        if not found:
+            return np.zeros(0, np.float32)
+        scores: Column = torch.cat(found).cpu().numpy().ravel()[place]
+        return scores
+
+
+def _padded(values: Column, count: int) -> Column:
+    """The same with `count` rows, zeros behind."""
+    if len(values) == count:
+        return np.ascontiguousarray(values)
+    out = np.zeros((count, *values.shape[1:]), values.dtype)
+    out[: len(values)] = values
+    return out

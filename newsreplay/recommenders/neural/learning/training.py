@@ -1,0 +1,263 @@
+"""Training: click against passed-over candidates of the same impression, by batches of distinct articles."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from newsreplay.kernels.mixing import key_of
+from newsreplay.log.rows import Column
+from newsreplay.recommenders.neural.articles.shelf import Shelf
+from newsreplay.recommenders.neural.learning.samples import Samples, choose, clicks, joined, negatives
+from newsreplay.recommenders.neural.learning.scoring import Asked, Scorer, autocast
+from newsreplay.recommenders.neural.models.layers import Dropout, Table
+from newsreplay.recommenders.neural.models.model import UNKNOWN, Contents, NewsModel, Training
+
+HIDDEN = 0.05  #: share of words that are shown as the bucket of unknown words they would fall into
+TAIL = 0.1  #: share of the warm-up's impressions, the last ones, that early stopping is judged by
+FEWEST = 100  #: impressions in the tail below which their AUC is too noisy to stop by
+NEWEST = 0.7  #: share of an update's clicks that are new; the others are drawn from those kept
+
+
+class Batch(NamedTuple):
+    """B clicks with K passed-over candidates each, by rows of their distinct articles."""
+
+    contents: Contents  #: row 0 is padding
+    history: Tensor  #: int64[B, H], rows of contents
+    pool: Tensor  #: int64[B, 1 + K], the click first
+    real: Tensor  #: bool[B, 1 + K]
+    history_signals: Tensor
+    signals: Tensor
+    user: Tensor
+
+
+class Trainer:
+    """Fits a model to samples, and keeps the optimiser's state from one time to the next."""
+
+    def __init__(
+        self,
+        model: NewsModel,
+        shelf: Shelf,
+        scorer: Scorer,
+        training: Training,
+        seed: int,
+        buckets: Column,
+        device: torch.device,
+        tell: Callable[[str], None],
+    ):
+        self.model = model
+        self.shelf = shelf
+        self.scorer = scorer
+        self.training = training
+        self.device = device
+        self.tell = tell
+        self.seed = seed
+        self.met = np.zeros(0, bool)  #: readers who are in a sample
+        self.learn_words(buckets)
+        self.rounds: list[dict[str, Any]] = []
+        fitted = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.Adam(fitted, lr=training.rate, fused=device.type == "cpu")
+        self.generator = torch.Generator(device)
+        self.hiding = torch.Generator()
+        for layer in model.modules():
+            if isinstance(layer, Dropout | Table):
+                layer.generator = self.generator
+
+    def learn_words(self, buckets: Column) -> None:
+        """The bucket that each word id shares with unknown words, int64[word ids]."""
+        self.buckets = torch.from_numpy(buckets)
+
+    def fit(self, samples: Samples) -> None:
+        """Train on a warm-up: epochs over its head until its tail is ranked no better, then on the tail."""
+        self._meet(samples)
+        head, tail = self._tail(samples)
+        if samples.signals.shape[1]:
+            self.model.calibrate(torch.from_numpy(head.signals).to(self.device))
+        best, kept, worse = -math.inf, None, 0
+        for epoch in range(1, self.training.epochs + 1):
+            begun = time.perf_counter()
+            loss = self._epoch(head, f"epoch {epoch} of {self.training.epochs}")
+            record: dict[str, Any] = {"epoch": epoch, "loss": loss, "seconds": round(time.perf_counter() - begun, 3)}
+            self.rounds.append(record)
+            if tail is None:
+                self.tell(f"epoch {epoch} of {self.training.epochs}, loss {loss:.4f}")
+                continue
+            auc = self.auc(tail)
+            record["auc"] = auc
+            self.tell(f"epoch {epoch} of {self.training.epochs}, loss {loss:.4f}, AUC {auc:.4f}")
+            if auc > best:
+                best, worse = auc, 0
+                kept = {name: value.clone() for name, value in self.model.state_dict().items()}
+            else:
+                worse += 1
+                if worse >= self.training.patience:
+                    break
+        if kept is not None:
+            self.model.load_state_dict(kept)
+            self.scorer.cache.renew()
+        if tail is not None:
+            self.update(tail, head)
+
+    def update(self, new: Samples, kept: Samples | None) -> None:
+        """Train on new impressions, mixed with some that were kept."""
+        self._meet(new)
+        begun = time.perf_counter()
+        number = len(self.rounds)
+        rng = np.random.default_rng([self.seed, number])
+        impression, place = clicks(new)
+        if not len(impression):
+            return
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.training.gentler * self.training.rate
+        both = new if kept is None else joined([new, kept])
+        old = tuple(column[len(impression) :] for column in clicks(both))
+        share = math.ceil(NEWEST * self.training.batch) if len(old[0]) else self.training.batch
+        order = np.concatenate([rng.permutation(len(impression)) for _ in range(self.training.passes)])
+        losses = []
+        self._seed(number)
+        for first in range(0, len(order), share):
+            mine = order[first : first + share]
+            drawn = rng.integers(0, max(1, len(old[0])), self.training.batch - share if len(old[0]) else 0)
+            which = np.concatenate([impression[mine], old[0][drawn]]), np.concatenate([place[mine], old[1][drawn]])
+            losses.append(self._step(both, *which, rng))
+        self.scorer.cache.renew()
+        loss = float(np.mean(losses))
+        self.rounds.append(
+            {
+                "time": int(new.time[-1]),
+                "impressions": len(new.time),
+                "loss": loss,
+                "seconds": round(time.perf_counter() - begun, 3),
+            }
+        )
+        self.tell(f"update {number}, {len(new.time)} impressions, loss {loss:.4f}")
+
+    def auc(self, samples: Samples) -> float:
+        """Mean AUC of impressions, ties as halves."""
+        scores = self.scorer.scores(self.asked(samples))
+        return mean_auc(scores, samples)
+
+    def asked(self, samples: Samples) -> Asked:
+        """Samples as requests."""
+        return Asked(
+            self.users_of(samples.user),
+            self.shelf.slots(samples.history),
+            samples.history_signals,
+            samples.at,
+            self.shelf.slots(samples.item),
+            samples.signals,
+        )
+
+    def users_of(self, user: Column) -> Column:
+        """Rows of the table of users; readers whom no sample was about have none of their own."""
+        met = np.append(self.met, False)[np.minimum(user, len(self.met))]
+        return np.where(met, 2 + user.astype(np.int64) % (self.shelf.size.users - 2), UNKNOWN)
+
+    def _meet(self, samples: Samples) -> None:
+        most = int(samples.user.max(initial=-1)) + 1
+        if most > len(self.met):
+            self.met = np.append(self.met, np.zeros(most - len(self.met), bool))
+        self.met[samples.user] = True
+
+    def _tail(self, samples: Samples) -> tuple[Samples, Samples | None]:
+        count = len(samples.time)
+        cut = count - int(TAIL * count)
+        if count - cut < FEWEST:
+            return samples, None
+        return choose(samples, np.arange(cut)), choose(samples, np.arange(cut, count))
+
+    def _epoch(self, samples: Samples, what: str) -> float:
+        number = len(self.rounds)
+        rng = np.random.default_rng([self.seed, number])
+        self._seed(number)
+        impression, place = clicks(samples)
+        order = rng.permutation(len(impression))
+        losses = []
+        told = time.perf_counter()
+        for first in range(0, len(order), self.training.batch):
+            mine = order[first : first + self.training.batch]
+            losses.append(self._step(samples, impression[mine], place[mine], rng))
+            if time.perf_counter() - told > 1:
+                told = time.perf_counter()
+                self.tell(f"{what}, {first / len(order):.0%}, loss {np.mean(losses[-50:]):.4f}")
+        self.scorer.cache.renew()
+        return float(np.mean(losses))
+
+    def _seed(self, number: int) -> None:
+        self.generator.manual_seed(int(key_of(self.seed, number, "dropout")) >> 1)
+        self.hiding.manual_seed(int(key_of(self.seed, number, "words")) >> 1)
+
+    def _step(self, samples: Samples, impression: Column, place: Column, rng: np.random.Generator) -> float:
+        self.model.train()
+        batch = self.batch(samples, impression, place, rng)
+        contents = Contents(*(each.to(self.device) for each in self._hide(batch.contents)))
+        with autocast(self.device):
+            vectors = self.model.encode(contents)
+            logits = self.model.scores(
+                vectors, batch.history, batch.pool, batch.history_signals, batch.signals, batch.user
+            )
+            auxiliary = self.model.auxiliary(vectors, contents)
+        loss = click_loss(logits.float(), batch.real) + auxiliary.float()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.optimiser.param_groups[0]["params"], self.training.clip)
+        self.optimiser.step()
+        return float(loss.detach())
+
+    def batch(self, samples: Samples, impression: Column, place: Column, rng: np.random.Generator) -> Batch:
+        """Clicks, by impression and place, with freshly drawn negatives; every distinct article once."""
+        passed, real = negatives(samples, impression, self.training.negatives, rng)
+        pool = np.column_stack([place, passed])
+        longest = max(1, int(samples.length[impression].max(initial=0)))
+        history = self.shelf.slots(samples.history[impression, :longest])
+        offered = self.shelf.slots(samples.item[pool])
+        offered[:, 1:][~real] = 0
+        flat = np.concatenate([[0], history.ravel(), offered.ravel()])
+        slots, rows = np.unique(flat, return_inverse=True)
+        tensors = (
+            rows[1 : 1 + history.size].reshape(history.shape),
+            rows[1 + history.size :].reshape(offered.shape),
+            np.column_stack([np.ones(len(place), bool), real]),
+            samples.history_signals[impression, :longest],
+            samples.signals[pool],
+            self.users_of(samples.user[impression]),
+        )
+        return Batch(self.shelf.contents(slots, trim=True), *(torch.from_numpy(x).to(self.device) for x in tensors))
+
+    def _hide(self, contents: Contents) -> Contents:
+        return contents._replace(title=self._hidden(contents.title), abstract=self._hidden(contents.abstract))
+
+    def _hidden(self, ids: Tensor) -> Tensor:
+        if not ids.numel() or not len(self.buckets):
+            return ids
+        hide = torch.empty(ids.shape).bernoulli_(HIDDEN, generator=self.hiding) > 0
+        return torch.where(hide, self.buckets[ids.clamp(max=len(self.buckets) - 1)], ids)
+
+
+def click_loss(logits: Tensor, real: Tensor) -> Tensor:
+    """Mean of -log p(click) among a click, in the first column, and the real ones of its negatives."""
+    return -functional.log_softmax(logits.masked_fill(~real, -math.inf), -1)[:, 0].mean()
+
+
+def mean_auc(scores: Column, samples: Samples) -> float:
+    """P(clicked > passed) + ½ P(equal) of each impression, averaged over those that have both."""
+    found = [
+        _auc(scores[begin:end], samples.clicked[begin:end])
+        for begin, end in zip(samples.at[:-1].tolist(), samples.at[1:].tolist(), strict=True)
+    ]
+    told = [one for one in found if one is not None]
+    return float(np.mean(told)) if told else math.nan
+
+
+def _auc(scores: Column, clicked: Column) -> float | None:
+    won, lost = scores[clicked], scores[~clicked]
+    if not len(won) or not len(lost):
+        return None
+    return float(np.mean((won[:, None] > lost) + 0.5 * (won[:, None] == lost)))

@@ -1,0 +1,230 @@
+"""AWRS: CAUM that knows how much articles were shown and avoided ("A Look Into News Avoidance Through AWRS", 2025)."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from newsreplay.recommenders.neural.models.caum import Articles, Attention, CandidateAware, Neighbours
+from newsreplay.recommenders.neural.models.layers import Dropout, Glorot, Rows
+from newsreplay.recommenders.neural.models.model import (
+    AGE,
+    AVOIDANCE,
+    CLICKS,
+    EXPOSURE,
+    TRAININGS,
+    Contents,
+    NewsModel,
+    Size,
+    Training,
+    unrounded,
+)
+
+Quantiser = Literal["quantile", "equal_width", "paper"]
+Clicks = Literal["log1p", "raw"]
+Times = Literal["logspace", "paper"]
+
+ENGAGEMENT = 16  #: width of engagement embeddings, in the paper's code
+
+
+class Engagement(nn.Module):
+    """The engagement index of articles: `SIGNALS` → int64, exposure's bin times D plus avoidance's (eq. 4.3).
+
+    D² stands for what was never shown (NaN). A bin is how many of its D - 1 edges a value reaches: multiples of
+    1 / (D - 1) as in the paper, which leaves the last bin to 1 alone ("paper"); multiples of 1 / D ("equal_width");
+    or, since most articles are shown rarely and avoided mostly, quantiles of what `fit` was shown, which are
+    "equal_width" before ("quantile").
+    """
+
+    edges: Tensor
+
+    def __init__(self, bins: int, quantiser: Quantiser):
+        super().__init__()
+        if bins < 1:
+            raise ValueError(f"bins is {bins}, less than 1")
+        if quantiser not in ("quantile", "equal_width", "paper"):
+            raise ValueError(f"quantiser is {quantiser!r}, none of 'quantile', 'equal_width', 'paper'")
+        self.bins = bins
+        self.quantiser = quantiser
+        edges = torch.arange(1, bins) / max(1, bins - (quantiser == "paper"))
+        self.register_buffer("edges", edges.repeat(2, 1))  #: float32[2, D - 1], of exposure and of avoidance
+
+    def fit(self, signals: Tensor) -> None:
+        """Take quantiles, if that is asked for, of float32[n, 5]."""
+        if self.quantiser != "quantile":
+            return
+        for edges, column in zip(self.edges, (EXPOSURE, AVOIDANCE), strict=True):
+            values = signals[:, column]
+            values = values[~values.isnan()].sort().values
+            if len(values):
+                edges.copy_(values[torch.arange(1, self.bins, device=values.device) * len(values) // self.bins])
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """[..., 5] → [...]."""
+        exposure, avoidance = (
+            torch.bucketize(signals[..., column].contiguous(), edges, right=True)
+            for column, edges in zip((EXPOSURE, AVOIDANCE), self.edges, strict=True)
+        )
+        unknown = signals[..., EXPOSURE].isnan() | signals[..., AVOIDANCE].isnan()
+        return torch.where(unknown, self.bins**2, exposure * self.bins + avoidance)
+
+
+class Time2Vec(nn.Module):
+    """Hours [...] → [..., width]: one linear component, all others sines (Kazemi et al. 2019).
+
+    All weights and biases are drawn from N(0, 1) in the paper's code, and sines of such frequencies alias on whole
+    hours. "logspace" lets them start from 1 per hour to 1 per 30 days and has days for the linear one.
+    """
+
+    def __init__(self, width: int, times: Times):
+        super().__init__()
+        if times not in ("logspace", "paper"):
+            raise ValueError(f"time2vec is {times!r}, neither 'logspace' nor 'paper'")
+        self.unit = 24.0 if times == "logspace" else 1.0  #: hours, of the linear component
+        self.rate = nn.Parameter(torch.randn(width))
+        self.phase = nn.Parameter(torch.randn(width))
+        if times == "logspace":
+            with torch.no_grad():
+                self.rate[1:] = torch.logspace(0, -math.log10(30 * 24), width - 1)
+                self.phase[1:].uniform_(-math.pi, math.pi)
+
+    def forward(self, hours: Tensor) -> Tensor:
+        """[..., width]; the linear component is the first."""
+        hours = hours.unsqueeze(-1)
+        straight = hours / self.unit * self.rate[:1] + self.phase[:1]
+        return torch.cat([straight, torch.sin(hours * self.rate[1:] + self.phase[1:])], -1)
+
+
+class Relevance(nn.Module):
+    """How relevant a candidate is to whomever: between 0 and 1 (section 5.3, eq. 5.5 and 5.6).
+
+        x = ê ⊕ Time2Vec(age),  θ = σ(gate(n ⊕ x)),  r̂ = θ news(n) + (1 - θ) context(x)
+        r = σ(w_c clicks + w_r r̂)
+
+    The paper's text says this of "each previously clicked article", its code of the candidate, as we do: eq. 5.12
+    needs it so. The table of ê is another than the readers'.
+    """
+
+    def __init__(self, size: Size, rows: int, clicks: Clicks, times: Times):
+        super().__init__()
+        if clicks not in ("log1p", "raw"):
+            raise ValueError(f"clicks is {clicks!r}, neither 'log1p' nor 'raw'")
+        self.raw = clicks == "raw"
+        self.width = size.filters
+        context = ENGAGEMENT + size.filters
+        self.engagement = Rows(rows, ENGAGEMENT)
+        self.time = Time2Vec(size.filters, times)
+        self.news = Glorot(size.filters, 1)
+        self.context = Glorot(context, 1)
+        self.gate = Glorot(size.filters + context, 1)
+        self.weight = nn.Parameter(torch.rand(2))  #: of clicks and of r̂
+
+    def offer(self, vectors: Tensor) -> Tensor:
+        """What only depends on an article's content, news(n) and n's part of the gate: [N, filters] → [N, 2]."""
+        return torch.cat([self.news(vectors), linear(vectors, self.gate.weight[:, : self.width])], -1)
+
+    def forward(self, offered: Tensor, index: Tensor, signals: Tensor) -> Tensor:
+        """[..., 2], int64[...], float32[..., 5] → [...]."""
+        weight = torch.cat([self.context.weight, self.gate.weight[:, self.width :]])
+        engaged = linear(self.engagement.weight, weight[:, :ENGAGEMENT])
+        timed = linear(self.time(signals[..., AGE].nan_to_num(1.0)), weight[:, ENGAGEMENT:])
+        context, rest = (engaged[index] + timed).unbind(-1)
+        news, known = offered.unbind(-1)
+        theta = torch.sigmoid(known + rest + self.gate.bias)
+        relevance = theta * news + (1 - theta) * (context + self.context.bias)
+        clicks = signals[..., CLICKS].nan_to_num(0.0)
+        clicks = clicks if self.raw else clicks.log1p()
+        return torch.sigmoid(self.weight[0] * clicks + self.weight[1] * relevance)
+
+
+class AWRS(NewsModel):
+    """CAUM over articles that carry an engagement embedding ê (`avoidance`), mixed with a relevance (`relevance`).
+
+        s = (1 - η) r + η z,  z = CAUM(h ⊕ ê(h), c ⊕ ê(c)),  η = σ(mix(u))                     eq. 5.12
+
+    Without `relevance` s is z; without both this is CAUM, to the bit. `bins` is D of eq. 4.3 and `quantiser` how they
+    are cut (`Engagement`); "raw" `clicks`, as in the paper's code, saturate r after a handful; `time2vec` as in
+    `Time2Vec`; `neighbours` and `attention` as in `CAUM`. Signals of what was read are those of the moment of the
+    request.
+
+    Vectors of content are kept apart from ê, which changes with the hour: in `reading` and `offer` all is linear, so
+    ê adds a row of a table. It is not dropped in training.
+
+    The paper fits its language models with a rate of 1e-5; "paper" has what its code has for pretrained word vectors.
+    """
+
+    trainings: ClassVar = TRAININGS | {"paper": Training(rate=1e-4, epochs=20, patience=5, batch=8)}
+    entities: ClassVar = True
+    signals: ClassVar = True
+    counted: ClassVar = True
+
+    def __init__(
+        self,
+        size: Size,
+        words: nn.Module,
+        *,
+        bins: int = 5,
+        quantiser: Quantiser = "quantile",
+        clicks: Clicks = "log1p",
+        time2vec: Times = "logspace",
+        neighbours: Neighbours = "zero",
+        attention: Attention = "code",
+        avoidance: bool = True,
+        relevance: bool = True,
+    ):
+        super().__init__()
+        rows = bins**2 + 1
+        width = size.filters + ENGAGEMENT * avoidance
+        self.articles = Articles(size, words)
+        self.interest = CandidateAware(size, width, neighbours, attention)
+        self.dropout = Dropout(size.dropout)
+        self.content = slice(0, size.filters)
+        self.engaged = slice(size.filters, width)
+        self.index = Engagement(bins, quantiser) if avoidance or relevance else None
+        self.engagement = Rows(rows, ENGAGEMENT) if avoidance else None
+        self.relevance = Relevance(size, rows, clicks, time2vec) if relevance else None
+        self.mix = Glorot(width, 1) if relevance else None
+
+    def encode(self, contents: Contents) -> Tensor:
+        """[N, filters] from titles, entities and categories."""
+        vectors: Tensor = self.articles(contents)
+        return vectors
+
+    def reading(self, vectors: Tensor) -> Tensor:
+        """What the equations need of one read article's content."""
+        return self.interest.history(self.dropout(vectors), self.content)
+
+    def offer(self, vectors: Tensor) -> Tensor:
+        """What the equations need of one candidate's content."""
+        vectors = self.dropout(vectors)
+        offered = self.interest.candidate(vectors, self.content, constant=True)
+        return offered if self.relevance is None else torch.cat([offered, self.relevance.offer(vectors)], -1)
+
+    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+        """What holds for every candidate."""
+        if self.index is not None and self.engagement is not None:
+            read = read + self.interest.history(self.engagement.weight, self.engaged)[self.index(signals)]
+        return self.interest.readers(read, mask)
+
+    def score(self, readers: tuple[Tensor, ...], offered: Tensor, signals: Tensor) -> Tensor:
+        """[R, W]."""
+        offered, content = offered.tensor_split([sum(self.interest.parts)], -1)
+        index = None if self.index is None else self.index(signals)
+        if self.engagement is not None:
+            offered = offered + self.interest.candidate(self.engagement.weight, self.engaged, constant=False)[index]
+        reader, candidate = self.interest(readers, offered)
+        interest: Tensor = (unrounded(reader) * unrounded(candidate)).sum(-1)
+        if self.relevance is None or self.mix is None:
+            return interest
+        eta = torch.sigmoid(self.mix(reader).squeeze(-1))
+        scores: Tensor = (1 - eta) * self.relevance(content, index, signals) + eta * interest
+        return scores
+
+    def calibrate(self, signals: Tensor) -> None:
+        """Cut the bins of `quantiser="quantile"`; float32[n, 5]."""
+        if self.index is not None:
+            self.index.fit(signals)

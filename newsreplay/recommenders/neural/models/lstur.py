@@ -1,0 +1,61 @@
+"""LSTUR: who a reader is, and a recurrent network over what they read lately (An et al. 2019, ACL)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from newsreplay.recommenders.neural.models.layers import Recurrence, Table, TextEncoder
+from newsreplay.recommenders.neural.models.model import Contents, NewsModel, Size
+
+MASKED = 0.5  #: share of the readers whose long-term embedding is hidden in training
+
+
+class LSTUR(NewsModel):
+    """A title beside category and subcategory makes an article; a gated recurrent unit over the reads a reader.
+
+    A reader's long-term embedding starts the recurrence (`variant="ini"`), so that it is all there is of a reader who
+    has read nothing; or it stands, projected, beside the last state (`variant="con"`), each half as wide as an article.
+    Embeddings start at zero. In training half of them are masked as in the paper, which shows zeros then and to unseen
+    readers; here both are shown the row of unseen readers, which is trained.
+    """
+
+    dot: ClassVar = True
+
+    def __init__(self, size: Size, words: nn.Module, *, variant: Literal["ini", "con"] = "ini"):
+        super().__init__()
+        width = size.filters + 2 * size.category
+        self.words = words
+        self.title = TextEncoder(size.word, size.filters, size.query, size.dropout)
+        self.category = Table(size.categories, size.category)
+        self.subcategory = Table(size.subcategories, size.category)
+        self.users = Table(size.users, width, unknown=MASKED)
+        nn.init.zeros_(self.users.weight)
+        if variant == "ini":
+            self.recurrence = Recurrence(width, width)
+            self.long_term = None
+        elif variant == "con":
+            self.recurrence = Recurrence(width, width // 2)
+            self.long_term = nn.Linear(width, width - width // 2)
+        else:
+            raise ValueError(f"variant is {variant!r}, not 'ini' or 'con'")
+
+    def encode(self, contents: Contents) -> Tensor:
+        """[N, filters + 2 x category] from titles, categories and subcategories."""
+        title = self.title(self.words(contents.title), contents.title > 0)
+        return torch.cat([title, self.category(contents.category), self.subcategory(contents.subcategory)], -1)
+
+    def reading(self, vectors: Tensor) -> Tensor:
+        """The recurrence's projections of its inputs, [N, 3 x its width]."""
+        projected: Tensor = self.recurrence.project(vectors)
+        return projected
+
+    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+        """One vector a reader, [B, filters + 2 x category]."""
+        long_term = self.users(user)
+        if self.long_term is None:
+            return (self.recurrence(read, mask, long_term),)
+        lately = self.recurrence(read, mask, read.new_zeros(len(read), read.shape[-1] // 3))
+        return (torch.cat([lately, self.long_term(long_term)], -1),)

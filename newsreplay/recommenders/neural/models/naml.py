@@ -1,0 +1,57 @@
+"""NAML: an article from several views, weighed by attention (Wu et al. 2019, IJCAI)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from newsreplay.recommenders.neural.models.layers import AdditiveAttention, Table, TextEncoder
+from newsreplay.recommenders.neural.models.model import Contents, NewsModel, Size
+
+
+class NAML(NewsModel):
+    """Title, abstract, category and subcategory make an article; additive attention over what was read a reader.
+
+    A view that an article does not have (no abstract, say) gets no weight. A reader who has read nothing has a learned
+    vector (`nobody`).
+    """
+
+    abstracts: ClassVar = True
+    dot: ClassVar = True
+
+    def __init__(self, size: Size, words: nn.Module):
+        super().__init__()
+        width = size.filters
+        self.words = words
+        self.title = TextEncoder(size.word, width, size.query, size.dropout)
+        self.abstract = TextEncoder(size.word, width, size.query, size.dropout)
+        self.category = Table(size.categories, size.category)
+        self.category_view = nn.Linear(size.category, width)
+        self.subcategory = Table(size.subcategories, size.category)
+        self.subcategory_view = nn.Linear(size.category, width)
+        self.view_pool = AdditiveAttention(width, size.query)
+        self.read_pool = AdditiveAttention(width, size.query)
+        self.nobody = nn.Parameter(torch.zeros(width))
+
+    def encode(self, contents: Contents) -> Tensor:
+        """[N, filters] from titles, abstracts, categories and subcategories."""
+        title, abstract = contents.title > 0, contents.abstract > 0
+        views = [
+            self.title(self.words(contents.title), title),
+            self.abstract(self.words(contents.abstract), abstract),
+            torch.relu(self.category_view(self.category(contents.category))),
+            torch.relu(self.subcategory_view(self.subcategory(contents.subcategory))),
+        ]
+        told = [title.any(-1), abstract.any(-1), contents.category > 0, contents.subcategory > 0]
+        vectors: Tensor = self.view_pool(torch.stack(views, -2), torch.stack(told, -1))
+        return vectors
+
+    def reading(self, vectors: Tensor) -> Tensor:
+        """Vectors and their logits in the readers' attention, [N, filters + 1]."""
+        return self.read_pool.weighed(vectors)
+
+    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+        """One vector a reader, [B, filters]; the order of what they read does not matter."""
+        return (torch.where(mask.any(-1, keepdim=True), self.read_pool.pool(read, mask), self.nobody),)

@@ -1,0 +1,48 @@
+"""NRMS: self-attention over words, and over what was read (Wu et al. 2019, EMNLP)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from newsreplay.recommenders.neural.models.layers import AdditiveAttention, Dropout, SelfAttention
+from newsreplay.recommenders.neural.models.model import Contents, NewsModel, Size
+
+
+class NRMS(NewsModel):
+    """Self-attention over a title's words makes an article, over what a reader read a reader.
+
+    A reader who has read nothing has a learned vector (`nobody`).
+    """
+
+    dot: ClassVar = True
+
+    def __init__(self, size: Size, words: nn.Module):
+        super().__init__()
+        width = size.heads * size.head
+        self.words = words
+        self.dropout = Dropout(size.dropout)
+        self.title = SelfAttention(size.word, size.heads, size.head)
+        self.title_pool = AdditiveAttention(width, size.query)
+        self.read = SelfAttention(width, size.heads, size.head)
+        self.read_pool = AdditiveAttention(width, size.query)
+        self.nobody = nn.Parameter(torch.zeros(width))
+
+    def encode(self, contents: Contents) -> Tensor:
+        """[N, heads x head] from titles."""
+        real = contents.title > 0
+        words = self.dropout(self.title(self.dropout(self.words(contents.title)), real))
+        vectors: Tensor = self.title_pool(words, real)
+        return vectors
+
+    def reading(self, vectors: Tensor) -> Tensor:
+        """Queries, keys and values of the readers' self-attention, [N, 3 x heads x head]."""
+        projected: Tensor = self.read.project(vectors)
+        return projected
+
+    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+        """One vector a reader, [B, heads x head]; the order of what they read does not matter."""
+        reader = self.read_pool(self.read.attend(read, mask), mask)
+        return (torch.where(mask.any(-1, keepdim=True), reader, self.nobody),)

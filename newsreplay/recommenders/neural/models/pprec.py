@@ -1,0 +1,189 @@
+"""PP-Rec: interest and popularity, weighed by the reader (Qi et al. 2021, ACL)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from newsreplay.recommenders.neural.models.layers import (
+    AdditiveAttention,
+    Dropout,
+    Glorot,
+    Rows,
+    SelfAttention,
+    Table,
+    attend,
+    pooled,
+)
+from newsreplay.recommenders.neural.models.model import (
+    AGE,
+    RATE,
+    TRAININGS,
+    Contents,
+    NewsModel,
+    Size,
+    Training,
+    dot_product,
+)
+
+BINS = 200  #: of click rates, in rows of the table of popularities
+AGES = 1_500  #: rows of the table of ages, two hours each
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of one sequence to another, without biases and output projection."""
+
+    def __init__(self, asking: int, asked: int, heads: int, head: int):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(asking, heads * head, bias=False)
+        self.keys = nn.Linear(asked, 2 * heads * head, bias=False)  #: and values, side by side
+        for part in (self.query.weight, *self.keys.weight.chunk(2)):
+            nn.init.xavier_uniform_(part)
+
+    def forward(self, asking: Tensor, asked: Tensor, mask: Tensor) -> Tensor:
+        """[N, L, asking], [N, M, asked] and bool[N, M] of the asked → [N, L, heads x head]; zero if nothing is real."""
+        key, value = self.keys(asked).chunk(2, -1)
+        return attend(self.query(asking), key, value, self.heads, mask)
+
+
+class Side(nn.Module):
+    """One side of the co-attention: a sequence as itself and as what of the other sequence matters to it, pooled."""
+
+    def __init__(self, size: Size, width: int, other: int):
+        super().__init__()
+        heads, head = max(1, size.heads // 4), 2 * size.head  # 5 of 40 in the paper
+        inner = size.heads * size.head
+        self.dropout = Dropout(size.dropout)
+        self.itself = SelfAttention(width, size.heads, size.head)
+        self.other = CrossAttention(width, other, heads, head)
+        self.merge = Glorot(inner + heads * head, inner)
+        self.pool = AdditiveAttention(inner, size.query)
+
+    def forward(self, x: Tensor, mask: Tensor, other: Tensor, others: Tensor) -> Tensor:
+        """[N, L, width], bool[N, L], [N, M, other], bool[N, M] → [N, heads x head]."""
+        both = torch.cat([self.itself(x, mask), self.other(x, other, others)], -1)
+        vectors: Tensor = self.pool(self.merge(self.dropout(both)), mask)
+        return vectors
+
+
+class CoAttention(nn.Module):
+    """Articles from titles and entities that attend to each other, and categories: → [N, heads x head]."""
+
+    def __init__(self, size: Size):
+        super().__init__()
+        inner = size.heads * size.head
+        self.title = Side(size, size.word, size.category)
+        self.entity = Side(size, size.category, size.word)
+        self.merge = Glorot(2 * inner + 2 * size.category, inner)
+
+    def forward(self, words: Tensor, real: Tensor, entities: Tensor, named: Tensor, category: Tensor) -> Tensor:
+        """Vectors of words [N, L, word], of entities [N, E, category], their masks, of categories [N, 2 x category]."""
+        title = self.title(words, real, entities, named)
+        entity = self.entity(entities, named, words, real)
+        vectors: Tensor = self.merge(torch.cat([title, entity, category], -1))
+        return vectors
+
+
+class PPRec(NewsModel):
+    """The sum of what suits a reader and what is popular, weighed by how much the reader goes by interest.
+
+        u = Σ softmax_i(v·tanh(W (x_i ⊕ PopEmb_i) + b)) x_i            x = self-attention over what was read
+        p = w·CTR + (1 - g) content(n') + g recency(RecEmb)            g = σ(weighed(weigh(n' ⊕ RecEmb)))
+        s = 2 η u·n + 2 (1 - η) p                                      η = σ(reliance(u))
+
+    n and n' are two encoders' vectors of an article; `encode` puts them side by side. They share the tables of
+    words, entities and categories, which are trained. CTR is the signal `RATE`, the clicks per exposure in the last
+    bucket that counts; 0 where unknown. PopEmb is the row floor(200 CTR), and for what was read this is the CTR at
+    the moment of the request: the paper takes the one before its own click, but not all logs tell when that was.
+    RecEmb is the row of the age, two hours each. The release's ages mix minutes and hours, and are mostly 0; ours do
+    not. It doubles s in training only, which orders nothing differently; we always do. Where it leaves hidden layers
+    open, they are as wide as those of `content` and `recency` or half as wide.
+
+    A reader who has read nothing has a learned vector (`nobody`).
+    """
+
+    trainings: ClassVar = TRAININGS | {"paper": Training(epochs=2, batch=32, negatives=1)}
+    entities: ClassVar = True
+    signals: ClassVar = True
+
+    def __init__(self, size: Size, words: nn.Module):
+        super().__init__()
+        self.width = size.heads * size.head
+        wide = size.dense[1]
+        narrow = max(2, wide // 4)  # 64 in the paper
+        self.words = words
+        self.names = Table(size.names, size.category)
+        self.categories = Table(size.categories, 2 * size.category)
+        self.dropout = Dropout(size.dropout)
+        self.suited = CoAttention(size)
+        self.popular = CoAttention(size)
+        self.read = SelfAttention(self.width, size.heads, size.head)
+        self.popularity = Rows(BINS, self.width)
+        self.read_pool = AdditiveAttention(2 * self.width, size.query)
+        self.nobody = nn.Parameter(torch.zeros(self.width))
+        self.reliance = layers(self.width, wide // 2, narrow)
+        self.rate = nn.Parameter(torch.tensor(19.0))  #: the release's first value
+        self.content = layers(self.width, wide, wide, wide // 2)
+        self.age = Rows(AGES, size.category)
+        self.recency = layers(size.category, narrow, narrow)
+        self.weigh = Glorot(self.width + size.category, wide // 2)
+        self.weighed = nn.Sequential(nn.Tanh(), *layers(wide // 2, narrow))
+
+    def encode(self, contents: Contents) -> Tensor:
+        """[N, 2 x heads x head]: n beside n'."""
+        real, named = contents.title > 0, contents.entities > 0
+        told = (
+            self.dropout(self.words(contents.title)),
+            real,
+            self.dropout(self.names(contents.entities)),
+            named,
+            self.dropout(self.categories(contents.category)),
+        )
+        return torch.cat([self.suited(*told), self.popular(*told)], -1)
+
+    def reading(self, vectors: Tensor) -> Tensor:
+        """Queries, keys and values of the readers' self-attention, [N, 3 x heads x head]."""
+        projected: Tensor = self.read.project(self.dropout(vectors[..., : self.width]))
+        return projected
+
+    def offer(self, vectors: Tensor) -> Tensor:
+        """n, content(n') and what n' adds to the first layer of g."""
+        suited, popular = self.dropout(vectors).chunk(2, -1)
+        weigh = linear(popular, self.weigh.weight[:, : self.width], self.weigh.bias)
+        return torch.cat([suited, self.content(popular), weigh], -1)
+
+    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+        """One vector a reader, [B, heads x head], and how much they go by interest, [B]."""
+        x = self.dropout(self.read.attend(read, mask))
+        bins = (signals[..., RATE].nan_to_num(0.0) * BINS).long().clamp(0, BINS - 1)
+        hidden = self.read_pool.hidden
+        beside = linear(self.popularity.weight, hidden.weight[:, self.width :], hidden.bias)
+        logits = self.read_pool.weigh(torch.tanh(linear(x, hidden.weight[:, : self.width]) + beside[bins]))
+        reader = pooled(logits.squeeze(-1), x, mask)
+        reader = torch.where(mask.any(-1, keepdim=True), reader, self.nobody)
+        return reader, torch.sigmoid(self.reliance(reader)).squeeze(-1)
+
+    def score(self, readers: tuple[Tensor, ...], offered: Tensor, signals: Tensor) -> Tensor:
+        """[R, W]."""
+        reader, eta = readers
+        suited, content, weigh = offered.tensor_split([self.width, self.width + 1], -1)
+        age = self.age((signals[..., AGE].nan_to_num(0.0) / 2).long().clamp(0, AGES - 1))
+        share = torch.sigmoid(self.weighed(weigh + linear(age, self.weigh.weight[:, self.width :])))
+        popularity = ((1 - share) * content + share * self.recency(age)).squeeze(-1)
+        popularity = popularity + self.rate * signals[..., RATE].nan_to_num(0.0)
+        eta = eta.unsqueeze(-1)
+        scores: Tensor = 2 * eta * dot_product(suited, reader.unsqueeze(-2)) + 2 * (1 - eta) * popularity
+        return scores
+
+
+def layers(*widths: int) -> nn.Sequential:
+    """Linear layers to these widths and at last to 1, with tanh between."""
+    chain: list[nn.Module] = []
+    for width, following in pairwise(widths):
+        chain += [Glorot(width, following), nn.Tanh()]
+    return nn.Sequential(*chain, Glorot(widths[-1], 1))

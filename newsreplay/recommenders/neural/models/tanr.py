@@ -1,0 +1,53 @@
+"""TANR: article vectors that also tell the article's topic (Wu et al. 2019, ACL)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from newsreplay.recommenders.neural.models.layers import AdditiveAttention, TextEncoder
+from newsreplay.recommenders.neural.models.model import UNKNOWN, Contents, NewsModel, Size
+
+TOPIC = 0.2  #: weight of the topic loss
+
+
+class TANR(NewsModel):
+    """A convolution over a title makes an article, additive attention over what was read a reader.
+
+    A second loss asks article vectors for the category. A reader who has read nothing has a learned vector (`nobody`).
+    """
+
+    dot: ClassVar = True
+
+    def __init__(self, size: Size, words: nn.Module):
+        super().__init__()
+        self.words = words
+        self.title = TextEncoder(size.word, size.filters, size.query, size.dropout)
+        self.topic = nn.Linear(size.filters, size.categories - UNKNOWN - 1)
+        self.read_pool = AdditiveAttention(size.filters, size.query)
+        self.nobody = nn.Parameter(torch.zeros(size.filters))
+
+    def encode(self, contents: Contents) -> Tensor:
+        """[N, filters] from titles."""
+        vectors: Tensor = self.title(self.words(contents.title), contents.title > 0)
+        return vectors
+
+    def auxiliary(self, vectors: Tensor, contents: Contents) -> Tensor:
+        """The mean cross-entropy of the categories that are told, times 0.2; 0 where none is."""
+        topic = contents.category - UNKNOWN - 1
+        told = topic >= 0
+        loss = functional.cross_entropy(
+            self.topic(vectors), topic.masked_fill(~told, -1), ignore_index=-1, reduction="sum"
+        )
+        return TOPIC * loss / told.sum().clamp(min=1)
+
+    def reading(self, vectors: Tensor) -> Tensor:
+        """Vectors and their logits in the readers' attention, [N, filters + 1]."""
+        return self.read_pool.weighed(vectors)
+
+    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+        """One vector a reader, [B, filters]; the order of what they read does not matter."""
+        return (torch.where(mask.any(-1, keepdim=True), self.read_pool.pool(read, mask), self.nobody),)

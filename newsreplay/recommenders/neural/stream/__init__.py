@@ -1,0 +1,1 @@
+"""What a neural recommender keeps of the stream, compiled: histories, counters, articles alive."""

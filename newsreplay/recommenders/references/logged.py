@@ -1,0 +1,43 @@
+"""What the live system showed: the list that the log has with a read, as a row of the leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from newsreplay.log.rows import IMPRESSION
+from newsreplay.recommenders.base import Recommender
+
+if TYPE_CHECKING:
+    from newsreplay.log.catalog import Catalog
+    from newsreplay.log.rows import Event
+
+
+class Logged(Recommender):
+    """Answers a read with the list that was shown in its session at its very time, else with nothing.
+
+    Where several lists were shown at that time, as by the widgets of a page, they follow each other in log order.
+    """
+
+    def start(self, catalog: Catalog) -> None:
+        """See `Recommender.start`."""
+        self.time = -1
+        self.shown: dict[int, dict[int, None]] = {}  # session → articles shown at `time`, each once, in order
+
+    def learn(self, event: Event) -> None:
+        """Remember what an impression shows, until the clock goes on: impressions stand before reads of their time."""
+        if event.kind != IMPRESSION:
+            return
+        if event.time != self.time:
+            self.time = event.time
+            self.shown = {}
+        self.shown.setdefault(event.session, {}).update(dict.fromkeys(map(int, event.pool)))
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        """The articles shown with this read, in their order."""
+        shown = self.shown.get(request.session, {}) if request.time == self.time else {}
+        return [item for item in shown if item != request.item][:k]
+
+    def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
+        """The order in which the candidates are listed: 0, -1, -2 …"""
+        return range(0, -len(pool), -1)

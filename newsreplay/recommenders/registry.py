@@ -1,0 +1,311 @@
+"""Names of recommenders: built-ins and aliases, entry points of installed packages, `module:Class`, files.
+
+A package offers recommenders under a short name with an entry point:
+
+    [project.entry-points."newsreplay.recommenders"]
+    mine = "my_pkg.ranker:Mine"
+
+A factory that takes what a nested spec names, `rerank(trend(hours=6))`, gets its text and makes it with `build_value`.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from newsreplay.errors import SpecError, did_you_mean
+from newsreplay.spec import Spec, Value, parse_spec, parse_specs
+
+BUILT_IN = {
+    "random": "newsreplay.recommenders.baselines.uniform:Uniform",
+    "popular": "newsreplay.recommenders.baselines.popular:Popular",
+    "recency": "newsreplay.recommenders.baselines.recency:Recency",
+    "circular": "newsreplay.recommenders.baselines.circular:Circular",
+    "sequences": "newsreplay.recommenders.baselines.sequences:Sequences",
+    "content": "newsreplay.recommenders.baselines.content:Content",
+    "minhash": "newsreplay.recommenders.baselines.minhash:Minhash",
+    "trend": "newsreplay.recommenders.baselines.trend:Trend",
+    **{
+        name.lower(): f"newsreplay.recommenders.neural.recommenders:{name}"
+        for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS")
+    },
+    "logged": "newsreplay.recommenders.references.logged:Logged",
+    "oracle": "newsreplay.recommenders.references.oracle:Oracle",
+}
+ALIASES = {
+    "popularity": "popular",
+    "circular_buffer": "circular",
+    "collaborative": "minhash",
+    "pp-rec": "pprec",
+    "trends": "trend",
+}
+PRESETS = {
+    # The rows of Table 2 of Kille & Lommatzsch (2019), in its order.
+    "baselines": (
+        *("random", "random(hours=6)", "random(hours=12)", "random(hours=24)", "random(hours=48)"),
+        *("popular", "popular(hours=6)", "popular(hours=12)", "popular(hours=24)", "popular(hours=48)"),
+        "recency",
+        *("circular(size=100)", "circular(size=200)", "circular(size=500)", "circular(size=1000)"),
+        *("sequences", "content", "minhash"),
+        *("trend(hours=2)", "trend(hours=6)", "trend(hours=12)", "trend(hours=24)"),
+    ),
+    "neural": ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs"),
+}
+GROUP = "newsreplay.recommenders"
+ESTIMATORS = {"river": "river", "sklearn": "scikit-learn"}  #: packages whose classes specs name; how pip calls them
+_NEURAL = ("torch", "safetensors")  # the extra that neural recommenders need
+_DOTTED = re.compile(r"\w+(?:\.\w+)+")
+_ESTIMATOR = re.compile(rf"(?:{'|'.join(ESTIMATORS)})(?:\.\w+)+(?:\(.*\))?", re.DOTALL)
+
+
+class Entry(NamedTuple):
+    """A recommender on the start list: how it is shown, and what to make it from."""
+
+    shown: str
+    source: Spec | object  #: a spec, or somebody's own recommender, which is copied before every use
+
+    def make(self) -> Any:
+        """A fresh recommender. Raises `SpecError` for an unknown name or parameter."""
+        if isinstance(self.source, Spec):
+            return _make(self.source)
+        try:
+            return copy.deepcopy(self.source)
+        except Exception as error:
+            raise SpecError(
+                f"{self.shown} cannot be copied ({error}); every publisher gets a fresh copy: "
+                "open files and connections in start()"
+            ) from error
+
+
+def start_list(recommenders: str | Iterable[str | Spec | object]) -> list[Entry]:
+    """The entries that specs, presets and objects name, presets unfolded, in order.
+
+    >>> [entry.shown for entry in start_list("trend,circular:size=5")]
+    ['trend', 'circular(size=5)']
+
+    Raises `SpecError` where a name or parameter does not exist or one stands on the list twice.
+    """
+    one = isinstance(recommenders, str | Spec) or not isinstance(recommenders, Iterable)
+    given = [recommenders] if one else recommenders
+    entries = [entry for one in given for entry in _entries(one)]
+    if not entries:
+        raise SpecError("no recommender named; 'newsreplay recommenders' lists them")
+    seen = set()
+    for entry in entries:
+        if entry.shown in seen:
+            raise SpecError(f"{entry.shown} stands on the list twice; name it once")
+        seen.add(entry.shown)
+        entry.make()
+    return entries
+
+
+def _entries(given: str | Spec | object) -> list[Entry]:
+    if isinstance(given, str):
+        return [entry for spec in parse_specs(given) for entry in _entries(spec)]
+    if not isinstance(given, Spec):
+        return [Entry(_shown(given), given)]
+    if given.name in PRESETS and not given.parameters:
+        return [Entry(text, parse_spec(text)) for text in PRESETS[given.name]]
+    return [Entry(str(given), given)]
+
+
+def _shown(recommender: object) -> str:
+    """How somebody's own object stands on the leaderboard: its class with the parameters it kept.
+
+    Parameters are those of its constructor that it has as attributes of the same name.
+    """
+    if inspect.isclass(recommender):
+        raise SpecError(f"{recommender.__name__} is a class; pass an instance: {recommender.__name__}()")
+    _check(recommender, repr(recommender))
+    kept: list[tuple[str, Value]] = [
+        (name, vars(recommender)[name])
+        for name in inspect.signature(type(recommender)).parameters
+        if name in getattr(recommender, "__dict__", {})
+        and isinstance(vars(recommender)[name], int | float | bool | str | None)
+    ]
+    name = type(recommender).__name__
+    return name + Spec(name, tuple(kept)).values_text()
+
+
+def _check(recommender: object, shown: str) -> None:
+    if not callable(getattr(recommender, "recommend", None)):
+        raise SpecError(f"{shown} is not a recommender: it has no recommend(request, k)")
+
+
+def _make(spec: Spec) -> Any:
+    made = _construct(find(spec.name), spec, spec.positional, dict(spec.parameters))
+    _check(made, str(spec))
+    return made
+
+
+def _construct(factory: Any, spec: Spec, positional: Iterable[object], parameters: dict[str, Any]) -> Any:
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        raise SpecError(f"{spec.name} is not a class of recommenders or estimators") from None
+    _check_values(spec, signature)
+    try:
+        return factory(*positional, **parameters)
+    except SpecError as error:
+        raise SpecError(f"{spec}: {error}") from None
+    except Exception as error:
+        raise SpecError(f"{spec} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _check_values(spec: Spec, signature: inspect.Signature) -> None:
+    """Refuse values that a factory does not take, and lacks of those that it must have, naming what it takes."""
+    parameters = signature.parameters.values()
+    kinds = {parameter.kind for parameter in parameters}
+    places = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    known = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    takes = f"It takes {', '.join(map(_declared, parameters))}." if parameters else "It takes none."
+    if len(spec.positional) > len(places) and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        most = f"at most {len(places)} value{'s' * (len(places) > 1)}" if places else "no values"
+        raise SpecError(f"{spec.name} takes {most} without a name, not {len(spec.positional)}. {takes}")
+    given = places[: len(spec.positional)]
+    for name, _ in spec.parameters:
+        if name in given and name in known:
+            raise SpecError(f"{spec} gives {name!r} twice, without its name and with it; give it once")
+        if name not in known and inspect.Parameter.VAR_KEYWORD not in kinds:
+            raise SpecError(f"{spec.name} has no parameter {name!r}. {did_you_mean(name, known) or takes}")
+    given += [name for name, _ in spec.parameters]
+    for p in parameters:
+        if p.name not in given and p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise SpecError(f"{spec} lacks {p.name!r}, which {spec.name} must be given. {takes}")
+
+
+def _declared(parameter: inspect.Parameter) -> str:
+    """A parameter of a signature as it is listed: its name, with stars where it stands for any number."""
+    return str(parameter.replace(default=parameter.empty, annotation=parameter.empty))
+
+
+def build_value(value: Value | Spec) -> Any:
+    """What a nested spec names: a recommender, or an object of a class of river or scikit-learn by its dotted name.
+
+    A factory calls it with the text that it was given for a value, `inner` of `rerank(inner=trend(hours=6))`. Inside
+    `river.linear_model.LogisticRegression(optimizer=river.optim.SGD(0.1))` values that name such a class are made, too;
+    other values stay as they are, lists as tuples. Nothing is evaluated.
+
+    >>> build_value("trend(hours=12)").hours
+    12
+
+    Raises `SpecError` where there is no such recommender or class, or it cannot be made of these values.
+    """
+    if not isinstance(value, str | Spec):
+        raise SpecError(f"{value!r} is no nested spec; write one by its name, trend(hours=6)")
+    spec = value if isinstance(value, Spec) else parse_spec(value)
+    if not _DOTTED.fullmatch(spec.name) or spec.name in _plug_ins():
+        return _make(spec)
+    parameters = {name: _estimator_value(value) for name, value in spec.parameters}
+    return _construct(_estimator_class(spec.name), spec, map(_estimator_value, spec.positional), parameters)
+
+
+def _estimator_value(value: Value) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_estimator_value, value))
+    return build_value(value) if isinstance(value, str) and _ESTIMATOR.fullmatch(value) else value
+
+
+def _estimator_class(name: str) -> type:
+    package, *parts = name.split(".")
+    module_name, class_name = name.rsplit(".", 1)
+    if package not in ESTIMATORS:
+        raise SpecError(
+            f"{name}: classes have dotted names in {' and '.join(ESTIMATORS)} only; name a recommender of your own as "
+            f"module:Class, {module_name}:{class_name}"
+        )
+    if any(part.startswith("_") for part in parts):
+        raise SpecError(f"{name} is not public; name a class without leading underscores")
+    module = _load_module(module_name, name)
+    found = vars(module).get(class_name)
+    # What a module has imported from elsewhere is not the package's.
+    if not inspect.isclass(found) or found.__module__.split(".")[0] != package:
+        classes = [key for key, value in vars(module).items() if inspect.isclass(value) and key[0] != "_"]
+        hint = did_you_mean(class_name, classes)
+        raise SpecError(f"{module_name} has no class {class_name!r}. {hint}".rstrip())
+    return found
+
+
+def find(name: str) -> Any:
+    """The class behind a name. Raises `SpecError` if there is none."""
+    target = BUILT_IN.get(ALIASES.get(name, name)) or _plug_ins().get(name)
+    if target is None and ":" not in name:
+        names = [*BUILT_IN, *ALIASES, *PRESETS, *_plug_ins()]
+        hint = did_you_mean(name, names) or f"There are {', '.join(BUILT_IN)}; or name your own as module:Class."
+        raise SpecError(f"no recommender is called {name!r}. {hint}")
+    module_name, class_name = (target or name).rsplit(":", 1)
+    if not class_name.isidentifier():
+        scheme = name.split(":")[0]
+        raise SpecError(
+            f"no recommender is registered for {scheme!r} ({name}); name your own as module:Class or file.py:Class"
+        )
+    module = _load_file(module_name) if module_name.endswith(".py") else _load_module(module_name, name)
+    if not hasattr(module, class_name):
+        classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
+        raise SpecError(f"{module_name} has no {class_name!r}. {did_you_mean(class_name, classes)}".rstrip())
+    return getattr(module, class_name)
+
+
+def _plug_ins() -> dict[str, str]:
+    return {entry.name: entry.value for entry in entry_points(group=GROUP)}
+
+
+def _load_module(module_name: str, name: str) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name in _NEURAL and module_name.startswith("newsreplay.recommenders.neural."):
+            raise SpecError(
+                f'{name} needs {error.name}, which is not installed: pip install "newsreplay[neural]"'
+            ) from None
+        if error.name in ESTIMATORS:
+            raise SpecError(
+                f"{name} needs {error.name}, which is not installed: pip install {ESTIMATORS[error.name]}"
+            ) from None
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            raise SpecError(
+                f"{name}: there is no module {error.name!r} to import; is it installed, or its folder on PYTHONPATH?"
+            ) from None
+        raise SpecError(f"{name}: importing {module_name} failed: {error}") from error
+    except Exception as error:
+        raise SpecError(f"{name}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+
+
+def _load_file(file: str) -> Any:
+    path = Path(file)
+    if not path.is_file():
+        raise SpecError(f"there is no file {file} (looked in {Path.cwd()})")
+    # Data classes look their module up while they are made; the prefix keeps random.py from being `random`.
+    spec = importlib.util.spec_from_file_location(f"newsreplay_file_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise SpecError(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """Name, parameters with defaults and first line of the docstring of every named recommender."""
+    rows = []
+    for name in [*BUILT_IN, *_plug_ins()]:
+        try:
+            factory = find(name)
+        except SpecError as error:  # somebody's broken plug-in
+            rows.append((name, "", str(error)))
+            continue
+        text = (inspect.getdoc(factory) or "").split("\n")[0]
+        parameters = inspect.signature(factory).parameters.values()
+        takes = (_declared(p) + ("" if p.default in (p.empty, None) else f"={p.default}") for p in parameters)
+        rows.append((name, ", ".join(takes), text))
+    return rows

@@ -1,0 +1,97 @@
+"""One HTML file that shows a run: tables, plots and all, with nothing fetched from anywhere.
+
+The numbers are embedded as JSON and everything seen is drawn from them in the browser, by the `SCRIPTS` beside
+this file, as text nodes: a name is never read as HTML. A content security policy lets the page run these scripts
+and nothing else, and forbids it any request.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+import re
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from newsreplay.errors import RunError
+from newsreplay.report import headings
+
+DIGITS = 9  #: significant digits of the numbers on the page, so that they round as in a table
+
+SCRIPTS = ("basics.js", "plots.js", "leaderboard.js", "page.js")
+
+
+def write_page(contents: dict[str, Any], path: Path) -> None:
+    """Write `contents` (of `newsreplay.report.contents`) as a page to `path`: whole, or not at all.
+
+    Equal contents give equal bytes. Raises `RunError` if `path` cannot be written, ValueError if a number is
+    neither finite nor None.
+    """
+    page = page_of(contents)
+    work = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work.write_bytes(page)
+        work.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            work.unlink()
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def page_of(contents: dict[str, Any]) -> bytes:
+    """The page in UTF-8; what the names hold is escaped to ASCII, so that they need not be Unicode at all."""
+    style, *scripts = (_asset(name) for name in ("page.css", *SCRIPTS))
+    hashes = " ".join(_hash(script) for script in scripts)
+    parts = {
+        "policy": f"default-src 'none'; script-src {hashes}; style-src {_hash(style)}; "
+        "base-uri 'none'; form-action 'none'",
+        "title": html.escape(contents["title"]).encode("ascii", "xmlcharrefreplace").decode(),
+        "style": style,
+        "data": embedded({"contents": _rounded(contents), "headings": _headings(contents)}),
+        "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda part: parts[part[1]], _asset("page.html")).encode()
+
+
+def embedded(data: object) -> str:
+    r"""JSON that can stand in a script element: no text in it can end the element or open a comment.
+
+    >>> embedded({"name": "</script>\u2028"})
+    '{"name":"\\u003c/script\\u003e\\u2028"}'
+    """
+    text = json.dumps(data, separators=(",", ":"), sort_keys=True, allow_nan=False)  # ASCII, so U+2028 is escaped
+    return re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", text)
+
+
+def _asset(name: str) -> str:
+    return (files("newsreplay.report.page") / name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _rounded(data: Any) -> Any:
+    if isinstance(data, float):
+        return float(f"{data:.{DIGITS}g}")
+    if isinstance(data, dict):
+        return {key: _rounded(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_rounded(value) for value in data]
+    return data
+
+
+def _headings(contents: dict[str, Any]) -> dict[str, Any]:
+    metrics = set()
+    for publisher in contents["publishers"]:
+        metrics |= {publisher["headline"], *publisher["metrics"]}
+        metrics |= {metric for cut in publisher["slices"] for metric in cut["metrics"]}
+        if publisher["over_time"]:
+            metrics.add(publisher["over_time"]["metric"])
+    return {metric: headings.of(metric)._asdict() for metric in metrics}

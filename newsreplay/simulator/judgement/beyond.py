@@ -1,0 +1,170 @@
+"""Beyond accuracy: what was recommended, from the slates and the log alone.
+
+Counts, categories and known articles are those of the moment of each request: nothing is measured with what
+happened later. `docs/metrics.md` has the definitions with their sources.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from newsreplay.kernels.compiling import compiled, kernel
+from newsreplay.log.publisher import Publisher
+from newsreplay.log.rows import HOUR, READ, Column
+from newsreplay.simulator.judgement.measures import MEANS
+
+
+class Beyond(NamedTuple):
+    """One recommender's slates on one publisher; the mean of column i is `sums[:, i].sum() / counts[:, i].sum()`.
+
+    Without a recommendation that could count, a mean has no counts, and the other values are NaN.
+    """
+
+    sums: Column  #: float64[groups, len(MEANS)]: bits, shares (0 to 1), hours, shares
+    counts: Column  #: int64[groups, len(MEANS)]: recommended articles; for diversity slates
+    coverage: float  #: share of the articles known at the last scored request that were recommended
+    gini: float  #: of the recommendations per article known then, 0 = all alike
+    category_diversity: float  #: entropy of the recommended categories, 1 = as even as those known then allow
+
+
+def beyond(publisher: Publisher, slates: Column, scored: Column, group: Column, groups: int) -> Beyond:
+    """Measure slates (int32[requests, k], padded with -1, articles known at their requests) in one pass over the log.
+
+    `scored` (bool[requests]) says which slates count, `group` (int32[requests], 0 to `groups` - 1) where the
+    scored ones are summed. All reads update the counts, those from before the log too.
+    """
+    log, articles = publisher.log, publisher.articles
+    categories = len(articles.categories)
+    sums, counts = np.zeros((groups, len(MEANS))), np.zeros((groups, len(MEANS)), np.int64)
+    state = _State(
+        np.zeros(len(log.time) + 2, np.int64),  # as long as one article could need; what is never touched takes no room
+        np.zeros(len(articles.id), np.int64),
+        np.zeros(len(articles.id)),
+        np.zeros(len(articles.id), np.int64),
+        np.zeros(categories, np.int64),
+        np.zeros(categories, np.int64),
+    )
+    told = _Articles(articles.published, articles.category, articles.category_row)
+    _measure(log, told, slates, scored, group, sums, counts, state)
+    last = np.flatnonzero(scored)[-1:]
+    if not last.size:
+        return Beyond(sums, counts, math.nan, math.nan, math.nan)
+    row = publisher.requests.row[last[0]]
+    known = int(log.item[: row + 1].max()) + 1
+    known_categories = np.unique(articles.category[(articles.category >= 0) & (articles.category_row <= row)]).size
+    return Beyond(
+        sums,
+        counts,
+        int(np.count_nonzero(state.recommended)) / known,
+        gini(state.recommended[:known]),
+        evenness(state.by_category, known_categories),
+    )
+
+
+def gini(counts: Column) -> float:
+    """Gini coefficient of whole numbers, zeros included: half the mean absolute difference, relative to the mean.
+
+    NaN if all are zero.
+
+    >>> gini(np.array([2, 2])), gini(np.array([3, 0, 1]))
+    (0.0, 0.5)
+    """
+    n, total = len(counts), int(counts.sum())
+    if not total:
+        return math.nan
+    least = np.sort(counts[counts > 0])  # the zeros stand before these and add nothing
+    rank = np.arange(n - len(least) + 1, n + 1)
+    return int(((2 * rank - n - 1) * least).sum()) / (n * total)
+
+
+def evenness(counts: Column, of: int) -> float:
+    """Entropy of whole numbers by category, relative to that of `of` categories in equal shares.
+
+    NaN with fewer than two categories, and if all counts are zero.
+
+    >>> evenness(np.array([2, 0, 2]), 4), evenness(np.array([3, 0, 0]), 3)
+    (0.5, 0.0)
+    """
+    total = int(counts.sum())
+    if of < 2 or not total:
+        return math.nan
+    some = counts[counts > 0]
+    return float((some / total * np.log2(total / some)).sum()) / math.log2(of)
+
+
+class _Articles(NamedTuple):
+    published: Column  # int64[articles], ms
+    category: Column  # int32[articles]
+    category_row: Column  # int64[articles]
+
+
+class _State(NamedTuple):
+    at_least: Column  # int64: known articles with at least so many reads so far
+    reads: Column  # int64[articles], so far
+    bits: Column  # float64[articles]: log2(reads + 1)
+    recommended: Column  # int64[articles]: times
+    by_category: Column  # int64[categories]: recommended articles whose category was known
+    in_slate: Column  # int64[categories]: the same of the slate at hand; zeros between slates
+
+
+@compiled
+def _measure(log: Any, articles: Any, slates: Any, scored: Any, group: Any, sums: Any, counts: Any, state: Any) -> None:
+    request, reads = 0, 0
+    for row in range(log.item.size):
+        # Codes are given by first appearance, so the highest so far tells how many articles are known.
+        state.at_least[0] = max(state.at_least[0], log.item[row] + 1)
+        if log.kind[row] < READ:
+            continue
+        reads += 1
+        _count_read(log.item[row], state)
+        if log.kind[row] == READ:
+            if scored[request]:
+                into = group[request]
+                _add_slate(slates[request], row, log.time[row], reads, articles, sums[into], counts[into], state)
+            request += 1
+
+
+@kernel
+def _count_read(article: int, state: Any) -> None:
+    state.reads[article] += 1
+    state.at_least[state.reads[article]] += 1
+    state.bits[article] = np.log2(state.reads[article] + 1)
+
+
+@kernel
+def _add_slate(slate: Any, row: int, now: int, reads: int, articles: Any, sums: Any, counts: Any, state: Any) -> None:
+    known = state.at_least[0]
+    n, bits, above, age, with_category, alike = 0, 0.0, 0, 0, 0, 0
+    for place in range(slate.size):
+        article = slate[place]
+        if article < 0:
+            break
+        n += 1
+        state.recommended[article] += 1
+        bits += state.bits[article]
+        # Those with more reads count twice, those with equally many once: what is missing to 2 * known is the
+        # doubled mid-percentile.
+        above += state.at_least[state.reads[article]] + state.at_least[state.reads[article] + 1]
+        age += now - articles.published[article]
+        category = articles.category[article]
+        if category >= 0 and articles.category_row[article] <= row:
+            alike += state.in_slate[category]
+            state.in_slate[category] += 1
+            state.by_category[category] += 1
+            with_category += 1
+    for place in range(n):
+        category = articles.category[slate[place]]
+        if category >= 0:
+            state.in_slate[category] = 0
+    for i in range(3):
+        counts[i] += n
+    sums[0] += n * np.log2(reads + known) - bits
+    sums[1] += (2 * known * n - above) / (2 * known)
+    sums[2] += age / HOUR
+    pairs = with_category * (with_category - 1) // 2
+    if pairs > 0:
+        counts[3] += 1
+        sums[3] += (pairs - alike) / pairs

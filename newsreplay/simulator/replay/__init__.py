@@ -1,0 +1,1 @@
+"""The replay loop, for compiled and for plain-Python recommenders."""

@@ -1,0 +1,96 @@
+"""Compiled recommenders in the replay loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from newsreplay.kernels.compiling import bind, interpreted, kernel, rebound
+from newsreplay.kernels.mixing import key_of
+from newsreplay.log.rows import Column, Log
+from newsreplay.recommenders.base import Compiled, Sizes
+from newsreplay.simulator.replay.clock import Times, around, clocked
+from newsreplay.simulator.replay.scores import check as check_scores
+from newsreplay.simulator.replay.sizes import state_bytes
+from newsreplay.simulator.replay.slates import NO_DROPS
+from newsreplay.simulator.replay.walk import Replayed, reveal_row, stretches, walk
+
+
+@kernel
+def score_nothing(state: Any, request: Any, out: Any) -> None:
+    """The score of a recommender that has none: all candidates stay unranked."""
+
+
+def _kernels(recommender: type[Compiled]) -> dict[str, Callable[..., None]]:
+    return {
+        "learn": recommender.learn,
+        "recommend": recommender.recommend,
+        "score": score_nothing if recommender.score is None else recommender.score,
+    }
+
+
+def _name(kernels: dict[str, Callable[..., None]]) -> str:
+    """A name that only these kernels together have."""
+    names = [f"{interpreted(one).__module__}_{interpreted(one).__qualname__}" for one in kernels.values()]
+    return f"{names[1]}_{int(key_of(*names)):016x}"
+
+
+def compiled_walk(recommender: type[Compiled], timed: bool = False) -> Callable[..., tuple[int, int]]:
+    """`walk` compiled for a recommender's kernels; if `timed`, it walks over a `Clocked` state."""
+    kernels = _kernels(recommender)
+    if not timed:
+        return bind(walk, _name(kernels), reveal=reveal_row, **kernels)
+    name = f"{_name(kernels)}_timed"
+    clocked = {what: around(what, name, inner) for what, inner in kernels.items()}
+    # Named though nobody calls them by these names: an edit of their files must be noticed.
+    sources = {f"inner_{what}": inner for what, inner in kernels.items()}
+    return bind(walk, name, reveal=reveal_row, **clocked, **sources)
+
+
+def interpreted_walk(recommender: type[Compiled]) -> Callable[..., tuple[int, int]]:
+    """`walk` for the same kernels without compiling it; slow, for tests."""
+    # Interpreted too: compiled without reference counts it would hand out all pools in place of a stretch of them.
+    reveal = interpreted(reveal_row)
+    return rebound(walk, "interpreted", reveal=reveal, **_kernels(recommender))
+
+
+def sizes_of(log: Log, k: int) -> Sizes:
+    """How many codes of each sort a log has."""
+    articles, users, sessions, categories = (
+        int(column.max(initial=-1)) + 1 for column in (log.item, log.user, log.session, log.category)
+    )
+    return Sizes(articles, users, sessions, categories, k)
+
+
+def compiled(
+    log: Log,
+    recommender: Compiled,
+    slates: Column,
+    scores: Column | None,
+    key: np.uint64,
+    timed: bool,
+    progress: Callable[[int], None],
+) -> Replayed:
+    loop = compiled_walk(type(recommender), timed)
+    state = recommender.state(sizes_of(log, slates.shape[1]), key)
+    clock = clocked(state, len(slates), len(log.pools.at) - 1) if timed else None
+    out = np.empty(0) if scores is None else scores
+    loop(log, 0, 0, state if clock is None else clock, slates, out, 0, 0)  # over no row: it is compiled, or loaded
+    begun = time.perf_counter()
+    asked = placed = 0
+    for first, end in stretches(log):
+        before = placed
+        state = recommender.room(state, end - first)
+        walked = state if clock is None else clock._replace(state=state)
+        asked, placed = loop(log, first, end, walked, slates, out, asked, placed)
+        if scores is not None and placed > before:
+            check_scores(log, scores, before, placed, type(recommender).__name__)
+        progress(end)
+    seconds = time.perf_counter() - begun
+    times = None
+    if clock is not None:
+        times = Times(clock.recommend, clock.score if scores is not None else clock.score[:0], int(clock.learn[0]))
+    return Replayed(slates, scores, NO_DROPS, state_bytes(state), times, seconds)

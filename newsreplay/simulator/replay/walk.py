@@ -1,0 +1,73 @@
+"""The replay loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from newsreplay.kernels.compiling import int64, kernel
+from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column, Event, Log
+from newsreplay.recommenders.base import SelfReport
+from newsreplay.simulator.replay.clock import Times
+from newsreplay.simulator.replay.slates import Drops
+
+STRETCH = 16_384  #: rows between two looks at progress and room
+
+
+def walk(
+    log: Any, first: int, end: int, state: Any, slates: Any, scores: Any, asked: int, placed: int
+) -> tuple[int, int]:
+    """Show rows first … end - 1; returns how many requests, and how many candidates, there have been."""
+    for row in range(first, end):
+        event = reveal(log, row)  # type: ignore[name-defined] # noqa: F821
+        if event.kind == IMPRESSION:
+            score(state, event, scores[placed : placed + len(event.pool)])  # type: ignore[name-defined] # noqa: F821
+            placed += len(event.pool)
+        learn(state, event)  # type: ignore[name-defined] # noqa: F821
+        if event.kind == READ:
+            recommend(state, event, slates[asked])  # type: ignore[name-defined] # noqa: F821
+            asked += 1
+    return asked, placed
+
+
+class Replayed(NamedTuple):
+    """What a recommender answered."""
+
+    slates: Column  #: int32[requests, k], article codes best first, padded with -1
+    scores: Column | None  #: float64[places of `log.pools.item`], -inf = not ranked; None = it cannot score
+    drops: Drops  #: what was dropped from its slates
+    state_bytes: int  #: size of its state after the last row
+    times: Times | None  #: None = not timed
+    seconds: float  #: wall time of the walk, without loading or compiling kernels
+    self_report: SelfReport | None = None  #: what a plain recommender told of itself after the last row
+    foresaw: bool = False  #: it was handed the whole log before the first row
+
+
+def can_score(recommender: Any) -> bool:
+    """Whether a recommender has a score for the candidates of an impression."""
+    return callable(getattr(recommender, "score", None))
+
+
+def stretches(log: Log) -> Iterator[tuple[int, int]]:
+    rows = len(log.time)
+    return ((first, min(first + STRETCH, rows)) for first in range(0, rows, STRETCH))
+
+
+@kernel
+def reveal_row(log: Any, row: int) -> Any:
+    """Row `row` of a log as plain scalars, and its candidates; what a kernel does not look at costs nothing."""
+    pools = log.pools
+    begin = end = int64(0)
+    if log.kind[row] == IMPRESSION or log.kind[row] == OUTCOME:  # so that reads need not look up their number
+        begin, end = pools.at[log.impression[row]], pools.at[log.impression[row] + 1]
+    return Event(
+        row,
+        log.time[row],
+        int64(log.kind[row]),
+        int64(log.session[row]),
+        int64(log.user[row]),
+        int64(log.item[row]),
+        int64(log.category[row]),
+        pools.item[begin:end],
+        pools.clicked[begin : end if log.kind[row] == OUTCOME else begin],
+    )

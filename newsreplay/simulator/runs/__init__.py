@@ -1,0 +1,1 @@
+"""The run folder: its options, its columns, its JSON."""

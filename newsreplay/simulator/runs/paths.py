@@ -1,0 +1,58 @@
+"""Where the files of a run folder lie."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+
+class PairFiles(NamedTuple):
+    """Where the answers of one recommender on one publisher lie, and what became of them."""
+
+    slates: Path
+    scores: Path
+    outcomes: Path
+    rankings: Path
+
+
+class PublisherFiles(NamedTuple):
+    """Where that lies which all recommenders on a publisher have in common."""
+
+    frame: Path
+    shown: Path
+    impressions: Path
+    replicates: Path
+
+
+FOLDERS = ("slates", "scores", "outcomes", "rankings", "frame", "shown", "impressions", "replicates")
+
+
+def pair_files(folder: Path, publisher: str, shown: str) -> PairFiles:
+    """The files of a pair; names are percent-encoded where a file name could not hold them."""
+    name = f"{file_name(shown)}.parquet"
+    return PairFiles(*(folder / what / file_name(publisher) / name for what in PairFiles._fields))
+
+
+def publisher_files(folder: Path, publisher: str) -> PublisherFiles:
+    """The files of a publisher."""
+    name = file_name(publisher)
+    return PublisherFiles(
+        folder / "frame" / f"{name}.parquet",
+        folder / "shown" / f"{name}.parquet",
+        folder / "impressions" / f"{name}.parquet",
+        folder / "replicates" / f"{name}.npy",
+    )
+
+
+def file_name(name: str) -> str:
+    """A name as a file name that cannot leave its folder.
+
+    >>> file_name("trend(hours=6)"), file_name("../mine.py:Mine")
+    ('trend(hours=6)', '%2E.%2Fmine.py%3AMine')
+    """
+    quoted = quote(name, safe=" ()=,+@'", errors="backslashreplace")
+    if len(quoted) > 200:  # file systems allow 255
+        quoted = f"{quoted[:160]}~{hashlib.blake2b(name.encode(errors='backslashreplace'), digest_size=16).hexdigest()}"
+    return "%2E" + quoted[1:] if quoted.startswith(".") else quoted

@@ -1,0 +1,142 @@
+"""EB-NeRD read the slow, obvious way: one record after the other, from the format's description."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+from newsreplay.log.rows import HISTORY, IMPRESSION, READ
+from tests.reading import Article, Row
+
+EPOCH, FROM, UNTIL = datetime(1970, 1, 1), datetime(1990, 1, 1), datetime(2100, 1, 1)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class Naive(NamedTuple):
+    rows: list[Row]
+    articles: list[Article]
+    rejects: list[tuple[str, int]]
+    dropped: Counter[str]
+
+
+def read_naively(folder: Path) -> Naive:
+    naive = Naive([], [], [], Counter())
+    single = (folder / "behaviors.parquet").exists()
+    splits = [folder] if single else [folder / name for name in ("train", "validation") if (folder / name).exists()]
+    seen: set[int] = set()
+    for split in splits:
+        prefix = "" if single else f"{split.name}/"
+        seen |= _history(split, prefix, seen, naive)
+        _behaviors(split, prefix, "" if len(splits) == 1 else f"{split.name}:", naive)
+    for file in [folder / "articles.parquet", folder.parent / "articles.parquet"][: 2 if single else 1]:
+        if file.exists():
+            _articles(file, naive)
+            break
+    return naive
+
+
+def _history(split: Path, prefix: str, seen: set[int], naive: Naive) -> set[int]:
+    found = set()
+    for line, record in enumerate(pq.read_table(split / "history.parquet").to_pylist(), 1):
+        user = record["user_id"]
+        items, times = record["article_id_fixed"] or [], record["impression_time_fixed"] or []
+        if user is not None:
+            found.add(user)
+        if user is None or len(items) != len(times):
+            if items or times:
+                naive.rejects.append((f"{prefix}history.parquet", line))
+            continue
+        for item, time in zip(items, times, strict=True):
+            if user in seen:
+                naive.dropped["history of a reader whose history an earlier split has"] += 1
+            elif item is None or ms(time) is None:
+                naive.rejects.append((f"{prefix}history.parquet", line))
+            else:
+                naive.rows.append(Row(HISTORY, ms(time) or 0, str(item), str(user)))
+    return found
+
+
+def _behaviors(split: Path, prefix: str, session_prefix: str, naive: Naive) -> None:
+    records = pq.read_table(split / "behaviors.parquet").to_pylist()
+    good = [
+        ms(r["impression_time"]) is not None and r["user_id"] is not None and r["session_id"] is not None
+        for r in records
+    ]
+    caused = _caused(records, good)
+    for number, record in enumerate(records):
+        if not good[number]:
+            naive.rejects.append((f"{prefix}behaviors.parquet", number + 1))
+            continue
+        shown = [item for item in record["article_ids_inview"] or [] if item is not None]
+        clicked = None
+        if record["article_ids_clicked"] is not None:
+            clicked = [item for item in record["article_ids_clicked"] if item is not None]
+        page = record["article_id"]
+        who = {"user": str(record["user_id"]), "session": f"{session_prefix}{record['session_id']}"}
+        time = ms(record["impression_time"]) or 0
+        rows = []
+        if shown:
+            first = [item not in shown[:place] for place, item in enumerate(shown)]
+            flags = None if clicked is None else tuple(i in clicked and f for i, f in zip(shown, first, strict=True))
+            pool = tuple(str(item) for item in shown)
+            rows.append(Row(IMPRESSION, time, None if page is None else str(page), pool=pool, clicked=flags, **who))
+        if page is not None and number not in caused:
+            rows.append(Row(READ, time, str(page), **who))
+        unseen = [item for item in dict.fromkeys(clicked or []) if item not in shown]
+        rows += [Row(READ, time, str(item), **who) for item in unseen]
+        naive.rows.extend(rows)
+        if not rows and number in caused:
+            naive.dropped["page views that are the read of a click"] += 1
+        elif not rows:
+            naive.rejects.append((f"{prefix}behaviors.parquet", number + 1))
+
+
+def _caused(records: list[dict[str, Any]], good: list[bool]) -> set[int]:
+    """Walk each session; every click in hand excuses one page view."""
+    sessions = defaultdict(list)
+    for number, record in enumerate(records):
+        if good[number]:
+            sessions[record["session_id"]].append(number)
+    caused = set()
+    for numbers in sessions.values():
+        in_hand: Counter[int] = Counter()
+        for number in sorted(numbers, key=lambda n: (ms(records[n]["impression_time"]), n)):
+            page = records[number]["article_id"]
+            if page is not None and in_hand[page]:
+                in_hand[page] -= 1
+                caused.add(number)
+            in_hand.update({item for item in records[number]["article_ids_clicked"] or [] if item is not None})
+    return caused
+
+
+def _articles(file: Path, naive: Naive) -> None:
+    for line, record in enumerate(pq.read_table(file).to_pylist(), 1):
+        if record["article_id"] is None:
+            naive.rejects.append((file.name, line))
+            continue
+        category = record["category_str"] if "category_str" in record else record.get("category")
+        images = [image for image in record.get("image_ids") or [] if image is not None]
+        names = [name for name in record.get("ner_clusters") or [] if name is not None]
+        facts = {
+            "title": record.get("title"),
+            "abstract": record.get("subtitle"),
+            "body": record.get("body"),
+            "category": None if category is None else str(category),
+            "subcategory": "|".join(str(part) for part in record.get("subcategory") or [] if part is not None),
+            "entities": json.dumps(names, ensure_ascii=False) if names else None,
+            "image": str(images[0]) if images else None,
+        }
+        told = tuple(sorted((name, text) for name, text in facts.items() if text))
+        naive.articles.append(Article(str(record["article_id"]), None, ms(record.get("published_time")), told))
+
+
+def ms(time: datetime | None) -> int | None:
+    """Milliseconds of a naive time from 1990 up to 2100, read as UTC."""
+    if time is None or not FROM <= time < UNTIL:
+        return None
+    return (time - EPOCH) // MILLISECOND

@@ -1,0 +1,335 @@
+"""The slow, obvious oracle of judging: places, causes of misses, oracle slates, slices, clusters and the bootstrap.
+
+Written from docs/design.md, section 3, and docs/metrics.md. Every number is worked out anew from all rows of a log,
+with lists and dicts; quadratic and worse, for logs of some dozens of rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from newsreplay.kernels.mixing import key_of
+from newsreplay.log.catalog import bare_articles
+from newsreplay.log.publisher import Publisher, Requests, Sessions
+from newsreplay.log.rows import DAY, HISTORY, HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Column, Log, make_log
+from tests.naive import baselines as naive
+
+Slates = Sequence[Sequence[int]]
+
+HIT, LOWER, LATE, AGAIN, UNKNOWN, NEVER, BELOW = "hit", "lower", "late", "again", "unknown", "never", "below"
+CAUSES = (HIT, LOWER, LATE, AGAIN, UNKNOWN, NEVER, BELOW)
+
+
+def publisher_of(log: Log, name: str = "A") -> Publisher:
+    """A publisher around a log made by hand, its trail walked the slow way."""
+    rows = [row for row in range(len(log.time)) if log.kind[row] == READ]
+    sessions = range(int(log.session.max()) + 1)
+    trails = [[request for request, row in enumerate(rows) if log.session[row] == session] for session in sessions]
+    before = {later: earlier for trail in trails for earlier, later in pairwise(trail)}
+    return Publisher(
+        name,
+        log,
+        bare_articles(log),
+        pa.array([str(user) for user in range(int(log.user.max()) + 1)]),
+        Requests(np.array(rows, np.int32), np.array([before.get(n, -1) for n in range(len(rows))], np.int32)),
+        Sessions(
+            pa.array([str(session) for session in sessions]),
+            np.array([trail[-1] if trail else -1 for trail in trails], np.int32),
+            np.array([len(trail) for trail in trails], np.int32),
+            np.array([log.time[rows[trail[0]]] if trail else 0 for trail in trails], np.int64),
+        ),
+    )
+
+
+def padded(slates: Slates, k: int) -> Column:
+    """Slates as recommenders hand them over: int32[requests, k], padded with -1."""
+    return np.array([[*slate, *[-1] * (k - len(slate))] for slate in slates], np.int32).reshape(len(slates), k)
+
+
+# --- reads ------------------------------------------------------------------------------------------------
+
+
+class Fate(NamedTuple):
+    """What became of one read of a scored session."""
+
+    request: int
+    row: int
+    session: int
+    position: int  #: in its session, from 1
+    place: int | str  #: the best one at which it was offered in time, or LATE, BELOW, NEVER
+    matches: list[bool]  #: for each place of its own slate, whether that article is read later
+    relevant: int
+    reachable: bool
+    again: bool
+
+    @property
+    def cause(self) -> str:
+        """Why it was not a hit at 1; for reads that are not the first of their session."""
+        if isinstance(self.place, int):
+            return HIT if self.place == 1 else LOWER
+        if self.place == LATE:
+            return LATE
+        if self.again:
+            return AGAIN
+        return self.place if self.reachable else UNKNOWN
+
+
+def known_at(log: Log, row: int) -> set[int]:
+    """The articles that some row up to this one carries."""
+    return {int(item) for item in log.item[: row + 1] if item >= 0}
+
+
+def scored_sessions(log: Log, warmup: int = 0, window: int | None = None, longest: int | None = None) -> list[int]:
+    """The sessions that are scored; those of more than `longest` reads are not."""
+    lengths = [sum(read.session == session for read in naive.reads_of(log)) for session in range(len(log.time))]
+    return [s for s in naive.scored_sessions(log, warmup, window) if longest is None or lengths[s] <= longest]
+
+
+def fates(
+    log: Log, slates: Slates, k: int, late: Sequence[bool] | None = None, sessions: Sequence[int] | None = None
+) -> list[Fate]:
+    """The fates of all reads of scored sessions, session by session."""
+    late = [False] * len(slates) if late is None else late
+    found = []
+    for session in scored_sessions(log) if sessions is None else sessions:
+        reads = [(request, read) for request, read in enumerate(naive.reads_of(log)) if read.session == session]
+        for n, (request, read) in enumerate(reads):
+            earlier = reads[:n]
+            in_time = [slates[other] for other, _ in earlier if not late[other]]
+            too_late = [slates[other] for other, _ in earlier if late[other]]
+            places = [list(slate).index(read.item) + 1 for slate in in_time if read.item in slate]
+            place: int | str
+            if places:
+                place = min(places)
+            elif any(read.item in slate for slate in too_late):
+                place = LATE
+            else:
+                place = BELOW if any(len(slate) == k for slate in in_time) else NEVER
+            relevant = {other.item for _, other in reads[n + 1 :]} - {read.item}
+            found.append(
+                Fate(
+                    request,
+                    read.row,
+                    session,
+                    n + 1,
+                    place,
+                    [not late[request] and item in relevant for item in slates[request]],
+                    len(relevant),
+                    any(other.item != read.item and read.item in known_at(log, other.row) for _, other in earlier),
+                    any(other.item == read.item for _, other in earlier),
+                )
+            )
+    return found
+
+
+def oracle_slates(log: Log, k: int) -> list[list[int]]:
+    """For each read: what its session reads next and is known, each article once, not the one on screen."""
+    reads = naive.reads_of(log)
+    slates = []
+    for n, read in enumerate(reads):
+        later = [other.item for other in reads[n + 1 :] if other.session == read.session]
+        known = known_at(log, read.row)
+        slates.append(list(dict.fromkeys(item for item in later if item in known and item != read.item))[:k])
+    return slates
+
+
+def eight_shown() -> tuple[Log, list[float]]:
+    """One impression of eight articles before one read, and scores that rank the clicked second and seventh."""
+    log = make_log(
+        time=[*range(8), 8, 9, 10, 10],
+        kind=[PUBLISH] * 8 + [READ, IMPRESSION, OUTCOME, READ],
+        session=[-1] * 8 + [0] * 4,
+        user=[-1] * 8 + [0] * 4,
+        item=[*range(8), 0, 0, 0, 1],
+        category=[-1] * 12,
+        impression=[-1] * 9 + [0, 0, -1],
+        pools={"at": [0, 8], "item": range(8), "clicked": [place in (1, 6) for place in range(8)]},
+    )
+    return log, [8.0 - place for place in range(8)]
+
+
+# --- impressions ------------------------------------------------------------------------------------------
+
+
+class Pool(NamedTuple):
+    """A scored impression."""
+
+    row: int
+    session: int
+    time: int
+    clicked: list[float]  #: scores
+    passed: list[float]
+
+    @property
+    def auc(self) -> float:
+        return auc(self.clicked, self.passed)
+
+    @property
+    def mrr(self) -> float:
+        """The mean of 1/rank over the clicked; a tied one's is its expectation."""
+        return self._over_ranks(lambda rank: 1 / rank) / len(self.clicked)
+
+    @property
+    def ndcg10(self) -> float:
+        ideal = sum(1 / math.log2(rank + 1) for rank in range(1, min(10, len(self.clicked)) + 1))
+        return self._over_ranks(lambda rank: 1 / math.log2(rank + 1) if rank <= 10 else 0.0) / ideal
+
+    def _over_ranks(self, gain: Callable[[int], float]) -> float:
+        """The sum of the gains of all clicked, each at every rank at which it may stand, equally likely."""
+        total = 0.0
+        for score in self.clicked:
+            better = sum(other > score for other in self.clicked + self.passed)
+            equal = sum(other == score for other in self.clicked + self.passed)
+            total += sum(gain(better + i) for i in range(1, equal + 1)) / equal
+        return total
+
+
+def auc(clicked: Sequence[float], passed: Sequence[float]) -> float:
+    """P(clicked > passed over) + P(equal) / 2."""
+    return sum((a > b) + (a == b) / 2 for a in clicked for b in passed) / (len(clicked) * len(passed))
+
+
+def pools(log: Log, scores: Sequence[float]) -> list[Pool]:
+    """The impressions from the first read on that have something clicked and something passed over."""
+    found = []
+    begin = naive.reads_of(log)[0].time
+    for row in range(len(log.time)):
+        if log.kind[row] != IMPRESSION or log.time[row] < begin:
+            continue
+        number = log.impression[row]
+        places = range(int(log.pools.at[number]), int(log.pools.at[number + 1]))
+        told = any(log.kind[other] == OUTCOME and log.impression[other] == number for other in range(len(log.time)))
+        clicked = [float(scores[place]) for place in places if log.pools.clicked[place]]
+        passed = [float(scores[place]) for place in places if not log.pools.clicked[place]]
+        if told and clicked and passed:
+            found.append(Pool(row, int(log.session[row]), int(log.time[row]), clicked, passed))
+    return found
+
+
+# --- clusters and the bootstrap ---------------------------------------------------------------------------
+
+
+def rows_of(log: Log, session: int) -> list[int]:
+    """All rows of a session, impressions too."""
+    return [row for row in range(len(log.time)) if log.session[row] == session]
+
+
+def cluster(log: Log, kind: str, session: int, time: int) -> int:
+    """What a session that begins at a time, or an impression of it, is resampled with."""
+    if kind == "session":
+        return session
+    if kind == "user":
+        return int(log.user[rows_of(log, session)[0]])
+    return (datetime.fromtimestamp(time / 1000, UTC).date() - datetime(1970, 1, 1, tzinfo=UTC).date()).days
+
+
+def hashed(unit: int, groups: int, seed: int = 0, publisher: str = "A") -> int:
+    """The group in which a cluster is resampled where there are too many."""
+    return naive.draw(int(key_of(seed, publisher, "group")), unit, 0) % groups
+
+
+#: The distribution function of Poisson(1), times 2^32.
+POISSON = [round(2**32 * math.fsum(math.exp(-1) / math.factorial(i) for i in range(n + 1))) for n in range(13)]
+
+
+@lru_cache(maxsize=100_000)
+def weight(seed: int, publisher: str, unit: int, replicate: int) -> int:
+    """A Poisson(1) draw by inversion: how many values of the distribution function a random number reaches."""
+    word = naive.draw(int(key_of(seed, publisher, "bootstrap")), unit, replicate) >> 32
+    return sum(word >= step for step in POISSON)
+
+
+def interval(
+    values: list[float], units: list[int], seed: int = 0, publisher: str = "A", replicates: int = 1000
+) -> tuple[float, float]:
+    """The 95 % percentile bootstrap of a mean of values, each of which is resampled with its unit."""
+    means = replicated(values, units, seed, publisher, replicates)
+    low, high = np.percentile([mean for mean in means if mean is not None], [2.5, 97.5])
+    return float(low), float(high)
+
+
+def replicated(
+    values: list[float], units: list[int], seed: int = 0, publisher: str = "A", replicates: int = 1000
+) -> list[float | None]:
+    """The weighted mean in each replicate, None where all weights are nought."""
+    counts = {unit: units.count(unit) for unit in units}
+    sums = {u: sum(Fraction(value) for value, unit in zip(values, units, strict=True) if unit == u) for u in counts}
+    found: list[float | None] = []
+    for replicate in range(replicates):
+        weights = {unit: weight(seed, publisher, unit, replicate) for unit in counts}
+        n = sum(weights[unit] * counts[unit] for unit in counts)
+        found.append(float(sum(weights[unit] * sums[unit] for unit in counts) / n) if n else None)
+    return found
+
+
+# --- slices -----------------------------------------------------------------------------------------------
+
+
+def hour(time: int) -> str:
+    return datetime.fromtimestamp(time / 1000, UTC).strftime("%H")
+
+
+def day(time: int) -> str:
+    return datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def reads_bin(n: int) -> str:
+    """The position of a read, or the length of a session."""
+    if n <= 3:
+        return str(n)
+    return "4 to 5" if n <= 5 else "6 to 10" if n <= 10 else "11 and more"
+
+
+def age_bin(age: int) -> str:
+    if age < HOUR:
+        return "under 1 h"
+    if age < 6 * HOUR:
+        return "1 to 6 h"
+    if age < DAY:
+        return "6 to 24 h"
+    return "1 to 7 days" if age < 7 * DAY else "7 days and more"
+
+
+def age(log: Log, row: int) -> int:
+    """Of the article of a row: ms since the first row that carries it."""
+    first = min(other for other in range(row + 1) if log.item[other] == log.item[row])
+    return int(log.time[row] - log.time[first])
+
+
+def category(log: Log, row: int) -> int | None:
+    """Of the article of a row, as the first row up to this one that tells it has it."""
+    told = [int(log.category[i]) for i in range(row + 1) if log.item[i] == log.item[row] and log.category[i] >= 0]
+    return told[0] if told else None
+
+
+def reader(log: Log, session: int) -> str:
+    """Whether the session's reader has read something before its first row."""
+    first = rows_of(log, session)[0]
+    reads = [row for row in range(first) if log.kind[row] in (READ, HISTORY) and log.user[row] == log.user[first]]
+    return "returning" if reads else "new"
+
+
+def slice_of_read(log: Log, by: str, fate: Fate) -> str | int | None:
+    """The slice of a read; of categories their codes."""
+    if by == "position":
+        return reads_bin(fate.position)
+    if by == "age":
+        return age_bin(age(log, fate.row))
+    return category(log, fate.row)
+
+
+def slice_of_session(log: Log, by: str, reads: Sequence[Fate]) -> str:
+    """The slice of a session, from all its reads."""
+    begins = int(log.time[reads[0].row])
+    if by in ("hour", "day"):
+        return {"hour": hour, "day": day}[by](begins)
+    return reads_bin(len(reads)) if by == "length" else reader(log, reads[0].session)

@@ -1,0 +1,169 @@
+"""MIND and NeMig read slowly and obviously, from the description of the formats alone."""
+
+from __future__ import annotations
+
+import ast
+import csv
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from newsreplay.log.rows import IMPRESSION
+from tests.reading import Article, Profile, Row
+
+
+@dataclass
+class Naive:
+    """What a slow reader finds."""
+
+    rows: list[Row] = field(default_factory=list)
+    articles: list[Article] = field(default_factory=list)
+    profiles: dict[str, Profile] = field(default_factory=dict)  #: the earliest of each user, of equal ones the first
+    rejects: list[tuple[str, int]] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    lines: int = 0
+
+
+class NotUsableError(Exception):
+    """A line that cannot be used."""
+
+
+def need(condition: bool) -> None:
+    if not condition:
+        raise NotUsableError
+
+
+def number(text: str, least: int, most: int) -> int:
+    need(text.isascii() and text.isdigit() and least <= len(text) <= most)
+    return int(text)
+
+
+def time_of(cell: str) -> int:
+    words = cell.split(" ")
+    need(len(words) == 3 and words[2] in ("AM", "PM"))
+    date, clock = words[0].split("/"), words[1].split(":")
+    need(len(date) == 3 and len(clock) == 3)
+    month, day, year = number(date[0], 1, 2), number(date[1], 1, 2), number(date[2], 4, 4)
+    hour, minute, second = number(clock[0], 1, 2), number(clock[1], 2, 2), number(clock[2], 2, 2)
+    need(1 <= hour <= 12)
+    if hour == 12:
+        hour = 0
+    if words[2] == "PM":
+        hour += 12
+    try:
+        when = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        raise NotUsableError from None
+    need(1990 <= year <= 2099)
+    since = when - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1000
+
+
+def lines_of(file: Path, name: str, found: Naive) -> list[tuple[int, bytes]]:
+    """Lines that are not blank with their numbers from 1."""
+    data = file.read_bytes()
+    if data[:3] == b"\xef\xbb\xbf":
+        data = data[3:]
+    lines = data.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    found.lines += len(lines)
+    kept = []
+    for place, line in enumerate(lines, 1):
+        if line.endswith(b"\r"):
+            line = line[:-1]
+        if line.strip() == b"":
+            found.dropped["blank line"] += 1
+        else:
+            kept.append((place, line))
+    return kept
+
+
+def text_of(line: bytes) -> str:
+    need(0 not in line)
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise NotUsableError from None
+
+
+def read_impressions(file: Path, name: str, found: Naive, *, timed: bool) -> None:
+    for place, line in lines_of(file, name, found):
+        try:
+            cells = text_of(line).split("\t")
+            need(len(cells) == (5 if timed else 4))
+            user = cells[1]
+            need(user != "")
+            time = time_of(cells[2]) if timed else 1_577_836_800_000 + 60_000 * (place - 1)
+            candidates = [word for word in cells[-1].split(" ") if word != ""]
+            if not candidates:
+                found.dropped["impression without candidates"] += 1
+                continue
+            for word in candidates:
+                need(len(word) > 2 and word[-2:] in ("-0", "-1"))
+        except NotUsableError:
+            found.rejects.append((name, place))
+            continue
+        pool = tuple(word[:-2] for word in candidates)
+        clicked = tuple(word[-1] == "1" for word in candidates)
+        found.rows.append(Row(kind=IMPRESSION, time=time, item=None, user=user, pool=pool, clicked=clicked))
+        history = tuple(word for word in cells[-2].split(" ") if word != "")
+        if history:
+            add_profile(found.profiles, Profile(user, time, history))
+
+
+def add_profile(profiles: dict[str, Profile], profile: Profile) -> None:
+    known = profiles.get(profile.user)
+    if known is None or profile.time < known.time:
+        profiles[profile.user] = profile
+
+
+def read_news(file: Path, name: str, found: Naive, facts: dict[str, int], widths: tuple[int, ...]) -> None:
+    for place, line in lines_of(file, name, found):
+        try:
+            cells = text_of(line).split("\t")
+            need(len(cells) in widths)
+            need(cells[0] != "")
+        except NotUsableError:
+            found.rejects.append((name, place))
+            continue
+        told = {fact: cells[cell] for fact, cell in facts.items() if cells[cell] != ""}
+        if len(cells) == 8 and all(cell[:1] == "[" and cell[-1:] == "]" for cell in cells[6:]):
+            told["entities"] = '{"title": ' + cells[6] + ', "abstract": ' + cells[7] + "}"
+        found.articles.append(Article(cells[0], facts=tuple(sorted(told.items()))))
+
+
+def naive_mind(path: Path, folders: tuple[str, ...] = ("",)) -> Naive:
+    """Every `behaviors.tsv`, then every `news.tsv`, of the folders in this order."""
+    found = Naive()
+    for folder in folders:
+        read_impressions(path / folder / "behaviors.tsv", f"{folder}behaviors.tsv", found, timed=True)
+    for folder in folders:
+        if (path / folder / "news.tsv").exists():
+            facts = {"category": 1, "subcategory": 2, "title": 3, "abstract": 4}
+            read_news(path / folder / "news.tsv", f"{folder}news.tsv", found, facts, (6, 7, 8))
+    for folder in folders:
+        if (path / folder / "news_text.csv").exists():
+            read_texts(path / folder / "news_text.csv", found)
+    return found
+
+
+def read_texts(file: Path, found: Naive) -> None:
+    """A `news_text.csv` whose lines are all as they should be."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            facts = {"category": row["Category"], "subcategory": row["SubCategory"]}
+            for fact, column in (("title", "Title"), ("abstract", "Abstract")):
+                facts[fact] = " ".join(ast.literal_eval(row[column] or "[]"))
+            told = {name: value for name, value in facts.items() if value}
+            found.lines += 1
+            found.articles.append(Article(row["News_ID"], facts=tuple(sorted(told.items()))))
+
+
+def naive_nemig(path: Path) -> Naive:
+    found = Naive()
+    read_impressions(path / "behaviors.tsv", "behaviors.tsv", found, timed=False)
+    if (path / "news.tsv").exists():
+        read_news(path / "news.tsv", "news.tsv", found, {"category": 1, "title": 3, "abstract": 4}, (7,))
+    return found

@@ -1,0 +1,345 @@
+"""Neural models in the stream: blind to the future, exact in batches, never stale."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from newsreplay.errors import NewsreplayError, SpecError
+from newsreplay.log.rows import DAY, HOUR, IMPRESSION, OUTCOME, READ, make_log
+from newsreplay.recommenders.neural import recommenders
+from newsreplay.recommenders.neural.options import Update, parse_update
+from newsreplay.recommenders.neural.recommender import Neural, best
+from newsreplay.recommenders.neural.stream.state import Captures
+from newsreplay.recommenders.registry import start_list
+from newsreplay.simulator.checks import check, made_up_log
+from newsreplay.simulator.replay.replay import replay
+from newsreplay.simulator.replay.walk import Replayed
+
+NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs")
+LOG, ARTICLES = made_up_log(1_500, seed=3)
+#: The same readers without impressions.
+READS = make_log(
+    **{
+        name: getattr(LOG, name)[(LOG.kind != IMPRESSION) & (LOG.kind != OUTCOME)]
+        for name in ("time", "kind", "session", "user", "item", "category")
+    }
+)
+
+
+def answered(recommender: Any, log: Any = LOG, **options: Any) -> Replayed:
+    return replay(log, recommender, 5, articles=ARTICLES if log is LOG else None, **options)
+
+
+def tiny(name: str = "nrms", **parameters: Any) -> Neural:
+    made: Neural = getattr(recommenders, {"pprec": "PPRec"}.get(name, name.upper()))(size="tiny", **parameters)
+    return made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_overwriting_the_future_changes_no_bit_of_an_answer(name: str) -> None:
+    [entry] = start_list(f"{name}(size=tiny, update=every(hours=12))")
+    verdict = check(entry, log=LOG, articles=ARTICLES, cuts=3, k=5)
+    assert verdict.cuts == 3
+    assert verdict.finding is None, str(verdict.finding)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *(f"{name}(size=tiny)" for name in NAMES),
+        "nrms(size=tiny, update=every(impressions=20))",
+        "caum(size=tiny, update=daily)",
+        "awrs(size=tiny, bucket=2, lag=1, counting=per_bucket)",
+    ],
+)
+def test_overwriting_the_future_changes_nothing_at_twenty_cuts(spec: str) -> None:
+    [entry] = start_list(spec)
+    verdict = check(entry, cuts=20)
+    assert verdict.finding is None, str(verdict.finding)
+
+
+def test_a_log_of_reads_alone_is_learned_from_without_a_look_ahead() -> None:
+    [entry] = start_list("awrs(size=tiny)")
+    verdict = check(entry, log=READS, cuts=3, k=5)
+    assert verdict.finding is None, str(verdict.finding)
+    assert (answered(entry.make(), READS).slates[-1] >= 0).any()
+
+
+def test_statistics_of_the_whole_period_are_found_out_and_declared() -> None:
+    # lag -1 looks up the bucket that is still being counted; the published lag leaks by its normalisation alone.
+    [entry] = start_list("awrs(size=tiny, leaky=true, lag=-1, update=none, warmup=12h, bucket=12)")
+    assert check(entry, log=LOG, articles=ARTICLES, cuts=8, k=5).finding is not None
+    done = answered(entry.make())
+    assert done.foresaw
+    assert done.self_report is not None
+    assert "whole log" in done.self_report.leaks
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_answer_is_what_the_model_says_when_asked_from_scratch(name: str) -> None:
+    """Deferred, batched, from kept vectors, across updates: the score is that of the model as it is then, computed anew."""
+
+    class Watched(type(tiny(name))):  # type: ignore[misc]
+        checked = 0
+
+        def _answer(self, captures: Captures) -> None:
+            waiting = dict(self.lates)
+            super()._answer(captures)
+            model = self.scorer.model.eval()
+            for number, row in enumerate(captures.row.tolist()):
+                if captures.kind[number] != IMPRESSION or row not in waiting:
+                    continue
+                places = slice(captures.at[number], captures.at[number + 1])
+                slots = np.concatenate(
+                    [[0], self.shelf.slots(captures.history[number]), self.shelf.slots(captures.item[places])]
+                )
+                h = captures.history.shape[1]
+                history = torch.where(torch.from_numpy(slots[1 : 1 + h]) > 0, torch.arange(1, 1 + h), 0)[None]
+                with torch.inference_mode():
+                    scores = model(
+                        self.shelf.contents(slots, trim=True),
+                        history,
+                        torch.arange(1 + h, len(slots))[None],
+                        torch.from_numpy(captures.history_signals[number])[None],
+                        torch.from_numpy(captures.signals[places])[None],
+                        torch.from_numpy(self.trainer.users_of(captures.user[number : number + 1])),
+                    )[0]
+                np.testing.assert_allclose(waiting[row].answer, scores.numpy(), rtol=1e-4, atol=1e-5)
+                type(self).checked += 1
+
+    watched = Watched(size="tiny", update="every(hours=12)")
+    done = answered(watched)
+    assert done.self_report is not None
+    assert len(done.self_report.rounds) > 3
+    assert Watched.checked > 20
+
+
+def test_answers_one_by_one_are_those_of_a_batch() -> None:
+    late, prompt = answered(tiny()), answered(tiny(), timed=True)
+    assert late.scores is not None
+    assert prompt.scores is not None
+    np.testing.assert_allclose(late.scores, prompt.scores, rtol=1e-4, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_other_answers() -> None:
+    first, again = answered(tiny("caum", seed=1)), answered(tiny("caum", seed=1))
+    assert first.slates.tobytes() == again.slates.tobytes()
+    assert first.scores is not None
+    assert again.scores is not None
+    assert first.scores.tobytes() == again.scores.tobytes()
+    other = answered(tiny("caum"), seed=2)
+    assert other.scores is not None
+    assert first.scores.tobytes() != other.scores.tobytes()
+
+
+def test_torchs_own_generator_is_neither_used_nor_moved() -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    answered(tiny("lstur"))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_nothing_is_answered_before_the_warm_up_is_over_and_all_after_it() -> None:
+    done = answered(tiny(warmup="2d", update=None))
+    assert done.scores is not None
+    asked = np.flatnonzero(LOG.kind == IMPRESSION)
+    first = LOG.time[LOG.kind == READ][0]
+    for number, row in enumerate(asked.tolist()):
+        mine = done.scores[LOG.pools.at[number] : LOG.pools.at[number + 1]]
+        assert np.isfinite(mine).all() == (LOG.time[row] >= first + 2 * DAY)
+
+
+def test_the_warm_up_is_the_runs_where_none_is_given() -> None:
+    recommender = tiny()
+    answered(recommender, warmup=2 * DAY)
+    self_report = recommender.self_report()
+    assert not any("warmup" in note for note in self_report.notes)
+    recommender = tiny()
+    answered(recommender)
+    assert any("--warmup 1d" in note for note in recommender.self_report().notes)
+
+
+def test_frozen_models_are_trained_once() -> None:
+    frozen = answered(tiny(update=None)).self_report
+    assert frozen is not None
+    assert frozen.updating == 0
+    assert not any("impressions" in one and one["time"] > LOG.time[0] + 2 * DAY for one in frozen.rounds)
+
+
+def test_too_little_to_train_on_is_told() -> None:
+    self_report = answered(tiny(warmup="90d")).self_report
+    assert self_report is not None
+    assert "never trained" in self_report.notes[0]
+
+
+def test_missing_titles_are_told() -> None:
+    self_report = answered(tiny(), READS).self_report
+    assert self_report is not None
+    assert any("no article has a title" in note for note in self_report.notes)
+    assert any("no impressions" in note for note in self_report.notes)
+
+
+def test_saved_weights_answer_as_the_model_that_was_saved(tmp_path: Any) -> None:
+    first = tiny("awrs", update=None, bins=3)
+    done = answered(first)
+    first.save(tmp_path / "awrs.safetensors")
+    loaded = type(first)(weights=str(tmp_path / "awrs.safetensors"), update=None)
+    again = answered(loaded)
+    assert done.scores is not None
+    assert again.scores is not None
+    trained = np.isfinite(done.scores)
+    np.testing.assert_allclose(done.scores[trained], again.scores[trained], rtol=1e-5, atol=1e-6)
+    assert np.isfinite(again.scores).all()
+    assert "later than" in loaded.self_report().leaks  # they were trained on what it scores
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Any) -> None:
+    first = tiny()
+    answered(first)
+    first.save(tmp_path / "nrms.safetensors")
+    with pytest.raises(NewsreplayError, match="NRMS"):
+        answered(tiny("naml", weights=str(tmp_path / "nrms.safetensors")))
+    untrained = tiny(warmup="90d")
+    answered(untrained)
+    with pytest.raises(NewsreplayError, match="not been trained"):
+        untrained.save(tmp_path / "none")
+
+
+def test_a_slow_start_is_waited_for_not_thrown_away() -> None:
+    """Six clicked impressions an hour: too few at the end of the warm-up, enough some hours later."""
+    rows, clicks = 60, 3
+    self_report = answered(tiny(warmup="1h"), few_an_hour(rows, clicks)).self_report
+    assert self_report is not None
+    assert self_report.rounds
+    assert any("trained on the first" in note for note in self_report.notes)
+
+
+def few_an_hour(hours: int, each: int) -> Any:
+    times, kind, impression = [], [], []
+    for hour in range(hours):
+        for one in range(each):
+            number = hour * each + one
+            times += 3 * [hour * HOUR + one * 60_000]
+            kind += [IMPRESSION, OUTCOME, READ]
+            impression += [number, number, -1]
+    count = hours * each
+    publish = 6
+    return make_log(
+        time=[0] * publish + times,
+        kind=[0] * publish + kind,
+        session=[-1] * publish + np.repeat(np.arange(count) % 7, 3).tolist(),
+        user=[-1] * publish + np.repeat(np.arange(count) % 7, 3).tolist(),
+        item=[*range(publish), *(one for number in range(count) for one in (-1, -1, number % publish))],
+        category=[-1] * (publish + len(times)),
+        impression=[-1] * publish + impression,
+        pools={
+            "at": np.arange(count + 1) * 2,
+            "item": np.stack([np.arange(count) % publish, (np.arange(count) + 1) % publish], 1).ravel(),
+            "clicked": np.tile([True, False], count),
+        },
+    )
+
+
+@pytest.mark.parametrize("log", [LOG, READS])
+def test_updates_are_due_after_so_many_impressions_or_reads(log: Any) -> None:
+    self_report = answered(tiny(update="every(impressions=40)"), log).self_report
+    assert self_report is not None
+    assert sum("impressions" in one for one in self_report.rounds) > 1
+
+
+def test_long_pools_beside_short_ones_change_no_bit_of_their_scores() -> None:
+    """How many candidates a later request of the batch has must not decide how an earlier one is added up."""
+    rng = np.random.default_rng(0)
+    cut = len(LOG.time) * 3 // 4
+    last = int(np.searchsorted(np.flatnonzero(LOG.kind == IMPRESSION), cut))
+
+    def with_pools(later: int) -> Any:
+        known = np.maximum.accumulate(np.where(LOG.kind <= 0, LOG.item, -1))
+        items, clicked, at = [], [], [0]
+        for number, row in enumerate(np.flatnonzero(LOG.kind == IMPRESSION).tolist()):
+            length = 40 if number < last else later
+            size = min(length, int(max(known[row], LOG.item[:row].max())) + 1)
+            items.append(rng.permutation(size))
+            clicked.append(np.arange(size) == 0)
+            at.append(at[-1] + size)
+        return LOG._replace(
+            pools=LOG.pools._replace(
+                at=np.array(at), item=np.concatenate(items).astype(np.int32), clicked=np.concatenate(clicked)
+            )
+        )
+
+    short = with_pools(40)
+    rng = np.random.default_rng(0)
+    long = with_pools(250)
+    begin = short.pools.at[last]
+    assert np.diff(long.pools.at).max() > 64
+    scores = [replay(log, tiny(update=None), 5, articles=ARTICLES).scores for log in (short, long)]
+    assert scores[0] is not None
+    assert scores[1] is not None
+    assert np.isfinite(scores[0][:begin]).any()
+    assert scores[0][:begin].tobytes() == scores[1][:begin].tobytes()
+
+
+def test_what_is_fitted_changes_with_every_update_only() -> None:
+    recommender = tiny(update="every(impressions=30)")
+    self_report = answered(recommender).self_report
+    assert self_report is not None
+    assert sum("impressions" in one for one in self_report.rounds) > 1
+    assert self_report.parameters > 0
+    assert recommender.scorer is not None
+    # A version for every epoch and update, and for the best epoch.
+    assert recommender.scorer.cache.version >= len(self_report.rounds)
+
+
+@pytest.mark.parametrize(
+    ("text", "update"),
+    [
+        (None, Update()),
+        ("none", Update()),
+        ("daily", Update(DAY, daily=True)),
+        ("every(hours=0.5)", Update(HOUR // 2)),
+        ("every( impressions = 7 )", Update(impressions=7)),
+    ],
+)
+def test_update_policies(text: str | None, update: Update) -> None:
+    assert parse_update(text) == update
+
+
+@pytest.mark.parametrize("text", ["hourly", "every(days=1)", "every(impressions=0.5)", "every(hours=0)", 6])
+def test_other_update_policies_are_refused(text: Any) -> None:
+    with pytest.raises(SpecError, match="update must be none, daily"):
+        parse_update(text)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("nrms(size=smal)", "Did you mean 'small'"),
+        ("nrms(leaky=true)", "no parameter 'leaky'"),
+        ("pprec(leaky=true)", "no parameter 'leaky'"),  # it reads nothing that could leak
+        ("nrms(seed=-1)", "seed"),
+        ("awrs(bucket=0.0000001)", "bucket"),
+        ("caum(neighbours=none)", "neighbours"),
+        ("awrs(lag=-1)", "lag"),
+        ("nrms(words=nowhere.txt)", "no such file"),
+        ("nrms(device=tpu)", "auto, cpu or cuda"),
+        ("nrms(warmup=soon)", "no duration"),
+        ("nrms(rate=0)", "rate"),
+        ("caum(heads=3)", "no parameter 'heads'"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_once(spec: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        start_list(spec)
+
+
+def test_the_best_are_the_highest_in_order_and_equal_ones_as_they_came() -> None:
+    scores = np.array([1, 3, 2, 3, -math.inf, 2], np.float32)
+    assert best(scores, 4).tolist() == [1, 3, 2, 5]
+    assert best(scores, 9).tolist() == [1, 3, 2, 5, 0, 4]

@@ -1,0 +1,610 @@
+"""Leaderboards, from run folders written out by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from newsreplay.api import Run
+from newsreplay.errors import NewsreplayError, RunError
+from newsreplay.report.tables.by_slice import by_slice
+from newsreplay.report.tables.costs import costs
+from newsreplay.report.tables.leaderboard import leaderboard
+from tests.report.by_hand import HOSTILE, Values, rows_of, run_of, spread
+
+TWO: Values = {
+    "recency": {"A": (0.02, 0.01), "B": (0.05, 0.04)},
+    "trend(hours=6)": {"A": (0.125, 0.0625), "B": (0.01, 0.02)},
+    "popular": {"A": (0.125, 0.05), "B": (0.05, 0.01)},
+}
+
+
+def bare(run: Run, **options: Any) -> dict[str, list[str]]:
+    """The cells of a board without intervals."""
+    return rows_of(leaderboard([run], intervals=False, **options))
+
+
+# --- the table --------------------------------------------------------------------------------------------
+
+
+def test_publishers_stand_side_by_side_and_the_best_of_each_column_is_marked(tmp_path: Path) -> None:
+    assert bare(run_of(tmp_path / "run", TWO)) == {
+        "popular": ["12.500*", "5.000", "5.000*", "1.000", "1.5"],
+        "recency": ["2.000", "1.000", "5.000*", "4.000*", "2.2"],
+        "trend(hours=6)": ["12.500*", "6.250*", "1.000", "2.000", "2.2"],
+    }
+
+
+def test_a_value_has_half_the_width_of_its_interval_beside_it(tmp_path: Path) -> None:
+    drawn = {("A", "recency", "event_success@1"): np.linspace(0.4, 0.6, 1000)}
+    run = run_of(tmp_path / "run", {"recency": {"A": (0.5, 0.25)}}, replicates=drawn)
+    board = leaderboard([run])
+    assert rows_of(board)["recency"][:2] == ["50.000* ±9.500", "25.000* ±0.000"]
+    assert "; ±: half the width of the 95 % interval" in board
+    assert "±" not in leaderboard([run], intervals=False)
+    assert rows_of(leaderboard([run], paper_scale=True))["recency"][0] == "50000* ±9500"
+
+
+def test_a_value_without_an_interval_has_none_beside_it(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"recency": {"A": {"event_success@1": 0.5, "coverage@10": 0.25}}})
+    nothing = run.results[1]._replace(low=None, high=None)
+    run.results[1] = nothing
+    assert rows_of(leaderboard([run], metrics=["event_success@1", "coverage@10"]))["recency"] == [
+        *("50.000* ±0.000", "25.000", "1.0")
+    ]
+
+
+@pytest.mark.parametrize("intervals", [False, True])
+def test_columns_are_headed_and_lined_up(tmp_path: Path, intervals: bool) -> None:
+    drawn = {("A", "popular", "event_success@1"): spread(0.125, 0.2, 1)}  # an interval wider than the others
+    lines = leaderboard([run_of(tmp_path / "run", TWO, replicates=drawn)], intervals=intervals).splitlines()
+    assert lines[0].split() == ["recommender", "A", "A", "B", "B", "mean"]
+    assert lines[1].split() == ["E@1", "P@1", "E@1", "P@1", "rank"]
+    ranks = lines[2].rindex(" ")  # some have a range, with points of its own
+    points = [[match.start() for match in re.finditer(r"\.\d", line[14:ranks])] for line in lines[3:6]]
+    assert points[0] == points[1] == points[2] != []
+    assert len({line.index(".", ranks) for line in lines[3:6]}) == 1
+    assert len({len(line) for line in lines[3:6]}) == 1
+
+
+def test_the_order_is_that_of_the_mean_rank_and_equal_values_share_theirs(tmp_path: Path) -> None:
+    rows = bare(run_of(tmp_path / "run", TWO))
+    assert {name: cells[-1] for name, cells in rows.items()} == {
+        "popular": "1.5",  # first and second at A, first and second at B
+        "recency": "2.2",  # third at A, shares the first two places at B
+        "trend(hours=6)": "2.2",
+    }
+    assert list(rows) == ["popular", "recency", "trend(hours=6)"]  # as typed where the mean ranks are equal
+
+
+def test_a_single_publisher_has_a_rank_and_no_mean(tmp_path: Path) -> None:
+    board = leaderboard([run_of(tmp_path / "run", {"recency": {"A": (0.5, 0.5)}, "random": {"A": (0.6, 0.1)}})])
+    assert "mean" not in board.split("\n\n")[0]
+    assert list(rows_of(board)) == ["random", "recency"]
+
+
+def test_values_are_per_cent_unless_the_paper_scale_is_asked_for(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"recency": {"A": (1.23456, 0.00012)}})
+    assert bare(run)["recency"][:2] == ["123.456*", "0.012*"]
+    assert "in per cent" in leaderboard([run])
+    assert bare(run, paper_scale=True)["recency"][:2] == ["123456*", "12*"]
+    assert "times 100,000" in leaderboard([run], paper_scale=True)
+
+
+def test_the_paper_scale_is_for_success_only(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"recency": {"A": {"event_success@1": 0.01, "auc": 0.5}}})
+    board = leaderboard([run], metrics=["event_success@1", "auc"], paper_scale=True)
+    assert rows_of(board)["recency"] == ["1000* ±0", "50.000* ±0.000", "1.0"]
+    assert "E@1: times 100,000" in board
+    assert "AUC: in per cent" in board
+
+
+def test_a_failed_pair_is_shown_as_failed_and_ranks_last(tmp_path: Path) -> None:
+    values: Values = {
+        "mine": {"A": "ValueError: no licence", "B": (0.9, 0.9)},
+        "broken": {"A": "KeyError: 5", "B": "KeyError: 6"},
+        "recency": {"A": (0.0, 0.0), "B": (0.5, 0.5)},
+    }
+    run = run_of(tmp_path / "run", values)
+    rows = bare(run)
+    assert rows["mine"] == ["failed", "failed", "90.000*", "90.000*", "1.8"]
+    assert rows["broken"] == ["failed", "failed", "failed", "failed", "-"]
+    assert rows["recency"] == ["0.000", "0.000", "50.000", "50.000", "1.5"]
+    assert "FAILED: mine on A: ValueError: no licence" in leaderboard([run])
+    for style in ("markdown", "latex"):
+        assert "broken" in leaderboard([run], style=style)
+
+
+def test_a_run_in_which_everything_failed_has_a_table_in_every_format_and_view(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"mine": {"A": "ValueError: x"}})
+    assert rows_of(leaderboard([run])) == {"mine": ["failed", "failed", "-"]}
+    for style in ("markdown", "latex"):
+        assert leaderboard([run], style=style).count("failed") == 2
+    for view in (leaderboard([run], style="json"), costs(run, style="json")):
+        assert json.loads(view) == []
+    for style in ("table", "markdown", "latex", "csv"):
+        assert "mine" not in costs(run, style=style)
+
+
+def test_where_nothing_was_scored_nothing_failed(tmp_path: Path) -> None:
+    board = leaderboard([run_of(tmp_path / "run", {"recency": {"A": None, "B": (0.5, 0.5)}})])
+    assert rows_of(board)["recency"][:2] == ["-", "-"]
+    assert "failed" not in board.lower()
+
+
+# --- which metrics, and by which it is ranked -------------------------------------------------------------
+
+BOTH = {"event_success@1": 0.3, "session_success@1": 0.2, "session_mrr@10": 0.1, "coverage@10": 0.9, "novelty@10": 7.25}
+OTHER = {"event_success@1": 0.2, "session_success@1": 0.3, "session_mrr@10": 0.4, "coverage@10": 0.8, "novelty@10": 9.0}
+
+
+def test_chosen_metrics_are_shown_in_the_order_in_which_they_are_named(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"one": {"A": BOTH}, "other": {"A": OTHER}})
+    board = leaderboard([run], metrics=["novelty@10", "session_mrr@10", "coverage@10"], intervals=False)
+    assert board.splitlines()[1].split() == ["novelty@10", "slate", "MRR@10", "coverage@10", "rank"]
+    # What does not judge has no best.
+    assert rows_of(board) == {
+        "one": ["7.250", "10.000", "90.000", "1.0"],
+        "other": ["9.000", "40.000*", "80.000", "2.0"],
+    }
+    assert "novelty@10: in bits; slate MRR@10, coverage@10: in per cent\n" in board
+
+
+def test_another_metric_may_rank(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"one": {"A": BOTH}, "other": {"A": OTHER}})
+    board = leaderboard([run], rank_by="session_mrr@10")
+    assert list(rows_of(board)) == ["other", "one"]
+    assert "rank by slate MRR@10" in board
+
+
+def test_impression_metrics_are_shown_where_somebody_has_them(tmp_path: Path) -> None:
+    ranked: dict[str, float | None] = {"auc": 0.6, "mrr": 0.3, "mrr_first": 0.3, "ndcg@5": 0.35, "ndcg@10": 0.4}
+    run = run_of(
+        tmp_path / "run",
+        {"one": {"A": BOTH | ranked}, "none": {"A": OTHER | dict.fromkeys(ranked)}},
+    )
+    board = leaderboard([run], intervals=False)
+    assert board.splitlines()[1].split() == ["E@1", "P@1", "AUC", "MRR", "nDCG@5", "nDCG@10", "rank"]
+    assert rows_of(board)["none"] == ["20.000", "30.000*", "-", "-", "-", "-", "2.0"]
+
+
+def test_a_metric_that_is_not_there_is_named_with_the_nearest(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"one": {"A": BOTH}})
+    with pytest.raises(NewsreplayError, match=r"'event_succes@1'. Did you mean 'event_success@1'\?"):
+        leaderboard([run], metrics=["event_succes@1"])
+    with pytest.raises(NewsreplayError, match=r"no metric is called 'zzz'. There are event_success@1, session_"):
+        leaderboard([run], rank_by="zzz")
+    with pytest.raises(NewsreplayError, match=r"no metric is called 'zzz'. There are"):
+        costs(run, rank_by="zzz")
+
+
+# --- the best, and those that cannot be told from it ------------------------------------------------------
+
+
+def p_by_hand(drawn: list[float]) -> float:
+    """Counted: twice the smaller side of nothing, one added to count and replicates."""
+    return min(1.0, 2 * (min(sum(d <= 0 for d in drawn), sum(d >= 0 for d in drawn)) + 1) / (len(drawn) + 1))
+
+
+def level_by_hand(values: dict[str, float], drawn: dict[str, Any]) -> set[str]:
+    """Whoever's difference to the best does not survive Holm's correction at 5 %."""
+    best = max(values, key=lambda name: values[name])
+    others = sorted((p_by_hand((drawn[name] - drawn[best]).tolist()), name) for name in values if name != best)
+    rejected = set()
+    for step, (p, name) in enumerate(others):
+        if p * (len(others) - step) > 0.05:
+            break
+        rejected.add(name)
+    return {*values} - rejected - {name for name in values if values[name] == values[best]}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_those_are_marked_that_holm_cannot_tell_from_the_best(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    names = [f"r{i}" for i in range(7)]
+    values = {name: round(0.5 - 0.012 * i, 6) for i, name in enumerate(names)}
+    shared = rng.normal(0, 0.05, 1000)  # paired: what all have in common tells nothing
+    drawn = {name: values[name] + shared + rng.normal(0, 0.01, 1000) for name in names}
+    run = run_of(
+        tmp_path / "run",
+        {name: {"A": {"event_success@1": value}} for name, value in values.items()},
+        replicates={("A", name, "event_success@1"): each for name, each in drawn.items()},
+    )
+    rows = rows_of(leaderboard([run], metrics=["event_success@1"], intervals=False))
+    level = level_by_hand(values, drawn)
+    assert 0 < len(level) < 6  # else this shows nothing
+    assert {name for name, cells in rows.items() if cells[0].endswith("~")} == level
+    assert [name for name, cells in rows.items() if cells[0].endswith("*")] == ["r0"]
+
+
+def test_equal_bests_are_both_the_best_and_what_is_certainly_worse_bears_no_mark(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"a": {"A": (0.5, 0.1)}, "b": {"A": (0.5, 0.1)}, "c": {"A": (0.4, 0.1)}})
+    rows = bare(run)
+    assert [cells[0] for cells in rows.values()] == ["50.000*", "50.000*", "40.000"]
+    assert [cells[1] for cells in rows.values()] == ["10.000*", "10.000*", "10.000*"]
+
+
+@pytest.mark.parametrize(
+    ("style", "best", "level"),
+    [("markdown", "**50.000**", "49.000 †"), ("latex", r"\textbf{50.000}", r"49.000$^{\dagger}$")],
+)
+def test_marks_are_set_in_type_where_there_is_type(tmp_path: Path, style: str, best: str, level: str) -> None:
+    drawn = {("A", name, "event_success@1"): spread(0.5, 0.1, seed) for seed, name in enumerate("ab")}
+    values: Values = {"a": {"A": {"event_success@1": 0.5}}, "b": {"A": {"event_success@1": 0.49}}}
+    run = run_of(tmp_path / "run", values, replicates=drawn)
+    text = leaderboard([run], style=style, metrics=["event_success@1"], intervals=False)
+    assert best in text
+    assert level in text
+
+
+# --- ranks ------------------------------------------------------------------------------------------------
+
+
+def rank_of(name: str, values: dict[str, float]) -> float:
+    better = sum(other > values[name] for other in values.values())
+    return 1 + better + (sum(other == values[name] for other in values.values()) - 1) / 2
+
+
+def test_a_rank_has_its_range_where_it_is_not_stable_and_only_there(tmp_path: Path) -> None:
+    values = {"first": 0.9, "second": 0.52, "third": 0.5, "fourth": 0.1, "fifth": 0.02}
+    drawn = {name: spread(value, 0.02, seed) for seed, (name, value) in enumerate(values.items())}
+    run = run_of(
+        tmp_path / "run",
+        {name: {"A": {"event_success@1": value}} for name, value in values.items()},
+        replicates={("A", name, "event_success@1"): each for name, each in drawn.items()},
+    )
+    expected = {}
+    for name in values:
+        places = sorted(rank_of(name, {other: drawn[other][i] for other in values}) for i in range(1000))
+        text = f"{rank_of(name, values):.1f}"
+        if sum(place == rank_of(name, values) for place in places) < 950:
+            text += f" ({places[24]:g}–{places[974]:g})"  # the 25th and the 975th of 1,000
+        expected[name] = text
+    rows = rows_of(leaderboard([run], metrics=["event_success@1"]))
+    assert {name: cells[-1] for name, cells in rows.items()} == expected
+    assert ["–" in cells[-1] for cells in rows.values()] == [False, True, True, False, False]
+
+
+def test_a_mean_rank_varies_with_the_same_replicate_of_every_publisher(tmp_path: Path) -> None:
+    up, down = [np.where(np.arange(1000) % 2 == side, 0.6, 0.4) for side in (0, 1)]
+    values: Values = {name: {p: {"event_success@1": 0.5} for p in "AB"} for name in ("a", "b")}
+    drawn = {
+        ("A", "a", "event_success@1"): up,
+        ("A", "b", "event_success@1"): down,
+        ("B", "a", "event_success@1"): down,
+        ("B", "b", "event_success@1"): up,
+    }
+    rows = rows_of(leaderboard([run_of(tmp_path / "run", values, replicates=drawn)], metrics=["event_success@1"]))
+    assert {name: cells[-1] for name, cells in rows.items()} == {"a": "1.5", "b": "1.5"}
+
+
+# --- who foresees -----------------------------------------------------------------------------------------
+
+
+def test_the_oracle_stands_first_and_is_neither_ranked_nor_the_best(tmp_path: Path) -> None:
+    values: Values = {
+        "recency": {"A": (0.2, 0.1)},
+        "oracle": {"A": (0.9, 0.9)},
+        "popular": {"A": (0.3, 0.05)},
+    }
+    board = leaderboard([run_of(tmp_path / "run", values, foresees=["oracle"])], intervals=False)
+    assert list(rows_of(board).items()) == [
+        ("oracle", ["90.000", "90.000", "-"]),
+        ("popular", ["30.000*", "5.000", "1.0"]),
+        ("recency", ["20.000", "10.000*", "2.0"]),
+    ]
+    assert "oracle: knows the future; what could be reached at most; not ranked" in board
+
+
+def test_the_oracle_alone_is_a_table_without_marks(tmp_path: Path) -> None:
+    board = leaderboard([run_of(tmp_path / "run", {"oracle": {"A": (0.9, 0.8)}}, foresees=["oracle"])], intervals=False)
+    assert rows_of(board) == {"oracle": ["90.000", "80.000", "-"]}
+
+
+def test_the_oracle_costs_nothing_and_is_no_rival_by_cost(tmp_path: Path) -> None:
+    values: Values = {"oracle": {"A": (0.9, 0.8)}, "recency": {"A": (0.1, 0.1)}}
+    run = run_of(tmp_path / "run", values, foresees=["oracle"])
+    assert list(rows_of(costs(run))) == ["recency"]
+    assert rows_of(costs(run))["recency"][0] == "10.000*"
+
+
+# --- the footer -------------------------------------------------------------------------------------------
+
+
+def test_the_footer_tells_where_the_numbers_come_from(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", TWO, made_up=["the times", "the readers"], rejected=1200)
+    footer = leaderboard([run]).split("\n\n", 1)[1].splitlines()
+    assert footer == [
+        "E@1, P@1: in per cent; ±: half the width of the 95 % interval",
+        "*: best of its column; ~: cannot be told from it (paired, p > 0.05 after Holm); rank by E@1, with its 95 % "
+        "range where it is not stable",
+        "data: gazette; sessions scored: A 4 of 1,234, B 4 of 1,234",
+        "made up: the times",
+        "made up: the readers",
+        "rejected: 1,200 of 5,000 rows could not be used",
+        "the longest 1 % of A's scored sessions bring 25.0% of all hits at 1",
+        "the longest 1 % of B's scored sessions bring 25.0% of all hits at 1",
+        f"1.2 s; the run lies in {tmp_path / 'run'}",
+    ]
+
+
+def test_articles_dropped_from_slates_are_told(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"mine": {"A": (0.5, 0.5)}})
+    run.info["pairs"][0]["dropped"] = {"current": 1200, "repeated": 0}
+    assert "dropped from the slates of mine on A: 1,200 current\n" in leaderboard([run])
+
+
+@pytest.mark.parametrize("style", ["markdown", "latex", "json", "csv"])
+def test_what_goes_into_a_paper_or_program_does_not_say_where_the_run_lies(tmp_path: Path, style: str) -> None:
+    assert "the run lies in" not in leaderboard([run_of(tmp_path / "run", TWO)], style=style)
+
+
+# --- formats that are read back ---------------------------------------------------------------------------
+
+
+def cells_of_markdown(line: str) -> list[str]:
+    cells = re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]
+    return [re.sub(r"\\(.)", r"\1", cell.strip()) for cell in cells]
+
+
+def test_json_has_every_metric_with_its_interval(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", TWO)
+    assert json.loads(leaderboard([run], style="json")) == json.loads((run.folder / "results.json").read_text())
+
+
+def test_csv_has_every_metric_with_its_interval(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {HOSTILE: {"A,\n|": (0.5, 0.25)}, "none": {"A,\n|": None}})
+    rows = list(csv.DictReader(io.StringIO(leaderboard([run], style="csv"), newline="")))
+    assert [(row["publisher"], row["recommender"]) for row in rows[:2]] == [("A,\n|", HOSTILE)] * 2
+    assert [(row["metric"], float(row["value"]), row["n"]) for row in rows[:2]] == [
+        ("event_success@1", 0.5, "4"),
+        ("session_success@1", 0.25, "4"),
+    ]
+    assert [rows[2][name] for name in ("value", "low", "high", "n")] == ["", "", "", "0"]
+
+
+def test_markdown_has_a_cell_for_everything(tmp_path: Path) -> None:
+    lines = leaderboard([run_of(tmp_path / "run", TWO)], style="markdown", intervals=False).splitlines()
+    assert cells_of_markdown(lines[0]) == ["recommender", "A E@1", "A P@1", "B E@1", "B P@1", "mean rank"]
+    assert cells_of_markdown(lines[2]) == ["popular", "**12.500**", "5.000", "**5.000**", "1.000", "1.5"]
+    assert lines[5] == ""
+
+
+def test_latex_is_a_booktabs_table(tmp_path: Path) -> None:
+    text = leaderboard([run_of(tmp_path / "run", {"my_own 50%": {"A&B": (0.5, 0.25)}})], style="latex")
+    assert text.startswith("% needs \\usepackage{booktabs}\n\\begin{tabular}{lrrr}\n\\toprule\n")
+    assert "\n\\end{tabular}\n\\par" in text
+    assert r"my\_own 50\%" in text
+    assert r"\multicolumn{2}{c}{A\&B}" in text
+
+
+# --- strangers' names -------------------------------------------------------------------------------------
+
+
+def test_a_hostile_name_breaks_no_table(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {HOSTILE: {HOSTILE: (0.5, 0.25)}, "mine": {HOSTILE: f"ValueError: {HOSTILE}"}})
+    board = leaderboard([run])
+    assert all(c == "\n" or c.isprintable() for c in board)
+    assert max(map(len, board.split("\n\n")[0].splitlines())) < 500
+    assert max(map(len, board.splitlines())) <= 2000
+    assert sum("FAILED" in line for line in board.splitlines()) == 1
+
+
+@given(
+    names=st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=3, unique=True),
+    style=st.sampled_from(["table", "markdown", "latex", "json", "csv"]),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_name_breaks_any_format(tmp_path_factory: pytest.TempPathFactory, names: list[str], style: str) -> None:
+    run = run_of(tmp_path_factory.mktemp("runs") / "run", {name: {"A": (0.5, 0.5)} for name in names})
+    text = leaderboard([run], style=style)
+    head = text.split("\n\n")[0].splitlines()
+    if style == "json":
+        assert {row["recommender"] for row in json.loads(text)} == {*names}
+    elif style == "csv":
+        assert {row["recommender"] for row in csv.DictReader(io.StringIO(text, newline=""))} == {*names}
+    elif style == "markdown":
+        assert len(head) == 2 + len(names)
+        assert {len(cells_of_markdown(line)) for line in head} == {4}
+    elif style == "latex":
+        rows = text.split("\\midrule\n")[1].split("\n\\bottomrule")[0].splitlines()
+        assert len(rows) == len(names)
+    else:
+        assert len(head) == 3 + len(names)
+
+
+# --- several runs -----------------------------------------------------------------------------------------
+
+
+def test_runs_are_merged_by_publisher_and_recommender(tmp_path: Path) -> None:
+    runs = [
+        run_of(tmp_path / "one", {"recency": {"A": (0.5, 0.5)}}),
+        run_of(tmp_path / "two", {"trend": {"A": (0.6, 0.6)}}),
+        run_of(tmp_path / "three", {"trend": {"B": (0.7, 0.7)}}),
+    ]
+    board = leaderboard(runs, intervals=False)
+    assert rows_of(board) == {
+        "trend": ["60.000*", "60.000*", "70.000*", "70.000*", "1.0"],
+        "recency": ["50.000", "50.000", "-", "-", "2.0"],
+    }
+    assert [line.split(" in ")[1] for line in board.splitlines() if "the run lies in" in line] == [
+        str(run.folder) for run in runs
+    ]
+
+
+def test_where_names_clash_the_later_runs_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    runs = [run_of(tmp_path / name / "run", {"recency": {"A": (0.5, 0.5)}}) for name in ("one", "two", "three")]
+    names = [row["recommender"] for row in json.loads(leaderboard(runs, style="json"))][::2]
+    assert names == ["recency", *(f"recency [{run.folder}]" for run in runs[1:])]
+
+
+def test_runs_on_other_data_of_the_same_name_do_not_share_a_table(tmp_path: Path) -> None:
+    runs = [
+        run_of(tmp_path / "one", {"recency": {"A": (0.5, 0.5)}}),
+        run_of(tmp_path / "two", {"trend": {"A": (0.6, 0.6)}}, digests={"A": "1"}),
+    ]
+    with pytest.raises(RunError, match=r"A is another log in .*two than in .*one; .*show them one at a time"):
+        leaderboard(runs)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("warmup", 60_000), ("window", 5), ("max_session_length", 9), ("strict_deadline", True)],
+)
+def test_runs_that_do_not_score_the_same_do_not_share_a_table(tmp_path: Path, option: str, value: Any) -> None:
+    runs = [
+        run_of(tmp_path / "one", {"recency": {"A": (0.5, 0.5)}}),
+        run_of(tmp_path / "two", {"trend": {"A": (0.6, 0.6)}}, options={option: value, "deadline": 100}),
+    ]
+    with pytest.raises(RunError, match=rf"two and .*one do not score the same \({option} is .*one at a time"):
+        leaderboard(runs)
+
+
+@pytest.mark.parametrize(("option", "value"), [("seed", 1), ("cluster", "day")])
+def test_runs_that_were_resampled_otherwise_are_joined_without_what_needs_pairs(
+    tmp_path: Path, option: str, value: Any
+) -> None:
+    def runs(options: dict[str, Any]) -> list[Run]:
+        place = tmp_path / ("other" if options else "same")
+        drawn = [{("A", name, "event_success@1"): spread(0.5, 0.1, seed)} for seed, name in enumerate("ab")]
+        return [
+            run_of(place / "one", {"a": {"A": {"event_success@1": 0.5}}}, replicates=drawn[0]),
+            run_of(place / "two", {"b": {"A": {"event_success@1": 0.49}}}, replicates=drawn[1], options=options),
+        ]
+
+    paired, apart = (
+        leaderboard(each, metrics=["event_success@1"], intervals=False) for each in (runs({}), runs({option: value}))
+    )
+    assert rows_of(paired) == {"a": ["50.000*", "1.0 (1–2)"], "b": ["49.000~", "2.0 (1–2)"]}
+    assert rows_of(apart) == {"a": ["50.000*", "1.0"], "b": ["49.000", "2.0"]}
+    assert "cannot be told" not in apart
+    assert "range" not in apart
+    assert "the runs were not resampled alike" in apart
+
+
+# --- cost -------------------------------------------------------------------------------------------------
+
+
+def test_cost_without_timing_has_no_columns_of_answer_times(tmp_path: Path) -> None:
+    timing = {"fast": {"seconds": 0.002, "state_bytes": 12_345}, "slow": {"seconds": 4.0, "state_bytes": None}}
+    run = run_of(tmp_path / "run", {"slow": {"A": (0.2, 0.1)}, "fast": {"A": (0.3, 0.1)}}, timing=timing)
+    text = costs(run)
+    assert text.splitlines()[0].split("  ") != []
+    assert re.split(r"\s{2,}", text.splitlines()[0].strip()) == [
+        "recommender",
+        "E@1",
+        "µs/event",
+        "events/s",
+        "state kB",
+    ]
+    assert rows_of(text) == {  # of 1,000 rows
+        "fast": ["30.000*", "2.000", "500,000", "12"],
+        "slow": ["20.000", "4000.000", "250", "-"],
+    }
+
+
+def test_cost_with_timing_has_the_percentiles_and_with_a_deadline_the_share_beyond_it(tmp_path: Path) -> None:
+    answers = {"answers": 50, "p50": 0.25, "p95": 1.5, "p99": 20.0, "longest": 101.0}
+    for late in (None, 0.02):
+        told = answers | ({} if late is None else {"late": late})
+        run = run_of(tmp_path / str(late), {"one": {"A": (0.2, 0.1)}}, timing={"one": {"answers": told}})
+        cells = rows_of(costs(run))["one"][4:]
+        assert cells == ["250", "1,500", "20,000", "101,000", *(["2.00 %"] if late else [])]
+        (record,) = json.loads(costs(run, style="json"))
+        assert [record[name] for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms", "late")] == [
+            *(0.25, 1.5, 20.0, 101.0, late)
+        ]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.1, 0.2, 0.3, 0.4]), st.sampled_from([0.5, 1.0, 2.0, 4.0])), min_size=1, max_size=8
+    )
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_pareto_marks_are_those_of_a_quadratic_oracle(
+    tmp_path_factory: pytest.TempPathFactory, points: list[tuple[float, float]]
+) -> None:
+    values = {f"r{i}": {"A": {"event_success@1": quality}} for i, (quality, _) in enumerate(points)}
+    timing = {f"r{i}": {"seconds": seconds} for i, (_, seconds) in enumerate(points)}
+    run = run_of(tmp_path_factory.mktemp("runs") / "run", values, timing=timing)
+    beaten = {
+        i
+        for (i, mine), (j, other) in itertools.product(enumerate(points), repeat=2)
+        if i != j and other != mine and other[0] >= mine[0] and other[1] <= mine[1]
+    }
+    records = {record["recommender"]: record["pareto"] for record in json.loads(costs(run, style="json"))}
+    assert records == {f"r{i}": i not in beaten for i in range(len(points))}
+    assert {name: cells[0].endswith("*") for name, cells in rows_of(costs(run)).items()} == records
+
+
+# --- slices -----------------------------------------------------------------------------------------------
+
+
+def test_a_dimension_that_is_not_there_is_named_with_the_nearest(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", TWO)
+    with pytest.raises(NewsreplayError, match=r"no slices by 'postion'. Did you mean 'position'\?"):
+        by_slice(run, "postion")
+
+
+# --- folders that are no finished run ---------------------------------------------------------------------
+
+
+def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
+    run_of(tmp_path / "run", TWO)
+    (tmp_path / "run" / "unfinished").touch()
+    (tmp_path / "run" / "run.json").unlink()
+    with pytest.raises(RunError, match="holds a run that has not ended; start one with 'newsreplay run --out"):
+        Run(tmp_path / "run")
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(RunError, match="holds no run; start one with"):
+            Run(folder)
+
+
+@pytest.mark.parametrize("name", ["run.json", "results.json", "timing.json"])
+@pytest.mark.parametrize("text", [None, "", "{", "5", "[5]"])
+def test_a_damaged_run_is_refused_by_the_name_of_its_file(tmp_path: Path, name: str, text: str | None) -> None:
+    path = run_of(tmp_path / "run", TWO).folder / name
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(RunError, match=f"{name} cannot be read|holds no run"):
+        Run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY", b"no array"])
+def test_damaged_replicates_are_named(tmp_path: Path, content: bytes | None) -> None:
+    run = run_of(tmp_path / "run", TWO)
+    path = run.folder / "replicates" / "B.npy"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RunError, match=r"replicates/B.npy cannot be read"):
+        leaderboard([run])
+
+
+def test_replicates_of_another_run_are_refused(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", TWO)
+    np.save(run.folder / "replicates" / "B.npy", np.zeros((1, 2, 1000)))
+    with pytest.raises(RunError, match=r"B.npy does not fit .*results.json; run it again"):
+        leaderboard([run])
+
+
+def test_a_run_of_another_version_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    path = run_of(tmp_path / "run", TWO).folder / "run.json"
+    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(RunError, match=r"another version of newsreplay \(format 1, this one reads 2\); run it again"):
+        Run(tmp_path / "run")

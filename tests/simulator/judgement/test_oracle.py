@@ -1,0 +1,104 @@
+"""The oracle's rows: what its slates are, and that nobody can have more."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from newsreplay.errors import RecommenderError
+from newsreplay.log.publisher import Publisher
+from newsreplay.log.rows import READ, Column, Log, make_log
+from newsreplay.recommenders.references.oracle import Oracle
+from newsreplay.simulator.judgement.judge import Frame, frame, judge, tally
+from newsreplay.simulator.judgement.oracle import foresee
+from newsreplay.simulator.judgement.rankings import rank_impressions, shown
+from tests import strategies
+from tests.naive import judge as naive_judge
+from tests.naive.judge import padded, publisher_of
+
+
+def foreseen(publisher: Publisher, k: int) -> tuple[Column, Column]:
+    slates = np.full((len(publisher.requests.row), k), -1, np.int32)
+    scores = np.full(len(publisher.log.pools.item), np.nan)
+    foresee(publisher, slates, scores)
+    return slates, scores
+
+
+def by_session(of: Frame, publisher: Publisher, slates: Column, cut: int) -> tuple[Column, Column]:
+    """Hits at a cut-off, and whether there is one, of each scored session."""
+    n = len(of.session)
+    sums = tally(of, judge(publisher, slates, of), np.arange(n, dtype=np.int32), n, (cut,))
+    return sums[:, 0, 0], sums[:, 0, 1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(log=strategies.logs_with_impressions(), k=strategies.cut_offs())
+def test_its_slates_equal_the_slow_way(log: Log, k: int) -> None:
+    slates, scores = foreseen(publisher_of(log), k)
+    assert slates.tolist() == padded(naive_judge.oracle_slates(log, k), k).tolist()
+    assert scores.tolist() == log.pools.clicked.tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(log=strategies.logs(), k=strategies.cut_offs())
+def test_its_first_place_hits_every_reachable_read(log: Log, k: int) -> None:
+    publisher = publisher_of(log)
+    of = frame(publisher)
+    hits, _ = by_session(of, publisher, foreseen(publisher, k)[0], 1)
+    session = np.repeat(np.arange(len(of.session)), np.diff(of.begin))
+    assert hits.tolist() == np.bincount(session, of.reachable, len(of.session)).tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(log=strategies.logs(), k=strategies.cut_offs(), data=st.data())
+def test_no_slates_of_known_articles_bring_any_session_more(log: Log, k: int, data: st.DataObject) -> None:
+    publisher = publisher_of(log)
+    of = frame(publisher)
+    slates = []
+    for row in np.flatnonzero(log.kind == READ).tolist():
+        known = sorted(naive_judge.known_at(log, row) - {int(log.item[row])})
+        slates.append(data.draw(st.permutations(known))[: data.draw(st.integers(0, k))] if known else [])
+    hits, some = by_session(of, publisher, padded(slates, k), k)
+    most, any_at_all = by_session(of, publisher, foreseen(publisher, 1)[0], 1)
+    assert (hits <= most).all()
+    assert (some <= any_at_all).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(log=strategies.logs_with_impressions())
+def test_its_scores_rank_every_impression_perfectly(log: Log) -> None:
+    publisher = publisher_of(log)
+    seen = shown(publisher)
+    values = rank_impressions(log, foreseen(publisher, 1)[1], seen).values
+    assert (values[:, 0] == 1).all()
+    assert values[:, 3:5] == pytest.approx(1)
+
+
+def test_what_is_read_soonest_stands_first_and_stands_once() -> None:
+    log = make_log(
+        time=range(8),
+        kind=[0] * 3 + [READ] * 5,
+        session=[-1] * 3 + [0] * 5,
+        user=[-1] * 3 + [0] * 5,
+        item=[0, 1, 2, 0, 1, 0, 1, 2],
+        category=[-1] * 8,
+    )
+    slates, _ = foreseen(publisher_of(log), 3)
+    assert slates.tolist() == [[1, 2, -1], [0, 2, -1], [1, 2, -1], [2, -1, -1], [-1, -1, -1]]
+
+
+def test_what_is_not_known_yet_is_not_offered() -> None:
+    log = make_log(time=range(3), kind=[READ] * 3, session=[0] * 3, user=[0] * 3, item=[0, 1, 0], category=[-1] * 3)
+    assert foreseen(publisher_of(log), 2)[0].tolist() == [[-1, -1], [0, -1], [-1, -1]]
+
+
+def test_it_cannot_be_replayed() -> None:
+    with pytest.raises(RecommenderError, match="foresees the whole log"):
+        Oracle().recommend(None, 10)
+
+
+def test_it_does_not_see_the_next_session_of_a_reader() -> None:
+    log = make_log(time=range(3), kind=[READ] * 3, session=[0, 1, 0], user=[0] * 3, item=[0, 1, 0], category=[-1] * 3)
+    assert foreseen(publisher_of(log), 2)[0].tolist() == [[-1, -1]] * 3
