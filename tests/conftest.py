@@ -21,6 +21,40 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(os.environ["NEWSREPLAY_HOME"], ignore_errors=True)
 
 
+#: Modules and folders, by path from the root, whose tests together end within a minute on two cores, compiling and
+#: importing included; their slow tests excepted.
+FAST = (
+    "tests/datasets/reading/",
+    "tests/log/",
+    "tests/recommenders/references/",
+    "tests/recommenders/test_registry.py",
+    "tests/test_architecture.py",
+    "tests/test_digests.py",
+    "tests/test_durations.py",
+    "tests/test_regression.py",
+    "tests/test_spec.py",
+)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m fast`, import no other tests: importing them all takes as long as the fast ones."""
+    if config.option.markexpr == "fast" and collection_path.is_file() and not _is_fast(collection_path, config):
+        return True
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of these as fast."""
+    for item in items:
+        if _is_fast(item.path, config) and item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.fast)
+
+
+def _is_fast(path: Path, config: pytest.Config) -> bool:
+    return path.relative_to(config.rootpath).as_posix().startswith(FAST)
+
+
 @pytest.fixture
 def real_data() -> Path:
     """The folder with real logs, which the project may not pass on."""
