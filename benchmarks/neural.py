@@ -224,7 +224,7 @@ def replayed(options: Any, log: Log, articles: Articles, fitted: Any, trainer: T
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "nrms.safetensors"
-        fitted.save(path)
+        fitted.save_weights(path)
         asked: Asked = trainer.asked(samples)
         bare, whole = [], []
         for _ in range(options.repeats):

@@ -78,7 +78,7 @@ def score(state: Any, request: Any, out: Any) -> None:
         out[i] = 1.0 if category >= 0 and same else 0.0
 
 
-class Content(Compiled):
+class Content(Compiled[ContentState]):
     """Random articles of the current article's category; no answer without a category."""
 
     learn = learn

@@ -401,7 +401,7 @@ def _before(state: Any, item: int, score: int, other: int, other_score: int) -> 
     return later
 
 
-class Minhash(Compiled):
+class Minhash(Compiled[MinhashState]):
     """The articles that readers with similar histories read lately.
 
     A reader's history is all articles they read. Each of 10 groups of 2 hash minima over it names a cluster

@@ -130,7 +130,7 @@ def score(state: Any, request: Any, out: Any) -> None:
                 out[i] = state.times[state.start[item] + step["place"]]
 
 
-class Sequences(Compiled):
+class Sequences(Compiled[SequencesState]):
     """The articles most often read directly after the current one, within a session.
 
     A session that reloads its article makes no step.

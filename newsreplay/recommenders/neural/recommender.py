@@ -244,7 +244,7 @@ class Neural(Recommender):
                 f"there are fewer than {FEWEST} impressions with a click to train on; take a longer stretch of the log"
             )
 
-    def save(self, path: str | Path) -> None:
+    def save_weights(self, path: str | Path) -> None:
         """Keep the model in a safetensors file, which `weights=…` reads."""
         if self.scorer is None:
             raise NewsreplayError("there is nothing to save: the model has not been trained")
@@ -416,7 +416,7 @@ class Neural(Recommender):
             self.key,
             buckets,
             self.device,
-            partial(_told, self.setting.tell, self.model_class.__name__.lower()),
+            partial(_told, self.setting.report, self.model_class.__name__.lower()),
         )
 
     def _grow(self) -> None:

@@ -188,7 +188,7 @@ def test_missing_titles_are_told() -> None:
 def test_saved_weights_answer_as_the_model_that_was_saved(tmp_path: Any) -> None:
     first = tiny("awrs", update=None, bins=3)
     done = answered(first)
-    first.save(tmp_path / "awrs.safetensors")
+    first.save_weights(tmp_path / "awrs.safetensors")
     loaded = type(first)(weights=str(tmp_path / "awrs.safetensors"), update=None)
     again = answered(loaded)
     assert done.scores is not None
@@ -202,13 +202,13 @@ def test_saved_weights_answer_as_the_model_that_was_saved(tmp_path: Any) -> None
 def test_weights_of_another_model_are_refused(tmp_path: Any) -> None:
     first = tiny()
     answered(first)
-    first.save(tmp_path / "nrms.safetensors")
+    first.save_weights(tmp_path / "nrms.safetensors")
     with pytest.raises(NewsreplayError, match="NRMS"):
         answered(tiny("naml", weights=str(tmp_path / "nrms.safetensors")))
     untrained = tiny(warmup="90d")
     answered(untrained)
     with pytest.raises(NewsreplayError, match="not been trained"):
-        untrained.save(tmp_path / "none")
+        untrained.save_weights(tmp_path / "none")
 
 
 def test_a_slow_start_is_waited_for_not_thrown_away() -> None:
