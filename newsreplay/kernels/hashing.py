@@ -16,19 +16,19 @@ from newsreplay.log.rows import Column
 FREE = np.uint64(0)
 
 
-class Table(NamedTuple):
+class HashTable(NamedTuple):
     """Records with a field `key`: never 0, and scattered already, since its low bits are where it belongs."""
 
     record: Column  #: record[capacity, a power of two], key 0 = free
     entries: Column  #: int64[1]
 
 
-def table(fields: npt.DTypeLike, capacity: int = 1024) -> Table:
+def table(fields: npt.DTypeLike, capacity: int = 1024) -> HashTable:
     """An empty table of records with these fields."""
-    return Table(np.zeros(capacity, fields), np.zeros(1, np.int64))
+    return HashTable(np.zeros(capacity, fields), np.zeros(1, np.int64))
 
 
-def room(old: Table, entries: int) -> Table:
+def room(old: HashTable, entries: int) -> HashTable:
     """A table at most half full once it holds `entries` more."""
     needed = 2 * (int(old.entries[0]) + entries)
     if needed <= old.record.size:

@@ -12,6 +12,7 @@ import torch
 from newsreplay.errors import NewsreplayError, SpecError
 from newsreplay.log.rows import DAY, HOUR, IMPRESSION, OUTCOME, READ, make_log
 from newsreplay.recommenders.neural import recommenders
+from newsreplay.recommenders.neural.learned import Learned
 from newsreplay.recommenders.neural.options import Update, parse_update
 from newsreplay.recommenders.neural.recommender import Neural, best
 from newsreplay.recommenders.neural.stream.state import Captures
@@ -83,32 +84,36 @@ def test_statistics_of_the_whole_period_are_found_out_and_declared() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_answer_is_what_the_model_says_when_asked_from_scratch(name: str) -> None:
-    """Deferred, batched, from kept vectors, across updates: the score is that of the model as it is then, computed anew."""
+    """Batched, from kept vectors, across updates: the score is that of the model as it is then, computed anew."""
 
     class Watched(type(tiny(name))):  # type: ignore[misc]
         checked = 0
 
-        def _answer(self, captures: Captures) -> None:
-            waiting = dict(self.lates)
-            super()._answer(captures)
-            model = self.scorer.model.eval()
+        def _answer(self, learned: Learned, captures: Captures) -> None:
+            waiting = dict(self.deferred)
+            super()._answer(learned, captures)
+            model = learned.model.eval()
             for number, row in enumerate(captures.row.tolist()):
                 if captures.kind[number] != IMPRESSION or row not in waiting:
                     continue
                 places = slice(captures.at[number], captures.at[number + 1])
                 slots = np.concatenate(
-                    [[0], self.shelf.slots(captures.history[number]), self.shelf.slots(captures.item[places])]
+                    [
+                        [0],
+                        learned.articles.slots(captures.history[number]),
+                        learned.articles.slots(captures.item[places]),
+                    ]
                 )
                 h = captures.history.shape[1]
                 history = torch.where(torch.from_numpy(slots[1 : 1 + h]) > 0, torch.arange(1, 1 + h), 0)[None]
                 with torch.inference_mode():
                     scores = model(
-                        self.shelf.contents(slots, trim=True),
+                        learned.articles.contents(slots, trim=True),
                         history,
                         torch.arange(1 + h, len(slots))[None],
                         torch.from_numpy(captures.history_signals[number])[None],
                         torch.from_numpy(captures.signals[places])[None],
-                        torch.from_numpy(self.trainer.users_of(captures.user[number : number + 1])),
+                        torch.from_numpy(learned.trainer.users_of(captures.user[number : number + 1])),
                     )[0]
                 np.testing.assert_allclose(waiting[row].answer, scores.numpy(), rtol=1e-4, atol=1e-5)
                 type(self).checked += 1
@@ -292,9 +297,9 @@ def test_what_is_fitted_changes_with_every_update_only() -> None:
     assert self_report is not None
     assert sum("impressions" in one for one in self_report.rounds) > 1
     assert self_report.parameters > 0
-    assert recommender.scorer is not None
+    assert recommender.learned is not None
     # A version for every epoch and update, and for the best epoch.
-    assert recommender.scorer.cache.version >= len(self_report.rounds)
+    assert recommender.learned.scorer.cache.version >= len(self_report.rounds)
 
 
 @pytest.mark.parametrize(
@@ -327,6 +332,7 @@ def test_other_update_policies_are_refused(text: Any) -> None:
         ("awrs(bucket=0.0000001)", "bucket"),
         ("caum(neighbours=none)", "neighbours"),
         ("awrs(lag=-1)", "lag"),
+        ("awrs(counting=sometimes)", "cumulative or per_bucket, not 'sometimes'"),
         ("nrms(words=nowhere.txt)", "no such file"),
         ("nrms(device=tpu)", "auto, cpu or cuda"),
         ("nrms(warmup=soon)", "no duration"),

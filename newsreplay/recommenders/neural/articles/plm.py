@@ -18,13 +18,13 @@ class PlmWords:
     """A language model's own tokens as word ids, with the interface of `texts.Vocabulary`; 0 is padding.
 
     `name` is a local folder or a name on the Hugging Face hub. Texts come with the model's special tokens. There are
-    no words to learn and none that come up later.
+    no words to learn and no buckets for others.
     """
 
     def __init__(self, name: str):
         self.name = name
         self.words: list[str] = []
-        self.later: list[str] = []
+        self.buckets = 0
         self._tokenizer = _load("AutoTokenizer", name, "tokenizer")
         self.rows = 1 + len(self._tokenizer)
 

@@ -14,8 +14,8 @@ from newsreplay.recommenders.neural.models.layers import (
     DenseAttention,
     Dropout,
     Glorot,
+    NameTable,
     SelfAttention,
-    Table,
     masked_softmax,
 )
 from newsreplay.recommenders.neural.models.model import TRAININGS, Contents, NewsModel, Size, Training, unrounded
@@ -28,7 +28,7 @@ FAINTEST = -40.0  #: attention logits this far below the largest count as this f
 IN_CACHE, IN_MEMORY = 2**20, 2**26
 
 
-class Articles(nn.Module):
+class ArticleEncoder(nn.Module):
     """Articles from titles, entities and categories: `Contents` of N articles → [N, filters].
 
     The released code holds vectors of entities and of categories fixed, the latter random. Ours are trained, since
@@ -43,10 +43,10 @@ class Articles(nn.Module):
         self.dropout = Dropout(size.dropout)
         self.title = SelfAttention(size.word, size.heads, size.head)
         self.title_pool = AdditiveAttention(title, size.query)
-        self.entities = Table(size.names, size.category)
+        self.entities = NameTable(size.names, size.category)
         self.entity = SelfAttention(size.category, heads, head)
         self.entity_pool = AdditiveAttention(heads * head, size.query)
-        self.categories = Table(size.categories, size.category)
+        self.categories = NameTable(size.categories, size.category)
         self.category = Glorot(size.category, size.category)
         self.merge = Glorot(title + heads * head + size.category, size.filters)
 
@@ -240,7 +240,7 @@ class CAUM(NewsModel):
 
     def __init__(self, size: Size, words: nn.Module, *, neighbours: Neighbours = "zero", attention: Attention = "code"):
         super().__init__()
-        self.articles = Articles(size, words)
+        self.articles = ArticleEncoder(size, words)
         self.interest = CandidateAware(size, size.filters, neighbours, attention)
         self.dropout = Dropout(size.dropout)
 

@@ -216,7 +216,7 @@ class WordTable(nn.Module):
         return torch.where(late.unsqueeze(-1), functional.embedding((ids - rows).clamp(min=0), self.later), known)
 
 
-class Rows(nn.Embedding):
+class BinTable(nn.Embedding):
     """An embedding of few rows, all of which are met in training; it starts as small as the others here."""
 
     def reset_parameters(self) -> None:
@@ -224,7 +224,7 @@ class Rows(nn.Embedding):
         nn.init.normal_(self.weight, 0, 0.1)
 
 
-class Table(nn.Embedding):
+class NameTable(nn.Embedding):
     """An embedding of names hashed to rows: 0 is padding and zero, 1 stands for whatever has no row of its own.
 
     In training a share of the names is shown as that, so that its row is trained.

@@ -115,6 +115,7 @@ class NewsModel(nn.Module):
     entities: ClassVar[bool] = False  #: reads entities
     signals: ClassVar[bool] = False  #: reads `SIGNALS`
     counted: ClassVar[bool] = False  #: among them exposure, avoidance or clicks
+    options: ClassVar[type | None] = None  #: a dataclass of its keywords; None = they are its constructor's
     dot: ClassVar[bool] = False  #: a score is the dot product of readers[0], [R, q], and what is offered, [R, W, q]
 
     def encode(self, contents: Contents) -> Tensor:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from newsreplay.recommenders.neural.models.layers import AdditiveAttention, Table, TextEncoder
+from newsreplay.recommenders.neural.models.layers import AdditiveAttention, NameTable, TextEncoder
 from newsreplay.recommenders.neural.models.model import Contents, NewsModel, Size
 
 
@@ -27,9 +27,9 @@ class NAML(NewsModel):
         self.words = words
         self.title = TextEncoder(size.word, width, size.query, size.dropout)
         self.abstract = TextEncoder(size.word, width, size.query, size.dropout)
-        self.category = Table(size.categories, size.category)
+        self.category = NameTable(size.categories, size.category)
         self.category_view = nn.Linear(size.category, width)
-        self.subcategory = Table(size.subcategories, size.category)
+        self.subcategory = NameTable(size.subcategories, size.category)
         self.subcategory_view = nn.Linear(size.category, width)
         self.view_pool = AdditiveAttention(width, size.query)
         self.read_pool = AdditiveAttention(width, size.query)

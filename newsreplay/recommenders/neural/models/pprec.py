@@ -11,11 +11,11 @@ from torch.nn.functional import linear
 
 from newsreplay.recommenders.neural.models.layers import (
     AdditiveAttention,
+    BinTable,
     Dropout,
     Glorot,
-    Rows,
+    NameTable,
     SelfAttention,
-    Table,
     attend,
     pooled,
 )
@@ -117,19 +117,19 @@ class PPRec(NewsModel):
         wide = size.dense[1]
         narrow = max(2, wide // 4)  # 64 in the paper
         self.words = words
-        self.names = Table(size.names, size.category)
-        self.categories = Table(size.categories, 2 * size.category)
+        self.names = NameTable(size.names, size.category)
+        self.categories = NameTable(size.categories, 2 * size.category)
         self.dropout = Dropout(size.dropout)
         self.suited = CoAttention(size)
         self.popular = CoAttention(size)
         self.read = SelfAttention(self.width, size.heads, size.head)
-        self.popularity = Rows(BINS, self.width)
+        self.popularity = BinTable(BINS, self.width)
         self.read_pool = AdditiveAttention(2 * self.width, size.query)
         self.nobody = nn.Parameter(torch.zeros(self.width))
         self.reliance = layers(self.width, wide // 2, narrow)
         self.rate = nn.Parameter(torch.tensor(19.0))  #: the release's first value
         self.content = layers(self.width, wide, wide, wide // 2)
-        self.age = Rows(AGES, size.category)
+        self.age = BinTable(AGES, size.category)
         self.recency = layers(size.category, narrow, narrow)
         self.weigh = Glorot(self.width + size.category, wide // 2)
         self.weighed = nn.Sequential(nn.Tanh(), *layers(wide // 2, narrow))

@@ -9,7 +9,6 @@ import numpy as np
 from newsreplay.kernels.compiling import int64, kernel
 from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column
 from newsreplay.recommenders.neural.stream.state import (
-    _READ,
     ANCHOR,
     AVOIDANCE,
     CLICKED,
@@ -19,6 +18,7 @@ from newsreplay.recommenders.neural.stream.state import (
     NEXT,
     OPEN,
     RATE,
+    READS,
     SEEN,
     SERIAL,
     SHOWN,
@@ -26,13 +26,15 @@ from newsreplay.recommenders.neural.stream.state import (
 
 
 class Counters(NamedTuple):
+    """Exposures, clicks and reads of articles, in completed buckets and in those that are still apart."""
+
     serial: Column  # int64[articles], the last pool walked that held the article
     counts: Column  # int32[articles, 3], in completed buckets
     # The buckets from the last completed one to the open one; bucket b has the place b % places.
     counted: Column  # int32[articles, places, 3], in the bucket
     changed: Column  # int32[articles, places]: changed[i, place], the i-th article counted in it
     changes: Column  # int64[places], how many there are
-    bucket: Column  # int64[places], which bucket it is, _NEVER = none yet
+    bucket: Column  # int64[places], which bucket it is, NOT_YET = none yet
     impressions: Column  # int64[places], in it
     most: Column  # int64[places], most reads of one article in it
 
@@ -69,8 +71,8 @@ def count_row(clock: Any, counters: Any, rows: Any, i: int, kind: int, item: int
                 _count(counters, place, shown, what)
     elif kind >= READ and clock[SEEN] == 0:
         place = _open_place(clock, counters)
-        _count(counters, place, item, int64(_READ))
-        counters.most[place] = max(counters.most[place], int64(counters.counted[item, place, _READ]))
+        _count(counters, place, item, int64(READS))
+        counters.most[place] = max(counters.most[place], int64(counters.counted[item, place, READS]))
 
 
 @kernel
@@ -123,12 +125,12 @@ def _tell_counts(counts: Any, impressions: int, out: Any) -> None:
         out[EXPOSURE] = counts[SHOWN] / impressions
         # The clicks of a bucket may be of impressions before it.
         out[AVOIDANCE] = max(0.0, 1 - counts[CLICKED] / counts[SHOWN])
-    out[CLICKS] = counts[CLICKED] + counts[_READ]
+    out[CLICKS] = counts[CLICKED] + counts[READS]
 
 
 @kernel
 def _rate(counts: Any, impressions: int, most: int) -> float:
     """Clicks per exposure in a bucket, 1 at most; before any impression, reads by the most reads of an article."""
     if impressions == 0 and most > 0:
-        return float(counts[_READ] / most)
+        return float(counts[READS] / most)
     return float(min(1.0, counts[CLICKED] / (counts[SHOWN] + 0.01)))

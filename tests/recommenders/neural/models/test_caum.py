@@ -6,7 +6,7 @@ from torch import nn
 
 from newsreplay.recommenders.neural.models import caum
 from newsreplay.recommenders.neural.models.caum import CAUM, exponentials
-from newsreplay.recommenders.neural.models.layers import Dropout, Table, WordTable, masked_softmax
+from newsreplay.recommenders.neural.models.layers import Dropout, NameTable, WordTable, masked_softmax
 from tests.naive import neural_aware as naive
 from tests.recommenders.neural.models.aware_batches import batch, fitted, made, without_gradient
 
@@ -40,7 +40,7 @@ def test_so_they_are_in_training_without_dropout():
     for module in model.modules():
         if isinstance(module, Dropout):
             module.share = 0.0
-        elif isinstance(module, Table):
+        elif isinstance(module, NameTable):
             module.unknown = 0.0
     torch.testing.assert_close(scores(model.train(), some), still, rtol=0, atol=0)
 
