@@ -153,7 +153,7 @@ def main() -> None:
     assert samples is not None
     fitted.learned = Learned.fresh(fitted.blueprint, range(ARTICLES), Surroundings(fitted.catalog, fitted.key))
     trainer = fitted.learned.trainer
-    trainer._meet(samples)
+    trainer.meet(samples)
     impression, place = clicks(samples)
     equal_batches(trainer, samples, impression[:64], place[:64])
     train(trainer, samples, impression, place, options.repeats)
@@ -184,7 +184,7 @@ def train(trainer: Trainer, samples: Samples, impression: Any, place: Any, repea
         many = np.arange(8 * 64 * repeat, 8 * 64 * (repeat + 1)).reshape(-1, 64) % len(impression)
         begun = time.perf_counter()
         for one in many:
-            trainer._step(samples, impression[one], place[one], rng)
+            trainer.step(samples, impression[one], place[one], rng)
         ours.append((time.perf_counter() - begun) / many.size)
     trainer.scorer.cache.renew()
     print(f"training: naive {1 / statistics.median(naive[1:]):,.0f} clicks/s,", end=" ")

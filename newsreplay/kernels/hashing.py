@@ -1,6 +1,6 @@
 """A hash table of small records found by 64-bit keys, for kernels: open addressing, linear probing.
 
-Kernels cannot enlarge an array, so whoever owns a table asks for `room` between stretches of the log.
+Kernels cannot enlarge an array, so the owner of a table calls `room` between stretches of the log.
 """
 
 from __future__ import annotations

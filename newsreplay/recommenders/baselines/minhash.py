@@ -47,7 +47,7 @@ class MinhashState(NamedTuple):
     places: Column  #: int64[10], scratch: where they stand in `clusters`
     tail: Column  #: int64[10], scratch: their articles that were not looked at yet …
     end: Column  #: int64[10], scratch: … end here
-    found: Column  #: int64[articles + 1], scratch
+    matches: Column  #: int64[articles + 1], scratch
     candidate: Column  #: bool[articles], scratch: whether an article may be among the best
     score: Column  #: int64[articles], scratch
     seen: Column  #: int32[articles + 1], scratch: the candidates
@@ -375,13 +375,13 @@ def _prune(state: Any, seen: int, least: int) -> int:
 def _complete(state: Any) -> None:
     """Add the candidates' other masses."""
     for group in range(GROUPS):
-        found = 0
+        count = 0
         for i in range(state.tail[group], state.end[group]):
             # Writing every place and keeping the candidates' spares the processor a guess.
-            state.found[found] = i
-            found += state.candidate[state.item[i]]
-        for j in range(found):
-            i = state.found[j]
+            state.matches[count] = i
+            count += state.candidate[state.item[i]]
+        for j in range(count):
+            i = state.matches[j]
             state.score[state.item[i]] += state.mass[i]
 
 
@@ -435,7 +435,7 @@ class Minhash(Compiled[MinhashState]):
             places=np.zeros(GROUPS, np.int64),
             tail=np.zeros(GROUPS, np.int64),
             end=np.zeros(GROUPS, np.int64),
-            found=np.empty(n + 1, np.int64),
+            matches=np.empty(n + 1, np.int64),
             candidate=np.zeros(n, np.bool_),
             score=np.zeros(n, np.int64),
             seen=np.empty(n + 1, np.int32),

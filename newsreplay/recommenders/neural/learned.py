@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from newsreplay.recommenders.neural.learning.scoring import RequestBatch, Scorer
 from newsreplay.recommenders.neural.learning.training import Trainer
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
 from newsreplay.recommenders.neural.models.model import UNKNOWN
-from newsreplay.recommenders.neural.options import Blueprint, drawn_from
+from newsreplay.recommenders.neural.options import Blueprint, NeuralOptions, drawn_from
 from newsreplay.recommenders.neural.stream.state import Captures
 from newsreplay.recommenders.neural.weights import Weights, save_weights
 
@@ -177,11 +177,11 @@ def _words(
     return word_table(vocabulary, vectors, blueprint.size.word, generator)
 
 
-def blueprint_of_weights(blueprint: Blueprint, weights: Weights, changes: dict[str, Any]) -> Blueprint:
+def blueprint_of_weights(blueprint: Blueprint, weights: Weights, options: NeuralOptions) -> Blueprint:
     """The model of a file of weights, whose size and options take the place of the blueprint's.
 
-    `changes` are fields of `Training` in place of the size's own. Raises `SpecError` where the file is of another
-    model, or of other options than were asked for.
+    `options` are those that the blueprint was made of. Raises `SpecError` where the file is of another model, or was
+    made with others.
     """
     facts, path = weights.facts, weights.path
     if facts["model"] != blueprint.model.__name__:
@@ -199,7 +199,7 @@ def blueprint_of_weights(blueprint: Blueprint, weights: Weights, changes: dict[s
         blueprint,
         size_name=facts["size"],
         size=weights.size,
-        training=replace(blueprint.model.trainings[facts["size"]], **changes),
+        training=options.training(blueprint.model.trainings[facts["size"]]),
         options=facts["options"],
         plm=facts["plm"],
     )

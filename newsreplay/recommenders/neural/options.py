@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import nn
@@ -20,8 +20,8 @@ from newsreplay.recommenders.neural.models.layers import WordTable
 from newsreplay.recommenders.neural.models.model import NewsModel, Size, Training
 from newsreplay.spec import whole
 
-#: Options of a model, numbers and words by name.
-ModelOptions = Mapping[str, Any]
+#: Keywords of a model, numbers and words by name.
+ModelOptions: TypeAlias = Mapping[str, Any]
 
 _drawing = threading.Lock()  #: layers draw their first weights from torch's one generator
 
@@ -85,9 +85,9 @@ class NeuralOptions:
     def __post_init__(self) -> None:
         if self.rate is not None and self.rate <= 0:
             raise SpecError(f"rate must be above 0, not {self.rate!r}")
-        for name, value in self.training_changes.items():
-            if name != "rate":
-                whole(name, value, 1)
+        for name, count in (("epochs", self.epochs), ("passes", self.passes), ("negatives", self.negatives)):
+            if count is not None:
+                whole(name, count, 1)
         parse_update(self.update)
         _ = self.warmup_ms
         _ = self.torch_device
@@ -110,11 +110,15 @@ class NeuralOptions:
         whole("memory", self.memory, 1)
         whole("lag", self.lag, -1 if self.leaky else 0)
 
-    @property
-    def training_changes(self) -> dict[str, Any]:
-        """Fields of `Training` that were given."""
-        given = {"rate": self.rate, "epochs": self.epochs, "passes": self.passes, "negatives": self.negatives}
-        return {name: value for name, value in given.items() if value is not None}
+    def training(self, preset: Training) -> Training:
+        """How a model is fitted: as its size's preset, but for what was given."""
+        return replace(
+            preset,
+            rate=preset.rate if self.rate is None else self.rate,
+            epochs=preset.epochs if self.epochs is None else self.epochs,
+            passes=preset.passes if self.passes is None else self.passes,
+            negatives=preset.negatives if self.negatives is None else self.negatives,
+        )
 
     @property
     def warmup_ms(self) -> int | None:
@@ -130,7 +134,7 @@ class NeuralOptions:
         if self.device not in ("auto", "cpu", "cuda"):
             raise SpecError(f"device must be auto, cpu or cuda, not {self.device!r}")
         if self.device == "cuda" and not torch.cuda.is_available():
-            raise SpecError("device=cuda: torch finds no GPU here; leave it out or say device=cpu")
+            raise SpecError("device=cuda: torch finds no GPU here; leave it out or write device=cpu")
         return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
 
     @property
@@ -182,7 +186,7 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
         options.size,
         model.sizes[options.size],
         model_options,
-        replace(model.trainings[options.size], **options.training_changes),
+        options.training(model.trainings[options.size]),
         options.words,
         options.plm,
         options.torch_device,

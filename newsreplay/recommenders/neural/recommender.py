@@ -93,7 +93,7 @@ class Neural(Recommender):
         blueprint, weights = self.blueprint, None
         if options.weights is not None:
             weights = load_weights(options.weights)
-            blueprint = blueprint_of_weights(blueprint, weights, options.training_changes)
+            blueprint = blueprint_of_weights(blueprint, weights, options)
         self.history = blueprint.size.history
         self.stream = Stream(
             StreamOptions(
@@ -375,8 +375,8 @@ def _report_as(name: str, report: Callable[[str], None], line: str) -> None:
 def best(scores: Column, k: int) -> Column:
     """Positions of the k highest scores, best first; equal ones in their order."""
     if len(scores) > k:
-        bar = np.partition(scores, len(scores) - k)[len(scores) - k]
-        near = np.flatnonzero(scores >= bar)
+        threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
+        near = np.flatnonzero(scores >= threshold)
         return near[np.argsort(-scores[near], kind="stable")][:k]
     return np.argsort(-scores, kind="stable")
 

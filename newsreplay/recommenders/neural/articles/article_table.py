@@ -176,11 +176,11 @@ def word_table(
     rows = torch.empty(vocabulary.rows, width).normal_(0, NOISE, generator=generator)
     rows[0] = 0
     if vectors is not None:
-        known, found = map(torch.from_numpy, vectors.look_up(vocabulary.words))
+        known, have_vectors = map(torch.from_numpy, vectors.look_up(vocabulary.words))
         words = rows[1 + vocabulary.buckets :]
-        if found.any():
-            words += known[found].mean(0)
-        words[found] = known[found]
+        if have_vectors.any():
+            words += known[have_vectors].mean(0)
+        words[have_vectors] = known[have_vectors]
     with torch.no_grad():
         table.weight.copy_(rows)
     return table

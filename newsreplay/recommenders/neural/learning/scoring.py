@@ -45,14 +45,14 @@ class VectorCache:
         self.offer = torch.zeros(0, 0)
         model.eval()
         with torch.inference_mode():
-            self._encode(np.zeros(0, np.int64), 1)  # which tells how wide the tables are
+            self._encode(np.zeros(0, np.int64), 1)  # to find how wide the tables are
 
     def renew(self) -> None:
         """The model has changed: nothing that was kept holds any longer."""
         self.version += 1
 
     def forget(self, slot: int) -> None:
-        """What an article says has changed."""
+        """The contents of an article have changed."""
         if slot < len(self.made):
             self.made[slot] = 0
 

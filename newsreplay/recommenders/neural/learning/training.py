@@ -77,7 +77,7 @@ class Trainer:
 
     def fit(self, samples: Samples) -> None:
         """Train on a warm-up: epochs over its head until its tail is ranked no better, then on the tail."""
-        self._meet(samples)
+        self.meet(samples)
         head, tail = self._tail(samples)
         if samples.signals.shape[1]:
             self.model.calibrate(torch.from_numpy(head.signals).to(self.device))
@@ -108,7 +108,7 @@ class Trainer:
 
     def update(self, new: Samples, kept: Samples | None) -> None:
         """Train on new impressions, mixed with some that were kept."""
-        self._meet(new)
+        self.meet(new)
         begun = time.perf_counter()
         number = len(self.rounds)
         rng = np.random.default_rng([self.seed, number])
@@ -127,7 +127,7 @@ class Trainer:
             some = order[first : first + share]
             drawn = rng.integers(0, max(1, len(old[0])), self.training.batch - share if len(old[0]) else 0)
             which = np.concatenate([impression[some], old[0][drawn]]), np.concatenate([place[some], old[1][drawn]])
-            losses.append(self._step(both, *which, rng))
+            losses.append(self.step(both, *which, rng))
         self.scorer.cache.renew()
         loss = float(np.mean(losses))
         self.rounds.append(
@@ -161,7 +161,8 @@ class Trainer:
         met = np.append(self.met, False)[np.minimum(user, len(self.met))]
         return np.where(met, 2 + user.astype(np.int64) % (self.articles.size.users - 2), UNKNOWN)
 
-    def _meet(self, samples: Samples) -> None:
+    def meet(self, samples: Samples) -> None:
+        """Give the readers of samples rows of their own in the table of users."""
         most = int(samples.user.max(initial=-1)) + 1
         if most > len(self.met):
             self.met = np.append(self.met, np.zeros(most - len(self.met), bool))
@@ -184,7 +185,7 @@ class Trainer:
         reported = time.perf_counter()
         for first in range(0, len(order), self.training.batch):
             some = order[first : first + self.training.batch]
-            losses.append(self._step(samples, impression[some], place[some], rng))
+            losses.append(self.step(samples, impression[some], place[some], rng))
             if time.perf_counter() - reported > 1:
                 reported = time.perf_counter()
                 self.report(f"{what}, {first / len(order):.0%}, loss {np.mean(losses[-50:]):.4f}")
@@ -195,7 +196,8 @@ class Trainer:
         self.generator.manual_seed(int(key_of(self.seed, number, "dropout")) >> 1)
         self.hiding.manual_seed(int(key_of(self.seed, number, "words")) >> 1)
 
-    def _step(self, samples: Samples, impression: Column, place: Column, rng: np.random.Generator) -> float:
+    def step(self, samples: Samples, impression: Column, place: Column, rng: np.random.Generator) -> float:
+        """One step of the optimiser on clicks, by impression and place; returns the loss."""
         self.model.train()
         batch = self.batch(samples, impression, place, rng)
         contents = Contents(*(column.to(self.device) for column in self._hide(batch.contents)))

@@ -1,4 +1,4 @@
-"""AWRS: CAUM that knows how much articles were shown and avoided ("A Look Into News Avoidance Through AWRS", 2025)."""
+"""AWRS: CAUM that sees how much articles were shown and avoided ("A Look Into News Avoidance Through AWRS", 2025)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Engagement(nn.Module):
         self.register_buffer("edges", edges.repeat(2, 1))  #: float32[2, D - 1], of exposure and of avoidance
 
     def fit(self, signals: Tensor) -> None:
-        """Take quantiles, if that is asked for, of float32[n, 5]."""
+        """Take quantiles, if `quantiser` is that, of float32[n, 5]."""
         if self.quantiser != "quantile":
             return
         for edges, column in zip(self.edges, (EXPOSURE, AVOIDANCE), strict=True):
@@ -101,12 +101,12 @@ class Time2Vec(nn.Module):
 
 
 class Relevance(nn.Module):
-    """How relevant a candidate is to whomever: between 0 and 1 (section 5.3, eq. 5.5 and 5.6).
+    """How relevant a candidate is to any reader: between 0 and 1 (section 5.3, eq. 5.5 and 5.6).
 
         x = ê ⊕ Time2Vec(age),  θ = σ(gate(n ⊕ x)),  r̂ = θ news(n) + (1 - θ) context(x)
         r = σ(w_c clicks + w_r r̂)
 
-    The paper's text says this of "each previously clicked article", its code of the candidate, as we do: eq. 5.12
+    The paper's text has this of "each previously clicked article", its code of the candidate, as we do: eq. 5.12
     needs it so. The table of ê is another than the readers'.
     """
 

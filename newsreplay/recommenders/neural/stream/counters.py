@@ -65,10 +65,10 @@ def count_row(clock: Any, counters: Any, rows: Any, i: int, kind: int, item: int
             what = int64(SHOWN)
             counters.impressions[place] += 1
         for j in range(rows.pool_at[i], rows.pool_at[i + 1]):
-            shown = int64(rows.pool[j])
-            if (what == SHOWN or rows.clicked[j]) and counters.serial[shown] != clock[SERIAL]:
-                counters.serial[shown] = clock[SERIAL]
-                _count(counters, place, shown, what)
+            candidate = int64(rows.pool[j])
+            if (what == SHOWN or rows.clicked[j]) and counters.serial[candidate] != clock[SERIAL]:
+                counters.serial[candidate] = clock[SERIAL]
+                _count(counters, place, candidate, what)
     elif kind >= READ and clock[SEEN] == 0:
         place = _open_place(clock, counters)
         _count(counters, place, item, int64(READS))
@@ -100,7 +100,7 @@ def _count(counters: Any, place: int, item: int, what: int) -> None:
 
 
 @kernel
-def tell(clock: Any, counters: Any, options: Any, item: int, out: Any) -> None:
+def write_signals(clock: Any, counters: Any, options: Any, item: int, out: Any) -> None:
     """All signals but the age, as of the last bucket that counts."""
     out[EXPOSURE] = np.nan
     out[AVOIDANCE] = np.nan
@@ -114,13 +114,13 @@ def tell(clock: Any, counters: Any, options: Any, item: int, out: Any) -> None:
     if met:
         out[RATE] = _rate(counters.counted[item, place], counters.impressions[place], counters.most[place])
     if not options.per_bucket:
-        _tell_counts(counters.counts[item], clock[IMPRESSIONS], out)
+        _write_counts(counters.counts[item], clock[IMPRESSIONS], out)
     elif met:
-        _tell_counts(counters.counted[item, place], counters.impressions[place], out)
+        _write_counts(counters.counted[item, place], counters.impressions[place], out)
 
 
 @kernel
-def _tell_counts(counts: Any, impressions: int, out: Any) -> None:
+def _write_counts(counts: Any, impressions: int, out: Any) -> None:
     if counts[SHOWN] > 0:
         out[EXPOSURE] = counts[SHOWN] / impressions
         # The clicks of a bucket may be of impressions before it.

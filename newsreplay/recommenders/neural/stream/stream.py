@@ -1,8 +1,8 @@
-"""What the stream tells a neural model at a moment: histories, counters of completed buckets, articles alive.
+"""What is known for a neural model at a moment: histories, counters of completed buckets, articles alive.
 
 Nothing here sees the row after: histories hold what was read in earlier rows, and counters are read as of the last
 completed bucket. They are what AWRS ("A Look Into News Avoidance Through AWRS", 2025: exposure, avoidance, clicks) and
-PP-Rec (Qi et al. 2021: rate, age) ask for, made causal. Rows are walked a stretch at a time by one compiled kernel,
+PP-Rec (Qi et al. 2021: rate, age) need, made causal. Rows are walked a stretch at a time by one compiled kernel,
 which notes for every request what a model needs to answer it, at the request's own moment; where the stretches are cut
 changes nothing.
 
@@ -18,6 +18,7 @@ avoidance, which is of exposures.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from newsreplay.kernels.compiling import compiled, int64, kernel, routine
 from newsreplay.log.rows import DAY, HOUR, IMPRESSION, READ, Column
 from newsreplay.recommenders.growing import room_for
 from newsreplay.recommenders.neural.stream.alive import Alive, expire, list_alive, revive, sample, walk_alive
-from newsreplay.recommenders.neural.stream.counters import Counters, complete, count_row, tell
+from newsreplay.recommenders.neural.stream.counters import Counters, complete, count_row, write_signals
 from newsreplay.recommenders.neural.stream.published import Published, look_up
 from newsreplay.recommenders.neural.stream.state import (
     AGE,
@@ -90,7 +91,7 @@ class Stream:
         """Whether reads are requests from now on."""
         self._options = self._options._replace(slates=slates)
 
-    def profile(self, user: int, items: Any) -> None:
+    def profile(self, user: int, items: Sequence[int] | Column) -> None:
         """Set what a reader read before their first row, oldest first: article codes or handles <= -2.
 
         What no row has carried yet is taken as known since a day before the first row.
@@ -109,9 +110,9 @@ class Stream:
             1 + int(rows.user.max(initial=-1)),
             1 + max(int(rows.item.max(initial=-1)), int(rows.pool.max(initial=-1))),
         )
-        shown, reads = rows.kind == IMPRESSION, int(np.count_nonzero(rows.kind == READ))
-        requests = int(np.count_nonzero(shown))
-        places = int(np.diff(rows.pool_at)[shown].sum())
+        impressions, reads = rows.kind == IMPRESSION, int(np.count_nonzero(rows.kind == READ))
+        requests = int(np.count_nonzero(impressions))
+        places = int(np.diff(rows.pool_at)[impressions].sum())
         if options.slates:
             requests += reads
             places += reads * min(options.candidates, int(self._state.clock[ALIVE]) + rows.time.size)
@@ -284,6 +285,6 @@ def _close(state: Any, options: Any, captures: Any, made: int, end: int) -> None
             if known == NOT_YET:
                 known = state.clock[START] - DAY
             out[AGE] = max(1, (time - known + HOUR - 1) // HOUR)
-            tell(state.clock, state.counters, options, item, out)
+            write_signals(state.clock, state.counters, options, item, out)
             if options.published:
                 look_up(state.published, item, time, out)
