@@ -29,7 +29,7 @@ from newsreplay.recommenders.neural.learning.samples import Reservoir, Samples, 
 from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.options import NeuralOptions, blueprint_of, parse_update
 from newsreplay.recommenders.neural.stream.published import Published, published_table
-from newsreplay.recommenders.neural.stream.state import SAMPLED, Captures, StreamOptions, StreamRows
+from newsreplay.recommenders.neural.stream.state import SAMPLED, Captures, StreamOptions, rows_of_events
 from newsreplay.recommenders.neural.stream.stream import Stream
 from newsreplay.recommenders.neural.weights import load_weights
 
@@ -150,7 +150,7 @@ class Neural(Recommender):
         """Work out the answers that wait."""
         if not self.queue:
             return
-        captures = self.stream.advance(_rows(self.queue))
+        captures = self.stream.advance(rows_of_events(self.queue))
         self.queue.clear()
         if self._learns():
             self.collector.take(choose_captures(captures, captures.kind != READ))
@@ -379,23 +379,3 @@ def best(scores: Column, k: int) -> Column:
         near = np.flatnonzero(scores >= threshold)
         return near[np.argsort(-scores[near], kind="stable")][:k]
     return np.argsort(-scores, kind="stable")
-
-
-def _rows(queue: list[Event]) -> StreamRows:
-    """Events as columns."""
-    row, times, kind, _, user, item, _, pools, clicked = zip(*queue, strict=True)
-    lengths = np.fromiter(map(len, pools), np.int64, len(pools))
-    at = np.concatenate([[0], np.cumsum(lengths)])
-    known = np.fromiter(map(len, clicked), np.int64, len(clicked)) > 0
-    flags = np.zeros(at[-1], bool)
-    flags[np.repeat(known, lengths)] = np.fromiter(chain.from_iterable(clicked), bool)
-    return StreamRows(
-        np.array(times, np.int64),
-        np.array(kind, np.uint8),
-        np.array(user, np.int32),
-        np.array(item, np.int32),
-        np.array(row, np.int64),
-        at,
-        np.fromiter(chain.from_iterable(pools), np.int32, at[-1]),
-        flags,
-    )

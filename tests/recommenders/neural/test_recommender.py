@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import pickle
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from newsreplay.errors import NewsreplayError, SpecError
 from newsreplay.log.rows import DAY, HOUR, IMPRESSION, OUTCOME, READ, make_log
 from newsreplay.recommenders.neural import recommenders
 from newsreplay.recommenders.neural.learned import Learned
-from newsreplay.recommenders.neural.options import Update, parse_update
+from newsreplay.recommenders.neural.options import NeuralOptions, Update, parse_update
 from newsreplay.recommenders.neural.recommender import Neural, best
 from newsreplay.recommenders.neural.stream.state import Captures
 from newsreplay.recommenders.registry import start_list
@@ -349,3 +351,24 @@ def test_the_best_are_the_highest_in_order_and_equal_ones_as_they_came() -> None
     scores = np.array([1, 3, 2, 3, -math.inf, 2], np.float32)
     assert best(scores, 4).tolist() == [1, 3, 2, 5]
     assert best(scores, 9).tolist() == [1, 3, 2, 5, 0, 4]
+
+
+def test_an_object_is_shown_with_the_parameters_it_was_made_with_and_can_be_pickled() -> None:
+    made = recommenders.AWRS(size="tiny", alive=12, bins=3)
+    assert [entry.shown for entry in start_list([made, tiny()])] == [
+        "AWRS(size=tiny, alive=12, bins=3)",
+        "NRMS(size=tiny)",
+    ]
+    again = pickle.loads(pickle.dumps(made))
+    assert type(again) is recommenders.AWRS
+    assert again.options == made.options
+
+
+def test_options_cannot_be_changed_once_they_are_checked() -> None:
+    options = NeuralOptions(alive=12)
+    with pytest.raises(FrozenInstanceError):
+        options.threads = 0  # type: ignore[misc]
+    assert (options.alive_ms, options.bucket_ms) == (12 * HOUR, HOUR)
+    assert replace(options, threads=2).threads == 2
+    with pytest.raises(SpecError, match="threads must be a whole number of at least 1, not 0"):
+        replace(options, threads=0)

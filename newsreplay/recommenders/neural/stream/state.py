@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
-from newsreplay.log.rows import DAY, HOUR, Column
+from newsreplay.log.rows import DAY, HOUR, Column, Event
 
 SAMPLED = 255  #: kind of a capture: a read beside articles drawn at random, to be trained on, never answered
 NONE = -1  #: behind the newest read of a history
@@ -39,6 +41,26 @@ class StreamRows(NamedTuple):
     pool_at: Column  #: int64[n + 1], row i has the places pool_at[i] … pool_at[i + 1] - 1, none unless it has a pool
     pool: Column  #: int32[p], article codes
     clicked: Column  #: bool[p], meaningful on outcomes only
+
+
+def rows_of_events(events: Sequence[Event]) -> StreamRows:
+    """Events, at least one, as columns."""
+    row, times, kind, _, user, item, _, pools, clicked = zip(*events, strict=True)
+    lengths = np.fromiter(map(len, pools), np.int64, len(pools))
+    at = np.concatenate([[0], np.cumsum(lengths)])
+    known = np.fromiter(map(len, clicked), np.int64, len(clicked)) > 0
+    flags = np.zeros(at[-1], bool)
+    flags[np.repeat(known, lengths)] = np.fromiter(chain.from_iterable(clicked), bool)
+    return StreamRows(
+        np.array(times, np.int64),
+        np.array(kind, np.uint8),
+        np.array(user, np.int32),
+        np.array(item, np.int32),
+        np.array(row, np.int64),
+        at,
+        np.fromiter(chain.from_iterable(pools), np.int32, at[-1]),
+        flags,
+    )
 
 
 class Captures(NamedTuple):
