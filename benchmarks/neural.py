@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from newsreplay.log.catalog import Articles, Profiles, bare_articles
 from newsreplay.log.rows import HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
+from newsreplay.recommenders.neural.learned import Learned, Surroundings
 from newsreplay.recommenders.neural.learning.samples import Samples, clicks, negatives
-from newsreplay.recommenders.neural.learning.scoring import Asked, Scorer
+from newsreplay.recommenders.neural.learning.scoring import RequestBatch, Scorer
 from newsreplay.recommenders.neural.learning.training import Trainer, click_loss
 from newsreplay.recommenders.neural.models.model import Contents
 from newsreplay.recommenders.neural.recommenders import NRMS
@@ -90,10 +91,10 @@ def _log(rows: list[Any], pools: list[Any], clicked: list[Any], rng: np.random.G
 
 def naive_forward(trainer: Trainer, history: Any, offered: Any) -> torch.Tensor:
     """Scores of [B, H] and [B, C] slots with every slot encoded by itself."""
-    model, shelf = trainer.model, trainer.shelf
+    model, articles = trainer.model, trainer.articles
 
     def encoded(slots: Any) -> torch.Tensor:
-        contents: Contents = shelf.contents(slots.ravel())
+        contents: Contents = articles.contents(slots.ravel())
         return model.encode(contents).unflatten(0, slots.shape)
 
     read = model.reading(encoded(history).flatten(0, 1)).unflatten(0, history.shape)
@@ -118,9 +119,9 @@ def slots_of(trainer: Trainer, samples: Samples, impression: Any, place: Any, rn
     batch = trainer.batch(samples, impression, place, rng)
     rng.bit_generator.state = state
     passed, real = negatives(samples, impression, trainer.training.negatives, rng)
-    offered = trainer.shelf.slots(samples.item[np.column_stack([place, passed])])
+    offered = trainer.articles.slots(samples.item[np.column_stack([place, passed])])
     offered[:, 1:][~real] = 0
-    return batch, trainer.shelf.slots(samples.history[impression]), offered
+    return batch, trainer.articles.slots(samples.history[impression]), offered
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -150,11 +151,9 @@ def main() -> None:
     fitted.settle()
     samples = fitted.collector.complete(fitted.now)
     assert samples is not None
-    fitted._make_vocabulary()
-    fitted._make_scorer(fitted._make_model())
-    trainer = fitted.trainer
-    assert trainer is not None
-    trainer._meet(samples)
+    fitted.learned = Learned.fresh(fitted.blueprint, range(ARTICLES), Surroundings(fitted.catalog, fitted.key))
+    trainer = fitted.learned.trainer
+    trainer.meet(samples)
     impression, place = clicks(samples)
     equal_batches(trainer, samples, impression[:64], place[:64])
     train(trainer, samples, impression, place, options.repeats)
@@ -185,7 +184,7 @@ def train(trainer: Trainer, samples: Samples, impression: Any, place: Any, repea
         many = np.arange(8 * 64 * repeat, 8 * 64 * (repeat + 1)).reshape(-1, 64) % len(impression)
         begun = time.perf_counter()
         for one in many:
-            trainer._step(samples, impression[one], place[one], rng)
+            trainer.step(samples, impression[one], place[one], rng)
         ours.append((time.perf_counter() - begun) / many.size)
     trainer.scorer.cache.renew()
     print(f"training: naive {1 / statistics.median(naive[1:]):,.0f} clicks/s,", end=" ")
@@ -194,9 +193,9 @@ def train(trainer: Trainer, samples: Samples, impression: Any, place: Any, repea
 
 
 def score(trainer: Trainer, samples: Samples, repeats: int) -> None:
-    asked = trainer.asked(samples)
-    trainer.scorer.scores(asked)
-    ours = [seconds(lambda: trainer.scorer.scores(asked)) / len(asked.user) for _ in range(repeats)]
+    batch = trainer.requests_of(samples)
+    trainer.scorer.scores(batch)
+    ours = [seconds(lambda: trainer.scorer.scores(batch)) / len(batch.user) for _ in range(repeats)]
     few = range(40)
     found: list[Any] = []
 
@@ -205,11 +204,11 @@ def score(trainer: Trainer, samples: Samples, repeats: int) -> None:
         trainer.model.eval()
         with torch.inference_mode():
             for i in few:
-                offered = asked.slot[asked.at[i] : asked.at[i + 1]]
-                found.append(naive_forward(trainer, asked.history[i : i + 1], offered[None])[0].numpy())
+                offered = batch.slot[batch.at[i] : batch.at[i + 1]]
+                found.append(naive_forward(trainer, batch.history[i : i + 1], offered[None])[0].numpy())
 
     naive = [seconds(naively) / len(few) for _ in range(repeats)]
-    kept = trainer.scorer.scores(asked)[: asked.at[len(few)]]
+    kept = trainer.scorer.scores(batch)[: batch.at[len(few)]]
     off = float(np.abs(np.concatenate(found) - kept).max() / np.abs(kept).max())
     print(f"scores from the cache differ from the naive ones by at most {off:.1e} of the largest")
     assert off < 1e-5
@@ -224,17 +223,17 @@ def replayed(options: Any, log: Log, articles: Articles, fitted: Any, trainer: T
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "nrms.safetensors"
-        fitted.save(path)
-        asked: Asked = trainer.asked(samples)
+        fitted.save_weights(path)
+        batch: RequestBatch = trainer.requests_of(samples)
         bare, whole = [], []
         for _ in range(options.repeats):
             begun = time.perf_counter()
-            Scorer(trainer.model, trainer.scorer.cache).scores(asked)
+            Scorer(trainer.model, trainer.scorer.cache).scores(batch)
             bare.append(time.perf_counter() - begun)
             frozen = NRMS(weights=str(path), update="none", candidates=0, threads=options.threads)
             whole.append(replay(log, frozen, articles=articles).seconds)
-    print(f"replay with update=none: {len(asked.user) / statistics.median(whole):,.0f} impressions/s,", end=" ")
-    print(f"bare cached scoring {len(asked.user) / statistics.median(bare):,.0f},", end=" ")
+    print(f"replay with update=none: {len(batch.user) / statistics.median(whole):,.0f} impressions/s,", end=" ")
+    print(f"bare cached scoring {len(batch.user) / statistics.median(bare):,.0f},", end=" ")
     print(f"{statistics.median(bare) / statistics.median(whole):.0%} as fast")
 
 

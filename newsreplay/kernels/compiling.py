@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
@@ -23,15 +23,16 @@ import numpy as np
 from newsreplay.files import digest_of
 from newsreplay.machine import home
 
-F = TypeVar("F", bound=Callable[..., Any])
+Function: TypeAlias = Callable[..., object]
+F = TypeVar("F", bound=Function)
 
-int64 = cast(Callable[[Any], int], np.int64)  #: in kernels, a 64-bit whole number; to type checkers, an int
+int64 = cast(Callable[[object], int], np.int64)  #: in kernels, a 64-bit whole number; to type checkers, an int
 
 
-def _njit(**options: Any) -> Any:
+def _njit(**options: Any) -> Callable[[F], F]:
     # Kernels allocate nothing, and counting references to the arrays of a state costs more than the work.
-    without_references: Any = {"_nrt": False}
-    return numba.njit(nogil=True, **without_references, **options)
+    without_references: Any = {"_nrt": False}  # an option that numba does not document
+    return cast(Callable[[F], F], numba.njit(nogil=True, **without_references, **options))
 
 
 def kernel(function: F) -> F:
@@ -39,61 +40,59 @@ def kernel(function: F) -> F:
 
     Left to itself the compiler calls it instead, and copies the whole state for each call.
     """
-    return cast(F, _njit(forceinline=True)(function))
+    return _njit(forceinline=True)(function)
 
 
 def routine(function: F) -> F:
     """Compile a function that other kernels call, too large to be inlined wherever they do."""
-    return cast(F, _njit()(function))
+    return _njit()(function)
 
 
 def compiled(function: F) -> F:
     """Compile a function that Python calls, and cache it on disk."""
     with _cache_folder(function):
-        return cast(F, _njit(cache=_cacheable(function))(function))
+        return _njit(cache=_cacheable(function))(function)
 
 
-def bind(template: Callable[..., Any], name: str, **functions: Callable[..., Any]) -> Callable[..., Any]:
+def bind(template: F, name: str, **functions: Function) -> F:
     """Compile a copy of `template` in which the global names `functions` mean these kernels.
 
-    `name` must be unique among the copies of a template: it is what tells them apart in the cache.
+    `name` must be unique among the copies of a template: the cache distinguishes them by it.
     """
-    return _compile_bound(template, name, tuple(sorted(functions.items())))
+    return cast(F, _compile_bound(template, name, tuple(sorted(functions.items()))))
 
 
 @cache
-def _compile_bound(
-    template: Callable[..., Any], name: str, functions: tuple[tuple[str, Callable[..., Any]], ...]
-) -> Callable[..., Any]:
+def _compile_bound(template: Function, name: str, functions: tuple[tuple[str, Function], ...]) -> Function:
     copy = rebound(template, name, **dict(functions))
     sources = tuple(function for _, function in functions)
     with _cache_folder(template, *sources):
-        return cast(Callable[..., Any], _njit(cache=_cacheable(template, *sources))(copy))
+        return _njit(cache=_cacheable(template, *sources))(copy)
 
 
-def rebound(template: Callable[..., Any], name: str, **functions: Callable[..., Any]) -> Callable[..., Any]:
+def rebound(template: F, name: str, **functions: Function) -> F:
     """A plain-Python copy of `template` whose global names `functions` mean the ones given."""
     template = interpreted(template)
     copy = types.FunctionType(template.__code__, {**template.__globals__, **functions}, template.__name__)
     copy.__module__ = template.__module__
     copy.__qualname__ = f"{template.__name__}_{name}"
-    return copy
+    return cast(F, copy)
 
 
-def interpreted(function: Callable[..., Any]) -> Any:
+def interpreted(function: F) -> F:
     """The plain-Python function behind a kernel, or the function itself."""
-    return getattr(function, "py_func", function)
+    return cast(F, getattr(function, "py_func", function))
 
 
 _one_at_a_time = threading.RLock()
 
 
 @contextmanager
-def _cache_folder(*functions: Callable[..., Any]) -> Iterator[None]:
+def _cache_folder(*functions: Function) -> Iterator[None]:
     """Point numba's cache at the folder for these functions while a dispatcher is made.
 
-    One thread at a time: left to another's setting, a dispatcher would be cached beside its source, where nothing
-    tells that a kernel it calls has changed.
+    One thread at a time: left to another's setting, a dispatcher would be cached beside its source, where a
+    change of a kernel that it calls goes unnoticed.
     """
     config: Any = numba.config
     with _one_at_a_time:
@@ -105,11 +104,11 @@ def _cache_folder(*functions: Callable[..., Any]) -> Iterator[None]:
             config.CACHE_DIR = before
 
 
-def _folder(*functions: Callable[..., Any]) -> Path:
+def _folder(*functions: Function) -> Path:
     return home() / "kernels" / _digest(tuple(sorted({*_package_files(), *map(_file, functions)})))
 
 
-def _cacheable(*functions: Callable[..., Any]) -> bool:
+def _cacheable(*functions: Function) -> bool:
     """Whether the cache folder can be written and every function has a file to be recognised by."""
     try:
         _folder(*functions).mkdir(parents=True, exist_ok=True)
@@ -118,7 +117,7 @@ def _cacheable(*functions: Callable[..., Any]) -> bool:
     return all(Path(_file(function)).is_file() for function in functions)
 
 
-def _file(function: Callable[..., Any]) -> str:
+def _file(function: Function) -> str:
     return inspect.getfile(interpreted(function))
 
 

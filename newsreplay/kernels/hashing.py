@@ -1,6 +1,6 @@
 """A hash table of small records found by 64-bit keys, for kernels: open addressing, linear probing.
 
-Kernels cannot enlarge an array, so whoever owns a table asks for `room` between stretches of the log.
+Kernels cannot enlarge an array, so the owner of a table calls `room` between stretches of the log.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from newsreplay.log.rows import Column
 FREE = np.uint64(0)
 
 
-class Table(NamedTuple):
+class HashTable(NamedTuple):
     """Records with a field `key`: never 0, and scattered already, since its low bits are where it belongs."""
 
     record: Column  #: record[capacity, a power of two], key 0 = free
     entries: Column  #: int64[1]
 
 
-def table(fields: npt.DTypeLike, capacity: int = 1024) -> Table:
+def table(fields: npt.DTypeLike, capacity: int = 1024) -> HashTable:
     """An empty table of records with these fields."""
-    return Table(np.zeros(capacity, fields), np.zeros(1, np.int64))
+    return HashTable(np.zeros(capacity, fields), np.zeros(1, np.int64))
 
 
-def room(old: Table, entries: int) -> Table:
+def room(old: HashTable, entries: int) -> HashTable:
     """A table at most half full once it holds `entries` more."""
     needed = 2 * (int(old.entries[0]) + entries)
     if needed <= old.record.size:

@@ -27,18 +27,18 @@ def sample(key: np.uint64, row: int, n: int, slate: Any, moved: Any) -> int:
     count: int = min(int64(slate.size), n)
     for place in range(count):
         chosen = place + below(n - place, draw(key, row, place))
-        here, there = int64(place), int64(chosen)
+        own, other = int64(place), int64(chosen)
         at = place
         for i in range(place):
             if moved[0, i] == place:
-                here = moved[1, i]
+                own = moved[1, i]
             if moved[0, i] == chosen:
-                there = moved[1, i]
+                other = moved[1, i]
                 at = i
         moved[0, place] = -1
         moved[0, at] = chosen
-        moved[1, at] = here
-        slate[place] = there
+        moved[1, at] = own
+        slate[place] = other
     return count
 
 

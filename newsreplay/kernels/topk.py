@@ -3,7 +3,7 @@
 A *shortlist* holds a few dozen articles; the *bar* is at least as high as every key outside it. The shortlist
 is sorted by a bound on each article's key: the key when it was last looked at. A score that falls costs nothing
 but the write, and makes the bound generous; a score that rises takes its article up the list, or past the bar
-into it. Whoever asks for the best k walks from the top: an article whose key has fallen below its bound sinks to
+into it. The best k are found by a walk from the top: an article whose key has fallen below its bound sinks to
 where it belongs, one whose bound is its key is the next best. Only when too few are left above the bar is the
 shortlist made anew from all ranked articles. Answers are exact at every moment.
 
@@ -190,5 +190,5 @@ def _smallest(keys: Any, size: int, rank: int) -> int:
             low = i
         else:
             break
-    found: int = keys[rank]
-    return found
+    smallest: int = keys[rank]
+    return smallest

@@ -1,7 +1,7 @@
-"""What a recommender is: the protocol, in plain Python and compiled.
+"""What a recommender is, in plain Python and compiled.
 
-A plain-Python recommender is any class with `learn` and `recommend`, and `score` if it ranks impressions too;
-`Recommender` spares it the rest:
+A plain-Python recommender is any class with `start`, `learn` and `recommend`, and `score` if it ranks impressions too;
+`Recommender` has empty ones to inherit:
 
     class Newest(Recommender):
         def start(self, catalog):
@@ -17,9 +17,10 @@ loop (`newsreplay.simulator.replay.walk.walk`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from newsreplay.log.catalog import Catalog
@@ -31,39 +32,47 @@ def _silent(line: str) -> None:
 
 
 class Setting(NamedTuple):
-    """What a replay tells a plain-Python recommender before `start`, as its attribute `setting`."""
+    """The circumstances of a replay: a plain-Python recommender's attribute `setting`, set before `start`."""
 
     seed: int = 0  #: of random choices: the run's
     k: int = 10  #: slate length
     warmup: int = 0  #: ms from the first read on that are not scored
     timed: bool = False  #: every answer is timed, so `Deferred` ones are settled one by one
-    tell: Callable[[str], None] = _silent  #: shows a line of progress on a terminal, as while training
+    report: Callable[[str], None] = _silent  #: takes a line of progress, as while training, to be shown on a terminal
 
 
 class Deferred:
-    """An answer that is worked out later, with others, since in a replay no answer changes the log.
+    """An answer that is worked out later, together with others: in a replay no answer changes the log.
 
-    Return one from `recommend` or `score`, and set its `answer` by the time `settle` returns, from what was known when
-    it was asked for. The engine calls `settle` now and then, and after the last row.
+    Return one from `recommend` or `score`, and set its `answer` by the time `settle` returns, from what was known at
+    the request. The engine calls `settle` now and then, and after the last row.
     """
 
     __slots__ = ("answer",)
 
     def __init__(self) -> None:
-        self.answer: Any = ()
+        self.answer: Sequence[int] | Sequence[float] | npt.NDArray[np.number] = ()
+
+
+#: Article codes, best first.
+Slate: TypeAlias = Sequence[int] | npt.NDArray[np.integer] | Deferred
+#: One number per candidate, higher is better.
+Scores: TypeAlias = Sequence[float] | npt.NDArray[np.number] | Deferred
+#: One round of training: its time, loss, AUC … by name; None = not measured.
+Round: TypeAlias = dict[str, float | None]
 
 
 class SelfReport(NamedTuple):
-    """What a plain-Python recommender tells of itself after the last row, from its method `self_report`."""
+    """What a plain-Python recommender's method `self_report` returns after the last row."""
 
     notes: tuple[str, ...] = ()  #: remarks that belong below every table it stands in
     leaks: str = ""  #: what of the future it was given, on purpose; marks its rows in every table
     training: float = 0.0  #: seconds of fitting on the warm-up
     updating: float = 0.0  #: seconds of later updates
-    answering: float = 0.0  #: seconds of working late answers out
+    answering: float = 0.0  #: seconds of working deferred answers out
     answers: int = 0  #: how many those were
     parameters: int = 0  #: numbers that are fitted
-    rounds: tuple[dict[str, Any], ...] = ()  #: how training went, a record a round: time, loss, AUC …
+    rounds: tuple[Round, ...] = ()  #: how training went
 
 
 class Recommender:
@@ -71,8 +80,8 @@ class Recommender:
 
     The engine makes a fresh one for every publisher: keep all state in `self`, set up in `start`.
 
-    A recommender that ranks what impressions show has one method more, which this class leaves out because to have
-    it is to say that impressions can be scored:
+    A recommender that ranks what impressions show has one method more, which this class leaves out because its
+    presence means that impressions can be scored:
 
         def score(self, request, pool):
             return [self.reads[item] for item in pool]
@@ -82,12 +91,11 @@ class Recommender:
     lists them. The answer is one number per candidate, higher is better, -inf for what is not to be ranked at all;
     anything else is an error.
 
-    Answers may be `Deferred`; then it has a method `settle()`. One with a method `self_report()` tells more of itself
-    (`SelfReport`), and one with `foresee(log, articles)`, called before `start`, is handed the whole log: its rows are
-    marked in every table.
+    It may have further methods, such as `settle` where answers are `Deferred`, `self_report` and `foresee`: all are
+    listed in `newsreplay.recommenders.protocols`.
     """
 
-    setting = Setting()  #: the engine's, set before `start`
+    setting: Setting = Setting()  #: the engine's, set before `start`
 
     def start(self, catalog: Catalog) -> None:
         """Called once before the first row; the catalog grows with the replay and shows known articles only."""
@@ -95,7 +103,7 @@ class Recommender:
     def learn(self, event: Event) -> None:
         """Take in one row: a read, an article's publication, an impression or its outcome."""
 
-    def recommend(self, request: Event, k: int) -> Sequence[int]:
+    def recommend(self, request: Event, k: int) -> Slate:
         """Answer a read with at most `k` article codes, best first; an empty answer is a miss.
 
         `request` is the read itself, already learned; `request.item` is the article on screen. That one and
@@ -114,7 +122,11 @@ class Sizes(NamedTuple):
     k: int  #: slate length
 
 
-class Compiled:
+#: The state of a compiled recommender, a NamedTuple of arrays and scalars.
+State = TypeVar("State")
+
+
+class Compiled(Generic[State]):
     """Base class of compiled recommenders.
 
     A subclass names its kernels (`newsreplay.kernels.compiling.kernel`) and makes their state:
@@ -126,19 +138,19 @@ class Compiled:
       that it has not learned yet, into `out` (float64[candidates], filled with -inf = not ranked at all); higher is
       better, NaN and inf are errors.
 
-    Only what a kernel has been handed may shape its answers. `state` is sized for the whole log but says
-    nothing of its contents.
+    Only what a kernel has been handed may shape its answers. `state` is sized for the whole log but holds nothing of
+    its contents.
     """
 
-    learn: ClassVar[Callable[[Any, Any], None]]
-    recommend: ClassVar[Callable[[Any, Any, Any], None]]
-    score: ClassVar[Callable[[Any, Any, Any], None] | None] = None  #: None = cannot score impressions
-    slow: ClassVar[bool] = False  #: replayed first, so that nobody waits for it alone at the end
+    learn: ClassVar[Callable[..., None]]
+    recommend: ClassVar[Callable[..., None]]
+    score: ClassVar[Callable[..., None] | None] = None  #: None = cannot score impressions
+    slow: ClassVar[bool] = False  #: replayed first, so that it does not run on alone at the end
 
-    def state(self, sizes: Sizes, key: np.uint64) -> Any:
-        """The empty state, a NamedTuple of arrays and scalars; `key` seeds random choices."""
+    def state(self, sizes: Sizes, key: np.uint64) -> State:
+        """The empty state; `key` seeds random choices."""
         raise NotImplementedError
 
-    def room(self, state: Any, reads: int) -> Any:
+    def room(self, state: State, reads: int) -> State:
         """The state with room for `reads` more reads; called between stretches of the log."""
         return state

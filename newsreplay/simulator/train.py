@@ -15,6 +15,7 @@ from newsreplay.errors import NewsreplayError
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import DAY, IMPRESSION, READ, cut
 from newsreplay.recommenders.base import SelfReport
+from newsreplay.recommenders.protocols import SupportsFit, SupportsSaveWeights, SupportsSelfReport
 from newsreplay.recommenders.registry import Entry, start_list
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.spec import Spec
@@ -54,7 +55,7 @@ def train(
     """Replay the first stretch of a log before one recommender, fit it and save it.
 
     `data`, `columns` and `preparing` are as in `run`, `recommender` is one spec or object that has `fit()` and
-    `save(path)`. The stretch ends `warmup` ms after the first read, by default a day, or at the moment `until`, ms UTC;
+    `save_weights(path)`. The stretch ends `warmup` ms after the first read, by default a day, or at the moment `until`, ms UTC;
     rows at its end belong to what comes after. `say` is told what takes a while, `progress(what, done, of)` how far the
     replay is, `tell` how fitting goes.
 
@@ -86,7 +87,7 @@ def train(
         progress=lambda rows: progress("replaying", rows, len(log.time)),
     )
     made.fit()
-    made.save(Path(out))
+    made.save_weights(Path(out))
     return Trained(
         recommender=entry.shown,
         publisher=chosen.name,
@@ -97,7 +98,7 @@ def train(
         impressions=int(np.count_nonzero(log.kind == IMPRESSION)),
         reads=reads,
         seconds=time.perf_counter() - begun,
-        self_report=made.self_report() if callable(getattr(made, "self_report", None)) else SelfReport(),
+        self_report=made.self_report() if isinstance(made, SupportsSelfReport) else SelfReport(),
         path=Path(out),
     )
 
@@ -121,8 +122,8 @@ def _trainee(recommender: Any) -> tuple[Entry, Any]:
                 "--until gives"
             )
     made = entries[0].make()
-    for method in ("fit", "save"):
-        if not callable(getattr(made, method, None)):
+    for method, protocol in (("fit", SupportsFit), ("save_weights", SupportsSaveWeights)):
+        if not isinstance(made, protocol):
             raise NewsreplayError(
                 f"{entries[0].shown} cannot be trained and saved, it has no {method}(); neural recommenders can be: "
                 "nrms, naml, awrs …"

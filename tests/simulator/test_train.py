@@ -37,16 +37,16 @@ class Trainee(Recommender):
         return []
     def fit(self):
         self.fitted += 1
-        self.setting.tell("epoch 1 of 2, loss 1.5000, AUC 0.5000")
+        self.setting.report("epoch 1 of 2, loss 1.5000, AUC 0.5000")
     def self_report(self):
         rounds = ({"epoch": 1, "loss": 1.5, "auc": None}, {"epoch": 2, "loss": 1.25, "auc": 0.625})
         return SelfReport(notes=("no titles",), training=3.0, parameters=1234, rounds=rounds)
-    def save(self, path):
+    def save_weights(self, path):
         s = self.setting
         Path(path).write_text(f"{len(self.rows)} {self.rows[-1]} {self.fitted} {s.seed} {s.warmup}")
 
 class Hasty(Trainee):
-    save = None
+    save_weights = None
 """
 
 
@@ -151,7 +151,7 @@ def test_the_summary_says_what_was_learned_and_how_to_replay_it(folder: Path) ->
 def test_what_cannot_be_trained_is_refused_before_the_data_are_read(folder: Path) -> None:
     for spec, said in (
         ("trend", "trend cannot be trained and saved, it has no fit(); neural recommenders can be: nrms"),
-        ("mine.py:Hasty", "mine.py:Hasty cannot be trained and saved, it has no save()"),
+        ("mine.py:Hasty", "mine.py:Hasty cannot be trained and saved, it has no save_weights()"),
         ("trend,recency", "one recommender is trained at a time, not 2; name one"),
         ("trent", "no recommender is called 'trent'. Did you mean 'trend'?"),
     ):

@@ -47,13 +47,13 @@ class Rows(Quiet):
 
 class Lines(Quiet):
     def start(self, catalog):
-        self.setting.tell("lines: epoch 2 of 5,\\n\\x1b[31mloss 1.42")
+        self.setting.report("lines: epoch 2 of 5,\\n\\x1b[31mloss 1.42")
         wait()
 
 class Killer(Quiet):
     def start(self, catalog):
         for number in range(10_000):
-            self.setting.tell(f"number {number}")
+            self.setting.report(f"number {number}")
         os._exit(7)
 
 class Seeded(Quiet):
@@ -106,7 +106,7 @@ def test_threads_tell_of_lines_while_they_are_at_work(folder: Path) -> None:
 
 class Talker(Recommender):
     def start(self, catalog: Any) -> None:
-        self.setting.tell("talker: ready")
+        self.setting.report("talker: ready")
 
     def recommend(self, request: Any, k: int) -> Any:
         return []
@@ -136,7 +136,7 @@ class Interrupter(Recommender):
 class Endless(Talker):
     def recommend(self, request: Any, k: int) -> Any:
         while True:
-            self.setting.tell("endless: epoch 1")
+            self.setting.report("endless: epoch 1")
             time.sleep(0.001)
 
 

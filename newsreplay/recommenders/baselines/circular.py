@@ -57,7 +57,7 @@ def score(state: Any, request: Any, out: Any) -> None:
         out[i] = place if place > 0 else -np.inf
 
 
-class Circular(Compiled):
+class Circular(Compiled[CircularState]):
     """The articles of the last `size` reads, newest first.
 
     What counts is not how often an article stands in the buffer but where it stands last, so the buffer is

@@ -73,12 +73,12 @@ def score(state: Any, request: Any, out: Any) -> None:
         category = int64(state.category[item]) if item >= 0 else int64(-1)
     for i in range(out.size):
         candidate = request.pool[i]
-        # The request itself may be the first to tell the category of its article.
+        # The request itself may be the first row with the category of its article.
         same = state.category[candidate] == category or candidate == item
         out[i] = 1.0 if category >= 0 and same else 0.0
 
 
-class Content(Compiled):
+class Content(Compiled[ContentState]):
     """Random articles of the current article's category; no answer without a category."""
 
     learn = learn

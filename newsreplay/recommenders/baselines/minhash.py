@@ -9,10 +9,11 @@ import numpy as np
 
 from newsreplay.kernels import hashing
 from newsreplay.kernels.compiling import int64, kernel, routine
-from newsreplay.kernels.hashing import FREE, Table, add, find, remove
+from newsreplay.kernels.hashing import FREE, HashTable, add, find, remove
 from newsreplay.kernels.mixing import GOLDEN, mix
 from newsreplay.log.rows import DAY, HOUR, READ, Column
 from newsreplay.recommenders.base import Compiled, Sizes
+from newsreplay.recommenders.growing import lengthened, ring_for
 
 GROUPS = 10  #: q, the clusters a reader is in
 MINIMA = 2  #: p, the minima that make a cluster
@@ -32,7 +33,7 @@ class MinhashState(NamedTuple):
     """
 
     mirror: Column  #: uint64[users, 20], the complements of the readers' minima; 0 = nothing read yet
-    clusters: Table  #: `CLUSTER` by name
+    clusters: HashTable  #: `CLUSTER` by name
     item: Column  #: int32[pool], per cluster the articles with votes, the heaviest first
     mass: Column  #: int64[pool], the sum of their votes
     free: Column  #: int64[40]: by level the first free stretch, -1 = none
@@ -46,7 +47,7 @@ class MinhashState(NamedTuple):
     places: Column  #: int64[10], scratch: where they stand in `clusters`
     tail: Column  #: int64[10], scratch: their articles that were not looked at yet …
     end: Column  #: int64[10], scratch: … end here
-    found: Column  #: int64[articles + 1], scratch
+    matches: Column  #: int64[articles + 1], scratch
     candidate: Column  #: bool[articles], scratch: whether an article may be among the best
     score: Column  #: int64[articles], scratch
     seen: Column  #: int32[articles + 1], scratch: the candidates
@@ -374,13 +375,13 @@ def _prune(state: Any, seen: int, least: int) -> int:
 def _complete(state: Any) -> None:
     """Add the candidates' other masses."""
     for group in range(GROUPS):
-        found = 0
+        count = 0
         for i in range(state.tail[group], state.end[group]):
             # Writing every place and keeping the candidates' spares the processor a guess.
-            state.found[found] = i
-            found += state.candidate[state.item[i]]
-        for j in range(found):
-            i = state.found[j]
+            state.matches[count] = i
+            count += state.candidate[state.item[i]]
+        for j in range(count):
+            i = state.matches[j]
             state.score[state.item[i]] += state.mass[i]
 
 
@@ -401,7 +402,7 @@ def _before(state: Any, item: int, score: int, other: int, other_score: int) -> 
     return later
 
 
-class Minhash(Compiled):
+class Minhash(Compiled[MinhashState]):
     """The articles that readers with similar histories read lately.
 
     A reader's history is all articles they read. Each of 10 groups of 2 hash minima over it names a cluster
@@ -434,7 +435,7 @@ class Minhash(Compiled):
             places=np.zeros(GROUPS, np.int64),
             tail=np.zeros(GROUPS, np.int64),
             end=np.zeros(GROUPS, np.int64),
-            found=np.empty(n + 1, np.int64),
+            matches=np.empty(n + 1, np.int64),
             candidate=np.zeros(n, np.bool_),
             score=np.zeros(n, np.int64),
             seen=np.empty(n + 1, np.int32),
@@ -449,31 +450,13 @@ class Minhash(Compiled):
         # stretches together are no longer than what is used.
         pool = 3 * int(state.used[0]) + 4 * votes
         if pool > state.item.size:
-            state = _longer(state, 2 * pool, int(state.used[0]), ("item", "mass"))
-        return _ring(state, reads)
-
-
-def _longer(state: MinhashState, length: int, used: int, names: tuple[str, ...]) -> MinhashState:
-    """The state with these columns lengthened."""
-    columns: dict[str, Any] = {}
-    for name in names:
-        old = getattr(state, name)
-        columns[name] = np.empty(length, old.dtype)
-        columns[name][:used] = old[:used]
-    return state._replace(**columns)
-
-
-def _ring(state: MinhashState, reads: int) -> MinhashState:
-    """The state with room for `reads` more votes that still count."""
-    begin, end = int(state.ends[0]), int(state.ends[1])
-    capacity = state.vote_time.size
-    if end - begin + reads <= capacity:
-        return state
-    larger = 1 << (end - begin + reads - 1).bit_length()
-    numbers = np.arange(begin, end)
-    columns: dict[str, Any] = {}
-    for name in ("vote_time", "vote_item", "vote_names"):
-        old = getattr(state, name)
-        columns[name] = np.empty((larger, *old.shape[1:]), old.dtype)
-        columns[name][numbers & (larger - 1)] = old[numbers & (capacity - 1)]
-    return state._replace(**columns)
+            used = int(state.used[0])
+            state = state._replace(
+                item=lengthened(state.item, 2 * pool, used), mass=lengthened(state.mass, 2 * pool, used)
+            )
+        begin, end = int(state.ends[0]), int(state.ends[1])
+        return state._replace(
+            vote_time=ring_for(state.vote_time, begin, end, reads),
+            vote_item=ring_for(state.vote_item, begin, end, reads),
+            vote_names=ring_for(state.vote_names, begin, end, reads),
+        )

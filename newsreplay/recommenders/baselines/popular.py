@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from newsreplay.log.rows import HOUR
@@ -12,7 +10,7 @@ from newsreplay.recommenders.baselines import windowed
 from newsreplay.spec import whole
 
 
-class Popular(Compiled):
+class Popular(Compiled[windowed.WindowedState]):
     """The articles read most often, ever or in the last `hours` hours."""
 
     learn = windowed.learn
@@ -26,6 +24,6 @@ class Popular(Compiled):
         """See `Compiled.state`."""
         return windowed.windowed(sizes, [1], [] if self.hours is None else [self.hours * HOUR], 0.0)
 
-    def room(self, state: Any, reads: int) -> Any:
+    def room(self, state: windowed.WindowedState, reads: int) -> windowed.WindowedState:
         """See `Compiled.room`."""
         return windowed.room(state, reads)

@@ -61,7 +61,7 @@ def score(state: Any, request: Any, out: Any) -> None:
         out[i] = state.known_at[request.pool[i]]
 
 
-class Recency(Compiled):
+class Recency(Compiled[RecencyState]):
     """The most recently published articles; an article's publication time is when it became known."""
 
     learn = learn

@@ -8,10 +8,11 @@ import numpy as np
 
 from newsreplay.kernels import hashing
 from newsreplay.kernels.compiling import int64, kernel
-from newsreplay.kernels.hashing import Table, add, find
+from newsreplay.kernels.hashing import HashTable, add, find
 from newsreplay.kernels.mixing import mix
 from newsreplay.log.rows import READ, Column
 from newsreplay.recommenders.base import Compiled, Sizes
+from newsreplay.recommenders.growing import lengthened
 
 #: A known step, and the position of its successor among the article's.
 STEP = np.dtype([("key", np.uint64), ("place", np.int64)])
@@ -22,7 +23,7 @@ class SequencesState(NamedTuple):
 
     latest: Column  #: int32[sessions], 1 + the article a session read last; 0 = none yet
     read_row: Column  #: int64[articles], row of the last read
-    places: Table  #: `STEP` by (article, successor)
+    places: HashTable  #: `STEP` by (article, successor)
     successor: Column  #: int32[pool], the articles' lists, each in a stretch of its own
     times: Column  #: int32[pool], how often each was read next
     start: Column  #: int64[articles], where an article's stretch begins
@@ -130,7 +131,7 @@ def score(state: Any, request: Any, out: Any) -> None:
                 out[i] = state.times[state.start[item] + step["place"]]
 
 
-class Sequences(Compiled):
+class Sequences(Compiled[SequencesState]):
     """The articles most often read directly after the current one, within a session.
 
     A session that reloads its article makes no step.
@@ -160,7 +161,5 @@ class Sequences(Compiled):
         successor, times = state.successor, state.times
         if pool > successor.size:
             used = int(state.used[0])
-            successor, times = np.empty(2 * pool, np.int32), np.empty(2 * pool, np.int32)
-            successor[:used] = state.successor[:used]
-            times[:used] = state.times[:used]
+            successor, times = lengthened(successor, 2 * pool, used), lengthened(times, 2 * pool, used)
         return state._replace(places=hashing.room(state.places, reads), successor=successor, times=times)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from newsreplay.log.rows import HOUR
@@ -12,7 +10,7 @@ from newsreplay.recommenders.baselines import windowed
 from newsreplay.spec import whole
 
 
-class Trend(Compiled):
+class Trend(Compiled[windowed.WindowedState]):
     """The articles with the steepest least-squares line through their reads of the last `hours` full hours.
 
     Hours are counted back from the moment of the request. With w hours and k = 0 (oldest) … w - 1, the
@@ -34,6 +32,6 @@ class Trend(Compiled):
         # A falling article has a slope below 0, so one that is not read at all must not stand at 0.
         return windowed.windowed(sizes, weights, edges, -np.inf)
 
-    def room(self, state: Any, reads: int) -> Any:
+    def room(self, state: windowed.WindowedState, reads: int) -> windowed.WindowedState:
         """See `Compiled.room`."""
         return windowed.room(state, reads)

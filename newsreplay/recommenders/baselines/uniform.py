@@ -59,7 +59,7 @@ def score(state: Any, request: Any, out: Any) -> None:
             out[i] = -np.inf
 
 
-class Uniform(Compiled):
+class Uniform(Compiled[UniformState]):
     """Random articles: all known ones, or those published in the last `hours` hours."""
 
     learn = learn

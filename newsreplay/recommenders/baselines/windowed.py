@@ -16,6 +16,7 @@ from newsreplay.kernels.compiling import int64, kernel
 from newsreplay.kernels.topk import UNRANKED, Top, best, raise_key, top
 from newsreplay.log.rows import READ, Column
 from newsreplay.recommenders.base import Sizes
+from newsreplay.recommenders.growing import ring_for
 
 
 class WindowedState(NamedTuple):
@@ -54,16 +55,12 @@ def windowed(sizes: Sizes, weights: list[int], edges: list[int], unread: float) 
 
 def room(state: WindowedState, reads: int) -> WindowedState:
     """The state with room for `reads` more reads in the ring."""
-    begin, end = int(state.ends[-1]), int(state.ends[0])
-    capacity = state.read_time.size
-    if not state.edge.size or end - begin + reads <= capacity:
+    if not state.edge.size:
         return state
-    larger = 1 << (end - begin + reads - 1).bit_length()
-    numbers = np.arange(begin, end)
-    time, item = np.empty(larger, np.int64), np.empty(larger, np.int32)
-    time[numbers & (larger - 1)] = state.read_time[numbers & (capacity - 1)]
-    item[numbers & (larger - 1)] = state.read_item[numbers & (capacity - 1)]
-    return state._replace(read_time=time, read_item=item)
+    begin, end = int(state.ends[-1]), int(state.ends[0])
+    return state._replace(
+        read_time=ring_for(state.read_time, begin, end, reads), read_item=ring_for(state.read_item, begin, end, reads)
+    )
 
 
 @kernel

@@ -1,19 +1,29 @@
-"""The parameters of a neural recommender, checked."""
+"""The parameters of a neural recommender, checked, and what a model is made from."""
 
 from __future__ import annotations
 
 import re
 import threading
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
+from torch import nn
 
-from newsreplay.errors import SpecError
+from newsreplay.durations import parse_duration
+from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
 from newsreplay.log.rows import DAY, HOUR
 from newsreplay.recommenders.neural.models.layers import WordTable
-from newsreplay.recommenders.neural.models.model import NewsModel
+from newsreplay.recommenders.neural.models.model import NewsModel, Size, Training
+from newsreplay.spec import whole
 
-_weights = threading.Lock()  # layers draw their first weights from torch's one generator
+#: Keywords of a model, numbers and words by name.
+ModelOptions: TypeAlias = Mapping[str, Any]
+
+_drawing = threading.Lock()  #: layers draw their first weights from torch's one generator
 
 
 class Update(NamedTuple):
@@ -24,7 +34,7 @@ class Update(NamedTuple):
     daily: bool = False  #: at midnight UTC
 
 
-def parse_update(text: Any) -> Update:
+def parse_update(policy: object) -> Update:
     """An update policy from its text.
 
     >>> parse_update("every(hours=6)")
@@ -32,26 +42,162 @@ def parse_update(text: Any) -> Update:
 
     Raises `SpecError` for anything else than none, daily, every(hours=6) and every(impressions=500).
     """
-    if text is None or text == "none":
+    if policy is None or policy == "none":
         return Update()
-    if text == "daily":
+    if policy == "daily":
         return Update(DAY, daily=True)
-    match = re.fullmatch(r"every\((hours|impressions)=(\d+(?:\.\d+)?)\)", str(text).replace(" ", ""))
+    match = re.fullmatch(r"every\((hours|impressions)=(\d+(?:\.\d+)?)\)", str(policy).replace(" ", ""))
     if match and match[1] == "hours" and float(match[2]) * HOUR >= 1:
         return Update(round(float(match[2]) * HOUR))
     if match and match[1] == "impressions" and match[2].isdecimal() and int(match[2]):
         return Update(impressions=int(match[2]))
-    raise SpecError(f"update must be none, daily, every(hours=6) or every(impressions=500), not {text!r}")
+    raise SpecError(f"update must be none, daily, every(hours=6) or every(impressions=500), not {policy!r}")
 
 
-def try_options(model: type[NewsModel], options: dict[str, Any]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class NeuralOptions:
+    """What all neural recommenders can be given, checked when it is made.
+
+    Raises `SpecError` where a value cannot be, with the parameter, the value and the way out.
+    """
+
+    size: str = "small"  #: of the model, by name
+    update: str | None = "every(hours=6)"  #: when it is trained again, see `parse_update`
+    warmup: str | None = None  #: how long it learns before its first training; None = the run's
+    words: str | None = None  #: a file of word vectors
+    plm: str | None = None  #: a pretrained language model: a folder, or a name on the Hugging Face hub
+    weights: str | None = None  #: a file that `newsreplay train` wrote
+    seed: int | None = None  #: None = the run's
+    device: str = "auto"  #: auto, cpu or cuda
+    threads: int = 1  #: of torch
+    alive: float = 24  #: hours since its last read in which an article may be recommended
+    candidates: int = 2_000  #: articles that a slate is chosen from, at most; 0 = no slates
+    memory: int = 20_000  #: impressions that are kept to be mixed with new ones
+    rate: float | None = None  #: these four in place of the size's own `Training`
+    epochs: int | None = None
+    passes: int | None = None
+    negatives: int | None = None
+    bucket: float = 1  #: hours in which signals are counted together
+    lag: int = 0  #: completed buckets that are left out
+    counting: str = "cumulative"  #: or per_bucket
+    leaky: bool = False  #: exposure, avoidance and clicks of the whole log, as published
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and self.rate <= 0:
+            raise SpecError(f"rate must be above 0, not {self.rate!r}")
+        for name, count in (("epochs", self.epochs), ("passes", self.passes), ("negatives", self.negatives)):
+            if count is not None:
+                whole(name, count, 1)
+        parse_update(self.update)
+        _ = self.warmup_ms
+        _ = self.torch_device
+        if self.words is not None and self.plm is not None:
+            raise SpecError("words and plm exclude each other: titles are read by one of them")
+        for what, path in (("words", self.words), ("weights", self.weights)):
+            if path is not None and not Path(path).is_file():
+                raise SpecError(f"{what}={path}: there is no such file")
+        if self.counting not in ("cumulative", "per_bucket"):
+            raise SpecError(f"counting must be cumulative or per_bucket, not {self.counting!r}")
+        for what, hours in (("bucket", self.bucket), ("alive", self.alive)):
+            if not 1 <= hours * HOUR <= 3_650 * DAY:
+                raise SpecError(f"{what} must be hours, above 0 and at most ten years, not {hours!r}")
+        if self.weights is not None and self.warmup is not None:
+            raise SpecError("weights and warmup exclude each other: what has been trained needs no warm-up")
+        if self.seed is not None:
+            whole("seed", self.seed, 0)
+        whole("threads", self.threads, 1)
+        whole("candidates", self.candidates, 0)
+        whole("memory", self.memory, 1)
+        whole("lag", self.lag, -1 if self.leaky else 0)
+
+    def training(self, preset: Training) -> Training:
+        """How a model is fitted: as its size's preset, but for what was given."""
+        return replace(
+            preset,
+            rate=preset.rate if self.rate is None else self.rate,
+            epochs=preset.epochs if self.epochs is None else self.epochs,
+            passes=preset.passes if self.passes is None else self.passes,
+            negatives=preset.negatives if self.negatives is None else self.negatives,
+        )
+
+    @property
+    def warmup_ms(self) -> int | None:
+        """The warm-up in ms."""
+        try:
+            return None if self.warmup is None else parse_duration(str(self.warmup))
+        except NewsreplayError as error:
+            raise SpecError(f"warmup: {error}") from None
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device; a GPU only where there is one."""
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise SpecError(f"device must be auto, cpu or cuda, not {self.device!r}")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise SpecError("device=cuda: torch finds no GPU here; leave it out or write device=cpu")
+        return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+    @property
+    def alive_ms(self) -> int:
+        """`alive` in ms."""
+        return round(self.alive * HOUR)
+
+    @property
+    def bucket_ms(self) -> int:
+        """`bucket` in ms."""
+        return round(self.bucket * HOUR)
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What it takes to make a model."""
+
+    model: type[NewsModel]
+    size_name: str
+    size: Size
+    options: ModelOptions  #: keywords of the model
+    training: Training
+    words: str | None  #: a file of word vectors
+    plm: str | None  #: a pretrained language model
+    device: torch.device
+
+    def make(self, words: nn.Module) -> NewsModel:
+        """A fresh model over what turns word ids into vectors; to be made within `drawn_from`."""
+        return self.model(self.size, words, **self.options).to(self.device)
+
+
+@contextmanager
+def drawn_from(seed: int | None) -> Iterator[None]:
+    """While layers are made: their first weights are drawn from the seed alone, and torch's own generator stays."""
+    with _drawing, torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
+
+
+def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: ModelOptions) -> Blueprint:
+    """The model that options stand for. Raises `SpecError` where it has no such size or cannot be made with them."""
+    if options.size not in model.sizes:
+        hint = did_you_mean(str(options.size), model.sizes) or f"There are {', '.join(model.sizes)}."
+        raise SpecError(f"no size is called {options.size!r}. {hint}")
+    _try(model, model_options)
+    return Blueprint(
+        model,
+        options.size,
+        model.sizes[options.size],
+        model_options,
+        options.training(model.trainings[options.size]),
+        options.words,
+        options.plm,
+        options.torch_device,
+    )
+
+
+def _try(model: type[NewsModel], options: ModelOptions) -> None:
     """Refuse options now rather than after the warm-up."""
     tiny = model.sizes["tiny"]
     try:
-        with _weights, torch.random.fork_rng(devices=[]):
+        with drawn_from(None):
             model(tiny, WordTable(1, tiny.word), **options)
     except (ValueError, TypeError) as error:
         raise SpecError(str(error)) from None
-
-
-SIGNALS = ("bucket", "lag", "counting")

@@ -1,7 +1,37 @@
-"""The recommenders that the registry names."""
+"""The recommenders that the registry names, one for each model."""
+
+from __future__ import annotations
+
+import inspect
 
 from newsreplay.recommenders.neural.models import awrs, caum, lstur, naml, nrms, pprec, tanr
-from newsreplay.recommenders.neural.recommender import recommender_of
+from newsreplay.recommenders.neural.models.model import NewsModel
+from newsreplay.recommenders.neural.options import NeuralOptions
+from newsreplay.recommenders.neural.recommender import Neural
+
+_OF_SIGNALS = ("bucket", "lag", "counting")  # parameters of models that read signals
+
+
+def recommender_of(model: type[NewsModel]) -> type[Neural]:
+    """The recommender of a model, its parameters those of `NeuralOptions` and the model's own keywords."""
+    common = [
+        parameter
+        for parameter in inspect.signature(NeuralOptions).parameters.values()
+        if (model.signals or parameter.name not in _OF_SIGNALS) and (model.counted or parameter.name != "leaky")
+    ]
+    own = [
+        parameter
+        for parameter in inspect.signature(model.options or model).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    namespace = {
+        "model_class": model,
+        "__doc__": model.__doc__,
+        "__module__": __name__,
+        "__signature__": inspect.Signature([*common, *own]),
+    }
+    return type(model.__name__, (Neural,), namespace)
+
 
 NRMS = recommender_of(nrms.NRMS)
 NAML = recommender_of(naml.NAML)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -27,7 +27,10 @@ _FACTS = "newsreplay"
 _WORDS = "vocabulary"
 _AGAIN = "make it again with 'newsreplay train'"
 
-#: What every file tells. `until` is an event time in ms UTC; `training` a list of records, one a round.
+#: Plain facts by name, as JSON holds them.
+Facts: TypeAlias = dict[str, Any]
+
+#: The facts that every file has, and their types. `until` is an event time in ms UTC, `training` a list of rounds.
 FACTS: dict[str, type] = {
     "model": str,  # nrms, awrs …
     "size": str,  # its name: small, paper …
@@ -43,16 +46,16 @@ FACTS: dict[str, type] = {
 class Weights(NamedTuple):
     """What a file of weights holds."""
 
-    facts: dict[str, Any]  #: `FACTS`, `format`, and whatever else was given
+    facts: Facts  #: `FACTS`, `format`, and all else that was given
     words: list[str]  #: of the vocabulary, in the order of their rows
     tensors: dict[str, Tensor]  #: by name, on the CPU
     path: Path
 
     @property
     def size(self) -> Size:
-        """How large the model is. Raises `NewsreplayError` where this version knows other numbers of a size."""
-        told: dict[str, Any] = self.facts["numbers"]
-        numbers: dict[str, Any] = {name: tuple(n) if isinstance(n, list) else n for name, n in told.items()}
+        """How large the model is. Raises `NewsreplayError` where this version has other numbers of a size."""
+        facts: Facts = self.facts["numbers"]
+        numbers: Facts = {name: tuple(n) if isinstance(n, list) else n for name, n in facts.items()}
         known = {field.name for field in fields(Size)}
         if numbers.keys() != known:
             odd = ", ".join(sorted(numbers.keys() ^ known))
@@ -80,27 +83,27 @@ class Weights(NamedTuple):
                 own[name].copy_(tensor)
 
     def _misfit(self, why: str) -> NewsreplayError:
-        told = ", ".join([f"size={self.facts['size']}", *(f"{n}={v}" for n, v in self.facts["options"].items())])
+        options = ", ".join([f"size={self.facts['size']}", *(f"{n}={v}" for n, v in self.facts["options"].items())])
         return NewsreplayError(
-            f"{self.path} does not fit this model: {why}. It holds {self.facts['model']}({told}); "
-            "leave size and options out, the file knows them"
+            f"{self.path} does not fit this model: {why}. It holds {self.facts['model']}({options}); "
+            "leave size and options out, the file has them"
         )
 
 
-def save_weights(path: str | Path, facts: dict[str, Any], words: list[str], model: nn.Module) -> None:
+def save_weights(path: str | Path, facts: Facts, words: list[str], model: nn.Module) -> None:
     """Write a model to a file, whole or not at all; the same model gives the same bytes.
 
-    `facts` are those of `FACTS`, the version excepted, and whatever else JSON can hold. Words that came up after
+    `facts` are those of `FACTS`, the version excepted, and all else that JSON can hold. Words that came up after
     training (`WordTable.later`) are left out: they are looked up again. Raises `NewsreplayError` where the file cannot
     be written, and `ValueError` where a fact is missing.
     """
-    told = facts | {"format": FORMAT, "version": __version__}
-    if (wrong := _wrong(told)) is not None:
+    facts = facts | {"format": FORMAT, "version": __version__}
+    if (wrong := _wrong(facts)) is not None:
         raise ValueError(wrong)
     # Clones, because tensors that share memory cannot be stored.
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in _tensors(model).items()}
     tensors[_WORDS] = torch.frombuffer(bytearray(json.dumps(words, ensure_ascii=False).encode()), dtype=torch.uint8)
-    data = save(tensors, {_FACTS: json.dumps(told, sort_keys=True)})
+    data = save(tensors, {_FACTS: json.dumps(facts, sort_keys=True)})
     path = Path(path)
     try:
         with whole(path) as work:
@@ -128,9 +131,9 @@ def load_weights(path: str | Path) -> Weights:
     except (ValueError, TypeError) as error:
         raise NewsreplayError(f"{path} is damaged ({error}); {_AGAIN}") from None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        found = facts.get("format") if isinstance(facts, dict) else None
+        written = facts.get("format") if isinstance(facts, dict) else None
         raise NewsreplayError(
-            f"{path} was written by another version of newsreplay (format {found}, this one reads {FORMAT}); {_AGAIN}"
+            f"{path} was written by another version of newsreplay (format {written}, this one reads {FORMAT}); {_AGAIN}"
         )
     wrong = _wrong(facts)
     if wrong is None and not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
@@ -140,7 +143,7 @@ def load_weights(path: str | Path) -> Weights:
     return Weights(facts, words, tensors, path)
 
 
-def _wrong(facts: dict[str, Any]) -> str | None:
+def _wrong(facts: Facts) -> str | None:
     for name, kind in FACTS.items():
         if not isinstance(facts.get(name), kind):
             return f"the fact {name!r} is {facts[name]!r}" if name in facts else f"the fact {name!r} is missing"

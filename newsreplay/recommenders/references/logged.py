@@ -22,7 +22,7 @@ class Logged(Recommender):
     def start(self, catalog: Catalog) -> None:
         """See `Recommender.start`."""
         self.time = -1
-        self.shown: dict[int, dict[int, None]] = {}  # session → articles shown at `time`, each once, in order
+        self.lists: dict[int, dict[int, None]] = {}  # session → articles shown at `time`, each once, in order
 
     def learn(self, event: Event) -> None:
         """Remember what an impression shows, until the clock goes on: impressions stand before reads of their time."""
@@ -30,13 +30,13 @@ class Logged(Recommender):
             return
         if event.time != self.time:
             self.time = event.time
-            self.shown = {}
-        self.shown.setdefault(event.session, {}).update(dict.fromkeys(map(int, event.pool)))
+            self.lists = {}
+        self.lists.setdefault(event.session, {}).update(dict.fromkeys(map(int, event.pool)))
 
     def recommend(self, request: Event, k: int) -> Sequence[int]:
         """The articles shown with this read, in their order."""
-        shown = self.shown.get(request.session, {}) if request.time == self.time else {}
-        return [item for item in shown if item != request.item][:k]
+        items = self.lists.get(request.session, {}) if request.time == self.time else {}
+        return [item for item in items if item != request.item][:k]
 
     def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
         """The order in which the candidates are listed: 0, -1, -2 …"""

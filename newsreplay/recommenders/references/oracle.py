@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from newsreplay.errors import RecommenderError
 from newsreplay.recommenders.base import Recommender
+
+if TYPE_CHECKING:
+    from newsreplay.log.rows import Event
 
 
 class Oracle(Recommender):
     """Foresees what each reader reads and clicks next: the ceiling, not a recommender."""
 
-    def recommend(self, request: Any, k: int) -> Sequence[int]:
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
         """There is nothing to replay: raises `RecommenderError`."""
         raise RecommenderError("the oracle foresees the whole log; it has no place in a replay")

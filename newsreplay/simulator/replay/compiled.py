@@ -24,7 +24,7 @@ def score_nothing(state: Any, request: Any, out: Any) -> None:
     """The score of a recommender that has none: all candidates stay unranked."""
 
 
-def _kernels(recommender: type[Compiled]) -> dict[str, Callable[..., None]]:
+def _kernels(recommender: type[Compiled[Any]]) -> dict[str, Callable[..., None]]:
     return {
         "learn": recommender.learn,
         "recommend": recommender.recommend,
@@ -38,7 +38,7 @@ def _name(kernels: dict[str, Callable[..., None]]) -> str:
     return f"{names[1]}_{int(key_of(*names)):016x}"
 
 
-def compiled_walk(recommender: type[Compiled], timed: bool = False) -> Callable[..., tuple[int, int]]:
+def compiled_walk(recommender: type[Compiled[Any]], timed: bool = False) -> Callable[..., tuple[int, int]]:
     """`walk` compiled for a recommender's kernels; if `timed`, it walks over a `Clocked` state."""
     kernels = _kernels(recommender)
     if not timed:
@@ -50,7 +50,7 @@ def compiled_walk(recommender: type[Compiled], timed: bool = False) -> Callable[
     return bind(walk, name, reveal=reveal_row, **clocked, **sources)
 
 
-def interpreted_walk(recommender: type[Compiled]) -> Callable[..., tuple[int, int]]:
+def interpreted_walk(recommender: type[Compiled[Any]]) -> Callable[..., tuple[int, int]]:
     """`walk` for the same kernels without compiling it; slow, for tests."""
     # Interpreted too: compiled without reference counts it would hand out all pools in place of a stretch of them.
     reveal = interpreted(reveal_row)
@@ -67,7 +67,7 @@ def sizes_of(log: Log, k: int) -> Sizes:
 
 def compiled(
     log: Log,
-    recommender: Compiled,
+    recommender: Compiled[Any],
     slates: Column,
     scores: Column | None,
     key: np.uint64,

@@ -16,6 +16,7 @@ from newsreplay.kernels.compiling import rebound
 from newsreplay.log.catalog import Articles, Catalog, bare_articles
 from newsreplay.log.rows import LOG_DTYPES, OUTCOME, Column, Event, Log
 from newsreplay.recommenders.base import Deferred, SelfReport, Setting
+from newsreplay.recommenders.protocols import SupportsForesee, SupportsSelfReport, SupportsSettle
 from newsreplay.simulator.replay.clock import Times, clock_calls
 from newsreplay.simulator.replay.scores import fill as fill_scores
 from newsreplay.simulator.replay.sizes import state_bytes
@@ -111,11 +112,12 @@ def plain(
 ) -> Replayed:
     articles = bare_articles(log) if articles is None else articles
     catalog = Catalog(articles)
-    foresees, settle, self_report = (_method(recommender, method) for method in ("foresee", "settle", "self_report"))
+    settle = recommender.settle if isinstance(recommender, SupportsSettle) else None
+    foresees = isinstance(recommender, SupportsForesee)
     if isinstance(getattr(recommender, "setting", None), Setting):  # else it is none or means something of its own
         recommender.setting = setting
-    if foresees is not None:
-        foresees(log, articles)
+    if foresees:
+        recommender.foresee(log, articles)
     recommender.start(catalog)
     requests, k = slates.shape
     seat = _Seat(recommender, catalog, k, scores is not None)
@@ -166,17 +168,12 @@ def plain(
         progress(end)
     seconds = time.perf_counter() - begun
     times = Times(np.array(recommended), np.array(scored), learning) if timed else None
-    told = None if self_report is None else self_report()
-    if self_report is not None and not isinstance(told, SelfReport):
-        raise RecommenderError(f"{name}.self_report returned {told!r}; return an SelfReport")
-    lent = [catalog, articles, setting, setting.tell, log, *log, *log.pools]
+    self_report = recommender.self_report() if isinstance(recommender, SupportsSelfReport) else None
+    if not isinstance(self_report, SelfReport | None):
+        raise RecommenderError(f"{name}.self_report returned {self_report!r}; return a SelfReport")
+    lent = [catalog, articles, setting, setting.report, log, *log, *log.pools]
     size = state_bytes(recommender, without=lent)
-    return Replayed(slates, scores, drops, size, times, seconds, told, foresees is not None)
-
-
-def _method(recommender: Any, name: str) -> Callable[..., Any] | None:
-    method = getattr(recommender, name, None)
-    return method if callable(method) else None
+    return Replayed(slates, scores, drops, size, times, seconds, self_report, foresees)
 
 
 def _settled(method: Callable[..., Any], settle: Callable[[], Any]) -> Callable[..., Any]:

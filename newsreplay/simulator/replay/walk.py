@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from newsreplay.kernels.compiling import int64, kernel
 from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column, Event, Log
 from newsreplay.recommenders.base import SelfReport
+from newsreplay.recommenders.protocols import SupportsScore
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.slates import Drops
 
@@ -43,9 +44,9 @@ class Replayed(NamedTuple):
     foresaw: bool = False  #: it was handed the whole log before the first row
 
 
-def can_score(recommender: Any) -> bool:
+def can_score(recommender: object) -> bool:
     """Whether a recommender has a score for the candidates of an impression."""
-    return callable(getattr(recommender, "score", None))
+    return isinstance(recommender, SupportsScore)
 
 
 def stretches(log: Log) -> Iterator[tuple[int, int]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import pickle
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ import torch
 from newsreplay.errors import NewsreplayError, SpecError
 from newsreplay.log.rows import DAY, HOUR, IMPRESSION, OUTCOME, READ, make_log
 from newsreplay.recommenders.neural import recommenders
-from newsreplay.recommenders.neural.options import Update, parse_update
+from newsreplay.recommenders.neural.learned import Learned
+from newsreplay.recommenders.neural.options import NeuralOptions, Update, parse_update
 from newsreplay.recommenders.neural.recommender import Neural, best
 from newsreplay.recommenders.neural.stream.state import Captures
 from newsreplay.recommenders.registry import start_list
@@ -83,32 +86,36 @@ def test_statistics_of_the_whole_period_are_found_out_and_declared() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_answer_is_what_the_model_says_when_asked_from_scratch(name: str) -> None:
-    """Deferred, batched, from kept vectors, across updates: the score is that of the model as it is then, computed anew."""
+    """Batched, from kept vectors, across updates: the score is that of the model as it is then, computed anew."""
 
     class Watched(type(tiny(name))):  # type: ignore[misc]
         checked = 0
 
-        def _answer(self, captures: Captures) -> None:
-            waiting = dict(self.lates)
-            super()._answer(captures)
-            model = self.scorer.model.eval()
+        def _answer(self, learned: Learned, captures: Captures) -> None:
+            waiting = dict(self.deferred)
+            super()._answer(learned, captures)
+            model = learned.model.eval()
             for number, row in enumerate(captures.row.tolist()):
                 if captures.kind[number] != IMPRESSION or row not in waiting:
                     continue
                 places = slice(captures.at[number], captures.at[number + 1])
                 slots = np.concatenate(
-                    [[0], self.shelf.slots(captures.history[number]), self.shelf.slots(captures.item[places])]
+                    [
+                        [0],
+                        learned.articles.slots(captures.history[number]),
+                        learned.articles.slots(captures.item[places]),
+                    ]
                 )
                 h = captures.history.shape[1]
                 history = torch.where(torch.from_numpy(slots[1 : 1 + h]) > 0, torch.arange(1, 1 + h), 0)[None]
                 with torch.inference_mode():
                     scores = model(
-                        self.shelf.contents(slots, trim=True),
+                        learned.articles.contents(slots, trim=True),
                         history,
                         torch.arange(1 + h, len(slots))[None],
                         torch.from_numpy(captures.history_signals[number])[None],
                         torch.from_numpy(captures.signals[places])[None],
-                        torch.from_numpy(self.trainer.users_of(captures.user[number : number + 1])),
+                        torch.from_numpy(learned.trainer.users_of(captures.user[number : number + 1])),
                     )[0]
                 np.testing.assert_allclose(waiting[row].answer, scores.numpy(), rtol=1e-4, atol=1e-5)
                 type(self).checked += 1
@@ -188,7 +195,7 @@ def test_missing_titles_are_told() -> None:
 def test_saved_weights_answer_as_the_model_that_was_saved(tmp_path: Any) -> None:
     first = tiny("awrs", update=None, bins=3)
     done = answered(first)
-    first.save(tmp_path / "awrs.safetensors")
+    first.save_weights(tmp_path / "awrs.safetensors")
     loaded = type(first)(weights=str(tmp_path / "awrs.safetensors"), update=None)
     again = answered(loaded)
     assert done.scores is not None
@@ -202,13 +209,13 @@ def test_saved_weights_answer_as_the_model_that_was_saved(tmp_path: Any) -> None
 def test_weights_of_another_model_are_refused(tmp_path: Any) -> None:
     first = tiny()
     answered(first)
-    first.save(tmp_path / "nrms.safetensors")
+    first.save_weights(tmp_path / "nrms.safetensors")
     with pytest.raises(NewsreplayError, match="NRMS"):
         answered(tiny("naml", weights=str(tmp_path / "nrms.safetensors")))
     untrained = tiny(warmup="90d")
     answered(untrained)
     with pytest.raises(NewsreplayError, match="not been trained"):
-        untrained.save(tmp_path / "none")
+        untrained.save_weights(tmp_path / "none")
 
 
 def test_a_slow_start_is_waited_for_not_thrown_away() -> None:
@@ -292,9 +299,9 @@ def test_what_is_fitted_changes_with_every_update_only() -> None:
     assert self_report is not None
     assert sum("impressions" in one for one in self_report.rounds) > 1
     assert self_report.parameters > 0
-    assert recommender.scorer is not None
+    assert recommender.learned is not None
     # A version for every epoch and update, and for the best epoch.
-    assert recommender.scorer.cache.version >= len(self_report.rounds)
+    assert recommender.learned.scorer.cache.version >= len(self_report.rounds)
 
 
 @pytest.mark.parametrize(
@@ -327,6 +334,7 @@ def test_other_update_policies_are_refused(text: Any) -> None:
         ("awrs(bucket=0.0000001)", "bucket"),
         ("caum(neighbours=none)", "neighbours"),
         ("awrs(lag=-1)", "lag"),
+        ("awrs(counting=sometimes)", "cumulative or per_bucket, not 'sometimes'"),
         ("nrms(words=nowhere.txt)", "no such file"),
         ("nrms(device=tpu)", "auto, cpu or cuda"),
         ("nrms(warmup=soon)", "no duration"),
@@ -343,3 +351,24 @@ def test_the_best_are_the_highest_in_order_and_equal_ones_as_they_came() -> None
     scores = np.array([1, 3, 2, 3, -math.inf, 2], np.float32)
     assert best(scores, 4).tolist() == [1, 3, 2, 5]
     assert best(scores, 9).tolist() == [1, 3, 2, 5, 0, 4]
+
+
+def test_an_object_is_shown_with_the_parameters_it_was_made_with_and_can_be_pickled() -> None:
+    made = recommenders.AWRS(size="tiny", alive=12, bins=3)
+    assert [entry.shown for entry in start_list([made, tiny()])] == [
+        "AWRS(size=tiny, alive=12, bins=3)",
+        "NRMS(size=tiny)",
+    ]
+    again = pickle.loads(pickle.dumps(made))
+    assert type(again) is recommenders.AWRS
+    assert again.options == made.options
+
+
+def test_options_cannot_be_changed_once_they_are_checked() -> None:
+    options = NeuralOptions(alive=12)
+    with pytest.raises(FrozenInstanceError):
+        options.threads = 0  # type: ignore[misc]
+    assert (options.alive_ms, options.bucket_ms) == (12 * HOUR, HOUR)
+    assert replace(options, threads=2).threads == 2
+    with pytest.raises(SpecError, match="threads must be a whole number of at least 1, not 0"):
+        replace(options, threads=0)

@@ -488,7 +488,7 @@ class Told(Recommender):
         self.at_start = self.setting
 
     def learn(self, event: Event) -> None:
-        self.setting.tell(f"row {event.row}")
+        self.setting.report(f"row {event.row}")
 
     def recommend(self, request: Event, k: int) -> Sequence[int]:
         return []
@@ -639,7 +639,7 @@ def test_an_account_that_is_none_is_an_error() -> None:
         def self_report(self) -> Any:
             return {"answers": 3}
 
-    with pytest.raises(RecommenderError, match=r"Vague.self_report returned \{'answers': 3\}; return an SelfReport"):
+    with pytest.raises(RecommenderError, match=r"Vague.self_report returned \{'answers': 3\}; return a SelfReport"):
         replay(LOG, Vague(), 1)
 
 
@@ -648,7 +648,7 @@ class Seer(Recommender):
 
     def foresee(self, log: Log, articles: Articles) -> None:
         self.log, self.articles, self.reads = log, articles, log.item
-        self.tell = self.setting.tell
+        self.tell = self.setting.report
 
     def start(self, catalog: Catalog) -> None:
         self.next = {row: self.log.item[row] for row in range(len(self.log.item))}

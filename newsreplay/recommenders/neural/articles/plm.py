@@ -18,13 +18,13 @@ class PlmWords:
     """A language model's own tokens as word ids, with the interface of `texts.Vocabulary`; 0 is padding.
 
     `name` is a local folder or a name on the Hugging Face hub. Texts come with the model's special tokens. There are
-    no words to learn and none that come up later.
+    no words to learn and no buckets for others.
     """
 
     def __init__(self, name: str):
         self.name = name
         self.words: list[str] = []
-        self.later: list[str] = []
+        self.buckets = 0
         self._tokenizer = _load("AutoTokenizer", name, "tokenizer")
         self.rows = 1 + len(self._tokenizer)
 
@@ -32,15 +32,15 @@ class PlmWords:
         """Ids of a text's tokens, at most `length`; none of an empty text."""
         if not text.strip():
             return []
-        found = self._tokenizer(text, truncation=True, max_length=length)["input_ids"]
-        return [token + 1 for token in found]
+        tokens = self._tokenizer(text, truncation=True, max_length=length)["input_ids"]
+        return [token + 1 for token in tokens]
 
     def ids_of_names(self, names: Sequence[str], length: int) -> list[int]:
         """Ids of the tokens of names that stand for a text."""
         return self.ids(" ".join(names), length)
 
     def buckets_of_rows(self) -> npt.NDArray[np.int64]:
-        """int64[rows]: every token is its own bucket, since a language model knows them all."""
+        """int64[rows]: every token is its own bucket, since a language model has them all."""
         return np.arange(self.rows)
 
 
@@ -84,7 +84,7 @@ class LanguageModel(nn.Module):
         return projected.masked_fill(~real.unsqueeze(-1), 0.0)
 
 
-def _load(kind: str, name: str, what: str, **options: Any) -> Any:
+def _load(kind: str, name: str, what: str, **options: bool) -> Any:
     try:
         transformers = importlib.import_module("transformers")
     except ImportError:
@@ -92,7 +92,7 @@ def _load(kind: str, name: str, what: str, **options: Any) -> Any:
             f'the language model {name} needs the package transformers: pip install "newsreplay[plm]"'
         ) from None
     logging = transformers.utils.logging
-    shown = logging.is_progress_bar_enabled()
+    bars_on = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # of reading a file; those of downloads are others
     try:
         return getattr(transformers, kind).from_pretrained(name, trust_remote_code=False, **options)
@@ -102,5 +102,5 @@ def _load(kind: str, name: str, what: str, **options: Any) -> Any:
             "tokenizer files and weights as .safetensors, or a model on the Hugging Face hub that has these)"
         ) from error
     finally:
-        if shown:
+        if bars_on:
             logging.enable_progress_bar()

@@ -28,7 +28,7 @@ def tokens(text: str) -> list[str]:
 def entity_names(text: str | None) -> list[str]:
     """The entities of a title, as `newsreplay.datasets` hands them over: each once, in their order.
 
-    MIND tells them as objects, of which the Wikidata id is the name; EB-NeRD tells names.
+    MIND has objects, of which the Wikidata id is the name; EB-NeRD has names.
 
     >>> entity_names('{"title": [{"WikidataId": "Q64"}], "abstract": [{"WikidataId": "Q90"}]}')
     ['Q64']
@@ -36,12 +36,12 @@ def entity_names(text: str | None) -> list[str]:
     ['Berlin', 'Paris']
     """
     try:
-        told = json.loads(text or "null")
+        entities = json.loads(text or "null")
     except (ValueError, RecursionError):  # MIND's lists are copied without a look into their brackets
         return []
-    if isinstance(told, dict):
-        told = told.get("title")
-    entries = told if isinstance(told, list) else []
+    if isinstance(entities, dict):
+        entities = entities.get("title")
+    entries = entities if isinstance(entities, list) else []
     names = [entry.get("WikidataId") if isinstance(entry, dict) else entry for entry in entries]
     return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))
 
@@ -102,8 +102,8 @@ class Vocabulary:
         return [self._ids.get(name) or self._bucket(name) for name in names[:length]]
 
     def _meet(self, words: list[str]) -> None:
-        found = self.vectors.look_up(words)[1].tolist() if self.vectors else [False] * len(words)
-        for word, has_vector in zip(words, found, strict=True):
+        have_vectors = self.vectors.look_up(words)[1].tolist() if self.vectors else [False] * len(words)
+        for word, has_vector in zip(words, have_vectors, strict=True):
             if has_vector:
                 self._ids[word] = self.rows + len(self.later)
                 self.later.append(word)
@@ -116,7 +116,7 @@ class Vocabulary:
     def buckets_of_rows(self) -> npt.NDArray[np.int64]:
         """int64[rows + len(later)]: the bucket of each word id, of which padding and buckets are their own.
 
-        Whoever shows a share of the words as their buckets in training trains the buckets.
+        Buckets are trained by showing a share of the words as their buckets.
         """
         own = np.arange(1 + self.buckets)
         return np.concatenate([own, np.array([self._bucket(word) for word in self.words + self.later], np.int64)])

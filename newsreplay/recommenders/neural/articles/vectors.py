@@ -65,13 +65,13 @@ class WordVectors:
 
         Words without a vector have zeros.
         """
-        row, found = self._rows(words)
-        others = np.flatnonzero(~found)
-        if len(others):
-            row[others], found[others] = self._rows([words[place].lower() for place in others.tolist()])
+        row, known = self._rows(words)
+        unknown = np.flatnonzero(~known)
+        if len(unknown):
+            row[unknown], known[unknown] = self._rows([words[place].lower() for place in unknown.tolist()])
         vectors = np.zeros((len(words), self.width), np.float32)
-        vectors[found] = self._index.vectors[row[found]]
-        return vectors, found
+        vectors[known] = self._index.vectors[row[known]]
+        return vectors, known
 
     def _rows(self, words: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         digests = _digests(word.encode("utf-8", "surrogatepass") for word in words)
@@ -84,7 +84,7 @@ class WordVectors:
 _FORMAT = 1  #: of the folder
 _BLOCK = 1 << 24  #: bytes read at a time
 _LONGEST = 1 << 20  #: bytes; whatever has a longer first line is no such file
-_HEAD = 100  #: lines that tell how many numbers a vector has
+_HEAD = 100  #: lines from which the width of vectors is found
 _EXPECTED = (
     "expected is a word and its numbers, separated by blanks, in each line, as in GloVe's files and fastText's .vec "
     "(plain or .gz; unpack a .zip first, and convert a .bin)"
@@ -100,7 +100,7 @@ class _Index(NamedTuple):
 
 class _Head(NamedTuple):
     width: int  #: numbers of a vector
-    header: bool  #: whether the first line tells the number of words and the width
+    header: bool  #: whether the first line has the number of words and the width
 
 
 def _write(path: Path, folder: Path) -> None:
@@ -181,15 +181,15 @@ def _head(path: Path, file: BinaryIO) -> _Head:
     width = max(sizes, key=lambda size: (sizes[size], -size), default=0)
     start = 2 if header else 1
     if header and width != int(header[1]):
-        shown = first.decode(errors="replace").strip()
+        text = first.decode(errors="replace").strip()
         raise DataError(
-            f"{path} line 1 says {shown!r}, {int(header[1])} numbers a word, but most of the lines behind it have "
+            f"{path} line 1 says {text!r}, {int(header[1])} numbers a word, but most of the lines behind it have "
             f"{width}; {_EXPECTED}"
         )
     if not width or 2 * len(_parsed(lines, width)[0]) <= len(lines):
         bad = next((place for place, line in enumerate(lines) if not width or not _parsed([line], width)[0]), 0)
-        shown = lines[bad][:60].decode(errors="replace").strip() if lines else ""
-        raise DataError(f"{path} line {start + bad} is {shown!r}: no word with its numbers; {_EXPECTED}")
+        text = lines[bad][:60].decode(errors="replace").strip() if lines else ""
+        raise DataError(f"{path} line {start + bad} is {text!r}: no word with its numbers; {_EXPECTED}")
     return _Head(width, header is not None)
 
 

@@ -1,10 +1,9 @@
-"""From captures to samples: an impression is captured when it is shown, and of use once its outcome is told."""
+"""From captures to samples: an impression is captured at its row, and of use once its outcome is known."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from newsreplay.recommenders.neural.learning.samples import Samples, choose, str
 from newsreplay.recommenders.neural.stream.state import SAMPLED, Captures
 
 MOST = 200_000  #: captures held between two trainings; of more, some drawn at random go
-PATIENCE = DAY  #: an impression whose outcome was not told by then is given up
+PATIENCE = DAY  #: an impression without an outcome by then is given up
 
 
 class Collector:
@@ -25,20 +24,22 @@ class Collector:
         self.parts: list[Captures] = []
         self.held = 0
         self.dropped = 0  #: captures that there was no room for
-        self.shown: dict[tuple[int, Any], deque[int]] = {}  # (session, pool) → rows without an outcome yet
-        self.outcomes: dict[int, Any] = {}  # row → which of its candidates were clicked
+        self.waiting: dict[
+            tuple[int, tuple[int, ...]], deque[int]
+        ] = {}  # (session, pool) → rows without an outcome yet
+        self.outcomes: dict[int, tuple[bool, ...]] = {}  # row → which of its candidates were clicked
 
-    def show(self, impression: Event) -> None:
+    def add_impression(self, impression: Event) -> None:
         """An impression, whose capture will follow."""
-        self.shown.setdefault((impression.session, impression.pool), deque()).append(impression.row)
+        self.waiting.setdefault((impression.session, impression.pool), deque()).append(impression.row)
 
-    def tell(self, outcome: Event) -> None:
+    def add_outcome(self, outcome: Event) -> None:
         """The outcome of the oldest such impression in its session."""
-        waiting = self.shown.get((outcome.session, outcome.pool))
-        if waiting:
-            self.outcomes[waiting.popleft()] = outcome.clicked
-            if not waiting:
-                del self.shown[outcome.session, outcome.pool]
+        rows = self.waiting.get((outcome.session, outcome.pool))
+        if rows:
+            self.outcomes[rows.popleft()] = outcome.clicked
+            if not rows:
+                del self.waiting[outcome.session, outcome.pool]
 
     def take(self, captures: Captures) -> None:
         """Hold captures of impressions and samples; of too many, a draw decides which stay."""
@@ -60,33 +61,33 @@ class Collector:
             return None
         captured = join_captures(self.parts)
         sampled = captured.kind == SAMPLED
-        told = sampled | np.array([row in self.outcomes for row in captured.row.tolist()], bool)
-        mine = choose_captures(captured, told)
-        clicked = np.zeros(len(mine.item), bool)
-        clicked[mine.at[:-1][mine.kind == SAMPLED]] = True  # the read itself stands first
-        for place in np.flatnonzero(mine.kind != SAMPLED).tolist():
-            clicked[mine.at[place] : mine.at[place + 1]] = self.outcomes[int(mine.row[place])]
-        self._wait(choose_captures(captured, ~told & (captured.time > now - PATIENCE)))
+        known = sampled | np.array([row in self.outcomes for row in captured.row.tolist()], bool)
+        complete = choose_captures(captured, known)
+        clicked = np.zeros(len(complete.item), bool)
+        clicked[complete.at[:-1][complete.kind == SAMPLED]] = True  # the read itself stands first
+        for place in np.flatnonzero(complete.kind != SAMPLED).tolist():
+            clicked[complete.at[place] : complete.at[place + 1]] = self.outcomes[int(complete.row[place])]
+        self._wait(choose_captures(captured, ~known & (captured.time > now - PATIENCE)))
         samples = Samples(
-            **{name: getattr(mine, name) for name in Samples._fields if name != "clicked"}, clicked=clicked
+            **{name: getattr(complete, name) for name in Samples._fields if name != "clicked"}, clicked=clicked
         )
-        owner = np.repeat(np.arange(len(mine.row)), np.diff(mine.at))
-        chosen, passed = (np.bincount(owner[which], minlength=len(mine.row)) for which in (clicked, ~clicked))
+        owner = np.repeat(np.arange(len(complete.row)), np.diff(complete.at))
+        chosen, passed = (np.bincount(owner[which], minlength=len(complete.row)) for which in (clicked, ~clicked))
         useful = np.flatnonzero((chosen > 0) & (passed > 0))
         return choose(samples, useful) if len(useful) else None
 
     def clear(self) -> None:
         """Nothing is trained any more."""
         self.parts, self.held = [], 0
-        self.shown.clear()
+        self.waiting.clear()
         self.outcomes.clear()
 
     def _wait(self, rest: Captures) -> None:
         self.parts, self.held = ([rest] if len(rest.row) else []), len(rest.row)
         rows = set(rest.row.tolist())
         self.outcomes.clear()
-        waiting = {key: deque(row for row in queue if row in rows) for key, queue in self.shown.items()}
-        self.shown = {key: queue for key, queue in waiting.items() if queue}
+        waiting = {key: deque(row for row in queue if row in rows) for key, queue in self.waiting.items()}
+        self.waiting = {key: queue for key, queue in waiting.items() if queue}
 
 
 def choose_captures(captures: Captures, which: Column) -> Captures:

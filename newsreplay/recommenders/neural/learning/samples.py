@@ -13,7 +13,7 @@ from newsreplay.log.rows import Column
 class Samples(NamedTuple):
     """n impressions: what a reader had read, was offered and clicked. Features are those of their time.
 
-    Articles are item codes as the stream tells them (`newsreplay.recommenders.neural.stream.state.Captures`).
+    Articles are item codes as in the captures of a stream (`newsreplay.recommenders.neural.stream.state.Captures`).
     """
 
     time: Column  #: int64[n], ms

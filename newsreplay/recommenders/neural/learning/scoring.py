@@ -1,20 +1,20 @@
 """Scoring from kept article vectors, in batches whose shapes never change.
 
-A fixed shape makes the bits of a row depend on its place and content alone, so that nothing that is asked later can
+A fixed shape makes the bits of a row depend on its place and content alone, so that no later request can
 change an earlier score.
 """
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from newsreplay.log.rows import Column
-from newsreplay.recommenders.neural.articles.shelf import Shelf
+from newsreplay.recommenders.neural.articles.article_table import ArticleTable
 from newsreplay.recommenders.neural.models.model import NewsModel, dot_product
 
 BLOCK = 64  #: articles encoded at a time
@@ -24,7 +24,7 @@ STRETCH = 512  #: slots ranked at a time
 MANY = 64  #: candidates beyond which a request is scored against whole stretches of the cache
 
 
-def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:
     """bf16 on a GPU, float32 elsewhere."""
     if device.type == "cuda":
         return torch.autocast("cuda", torch.bfloat16)
@@ -34,9 +34,9 @@ def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
 class VectorCache:
     """What the stages of a model keep of articles, by slot, with the version of the model that made it."""
 
-    def __init__(self, model: NewsModel, shelf: Shelf, device: torch.device):
+    def __init__(self, model: NewsModel, articles: ArticleTable, device: torch.device):
         self.model = model
-        self.shelf = shelf
+        self.articles = articles
         self.device = device
         self.version = 1
         self.made = np.zeros(0, np.int32)  #: version by slot; 0 = none
@@ -45,14 +45,14 @@ class VectorCache:
         self.offer = torch.zeros(0, 0)
         model.eval()
         with torch.inference_mode():
-            self._encode(np.zeros(0, np.int64), 1)  # which tells how wide the tables are
+            self._encode(np.zeros(0, np.int64), 1)  # to find how wide the tables are
 
     def renew(self) -> None:
         """The model has changed: nothing that was kept holds any longer."""
         self.version += 1
 
     def forget(self, slot: int) -> None:
-        """What an article says has changed."""
+        """The contents of an article have changed."""
         if slot < len(self.made):
             self.made[slot] = 0
 
@@ -67,21 +67,21 @@ class VectorCache:
         wanted = np.fromiter(dict.fromkeys(slots[self.stale(slots)].tolist()), np.int64)
         if not len(wanted):
             return
-        contents = self.shelf.contents(wanted)
+        contents = self.articles.contents(wanted)
         # Which of the lengths depends on an article's own texts alone, as all that shapes its bits does.
         part = np.maximum(_part(contents.title), _part(contents.abstract))
         for length in np.unique(part).tolist():
-            mine = np.flatnonzero(part == length)
-            for first in range(0, len(mine), BLOCK):
-                self._encode(wanted[mine[first : first + BLOCK]], length)
+            places = np.flatnonzero(part == length)
+            for first in range(0, len(places), BLOCK):
+                self._encode(wanted[places[first : first + BLOCK]], length)
 
     def _encode(self, slots: Column, length: int) -> None:
         block = np.zeros(BLOCK, np.int64)
         block[: len(slots)] = slots
-        contents = self.shelf.contents(block)
+        contents = self.articles.contents(block)
         contents = contents._replace(title=_cut(contents.title, length), abstract=_cut(contents.abstract, length))
         with autocast(self.device):
-            vectors = self.model.encode(type(contents)(*(each.to(self.device) for each in contents)))
+            vectors = self.model.encode(type(contents)(*(column.to(self.device) for column in contents)))
             reading, offer = self.model.reading(vectors).float(), self.model.offer(vectors).float()
         self._widen(reading, offer)
         rows = torch.from_numpy(slots).to(self.device)
@@ -119,7 +119,7 @@ def _longer(table: Tensor, count: int) -> Tensor:
     return torch.cat([table, table.new_zeros(count - len(table), table.shape[1])])
 
 
-class Asked(NamedTuple):
+class RequestBatch(NamedTuple):
     """n requests by slot: what readers had read, and what is to be scored for them."""
 
     user: Column  #: int64[n], rows of the table of users
@@ -141,24 +141,24 @@ class Scorer:
         self.rows = 128 if model.dot else 16  #: scored at a time
 
     @torch.inference_mode()
-    def scores(self, asked: Asked) -> Column:
+    def scores(self, batch: RequestBatch) -> Column:
         """float32[places], the score of every candidate of every request."""
         self.model.eval()
-        out = np.empty(len(asked.slot), np.float32)
-        for first in range(0, len(asked.user), self.requests):
-            end = min(first + self.requests, len(asked.user))
-            begin, stop = asked.at[first], asked.at[end]
-            out[begin:stop] = self._batch(asked, first, end)
+        out = np.empty(len(batch.slot), np.float32)
+        for first in range(0, len(batch.user), self.requests):
+            end = min(first + self.requests, len(batch.user))
+            begin, stop = batch.at[first], batch.at[end]
+            out[begin:stop] = self._batch(batch, first, end)
         return out
 
-    def _batch(self, asked: Asked, first: int, end: int) -> Column:
+    def _batch(self, batch: RequestBatch, first: int, end: int) -> Column:
         count = end - first
-        at = asked.at[first : end + 1] - asked.at[first]
-        slots = asked.slot[asked.at[first] : asked.at[end]]
-        signals = asked.signals[asked.at[first] : asked.at[end]]
+        at = batch.at[first : end + 1] - batch.at[first]
+        slots = batch.slot[batch.at[first] : batch.at[end]]
+        signals = batch.signals[batch.at[first] : batch.at[end]]
         owner = np.repeat(np.arange(count), np.diff(at))
-        self._encode(asked.history[first:end], slots, owner)
-        readers = self._readers(asked.history[first:end], asked.history_signals[first:end], asked.user[first:end])
+        self._encode(batch.history[first:end], slots, owner)
+        readers = self._readers(batch.history[first:end], batch.history_signals[first:end], batch.user[first:end])
         # Decided request by request: how many candidates others have must not change how a sum is added up.
         many = self.model.dot & (np.diff(at)[owner] > MANY)
         out = np.empty(len(slots), np.float32)
@@ -183,17 +183,17 @@ class Scorer:
         if not self.model.dot or self.requests < FEW:
             return self._together(history, signals, user, self.requests)
         part = _part(torch.from_numpy(history))
-        out: Tensor | None = None
+        rows, vectors = [], []
         for length in np.unique(part).tolist():
-            mine = np.flatnonzero(part == length)
+            places = np.flatnonzero(part == length)
             width = -(-history.shape[1] * length // PARTS)
-            for first in range(0, len(mine), FEW):
-                few = mine[first : first + FEW]
-                (found,) = self._together(history[few, :width], signals[few, :width], user[few], FEW)
-                if out is None:
-                    out = found.new_zeros(self.requests, found.shape[1])
-                out[torch.from_numpy(few).to(found.device)] = found[: len(few)]
-        assert out is not None
+            for first in range(0, len(places), FEW):
+                few = places[first : first + FEW]
+                (readers,) = self._together(history[few, :width], signals[few, :width], user[few], FEW)
+                rows.append(few)
+                vectors.append(readers[: len(few)])
+        out = vectors[0].new_zeros(self.requests, vectors[0].shape[1])
+        out[torch.from_numpy(np.concatenate(rows)).to(out.device)] = torch.cat(vectors)
         return (out,)
 
     def _together(self, history: Column, signals: Column, user: Column, count: int) -> tuple[Tensor, ...]:
@@ -232,22 +232,22 @@ class Scorer:
         place = np.arange(len(slots)) - at[owner] + first[owner] * self.width
         padded = np.zeros(total * self.width, np.int64)
         padded[place] = slots
-        told = np.full((total * self.width, signals.shape[1]), np.nan, np.float32)
-        told[place] = signals
+        padded_signals = np.full((total * self.width, signals.shape[1]), np.nan, np.float32)
+        padded_signals[place] = signals
         whose = np.zeros(total, np.int64)
         whose[: first[-1]] = np.repeat(np.arange(len(lengths)), rows)
         candidates = torch.from_numpy(padded.reshape(total, self.width)).to(device)
-        features = torch.from_numpy(told.reshape(total, self.width, -1)).to(device)
+        features = torch.from_numpy(padded_signals.reshape(total, self.width, -1)).to(device)
         reader_rows = torch.from_numpy(whose).to(device)
-        found = []
+        parts = []
         for begin in range(0, total, together):
             part = slice(begin, begin + together)
-            mine = tuple(each[reader_rows[part]] for each in readers)
+            some = tuple(tensor[reader_rows[part]] for tensor in readers)
             with autocast(device):
-                found.append(self.model.score(mine, self.cache.offer[candidates[part]], features[part]).float())
-        if not found:
+                parts.append(self.model.score(some, self.cache.offer[candidates[part]], features[part]).float())
+        if not parts:
             return np.zeros(0, np.float32)
-        scores: Column = torch.cat(found).cpu().numpy().ravel()[place]
+        scores: Column = torch.cat(parts).cpu().numpy().ravel()[place]
         return scores
 
 

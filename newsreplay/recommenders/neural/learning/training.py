@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +14,11 @@ from torch.nn import functional
 
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import Column
-from newsreplay.recommenders.neural.articles.shelf import Shelf
+from newsreplay.recommenders.base import Round
+from newsreplay.recommenders.neural.articles.article_table import ArticleTable
 from newsreplay.recommenders.neural.learning.samples import Samples, choose, clicks, joined, negatives
-from newsreplay.recommenders.neural.learning.scoring import Asked, Scorer, autocast
-from newsreplay.recommenders.neural.models.layers import Dropout, Table
+from newsreplay.recommenders.neural.learning.scoring import RequestBatch, Scorer, autocast
+from newsreplay.recommenders.neural.models.layers import Dropout, NameTable
 from newsreplay.recommenders.neural.models.model import UNKNOWN, Contents, NewsModel, Training
 
 HIDDEN = 0.05  #: share of words that are shown as the bucket of unknown words they would fall into
@@ -44,30 +45,30 @@ class Trainer:
     def __init__(
         self,
         model: NewsModel,
-        shelf: Shelf,
+        articles: ArticleTable,
         scorer: Scorer,
         training: Training,
         seed: int,
         buckets: Column,
         device: torch.device,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
     ):
         self.model = model
-        self.shelf = shelf
+        self.articles = articles
         self.scorer = scorer
         self.training = training
         self.device = device
-        self.tell = tell
+        self.report = report
         self.seed = seed
         self.met = np.zeros(0, bool)  #: readers who are in a sample
         self.learn_words(buckets)
-        self.rounds: list[dict[str, Any]] = []
+        self.rounds: list[Round] = []
         fitted = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.Adam(fitted, lr=training.rate, fused=device.type == "cpu")
         self.generator = torch.Generator(device)
         self.hiding = torch.Generator()
         for layer in model.modules():
-            if isinstance(layer, Dropout | Table):
+            if isinstance(layer, Dropout | NameTable):
                 layer.generator = self.generator
 
     def learn_words(self, buckets: Column) -> None:
@@ -76,7 +77,7 @@ class Trainer:
 
     def fit(self, samples: Samples) -> None:
         """Train on a warm-up: epochs over its head until its tail is ranked no better, then on the tail."""
-        self._meet(samples)
+        self.meet(samples)
         head, tail = self._tail(samples)
         if samples.signals.shape[1]:
             self.model.calibrate(torch.from_numpy(head.signals).to(self.device))
@@ -84,14 +85,14 @@ class Trainer:
         for epoch in range(1, self.training.epochs + 1):
             begun = time.perf_counter()
             loss = self._epoch(head, f"epoch {epoch} of {self.training.epochs}")
-            record: dict[str, Any] = {"epoch": epoch, "loss": loss, "seconds": round(time.perf_counter() - begun, 3)}
+            record: Round = {"epoch": epoch, "loss": loss, "seconds": round(time.perf_counter() - begun, 3)}
             self.rounds.append(record)
             if tail is None:
-                self.tell(f"epoch {epoch} of {self.training.epochs}, loss {loss:.4f}")
+                self.report(f"epoch {epoch} of {self.training.epochs}, loss {loss:.4f}")
                 continue
             auc = self.auc(tail)
             record["auc"] = auc
-            self.tell(f"epoch {epoch} of {self.training.epochs}, loss {loss:.4f}, AUC {auc:.4f}")
+            self.report(f"epoch {epoch} of {self.training.epochs}, loss {loss:.4f}, AUC {auc:.4f}")
             if auc > best:
                 best, worse = auc, 0
                 kept = {name: value.clone() for name, value in self.model.state_dict().items()}
@@ -107,7 +108,7 @@ class Trainer:
 
     def update(self, new: Samples, kept: Samples | None) -> None:
         """Train on new impressions, mixed with some that were kept."""
-        self._meet(new)
+        self.meet(new)
         begun = time.perf_counter()
         number = len(self.rounds)
         rng = np.random.default_rng([self.seed, number])
@@ -123,10 +124,10 @@ class Trainer:
         losses = []
         self._seed(number)
         for first in range(0, len(order), share):
-            mine = order[first : first + share]
+            some = order[first : first + share]
             drawn = rng.integers(0, max(1, len(old[0])), self.training.batch - share if len(old[0]) else 0)
-            which = np.concatenate([impression[mine], old[0][drawn]]), np.concatenate([place[mine], old[1][drawn]])
-            losses.append(self._step(both, *which, rng))
+            which = np.concatenate([impression[some], old[0][drawn]]), np.concatenate([place[some], old[1][drawn]])
+            losses.append(self.step(both, *which, rng))
         self.scorer.cache.renew()
         loss = float(np.mean(losses))
         self.rounds.append(
@@ -137,30 +138,31 @@ class Trainer:
                 "seconds": round(time.perf_counter() - begun, 3),
             }
         )
-        self.tell(f"update {number}, {len(new.time)} impressions, loss {loss:.4f}")
+        self.report(f"update {number}, {len(new.time)} impressions, loss {loss:.4f}")
 
     def auc(self, samples: Samples) -> float:
         """Mean AUC of impressions, ties as halves."""
-        scores = self.scorer.scores(self.asked(samples))
+        scores = self.scorer.scores(self.requests_of(samples))
         return mean_auc(scores, samples)
 
-    def asked(self, samples: Samples) -> Asked:
+    def requests_of(self, samples: Samples) -> RequestBatch:
         """Samples as requests."""
-        return Asked(
+        return RequestBatch(
             self.users_of(samples.user),
-            self.shelf.slots(samples.history),
+            self.articles.slots(samples.history),
             samples.history_signals,
             samples.at,
-            self.shelf.slots(samples.item),
+            self.articles.slots(samples.item),
             samples.signals,
         )
 
     def users_of(self, user: Column) -> Column:
         """Rows of the table of users; readers whom no sample was about have none of their own."""
         met = np.append(self.met, False)[np.minimum(user, len(self.met))]
-        return np.where(met, 2 + user.astype(np.int64) % (self.shelf.size.users - 2), UNKNOWN)
+        return np.where(met, 2 + user.astype(np.int64) % (self.articles.size.users - 2), UNKNOWN)
 
-    def _meet(self, samples: Samples) -> None:
+    def meet(self, samples: Samples) -> None:
+        """Give the readers of samples rows of their own in the table of users."""
         most = int(samples.user.max(initial=-1)) + 1
         if most > len(self.met):
             self.met = np.append(self.met, np.zeros(most - len(self.met), bool))
@@ -180,13 +182,13 @@ class Trainer:
         impression, place = clicks(samples)
         order = rng.permutation(len(impression))
         losses = []
-        told = time.perf_counter()
+        reported = time.perf_counter()
         for first in range(0, len(order), self.training.batch):
-            mine = order[first : first + self.training.batch]
-            losses.append(self._step(samples, impression[mine], place[mine], rng))
-            if time.perf_counter() - told > 1:
-                told = time.perf_counter()
-                self.tell(f"{what}, {first / len(order):.0%}, loss {np.mean(losses[-50:]):.4f}")
+            some = order[first : first + self.training.batch]
+            losses.append(self.step(samples, impression[some], place[some], rng))
+            if time.perf_counter() - reported > 1:
+                reported = time.perf_counter()
+                self.report(f"{what}, {first / len(order):.0%}, loss {np.mean(losses[-50:]):.4f}")
         self.scorer.cache.renew()
         return float(np.mean(losses))
 
@@ -194,10 +196,11 @@ class Trainer:
         self.generator.manual_seed(int(key_of(self.seed, number, "dropout")) >> 1)
         self.hiding.manual_seed(int(key_of(self.seed, number, "words")) >> 1)
 
-    def _step(self, samples: Samples, impression: Column, place: Column, rng: np.random.Generator) -> float:
+    def step(self, samples: Samples, impression: Column, place: Column, rng: np.random.Generator) -> float:
+        """One step of the optimiser on clicks, by impression and place; returns the loss."""
         self.model.train()
         batch = self.batch(samples, impression, place, rng)
-        contents = Contents(*(each.to(self.device) for each in self._hide(batch.contents)))
+        contents = Contents(*(column.to(self.device) for column in self._hide(batch.contents)))
         with autocast(self.device):
             vectors = self.model.encode(contents)
             logits = self.model.scores(
@@ -216,8 +219,8 @@ class Trainer:
         passed, real = negatives(samples, impression, self.training.negatives, rng)
         pool = np.column_stack([place, passed])
         longest = max(1, int(samples.length[impression].max(initial=0)))
-        history = self.shelf.slots(samples.history[impression, :longest])
-        offered = self.shelf.slots(samples.item[pool])
+        history = self.articles.slots(samples.history[impression, :longest])
+        offered = self.articles.slots(samples.item[pool])
         offered[:, 1:][~real] = 0
         flat = np.concatenate([[0], history.ravel(), offered.ravel()])
         slots, rows = np.unique(flat, return_inverse=True)
@@ -229,7 +232,7 @@ class Trainer:
             samples.signals[pool],
             self.users_of(samples.user[impression]),
         )
-        return Batch(self.shelf.contents(slots, trim=True), *(torch.from_numpy(x).to(self.device) for x in tensors))
+        return Batch(self.articles.contents(slots, trim=True), *(torch.from_numpy(x).to(self.device) for x in tensors))
 
     def _hide(self, contents: Contents) -> Contents:
         return contents._replace(title=self._hidden(contents.title), abstract=self._hidden(contents.abstract))
@@ -248,12 +251,12 @@ def click_loss(logits: Tensor, real: Tensor) -> Tensor:
 
 def mean_auc(scores: Column, samples: Samples) -> float:
     """P(clicked > passed) + ½ P(equal) of each impression, averaged over those that have both."""
-    found = [
+    aucs = [
         _auc(scores[begin:end], samples.clicked[begin:end])
         for begin, end in zip(samples.at[:-1].tolist(), samples.at[1:].tolist(), strict=True)
     ]
-    told = [one for one in found if one is not None]
-    return float(np.mean(told)) if told else math.nan
+    defined = [auc for auc in aucs if auc is not None]
+    return float(np.mean(defined)) if defined else math.nan
 
 
 def _auc(scores: Column, clicked: Column) -> float | None:

@@ -1,16 +1,17 @@
-"""AWRS: CAUM that knows how much articles were shown and avoided ("A Look Into News Avoidance Through AWRS", 2025)."""
+"""AWRS: CAUM that sees how much articles were shown and avoided ("A Look Into News Avoidance Through AWRS", 2025)."""
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from newsreplay.recommenders.neural.models.caum import Articles, Attention, CandidateAware, Neighbours
-from newsreplay.recommenders.neural.models.layers import Dropout, Glorot, Rows
+from newsreplay.recommenders.neural.models.caum import ArticleEncoder, Attention, CandidateAware, Neighbours
+from newsreplay.recommenders.neural.models.layers import BinTable, Dropout, Glorot
 from newsreplay.recommenders.neural.models.model import (
     AGE,
     AVOIDANCE,
@@ -54,7 +55,7 @@ class Engagement(nn.Module):
         self.register_buffer("edges", edges.repeat(2, 1))  #: float32[2, D - 1], of exposure and of avoidance
 
     def fit(self, signals: Tensor) -> None:
-        """Take quantiles, if that is asked for, of float32[n, 5]."""
+        """Take quantiles, if `quantiser` is that, of float32[n, 5]."""
         if self.quantiser != "quantile":
             return
         for edges, column in zip(self.edges, (EXPOSURE, AVOIDANCE), strict=True):
@@ -100,12 +101,12 @@ class Time2Vec(nn.Module):
 
 
 class Relevance(nn.Module):
-    """How relevant a candidate is to whomever: between 0 and 1 (section 5.3, eq. 5.5 and 5.6).
+    """How relevant a candidate is to any reader: between 0 and 1 (section 5.3, eq. 5.5 and 5.6).
 
         x = ê ⊕ Time2Vec(age),  θ = σ(gate(n ⊕ x)),  r̂ = θ news(n) + (1 - θ) context(x)
         r = σ(w_c clicks + w_r r̂)
 
-    The paper's text says this of "each previously clicked article", its code of the candidate, as we do: eq. 5.12
+    The paper's text has this of "each previously clicked article", its code of the candidate, as we do: eq. 5.12
     needs it so. The table of ê is another than the readers'.
     """
 
@@ -116,7 +117,7 @@ class Relevance(nn.Module):
         self.raw = clicks == "raw"
         self.width = size.filters
         context = ENGAGEMENT + size.filters
-        self.engagement = Rows(rows, ENGAGEMENT)
+        self.engagement = BinTable(rows, ENGAGEMENT)
         self.time = Time2Vec(size.filters, times)
         self.news = Glorot(size.filters, 1)
         self.context = Glorot(context, 1)
@@ -141,15 +142,27 @@ class Relevance(nn.Module):
         return torch.sigmoid(self.weight[0] * clicks + self.weight[1] * relevance)
 
 
+@dataclass(frozen=True, kw_only=True)
+class AWRSOptions:
+    """The keywords of `AWRS`."""
+
+    bins: int = 5  #: D of eq. 4.3
+    quantiser: Quantiser = "quantile"  #: how bins are cut, see `Engagement`
+    clicks: Clicks = "log1p"  #: "raw", as in the paper's code, saturates r after a handful
+    time2vec: Times = "logspace"  #: see `Time2Vec`
+    neighbours: Neighbours = "zero"  #: see `CandidateAware`, as `attention`
+    attention: Attention = "code"
+    avoidance: bool = True  #: articles carry an engagement embedding
+    relevance: bool = True  #: interest is mixed with relevance
+
+
 class AWRS(NewsModel):
     """CAUM over articles that carry an engagement embedding ê (`avoidance`), mixed with a relevance (`relevance`).
 
         s = (1 - η) r + η z,  z = CAUM(h ⊕ ê(h), c ⊕ ê(c)),  η = σ(mix(u))                     eq. 5.12
 
-    Without `relevance` s is z; without both this is CAUM, to the bit. `bins` is D of eq. 4.3 and `quantiser` how they
-    are cut (`Engagement`); "raw" `clicks`, as in the paper's code, saturate r after a handful; `time2vec` as in
-    `Time2Vec`; `neighbours` and `attention` as in `CAUM`. Signals of what was read are those of the moment of the
-    request.
+    Without `relevance` s is z; without both this is CAUM, to the bit. Signals of what was read are those of the moment
+    of the request. Keywords are those of `AWRSOptions`.
 
     Vectors of content are kept apart from ê, which changes with the hour: in `reading` and `offer` all is linear, so
     ê adds a row of a table. It is not dropped in training.
@@ -161,32 +174,22 @@ class AWRS(NewsModel):
     entities: ClassVar = True
     signals: ClassVar = True
     counted: ClassVar = True
+    options: ClassVar = AWRSOptions
 
-    def __init__(
-        self,
-        size: Size,
-        words: nn.Module,
-        *,
-        bins: int = 5,
-        quantiser: Quantiser = "quantile",
-        clicks: Clicks = "log1p",
-        time2vec: Times = "logspace",
-        neighbours: Neighbours = "zero",
-        attention: Attention = "code",
-        avoidance: bool = True,
-        relevance: bool = True,
-    ):
+    def __init__(self, size: Size, words: nn.Module, **options: Any):
         super().__init__()
-        rows = bins**2 + 1
+        chosen = AWRSOptions(**options)
+        avoidance, relevance = chosen.avoidance, chosen.relevance
+        rows = chosen.bins**2 + 1
         width = size.filters + ENGAGEMENT * avoidance
-        self.articles = Articles(size, words)
-        self.interest = CandidateAware(size, width, neighbours, attention)
+        self.articles = ArticleEncoder(size, words)
+        self.interest = CandidateAware(size, width, chosen.neighbours, chosen.attention)
         self.dropout = Dropout(size.dropout)
         self.content = slice(0, size.filters)
         self.engaged = slice(size.filters, width)
-        self.index = Engagement(bins, quantiser) if avoidance or relevance else None
-        self.engagement = Rows(rows, ENGAGEMENT) if avoidance else None
-        self.relevance = Relevance(size, rows, clicks, time2vec) if relevance else None
+        self.index = Engagement(chosen.bins, chosen.quantiser) if avoidance or relevance else None
+        self.engagement = BinTable(rows, ENGAGEMENT) if avoidance else None
+        self.relevance = Relevance(size, rows, chosen.clicks, chosen.time2vec) if relevance else None
         self.mix = Glorot(width, 1) if relevance else None
 
     def encode(self, contents: Contents) -> Tensor:

@@ -14,8 +14,8 @@ from newsreplay.recommenders.neural.models.layers import (
     DenseAttention,
     Dropout,
     Glorot,
+    NameTable,
     SelfAttention,
-    Table,
     masked_softmax,
 )
 from newsreplay.recommenders.neural.models.model import TRAININGS, Contents, NewsModel, Size, Training, unrounded
@@ -24,11 +24,12 @@ Neighbours = Literal["zero", "wrap"]
 Attention = Literal["code", "paper"]
 
 FAINTEST = -40.0  #: attention logits this far below the largest count as this far; so products of two never vanish
-#: how many values of [R, W, H, heads x head] are worked on at once: what exceeds a processor's caches takes far longer
-IN_CACHE, IN_MEMORY = 2**20, 2**26
+#: How many values of [R, W, H, heads x head] are worked on at once: what exceeds a processor's caches takes far longer.
+IN_CACHE = 2**20
+IN_MEMORY = 2**26  #: the same on a GPU
 
 
-class Articles(nn.Module):
+class ArticleEncoder(nn.Module):
     """Articles from titles, entities and categories: `Contents` of N articles → [N, filters].
 
     The released code holds vectors of entities and of categories fixed, the latter random. Ours are trained, since
@@ -43,10 +44,10 @@ class Articles(nn.Module):
         self.dropout = Dropout(size.dropout)
         self.title = SelfAttention(size.word, size.heads, size.head)
         self.title_pool = AdditiveAttention(title, size.query)
-        self.entities = Table(size.names, size.category)
+        self.entities = NameTable(size.names, size.category)
         self.entity = SelfAttention(size.category, heads, head)
         self.entity_pool = AdditiveAttention(heads * head, size.query)
-        self.categories = Table(size.categories, size.category)
+        self.categories = NameTable(size.categories, size.category)
         self.category = Glorot(size.category, size.category)
         self.merge = Glorot(title + heads * head + size.category, size.filters)
 
@@ -94,6 +95,7 @@ class CandidateAware(nn.Module):
         self.width = width
         self.heads = size.heads
         self.mixed = size.heads * size.head
+        self.values_on_cpu = IN_CACHE  #: worked on at once
         self.wrap = neighbours == "wrap"
         self.joined = attention == "code"
         self.dropout = Dropout(size.dropout)
@@ -158,7 +160,7 @@ class CandidateAware(nn.Module):
             read, mask = read.new_zeros(len(read), 1, read.shape[-1]), mask.new_zeros(len(mask), 1)
         fused, projected = read.tensor_split([3 * self.width], -1)
         projected = projected.reshape(*mask.shape, -1, self.heads, self.mixed // self.heads)
-        query, key, value, *asked = projected.permute(2, 0, 3, 1, 4)
+        query, key, value, *candidate_key = projected.permute(2, 0, 3, 1, 4)
         mixing = exponentials(query @ key.transpose(-1, -2) / math.sqrt(key.shape[-1]), mask[:, None, None], -1)
         before, at, after = fused.masked_fill(~mask.unsqueeze(-1), 0.0).chunk(3, -1)
         around = at + pad(before[:, :-1], (0, 0, 1, 0)) + pad(after[:, 1:], (0, 0, 0, 1))
@@ -170,7 +172,7 @@ class CandidateAware(nn.Module):
             around = around + newest.unsqueeze(-1) * (oldest.unsqueeze(1) @ after)
         return (
             mixing,
-            asked[0] if asked else key,
+            candidate_key[0] if candidate_key else key,
             value,
             around,
             linear(around, self._first().weight[:, : self.width]),
@@ -183,19 +185,20 @@ class CandidateAware(nn.Module):
         `candidate` is [R, W, sum(parts)].
         """
         values = candidate.shape[1] * readers[-1].shape[1] * self.mixed
-        step = max(1, (IN_CACHE if candidate.device.type == "cpu" else IN_MEMORY) // max(1, values))
+        at_once = self.values_on_cpu if candidate.device.type == "cpu" else IN_MEMORY
+        step = max(1, at_once // max(1, values))
         to_hidden = self._first().weight[:, : self.width] @ self._fuse_mixed()
         if len(candidate) <= step:
             return self._together(readers, candidate, to_hidden)
-        stretches = zip(*(torch.split(part, step) for part in (*readers, candidate)), strict=True)
-        some, others = zip(*(self._together(part[:-1], part[-1], to_hidden) for part in stretches), strict=True)
-        return torch.cat(some), torch.cat(others)
+        parts = zip(*(torch.split(part, step) for part in (*readers, candidate)), strict=True)
+        seen, candidates = zip(*(self._together(part[:-1], part[-1], to_hidden) for part in parts), strict=True)
+        return torch.cat(seen), torch.cat(candidates)
 
     def _together(self, readers: tuple[Tensor, ...], candidate: Tensor, to_hidden: Tensor) -> tuple[Tensor, Tensor]:
         mixing, key, value, around, seen, mask = readers
         query, hidden, own, itself = torch.split(candidate, self.parts, -1)
-        asked = query.reshape(*query.shape[:-1], self.heads, -1).permute(0, 2, 3, 1)
-        weights = exponentials(key @ asked / math.sqrt(key.shape[-1]), mask[:, None, :, None], -2)  # [R, heads, H, W]
+        query = query.reshape(*query.shape[:-1], self.heads, -1).permute(0, 2, 3, 1)
+        weights = exponentials(key @ query / math.sqrt(key.shape[-1]), mask[:, None, :, None], -2)  # [R, heads, H, W]
         mixed = mixing @ (value.unsqueeze(-2) * weights.unsqueeze(-1)).flatten(-2)
         mixed = mixed.view(*weights.shape, -1) / (mixing @ weights).clamp(min=1e-36).unsqueeze(-1)
         # Dropout of the release on l_i ⊕ g_i acts here on what the attention mixed of the history. All the rest of
@@ -240,7 +243,7 @@ class CAUM(NewsModel):
 
     def __init__(self, size: Size, words: nn.Module, *, neighbours: Neighbours = "zero", attention: Attention = "code"):
         super().__init__()
-        self.articles = Articles(size, words)
+        self.articles = ArticleEncoder(size, words)
         self.interest = CandidateAware(size, size.filters, neighbours, attention)
         self.dropout = Dropout(size.dropout)
 

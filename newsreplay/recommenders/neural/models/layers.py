@@ -211,12 +211,12 @@ class WordTable(nn.Module):
         rows = self.weight.shape[0]
         if not len(self.later):
             return functional.embedding(ids, self.weight, padding_idx=0)
-        late = ids >= rows
-        known = functional.embedding(ids.masked_fill(late, 0), self.weight, padding_idx=0)
-        return torch.where(late.unsqueeze(-1), functional.embedding((ids - rows).clamp(min=0), self.later), known)
+        is_later = ids >= rows
+        known = functional.embedding(ids.masked_fill(is_later, 0), self.weight, padding_idx=0)
+        return torch.where(is_later.unsqueeze(-1), functional.embedding((ids - rows).clamp(min=0), self.later), known)
 
 
-class Rows(nn.Embedding):
+class BinTable(nn.Embedding):
     """An embedding of few rows, all of which are met in training; it starts as small as the others here."""
 
     def reset_parameters(self) -> None:
@@ -224,8 +224,8 @@ class Rows(nn.Embedding):
         nn.init.normal_(self.weight, 0, 0.1)
 
 
-class Table(nn.Embedding):
-    """An embedding of names hashed to rows: 0 is padding and zero, 1 stands for whatever has no row of its own.
+class NameTable(nn.Embedding):
+    """An embedding of names hashed to rows: 0 is padding and zero, 1 stands for all that has no row of its own.
 
     In training a share of the names is shown as that, so that its row is trained.
     """

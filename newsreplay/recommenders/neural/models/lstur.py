@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from newsreplay.recommenders.neural.models.layers import Recurrence, Table, TextEncoder
+from newsreplay.recommenders.neural.models.layers import NameTable, Recurrence, TextEncoder
 from newsreplay.recommenders.neural.models.model import Contents, NewsModel, Size
 
 MASKED = 0.5  #: share of the readers whose long-term embedding is hidden in training
@@ -29,9 +29,9 @@ class LSTUR(NewsModel):
         width = size.filters + 2 * size.category
         self.words = words
         self.title = TextEncoder(size.word, size.filters, size.query, size.dropout)
-        self.category = Table(size.categories, size.category)
-        self.subcategory = Table(size.subcategories, size.category)
-        self.users = Table(size.users, width, unknown=MASKED)
+        self.category = NameTable(size.categories, size.category)
+        self.subcategory = NameTable(size.subcategories, size.category)
+        self.users = NameTable(size.users, width, unknown=MASKED)
         nn.init.zeros_(self.users.weight)
         if variant == "ini":
             self.recurrence = Recurrence(width, width)

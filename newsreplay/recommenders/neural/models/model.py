@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-#: What the stream tells of an article at a moment, float32, in this order (`neural.stream.stream`).
+#: Signals of an article at a moment, float32, in this order (`newsreplay.recommenders.neural.stream`).
 SIGNALS = ("exposure", "avoidance", "clicks", "rate", "age")
 #: share of the impressions that showed it; share of its exposures without a click; both NaN where it was never shown
 EXPOSURE, AVOIDANCE = 0, 1
@@ -20,11 +20,11 @@ UNKNOWN = 1  #: the trained row of every table for what has no row of its own; 0
 
 
 class Contents(NamedTuple):
-    """What N articles say, as whole numbers; 0 is padding throughout."""
+    """Contents of N articles, as whole numbers; 0 is padding throughout."""
 
     title: Tensor  #: int64[N, L], word ids
     abstract: Tensor  #: int64[N, M], word ids; M = 0 for models that do not read it
-    category: Tensor  #: int64[N], `UNKNOWN` where none is told
+    category: Tensor  #: int64[N], `UNKNOWN` where there is none
     subcategory: Tensor  #: int64[N], likewise
     entities: Tensor  #: int64[N, E]
 
@@ -95,7 +95,7 @@ def unrounded(x: Tensor) -> Tensor:
 
 
 class NewsModel(nn.Module):
-    """Base class: three stages, so that whatever depends on an article alone is computed once and kept.
+    """Base class: three stages, so that all that depends on an article alone is computed once and kept.
 
         vectors = encode(contents)                       articles to vectors, [N, width]
         readers = readers(reading(vectors)[history])     what they read to readers
@@ -115,6 +115,7 @@ class NewsModel(nn.Module):
     entities: ClassVar[bool] = False  #: reads entities
     signals: ClassVar[bool] = False  #: reads `SIGNALS`
     counted: ClassVar[bool] = False  #: among them exposure, avoidance or clicks
+    options: ClassVar[type | None] = None  #: a dataclass of its keywords; None = they are its constructor's
     dot: ClassVar[bool] = False  #: a score is the dot product of readers[0], [R, q], and what is offered, [R, W, q]
 
     def encode(self, contents: Contents) -> Tensor:
@@ -167,7 +168,7 @@ class NewsModel(nn.Module):
 
 
 def padding(size: Size, model: type[NewsModel], count: int = 1) -> Contents:
-    """Contents of `count` articles that say nothing."""
+    """Empty contents of `count` articles."""
     return Contents(
         torch.zeros(count, size.title, dtype=torch.int64),
         torch.zeros(count, size.abstract if model.abstracts else 0, dtype=torch.int64),

@@ -7,15 +7,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from newsreplay.recommenders.neural.models.layers import AdditiveAttention, Table, TextEncoder
+from newsreplay.recommenders.neural.models.layers import AdditiveAttention, NameTable, TextEncoder
 from newsreplay.recommenders.neural.models.model import Contents, NewsModel, Size
 
 
 class NAML(NewsModel):
     """Title, abstract, category and subcategory make an article; additive attention over what was read a reader.
 
-    A view that an article does not have (no abstract, say) gets no weight. A reader who has read nothing has a learned
-    vector (`nobody`).
+    A view that an article does not have (such as an abstract) gets no weight. A reader who has read nothing has a
+    learned vector (`nobody`).
     """
 
     abstracts: ClassVar = True
@@ -27,9 +27,9 @@ class NAML(NewsModel):
         self.words = words
         self.title = TextEncoder(size.word, width, size.query, size.dropout)
         self.abstract = TextEncoder(size.word, width, size.query, size.dropout)
-        self.category = Table(size.categories, size.category)
+        self.category = NameTable(size.categories, size.category)
         self.category_view = nn.Linear(size.category, width)
-        self.subcategory = Table(size.subcategories, size.category)
+        self.subcategory = NameTable(size.subcategories, size.category)
         self.subcategory_view = nn.Linear(size.category, width)
         self.view_pool = AdditiveAttention(width, size.query)
         self.read_pool = AdditiveAttention(width, size.query)
@@ -44,8 +44,8 @@ class NAML(NewsModel):
             torch.relu(self.category_view(self.category(contents.category))),
             torch.relu(self.subcategory_view(self.subcategory(contents.subcategory))),
         ]
-        told = [title.any(-1), abstract.any(-1), contents.category > 0, contents.subcategory > 0]
-        vectors: Tensor = self.view_pool(torch.stack(views, -2), torch.stack(told, -1))
+        present = [title.any(-1), abstract.any(-1), contents.category > 0, contents.subcategory > 0]
+        vectors: Tensor = self.view_pool(torch.stack(views, -2), torch.stack(present, -1))
         return vectors
 
     def reading(self, vectors: Tensor) -> Tensor:

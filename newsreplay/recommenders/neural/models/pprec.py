@@ -11,11 +11,11 @@ from torch.nn.functional import linear
 
 from newsreplay.recommenders.neural.models.layers import (
     AdditiveAttention,
+    BinTable,
     Dropout,
     Glorot,
-    Rows,
+    NameTable,
     SelfAttention,
-    Table,
     attend,
     pooled,
 )
@@ -37,18 +37,18 @@ AGES = 1_500  #: rows of the table of ages, two hours each
 class CrossAttention(nn.Module):
     """Multi-head attention of one sequence to another, without biases and output projection."""
 
-    def __init__(self, asking: int, asked: int, heads: int, head: int):
+    def __init__(self, width: int, other: int, heads: int, head: int):
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(asking, heads * head, bias=False)
-        self.keys = nn.Linear(asked, 2 * heads * head, bias=False)  #: and values, side by side
+        self.query = nn.Linear(width, heads * head, bias=False)
+        self.keys = nn.Linear(other, 2 * heads * head, bias=False)  #: and values, side by side
         for part in (self.query.weight, *self.keys.weight.chunk(2)):
             nn.init.xavier_uniform_(part)
 
-    def forward(self, asking: Tensor, asked: Tensor, mask: Tensor) -> Tensor:
-        """[N, L, asking], [N, M, asked] and bool[N, M] of the asked → [N, L, heads x head]; zero if nothing is real."""
-        key, value = self.keys(asked).chunk(2, -1)
-        return attend(self.query(asking), key, value, self.heads, mask)
+    def forward(self, x: Tensor, other: Tensor, mask: Tensor) -> Tensor:
+        """[N, L, width], [N, M, other] and bool[N, M] of the other → [N, L, heads x head]; zero if nothing is real."""
+        key, value = self.keys(other).chunk(2, -1)
+        return attend(self.query(x), key, value, self.heads, mask)
 
 
 class Side(nn.Module):
@@ -64,9 +64,9 @@ class Side(nn.Module):
         self.merge = Glorot(inner + heads * head, inner)
         self.pool = AdditiveAttention(inner, size.query)
 
-    def forward(self, x: Tensor, mask: Tensor, other: Tensor, others: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, other: Tensor, other_mask: Tensor) -> Tensor:
         """[N, L, width], bool[N, L], [N, M, other], bool[N, M] → [N, heads x head]."""
-        both = torch.cat([self.itself(x, mask), self.other(x, other, others)], -1)
+        both = torch.cat([self.itself(x, mask), self.other(x, other, other_mask)], -1)
         vectors: Tensor = self.pool(self.merge(self.dropout(both)), mask)
         return vectors
 
@@ -99,7 +99,7 @@ class PPRec(NewsModel):
     n and n' are two encoders' vectors of an article; `encode` puts them side by side. They share the tables of
     words, entities and categories, which are trained. CTR is the signal `RATE`, the clicks per exposure in the last
     bucket that counts; 0 where unknown. PopEmb is the row floor(200 CTR), and for what was read this is the CTR at
-    the moment of the request: the paper takes the one before its own click, but not all logs tell when that was.
+    the moment of the request: the paper takes the one before its own click, but not all logs hold the time of that.
     RecEmb is the row of the age, two hours each. The release's ages mix minutes and hours, and are mostly 0; ours do
     not. It doubles s in training only, which orders nothing differently; we always do. Where it leaves hidden layers
     open, they are as wide as those of `content` and `recency` or half as wide.
@@ -117,19 +117,19 @@ class PPRec(NewsModel):
         wide = size.dense[1]
         narrow = max(2, wide // 4)  # 64 in the paper
         self.words = words
-        self.names = Table(size.names, size.category)
-        self.categories = Table(size.categories, 2 * size.category)
+        self.names = NameTable(size.names, size.category)
+        self.categories = NameTable(size.categories, 2 * size.category)
         self.dropout = Dropout(size.dropout)
         self.suited = CoAttention(size)
         self.popular = CoAttention(size)
         self.read = SelfAttention(self.width, size.heads, size.head)
-        self.popularity = Rows(BINS, self.width)
+        self.popularity = BinTable(BINS, self.width)
         self.read_pool = AdditiveAttention(2 * self.width, size.query)
         self.nobody = nn.Parameter(torch.zeros(self.width))
         self.reliance = layers(self.width, wide // 2, narrow)
         self.rate = nn.Parameter(torch.tensor(19.0))  #: the release's first value
         self.content = layers(self.width, wide, wide, wide // 2)
-        self.age = Rows(AGES, size.category)
+        self.age = BinTable(AGES, size.category)
         self.recency = layers(size.category, narrow, narrow)
         self.weigh = Glorot(self.width + size.category, wide // 2)
         self.weighed = nn.Sequential(nn.Tanh(), *layers(wide // 2, narrow))
@@ -137,14 +137,14 @@ class PPRec(NewsModel):
     def encode(self, contents: Contents) -> Tensor:
         """[N, 2 x heads x head]: n beside n'."""
         real, named = contents.title > 0, contents.entities > 0
-        told = (
+        inputs = (
             self.dropout(self.words(contents.title)),
             real,
             self.dropout(self.names(contents.entities)),
             named,
             self.dropout(self.categories(contents.category)),
         )
-        return torch.cat([self.suited(*told), self.popular(*told)], -1)
+        return torch.cat([self.suited(*inputs), self.popular(*inputs)], -1)
 
     def reading(self, vectors: Tensor) -> Tensor:
         """Queries, keys and values of the readers' self-attention, [N, 3 x heads x head]."""

@@ -1,4 +1,4 @@
-"""TANR: article vectors that also tell the article's topic (Wu et al. 2019, ACL)."""
+"""TANR: article vectors that also predict the article's topic (Wu et al. 2019, ACL)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ TOPIC = 0.2  #: weight of the topic loss
 class TANR(NewsModel):
     """A convolution over a title makes an article, additive attention over what was read a reader.
 
-    A second loss asks article vectors for the category. A reader who has read nothing has a learned vector (`nobody`).
+    A second loss has article vectors predict the category. A reader who has read nothing has a learned
+    vector (`nobody`).
     """
 
     dot: ClassVar = True
@@ -36,13 +37,13 @@ class TANR(NewsModel):
         return vectors
 
     def auxiliary(self, vectors: Tensor, contents: Contents) -> Tensor:
-        """The mean cross-entropy of the categories that are told, times 0.2; 0 where none is."""
+        """The mean cross-entropy of the categories that are known, times 0.2; 0 where none is."""
         topic = contents.category - UNKNOWN - 1
-        told = topic >= 0
+        known = topic >= 0
         loss = functional.cross_entropy(
-            self.topic(vectors), topic.masked_fill(~told, -1), ignore_index=-1, reduction="sum"
+            self.topic(vectors), topic.masked_fill(~known, -1), ignore_index=-1, reduction="sum"
         )
-        return TOPIC * loss / told.sum().clamp(min=1)
+        return TOPIC * loss / known.sum().clamp(min=1)
 
     def reading(self, vectors: Tensor) -> Tensor:
         """Vectors and their logits in the readers' attention, [N, filters + 1]."""

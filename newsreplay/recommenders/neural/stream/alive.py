@@ -12,6 +12,8 @@ from newsreplay.recommenders.neural.stream.state import ALIVE, LAST
 
 
 class Alive(NamedTuple):
+    """The articles read lately."""
+
     chain: Chain  # articles alive, last read first
     read_at: Column  # int64[articles], time of the last read, for articles in the chain
     item: Column  # int32[articles], the articles of the chain in no order
@@ -53,6 +55,7 @@ def expire(clock: Any, alive: Any, options: Any, time: int) -> None:
 
 @compiled
 def list_alive(alive: Any, options: Any, time: int, but: int, out: Any) -> int:
+    """`walk_alive` for Python."""
     return walk_alive(alive, options, time, but, out)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from newsreplay.kernels.compiling import int64, kernel
 from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column
 from newsreplay.recommenders.neural.stream.state import (
-    _READ,
     ANCHOR,
     AVOIDANCE,
     CLICKED,
@@ -19,6 +18,7 @@ from newsreplay.recommenders.neural.stream.state import (
     NEXT,
     OPEN,
     RATE,
+    READS,
     SEEN,
     SERIAL,
     SHOWN,
@@ -26,13 +26,15 @@ from newsreplay.recommenders.neural.stream.state import (
 
 
 class Counters(NamedTuple):
+    """Exposures, clicks and reads of articles, in completed buckets and in those that are still apart."""
+
     serial: Column  # int64[articles], the last pool walked that held the article
     counts: Column  # int32[articles, 3], in completed buckets
     # The buckets from the last completed one to the open one; bucket b has the place b % places.
     counted: Column  # int32[articles, places, 3], in the bucket
     changed: Column  # int32[articles, places]: changed[i, place], the i-th article counted in it
     changes: Column  # int64[places], how many there are
-    bucket: Column  # int64[places], which bucket it is, _NEVER = none yet
+    bucket: Column  # int64[places], which bucket it is, NOT_YET = none yet
     impressions: Column  # int64[places], in it
     most: Column  # int64[places], most reads of one article in it
 
@@ -63,14 +65,14 @@ def count_row(clock: Any, counters: Any, rows: Any, i: int, kind: int, item: int
             what = int64(SHOWN)
             counters.impressions[place] += 1
         for j in range(rows.pool_at[i], rows.pool_at[i + 1]):
-            shown = int64(rows.pool[j])
-            if (what == SHOWN or rows.clicked[j]) and counters.serial[shown] != clock[SERIAL]:
-                counters.serial[shown] = clock[SERIAL]
-                _count(counters, place, shown, what)
+            candidate = int64(rows.pool[j])
+            if (what == SHOWN or rows.clicked[j]) and counters.serial[candidate] != clock[SERIAL]:
+                counters.serial[candidate] = clock[SERIAL]
+                _count(counters, place, candidate, what)
     elif kind >= READ and clock[SEEN] == 0:
         place = _open_place(clock, counters)
-        _count(counters, place, item, int64(_READ))
-        counters.most[place] = max(counters.most[place], int64(counters.counted[item, place, _READ]))
+        _count(counters, place, item, int64(READS))
+        counters.most[place] = max(counters.most[place], int64(counters.counted[item, place, READS]))
 
 
 @kernel
@@ -98,7 +100,7 @@ def _count(counters: Any, place: int, item: int, what: int) -> None:
 
 
 @kernel
-def tell(clock: Any, counters: Any, options: Any, item: int, out: Any) -> None:
+def write_signals(clock: Any, counters: Any, options: Any, item: int, out: Any) -> None:
     """All signals but the age, as of the last bucket that counts."""
     out[EXPOSURE] = np.nan
     out[AVOIDANCE] = np.nan
@@ -112,23 +114,23 @@ def tell(clock: Any, counters: Any, options: Any, item: int, out: Any) -> None:
     if met:
         out[RATE] = _rate(counters.counted[item, place], counters.impressions[place], counters.most[place])
     if not options.per_bucket:
-        _tell_counts(counters.counts[item], clock[IMPRESSIONS], out)
+        _write_counts(counters.counts[item], clock[IMPRESSIONS], out)
     elif met:
-        _tell_counts(counters.counted[item, place], counters.impressions[place], out)
+        _write_counts(counters.counted[item, place], counters.impressions[place], out)
 
 
 @kernel
-def _tell_counts(counts: Any, impressions: int, out: Any) -> None:
+def _write_counts(counts: Any, impressions: int, out: Any) -> None:
     if counts[SHOWN] > 0:
         out[EXPOSURE] = counts[SHOWN] / impressions
         # The clicks of a bucket may be of impressions before it.
         out[AVOIDANCE] = max(0.0, 1 - counts[CLICKED] / counts[SHOWN])
-    out[CLICKS] = counts[CLICKED] + counts[_READ]
+    out[CLICKS] = counts[CLICKED] + counts[READS]
 
 
 @kernel
 def _rate(counts: Any, impressions: int, most: int) -> float:
     """Clicks per exposure in a bucket, 1 at most; before any impression, reads by the most reads of an article."""
     if impressions == 0 and most > 0:
-        return float(counts[_READ] / most)
+        return float(counts[READS] / most)
     return float(min(1.0, counts[CLICKED] / (counts[SHOWN] + 0.01)))

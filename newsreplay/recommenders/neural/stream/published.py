@@ -29,13 +29,13 @@ def published_table(log: Log, bucket_ms: int, lag: int) -> Published:
     article's buckets so far. Exposure is their share of the exposures of all articles in these buckets, avoidance
     1 - clicks / exposures; both are min-max normalised over the whole table. Clicks stay a raw count.
 
-    For comparisons only: what it tells at a moment depends on rows after it.
+    For comparisons only: a look-up depends on rows after it.
     """
     anchor = midnight(int(log.time[0])) if log.time.size else 0
     articles = 1 + max(int(log.item.max(initial=-1)), int(log.pools.item.max(initial=-1)))
-    shown = log.kind == IMPRESSION
+    impressions = log.kind == IMPRESSION
     when = np.zeros(log.pools.at.size - 1, np.int64)
-    when[log.impression[shown]] = log.time[shown]
+    when[log.impression[impressions]] = log.time[impressions]
     number = np.repeat(np.arange(when.size), np.diff(log.pools.at))
     pair, inverse = np.unique(number * max(articles, 1) + log.pools.item, return_inverse=True)
     clicked = np.bincount(inverse, log.pools.clicked, pair.size) > 0
@@ -64,7 +64,7 @@ def _normalised(values: Column) -> Column:
 
 @kernel
 def look_up(table: Any, item: int, time: int, out: Any) -> None:
-    """What the release tells: nothing is carried forward, and what is not in the table is 0."""
+    """A look-up as in the release: nothing is carried forward, and what is not in the table is 0."""
     out[EXPOSURE] = 0
     out[AVOIDANCE] = 0
     out[CLICKS] = 0

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
-from newsreplay.log.rows import DAY, Column
+from newsreplay.log.rows import DAY, HOUR, Column, Event
 
 SAMPLED = 255  #: kind of a capture: a read beside articles drawn at random, to be trained on, never answered
 NONE = -1  #: behind the newest read of a history
 WIDTH = 5  #: signals of an article, in the order of `newsreplay.recommenders.neural.models.model.SIGNALS`
 EXPOSURE, AVOIDANCE, CLICKS, RATE, AGE = range(WIDTH)
-NEVER = np.iinfo(np.int64).min
-# Places of `_State.clock`, whole numbers about the stream as a whole.
+NOT_YET = np.iinfo(np.int64).min
+# Places of `newsreplay.recommenders.neural.stream.stream.StreamState.clock`, whole numbers about the stream as a whole.
 START = 0  # time of the first row
 ANCHOR = 1  # where bucket 0 begins
 OPEN = 2  # the bucket that is being counted
@@ -25,10 +27,10 @@ ALIVE = 7  # articles in the chain
 LAST = 8  # the one read longest ago, -1 = none
 CLOCK = 9
 # What is counted of an article.
-SHOWN, CLICKED, _READ = range(3)
+SHOWN, CLICKED, READS = range(3)
 
 
-class Rows(NamedTuple):
+class StreamRows(NamedTuple):
     """A stretch of rows in event-time order."""
 
     time: Column  #: int64[n], ms since the epoch, UTC
@@ -39,6 +41,26 @@ class Rows(NamedTuple):
     pool_at: Column  #: int64[n + 1], row i has the places pool_at[i] … pool_at[i + 1] - 1, none unless it has a pool
     pool: Column  #: int32[p], article codes
     clicked: Column  #: bool[p], meaningful on outcomes only
+
+
+def rows_of_events(events: Sequence[Event]) -> StreamRows:
+    """Events, at least one, as columns."""
+    row, times, kind, _, user, item, _, pools, clicked = zip(*events, strict=True)
+    lengths = np.fromiter(map(len, pools), np.int64, len(pools))
+    at = np.concatenate([[0], np.cumsum(lengths)])
+    known = np.fromiter(map(len, clicked), np.int64, len(clicked)) > 0
+    flags = np.zeros(at[-1], bool)
+    flags[np.repeat(known, lengths)] = np.fromiter(chain.from_iterable(clicked), bool)
+    return StreamRows(
+        np.array(times, np.int64),
+        np.array(kind, np.uint8),
+        np.array(user, np.int32),
+        np.array(item, np.int32),
+        np.array(row, np.int64),
+        at,
+        np.fromiter(chain.from_iterable(pools), np.int32, at[-1]),
+        flags,
+    )
 
 
 class Captures(NamedTuple):
@@ -57,19 +79,22 @@ class Captures(NamedTuple):
 
 
 def midnight(time: int) -> int:
+    """Midnight UTC of the day of a time, both ms."""
     return time // DAY * DAY
 
 
-class Options(NamedTuple):
-    history: int
-    bucket_ms: int
-    lag: int
-    per_bucket: bool
-    alive_ms: int
-    candidates: int
-    sampled: int
-    slates: bool
-    signals: bool
-    keep_reads: bool
-    key: np.uint64
-    published: bool
+class StreamOptions(NamedTuple):
+    """What a stream keeps, and of what moments; see `newsreplay.recommenders.neural.stream.stream.Stream`."""
+
+    history: int  #: H, how many newest reads of a reader are kept
+    bucket_ms: int = HOUR  #: width of a bucket
+    lag: int = 0  #: completed buckets that are left out
+    per_bucket: bool = False  #: signals are of the newest completed bucket alone, not of all completed ones
+    alive_ms: int = 24 * HOUR  #: an article is alive if it was read less than this ago
+    candidates: int = 2000  #: of a read's slate, at most: those most recently read
+    sampled: int = 0  #: > 0: reads of a log without impressions are captured beside so many unread articles
+    slates: bool = True  #: reads are requests
+    signals: bool = True  #: signals are counted
+    keep_reads: bool = True  #: reads enter the history that `Stream.profile` set
+    key: np.uint64 = np.uint64(0)  #: of the drawing of samples
+    published: bool = False  #: exposure, avoidance and clicks are looked up; set by the stream

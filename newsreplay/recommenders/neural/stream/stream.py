@@ -1,8 +1,8 @@
-"""What the stream tells a neural model at a moment: histories, counters of completed buckets, articles alive.
+"""What is known for a neural model at a moment: histories, counters of completed buckets, articles alive.
 
 Nothing here sees the row after: histories hold what was read in earlier rows, and counters are read as of the last
 completed bucket. They are what AWRS ("A Look Into News Avoidance Through AWRS", 2025: exposure, avoidance, clicks) and
-PP-Rec (Qi et al. 2021: rate, age) ask for, made causal. Rows are walked a stretch at a time by one compiled kernel,
+PP-Rec (Qi et al. 2021: rate, age) need, made causal. Rows are walked a stretch at a time by one compiled kernel,
 which notes for every request what a model needs to answer it, at the request's own moment; where the stretches are cut
 changes nothing.
 
@@ -18,6 +18,7 @@ avoidance, which is of exposures.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,8 +26,9 @@ import numpy as np
 from newsreplay.kernels.chain import chain
 from newsreplay.kernels.compiling import compiled, int64, kernel, routine
 from newsreplay.log.rows import DAY, HOUR, IMPRESSION, READ, Column
+from newsreplay.recommenders.growing import room_for
 from newsreplay.recommenders.neural.stream.alive import Alive, expire, list_alive, revive, sample, walk_alive
-from newsreplay.recommenders.neural.stream.counters import Counters, complete, count_row, tell
+from newsreplay.recommenders.neural.stream.counters import Counters, complete, count_row, write_signals
 from newsreplay.recommenders.neural.stream.published import Published, look_up
 from newsreplay.recommenders.neural.stream.state import (
     AGE,
@@ -34,27 +36,29 @@ from newsreplay.recommenders.neural.stream.state import (
     ANCHOR,
     CLOCK,
     LAST,
-    NEVER,
     NEXT,
     NONE,
+    NOT_YET,
     OPEN,
     SAMPLED,
     SEEN,
     START,
     WIDTH,
     Captures,
-    Options,
-    Rows,
+    StreamOptions,
+    StreamRows,
     midnight,
 )
 
 
-class _State(NamedTuple):
+class StreamState(NamedTuple):
+    """All that a stream holds, as arrays."""
+
     # Kernels are given the parts that they need: compiling takes the longer, the more arrays they are handed.
     clock: Column  # int64[CLOCK]
     read: Column  # int32[users, H], a ring
     reads: Column  # int64[users], how many were put there so far
-    known: Column  # int64[articles], time of the first row that carried the article, NEVER = none yet
+    known: Column  # int64[articles], time of the first row that carried the article, NOT_YET = none yet
     counters: Counters
     alive: Alive
     published: Published
@@ -63,45 +67,20 @@ class _State(NamedTuple):
 class Stream:
     """What is known so far, advanced a stretch of rows at a time.
 
-    `history` is H, how many newest reads of a reader are kept. `counting` is "cumulative" (totals of all completed
-    buckets; an article not shown in the last ones keeps its counts) or "per_bucket" (the newest completed bucket
-    alone); `lag` more completed buckets are left out. An article is alive if it was read less than `alive_ms` ago;
-    a read's slate is made of the `candidates` most recently read ones at most.
-
-    `sampled` > 0 has every read of a log without impressions captured once more, before it is learned, beside that
-    many articles that the reader might have read instead. Without `slates` reads are no requests, without `signals`
-    nothing is counted, without `keep_reads` readers keep the history that `profile` gave them. `key` keys the drawing.
+    Unless `per_bucket`, an article not shown in the last buckets keeps its counts. With `sampled`, every read of a log
+    without impressions is captured once more, before it is learned, beside articles that the reader might have read
+    instead.
 
     With `published`, exposure, avoidance and clicks are looked up there; rate and age remain causal, with lag 0 if
-    `lag` is -1.
+    the lag is -1. Raises `ValueError` where the lag is below 0 otherwise.
     """
 
-    def __init__(
-        self,
-        history: int,
-        *,
-        bucket_ms: int = HOUR,
-        lag: int = 0,
-        counting: str = "cumulative",
-        alive_ms: int = 24 * HOUR,
-        candidates: int = 2000,
-        sampled: int = 0,
-        slates: bool = True,
-        signals: bool = True,
-        keep_reads: bool = True,
-        key: int = 0,
-        published: Published | None = None,
-    ) -> None:
-        if counting not in ("cumulative", "per_bucket"):
-            raise ValueError(f"counting is cumulative or per_bucket, not {counting!r}")
-        if lag < (0 if published is None else -1):
-            raise ValueError(f"lag is {lag}, but only completed buckets may be read: it must be 0 or more")
-        lag = max(lag, 0)
-        self._options = Options(
-            history, bucket_ms, lag, counting == "per_bucket", alive_ms, candidates, sampled, slates, signals,
-            keep_reads, np.uint64(key), published is not None,
-        )  # fmt: skip
-        self._state = _empty(history, lag + 2, published)
+    def __init__(self, options: StreamOptions, published: Published | None = None) -> None:
+        if options.lag < (0 if published is None else -1):
+            raise ValueError(f"lag is {options.lag}, but only completed buckets may be read: it must be 0 or more")
+        lag = max(options.lag, 0)
+        self._options = options._replace(lag=lag, published=published is not None)
+        self._state = _empty(options.history, lag + 2, published)
 
     @property
     def impressions_seen(self) -> bool:
@@ -112,7 +91,7 @@ class Stream:
         """Whether reads are requests from now on."""
         self._options = self._options._replace(slates=slates)
 
-    def profile(self, user: int, items: Any) -> None:
+    def profile(self, user: int, items: Sequence[int] | Column) -> None:
         """Set what a reader read before their first row, oldest first: article codes or handles <= -2.
 
         What no row has carried yet is taken as known since a day before the first row.
@@ -122,18 +101,18 @@ class Stream:
         self._state.read[user, : kept.size] = kept
         self._state.reads[user] = kept.size
 
-    def advance(self, rows: Rows) -> Captures:
+    def advance(self, rows: StreamRows) -> Captures:
         """Walk the next rows; returns what was known at each of their requests."""
         options = self._options
-        if rows.time.size and self._state.clock[START] == NEVER:
+        if rows.time.size and self._state.clock[START] == NOT_YET:
             self._begin(int(rows.time[0]))
         self._make_room(
             1 + int(rows.user.max(initial=-1)),
             1 + max(int(rows.item.max(initial=-1)), int(rows.pool.max(initial=-1))),
         )
-        shown, reads = rows.kind == IMPRESSION, int(np.count_nonzero(rows.kind == READ))
-        requests = int(np.count_nonzero(shown))
-        places = int(np.diff(rows.pool_at)[shown].sum())
+        impressions, reads = rows.kind == IMPRESSION, int(np.count_nonzero(rows.kind == READ))
+        requests = int(np.count_nonzero(impressions))
+        places = int(np.diff(rows.pool_at)[impressions].sum())
         if options.slates:
             requests += reads
             places += reads * min(options.candidates, int(self._state.clock[ALIVE]) + rows.time.size)
@@ -163,36 +142,33 @@ class Stream:
         state, counters, links = self._state, self._state.counters, self._state.alive.chain
         if users <= state.reads.size and articles <= state.known.size:
             return
-        users, articles = _size(state.reads.size, users), _size(state.known.size, articles)
         counted = articles if self._options.signals else 0
         self._state = state._replace(
-            read=_enlarged(state.read, users, NONE),
-            reads=_enlarged(state.reads, users, 0),
-            known=_enlarged(state.known, articles, NEVER),
+            read=room_for(state.read, users, NONE),
+            reads=room_for(state.reads, users, 0),
+            known=room_for(state.known, articles, NOT_YET),
             counters=counters._replace(
-                serial=_enlarged(counters.serial, counted, 0),
-                counts=_enlarged(counters.counts, counted, 0),
-                counted=_enlarged(counters.counted, counted, 0),
-                changed=_enlarged(counters.changed, counted, 0),
+                serial=room_for(counters.serial, counted, 0),
+                counts=room_for(counters.counts, counted, 0),
+                counted=room_for(counters.counted, counted, 0),
+                changed=room_for(counters.changed, counted, 0),
             ),
             alive=Alive(
-                links._replace(
-                    after=_enlarged(links.after, articles, -1), before=_enlarged(links.before, articles, -1)
-                ),
-                _enlarged(state.alive.read_at, articles, 0),
-                _enlarged(state.alive.item, articles, 0),
-                _enlarged(state.alive.place, articles, -1),
+                links._replace(after=room_for(links.after, articles, -1), before=room_for(links.before, articles, -1)),
+                room_for(state.alive.read_at, articles, 0),
+                room_for(state.alive.item, articles, 0),
+                room_for(state.alive.place, articles, -1),
             ),
         )
 
 
-def _empty(history: int, places: int, published: Published | None) -> _State:
+def _empty(history: int, places: int, published: Published | None) -> StreamState:
     clock = np.zeros(CLOCK, np.int64)
-    clock[START], clock[LAST] = NEVER, -1
+    clock[START], clock[LAST] = NOT_YET, -1
     none = np.empty(0, np.int64)
     if published is None:
         published = Published(0, 1, 0, np.zeros(1, np.int64), none, np.empty((0, 3), np.float32))
-    return _State(
+    return StreamState(
         clock,
         np.empty((0, history), np.int32),
         none,
@@ -203,26 +179,13 @@ def _empty(history: int, places: int, published: Published | None) -> _State:
             np.empty((0, places, 3), np.int32),
             np.empty((0, places), np.int32),
             np.zeros(places, np.int64),
-            np.full(places, NEVER, np.int64),
+            np.full(places, NOT_YET, np.int64),
             np.zeros(places, np.int64),
             np.zeros(places, np.int64),
         ),
         Alive(chain(0), none, np.empty(0, np.int32), np.empty(0, np.int32)),
         published,
     )
-
-
-def _size(now: int, needed: int) -> int:
-    """How large to make what must hold `needed`: at least twice as large, so that it seldom has to grow."""
-    return now if needed <= now else max(needed, 2 * now)
-
-
-def _enlarged(array: Column, size: int, fill: int) -> Column:
-    if size == len(array):
-        return array
-    larger = np.full((size, *array.shape[1:]), fill, array.dtype)
-    larger[: len(array)] = array
-    return larger
 
 
 def _room_for(requests: int, places: int, history: int, width: int) -> Captures:
@@ -250,7 +213,7 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
         time, kind, user, item = rows.time[i], int64(rows.kind[i]), int64(rows.user[i]), int64(rows.item[i])
         if time >= clock[NEXT]:
             complete(clock, state.counters, options, time)
-        if item >= 0 and state.known[item] == NEVER:
+        if item >= 0 and state.known[item] == NOT_YET:
             state.known[item] = time
         if kind == IMPRESSION:
             _open(state.read, state.reads, captures, made, rows.row[i], kind, time, user)
@@ -316,12 +279,12 @@ def _close(state: Any, options: Any, captures: Any, made: int, end: int) -> None
             else:
                 place = begin + i - length
                 item, out = int64(captures.item[place]), captures.signals[place]
-            known = NEVER
+            known = NOT_YET
             if item >= 0:
                 known = state.known[item]
-            if known == NEVER:
+            if known == NOT_YET:
                 known = state.clock[START] - DAY
             out[AGE] = max(1, (time - known + HOUR - 1) // HOUR)
-            tell(state.clock, state.counters, options, item, out)
+            write_signals(state.clock, state.counters, options, item, out)
             if options.published:
                 look_up(state.published, item, time, out)

@@ -46,7 +46,7 @@ def test_texts_become_the_model_s_own_tokens_above_padding(folder: Path) -> None
     assert words.ids("rain in the city", 4) == [CLS, RAIN, IN, SEP]
     assert words.ids(" ", 30) == []
     assert words.ids_of_names(["rain", "city"], 30) == [CLS, RAIN, CITY, SEP]
-    assert (words.words, words.later) == ([], [])
+    assert (words.words, words.buckets) == ([], 0)
     assert words.buckets_of_rows().tolist() == list(range(11))
 
 

@@ -34,20 +34,20 @@ def event(row: int, kind: int, session: int = 0, pool: Any = (0, 1), clicked: An
 
 def shown(collector: Collector, *rows: int, **what: Any) -> None:
     for row in rows:
-        collector.show(event(row, IMPRESSION, **what))
+        collector.add_impression(event(row, IMPRESSION, **what))
 
 
 def test_outcomes_find_the_oldest_impression_of_their_session_and_pool() -> None:
     collector = Collector(0)
     shown(collector, 1, 2)
     shown(collector, 3, session=1)
-    collector.tell(event(4, OUTCOME, clicked=(True, False)))
-    collector.tell(event(5, OUTCOME, clicked=(False, True)))
+    collector.add_outcome(event(4, OUTCOME, clicked=(True, False)))
+    collector.add_outcome(event(5, OUTCOME, clicked=(False, True)))
     collector.take(captures([1, 2, 3]))
     samples = collector.complete(0)
     assert samples is not None
     assert samples.clicked.tolist() == [True, False, False, True]
-    collector.tell(event(6, OUTCOME, session=1, clicked=(True, False)))
+    collector.add_outcome(event(6, OUTCOME, session=1, clicked=(True, False)))
     later = collector.complete(0)
     assert later is not None
     assert later.clicked.tolist() == [True, False]
@@ -57,8 +57,8 @@ def test_outcomes_find_the_oldest_impression_of_their_session_and_pool() -> None
 def test_an_impression_without_clicks_or_without_passed_over_candidates_is_no_sample() -> None:
     collector = Collector(0)
     shown(collector, 1, 2)
-    collector.tell(event(3, OUTCOME, clicked=(False, False)))
-    collector.tell(event(4, OUTCOME, clicked=(True, True)))
+    collector.add_outcome(event(3, OUTCOME, clicked=(False, False)))
+    collector.add_outcome(event(4, OUTCOME, clicked=(True, True)))
     collector.take(captures([1, 2]))
     assert collector.complete(0) is None
 
@@ -78,8 +78,8 @@ def test_an_outcome_that_never_comes_is_given_up_after_a_day() -> None:
     assert collector.complete(5 + DAY - 1) is None
     assert collector.held == 1
     assert collector.complete(5 + DAY) is None
-    assert (collector.held, collector.parts, collector.shown) == (0, [], {})
-    collector.tell(event(9, OUTCOME, clicked=(True, False)))  # too late
+    assert (collector.held, collector.parts, collector.waiting) == (0, [], {})
+    collector.add_outcome(event(9, OUTCOME, clicked=(True, False)))  # too late
     assert collector.outcomes == {}
 
 

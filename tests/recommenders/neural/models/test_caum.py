@@ -6,7 +6,7 @@ from torch import nn
 
 from newsreplay.recommenders.neural.models import caum
 from newsreplay.recommenders.neural.models.caum import CAUM, exponentials
-from newsreplay.recommenders.neural.models.layers import Dropout, Table, WordTable, masked_softmax
+from newsreplay.recommenders.neural.models.layers import Dropout, NameTable, WordTable, masked_softmax
 from tests.naive import neural_aware as naive
 from tests.recommenders.neural.models.aware_batches import batch, fitted, made, without_gradient
 
@@ -40,7 +40,7 @@ def test_so_they_are_in_training_without_dropout():
     for module in model.modules():
         if isinstance(module, Dropout):
             module.share = 0.0
-        elif isinstance(module, Table):
+        elif isinstance(module, NameTable):
             module.unknown = 0.0
     torch.testing.assert_close(scores(model.train(), some), still, rtol=0, atol=0)
 
@@ -104,10 +104,10 @@ def test_a_score_depends_on_no_other_candidate_reader_or_pad(neighbours):
             torch.testing.assert_close(scores(model, alone), together[row : row + 1, 1:2])
 
 
-def test_many_readers_are_worked_on_in_stretches_with_the_same_result(monkeypatch):
+def test_many_readers_are_worked_on_in_stretches_with_the_same_result():
     model, some = made(CAUM), batch(TINY)
     together = scores(model, some)
-    monkeypatch.setattr(caum, "IN_CACHE", 1)
+    model.interest.values_on_cpu = 1
     torch.testing.assert_close(scores(model, some), together)
 
 

@@ -14,9 +14,9 @@ from newsreplay.recommenders.neural.models.layers import (
     Convolution,
     DenseAttention,
     Dropout,
+    NameTable,
     Recurrence,
     SelfAttention,
-    Table,
     TextEncoder,
     WordTable,
     attend,
@@ -217,7 +217,7 @@ def test_dropout_draws_from_its_own_generator_only() -> None:
 
 
 def test_a_table_shows_padding_as_zero_and_a_share_of_names_as_unknown_in_training() -> None:
-    table = Table(10, 4, unknown=0.3).train()
+    table = NameTable(10, 4, unknown=0.3).train()
     table.generator = torch.Generator().manual_seed(3)
     before = torch.get_rng_state()
     made = table(torch.tensor([0, 5]).repeat_interleave(10_000))
@@ -230,7 +230,7 @@ def test_a_table_shows_padding_as_zero_and_a_share_of_names_as_unknown_in_traini
 
 
 def test_a_tables_padding_is_not_trained_and_its_unknown_row_is() -> None:
-    table = Table(10, 4, unknown=0.5).train()
+    table = NameTable(10, 4, unknown=0.5).train()
     table(torch.tensor([0, 5]).repeat(100)).sum().backward()
     assert table.weight.grad is not None
     assert table.weight.grad.any(-1).nonzero()[:, 0].tolist() == [UNKNOWN, 5]

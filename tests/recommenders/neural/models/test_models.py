@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from newsreplay.recommenders.neural.models.layers import DenseAttention, Dropout, Table, WordTable
+from newsreplay.recommenders.neural.models.layers import DenseAttention, Dropout, NameTable, WordTable
 from newsreplay.recommenders.neural.models.lstur import LSTUR
 from newsreplay.recommenders.neural.models.model import SIGNALS, TINY, UNKNOWN, Contents, NewsModel, Size, padding
 from newsreplay.recommenders.neural.models.naml import NAML
@@ -41,7 +41,7 @@ ARTICLES = 24
 
 def model_class(name: str) -> type[NewsModel]:
     """The one model of a module."""
-    module = importlib.import_module(f"newsreplay.recommenders.neural.{name}")
+    module = importlib.import_module(f"newsreplay.recommenders.neural.models.{name}")
     (found,) = (
         thing
         for thing in vars(module).values()
@@ -130,7 +130,7 @@ def build(name: str, options: dict[str, Any], size: Size = TINY, stirred: bool =
             for parameter in model.parameters():
                 parameter += 0.3 * torch.randn_like(parameter)
             for part in model.modules():
-                if isinstance(part, Table | WordTable):
+                if isinstance(part, NameTable | WordTable):
                     part.weight[0] = 0
     return model.eval()
 
@@ -339,7 +339,7 @@ def test_a_state_dict_makes_the_same_model(case: tuple[str, dict[str, Any]], bat
 
 def test_what_training_draws_comes_from_the_models_generator(model: NewsModel, batch: Batch) -> None:
     generator = torch.Generator()
-    drawing = [part for part in model.modules() if isinstance(part, Dropout | Table)]
+    drawing = [part for part in model.modules() if isinstance(part, Dropout | NameTable)]
     for part in drawing:
         part.generator = generator
     assert drawing
@@ -408,7 +408,7 @@ def test_full_sizes_have_the_published_number_of_weights(
     """Tables of words, names and readers apart."""
     with torch.device("meta"):
         model = kind(kind.sizes["paper"], torch.nn.Identity(), **options)
-    tables = sum(part.weight.numel() for part in model.modules() if isinstance(part, Table))
+    tables = sum(part.weight.numel() for part in model.modules() if isinstance(part, NameTable))
     assert sum(parameter.numel() for parameter in model.parameters()) - tables == count
 
 

@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from newsreplay.log.rows import DAY, HISTORY, HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
-from newsreplay.recommenders.neural.stream.published import published_table
-from newsreplay.recommenders.neural.stream.state import NONE, SAMPLED, Captures, Rows
+from newsreplay.recommenders.neural.stream.published import Published, published_table
+from newsreplay.recommenders.neural.stream.state import NONE, SAMPLED, Captures, StreamOptions, StreamRows
 from newsreplay.recommenders.neural.stream.stream import Stream
 from tests.naive import neural_stream as naive
 from tests.naive.neural_stream import Row, Rules
@@ -23,11 +23,11 @@ START = 1_573_300_800_000 - 20 * 60_000  # twenty minutes before noon
 EXPOSURE, AVOIDANCE, CLICKS, RATE, AGE = range(5)
 
 
-def packed(rows: Sequence[Row], first: int = 0, end: int | None = None) -> Rows:
+def packed(rows: Sequence[Row], first: int = 0, end: int | None = None) -> StreamRows:
     some = rows[first:end]
     pools = [row.pool for row in some]
     clicks = [row.clicked or (False,) * len(row.pool) for row in some]
-    return Rows(
+    return StreamRows(
         np.array([row.time for row in some], np.int64),
         np.array([row.kind for row in some], np.uint8),
         np.array([row.user for row in some], np.int32),
@@ -63,8 +63,10 @@ def log_of(rows: Sequence[Row]) -> Log:
 RULES = Rules()
 
 
-def stream(rules: Rules = RULES, **more: Any) -> Stream:
-    return Stream(**rules._asdict(), **more)
+def stream(rules: Rules = RULES, published: Published | None = None, **more: Any) -> Stream:
+    given = rules._asdict()
+    per_bucket = given.pop("counting") == "per_bucket"
+    return Stream(StreamOptions(**given, per_bucket=per_bucket, **more), published)
 
 
 def walk(rows: Sequence[Row], made: Stream, cuts: Sequence[int] = ()) -> list[list[Any]]:
@@ -317,7 +319,7 @@ def test_negatives_are_drawn_evenly_by_the_key_and_the_row() -> None:
     rows = [Row(START + i, READ, 0, i) for i in range(10)] + [Row(START + 10 + i, READ, 1 + i, 9) for i in range(900)]
 
     def drawn(key: int) -> list[list[int]]:
-        made = stream(Rules(sampled=3, slates=False, alive_ms=DAY), key=key)
+        made = stream(Rules(sampled=3, slates=False, alive_ms=DAY), key=np.uint64(key))
         return [one[6][1:] for one in walk(rows, made)[10:]]
 
     assert drawn(1) == drawn(1) != drawn(2)
@@ -343,9 +345,7 @@ def test_no_rows_make_no_captures() -> None:
 def test_only_completed_buckets_may_be_counted_unless_the_statistics_are_published_ones() -> None:
     with pytest.raises(ValueError, match="lag is -1"):
         stream(Rules(lag=-1))
-    with pytest.raises(ValueError, match="not 'sometimes'"):
-        stream(Rules(counting="sometimes"))
-    Stream(3, lag=-1, published=published_table(log_of([Row(START, READ, 0, 0)]), HOUR, -1))
+    Stream(StreamOptions(3, lag=-1), published_table(log_of([Row(START, READ, 0, 0)]), HOUR, -1))
 
 
 @settings(deadline=None, max_examples=80)

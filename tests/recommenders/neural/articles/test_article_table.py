@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from newsreplay.errors import SpecError
-from newsreplay.recommenders.neural.articles.shelf import Shelf, grow, names_of, word_table
+from newsreplay.recommenders.neural.articles.article_table import ArticleTable, grow, names_of, word_table
 from newsreplay.recommenders.neural.articles.texts import Vocabulary
 from newsreplay.recommenders.neural.articles.vectors import WordVectors
 from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, NewsModel
@@ -61,9 +61,9 @@ ALL = {
 }
 
 
-def shelf_of(facts: dict[int, dict[str, str]], model: type[NewsModel] = ReadsAll) -> tuple[Shelf, FakeCatalog]:
+def table_of(facts: dict[int, dict[str, str]], model: type[NewsModel] = ReadsAll) -> tuple[ArticleTable, FakeCatalog]:
     catalog = FakeCatalog(facts)
-    return Shelf(model, TINY, WORDS, catalog), catalog
+    return ArticleTable(model, TINY, WORDS, catalog), catalog
 
 
 def row_of(name: str, rows: int) -> int:
@@ -71,8 +71,8 @@ def row_of(name: str, rows: int) -> int:
     return 2 + zlib.crc32(name.encode()) % (rows - 2)
 
 
-def says(shelf: Shelf, item: int) -> list[Any]:
-    return [field[0].tolist() for field in shelf.contents(np.array([shelf.slot(item)]))]
+def says(table: ArticleTable, item: int) -> list[Any]:
+    return [field[0].tolist() for field in table.contents(np.array([table.slot(item)]))]
 
 
 def padded(ids: list[int], length: int = 6) -> list[int]:
@@ -83,156 +83,156 @@ def padded(ids: list[int], length: int = 6) -> list[int]:
 
 
 def test_slots_are_handed_out_as_articles_are_needed_and_kept() -> None:
-    shelf, _ = shelf_of({5: ALL, 70_000: ALL, 2: ALL})
-    assert [shelf.slot(item) for item in (5, 70_000, 5, 2)] == [1, 2, 1, 3]
-    assert shelf.count == 3
+    table, _ = table_of({5: ALL, 70_000: ALL, 2: ALL})
+    assert [table.slot(item) for item in (5, 70_000, 5, 2)] == [1, 2, 1, 3]
+    assert table.count == 3
 
 
 def test_handles_and_codes_have_slots_of_their_own_and_none_is_padding() -> None:
-    shelf, _ = shelf_of(dict.fromkeys((-4, -3, -2, 0, 1, 2), ALL))
-    slots = shelf.slots(np.array([[-1, 0, -2], [1, -4, -1]], np.int32))
+    table, _ = table_of(dict.fromkeys((-4, -3, -2, 0, 1, 2), ALL))
+    slots = table.slots(np.array([[-1, 0, -2], [1, -4, -1]], np.int32))
     assert slots.dtype == np.int64
     assert slots.shape == (2, 3)
     assert slots[0, 0] == slots[1, 2] == 0
     assert sorted(slots[slots > 0].tolist()) == [1, 2, 3, 4]
-    assert shelf.slots(np.array([-1, 0, -2, 1, -4])).tolist() == [0, *(shelf.slot(item) for item in (0, -2, 1, -4))]
-    assert shelf.slots(np.zeros(0, np.int32)).tolist() == []
+    assert table.slots(np.array([-1, 0, -2, 1, -4])).tolist() == [0, *(table.slot(item) for item in (0, -2, 1, -4))]
+    assert table.slots(np.zeros(0, np.int32)).tolist() == []
 
 
 def test_many_articles_keep_what_they_say() -> None:
     titles = ["rain", "north", "a", "b"]
-    shelf, _ = shelf_of({item: {"title": titles[item % 4]} for item in range(-300, 300)})
+    table, _ = table_of({item: {"title": titles[item % 4]} for item in range(-300, 300)})
     items = np.random.default_rng(7).permutation(np.r_[-300:-1, 0:300])
     for part in np.array_split(items, 20):
-        shelf.slots(part)
-    assert shelf.count == len(items)
-    found = shelf.contents(shelf.slots(items)).title[:, 0]
+        table.slots(part)
+    assert table.count == len(items)
+    found = table.contents(table.slots(items)).title[:, 0]
     assert found.tolist() == [WORDS.ids(titles[item % 4], 1)[0] for item in items.tolist()]
 
 
 def test_an_article_that_is_not_known_gets_no_slot() -> None:
-    shelf, catalog = shelf_of({0: ALL})
+    table, catalog = table_of({0: ALL})
     with pytest.raises(KeyError):
-        shelf.slots(np.array([0, 1]))
+        table.slots(np.array([0, 1]))
     catalog.facts[1] = ALL | {"title": "north"}
-    assert shelf.slots(np.array([0, 1])).tolist() == [1, 2]
-    assert says(shelf, 1)[0] == padded(WORDS.ids("north", 6))
+    assert table.slots(np.array([0, 1])).tolist() == [1, 2]
+    assert says(table, 1)[0] == padded(WORDS.ids("north", 6))
 
 
 # --- contents -----------------------------------------------------------------------------------------
 
 
 def test_an_article_says_the_words_and_names_it_was_told_with() -> None:
-    shelf, _ = shelf_of({3: ALL})
-    assert says(shelf, 3) == [
+    table, _ = table_of({3: ALL})
+    assert says(table, 3) == [
         padded(WORDS.ids("rain in the north", 6)),
         padded(WORDS.ids("a b c", 6)),
         row_of("news", TINY.categories),
         row_of("weather", TINY.subcategories),
         [row_of("Q2", TINY.names), 0],
     ]
-    assert shelf.without_text == 0
+    assert table.without_text == 0
 
 
 def test_what_a_model_does_not_read_is_not_kept() -> None:
-    shelf, _ = shelf_of({3: ALL}, ReadsTitles)
-    contents = shelf.contents(np.array([shelf.slot(3)]))
+    table, _ = table_of({3: ALL}, ReadsTitles)
+    contents = table.contents(np.array([table.slot(3)]))
     assert contents.abstract.shape == contents.entities.shape == (1, 0)
     assert contents.title.shape == (1, 6)
 
 
 def test_padding_says_nothing_and_names_that_are_not_told_are_unknown() -> None:
-    shelf, _ = shelf_of({0: {"title": "rain"}})
-    contents = shelf.contents(np.array([0, shelf.slot(0), 0]))
+    table, _ = table_of({0: {"title": "rain"}})
+    contents = table.contents(np.array([0, table.slot(0), 0]))
     assert contents.category.tolist() == contents.subcategory.tolist() == [0, UNKNOWN, 0]
     assert all(field.dtype == torch.int64 and not field[[0, 2]].any() for field in contents)
     assert contents.entities[1].tolist() == [0, 0]
 
 
 def test_texts_and_entities_are_cut_to_the_size() -> None:
-    shelf, _ = shelf_of(
+    table, _ = table_of(
         {0: ALL | {"title": "a b c d e f g", "abstract": "g f e d c b a", "entities": '["x", "y", "z"]'}}
     )
-    title, abstract, _, _, entities = says(shelf, 0)
+    title, abstract, _, _, entities = says(table, 0)
     assert title == WORDS.ids("a b c d e f", 6)
     assert abstract == WORDS.ids("g f e d c b", 6)
     assert entities == [row_of("x", TINY.names), row_of("y", TINY.names)]
 
 
 def test_trimmed_texts_are_as_wide_as_the_longest() -> None:
-    shelf, _ = shelf_of({0: ALL | {"title": "rain"}, 1: ALL | {"title": "a b c", "abstract": ""}})
-    slots = shelf.slots(np.array([0, 1]))
-    whole, trimmed = shelf.contents(slots), shelf.contents(slots, trim=True)
+    table, _ = table_of({0: ALL | {"title": "rain"}, 1: ALL | {"title": "a b c", "abstract": ""}})
+    slots = table.slots(np.array([0, 1]))
+    whole, trimmed = table.contents(slots), table.contents(slots, trim=True)
     assert trimmed.title.tolist() == whole.title[:, :3].tolist()
     assert trimmed.abstract.tolist() == whole.abstract[:, :3].tolist()
-    assert shelf.contents(np.array([0]), trim=True).title.tolist() == [[0]]
-    assert [field.shape[0] for field in shelf.contents(np.zeros(0, np.int64), trim=True)] == [0] * 5
+    assert table.contents(np.array([0]), trim=True).title.tolist() == [[0]]
+    assert [field.shape[0] for field in table.contents(np.zeros(0, np.int64), trim=True)] == [0] * 5
 
 
 def test_an_article_without_a_title_is_given_what_it_is_known_by() -> None:
-    shelf, _ = shelf_of({4: {"category": "news", "subcategory": "local"}, 5: {}, 6: ALL | {"title": "–"}})
-    assert says(shelf, 4)[0] == padded(WORDS.ids_of_names(["category:news", "subcategory:local", "article:N4"], 6))
-    assert says(shelf, 5)[0] == padded(WORDS.ids_of_names(["article:N5"], 6))
-    assert says(shelf, 6)[0] == padded(WORDS.ids_of_names(["category:news", "subcategory:weather", "article:N6"], 6))
-    assert (shelf.count, shelf.without_text) == (3, 3)
+    table, _ = table_of({4: {"category": "news", "subcategory": "local"}, 5: {}, 6: ALL | {"title": "–"}})
+    assert says(table, 4)[0] == padded(WORDS.ids_of_names(["category:news", "subcategory:local", "article:N4"], 6))
+    assert says(table, 5)[0] == padded(WORDS.ids_of_names(["article:N5"], 6))
+    assert says(table, 6)[0] == padded(WORDS.ids_of_names(["category:news", "subcategory:weather", "article:N6"], 6))
+    assert (table.count, table.without_text) == (3, 3)
 
 
 def test_the_names_of_an_article_can_be_learned_as_words() -> None:
     catalog = FakeCatalog({4: {"category": "news"}})
     words = Vocabulary.learn(["rain"], buckets=8, names=names_of(catalog, 4))
-    shelf = Shelf(ReadsTitles, TINY, words, catalog)
-    assert says(shelf, 4)[0] == padded([10, 11])
+    table = ArticleTable(ReadsTitles, TINY, words, catalog)
+    assert says(table, 4)[0] == padded([10, 11])
 
 
 # --- what is told later -------------------------------------------------------------------------------
 
 
-def test_what_is_told_later_changes_an_article_once_the_shelf_asks() -> None:
-    shelf, catalog = shelf_of({0: {"category": "news"}})
-    shelf.slot(0)
-    assert not shelf.tell(0)
+def test_what_is_told_later_changes_an_article_once_it_is_refreshed() -> None:
+    table, catalog = table_of({0: {"category": "news"}})
+    table.slot(0)
+    assert not table.refresh(0)
     catalog.facts[0] = ALL
-    assert says(shelf, 0)[0] == padded(WORDS.ids_of_names(["category:news", "article:N0"], 6))
-    assert shelf.tell(0)
-    assert says(shelf, 0) == says(shelf_of({0: ALL})[0], 0)
-    assert not shelf.tell(0)
-    assert shelf.without_text == 0
-    assert shelf.count == 1
+    assert says(table, 0)[0] == padded(WORDS.ids_of_names(["category:news", "article:N0"], 6))
+    assert table.refresh(0)
+    assert says(table, 0) == says(table_of({0: ALL})[0], 0)
+    assert not table.refresh(0)
+    assert table.without_text == 0
+    assert table.count == 1
 
 
 def test_a_title_that_is_told_later_takes_the_place_of_all_names() -> None:
-    shelf, catalog = shelf_of({0: {"category": "news", "subcategory": "local"}})
-    shelf.slot(0)
+    table, catalog = table_of({0: {"category": "news", "subcategory": "local"}})
+    table.slot(0)
     catalog.facts[0] = {"title": "rain"}
-    assert shelf.tell(0)
-    assert says(shelf, 0)[0] == padded(WORDS.ids("rain", 6))
+    assert table.refresh(0)
+    assert says(table, 0)[0] == padded(WORDS.ids("rain", 6))
 
 
 def test_what_changes_no_number_is_no_change() -> None:
-    shelf, catalog = shelf_of({0: {"title": "rain"}})
-    shelf.slot(0)
+    table, catalog = table_of({0: {"title": "rain"}})
+    table.slot(0)
     catalog.facts[0] = {"title": "rain", "entities": "[]", "abstract": " "}
-    assert not shelf.tell(0)
+    assert not table.refresh(0)
 
 
 def test_an_article_that_was_told_in_full_is_not_asked_for_again() -> None:
-    shelf, catalog = shelf_of({0: ALL, -2: {}})
-    assert shelf.complete(0)
-    assert shelf.complete(-2)  # no row of the log carries it
+    table, catalog = table_of({0: ALL, -2: {}})
+    assert table.is_complete(0)
+    assert table.is_complete(-2)  # no row of the log carries it
     asked = catalog.asked
-    assert not shelf.tell(0)
+    assert not table.refresh(0)
     assert catalog.asked == asked
 
 
 @pytest.mark.parametrize("fact", ALL)
 def test_an_article_is_complete_once_all_is_told_that_the_model_reads(fact: str) -> None:
     told = {name: text for name, text in ALL.items() if name != fact}
-    shelf, catalog = shelf_of({0: told})
-    assert not shelf.complete(0)
-    assert shelf_of({0: told}, ReadsTitles)[0].complete(0) == (fact in ("abstract", "entities"))
+    table, catalog = table_of({0: told})
+    assert not table.is_complete(0)
+    assert table_of({0: told}, ReadsTitles)[0].is_complete(0) == (fact in ("abstract", "entities"))
     catalog.facts[0] = ALL
-    assert shelf.tell(0)
-    assert shelf.complete(0)
+    assert table.refresh(0)
+    assert table.is_complete(0)
 
 
 # --- word vectors -------------------------------------------------------------------------------------
@@ -306,9 +306,9 @@ def test_words_that_come_later_are_appended_to_the_table(vectors: WordVectors) -
 def test_what_the_source_never_tells_is_not_asked_for_again() -> None:
     catalog = FakeCatalog({0: {"title": "Rain"}})
     catalog.never = ("category", "subcategory")
-    shelf = Shelf(NRMS, TINY, Vocabulary(["rain"]), catalog)
-    shelf.slot(0)
-    assert shelf.complete(0)
+    table = ArticleTable(NRMS, TINY, Vocabulary(["rain"]), catalog)
+    table.slot(0)
+    assert table.is_complete(0)
     asked = catalog.asked
-    assert not shelf.news(0)
+    assert not table.is_stale(0)
     assert catalog.asked == asked

@@ -1,15 +1,16 @@
-"""The shelf: what articles say, as the whole numbers that models read."""
+"""Titles, categories and entities of articles, as the whole numbers that models read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from newsreplay.errors import SpecError
+from newsreplay.recommenders.growing import room_for
 from newsreplay.recommenders.neural.articles.texts import Vocabulary, entity_names, hashed
 from newsreplay.recommenders.neural.articles.vectors import WordVectors
 from newsreplay.recommenders.neural.models.layers import WordTable
@@ -19,7 +20,7 @@ NOISE = 0.1  #: standard deviation of the rows of words without a pretrained vec
 
 
 class Words(Protocol):
-    """What turns texts into ids: a `Vocabulary`, or a language model's."""
+    """Texts to ids: a `Vocabulary`, or a language model's tokens."""
 
     def ids(self, text: str, length: int) -> list[int]:
         """Ids of a text's first `length` words, none of them 0."""
@@ -29,37 +30,37 @@ class Words(Protocol):
 
 
 class ArticleFacts(Protocol):
-    """What is asked of `newsreplay.log.catalog.Catalog`."""
+    """The facts of `newsreplay.log.catalog.Catalog`, of which any source can stand in for it."""
 
     def id(self, item: int) -> str:
         """The publisher's own id."""
 
     def category(self, item: int) -> str | None:
-        """The category's name, if told by now."""
+        """The category's name, None = not known by now."""
 
     def text(self, item: int, fact: str) -> str | None:
-        """Another fact, if told by now."""
+        """Another fact, None = not known by now."""
 
     def tells(self, fact: str) -> bool:
         """Whether the source has such a fact at all."""
 
 
 def names_of(catalog: ArticleFacts, item: int) -> list[str]:
-    """What stands for a missing title: `category:NAME` and `subcategory:NAME`, if told, and `article:ID`."""
-    told = {"category": catalog.category(item), "subcategory": catalog.text(item, "subcategory")}
-    return [*(f"{fact}:{name}" for fact, name in told.items() if name is not None), f"article:{catalog.id(item)}"]
+    """What stands for a missing title: `category:NAME` and `subcategory:NAME`, if known, and `article:ID`."""
+    facts = {"category": catalog.category(item), "subcategory": catalog.text(item, "subcategory")}
+    return [*(f"{fact}:{name}" for fact, name in facts.items() if name is not None), f"article:{catalog.id(item)}"]
 
 
-class Shelf:
-    """What articles say, by *slot*: dense numbers, handed out when an article is first needed; slot 0 is padding.
+class ArticleTable:
+    """Contents of articles by *slot*: dense numbers, handed out when an article is first needed; slot 0 is padding.
 
-    An item is an article's code, or the catalog's handle (-2 and below) of an article that only profiles have. What it
-    says is what `catalog` tells when it gets its slot, until `tell` asks again. A title that is missing, or has no
+    An item is an article's code, or the catalog's handle (-2 and below) of an article that only profiles have. Its
+    contents are read from `catalog` when it gets its slot, and again by `refresh`. A title that is missing, or has no
     words, is replaced by names (`names_of`). Categories, subcategories and entities are hashed to the rows of their
     tables.
     """
 
-    def __init__(self, model: type[NewsModel], size: Size, words: Words, catalog: ArticleFacts | None = None):
+    def __init__(self, model: type[NewsModel], size: Size, words: Words, catalog: ArticleFacts):
         self.size = size
         self.words = words
         self.catalog = catalog
@@ -72,14 +73,14 @@ class Shelf:
             *(np.zeros((1, size.title), np.int32), np.zeros((1, abstract), np.int32)),
             *(np.zeros(1, np.int32), np.zeros(1, np.int32), np.zeros((1, entities), np.int32)),
         ]
-        self._untold: dict[int, list[str]] = {0: []}  # by slot: the facts that are not told yet
+        self._missing: dict[int, list[str]] = {0: []}  # by slot: the facts that are not known yet
         self._named = np.zeros(1, bool)  # by slot: whether its title is made of names
         self._slot = np.zeros(64, np.int32)  # by _place: 0 = no slot yet; that of NONE, -1, remains padding
 
     def slot(self, item: int) -> int:
-        """The slot of an item; the catalog is asked if it has none yet, and raises KeyError if it is not known."""
+        """The slot of an item, a new one if it has none yet. Raises KeyError where the catalog does not know it."""
         place = _place(item)
-        self._slot = _with_room(self._slot, place + 1)
+        self._slot = room_for(self._slot, place + 1)
         if not self._slot[place] and place:
             self._add(item)
         return int(self._slot[place])
@@ -88,7 +89,7 @@ class Shelf:
         """Slots of items, int64 of the same shape; 0 where the item is -1."""
         wide = items.astype(np.int64)
         place = np.where(wide >= 0, 2 * wide + 1, -2 * wide - 2)  # as _place
-        self._slot = _with_room(self._slot, int(place.max(initial=0)) + 1)
+        self._slot = room_for(self._slot, int(place.max(initial=0)) + 1)
         slots = self._slot[place]
         new = (slots == 0) & (place > 0)
         if new.any():
@@ -98,56 +99,54 @@ class Shelf:
         return slots.astype(np.int64)
 
     def contents(self, slots: npt.NDArray[np.int64], trim: bool = False) -> Contents:
-        """What the articles of int64[N] slots say; trimmed, texts are as wide as the longest of them, at least 1."""
+        """Contents of int64[N] slots; trimmed, texts are as wide as the longest of them, at least 1."""
         title, abstract, category, subcategory, entities = (column[slots] for column in self._columns)
         if trim:
             title, abstract = _trimmed(title), _trimmed(abstract)
         columns = (title, abstract, category, subcategory, entities)
         return Contents(*(torch.from_numpy(column.astype(np.int64)) for column in columns))
 
-    def tell(self, item: int) -> bool:
-        """Ask the catalog for what it has not told yet of an item with a slot; True if the article says more now."""
-        if not self.news(item):
+    def refresh(self, item: int) -> bool:
+        """Read an item with a slot anew if the catalog has come to hold more of it; True if its contents changed."""
+        if not self.is_stale(item):
             return False
         slot = self.slot(item)
         before = [column[slot].copy() for column in self._columns]
         self._read(item, slot)
         return any((old != column[slot]).any() for old, column in zip(before, self._columns, strict=True))
 
-    def news(self, item: int) -> bool:
-        """Whether the catalog would tell more of an item with a slot than it did."""
-        return any(self._fact(item, fact) is not None for fact in self._untold[self.slot(item)])
+    def is_stale(self, item: int) -> bool:
+        """Whether the catalog has come to hold more of an item with a slot than was read."""
+        return any(self._fact(item, fact) is not None for fact in self._missing[self.slot(item)])
 
-    def complete(self, item: int) -> bool:
-        """Whether nothing can be told any more: all that the model reads is, or the article is outside the log."""
-        return item < 0 or not self._untold[self.slot(item)]
+    def is_complete(self, item: int) -> bool:
+        """Whether nothing can be added: all that the model reads is known, or the article is outside the log."""
+        return item < 0 or not self._missing[self.slot(item)]
 
     def _add(self, item: int) -> None:
         slot = self.count + 1
-        self._columns = [_with_room(column, slot + 1) for column in self._columns]
-        self._named = _with_room(self._named, slot + 1)
+        self._columns = [room_for(column, slot + 1) for column in self._columns]
+        self._named = room_for(self._named, slot + 1)
         self._read(item, slot)
         self.count = slot
         self._slot[_place(item)] = slot
 
     def _fact(self, item: int, fact: str) -> str | None:
-        assert self.catalog is not None
         return self.catalog.category(item) if fact == "category" else self.catalog.text(item, fact)
 
     def _read(self, item: int, slot: int) -> None:
-        assert self.catalog is not None
         size, ids = self.size, self.words.ids
-        told = {fact: self._fact(item, fact) for fact in self._facts}
-        title = ids(told["title"] or "", size.title)
+        facts = {fact: self._fact(item, fact) for fact in self._facts}
+        title = ids(facts["title"] or "", size.title)
         named = not title
         if named:
             title = self.words.ids_of_names(names_of(self.catalog, item), size.title)
         row = (
             title,
-            ids(told.get("abstract") or "", size.abstract),
-            [_hashed(told["category"], size.categories)],
-            [_hashed(told["subcategory"], size.subcategories)],
-            [_hashed(name, size.names) for name in entity_names(told.get("entities"))],
+            ids(facts.get("abstract") or "", size.abstract),
+            [_hashed(facts["category"], size.categories)],
+            [_hashed(facts["subcategory"], size.subcategories)],
+            [_hashed(name, size.names) for name in entity_names(facts.get("entities"))],
         )
         for column, values in zip(self._columns, row, strict=True):
             cells = column[slot : slot + 1].reshape(-1)  # a view
@@ -155,8 +154,8 @@ class Shelf:
             cells[: len(values)] = values[: len(cells)]
         self.without_text += named - int(self._named[slot])
         self._named[slot] = named
-        # What the source never tells of any article need not be asked for again.
-        self._untold[slot] = [fact for fact in self._facts if told[fact] is None and self.catalog.tells(fact)]
+        # What the source has of no article need not be looked up again.
+        self._missing[slot] = [fact for fact in self._facts if facts[fact] is None and self.catalog.tells(fact)]
 
 
 def word_table(
@@ -177,11 +176,11 @@ def word_table(
     rows = torch.empty(vocabulary.rows, width).normal_(0, NOISE, generator=generator)
     rows[0] = 0
     if vectors is not None:
-        known, found = map(torch.from_numpy, vectors.look_up(vocabulary.words))
+        known, have_vectors = map(torch.from_numpy, vectors.look_up(vocabulary.words))
         words = rows[1 + vocabulary.buckets :]
-        if found.any():
-            words += known[found].mean(0)
-        words[found] = known[found]
+        if have_vectors.any():
+            words += known[have_vectors].mean(0)
+        words[have_vectors] = known[have_vectors]
     with torch.no_grad():
         table.weight.copy_(rows)
     return table
@@ -201,18 +200,6 @@ def _hashed(name: str | None, rows: int) -> int:
 def _place(item: int) -> int:
     """-1, 0, -2, 1, -3 … as 0, 1, 2, 3, 4 …: handles and codes side by side."""
     return 2 * item + 1 if item >= 0 else -2 * item - 2
-
-
-def _with_room(array: npt.NDArray[Any], rows: int) -> npt.NDArray[Any]:
-    """The array, or one twice as long until it has that many rows; new ones are 0."""
-    if rows <= len(array):
-        return array
-    length = len(array)
-    while length < rows:
-        length *= 2
-    longer = np.zeros((length, *array.shape[1:]), array.dtype)
-    longer[: len(array)] = array
-    return longer
 
 
 def _trimmed(texts: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

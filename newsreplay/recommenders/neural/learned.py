@@ -1,0 +1,205 @@
+"""What exists only after training: a model with its words, its articles as numbers, its scorer and its trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from newsreplay.errors import SpecError
+from newsreplay.kernels.mixing import key_of
+from newsreplay.log.catalog import Catalog
+from newsreplay.log.rows import Column
+from newsreplay.recommenders.base import Round
+from newsreplay.recommenders.neural.articles.article_table import ArticleTable, grow, names_of, word_table
+from newsreplay.recommenders.neural.articles.plm import LanguageModel, PlmWords
+from newsreplay.recommenders.neural.articles.texts import Vocabulary
+from newsreplay.recommenders.neural.articles.vectors import WordVectors
+from newsreplay.recommenders.neural.learning.samples import Samples
+from newsreplay.recommenders.neural.learning.scoring import RequestBatch, Scorer, VectorCache
+from newsreplay.recommenders.neural.learning.training import Trainer
+from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
+from newsreplay.recommenders.neural.models.model import UNKNOWN
+from newsreplay.recommenders.neural.options import Blueprint, NeuralOptions, drawn_from
+from newsreplay.recommenders.neural.stream.state import Captures
+from newsreplay.recommenders.neural.weights import Weights, save_weights
+
+BATCH = 64  #: requests that are answered together
+
+
+class Surroundings(NamedTuple):
+    """What a model meets in the replay that it learns in."""
+
+    catalog: Catalog
+    key: int  #: of random choices
+    requests: int = BATCH  #: that are scored together
+    report: Callable[[str], None] = lambda line: None  #: takes a line on how training goes
+
+
+class Learned:
+    """A model that answers and goes on learning."""
+
+    def __init__(
+        self, blueprint: Blueprint, vocabulary: Vocabulary | PlmWords, vectors: WordVectors | None, around: Surroundings
+    ):
+        self.blueprint = blueprint
+        self.vocabulary = vocabulary
+        self.vectors = vectors
+        with drawn_from(int(key_of(around.key, "weights")) >> 1):
+            self.words = _words(blueprint, vocabulary, vectors, around.key)
+            self.model = blueprint.make(self.words)
+        self.articles = ArticleTable(blueprint.model, blueprint.size, vocabulary, around.catalog)
+        cache = VectorCache(self.model, self.articles, blueprint.device)
+        self.scorer = Scorer(self.model, cache, around.requests)
+        self.trainer = Trainer(
+            self.model,
+            self.articles,
+            Scorer(self.model, cache, BATCH),  # of samples
+            blueprint.training,
+            around.key,
+            vocabulary.buckets_of_rows(),
+            blueprint.device,
+            around.report,
+        )
+
+    @classmethod
+    def fresh(cls, blueprint: Blueprint, items: Sequence[int], around: Surroundings) -> Learned:
+        """A model that has learned nothing yet but the words of these articles, all that are known by now."""
+        vectors = None if blueprint.words is None else WordVectors.open(Path(blueprint.words))
+        if vectors is not None:
+            blueprint = replace(blueprint, size=replace(blueprint.size, word=vectors.width))
+        learned = cls(blueprint, _vocabulary(blueprint, vectors, items, around.catalog), vectors, around)
+        # All that is known gets its slot now, and the others as they come: no order of answers shapes training.
+        learned.articles.slots(np.array(items, np.int64))
+        return learned
+
+    @classmethod
+    def loaded(cls, blueprint: Blueprint, weights: Weights, around: Surroundings) -> Learned:
+        """A model with weights that were trained elsewhere; no reader is known to them."""
+        vectors = None if blueprint.words is None else WordVectors.open(Path(blueprint.words))
+        if blueprint.plm is not None:
+            vocabulary: Vocabulary | PlmWords = PlmWords(blueprint.plm)
+        else:
+            vocabulary = Vocabulary(weights.words, weights.facts["buckets"], vectors)
+        learned = cls(blueprint, vocabulary, vectors, around)
+        weights.fill(learned.model)
+        users = getattr(learned.model, "users", None)
+        if isinstance(users, NameTable):  # its rows are of the readers of another log
+            with torch.no_grad():
+                users.weight[2:] = users.weight[UNKNOWN]
+        return learned
+
+    @property
+    def rounds(self) -> list[Round]:
+        """How training went, a record a round."""
+        return self.trainer.rounds
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that are fitted."""
+        return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
+
+    def fit(self, samples: Samples) -> None:
+        """The first training."""
+        self.trainer.fit(samples)
+
+    def update(self, new: Samples, kept: Samples | None) -> None:
+        """A later training, on what came since and some of what was kept."""
+        self._grow()
+        self.trainer.update(new, kept)
+
+    def scores(self, captures: Captures) -> Column:
+        """float32[places], the score of every candidate of every request, from what was known at each."""
+        self._grow()
+        return self.scorer.scores(
+            RequestBatch(
+                self.trainer.users_of(captures.user),
+                self.articles.slots(captures.history),
+                captures.history_signals,
+                captures.at,
+                self.articles.slots(captures.item),
+                captures.signals,
+            )
+        )
+
+    def refresh(self, item: int) -> None:
+        """Take in what the catalog has come to hold of an article."""
+        self.articles.refresh(item)
+        self.scorer.cache.forget(self.articles.slot(item))
+
+    def save_weights(self, path: Path, until: int) -> None:
+        """Keep the model in a safetensors file; `until` is the event time up to which it has learned, ms."""
+        blueprint = self.blueprint
+        facts = {
+            "model": blueprint.model.__name__,
+            "size": blueprint.size_name,
+            "numbers": asdict(blueprint.size),
+            "options": blueprint.options,
+            "buckets": self.vocabulary.buckets,
+            "until": until,
+            "training": self.rounds,
+            "plm": blueprint.plm,
+            "words": blueprint.words is not None,
+        }
+        save_weights(path, facts, self.vocabulary.words, self.model)
+
+    def _grow(self) -> None:
+        """Give words that came up since and have pretrained vectors theirs."""
+        if self.vectors is not None and isinstance(self.vocabulary, Vocabulary) and isinstance(self.words, WordTable):
+            grow(self.words, self.vocabulary, self.vectors)
+            self.trainer.learn_words(self.vocabulary.buckets_of_rows())
+
+
+def _vocabulary(
+    blueprint: Blueprint, vectors: WordVectors | None, items: Sequence[int], catalog: Catalog
+) -> Vocabulary | PlmWords:
+    """The words of these articles, or a language model's."""
+    if blueprint.plm is not None:
+        return PlmWords(blueprint.plm)
+    facts = ("title", "abstract") if blueprint.model.abstracts else ("title",)
+    texts = (text for item in items for fact in facts if (text := catalog.text(item, fact)))
+    names = (names_of(catalog, item) for item in items if not catalog.text(item, "title"))
+    return Vocabulary.learn(texts, vectors=vectors, names=chain.from_iterable(names))
+
+
+def _words(
+    blueprint: Blueprint, vocabulary: Vocabulary | PlmWords, vectors: WordVectors | None, key: int
+) -> WordTable | LanguageModel:
+    """What turns ids of words into vectors."""
+    if isinstance(vocabulary, PlmWords):
+        return LanguageModel(vocabulary.name, blueprint.size.word)
+    generator = torch.Generator().manual_seed(int(key_of(key, "words")) >> 1)
+    return word_table(vocabulary, vectors, blueprint.size.word, generator)
+
+
+def blueprint_of_weights(blueprint: Blueprint, weights: Weights, options: NeuralOptions) -> Blueprint:
+    """The model of a file of weights, whose size and options take the place of the blueprint's.
+
+    `options` are those that the blueprint was made of. Raises `SpecError` where the file is of another model, or was
+    made with others.
+    """
+    facts, path = weights.facts, weights.path
+    if facts["model"] != blueprint.model.__name__:
+        raise SpecError(f"weights={path} are of {facts['model']}, not of {blueprint.model.__name__}")
+    if blueprint.size_name not in ("small", facts["size"]):
+        raise SpecError(f"weights={path} are of size={facts['size']}, not {blueprint.size_name}; leave size out")
+    for name, value in blueprint.options.items():
+        if facts["options"].get(name, value) != value:
+            raise SpecError(f"weights={path} are of {name}={facts['options'][name]}; leave {name} out")
+    if blueprint.plm not in (None, facts["plm"]):
+        raise SpecError(f"weights={path} were not trained with plm={blueprint.plm}; leave plm out")
+    if blueprint.words is not None and not facts["words"]:
+        raise SpecError(f"weights={path} were trained without word vectors; leave words out")
+    return replace(
+        blueprint,
+        size_name=facts["size"],
+        size=weights.size,
+        training=options.training(blueprint.model.trainings[facts["size"]]),
+        options=facts["options"],
+        plm=facts["plm"],
+    )
