@@ -20,7 +20,6 @@ readers read before the log, without times), `outside.arrow` (articles that only
 from __future__ import annotations
 
 import json
-import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from newsreplay.arrow import map_batch, to_numpy
 from newsreplay.datasets.base import FACTS
 from newsreplay.errors import DataError
 from newsreplay.log.catalog import Articles, Profiles, Updates
@@ -114,27 +114,15 @@ def _read_card(folder: Path) -> dict[str, Any]:
 # --- files ----------------------------------------------------------------------------------------------
 
 
-def write(path: Path, columns: dict[str, Any]) -> None:
-    """One record batch, so that every column can be mapped as one array."""
-    batch = pa.record_batch(list(columns.values()), names=list(columns))
-    with pa.OSFile(os.fspath(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-
-
-def _map(path: Path) -> pa.RecordBatch:
+def texts_of(path: Path) -> pa.RecordBatch:
+    """The columns of one of a data set's Arrow files, memory-mapped. Raises `DataError` if it is damaged."""
     try:
-        return pa.ipc.open_file(pa.memory_map(os.fspath(path))).get_batch(0)
+        return map_batch(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{path} cannot be read ({error}); prepare the data set again") from None
 
 
-def _column(batch: pa.RecordBatch, name: str) -> Column:
-    # Array.to_numpy would do the same but import pandas first, a third of a second at every start.
-    column = batch.column(name)
-    return np.frombuffer(column.buffers()[1] or b"", column.type.to_pandas_dtype(), len(column))
-
-
-def _numbers(folder: Path, name: str, dtype: np.dtype[Any]) -> Column:
+def _column_of(folder: Path, name: str, dtype: np.dtype[Any]) -> Column:
     path = folder / f"{name}.npy"
     try:
         # Nothing can be mapped where there is nothing.
@@ -149,38 +137,39 @@ def _numbers(folder: Path, name: str, dtype: np.dtype[Any]) -> Column:
 
 
 def open_log(folder: Path) -> Log:
+    """The columns of one publisher's folder, memory-mapped. Raises `DataError` if one is damaged."""
     return Log(
-        **{name: _numbers(folder / "log", name, dtype) for name, dtype in LOG_DTYPES.items()},
-        pools=Pools(**{name: _numbers(folder / "pools", name, dtype) for name, dtype in POOL_DTYPES.items()}),
+        **{name: _column_of(folder / "log", name, dtype) for name, dtype in LOG_DTYPES.items()},
+        pools=Pools(**{name: _column_of(folder / "pools", name, dtype) for name, dtype in POOL_DTYPES.items()}),
     )
 
 
 def _open_publisher(name: str, folder: Path, frozen: bool) -> Publisher:
-    articles = _map(folder / "articles.arrow")
+    articles = texts_of(folder / "articles.arrow")
     timed = (folder / "requests" / "active.npy").exists()
     requests = REQUEST_DTYPES | ({"active": np.dtype(np.float32)} if timed else {})
-    columns = {column: _numbers(folder / "requests", column, dtype) for column, dtype in requests.items()}
+    columns = {column: _column_of(folder / "requests", column, dtype) for column, dtype in requests.items()}
     texts = [fact for fact in FACTS if fact != "category" and fact in articles.schema.names]
     return Publisher(
         name,
         open_log(folder),
         Articles(
             id=articles.column("id"),
-            published=_column(articles, "published"),
-            category=_column(articles, "category"),
-            category_row=_column(articles, "category_row"),
-            texts={fact: (articles.column(fact), _column(articles, f"{fact}_row")) for fact in texts},
-            categories=_map(folder / "categories.arrow").column("name"),
+            published=to_numpy(articles.column("published")),
+            category=to_numpy(articles.column("category")),
+            category_row=to_numpy(articles.column("category_row")),
+            texts={fact: (articles.column(fact), to_numpy(articles.column(f"{fact}_row"))) for fact in texts},
+            categories=texts_of(folder / "categories.arrow").column("name"),
             profiles=_open_profiles(folder, frozen),
             updates=Updates(
-                **{name: _numbers(folder / "updates", name, dtype) for name, dtype in UPDATE_DTYPES.items()}
+                **{name: _column_of(folder / "updates", name, dtype) for name, dtype in UPDATE_DTYPES.items()}
             ),
         ),
-        _map(folder / "users.arrow").column("id"),
+        texts_of(folder / "users.arrow").column("id"),
         Requests(columns["row"], columns["previous"], columns.get("active")),
         Sessions(
-            _map(folder / "sessions.arrow").column("id"),
-            **{column: _numbers(folder / "sessions", column, dtype) for column, dtype in SESSION_DTYPES.items()},
+            texts_of(folder / "sessions.arrow").column("id"),
+            **{column: _column_of(folder / "sessions", column, dtype) for column, dtype in SESSION_DTYPES.items()},
         ),
     )
 
@@ -188,13 +177,13 @@ def _open_publisher(name: str, folder: Path, frozen: bool) -> Publisher:
 def _open_profiles(folder: Path, frozen: bool) -> Profiles | None:
     if not (folder / "profiles.arrow").exists():
         return None
-    profiles, outside = _map(folder / "profiles.arrow"), _map(folder / "outside.arrow")
+    profiles, outside = texts_of(folder / "profiles.arrow"), texts_of(folder / "outside.arrow")
     lists = profiles.column("items")
     return Profiles(
-        user=_column(profiles, "user"),
-        row=_column(profiles, "row"),
-        at=np.frombuffer(lists.buffers()[1], np.int64, len(lists) + 1),
-        item=np.frombuffer(lists.values.buffers()[1] or b"", np.int32, len(lists.values)),
+        user=to_numpy(profiles.column("user")),
+        row=to_numpy(profiles.column("row")),
+        at=to_numpy(lists.offsets),
+        item=to_numpy(lists.values),
         outside=outside,
         frozen=frozen,
     )

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from newsreplay.arrow import bits, numbers
+from newsreplay.arrow import to_numpy
 from newsreplay.datasets.preparing.gather import IN_MEMORY, KINDS, NEVER, Gathered, interim
 from newsreplay.datasets.preparing.work import kinds_of
 from newsreplay.log.rows import IMPRESSION, OUTCOME, PUBLISH, READ, Column
@@ -101,7 +100,7 @@ def bounds_of(gathered: Gathered) -> Column:
     if stretches == 1:
         return np.empty(0, np.int64)
     step = max(1, gathered.rows // 200_000)
-    sample = np.concatenate([numbers(rows, "time")[::step] for _, rows in gathered.blocks.tables("rows")])
+    sample = np.concatenate([to_numpy(rows.column("time"))[::step] for _, rows in gathered.blocks.tables("rows")])
     cuts = np.quantile(sample, np.arange(1, stretches) / stretches, method="nearest")
     return np.unique(cuts.astype(np.int64))
 
@@ -120,7 +119,7 @@ def records_of(gathered: Gathered) -> Iterator[Column]:
 
 
 def _block_records(gathered: Gathered, number: int, rows: Any) -> Column:
-    kind, time = kinds_of(rows), numbers(rows, "time")
+    kind, time = kinds_of(rows), to_numpy(rows.column("time"))
     records = np.zeros(rows.num_rows, RECORD)
     records["key"] = time * KINDS + kind
     records["place"] = (number << 32) + np.arange(rows.num_rows)
@@ -132,11 +131,11 @@ def _block_records(gathered: Gathered, number: int, rows: Any) -> Column:
     records["user"] = np.where((user < 0) & (session >= 0), len(gathered.users.values) + session, user)
     records["active"] = np.nan
     if "active" in rows.schema.names:
-        records["active"] = pc.fill_null(rows.column("active"), float("nan")).to_numpy(zero_copy_only=False)
+        records["active"] = to_numpy(rows.column("active"), np.nan)
     if "recommendable" in rows.schema.names:
-        flag = pc.fill_null(rows.column("recommendable").cast(pa.float32()), float("nan"))
+        flag = to_numpy(rows.column("recommendable").cast(pa.float32()), np.nan)
         publish = kind == PUBLISH
-        records["active"][publish] = flag.to_numpy(zero_copy_only=False)[publish]
+        records["active"][publish] = flag[publish]
     if "clicked" not in rows.schema.names:
         return records
     records = np.concatenate([records, _outcomes(gathered, number, rows, records)])
@@ -147,12 +146,12 @@ def _block_records(gathered: Gathered, number: int, rows: Any) -> Column:
 def _outcomes(gathered: Gathered, number: int, rows: Any, records: Column) -> Column:
     """The outcomes of a block's impressions, then the reads of what was clicked in them."""
     clicked = rows.column("clicked")
-    known = np.flatnonzero(clicked.is_valid().to_numpy(zero_copy_only=False))
+    known = np.flatnonzero(to_numpy(clicked.is_valid()))
     outcomes = records[known]
     if (outcomes["key"] % KINDS != IMPRESSION).any():
         raise AssertionError("only impressions have clicks")
     outcomes["key"] += OUTCOME - IMPRESSION
-    offsets, marks = numbers(clicked.offsets), bits(clicked.values)
+    offsets, marks = to_numpy(clicked.offsets), to_numpy(clicked.values)
     row = np.repeat(np.arange(len(records)), np.diff(offsets))
     begin, end = offsets[0], offsets[-1]
     at = np.flatnonzero(marks[begin:end])
@@ -160,7 +159,7 @@ def _outcomes(gathered: Gathered, number: int, rows: Any, records: Column) -> Co
     reads["key"] += READ - IMPRESSION
     pool = rows.column("pool")
     # Pools and clicks are equally long in every row, but may begin at different offsets.
-    place = at + begin + (numbers(pool.offsets)[row[at]] - offsets[row[at]])
-    reads["item"] = gathered.item_of[number, "rows.pool"][numbers(pool.values.indices)[place]]
+    place = at + begin + (to_numpy(pool.offsets)[row[at]] - offsets[row[at]])
+    reads["item"] = gathered.item_of[number, "rows.pool"][to_numpy(pool.values.indices)[place]]
     reads["active"] = np.nan
     return np.concatenate([outcomes, reads])

@@ -15,7 +15,7 @@ from newsreplay.datasets.preparing import walk as second
 from newsreplay.datasets.preparing.gather import Gathered
 from newsreplay.datasets.preparing.walk import Walked
 from newsreplay.datasets.preparing.work import Intake
-from newsreplay.datasets.store import FORMAT, _map, open_log
+from newsreplay.datasets.store import FORMAT, open_log, texts_of
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, READ
 from newsreplay.machine import cores
 
@@ -60,7 +60,7 @@ def _facts(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -> 
     }
     profiles = folder / "profiles.arrow"
     if profiles.is_file():
-        facts["profiles"] = len(_map(profiles))
+        facts["profiles"] = len(texts_of(profiles))
     return facts
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from newsreplay.arrow import bits, filled, numbers
+from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import FACTS
 from newsreplay.datasets.preparing.sampling import LEAKING
 from newsreplay.datasets.preparing.work import TABLES, kinds_of, open_table
@@ -73,7 +73,7 @@ class Uniting:
 def _united(dictionaries: list[Any]) -> Ids:
     encoded = pa.concat_arrays(dictionaries).dictionary_encode()
     ends = np.cumsum([len(values) for values in dictionaries])
-    return Ids(encoded.dictionary, np.split(numbers(encoded.indices), ends[:-1]))
+    return Ids(encoded.dictionary, np.split(to_numpy(encoded.indices), ends[:-1]))
 
 
 class Blocks:
@@ -201,11 +201,11 @@ def profiles_of(gathered: Gathered) -> tuple[Column, Column, Column] | None:
     users, times, ats, items = [], [], [np.zeros(1, np.int64)], []
     for number, table in gathered.blocks.tables("profiles"):
         lists = table.column("items")
-        offsets = numbers(lists.offsets)
+        offsets = to_numpy(lists.offsets)
         users.append(interim(table, "user", number, gathered.item_of, "profiles"))
-        times.append(numbers(table, "time"))
+        times.append(to_numpy(table.column("time")))
         ats.append(offsets[1:] - offsets[0] + ats[-1][-1])
-        places = numbers(lists.values.indices)[offsets[0] : offsets[-1]]
+        places = to_numpy(lists.values.indices)[offsets[0] : offsets[-1]]
         items.append(gathered.item_of[number, "profiles.items"][places])
     if not users:
         return None
@@ -236,13 +236,13 @@ class _Seen(NamedTuple):
 
 
 def _look(rows: Any, number: int, item_of: dict[tuple[int, str], Column], seen: _Seen) -> None:
-    time, kind = numbers(rows, "time"), kinds_of(rows)
+    time, kind = to_numpy(rows.column("time")), kinds_of(rows)
     seen.sums[3] += len(time)
     item = interim(rows, "item", number, item_of)
     if "pool" in rows.schema.names:
         pool = rows.column("pool")
-        places = item_of[number, "rows.pool"][numbers(pool.values.indices)]
-        _first_shown(time, numbers(pool.offsets), places, seen.pool)
+        places = item_of[number, "rows.pool"][to_numpy(pool.values.indices)]
+        _first_shown(time, to_numpy(pool.offsets), places, seen.pool)
         if "clicked" in rows.schema.names:
             clicked = np.zeros(rows.num_rows, bool)
             any_click(rows, clicked)
@@ -252,7 +252,7 @@ def _look(rows: Any, number: int, item_of: dict[tuple[int, str], Column], seen: 
 
 def any_click(rows: Any, found: Column) -> None:
     """Mark the rows with at least one clicked candidate."""
-    offsets, clicked = numbers(rows.column("clicked").offsets), bits(rows.column("clicked").values)
+    offsets, clicked = to_numpy(rows.column("clicked").offsets), to_numpy(rows.column("clicked").values)
     sums = np.concatenate([[0], np.cumsum(clicked)])
     found[:] = sums[offsets[1:]] > sums[offsets[:-1]]
 
@@ -304,9 +304,9 @@ def _times(blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -
     for where in ("articles", "rows"):
         best, found = np.full(items, NEVER), np.full(items, -1, np.int64)
         for number, table in blocks.tables(where, "published"):
-            published = filled(table, "published")
+            published = to_numpy(table.column("published"), -1)
             # The event time of what is told outside the rows is the publication itself.
-            key = published if where == "articles" else numbers(table, "time") * KINDS + kinds_of(table)
+            key = published if where == "articles" else to_numpy(table.column("time")) * KINDS + kinds_of(table)
             code = interim(table, "item", number, item_of, where)
             _first_told(code, key, published, 0, best, found, best)
         time = np.where(time < 0, found, time)
@@ -326,15 +326,15 @@ def _facts(name: str, blocks: Blocks, item_of: dict[tuple[int, str], Column], it
     best = {"articles": np.full(items, NEVER), "rows": np.full(items, NEVER)}
     for (number, where), codes in zip(shares, united.codes, strict=True):
         table = blocks.table(number, where)
-        told = np.append(codes, np.int32(-1))[filled(table, name)]
+        told = np.append(codes, np.int32(-1))[to_numpy(table.column(name), -1)]
         item = interim(table, "item", number, item_of, where)
         if where == "articles":
             timed = "published" in table.schema.names
-            published = filled(table, "published") if timed else np.full(len(told), -1)
+            published = to_numpy(table.column("published"), -1) if timed else np.full(len(told), -1)
             key = np.where(published < 0, NEVER - 1, published)
             _first_told(item, key, told, 0, best[where], outside, best[where])
         else:
-            key = numbers(table, "time") * KINDS + kinds_of(table)
+            key = to_numpy(table.column("time")) * KINDS + kinds_of(table)
             _first_told(item, key, told, number << 32, best[where], value, place)
     if (outside < 0).all() and (value < 0).all():  # nothing but nulls, and what other publishers tell
         return None
@@ -375,4 +375,4 @@ def interim(table: Any, name: str, number: int, item_of: dict[tuple[int, str], C
     """A column of ids as interim codes, -1 for null: int32."""
     if name not in table.schema.names:
         return np.full(table.num_rows, -1, np.int32)
-    return np.append(item_of[number, f"{where}.{name}"], np.int32(-1))[filled(table, name)]
+    return np.append(item_of[number, f"{where}.{name}"], np.int32(-1))[to_numpy(table.column(name), -1)]

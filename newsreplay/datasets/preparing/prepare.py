@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from newsreplay.arrow import in_one_piece, write_batch
 from newsreplay.datasets.base import Block, Part, Plan, Raw
 from newsreplay.datasets.preparing import gather, sampling
 from newsreplay.datasets.preparing import walk as second
@@ -20,8 +20,9 @@ from newsreplay.datasets.preparing.card import _card, _facts
 from newsreplay.datasets.preparing.gather import Gathered
 from newsreplay.datasets.preparing.walk import Walked
 from newsreplay.datasets.preparing.work import Intake, Progress, read_parts, work_folder, write_rejects
-from newsreplay.datasets.store import ColumnFiles, Dataset, write
+from newsreplay.datasets.store import ColumnFiles, Dataset
 from newsreplay.errors import DataError
+from newsreplay.files import folder_written_whole
 from newsreplay.log.publisher import SESSION_DTYPES
 from newsreplay.log.rows import Column
 
@@ -81,11 +82,7 @@ def prepare(
     where = (options or {}).get("path", name)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        result = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise _cannot_write(folder.parent, error) from None
-    try:
-        with work_folder(folder.parent, key) as work:
+        with work_folder(folder.parent, key) as work, folder_written_whole(folder, "card.json") as result:
             intake = read_parts(plan, work, strict=strict, jobs=jobs, progress=progress)
             facts, unread = _write_publishers(plan, intake, result, work, impressions, where, progress)
             card = _card(plan, intake, facts, unread, name, kind, options or {}, impressions)
@@ -95,24 +92,10 @@ def prepare(
             if folder.exists():
                 (folder / "card.json").unlink(missing_ok=True)  # first: a folder without it is no data set
                 shutil.rmtree(folder)
-            _take_place(result, folder)
     except OSError as error:
-        raise _cannot_write(folder.parent, error) from None
-    finally:
-        shutil.rmtree(result, ignore_errors=True)
+        reason = error.strerror or error
+        raise DataError(f"cannot write to {folder.parent}: {reason}; set NEWSREPLAY_HOME to a folder for it") from None
     return Dataset(folder)
-
-
-def _cannot_write(folder: Path, error: OSError) -> DataError:
-    return DataError(f"cannot write to {folder}: {error.strerror or error}; set NEWSREPLAY_HOME to a folder for it")
-
-
-def _take_place(work: Path, folder: Path) -> None:
-    try:
-        work.replace(folder)
-    except OSError:
-        if not (folder / "card.json").is_file():  # else another process has prepared the same meanwhile
-            raise
 
 
 def _write_publishers(
@@ -198,20 +181,19 @@ def _write_texts(gathered: Gathered, walked: Walked, plan: Plan, folder: Path) -
     if "title" not in columns:
         columns["title"] = pa.nulls(items, pa.large_string())
         columns["title_row"] = pa.array(np.full(items, rows))
-    write(folder / "articles.arrow", columns)
+    write_batch(folder / "articles.arrow", columns)
     own = len(gathered.users.values)
     user = final.user[:users]
     readers = pa.chunked_array([gathered.users.values, gathered.sessions.values], pa.large_string())
-    write(folder / "users.arrow", {"id": _taken(readers, user)})
-    write(folder / "sessions.arrow", {"id": _session_ids(gathered, walked, sessions, own)})
+    write_batch(folder / "users.arrow", {"id": _taken(readers, user)})
+    write_batch(folder / "sessions.arrow", {"id": _session_ids(gathered, walked, sessions, own)})
     names = facts[0][1].values
-    write(folder / "categories.arrow", {"name": pc.take(names, pa.array(final.category[:categories]))})
+    write_batch(folder / "categories.arrow", {"name": pc.take(names, pa.array(final.category[:categories]))})
     _write_profiles(gathered, walked, plan, folder)
 
 
 def _taken(values: Any, codes: Column) -> Any:
-    taken = values.take(pa.array(codes))
-    return taken.combine_chunks() if taken.num_chunks != 1 else taken.chunk(0)
+    return in_one_piece(values.take(pa.array(codes)))
 
 
 def _session_ids(gathered: Gathered, walked: Walked, sessions: int, users: int) -> pa.Array:
@@ -254,8 +236,8 @@ def _write_profiles(gathered: Gathered, walked: Walked, plan: Plan, folder: Path
     codes = np.where(memory.item[chosen] >= 0, memory.item[chosen], outside[chosen]).astype(np.int32)
     lists = pa.LargeListArray.from_arrays(pa.array(ends), pa.array(codes))
     row = walked.final.user_row[code[keep]]
-    write(folder / "profiles.arrow", {"user": pa.array(code[keep]), "row": pa.array(row), "items": lists})
+    write_batch(folder / "profiles.arrow", {"user": pa.array(code[keep]), "row": pa.array(row), "items": lists})
     columns: dict[str, Any] = {"id": pc.take(gathered.items.values, pa.array(only))}
     for fact, told in gathered.facts.items():
         columns[fact] = pc.take(told.values, pa.array(told.outside[only], mask=told.outside[only] < 0))
-    write(folder / "outside.arrow", columns)
+    write_batch(folder / "outside.arrow", columns)

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from newsreplay.arrow import bits, numbers
+from newsreplay.arrow import to_numpy
 from newsreplay.datasets.preparing.buckets import Buckets, bounds_of, records_of
 from newsreplay.datasets.preparing.gather import KINDS, TOLD, Gathered
 from newsreplay.datasets.preparing.sampling import Sampler
 from newsreplay.datasets.store import ColumnFiles
 from newsreplay.kernels.compiling import compiled, int64
 from newsreplay.kernels.mixing import key_of, mix_all
+from newsreplay.log.growing import enlarged
 from newsreplay.log.publisher import REQUEST_DTYPES, UPDATE_DTYPES
 from newsreplay.log.rows import HOUR, IMPRESSION, LOG_DTYPES, OUTCOME, POOL_DTYPES, PUBLISH, READ, Column
 
@@ -240,7 +241,7 @@ def _grown(final: Final, sessions: int) -> Final:
     if len(final.session) >= sessions:
         return final
     names = ("session", "session_user", "ordinal", "last", "reads", "first")
-    return final._replace(**{name: np.resize(getattr(final, name), sessions * 5 // 4) for name in names})
+    return final._replace(**{name: enlarged(getattr(final, name), sessions * 5 // 4, None) for name in names})
 
 
 def count_duplicates(records: Column) -> int:
@@ -275,7 +276,7 @@ def pools_of(gathered: Gathered, places: Column) -> tuple[Column, Column, Column
     lengths = np.zeros(len(places), np.int64)
     for block in np.unique(number).tolist():
         mine = number == block
-        offsets = numbers(gathered.blocks.table(block, "rows").column("pool").offsets)
+        offsets = to_numpy(gathered.blocks.table(block, "rows").column("pool").offsets)
         lengths[mine] = offsets[row[mine] + 1] - offsets[row[mine]]
     at = np.concatenate([[0], np.cumsum(lengths)])
     item, clicked = np.empty(at[-1], np.int32), np.zeros(at[-1], bool)
@@ -284,10 +285,10 @@ def pools_of(gathered: Gathered, places: Column) -> tuple[Column, Column, Column
         rows = gathered.blocks.table(block, "rows")
         pool = rows.column("pool")
         codes = gathered.item_of[block, "rows.pool"]
-        _copy_pools(numbers(pool.offsets), numbers(pool.values.indices), codes, row[mine], at[mine], item)
+        _copy_pools(to_numpy(pool.offsets), to_numpy(pool.values.indices), codes, row[mine], at[mine], item)
         if "clicked" in rows.schema.names:
             marks = rows.column("clicked")
-            _copy_clicks(numbers(marks.offsets), bits(marks.values), row[mine], at[mine], clicked)
+            _copy_clicks(to_numpy(marks.offsets), to_numpy(marks.values), row[mine], at[mine], clicked)
     return at, item, clicked
 
 

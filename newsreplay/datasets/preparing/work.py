@@ -29,8 +29,10 @@ try:
 except ImportError:  # Windows: two processes that prepare the same data at once are on their own
     fcntl = None  # type: ignore[assignment]
 
+from newsreplay.arrow import in_one_piece, map_batch, to_arrow, to_numpy, write_batch
 from newsreplay.datasets.base import FACTS, Block, Part, Plan, Reject
 from newsreplay.errors import DataError
+from newsreplay.files import written_whole
 from newsreplay.log.rows import READ
 
 Progress = Callable[[str, int, int], None]
@@ -127,9 +129,8 @@ def _read_part(plan: Plan, part: Part, folder: Path, stop: threading.Event) -> d
             raise _StoppedError
         blocks.append(_store_block(block, plan, folder, number))
     intake = {"blocks": blocks}
-    unfinished = folder / "intake.part"
-    unfinished.write_text(json.dumps(intake), "utf-8")
-    unfinished.replace(done)
+    with written_whole(done) as unfinished:
+        unfinished.write_text(json.dumps(intake), "utf-8")
     return intake
 
 
@@ -155,7 +156,7 @@ def _store_block(block: Block, plan: Plan, folder: Path, number: int) -> dict[st
             path = (
                 folder / f"{number}-{name}-{list(files).index(publisher) if publisher in files else len(files)}.arrow"
             )
-            _write(path, share)
+            _write_table(path, share)
             files.setdefault(publisher, [None, None, None])[place] = os.fspath(path)
     if block.rejects:
         (folder / f"{number}-rejects.json").write_text(json.dumps(block.rejects), "utf-8")
@@ -178,8 +179,7 @@ def _by_publisher(table: pa.Table, only: str | None) -> Iterator[tuple[str, pa.T
         return
     if not table.num_rows:
         return
-    publisher = pc.dictionary_encode(_plain(table["publisher"])).unify_dictionaries().combine_chunks()
-    publisher = publisher.chunk(0) if isinstance(publisher, pa.ChunkedArray) else publisher
+    publisher = in_one_piece(pc.dictionary_encode(_plain(table["publisher"])).unify_dictionaries().combine_chunks())
     if publisher.null_count:
         raise AssertionError("a row names no publisher")
     names = publisher.dictionary.cast(pa.large_string()).to_pylist()
@@ -195,16 +195,11 @@ def _plain(column: Any) -> Any:
 # --- the files ------------------------------------------------------------------------------------------
 
 
-def _write(path: Path, table: pa.Table) -> None:
+def _write_table(path: Path, table: pa.Table) -> None:
     columns = {}
     for name in table.column_names:
-        column = table[name].combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-        columns[name] = _normal(name, column)
-    batch = pa.record_batch(list(columns.values()), names=list(columns))
-    with pa.OSFile(os.fspath(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
+        columns[name] = _normal(name, in_one_piece(table[name].combine_chunks()))
+    write_batch(path, columns)
 
 
 def _normal(name: str, column: Any) -> Any:
@@ -219,8 +214,8 @@ def _normal(name: str, column: Any) -> Any:
             valid = pc.is_valid(column)
             lengths = pc.if_else(valid, pc.list_value_length(column), 0)
             values = pc.list_flatten(column)
-            ends = np.concatenate([[0], np.cumsum(lengths.to_numpy(zero_copy_only=False))])
-            offsets = pa.array(ends, pa.int64(), mask=np.append(~valid.to_numpy(zero_copy_only=False), False))
+            ends = np.concatenate([[0], np.cumsum(to_numpy(lengths))])
+            offsets = to_arrow(ends.astype(np.int64), valid=np.append(to_numpy(valid), True))
         return pa.LargeListArray.from_arrays(offsets, values.cast(pa.bool_()) if name == "clicked" else coded(values))
     kinds = {
         "kind": pa.uint8(),
@@ -245,7 +240,7 @@ def coded(column: Any) -> Any:
 
 def open_table(path: str | None) -> Any:
     """A table of a block, memory-mapped."""
-    return None if path is None else pa.ipc.open_file(pa.memory_map(path)).get_batch(0)
+    return None if path is None else map_batch(path)
 
 
 # --- the intake ----------------------------------------------------------------------------------------
@@ -297,5 +292,5 @@ def write_rejects(path: Path, work: Path) -> None:
 def kinds_of(rows: Any) -> Any:
     """The kind of every row: uint8[n]."""
     if "kind" in rows.schema.names:
-        return rows.column("kind").to_numpy(zero_copy_only=False)
+        return to_numpy(rows.column("kind"))
     return np.full(rows.num_rows, READ, np.uint8)

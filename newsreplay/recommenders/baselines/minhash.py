@@ -11,6 +11,7 @@ from newsreplay.kernels import hashing
 from newsreplay.kernels.compiling import int64, kernel, routine
 from newsreplay.kernels.hashing import FREE, Table, add, find, remove
 from newsreplay.kernels.mixing import GOLDEN, mix
+from newsreplay.log.growing import enlarged
 from newsreplay.log.rows import DAY, HOUR, READ, Column
 from newsreplay.recommenders.base import Compiled, Sizes
 
@@ -455,12 +456,7 @@ class Minhash(Compiled):
 
 def _longer(state: MinhashState, length: int, used: int, names: tuple[str, ...]) -> MinhashState:
     """The state with these columns lengthened."""
-    columns: dict[str, Any] = {}
-    for name in names:
-        old = getattr(state, name)
-        columns[name] = np.empty(length, old.dtype)
-        columns[name][:used] = old[:used]
-    return state._replace(**columns)
+    return state._replace(**{name: enlarged(getattr(state, name)[:used], length, None) for name in names})
 
 
 def _ring(state: MinhashState, reads: int) -> MinhashState:

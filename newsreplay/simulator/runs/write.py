@@ -15,7 +15,7 @@ import numpy as np
 
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import RunError
-from newsreplay.files import whole
+from newsreplay.files import written_whole
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.judgement.metrics import Result
@@ -63,7 +63,7 @@ def _is_empty(folder: Path) -> bool:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, whole or not at all."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    with whole(path) as work:
+    with written_whole(path) as work:
         work.write_text(text, "utf-8", errors="backslashreplace")  # what is no text becomes a JSON escape
 
 
@@ -74,7 +74,7 @@ def write_results(folder: Path, results: list[Result]) -> None:
 
 def write_replicates(path: Path, replicates: Column) -> None:
     """Write the bootstrap of a publisher, float64[recommenders, metrics, replicates]."""
-    with whole(path) as work, work.open("wb") as file:
+    with written_whole(path) as work, work.open("wb") as file:
         np.save(file, replicates, allow_pickle=False)
 
 

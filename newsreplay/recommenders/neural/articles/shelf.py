@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from newsreplay.errors import SpecError
+from newsreplay.log.growing import with_room
 from newsreplay.recommenders.neural.articles.texts import Vocabulary, entity_names, hashed
 from newsreplay.recommenders.neural.articles.vectors import WordVectors
 from newsreplay.recommenders.neural.models.layers import WordTable
@@ -79,7 +80,7 @@ class Shelf:
     def slot(self, item: int) -> int:
         """The slot of an item; the catalog is asked if it has none yet, and raises KeyError if it is not known."""
         place = _place(item)
-        self._slot = _with_room(self._slot, place + 1)
+        self._slot = with_room(self._slot, place + 1)
         if not self._slot[place] and place:
             self._add(item)
         return int(self._slot[place])
@@ -88,7 +89,7 @@ class Shelf:
         """Slots of items, int64 of the same shape; 0 where the item is -1."""
         wide = items.astype(np.int64)
         place = np.where(wide >= 0, 2 * wide + 1, -2 * wide - 2)  # as _place
-        self._slot = _with_room(self._slot, int(place.max(initial=0)) + 1)
+        self._slot = with_room(self._slot, int(place.max(initial=0)) + 1)
         slots = self._slot[place]
         new = (slots == 0) & (place > 0)
         if new.any():
@@ -124,8 +125,8 @@ class Shelf:
 
     def _add(self, item: int) -> None:
         slot = self.count + 1
-        self._columns = [_with_room(column, slot + 1) for column in self._columns]
-        self._named = _with_room(self._named, slot + 1)
+        self._columns = [with_room(column, slot + 1) for column in self._columns]
+        self._named = with_room(self._named, slot + 1)
         self._read(item, slot)
         self.count = slot
         self._slot[_place(item)] = slot
@@ -201,18 +202,6 @@ def _hashed(name: str | None, rows: int) -> int:
 def _place(item: int) -> int:
     """-1, 0, -2, 1, -3 … as 0, 1, 2, 3, 4 …: handles and codes side by side."""
     return 2 * item + 1 if item >= 0 else -2 * item - 2
-
-
-def _with_room(array: npt.NDArray[Any], rows: int) -> npt.NDArray[Any]:
-    """The array, or one twice as long until it has that many rows; new ones are 0."""
-    if rows <= len(array):
-        return array
-    length = len(array)
-    while length < rows:
-        length *= 2
-    longer = np.zeros((length, *array.shape[1:]), array.dtype)
-    longer[: len(array)] = array
-    return longer
 
 
 def _trimmed(texts: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

@@ -24,6 +24,7 @@ import numpy as np
 
 from newsreplay.kernels.chain import chain
 from newsreplay.kernels.compiling import compiled, int64, kernel, routine
+from newsreplay.log.growing import enlarged
 from newsreplay.log.rows import DAY, HOUR, IMPRESSION, READ, Column
 from newsreplay.recommenders.neural.stream.alive import Alive, expire, list_alive, revive, sample, walk_alive
 from newsreplay.recommenders.neural.stream.counters import Counters, complete, count_row, tell
@@ -166,22 +167,22 @@ class Stream:
         users, articles = _size(state.reads.size, users), _size(state.known.size, articles)
         counted = articles if self._options.signals else 0
         self._state = state._replace(
-            read=_enlarged(state.read, users, NONE),
-            reads=_enlarged(state.reads, users, 0),
-            known=_enlarged(state.known, articles, NEVER),
+            read=enlarged(state.read, users, NONE),
+            reads=enlarged(state.reads, users, 0),
+            known=enlarged(state.known, articles, NEVER),
             counters=counters._replace(
-                serial=_enlarged(counters.serial, counted, 0),
-                counts=_enlarged(counters.counts, counted, 0),
-                counted=_enlarged(counters.counted, counted, 0),
-                changed=_enlarged(counters.changed, counted, 0),
+                serial=enlarged(counters.serial, counted, 0),
+                counts=enlarged(counters.counts, counted, 0),
+                counted=enlarged(counters.counted, counted, 0),
+                changed=enlarged(counters.changed, counted, 0),
             ),
             alive=Alive(
                 links._replace(
-                    after=_enlarged(links.after, articles, -1), before=_enlarged(links.before, articles, -1)
+                    after=enlarged(links.after, articles, -1), before=enlarged(links.before, articles, -1)
                 ),
-                _enlarged(state.alive.read_at, articles, 0),
-                _enlarged(state.alive.item, articles, 0),
-                _enlarged(state.alive.place, articles, -1),
+                enlarged(state.alive.read_at, articles, 0),
+                enlarged(state.alive.item, articles, 0),
+                enlarged(state.alive.place, articles, -1),
             ),
         )
 
@@ -215,14 +216,6 @@ def _empty(history: int, places: int, published: Published | None) -> _State:
 def _size(now: int, needed: int) -> int:
     """How large to make what must hold `needed`: at least twice as large, so that it seldom has to grow."""
     return now if needed <= now else max(needed, 2 * now)
-
-
-def _enlarged(array: Column, size: int, fill: int) -> Column:
-    if size == len(array):
-        return array
-    larger = np.full((size, *array.shape[1:]), fill, array.dtype)
-    larger[: len(array)] = array
-    return larger
 
 
 def _room_for(requests: int, places: int, history: int, width: int) -> Captures:
