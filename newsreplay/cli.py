@@ -10,7 +10,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -249,7 +249,7 @@ def run(
             _say("compiling the kernels (once after installation, less than a minute)")
             meanwhile.enter_context(compiling(entries))
         with _progress() as progress:
-            dataset = find_data(data, columns=columns, options=preparing, say=_say, progress=progress)
+            dataset = find_data(data, columns=columns, preparing=preparing, report=_say, progress=progress)
     with _progress() as progress:
         done = replay_all(
             dataset,
@@ -532,7 +532,7 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
 
     log = articles = None
     if data is not None:
-        dataset = find_data(data, say=_say)
+        dataset = find_data(data, report=_say)
         publisher = dataset.publisher(dataset.publishers[0])
         log, articles = publisher.log, publisher.articles
     failed = 0
@@ -566,10 +566,10 @@ def list_data() -> None:
 
 
 @contextlib.contextmanager
-def _described(dataset: Dataset) -> Iterator[dict[str, Any]]:
+def _described(dataset: Dataset) -> Iterator[Mapping[str, Any]]:
     """One data set that cannot be read does not cost the list."""
     try:
-        card = dataset.card
+        card: Mapping[str, Any] = dataset.card
     except NewsreplayError as error:
         click.echo(f"{dataset.folder.name}: {error}")
         card = {"kind": "unreadable", "publishers": []}
@@ -599,7 +599,7 @@ def prepare(
 
     with _progress() as progress:
         dataset = prepare_data(
-            kind, path, name=name, columns=columns, options=preparing, strict=strict, say=_say, progress=progress
+            kind, path, name=name, columns=columns, preparing=preparing, strict=strict, report=_say, progress=progress
         )
     _describe(dataset)
 
@@ -614,7 +614,7 @@ def describe(name: str, draw: Path | None, columns: dict[str, str] | None, prepa
     from newsreplay.datasets import find_data
 
     with _progress() as progress:
-        dataset = find_data(name, columns=columns, options=preparing, say=_say, progress=progress)
+        dataset = find_data(name, columns=columns, preparing=preparing, report=_say, progress=progress)
     _describe(dataset)
     if draw is not None:
         from newsreplay.report.pictures.dataset import draw as pictures

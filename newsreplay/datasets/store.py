@@ -6,7 +6,7 @@ A data set is a folder: `card.json`, `rejects.csv`, and per publisher the column
     pools/      of the impressions: at (bounds), item, clicked
     requests/   one value per read: its log row, and the request before it in its session (-1 = none);
                 `active` where the source measured how long the article was read
-    updates/    one value per publish row that tells whether its article may be recommended: row, item,
+    updates/    one value per publish row that sets whether its article may be recommended: row, item,
                 recommendable
     sessions/   one value per session: last request (-1 = none), reads, time of the first read
 
@@ -22,13 +22,14 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 
 from newsreplay.arrow import map_batch, to_numpy
-from newsreplay.datasets.base import FACTS
+from newsreplay.datasets.base import FACTS, Card
 from newsreplay.errors import DataError
 from newsreplay.log.catalog import Articles, Profiles, Updates
 from newsreplay.log.publisher import REQUEST_DTYPES, SESSION_DTYPES, UPDATE_DTYPES, Publisher, Requests, Sessions
@@ -57,7 +58,9 @@ class ColumnFiles:
     def __enter__(self) -> ColumnFiles:
         return self
 
-    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for name, file in self.files.items():
             with file:
                 shape = {"descr": self.dtypes[name].str, "fortran_order": False, "shape": (self.lengths[name],)}
@@ -77,14 +80,14 @@ class Dataset:
         self.folder = Path(folder)
 
     @cached_property
-    def card(self) -> dict[str, Any]:
+    def card(self) -> Card:
         """Where the data come from, what was kept, left out and made up, and the facts per publisher."""
         return _read_card(self.folder)
 
     @property
     def name(self) -> str:
         """The name it was prepared under."""
-        return str(self.card["name"])
+        return self.card["name"]
 
     @property
     def publishers(self) -> list[str]:
@@ -98,9 +101,9 @@ class Dataset:
         return _open_publisher(name, self.folder / "publishers" / str(self.publishers.index(name)), self.card["frozen"])
 
 
-def _read_card(folder: Path) -> dict[str, Any]:
+def _read_card(folder: Path) -> Card:
     try:
-        card: dict[str, Any] = dict(json.loads((folder / "card.json").read_text("utf-8")))
+        card = dict(json.loads((folder / "card.json").read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{folder} is no prepared data set: {error}") from None
     if card.get("format") != FORMAT:
@@ -108,7 +111,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
             f"{folder} was prepared by another version of newsreplay (format {card.get('format')}, "
             f"this one reads {FORMAT}); prepare it again"
         )
-    return card
+    return cast(Card, card)
 
 
 # --- files ----------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ CHUNK = 1 << 20  #: bytes
 SPARE = 100 << 20  #: bytes of the disk that stay free
 
 
-def room(folder: Path, needed: int = 0) -> None:
+def check_room(folder: Path, needed: int = 0) -> None:
+    """Raise `DataError` unless the disk has room for `needed` bytes more and leaves some to spare."""
     free = shutil.disk_usage(folder).free
     if free < needed + SPARE:
         raise DataError(
@@ -24,4 +25,5 @@ def room(folder: Path, needed: int = 0) -> None:
 
 
 def words(error: object) -> str:
+    """What an error is called where it carries no message."""
     return str(error) or type(error).__name__

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from newsreplay.datasets.fetching.disk import CHUNK, Progress, Say, room, words
+from newsreplay.datasets.fetching.disk import CHUNK, Progress, Say, check_room, words
 from newsreplay.datasets.fetching.sources import Remote, describe, find_source, prepare_command
 from newsreplay.datasets.fetching.unpack import unpack_once
 from newsreplay.errors import DataError
@@ -201,7 +201,7 @@ class _Download:
                     f"{self.file.url}: the server answers {answer.status}, not with the file: see {self.page}"
                 )
             self.check_size(total)
-            room(self.path.parent, (total or done) - done)
+            check_room(self.path.parent, (total or done) - done)
             with self.part.path.open("ab") as out:
                 for data in _body(answer):
                     done += len(data)
@@ -209,7 +209,7 @@ class _Download:
                         break
                     out.write(data)
                     self.progress(self.file.name, done, total)
-                    room(self.path.parent)
+                    check_room(self.path.parent)
         if done > self.limit:
             self.check_size(done)
         if total is not None and done != total:

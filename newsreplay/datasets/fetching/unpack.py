@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple, Self
 
-from newsreplay.datasets.fetching.disk import CHUNK, Progress, room, words
+from newsreplay.datasets.fetching.disk import CHUNK, Progress, check_room, words
 from newsreplay.errors import DataError
 
 MEMBERS = 100_000  #: in an archive
@@ -109,7 +109,7 @@ def _write_members(archive: Path, folder: Path, progress: Progress) -> None:
                 written += len(data)
                 if written > limit:
                     raise _RefusedError(f"{archive} unpacks to more than {limit:,} bytes: no data set does")
-                room(folder)
+                check_room(folder)
                 out.write(data)
                 progress(f"unpacking {archive.name}", written, None)
     if not files:
@@ -152,7 +152,7 @@ def _zip_members(path: Path) -> Iterator[_Member]:
             yield _Member(name, folder, plain, functools.partial(archive.open, info))
 
 
-class _Header(tarfile.TarInfo):
+class _LimitedHeader(tarfile.TarInfo):
     """Keeps `tarfile` from reading long headers into memory, and from taking a damaged one for the end."""
 
     @classmethod
@@ -174,7 +174,7 @@ def _tar_members(path: Path) -> Iterator[_Member]:
     # Not tarfile's own "r|gz", which checks no checksum and takes a torn file for a whole one.
     with (
         gzip.open(path) if gzipped else path.open("rb") as stream,
-        tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as archive,
+        tarfile.open(fileobj=stream, mode="r|", tarinfo=_LimitedHeader) as archive,
     ):
         for info in archive:
             plain = info.isreg() and not info.issparse()

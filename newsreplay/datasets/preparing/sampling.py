@@ -53,7 +53,9 @@ def check_method(method: str) -> None:
         raise DataError(f"impressions cannot be {method!r}; use {', '.join(METHODS)}")
 
 
-class _State(NamedTuple):
+class SamplingState(NamedTuple):
+    """What the sampler's kernels remember from read to read."""
+
     kind: np.int64  # 0 uniform, 1 by popularity, 2 uniform from the whole log
     key: np.uint64
     reads: Column  # int64[items], reads in the window
@@ -73,7 +75,7 @@ class Sampler:
 
     def __init__(self, method: str, seed: int, publisher: str, items: int, everything: Iterator[tuple[Column, Column]]):
         """`everything` has the readers and articles of all reads; only the leaking method looks at it."""
-        self.state = _State(
+        self.state = SamplingState(
             np.int64(METHODS.index(method)),
             key_of(seed, publisher, "impressions"),
             np.zeros(items, np.int64),

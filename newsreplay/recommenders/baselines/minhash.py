@@ -456,7 +456,8 @@ class Minhash(Compiled):
 
 def _longer(state: MinhashState, length: int, used: int, names: tuple[str, ...]) -> MinhashState:
     """The state with these columns lengthened."""
-    return state._replace(**{name: enlarged(getattr(state, name)[:used], length, None) for name in names})
+    columns: dict[str, Any] = {name: enlarged(getattr(state, name)[:used], length, None) for name in names}
+    return state._replace(**columns)
 
 
 def _ring(state: MinhashState, reads: int) -> MinhashState:

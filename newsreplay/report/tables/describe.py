@@ -27,7 +27,8 @@ def describe(dataset: Dataset) -> str:
 
 def _card_lines(dataset: Dataset) -> list[str]:
     card = dataset.card
-    lines = [f"{label}: {card[key]}" for key, label in (("source", "source"), ("licence", "licence")) if card[key]]
+    origin = {"source": card["source"], "licence": card["licence"]}
+    lines = [f"{label}: {text}" for label, text in origin.items() if text]
     lines += card["notes"]
     lines += [f"LEAKS THE FUTURE: {text}" for text in card["leaks"]]
     lines += [f"made up: {text}" for text in card["made_up"]]

@@ -257,6 +257,7 @@ def _read(path: Path, types: Mapping[str, str]) -> pa.Table:
 
 
 def count(path: Path) -> int:
+    """The rows of a Parquet file. Raises `RunError` if it cannot be read."""
     try:
         return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowException) as error:

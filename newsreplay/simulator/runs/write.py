@@ -7,6 +7,7 @@ import math
 import platform
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def write_run(
     ]
     if training:
         write_json(folder / "training.json", training)
-    card = dataset.card
+    card: Mapping[str, object] = dataset.card
     data = {key: card[key] for key in _DATA} | {"folder": str(dataset.folder.absolute())}
     write_json(
         folder / "run.json",
@@ -175,7 +176,7 @@ def _plain(value: Any) -> Any:
 
 def publisher_facts(dataset: Dataset, name: str, of: Scored, judged: list[Judged]) -> dict[str, Any]:
     """What run.json says of a publisher."""
-    facts = next(facts for facts in dataset.card["publishers"] if facts["publisher"] == name)
+    facts: Mapping[str, object] = next(facts for facts in dataset.card["publishers"] if facts["publisher"] == name)
     wanted = ("publisher", "rows", "reads", "sessions", "articles", "first", "last", "digest")
     mine = [one.hits for one in judged if one.hits is not None and not one.foresees]
     later = len(of.frame.request) - len(of.frame.session)

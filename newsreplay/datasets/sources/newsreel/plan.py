@@ -43,6 +43,7 @@ import pyarrow.compute as pc
 
 from newsreplay.datasets.base import Block, Part, Plan, Reject
 from newsreplay.datasets.reading import parts
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.datasets.sources.newsreel.message import (
     CLICK,
     FACTS,
@@ -51,10 +52,10 @@ from newsreplay.datasets.sources.newsreel.message import (
     UNSURE,
     UPDATE,
     VIEW,
-    _message,
+    parse_message,
 )
-from newsreplay.datasets.sources.newsreel.page_views import Memory, follow, leave_out_resends
-from newsreplay.datasets.sources.newsreel.scan import Columns
+from newsreplay.datasets.sources.newsreel.page_views import RecentMessages, follow, leave_out_resends
+from newsreplay.datasets.sources.newsreel.scan import MessageColumns
 from newsreplay.errors import DataError
 from newsreplay.log.rows import IMPRESSION, PUBLISH, READ, Column
 
@@ -64,7 +65,7 @@ _START = re.compile(rb"(?:[A-Za-z_]+\t(?:[0-9]+\t[0-9]+\t)?)?\{")
 _MARKS = (b'"context"', b'"domainid"', b'"event_type"', b'"code"')
 
 
-def plan_newsreel(path: Path) -> Plan:
+def plan_newsreel(path: Path, *, sizes: Sizes = SIZES) -> Plan:
     """Every page view, click and article update of a log file, an archive or a folder of them.
 
     Files that hold no messages in one of the three forms are left out, and named in the notes. A page view is a
@@ -75,10 +76,10 @@ def plan_newsreel(path: Path) -> Plan:
 
     Raises `DataError` where there is no such file, or none that is a log.
     """
-    found = parts.text_parts(path)
-    verdicts = {part.path: _is_log_file(part) for part in found}
-    left_out = sorted({part.name for part in found if not verdicts[part.path]})
-    logs = [part for part in found if verdicts[part.path]]
+    planned = parts.text_parts(path, sizes=sizes)
+    is_log = {part.path: _is_log_file(part) for part in planned}
+    left_out = sorted({part.name for part in planned if not is_log[part.path]})
+    logs = [part for part in planned if is_log[part.path]]
     if not logs:
         names = f" (found {', '.join(left_out[:10])}{', …' if len(left_out) > 10 else ''})" if left_out else ""
         raise DataError(
@@ -88,7 +89,7 @@ def plan_newsreel(path: Path) -> Plan:
         )
     return Plan(
         parts=logs,
-        read=_read_part,
+        read=partial(_read_part, sizes=sizes),
         notes=partial(_notes, left_out),
         made_up=[
             "Times without a zone (of article updates) are taken for German clock time; in the hour that is struck "
@@ -103,7 +104,7 @@ def _is_log_file(part: Part) -> bool:
     if parts.is_archive(part.path):
         return True  # its members are looked at when they are read
     if part.end is None:
-        first = next(parts.chunks(part, size=_SNIFFED), None)
+        first = next(parts.chunks(part, sizes=Sizes(chunk=_SNIFFED)), None)
         return first is not None and _is_log(first.data)
     with part.path.open("rb") as file:
         return _is_log(file.read(_SNIFFED))
@@ -120,21 +121,21 @@ def _notes(left_out: list[str], counts: Counter[str]) -> list[str]:
     if left_out:
         more = f" and {len(left_out) - 10:,} more" if len(left_out) > 10 else ""
         notes.append(f"files that are no logs, left out: {', '.join(left_out[:10])}{more}")
-    said = {
+    texts = {
         "further": "messages of further widgets of a page view: {:,}; their lists are kept, the read is counted once",
         "nobody": "messages of unknown readers (user 0 or none): {:,}; learned from, never rewarded",
         "user": "messages whose user is no id: {:,}; taken for unknown readers",
         "list": "lists shown that hold what is no article id: {:,}; left out",
     }
-    return notes + [text.format(counts[key]) for key, text in said.items() if counts[key]]
+    return notes + [text.format(counts[key]) for key, text in texts.items() if counts[key]]
 
 
-def _read_part(part: Part) -> Iterator[Block]:
+def _read_part(part: Part, sizes: Sizes) -> Iterator[Block]:
     """The blocks of a part; resends and page views are followed from one block to the next."""
-    file, at, wanted, memory = "", part.begin, True, Memory()
-    for chunk in parts.chunks(part, size=parts.CHUNK):
+    file, at, wanted, memory = "", part.begin, True, RecentMessages(sizes.remembered)
+    for chunk in parts.chunks(part, sizes=sizes):
         if chunk.file != file:
-            file, at, memory = chunk.file, part.begin, Memory()
+            file, at, memory = chunk.file, part.begin, RecentMessages(sizes.remembered)
             wanted = not parts.is_archive(part.path) or _is_log(chunk.data)
             if not wanted:
                 yield Block(file, counts=Counter({f"no log:{file}": 1}))
@@ -142,14 +143,14 @@ def _read_part(part: Part) -> Iterator[Block]:
         if at == 0 and data.startswith(b"\xef\xbb\xbf"):
             data = b"   " + data[3:]
         while wanted and data:
-            block, size = _block(file, data, at, memory)
+            block, size = _block(file, data, at, memory, sizes.lines)
             yield block
             data, at = data[size:], at + size
 
 
-def _block(file: str, data: bytes, at: int, memory: Memory) -> tuple[Block, int]:
-    """The first lines of `data`, which stands at byte `at` of its file, and how many bytes they are."""
-    columns = Columns(data)
+def _block(file: str, data: bytes, at: int, memory: RecentMessages, most: int) -> tuple[Block, int]:
+    """Up to `most` lines of `data`, which stands at byte `at` of its file, and how many bytes they are."""
+    columns = MessageColumns(data, most)
     size = min(int(columns.line[-1]), len(data))
     lines = len(columns.what)
     block = Block(file, lines=lines, records=lines)
@@ -162,7 +163,7 @@ def _block(file: str, data: bytes, at: int, memory: Memory) -> tuple[Block, int]
     return block, size
 
 
-def _look_closer(columns: Columns, data: bytes, block: Block) -> None:
+def _look_closer(columns: MessageColumns, data: bytes, block: Block) -> None:
     """Read what is not beyond doubt line by line."""
     if not data.isascii():
         columns.what[_not_utf8(data, columns.line)] = UNSURE
@@ -176,10 +177,10 @@ def _look_closer(columns: Columns, data: bytes, block: Block) -> None:
         text = data[columns.line[line] : columns.line[line + 1]]
         columns.what[line] = NOTHING
         try:
-            message = _message(text, block.counts)
+            message = parse_message(text, block.counts)
         except ValueError as error:
-            shown = text.decode("utf-8", "replace").rstrip("\r\n")[:500]
-            block.rejects.append(Reject(block.file, line + 1, str(error), shown))
+            shortened = text.decode("utf-8", "replace").rstrip("\r\n")[:500]
+            block.rejects.append(Reject(block.file, line + 1, str(error), shortened))
             continue
         if isinstance(message, str):
             block.dropped[message] += 1
@@ -200,10 +201,10 @@ def _not_utf8(data: bytes, line: Column) -> Column:
     return faulty
 
 
-def _rows(columns: Columns, further: Column, file: str, at: int) -> pa.Table:
+def _rows(columns: MessageColumns, further: Column, file: str, at: int) -> pa.Table:
     """The rows of the messages, line by line: a list shown stands before its read."""
     what, lengths = columns.what, np.diff(columns.pool_at)
-    told = [
+    kinds = [
         (IMPRESSION, np.flatnonzero((what == VIEW) & (lengths > 0))),
         (READ, np.flatnonzero((what == VIEW) & ~further)),
         (PUBLISH, np.flatnonzero(what == UPDATE)),
@@ -211,11 +212,11 @@ def _rows(columns: Columns, further: Column, file: str, at: int) -> pa.Table:
     clicks = np.repeat(np.flatnonzero(what == CLICK), lengths[what == CLICK])
     place = np.repeat(np.arange(len(what)), lengths)  # the line of everything in a pool
     clicked = what[place] == CLICK
-    line = np.concatenate([*(lines for _, lines in told), clicks])
+    line = np.concatenate([*(lines for _, lines in kinds), clicks])
     kind = np.repeat(
-        np.array([IMPRESSION, READ, PUBLISH, READ], np.uint8), [*(len(lines) for _, lines in told), len(clicks)]
+        np.array([IMPRESSION, READ, PUBLISH, READ], np.uint8), [*(len(lines) for _, lines in kinds), len(clicks)]
     )
-    item = np.concatenate([*(columns.ids[0, lines] for _, lines in told), columns.pool[clicked]])
+    item = np.concatenate([*(columns.ids[0, lines] for _, lines in kinds), columns.pool[clicked]])
     nth = np.arange(len(clicks)) - np.searchsorted(clicks, clicks)  # of what one message says was clicked
     start = at + columns.line[line] + np.concatenate([np.zeros(len(line) - len(clicks), np.int64), nth])
 
@@ -224,8 +225,8 @@ def _rows(columns: Columns, further: Column, file: str, at: int) -> pa.Table:
     user = columns.ids[2, line]
     user[kind == PUBLISH] = -1
     names = pc.binary_join_element_wise(f"message:{file}:", pa.array(start).cast(pa.string()), "")
-    shown = kind == IMPRESSION
-    ends = np.concatenate([[0], np.cumsum(np.where(shown, lengths[line], 0))]).astype(np.int32)
+    has_pool = kind == IMPRESSION
+    ends = np.concatenate([[0], np.cumsum(np.where(has_pool, lengths[line], 0))]).astype(np.int32)
     rows = {
         "kind": pa.array(kind),
         "time": pa.array(columns.time[line]),
@@ -234,7 +235,7 @@ def _rows(columns: Columns, further: Column, file: str, at: int) -> pa.Table:
         "session": pc.if_else(pa.array((user == -1) & (kind != PUBLISH)), names, None),
         "item": columns.texts(item[order]),
         "pool": pa.ListArray.from_arrays(
-            pa.array(ends, mask=np.append(~shown, False)), columns.texts(columns.pool[what[place] == VIEW])
+            pa.array(ends, mask=np.append(~has_pool, False)), columns.texts(columns.pool[what[place] == VIEW])
         ),
     }
     if columns.facts:

@@ -20,7 +20,7 @@ SLOT = 15 * MINUTE  #: the front page is set anew this often
 Array = npt.NDArray[Any]
 
 
-class Stretch(NamedTuple):
+class ReadBatch(NamedTuple):
     """Reads of some days, in time order."""
 
     time: Array  #: int64, ms since `START`
@@ -106,6 +106,7 @@ def _publication(traits: Traits, fresh: int) -> int:
 
 @compiled
 def count_published(traits: Traits, first: int, until: int) -> int:
+    """How many fresh articles from `first` on are published up to a time."""
     count = 0
     while _publication(traits, first + count) <= until:
         count += 1
@@ -114,6 +115,7 @@ def count_published(traits: Traits, first: int, until: int) -> int:
 
 @compiled
 def publications(traits: Traits, first: int, published: Array) -> None:
+    """Fill in the publication times of the fresh articles from `first` on."""
     for place in range(len(published)):
         published[place] = _publication(traits, first + place)
 
@@ -308,11 +310,13 @@ def _category(traits: Traits, item: int) -> int:
 
 @compiled
 def categories_of(traits: Traits, items: Array, categories: Array) -> None:
+    """Fill in the categories of articles."""
     for place in range(len(items)):
         categories[place] = _category(traits, items[place])
 
 
 @compiled
 def scramble(key: np.uint64, numbers: Array, codes: Array) -> None:
+    """Fill in a random word of 63 bits for every number."""
     for place in range(len(numbers)):
         codes[place] = np.int64(_bits(key, HEADLINE, numbers[place], 0) >> np.uint64(1))

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from newsreplay.datasets.reading.times import CALENDAR, EMPTY, FIRST, LAST, MILLIS, NOWHERE, OUTSIDE, SECONDS, Tally
+from newsreplay.datasets.reading.times import CALENDAR, EMPTY, FIRST, LAST, MILLIS, NOWHERE, OUTSIDE, SECONDS, FormTally
 from newsreplay.kernels.compiling import compiled, int64, kernel
 
 DOUBT = -1
 
 
-def count_forms(data: bytes, delimiter: str, width: int, places: list[int]) -> list[Tally] | None:
+def count_forms(data: bytes, delimiter: str, width: int, places: list[int]) -> list[FormTally] | None:
     """Tallies of one or two columns of some whole lines; None if a line or a time needs a closer look."""
     if not _is_utf8(data):
         return None
-    tallies = [Tally() for _ in places]
+    tallies = [FormTally() for _ in places]
     counts, first = np.zeros((2, MILLIS + 1), np.int64), np.full((2, MILLIS + 1), NOWHERE)
     bytes_ = np.frombuffer(data, np.uint8)
     rows = _count(bytes_, ord(delimiter), width, places[0], places[-1], counts, first)

@@ -177,9 +177,7 @@ class Stream:
                 changed=enlarged(counters.changed, counted, 0),
             ),
             alive=Alive(
-                links._replace(
-                    after=enlarged(links.after, articles, -1), before=enlarged(links.before, articles, -1)
-                ),
+                links._replace(after=enlarged(links.after, articles, -1), before=enlarged(links.before, articles, -1)),
                 enlarged(state.alive.read_at, articles, 0),
                 enlarged(state.alive.item, articles, 0),
                 enlarged(state.alive.place, articles, -1),
