@@ -701,5 +701,5 @@ def fetch(name: str, folder: Path | None, yes: bool) -> None:
         if not yes:
             click.confirm("Do you accept these terms?", abort=True)
     with fetching.progress_bar() as progress:
-        path = fetching.fetch(name, folder, say=_say, progress=progress)
+        path = fetching.fetch(name, folder, report=_say, progress=progress)
     click.echo(f"now run: {sources.prepare_command(source, path)}")

@@ -150,7 +150,7 @@ class Plan:
 
 @dataclass
 class Raw:
-    """A small source in memory: all its blocks as one, and what its plan says."""
+    """A small source in memory: all its blocks as one, and the facts of its plan."""
 
     rows: pa.Table
     articles: pa.Table | None = None

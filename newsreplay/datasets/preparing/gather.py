@@ -270,7 +270,7 @@ def _first_shown(time: Any, offsets: Any, places: Any, first: Any) -> None:
 
 
 @compiled
-def _first_seen(time: Any, kind: Any, item: Any, first: Any, shown: Any, sums: Any) -> None:
+def _first_seen(time: Any, kind: Any, item: Any, first: Any, pool: Any, sums: Any) -> None:
     for row in range(time.size):
         if time[row] < sums[0]:
             sums[2] += 1
@@ -282,8 +282,8 @@ def _first_seen(time: Any, kind: Any, item: Any, first: Any, shown: Any, sums: A
         if item[row] < 0:
             continue
         if kind[row] == IMPRESSION:
-            if time[row] < shown[item[row]]:
-                shown[item[row]] = time[row]
+            if time[row] < pool[item[row]]:
+                pool[item[row]] = time[row]
         else:
             key = time[row] * KINDS + int64(kind[row])
             if key < first[item[row]]:
@@ -346,7 +346,7 @@ def _fact_values(name: str, blocks: Blocks, item_of: dict[tuple[int, str], Colum
 
 @compiled
 def _first_value(item: Any, key: Any, values: Any, begin: int, best: Any, value: Any, place: Any) -> None:
-    """Per article the value of the row of the smallest key; `place` may be `best`, where nobody wants to know it."""
+    """Per article the value of the row of the smallest key; `place` may be `best`, where it is not needed."""
     for row in range(item.size):
         if values[row] >= 0 and item[row] >= 0 and key[row] < best[item[row]]:
             place[item[row]] = begin + row

@@ -122,7 +122,7 @@ def _write_publishers(order: _Order, intake: Intake, result: Path, work: Path) -
         first = intake.first_reject
         why = f"; the first: {first.file} {order.plan.unit} {first.line}: {first.reason}" if first else ""
         raise DataError(f"{order.path}: none of {intake.records:,} rows is a usable read{why}")
-    # Articles of publishers without any row are nobody's.
+    # Articles of publishers without any row are left out.
     return facts, unread
 
 

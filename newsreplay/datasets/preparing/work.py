@@ -1,8 +1,8 @@
 """The first half of preparing: a plan's parts are read, in parallel, into a work folder that outlives a crash.
 
 Every part becomes a folder of Arrow files, one per block and publisher, with an `intake.json` that is written
-last. A part that has one is not read again. Only one process uses a work folder at a time; another that wants
-the same gets a folder of its own, which goes when it is done.
+last. A part that has one is not read again. Only one process uses a work folder at a time; another with
+the same work gets a folder of its own, which goes when it is done.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ TABLES = ("rows", "articles", "profiles")
 
 
 def no_progress(what: str, done: int, total: int) -> None:
-    """Progress that nobody follows."""
+    """Progress that is not followed."""
 
 
 @dataclass(frozen=True)

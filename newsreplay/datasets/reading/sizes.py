@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is read at once. What comes out does not depend on it, but for the limits, which say so."""
+    """How much is read at once. What comes out does not depend on it, but for the limits."""
 
     stretch: int = 16 << 20  #: bytes of a plain text file per part
     chunk: int = 8 << 20  #: bytes of text handed to a parser at once

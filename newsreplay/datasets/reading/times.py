@@ -110,7 +110,7 @@ def _epoch_times(numbers: Column, missing: Column) -> _Parsed:
     millis = (numbers >= FIRST) & (numbers < LAST)
     in_seconds, in_millis = np.where(seconds, numbers, 0), np.where(millis, numbers, 0).astype(np.int64)
     if np.issubdtype(numbers.dtype, np.floating):
-        # a float holds microseconds of today, just: 1577836800.123 lies a little below what it says
+        # a float holds microseconds of today, just: 1577836800.123 lies a little below its decimal form
         in_seconds = np.rint(in_seconds.astype(np.float64) * 1e6).astype(np.int64) // 1000
     else:
         in_seconds = in_seconds.astype(np.int64) * 1000

@@ -222,7 +222,7 @@ def _mapped(function: Callable[[str], Any], values: pa.DictionaryArray, kind: pa
 
 
 def _exact(line: bytes, block: Block) -> dict[str, Any] | None:
-    """The read of a line, or None where it is dropped; `ValueError` says why the line cannot be used."""
+    """The read of a line, or None where it is dropped; `ValueError` where the line cannot be used, with the reason."""
     if not line.strip():
         block.dropped[BLANK] += 1
         return None

@@ -89,8 +89,8 @@ def plan_deskdrop(path: Path, *, sizes: Sizes = SIZES) -> Plan:
     """
     clicks = path / CLICK_FILE if path.is_dir() else path
     if not clicks.is_file():
-        found = f"no {CLICK_FILE} in this folder" if path.is_dir() else "there is no such file or folder"
-        raise DataError(f"{path}: {found}. Get {CLICK_FILE} and {ARTICLE_FILE} from {PAGE} and unpack them")
+        fault = f"no {CLICK_FILE} in this folder" if path.is_dir() else "there is no such file or folder"
+        raise DataError(f"{path}: {fault}. Get {CLICK_FILE} and {ARTICLE_FILE} from {PAGE} and unpack them")
     articles = path / ARTICLE_FILE
     found_articles = path.is_dir() and articles.is_file()
     files = [(clicks, _CLICKS)] + ([(articles, _ARTICLES)] if found_articles else [])

@@ -3,7 +3,7 @@
 Facts of the format that shape this reader:
 
 - `behaviors.tsv` has four cells per line and no header: impression id, user, history and candidates, as in MIND
-  (`news_123-1` clicked, `news_123-0` passed over), with line ends of Windows. There is no time: NeMig tells who
+  (`news_123-1` clicked, `news_123-0` passed over), with line ends of Windows. There is no time: NeMig has who
   clicked what, never when. A replay in event time is not possible; a walk in file order is one in an order that
   nobody measured, and is only made on request.
 - `news.tsv`, made from the source's tables, has id, topic, sentiment, title, abstract, address and date. The date is

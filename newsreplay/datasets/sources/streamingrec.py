@@ -110,9 +110,9 @@ def plan_streamingrec(path: Path, *, sizes: Sizes = SIZES) -> Plan:
     """
     file = path / CLICK_FILE
     if not file.is_file():
-        found = f"no {CLICK_FILE} in this folder" if path.is_dir() else "there is no such folder"
+        fault = f"no {CLICK_FILE} in this folder" if path.is_dir() else "there is no such folder"
         raise DataError(
-            f"{path}: {found}. Expected {CLICK_FILE} and, optionally, {ITEM_FILE} as the StreamingRec framework "
+            f"{path}: {fault}. Expected {CLICK_FILE} and, optionally, {ITEM_FILE} as the StreamingRec framework "
             f"writes them: {PAGE}"
         )
     clicks = _form(file, _NEW, _PLISTA)
@@ -232,7 +232,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _exact(name: str, data: bytes, form: _Form) -> Block:
-    """Line by line, to say what is wrong with which line."""
+    """Line by line, with the reason why each bad line cannot be used."""
     lines = data.split(b"\n")
     if not lines[-1]:
         lines.pop()

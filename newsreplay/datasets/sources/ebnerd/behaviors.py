@@ -52,7 +52,7 @@ class _Records(NamedTuple):
     caused: Column  # the page view is the read of a click
 
     def pick(self, at: Column) -> _Records:
-        """Those at some places, or where a mask says so."""
+        """Those at some places, or where a mask is true."""
         chosen = pa.array(at)
         arrays = [c.filter(chosen) if at.dtype == bool else c.take(chosen) for c in self[:4]]
         return _Records(*arrays, *(column[at] for column in self[4:]))

@@ -22,7 +22,7 @@ _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 @contextmanager
 def named(file: Path) -> Iterator[None]:
-    """What Arrow says of a damaged file, as an error that names it."""
+    """Arrow's errors about a damaged file, as `DataError` that names it."""
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

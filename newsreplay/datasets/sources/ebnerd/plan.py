@@ -101,13 +101,13 @@ def _find_splits(path: Path) -> list[SplitFolder]:
     if splits:
         return splits
     if not path.is_dir():
-        found = "found a file, not a folder" if path.exists() else "there is no such folder"
+        contents = "found a file, not a folder" if path.exists() else "there is no such folder"
     else:
         names = sorted(entry.name for entry in path.iterdir())
         more = ", …" if len(names) > 10 else ""
-        found = f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
+        contents = f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
     raise DataError(
-        f"{path}: {found}. Expected a folder with behaviors.parquet and history.parquet, or with such folders "
+        f"{path}: {contents}. Expected a folder with behaviors.parquet and history.parquet, or with such folders "
         f"named train and validation. Get EB-NeRD from {PAGE} and unpack it there"
     )
 

@@ -48,7 +48,9 @@ def _parse(data: bytes, lines: int, layout: Layout) -> pa.Table | None:
             csv.ReadOptions(use_threads=False, column_names=headings),
             csv.ParseOptions(delimiter="\t", quote_char=False),
             csv.ConvertOptions(
-                column_types=dict.fromkeys(headings, pa.string()),  # those that nobody wants too: are they UTF-8?
+                column_types=dict.fromkeys(
+                    headings, pa.string()
+                ),  # also those that are not needed, to check that they are UTF-8
                 null_values=[""],
                 strings_can_be_null=True,
             ),

@@ -38,7 +38,7 @@ class _Impression(NamedTuple):
 
 
 def _exact(line: bytes, number: int, layout: Layout) -> _Impression | str:
-    """A line, or the rule by which it is left out; `ValueError` says why it cannot be used."""
+    """A line, or the rule by which it is left out; `ValueError` where it cannot be used, with the reason."""
     if not line.strip():
         return BLANK
     text_of(line)

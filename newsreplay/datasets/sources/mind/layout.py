@@ -33,7 +33,7 @@ MIND = Layout(
 
 
 def text_of(line: bytes) -> str:
-    """A line as text; `ValueError` says why it is none."""
+    """A line as text; `ValueError` where it is none, with the reason."""
     if b"\0" in line:
         raise ValueError("the line holds a NUL byte")
     try:

@@ -10,10 +10,10 @@ Facts of the format that shape this reader:
   the split itself. It has no times, so it is a profile and not a row.
 - `news.tsv` has eight cells (the prose that comes with it counts seven), and no publication time.
 - Article and user ids differ between demo, small and large. A folder must not hold folders of two sizes: the
-  same id would mean two articles, and nothing in the files tells.
+  same id would mean two articles, and nothing in the files shows it.
 
 A line is nearly all ids such as `N123`. A compiled scanner turns those into codes at once; the line on which it
-stumbles is read by `_exact`, which takes any id, and says what is wrong with the lines that cannot be used.
+stumbles is read by `_exact`, which takes any id, and has a reason for each line that cannot be used.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SPLITS: dict[str, tuple[int, int | None]] = {
     "awrs-validation": (_NOV_10 + 4 * DAY, _NOV_10 + 5 * DAY),
     "stream": (_NOV_10, None),
 }
-_MARK = b"\xef\xbb\xbf"  # of byte order, which says nothing in UTF-8
+_MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
 
 
 def plan_mind(path: Path, *, history: str = "dynamic", sizes: Sizes = SIZES) -> Plan:
@@ -125,7 +125,7 @@ def _notes(without_news: list[str], counts: Counter[str]) -> list[str]:
 
 
 def notes_on(without_news: list[str], counts: Counter[str]) -> list[str]:
-    """What to say of files of articles that are not there, and of what blocks counted."""
+    """Notes about files of articles that are missing, and what blocks counted."""
     return [
         *(f"no {name}: categories and texts of its articles are unknown" for name in without_news),
         *(f"{what}: {count:,}" for what, count in sorted(counts.items())),

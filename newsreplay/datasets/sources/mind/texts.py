@@ -1,7 +1,7 @@
 """`news_text.csv`: MIND's articles as samples of it are passed round, their texts cut into cleaned words.
 
 Columns `News_ID,Category,SubCategory,Title,Abstract`, the last two as lists of quoted words: `"['storm', 'hits']"`.
-It may stand beside a `news.tsv` that has only some of the articles; what that tells comes first.
+It may stand beside a `news.tsv` that has only some of the articles; its facts come first.
 """
 
 from __future__ import annotations

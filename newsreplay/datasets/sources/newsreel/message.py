@@ -47,7 +47,7 @@ class Message(NamedTuple):
 
 
 def parse_message(line: bytes, counts: Counter[str]) -> Message | str:
-    """The message of a line, or the rule by which it is left out; `ValueError` says why it cannot be used."""
+    """The message of a line, or the rule that leaves it out; `ValueError` where it cannot be used, with the reason."""
     if not line.strip():
         return BLANK
     column, number, own, text = _framed(line)

@@ -11,10 +11,10 @@ where a message is a JSON object. Facts of the format that shape this reader:
 - The publisher is the domain id (`context.simple["27"]`). Names are known of few (1677 is tagesspiegel.de, 418
   ksta.de, 35774 m.sport1.de), so names cannot be the key.
 - Every widget of a page sends a message of its own: an `impression`, if it shows some recommender's list, or a
-  `recommendation_request`, if the team that wrote the log was asked. Both say that this reader has this article
-  on screen; the list they carry is the one shown. In a log of 700 lines (97 seconds), 63 messages repeat the
+  `recommendation_request`, if the team that wrote the log was to recommend. Both mean that this reader has this
+  article on screen; the list they carry is the one shown. In a log of 700 lines (97 seconds), 63 messages repeat the
   reader and article of another widget's message, up to 73 seconds later, while the count of the reader's page
-  views (key 24) as a rule stands still; no widget speaks twice at one time. So a request is a page view as much
+  views (key 24) as a rule stands still; no widget sends two messages at one time. So a request is a page view as much
   as an impression is, and a page view is *one* read: a message of the same reader, article and publisher from a
   widget that this page view has not had yet, less than `PAGE_VIEW` from its first one, adds its list but no read.
   The same widget again is another view.
@@ -22,10 +22,10 @@ where a message is a JSON object. Facts of the format that shape this reader:
   view it causes is that same read, by the same rule. The list that was clicked is not named: its outcome is unknown.
 - Item 0 or none is a page without an article, user 0 or none an unknown reader. A read by nobody known stands in a
   session of its own, named after its place in the file: it is learned from and never rewarded. The widgets of
-  such a page view cannot be told to be one.
+  such a page view cannot be recognised as one.
 - The message ids of idomaar are counters that start again: in those 700 lines, 14 ids stand on two messages that
   have nothing else in common. Only the same id at the same time is a resend.
-- `flag` of an `item_update` is 0 for an article that may be recommended; any other value says it may not.
+- `flag` of an `item_update` is 0 for an article that may be recommended; any other value means it may not.
 - Message times are ms UTC; `created_at`, `updated_at` and the time at the end of a line are German clock time.
 """
 
@@ -60,7 +60,7 @@ from newsreplay.errors import DataError
 from newsreplay.log.rows import IMPRESSION, PUBLISH, READ, Column
 
 PAGE = "http://www.clef-newsreel.org"
-_SNIFFED = 1 << 16  # bytes of a file that tell whether it is a log
+_SNIFFED = 1 << 16  # bytes of a file that are looked at
 _START = re.compile(rb"(?:[A-Za-z_]+\t(?:[0-9]+\t[0-9]+\t)?)?\{")
 _MARKS = (b'"context"', b'"domainid"', b'"event_type"', b'"code"')
 
@@ -217,7 +217,7 @@ def _rows(columns: MessageColumns, further: Column, file: str, at: int) -> pa.Ta
         np.array([IMPRESSION, READ, PUBLISH, READ], np.uint8), [*(len(lines) for _, lines in kinds), len(clicks)]
     )
     item = np.concatenate([*(columns.ids[0, lines] for _, lines in kinds), columns.pool[clicked]])
-    nth = np.arange(len(clicks)) - np.searchsorted(clicks, clicks)  # of what one message says was clicked
+    nth = np.arange(len(clicks)) - np.searchsorted(clicks, clicks)  # of what was clicked by one message
     start = at + columns.line[line] + np.concatenate([np.zeros(len(line) - len(clicks), np.int64), nth])
 
     order = np.argsort(line, kind="stable")

@@ -22,7 +22,7 @@ _PATHS = (
     *(("context", "simple", key) for key in ("25", "27", "57", "39")),
 )
 _WORDS = np.frombuffer("\n".join((*VIEWS, "")).encode(), np.uint8)
-_NO_TYPE = np.frombuffer(b"event_notification\n", np.uint8)  # types that leave it to the message to say what it is
+_NO_TYPE = np.frombuffer(b"event_notification\n", np.uint8)  # types of lines whose messages have types of their own
 
 
 @routine
@@ -63,7 +63,7 @@ def _frame(
 ) -> int:
     """Blank what is no message in each line, and return how many lines there are.
 
-    `marks` is where control characters stand. `form` is 0 where the message has to say what it is, 1 for a view,
+    `marks` is where control characters stand. `form` is 0 where the type stands in the message, 1 for a view,
     2 for what needs a closer look.
     """
     lines, begin, mark = 0, 0, 0
@@ -116,15 +116,15 @@ def _frame(
 
 @compiled
 def _views(
-    found: Any, words: Column, form: Column, what: Column, time: Column, ids: Column, pool: Column, pool_at: Column
+    values: Any, words: Column, form: Column, what: Column, time: Column, ids: Column, pool: Column, pool_at: Column
 ) -> None:
     """Fill in the lines that are page views beyond doubt; `ids` are item, publisher, user and widget."""
-    data, begin, end, kind = found.data, found.begin, found.end, found.kind
+    data, begin, end, kind = values.data, values.begin, values.end, values.kind
     filled = 0
     for i in range(len(what)):
         pool_at[i] = filled
         what[i] = UNSURE
-        if found.doubtful[i] or form[i] == 2:
+        if values.doubtful[i] or form[i] == 2:
             continue
         word = -1
         if kind[i, 0] != MISSING:
@@ -208,14 +208,14 @@ class MessageColumns:
         lines = _frame(array, np.flatnonzero(array < 32), _WORDS, _NO_TYPE, line, number, form)
         self.line = line[: lines + 1]
         self.number = number[:lines]  #: message ids
-        found = scan(cast(bytes, text if line[lines] == len(text) else text[: line[lines]]), _PATHS, lines=most)
-        room = int((found.end[:, 5] - found.begin[:, 5])[found.kind[:, 5] == ARRAY].sum(dtype=np.int64))
+        values = scan(cast(bytes, text if line[lines] == len(text) else text[: line[lines]]), _PATHS, lines=most)
+        room = int((values.end[:, 5] - values.begin[:, 5])[values.kind[:, 5] == ARRAY].sum(dtype=np.int64))
         self.what = np.empty(lines, np.uint8)
         self.time = np.empty(lines, np.int64)
         self.ids = np.empty((4, lines), np.int64)
         self.pool = np.empty(room // 2 + 1, np.int64)
         self.pool_at = np.empty(lines + 1, np.int64)
-        _views(found, _WORDS, form[:lines], self.what, self.time, self.ids, self.pool, self.pool_at)
+        _views(values, _WORDS, form[:lines], self.what, self.time, self.ids, self.pool, self.pool_at)
         self.odd: dict[str, int] = {}
         self.facts: dict[int, Facts] = {}  #: by line
 

@@ -1,7 +1,7 @@
 """Synthetic publishers: click logs of any size whose every finding comes from a mechanism with a switch.
 
 Nothing here was measured. `DEMO` imitates what Kille & Lommatzsch 2019 ("Defining a Meaningful Baseline for
-News Recommender Systems", section 4.3) found at publishers A, B and C; `docs/synthetic.md` says which
+News Recommender Systems", section 4.3) found at publishers A, B and C; `docs/synthetic.md` has which
 mechanism makes which finding. A visit is a function of (seed, publisher, number of the visit) and of the
 clock alone, so that logs stream to disk in bounded memory and a longer log begins like a shorter one.
 """

@@ -126,8 +126,8 @@ def front_pages(traits: Traits, fresh: Fresh, appeal: Array) -> None:
     published = fresh.published
     for place in range(len(published)):
         rank = 1.0 - _uniform(traits.key, ARTICLE, fresh.first + place, 1)
-        shown = (fresh.first + place) % traits.shown_every == 0
-        appeal[place] = rank**-traits.appeal_skew if shown else 0.0
+        on_front = (fresh.first + place) % traits.shown_every == 0
+        appeal[place] = rank**-traits.appeal_skew if on_front else 0.0
     left = 0
     for page in range(len(fresh.front)):
         now = fresh.front_at + page * SLOT

@@ -1,4 +1,4 @@
-"""Which files a table of reads consists of, and where their columns are; what to say when something is missing."""
+"""Which files a table of reads consists of, and where their columns are; hints for what is missing."""
 
 from __future__ import annotations
 
@@ -176,14 +176,14 @@ def _check_needed(file: File, headings: list[str], places: dict[str, int]) -> No
 
 
 def _check_delimiter(file: File, headings: list[str]) -> None:
-    header, spoken = file.delimiter.join(headings), {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+    header, spelt = file.delimiter.join(headings), {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
     other = max(";\t|,", key=lambda mark: header.count(mark) if mark != file.delimiter else -1)
     if header.count(other) + 1 > len(headings):
         way_out = {",": "rename it to .csv", "\t": "rename it to .tsv"}
-        way = way_out.get(other, f"export it again with {spoken[file.delimiter]}")
+        way = way_out.get(other, f"export it again with {spelt[file.delimiter]}")
         raise DataError(
-            f"{file.name} is separated by {spoken[other]} ('{printable(header)}'), but {file.ending} "
-            f"means {spoken[file.delimiter]}; {way}"
+            f"{file.name} is separated by {spelt[other]} ('{printable(header)}'), but {file.ending} "
+            f"means {spelt[file.delimiter]}; {way}"
         )
 
 

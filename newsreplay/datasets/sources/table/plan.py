@@ -1,7 +1,7 @@
 """Any table of reads: CSV, TSV, Parquet or Arrow IPC.
 
 Formats: `.csv`, `.tsv` (UTF-8, with a header line, either one also `.gz` or `.zst`), `.parquet`, `.arrow` and
-`.feather`; or a folder that holds `reads.<ext>` and, if it likes, `articles.<ext>`.
+`.feather`; or a folder that holds `reads.<ext>` and perhaps `articles.<ext>`.
 
 Columns of reads
 
@@ -51,7 +51,7 @@ MADE_UP = b"newsreplay.made_up"  #: metadata of a Parquet or Arrow file whose ro
 def plan_table(path: Path, *, columns: Mapping[str, str] | None = None, sizes: Sizes = SIZES) -> Plan:
     """How a table of reads is read; the module's docstring has formats, columns, units and quirks.
 
-    `columns` says what the columns are called in the file, ours first: `{"time": "ts", "item": "article"}`.
+    `columns` is what the columns are called in the file, ours first: `{"time": "ts", "item": "article"}`.
     A row that cannot be used is a reject, with its line in the (decompressed) file from 1, or its row from 1 in
     Parquet and Arrow.
 

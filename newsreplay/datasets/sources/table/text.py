@@ -30,7 +30,7 @@ from newsreplay.errors import DataError
 from newsreplay.machine import cores
 
 LOOK = 1 << 20  #: bytes looked through at once
-MARK = b"\xef\xbb\xbf"  # of byte order, which says nothing in UTF-8
+MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
 
 T = TypeVar("T")
 
