@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from newsreplay.datasets.sources.synthetic.newsroom import START, Newsroom
-from newsreplay.datasets.sources.synthetic.publishers import Choice, Publisher
+from newsreplay.datasets.sources.synthetic.publishers import Choice, SyntheticPublisher
 from newsreplay.log.rows import DAY, Column
 
 BEGIN = 1_483_225_200_000  #: midnight in Oslo before 1 January 2017, ms UTC: where the real week begins, too
@@ -99,9 +99,9 @@ class Reads(NamedTuple):
     liked: Column  #: bool[n], in the section that its reader prefers
 
 
-def paper(events: int) -> Publisher:
+def paper(events: int) -> SyntheticPublisher:
     """A paper with so many reads a week, about, whose articles live for hours."""
-    return Publisher(
+    return SyntheticPublisher(
         entry=Choice(evergreen=0.01, archive=0.04),
         next=Choice(evergreen=0.01, archive=0.04),
         reads_per_day=round(events / DAYS),
@@ -147,9 +147,9 @@ def reads_of(events: int, seed: int) -> tuple[Reads, Articles]:
     """The week: what the synthetic paper's readers came across, and what they opened of it."""
     newsroom = Newsroom("adressa", paper(events), seed)
     found, tables = [], []
-    for stretch in newsroom.stretches(2 * events):
-        tables.append(newsroom.article_table(stretch.published_until))
-        found.append(np.stack([stretch.time, stretch.user, stretch.item]))
+    for batch in newsroom.batches(2 * events):
+        tables.append(newsroom.article_table(batch.published_until))
+        found.append(np.stack([batch.time, batch.user, batch.item]))
     time, user, item = np.concatenate(found, axis=1)
     week = int(np.searchsorted(time, DAYS * DAY))
     time, user, item = time[:week], user[:week], item[:week]

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.json
 from tabulate import tabulate
 
-from newsreplay.datasets.reading import parts
+from newsreplay.datasets.reading.sizes import Sizes
 from newsreplay.datasets.sources.adressa import plan_adressa
 
 FIELDS = {
@@ -84,7 +84,7 @@ def generate(path: Path, lines: int) -> None:
 
 
 def read_ours(path: Path, threads: int) -> None:
-    plan = plan_adressa(path)
+    plan = plan_adressa(path, sizes=Sizes(stretch=8 << 20))  # a small file has parts for both threads, too
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda part: list(plan.read(part)), plan.parts))
 
@@ -154,7 +154,6 @@ def main() -> None:
     options.add_argument("--repeats", type=int, default=5)
     chosen = options.parse_args()
     readers = {name: read for name, read in READERS.items() if installed(name.split(",")[0])}
-    parts.STRETCH = 8 << 20  # a small file has parts for both threads, too
     walls: dict[str, list[float]] = {name: [] for name in readers}
     processors: dict[str, list[float]] = {name: [] for name in readers}
     with tempfile.TemporaryDirectory() as folder:

@@ -54,12 +54,11 @@ def make(folder: Path, megabytes: int) -> tuple[int, int]:
 
 
 def ours(path: Path, role: str, threads: int) -> None:
-    from newsreplay.datasets.reading import parts
+    from newsreplay.datasets.reading.sizes import SIZES, Sizes
     from newsreplay.datasets.sources.mind.plan import plan_mind
 
-    if threads > 1:
-        parts.STRETCH = (path / "behaviors.tsv").stat().st_size // (8 * threads) + 1
-    plan = plan_mind(path)
+    several = Sizes(stretch=(path / "behaviors.tsv").stat().st_size // (8 * threads) + 1)
+    plan = plan_mind(path, sizes=several if threads > 1 else SIZES)
     todo = [part for part in plan.parts if part.role == role]
     with ThreadPoolExecutor(threads) as pool:
         for kept in pool.map(lambda part: sum(block.kept for block in plan.read(part)), todo):

@@ -34,6 +34,7 @@ import pyarrow.parquet as pq
 from newsreplay.datasets.base import Plan
 from newsreplay.datasets.find import READERS
 from newsreplay.datasets.preparing.prepare import prepare
+from newsreplay.datasets.preparing.work import Processing
 from newsreplay.machine import cores
 
 DAY = 86_400
@@ -285,7 +286,7 @@ def read_all(kind: str, path: Path) -> None:
 
 
 def prepare_all(kind: str, path: Path, folder: Path) -> None:
-    prepare(plan_of(kind, path), folder, name=kind, kind=kind, jobs=cores())
+    prepare(plan_of(kind, path), folder, name=kind, kind=kind, processing=Processing(jobs=cores()))
 
 
 def compare(source: str, megabytes: int, repeats: int, folder: Path) -> None:

@@ -1,31 +1,76 @@
-"""Columns: from Arrow to NumPy without pandas, and appended to files that NumPy can map."""
+"""Between Arrow and NumPy without pandas, which `pa.array` and `Array.to_numpy` would import at every start."""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from newsreplay.log.rows import Column
 
 
-def numbers(table: Any, name: str | None = None) -> Column:
-    """A column of numbers without nulls as NumPy sees it; `Array.to_numpy` would import pandas first."""
-    array = table if name is None else table.column(name)
-    dtype = array.type.to_pandas_dtype()
-    values: Column = np.frombuffer(array.buffers()[1] or b"", dtype)
-    return values[array.offset : array.offset + len(array)]
+def to_numpy(column: pa.Array | pa.ChunkedArray, missing: float | None = None) -> Column:
+    """A column of numbers or booleans, nulls as `missing`; of a dictionary-encoded column its codes.
+
+    Numbers of a column in one piece share its memory and are read-only. Without `missing` there must be no null.
+    """
+    array = in_one_piece(column)
+    if pa.types.is_dictionary(array.type):
+        array = array.indices
+    if missing is not None and array.null_count:
+        array = array.fill_null(missing)
+    buffer = array.buffers()[1] or b""
+    if pa.types.is_boolean(array.type):
+        end = array.offset + len(array)
+        bits = np.unpackbits(np.frombuffer(buffer, np.uint8), bitorder="little", count=end)
+        return bits[array.offset :].astype(bool)
+    dtype = np.dtype(array.type.to_pandas_dtype())
+    values: Column = np.frombuffer(buffer, dtype, len(array), dtype.itemsize * array.offset)
+    return values
 
 
-def bits(array: Any) -> Column:
-    """A column of booleans without nulls."""
-    packed = np.frombuffer(array.buffers()[1] or b"", np.uint8)
-    return np.unpackbits(packed, bitorder="little", count=array.offset + len(array))[array.offset :].astype(bool)
+def to_arrow(
+    values: Column, kind: pa.DataType | None = None, *, valid: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
+    """A column as an Arrow array of its own type, or of `kind`, of the same width; null where it is not `valid`."""
+    marks = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    if values.dtype == np.bool_:
+        kind, buffer = pa.bool_(), pa.py_buffer(np.packbits(values, bitorder="little"))
+    else:
+        buffer = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(kind or pa.from_numpy_dtype(values.dtype), len(values), [marks, buffer])
 
 
-def filled(table: Any, name: str) -> Column:
-    """Numbers or codes with -1 for null."""
-    column = table.column(name)
-    column = column.indices if pa.types.is_dictionary(column.type) else column
-    return numbers(column.fill_null(-1) if column.null_count else column)
+def in_one_piece(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column as one array; chunks that are dictionary-encoded must share their dictionary."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def dictionary_of(codes: Column, values: pa.Array, *, valid: npt.NDArray[np.bool_] | None = None) -> pa.DictionaryArray:
+    """A dictionary-encoded column of codes into texts (cast to `pa.string()`); null where it is not `valid`."""
+    return pa.DictionaryArray.from_arrays(to_arrow(codes, valid=valid), values.cast(pa.string()))
+
+
+def lists_of(bounds: Column, values: pa.Array) -> pa.LargeListArray:
+    """A column of lists: list i has the values from bounds[i] up to bounds[i + 1]."""
+    return pa.LargeListArray.from_arrays(to_arrow(bounds.astype(np.int64, copy=False)), values)
+
+
+def write_batch(path: Path, columns: Mapping[str, pa.Array]) -> None:
+    """Write columns as an Arrow file of one record batch, so that every column can be mapped as one array."""
+    batch = pa.record_batch(list(columns.values()), names=list(columns))
+    with pa.OSFile(os.fspath(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def map_batch(path: Path | str) -> pa.RecordBatch:
+    """The columns that `write_batch` wrote, memory-mapped. Raises `OSError` or `pa.ArrowInvalid`."""
+    return pa.ipc.open_file(pa.memory_map(os.fspath(path))).get_batch(0)

@@ -40,8 +40,7 @@ import pytest
 
 from newsreplay.datasets.find import READERS
 from newsreplay.datasets.preparing.prepare import prepare
-from newsreplay.datasets.reading import parts
-from newsreplay.datasets.sources.ebnerd import plan as ebnerd
+from newsreplay.datasets.reading.sizes import Sizes
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
 from newsreplay.log.publisher import Publisher
@@ -386,22 +385,13 @@ class Case(NamedTuple):
         return folder / self.log.path if self.log.path else folder
 
 
-@contextmanager
-def in_chunks(size: int) -> Iterator[None]:
-    """Everything that is read in pieces, in small ones."""
-    with pytest.MonkeyPatch.context() as patch:
-        if size:
-            patch.setattr(parts, "CHUNK", size)
-            for name in ("SLICE", "READERS", "ARTICLES"):
-                patch.setattr(ebnerd, name, 1 + size // 100)
-        yield
-
-
 def prepared(log: SmallLog, path: Path, folder: Path, chunk: int = 0) -> Dataset:
     module, function = READERS[log.kind].split(":")
     reader = getattr(importlib.import_module(module), function)
-    with in_chunks(chunk):
-        return prepare(reader(path, **log.options), folder, name=NAME, kind=log.kind)
+    some = 1 + chunk // 100
+    # Globo's files are read whole.
+    small = {"sizes": Sizes(chunk=chunk, rows=some, entries=some)} if chunk and log.kind != "globo" else {}
+    return prepare(reader(path, **log.options, **small), folder, name=NAME, kind=log.kind)
 
 
 # ---- what must hold --------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def list_data() -> None:
             card = dataset.card
         except NewsreplayError as error:  # one that cannot be read does not cost the list
             click.echo(f"{name}: {error}")
-            card = {"kind": "unreadable", "publishers": []}
+            continue
         reads = sum(facts["reads"] for facts in card["publishers"])
         click.echo(f"{name}: {card['kind']}, {reads:,} reads, {len(card['publishers'])} publishers")
     click.echo(f"kinds that can be prepared: {', '.join(kinds())}")
@@ -58,9 +58,9 @@ def prepare(kind: str, path: Path, name: str | None, strict: bool, files: FileOp
             path,
             name=name,
             columns=files.columns,
-            options=files.preparing,
+            preparing=files.preparing,
             strict=strict,
-            say=report_line,
+            report=report_line,
             progress=progress,
         )
     _describe(dataset)
@@ -75,7 +75,9 @@ def describe(name: str, draw: Path | None, files: FileOptions) -> None:
     from newsreplay.datasets import find_data
 
     with progress_bar() as progress:
-        dataset = find_data(name, columns=files.columns, options=files.preparing, say=report_line, progress=progress)
+        dataset = find_data(
+            name, columns=files.columns, preparing=files.preparing, report=report_line, progress=progress
+        )
     _describe(dataset)
     if draw is not None:
         from newsreplay.report.pictures.dataset import draw as draw_pictures
@@ -161,5 +163,5 @@ def fetch(name: str, folder: Path | None, yes: bool) -> None:
         if not yes:
             click.confirm("Do you accept these terms?", abort=True)
     with download_bar() as progress:
-        path = download.fetch(name, folder, say=report_line, progress=progress)
+        path = download.fetch(name, folder, report=report_line, progress=progress)
     click.echo(f"now run: {sources.prepare_command(source, path)}")

@@ -127,7 +127,7 @@ def _find_data_and_compile(
             report_line("compiling the kernels (once after installation, less than a minute)")
             meanwhile.enter_context(compiling(entries))
         progress = meanwhile.enter_context(progress_bar())
-        return find_data(data, columns=files.columns, options=files.preparing, say=report_line, progress=progress)
+        return find_data(data, columns=files.columns, preparing=files.preparing, report=report_line, progress=progress)
 
 
 def _print_run(run: Run, table: LeaderboardKeywords) -> None:
@@ -245,7 +245,7 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
 
     log = articles = None
     if data is not None:
-        dataset = find_data(data, say=report_line)
+        dataset = find_data(data, report=report_line)
         publisher = dataset.publisher(dataset.publishers[0])
         log, articles = publisher.log, publisher.articles
     failed = 0

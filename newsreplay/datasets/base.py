@@ -1,4 +1,4 @@
-"""What a source hands over: a plan of parts, read as blocks of raw rows, with an honest account of what is left out.
+"""What a source hands over: a plan of parts, read as blocks of raw rows, with a full account of what is left out.
 
 A source is one file in `newsreplay.datasets` with a function `plan_…(path, **options) -> Plan`. Planning looks
 at names, sizes and headers only; `Plan.read` turns one part (a file, or a stretch of one) into blocks. Parts
@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 
 import pyarrow as pa
 
 EARLIEST = 631_152_000_000  #: 1990-01-01, ms UTC; an earlier time is an error of the source
 LATEST = 4_102_444_800_000  #: 2100-01-01, ms UTC; this or a later one too
-FACTS = ("category", "subcategory", "title", "abstract", "body", "entities", "image")  #: told of articles, as text
+FACTS = ("category", "subcategory", "title", "abstract", "body", "entities", "image")  #: of articles, as text
 
 
 class Reject(NamedTuple):
@@ -40,6 +40,59 @@ class Part(NamedTuple):
     role: str = ""  #: what a source with several sorts of files needs to know, as "articles"
 
 
+class PublisherCard(TypedDict):
+    """What a data set's card has of one publisher."""
+
+    publisher: str  #: its name
+    rows: int
+    reads: int
+    impressions: int
+    outcomes: int
+    candidates: int
+    clicks: int
+    history_reads: int
+    sessions: int
+    single_read_sessions: int
+    mean_session_length: float
+    longest_session: int
+    users: int
+    articles: int
+    articles_read: int
+    articles_unknown: int  #: described, but in no row
+    categories: int
+    first: int  #: ms UTC, of its first read
+    last: int  #: ms UTC, of its last read
+    duplicates: int  #: reads equal to another in time, reader, session and article
+    inversions: int  #: rows earlier than the one before them in the source
+    digest: str  #: of the prepared columns, 32 hexadecimal digits
+    profiles: NotRequired[int]  #: readers with a profile
+
+
+class Card(TypedDict):
+    """`card.json`: where a data set comes from, what was kept, left out and made up, and the facts per publisher."""
+
+    name: str
+    format: int
+    kind: str
+    options: dict[str, object]
+    source: str
+    licence: str
+    rows_in: int
+    kept: int
+    reads: int
+    rejected: int
+    first_reject: tuple[str, int, str, str] | None  #: as `Reject`
+    unit: str
+    dropped: dict[str, int]  #: rule → records left out by it
+    notes: list[str]
+    made_up: list[str]
+    leaks: list[str]
+    splits: dict[str, tuple[int, int | None]]
+    frozen: bool
+    digest: str
+    publishers: list[PublisherCard]
+
+
 @dataclass
 class Block:
     """Some raw rows of one file, in file order, before they are sorted, split into sessions and coded.
@@ -47,15 +100,15 @@ class Block:
     `rows` has one row per thing that happened, with the columns
 
     - `kind` uint8: `PUBLISH` (an article becomes known or changes), `IMPRESSION`, `READ`, or `HISTORY` (a read
-      to be learned from, never asked or scored); a missing column means reads throughout;
+      to be learned from, which raises no request and is not scored); a missing column means reads throughout;
     - `publisher`: missing where the plan names the only one;
     - `time` int64, ms since the epoch, UTC, never null;
     - `user`, `session`: null where unknown; never both null in one row, but on publish rows both are;
     - `item`: the article; null only on impressions, where it is the article on screen;
     - `pool` list of articles and `clicked` list of bool, equally long, on impressions (null elsewhere);
       `clicked` is null where the outcome is not known. Each click becomes a read: do not list it again;
-    - `published` int64 (ms, null = not told) and any of `FACTS` as text (null = not told);
-    - `recommendable` bool on publish rows: whether the article may be recommended from now on (null = not told);
+    - `published` int64 (ms, null = not known) and any of `FACTS` as text (null = not known);
+    - `recommendable` bool on publish rows: whether the article may be recommended from now on (null = not known);
     - `active` float32, seconds the reader spent on the article (null = not measured); only the judge sees it.
 
     Optional columns may be missing. Ids (`publisher`, `user`, `session`, `item`, `pool`) are strings or whole
@@ -75,7 +128,7 @@ class Block:
     kept: int = 0  #: records that went into `rows` or `articles`
     rejects: list[Reject] = field(default_factory=list)  #: `line` counts from 1 at the start of this block
     dropped: Counter[str] = field(default_factory=Counter)  #: rule → records left out by it
-    counts: Counter[str] = field(default_factory=Counter)  #: whatever the plan's notes want to tell
+    counts: Counter[str] = field(default_factory=Counter)  #: whatever the plan's notes are made of
 
 
 @dataclass
@@ -85,10 +138,10 @@ class Plan:
     parts: list[Part]  #: in source order
     read: Callable[[Part], Iterable[Block]]  #: may be called in any thread
     publisher: str | None = None  #: where there is only one
-    notes: Callable[[Counter[str]], list[str]] = lambda counts: []  #: said to whoever prepares, from all blocks' counts
+    notes: Callable[[Counter[str]], list[str]] = lambda counts: []  #: for whoever prepares, from all blocks' counts
     unit: str = "line"  #: what rejects count: line or row
     made_up: list[str] = field(default_factory=list)  #: what in these data was not measured
-    leaks: list[str] = field(default_factory=list)  #: where these data let the future in; said under every table
+    leaks: list[str] = field(default_factory=list)  #: where these data let the future in; stands under every table
     source: str = ""  #: where the data come from, for the card
     licence: str = ""  #: licence note, for the card
     splits: dict[str, tuple[int, int | None]] = field(default_factory=dict)  #: name → scored from, until (ms UTC)
@@ -97,7 +150,7 @@ class Plan:
 
 @dataclass
 class Raw:
-    """A small source in memory: all its blocks as one, and what its plan says."""
+    """A small source in memory: all its blocks as one, and the facts of its plan."""
 
     rows: pa.Table
     articles: pa.Table | None = None
@@ -145,8 +198,8 @@ def gather(plan: Plan) -> Raw:
     )
 
 
-def _joined(tables: list[Any]) -> Any:
-    found = [table for table in tables if table is not None and table.num_rows]
-    if not found:
+def _joined(tables: list[pa.Table | None]) -> pa.Table | None:
+    filled = [table for table in tables if table is not None and table.num_rows]
+    if not filled:
         return next((table for table in tables if table is not None), None)
-    return pa.concat_tables(found, promote_options="permissive").unify_dictionaries()
+    return pa.concat_tables(filled, promote_options="permissive").unify_dictionaries()

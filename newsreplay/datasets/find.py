@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from newsreplay.datasets.base import Plan
 from newsreplay.datasets.preparing.prepare import prepare
-from newsreplay.datasets.preparing.work import Progress
+from newsreplay.datasets.preparing.work import Processing, Progress, no_progress
 from newsreplay.datasets.store import FORMAT, Dataset
 from newsreplay.errors import DataError, did_you_mean
 from newsreplay.files import digest_of
@@ -39,12 +39,8 @@ READERS = {
 DEMO = "demo"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
-Say = Callable[[str], None]
-Options = dict[str, Any]  #: what shapes the preparing, as {"impressions": "sampled"}
-
-
-def _quiet(what: str, done: int, of: int) -> None:
-    pass
+Report = Callable[[str], None]  #: takes one line of text
+Preparing = dict[str, object]  #: what shapes the preparing, as {"impressions": "sampled"}
 
 
 def kinds() -> list[str]:
@@ -56,34 +52,34 @@ def find_data(
     data: str | Path | Dataset | pd.DataFrame,
     *,
     columns: dict[str, str] | None = None,
-    options: Options | None = None,
-    say: Say = lambda _: None,
-    progress: Progress = _quiet,
+    preparing: Preparing | None = None,
+    report: Report = lambda _: None,
+    progress: Progress = no_progress,
 ) -> Dataset:
     """The data set that `data` names, prepared if need be.
 
     A `Dataset` is itself; a frame is a table of reads; a string is `demo`, the name of a prepared data set,
-    `KIND:PATH`, or a table file (or a folder with `reads.*`); `columns` may name a table's columns, `options`
-    shape the preparing (see `prepare_data`). Files are prepared once and found again by their paths, sizes and
-    times of change, frames by their contents. `say` is told when something takes a while, `progress(what, done,
-    of)` how far it is. Raises `DataError`.
+    `KIND:PATH`, or a table file (or a folder with `reads.*`); `columns` may name a table's columns, `preparing`
+    shapes how files are prepared (see `prepare_data`). Files are prepared once and recognised by their paths, sizes and
+    times of change, frames by their contents. `report` is called with a line of text when something takes a while,
+    `progress(what, done, total)` as it goes on. Raises `DataError`.
     """
     if isinstance(data, Dataset):
         return data
     if not isinstance(data, str | Path):
-        return _of_frame(data, columns, options, say)
+        return _of_frame(data, columns, preparing, report)
     text = str(data)
     named = _NAME.fullmatch(text) and (home() / "data" / text).is_dir()
     if named or text == DEMO:
-        if columns or options:
-            what = "--columns" if columns else f"--{next(iter(options or {}))}".replace("_", "-")
+        if columns or preparing:
+            what = "--columns" if columns else f"--{next(iter(preparing or {}))}".replace("_", "-")
             raise DataError(f"{text} is prepared already; {what} goes with KIND:PATH or 'newsreplay data prepare'")
-        return _demo(say) if text == DEMO else Dataset(home() / "data" / text)
+        return _demo(report) if text == DEMO else Dataset(home() / "data" / text)
     kind, colon, path = text.partition(":")
     if colon and kind in READERS:
-        return _cached(_Wanted(kind, Path(path), columns, options or {}), say, progress)
+        return _cached(_Wanted(kind, Path(path), columns, preparing or {}), report, progress)
     if text and Path(text).exists():
-        return _cached(_Wanted("table", Path(text), columns, options or {}), say, progress)
+        return _cached(_Wanted("table", Path(text), columns, preparing or {}), report, progress)
     raise DataError(_not_found(text))
 
 
@@ -126,14 +122,14 @@ def prepare_data(
     *,
     name: str | None = None,
     columns: dict[str, str] | None = None,
-    options: Options | None = None,
+    preparing: Preparing | None = None,
     strict: bool = False,
-    say: Say = lambda _: None,
-    progress: Progress = _quiet,
+    report: Report = lambda _: None,
+    progress: Progress = no_progress,
 ) -> Dataset:
     """Prepare files under a name (by default the kind's), so that `find_data(name)` finds them.
 
-    `options`: `impressions` ("sampled", "sampled:popularity" or "sampled:uniform-all", for logs without any), and
+    `preparing`: `impressions` ("sampled", "sampled:popularity" or "sampled:uniform-all", for logs without any), and
     what a kind has of its own, as `history` ("dynamic" or "static") of MIND. With `strict` the first unusable row
     is an error; else such rows are counted and kept in the data set's `rejects.csv`. A preparation that was
     interrupted goes on where it stopped. Raises `DataError`.
@@ -141,7 +137,9 @@ def prepare_data(
     name = name or (kind if kind != "table" else path.name.split(".")[0])
     if not _NAME.fullmatch(name) or name == DEMO:
         raise DataError(f"a data set cannot be called {name!r}; use letters, digits, '.', '_' and '-', not {DEMO!r}")
-    return _prepare(_Wanted(kind, path, columns, options or {}), home() / "data" / name, name, strict, say, progress)
+    return _prepare(
+        _Wanted(kind, path, columns, preparing or {}), home() / "data" / name, name, strict, report, progress
+    )
 
 
 def remove_data(name: str) -> None:
@@ -156,13 +154,13 @@ def remove_data(name: str) -> None:
 def remove_cached() -> int:
     """Remove what was prepared without a name (tables, KIND:PATH, the demo) or left unfinished; returns how many."""
     kept = home() / "prepared"
-    found = [*(kept.iterdir() if kept.is_dir() else []), *(home() / "data").glob(".*")]
-    for path in found:
+    paths = [*(kept.iterdir() if kept.is_dir() else []), *(home() / "data").glob(".*")]
+    for path in paths:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-    return sum(not path.name.startswith(".") for path in found)
+    return sum(not path.name.startswith(".") for path in paths)
 
 
 class _Wanted(NamedTuple):
@@ -171,51 +169,50 @@ class _Wanted(NamedTuple):
     kind: str
     path: Path
     columns: dict[str, str] | None
-    options: Options
+    preparing: Preparing
 
     def key(self) -> str:
         """A digest of the files as they are and of how they are read."""
-        reading = {name: value for name, value in self.options.items() if name != "impressions"}
+        reading = {name: value for name, value in self.preparing.items() if name != "impressions"}
         text = json.dumps([FORMAT, self.kind, self.columns, reading, _state(self.path), _sources()])
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _prepare(wanted: _Wanted, folder: Path, name: str, strict: bool, say: Say, progress: Progress) -> Dataset:
+def _prepare(wanted: _Wanted, folder: Path, name: str, strict: bool, report: Report, progress: Progress) -> Dataset:
     if wanted.kind not in READERS:
         hint = did_you_mean(wanted.kind, READERS)
         raise DataError(
             f"there is no kind of data called {wanted.kind!r}; there are {', '.join(READERS)}. {hint}".rstrip()
         )
-    say(f"preparing {wanted.path}")
-    options: dict[str, Any] = {"path": str(wanted.path)} | wanted.options
+    report(f"preparing {wanted.path}")
+    options = {"path": str(wanted.path)} | wanted.preparing
+    impressions = wanted.preparing.get("impressions")
     dataset = prepare(
         _plan(wanted),
         folder,
         name=name,
         kind=wanted.kind,
         options=options | ({"columns": wanted.columns} if wanted.columns else {}),
-        impressions=wanted.options.get("impressions"),
+        impressions=None if impressions is None else str(impressions),
         strict=strict,
-        key=wanted.key(),
-        jobs=cores(),
-        progress=progress,
+        processing=Processing(wanted.key(), jobs=cores(), progress=progress),
     )
-    _tell(dataset, say)
+    _report_card(dataset, report)
     return dataset
 
 
-def _tell(dataset: Dataset, say: Say) -> None:
+def _report_card(dataset: Dataset, report: Report) -> None:
     card = dataset.card
     for note in card["notes"]:
-        say(note)
-    if card["rejected"]:
+        report(note)
+    if card["first_reject"]:
         file, line, reason, _ = card["first_reject"]
-        say(
+        report(
             f"{card['rejected']:,} of {card['rows_in']:,} rows could not be used and lie in "
             f"{dataset.folder / 'rejects.csv'}; the first: {file} {card['unit']} {line}: {reason}"
         )
     for rule, rows in card["dropped"].items():
-        say(f"{rows:,} rows left out: {rule}")
+        report(f"{rows:,} rows left out: {rule}")
 
 
 def _plan(wanted: _Wanted) -> Plan:
@@ -224,9 +221,9 @@ def _plan(wanted: _Wanted) -> Plan:
     taken = inspect.signature(reader).parameters
     if wanted.columns and "columns" not in taken:
         raise DataError(f"{wanted.kind} has columns of its own; --columns goes with tables")
-    options = {name: value for name, value in wanted.options.items() if name != "impressions"}
+    options = {name: value for name, value in wanted.preparing.items() if name != "impressions"}
     for name in options:
-        if name not in taken or name in ("path", "columns"):
+        if name not in taken or name in ("path", "columns", "sizes"):
             raise DataError(f"{wanted.kind} has no option --{name.replace('_', '-')}")
     if wanted.columns:
         options["columns"] = wanted.columns
@@ -234,32 +231,34 @@ def _plan(wanted: _Wanted) -> Plan:
     return plan
 
 
-def _cached(wanted: _Wanted, say: Say, progress: Progress) -> Dataset:
+def _cached(wanted: _Wanted, report: Report, progress: Progress) -> Dataset:
     """Prepare files under a digest of what they are and how they are read."""
-    key = wanted.key() + str(wanted.options.get("impressions", ""))
+    key = wanted.key() + str(wanted.preparing.get("impressions", ""))
     folder = home() / "prepared" / hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     if (folder / "card.json").is_file():
         return Dataset(folder)
-    return _prepare(wanted, folder, wanted.path.name.split(".")[0] or wanted.kind, False, say, progress)
+    return _prepare(wanted, folder, wanted.path.name.split(".")[0] or wanted.kind, False, report, progress)
 
 
-def _of_frame(frame: pd.DataFrame, columns: dict[str, str] | None, options: Options | None, say: Say) -> Dataset:
+def _of_frame(
+    frame: pd.DataFrame, columns: dict[str, str] | None, preparing: Preparing | None, report: Report
+) -> Dataset:
     """Prepare a frame under a digest of its contents, as the Parquet table it would be."""
     if not hasattr(frame, "to_parquet"):
         raise DataError(f"data is a {type(frame).__name__}; give a name, a path, a Dataset or a pandas frame")
     with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
         path = Path(work) / "frame.parquet"
         frame.to_parquet(path, index=False)
-        key = json.dumps([FORMAT, columns, options, _sources()]).encode() + path.read_bytes()
+        key = json.dumps([FORMAT, columns, preparing, _sources()]).encode() + path.read_bytes()
         folder = home() / "prepared" / hashlib.blake2b(key, digest_size=12).hexdigest()
         if (folder / "card.json").is_file():
             return Dataset(folder)
-        return _prepare(_Wanted("table", path, columns, options or {}), folder, "frame", False, say, _quiet)
+        return _prepare(_Wanted("table", path, columns, preparing or {}), folder, "frame", False, report, no_progress)
 
 
-def _state(path: Path) -> list[Any]:
+def _state(path: Path) -> list[tuple[str, int, int]]:
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    return [[str(file.resolve()), *_size_and_time(file)] for file in files]
+    return [(str(file.resolve()), *_size_and_time(file)) for file in files]
 
 
 def _size_and_time(file: Path) -> tuple[int, int]:
@@ -287,7 +286,7 @@ def _sources() -> str:
     return digest_of(preparing_sources())
 
 
-def _demo(say: Say) -> Dataset:
+def _demo(report: Report) -> Dataset:
     """The built-in data: three synthetic publishers, generated from a seed at first use."""
     key = json.dumps([FORMAT, DEMO, _sources()])
     folder = home() / "prepared" / f"demo-{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}"
@@ -296,7 +295,7 @@ def _demo(say: Say) -> Dataset:
     from newsreplay.datasets.sources.synthetic.newsroom import synthesize
     from newsreplay.datasets.sources.table.plan import plan_table
 
-    say("generating the demo: three synthetic publishers (once)")
+    report("generating the demo: three synthetic publishers (once)")
     with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
         synthesize(Path(work))
         plan = plan_table(Path(work))
@@ -305,4 +304,4 @@ def _demo(say: Say) -> Dataset:
         plan.made_up = [
             "Everything: three synthetic publishers, shaped so that findings of Kille & Lommatzsch (2019) show."
         ]
-        return prepare(plan, folder, name=DEMO, kind="synthetic", jobs=cores())
+        return prepare(plan, folder, name=DEMO, kind="synthetic", processing=Processing(jobs=cores()))

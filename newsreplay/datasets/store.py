@@ -6,7 +6,7 @@ A data set is a folder: `card.json`, `rejects.csv`, and per publisher the column
     pools/      of the impressions: at (bounds), item, clicked
     requests/   one value per read: its log row, and the request before it in its session (-1 = none);
                 `active` where the source measured how long the article was read
-    updates/    one value per publish row that tells whether its article may be recommended: row, item,
+    updates/    one value per publish row that sets whether its article may be recommended: row, item,
                 recommendable
     sessions/   one value per session: last request (-1 = none), reads, time of the first read
 
@@ -20,15 +20,16 @@ readers read before the log, without times), `outside.arrow` (articles that only
 from __future__ import annotations
 
 import json
-import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 
-from newsreplay.datasets.base import FACTS
+from newsreplay.arrow import map_batch, to_numpy
+from newsreplay.datasets.base import FACTS, Card
 from newsreplay.errors import DataError
 from newsreplay.log.catalog import Articles, Profiles, Updates
 from newsreplay.log.publisher import REQUEST_DTYPES, SESSION_DTYPES, UPDATE_DTYPES, Publisher, Requests, Sessions
@@ -57,7 +58,9 @@ class ColumnFiles:
     def __enter__(self) -> ColumnFiles:
         return self
 
-    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for name, file in self.files.items():
             with file:
                 shape = {"descr": self.dtypes[name].str, "fortran_order": False, "shape": (self.lengths[name],)}
@@ -77,14 +80,14 @@ class Dataset:
         self.folder = Path(folder)
 
     @cached_property
-    def card(self) -> dict[str, Any]:
+    def card(self) -> Card:
         """Where the data come from, what was kept, left out and made up, and the facts per publisher."""
         return _read_card(self.folder)
 
     @property
     def name(self) -> str:
         """The name it was prepared under."""
-        return str(self.card["name"])
+        return self.card["name"]
 
     @property
     def publishers(self) -> list[str]:
@@ -98,9 +101,9 @@ class Dataset:
         return _open_publisher(name, self.folder / "publishers" / str(self.publishers.index(name)), self.card["frozen"])
 
 
-def _read_card(folder: Path) -> dict[str, Any]:
+def _read_card(folder: Path) -> Card:
     try:
-        card: dict[str, Any] = dict(json.loads((folder / "card.json").read_text("utf-8")))
+        card = dict(json.loads((folder / "card.json").read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{folder} is no prepared data set: {error}") from None
     if card.get("format") != FORMAT:
@@ -108,33 +111,21 @@ def _read_card(folder: Path) -> dict[str, Any]:
             f"{folder} was prepared by another version of newsreplay (format {card.get('format')}, "
             f"this one reads {FORMAT}); prepare it again"
         )
-    return card
+    return cast(Card, card)
 
 
 # --- files ----------------------------------------------------------------------------------------------
 
 
-def write(path: Path, columns: dict[str, Any]) -> None:
-    """One record batch, so that every column can be mapped as one array."""
-    batch = pa.record_batch(list(columns.values()), names=list(columns))
-    with pa.OSFile(os.fspath(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-
-
-def _map(path: Path) -> pa.RecordBatch:
+def texts_of(path: Path) -> pa.RecordBatch:
+    """The columns of one of a data set's Arrow files, memory-mapped. Raises `DataError` if it is damaged."""
     try:
-        return pa.ipc.open_file(pa.memory_map(os.fspath(path))).get_batch(0)
+        return map_batch(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{path} cannot be read ({error}); prepare the data set again") from None
 
 
-def _column(batch: pa.RecordBatch, name: str) -> Column:
-    # Array.to_numpy would do the same but import pandas first, a third of a second at every start.
-    column = batch.column(name)
-    return np.frombuffer(column.buffers()[1] or b"", column.type.to_pandas_dtype(), len(column))
-
-
-def _numbers(folder: Path, name: str, dtype: np.dtype[Any]) -> Column:
+def _column_of(folder: Path, name: str, dtype: np.dtype[Any]) -> Column:
     path = folder / f"{name}.npy"
     try:
         # Nothing can be mapped where there is nothing.
@@ -149,38 +140,39 @@ def _numbers(folder: Path, name: str, dtype: np.dtype[Any]) -> Column:
 
 
 def open_log(folder: Path) -> Log:
+    """The columns of one publisher's folder, memory-mapped. Raises `DataError` if one is damaged."""
     return Log(
-        **{name: _numbers(folder / "log", name, dtype) for name, dtype in LOG_DTYPES.items()},
-        pools=Pools(**{name: _numbers(folder / "pools", name, dtype) for name, dtype in POOL_DTYPES.items()}),
+        **{name: _column_of(folder / "log", name, dtype) for name, dtype in LOG_DTYPES.items()},
+        pools=Pools(**{name: _column_of(folder / "pools", name, dtype) for name, dtype in POOL_DTYPES.items()}),
     )
 
 
 def _open_publisher(name: str, folder: Path, frozen: bool) -> Publisher:
-    articles = _map(folder / "articles.arrow")
+    articles = texts_of(folder / "articles.arrow")
     timed = (folder / "requests" / "active.npy").exists()
     requests = REQUEST_DTYPES | ({"active": np.dtype(np.float32)} if timed else {})
-    columns = {column: _numbers(folder / "requests", column, dtype) for column, dtype in requests.items()}
+    columns = {column: _column_of(folder / "requests", column, dtype) for column, dtype in requests.items()}
     texts = [fact for fact in FACTS if fact != "category" and fact in articles.schema.names]
     return Publisher(
         name,
         open_log(folder),
         Articles(
             id=articles.column("id"),
-            published=_column(articles, "published"),
-            category=_column(articles, "category"),
-            category_row=_column(articles, "category_row"),
-            texts={fact: (articles.column(fact), _column(articles, f"{fact}_row")) for fact in texts},
-            categories=_map(folder / "categories.arrow").column("name"),
+            published=to_numpy(articles.column("published")),
+            category=to_numpy(articles.column("category")),
+            category_row=to_numpy(articles.column("category_row")),
+            texts={fact: (articles.column(fact), to_numpy(articles.column(f"{fact}_row"))) for fact in texts},
+            categories=texts_of(folder / "categories.arrow").column("name"),
             profiles=_open_profiles(folder, frozen),
             updates=Updates(
-                **{name: _numbers(folder / "updates", name, dtype) for name, dtype in UPDATE_DTYPES.items()}
+                **{name: _column_of(folder / "updates", name, dtype) for name, dtype in UPDATE_DTYPES.items()}
             ),
         ),
-        _map(folder / "users.arrow").column("id"),
+        texts_of(folder / "users.arrow").column("id"),
         Requests(columns["row"], columns["previous"], columns.get("active")),
         Sessions(
-            _map(folder / "sessions.arrow").column("id"),
-            **{column: _numbers(folder / "sessions", column, dtype) for column, dtype in SESSION_DTYPES.items()},
+            texts_of(folder / "sessions.arrow").column("id"),
+            **{column: _column_of(folder / "sessions", column, dtype) for column, dtype in SESSION_DTYPES.items()},
         ),
     )
 
@@ -188,13 +180,13 @@ def _open_publisher(name: str, folder: Path, frozen: bool) -> Publisher:
 def _open_profiles(folder: Path, frozen: bool) -> Profiles | None:
     if not (folder / "profiles.arrow").exists():
         return None
-    profiles, outside = _map(folder / "profiles.arrow"), _map(folder / "outside.arrow")
+    profiles, outside = texts_of(folder / "profiles.arrow"), texts_of(folder / "outside.arrow")
     lists = profiles.column("items")
     return Profiles(
-        user=_column(profiles, "user"),
-        row=_column(profiles, "row"),
-        at=np.frombuffer(lists.buffers()[1], np.int64, len(lists) + 1),
-        item=np.frombuffer(lists.values.buffers()[1] or b"", np.int32, len(lists.values)),
+        user=to_numpy(profiles.column("user")),
+        row=to_numpy(profiles.column("row")),
+        at=to_numpy(lists.offsets),
+        item=to_numpy(lists.values),
         outside=outside,
         frozen=frozen,
     )

@@ -54,7 +54,7 @@ def run(
     """Replay a data set before recommenders, score them, and write the run folder `out` (`newsreplay.api.run`)."""
     begun = time.perf_counter()
     entries = start_list(recommenders)
-    dataset = find_data(data, columns=columns, options=preparing)
+    dataset = find_data(data, columns=columns, preparing=preparing)
     chosen = _publishers(dataset, publishers)
     if split is not None:
         warmup, window = _stretch(dataset, split, warmup, window)

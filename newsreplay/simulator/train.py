@@ -66,7 +66,7 @@ def train(
     entry, made = _trainee(recommender)
     if warmup is not None and until is not None:
         raise NewsreplayError("give --warmup or --until, not both: each says where the stretch ends")
-    dataset = find_data(data, columns=columns, options=preparing, say=say, progress=progress)
+    dataset = find_data(data, columns=columns, preparing=preparing, report=say, progress=progress)
     chosen = _publisher(dataset, publisher)
     begin, last = _span(chosen)
     end = begin + (DAY if warmup is None else warmup) if until is None else until

@@ -66,9 +66,9 @@ def articles(dataset: Dataset) -> list[str]:
 
 def test_the_demo_is_generated_once(tiny_demo: list[Path]) -> None:
     said = Said()
-    first = find_data("demo", say=said)
+    first = find_data("demo", report=said)
     assert said == ["generating the demo: three synthetic publishers (once)"]
-    assert find_data("demo", say=said).folder == first.folder
+    assert find_data("demo", report=said).folder == first.folder
     assert len(said) == len(tiny_demo) == 1
     assert not tiny_demo[0].exists()
     assert first.name == "demo"
@@ -99,7 +99,9 @@ def test_a_data_set_is_itself(clicks: Path) -> None:
 
 def test_a_file_is_prepared_once_however_it_is_named(clicks: Path) -> None:
     said = Said()
-    folders = {find_data(name, say=said).folder for name in (clicks, "clicks.csv", "./clicks.csv", "table:clicks.csv")}
+    folders = {
+        find_data(name, report=said).folder for name in (clicks, "clicks.csv", "./clicks.csv", "table:clicks.csv")
+    }
     assert len(folders) == 1
     assert said[0].startswith("preparing ")
     assert sum(text.startswith("preparing ") for text in said) == 1
@@ -134,7 +136,7 @@ def test_columns_are_part_of_how_a_file_is_found_again(clicks: Path) -> None:
 def test_rows_that_cannot_be_used_are_told_with_the_first(clicks: Path) -> None:
     clicks.write_text(ROWS + "noon,ann,c\n\n")
     said = Said()
-    dataset = find_data("clicks.csv", say=said)
+    dataset = find_data("clicks.csv", report=said)
     (line,) = [text for text in said if "could not be used" in text]
     assert line.startswith(f"1 of 4 rows could not be used and lie in {dataset.folder / 'rejects.csv'}")
     assert "clicks.csv line 4" in line
@@ -144,9 +146,9 @@ def test_rows_that_cannot_be_used_are_told_with_the_first(clicks: Path) -> None:
 def test_a_frame_is_a_table_and_is_found_again_by_its_contents(clicks: Path) -> None:
     frame = pd.read_csv(clicks)
     said = Said()
-    first = find_data(frame, say=said)
+    first = find_data(frame, report=said)
     assert articles(first) == ["a", "b"]
-    assert find_data(frame.copy(), say=said).folder == first.folder
+    assert find_data(frame.copy(), report=said).folder == first.folder
     assert sum(text.startswith("preparing ") for text in said) == 1
     assert articles(find_data(frame.head(1))) == ["a"]
 

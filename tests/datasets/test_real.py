@@ -72,7 +72,7 @@ def test_nemig_is_refused_without_file_order_and_replayed_with_it(real_data: Pat
     data = f"nemig:{real_data / 'nemig_en'}"
     with pytest.raises(DataError, match="--file-order"):
         find_data(data)
-    card = find_data(data, options={"file_order": True}).card
+    card = find_data(data, preparing={"file_order": True}).card
     (facts,) = card["publishers"]
     assert (facts["impressions"], card["rejected"]) == (15_000, 0)
     assert card["made_up"]

@@ -19,10 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsreplay.datasets import store
 from newsreplay.datasets.base import FACTS, Block, Part, Plan, Raw, Reject
-from newsreplay.datasets.preparing import buckets, gather
 from newsreplay.datasets.preparing.prepare import prepare
+from newsreplay.datasets.preparing.work import Processing
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
 from newsreplay.log.catalog import Catalog, Profiles
@@ -60,6 +59,8 @@ ARTICLE_COLUMNS = ("publisher", "item", "published", *FACTS)
 PROFILE_COLUMNS = ("publisher", "user", "time", "items")
 
 Prepare = Callable[..., Dataset]
+
+TINY = Processing(bucket=3, in_memory=0)
 
 
 def table(rows: Sequence[Row], columns: Sequence[str]) -> pa.Table:
@@ -741,33 +742,28 @@ def same_profiles(publisher: Publisher, profiles: Profiles | None, expected: nai
 @settings(max_examples=120, deadline=None)
 def test_preparing_is_the_same_as_the_slow_preparation(rows: RawRows, seed: random.Random, bucket: int) -> None:
     plan = plan_of(rows, seed, seed.randint(1, 3), seed.randint(1, 3))
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(buckets, "BUCKET", bucket)
-        patch.setattr(buckets, "IN_MEMORY", 0)
-        patch.setattr(gather, "IN_MEMORY", 0)
-        same(prepare(plan, Path(folder) / "data", name="test", kind="table"), rows)
+    processing = Processing(bucket=bucket, in_memory=0)
+    with tempfile.TemporaryDirectory() as folder:
+        same(prepare(plan, Path(folder) / "data", name="test", kind="table", processing=processing), rows)
 
 
 @given(rows=raws(), seed=st.randoms(use_true_random=False))
 @settings(max_examples=30, deadline=None)
 def test_the_digest_is_the_same_however_the_rows_are_cut_encoded_and_sorted(rows: RawRows, seed: random.Random) -> None:
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    with tempfile.TemporaryDirectory() as folder:
         one = prepare(plan_of(rows), Path(folder) / "one", name="test", kind="table")
-        cut = prepare(plan_of(rows, seed, 2, 2), Path(folder) / "cut", name="test", kind="table", jobs=2)
-        patch.setattr(buckets, "BUCKET", 3)
-        patch.setattr(buckets, "IN_MEMORY", 0)
-        patch.setattr(gather, "IN_MEMORY", 0)
-        small = prepare(plan_of(rows), Path(folder) / "small", name="test", kind="table")
+        pieces, jobs = plan_of(rows, seed, 2, 2), Processing(jobs=2)
+        cut = prepare(pieces, Path(folder) / "cut", name="test", kind="table", processing=jobs)
+        small = prepare(plan_of(rows), Path(folder) / "small", name="test", kind="table", processing=TINY)
         assert one.card["digest"] == cut.card["digest"] == small.card["digest"]
 
 
-def test_a_stretch_of_the_log_without_a_read_is_no_obstacle(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stretch_of_the_log_without_a_read_is_no_obstacle(tmp_path: Path, prepared: Prepare) -> None:
     rows = [read(0, "a"), *(impression(time, "a") for time in range(1, 9)), read(9, "a"), read(9, "a")]
     whole = prepared(rows).card
-    monkeypatch.setattr(buckets, "BUCKET", 2)
-    monkeypatch.setattr(buckets, "IN_MEMORY", 0)
-    monkeypatch.setattr(gather, "IN_MEMORY", 0)
-    assert prepared(rows).card["publishers"] == whole["publishers"]
+    processing = Processing(bucket=2, in_memory=0)
+    cut = prepare(raw_of(rows), tmp_path / "cut", name="test", kind="table", processing=processing).card
+    assert cut["publishers"] == whole["publishers"]
     assert whole["publishers"][0]["duplicates"] == 1
 
 
@@ -843,14 +839,16 @@ class CrashError(Exception):
     pass
 
 
-@pytest.mark.parametrize("step", ["_write_publisher", "_digest", "_card", "write_rejects"])
+@pytest.mark.parametrize(
+    "step", ["prepare._write_publisher", "card._digest", "prepare.card_of", "prepare.write_rejects"]
+)
 def test_a_crash_while_preparing_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def crash(*args: Any) -> None:
         raise CrashError
 
-    monkeypatch.setattr(store, step, crash)
+    monkeypatch.setattr(f"newsreplay.datasets.preparing.{step}", crash)
     with pytest.raises(CrashError):
         prepare(raw_of([read(0, "a")]), tmp_path / "home" / "data", name="test", kind="table")
     assert list((tmp_path / "home").iterdir()) == []

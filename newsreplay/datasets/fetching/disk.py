@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from newsreplay.errors import DataError
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]  #: takes one line of text
 Progress = Callable[[str, int, int | None], None]  #: what, bytes done, of how many if that is known
-CHUNK = 1 << 20  #: bytes
-SPARE = 100 << 20  #: bytes of the disk that stay free
 
 
-def room(folder: Path, needed: int = 0) -> None:
+@dataclass(frozen=True)
+class Limits:
+    """How much is taken from strangers at most."""
+
+    spare: int = 100 << 20  #: bytes of the disk that stay free
+    largest: int = 200 * 10**9  #: bytes of a download whose size nobody publishes
+    members: int = 100_000  #: of an archive
+    unpacked: int = 500 * 10**9  #: bytes that an archive may unpack to, whatever its size
+    chunk: int = 1 << 20  #: bytes read at once
+
+
+LIMITS = Limits()
+
+
+def check_room(folder: Path, limits: Limits, needed: int = 0) -> None:
+    """Raise `DataError` unless the disk has room for `needed` bytes more and `limits.spare` to spare."""
     free = shutil.disk_usage(folder).free
-    if free < needed + SPARE:
+    if free < needed + limits.spare:
         raise DataError(
-            f"{folder}: {free / 1e9:.1f} GB are free and {(needed + SPARE) / 1e9:.1f} GB are needed; make room or "
-            "choose another folder with --to, then run this again: what is whole is kept"
+            f"{folder}: {free / 1e9:.1f} GB are free and {(needed + limits.spare) / 1e9:.1f} GB are needed; make room "
+            "or choose another folder with --to, then run this again: what is whole is kept"
         )
 
 
 def words(error: object) -> str:
+    """What an error is called where it carries no message."""
     return str(error) or type(error).__name__

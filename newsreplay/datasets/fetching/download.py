@@ -1,6 +1,6 @@
 """Downloading public data sets: their addresses, their terms, and a download that survives a bad line.
 
-Addresses change and terms are their owners': `SOURCES` says for every data set what is known of both, and since
+Addresses change and terms are their owners': `SOURCES` has for every data set what is known of both, and since
 when. What wants a login or a form is described, not fetched. No address here was tried by newsreplay's own tests.
 
 What comes over the line is not trusted: only http and https, sizes are limited and counted, a published size and
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from newsreplay.datasets.fetching.disk import CHUNK, Progress, Say, room, words
+from newsreplay.datasets.fetching.disk import LIMITS, Limits, Progress, Report, check_room, words
 from newsreplay.datasets.fetching.sources import Remote, describe, find_source, prepare_command
 from newsreplay.datasets.fetching.unpack import unpack_once
 from newsreplay.errors import DataError
@@ -32,12 +32,11 @@ from newsreplay.version import __version__
 
 TIMEOUT = 60.0  #: seconds of silence after which a connection counts as broken
 PAUSES = (1, 2, 5, 15, 30)  #: seconds before trying again, while nothing new comes
-LARGEST = 200 * 10**9  #: bytes of a download whose size nobody publishes
 SLACK = 1.5  #: how much larger than published a file may be where the published size is rounded
 
 
 def default_folder(name: str) -> Path:
-    """Where `fetch` puts a data set unless told otherwise: `$NEWSREPLAY_HOME/raw/NAME`."""
+    """Where `fetch` puts a data set unless it is given another folder: `$NEWSREPLAY_HOME/raw/NAME`."""
     return home() / "raw" / name
 
 
@@ -45,13 +44,14 @@ def fetch(
     name: str,
     folder: Path,
     *,
-    say: Say = lambda _: None,
-    progress: Progress = lambda what, done, of: None,
+    report: Report = lambda _: None,
+    progress: Progress = lambda what, done, total: None,
     sleep: Callable[[float], None] = time.sleep,
+    limits: Limits = LIMITS,
 ) -> Path:
     """Downloads the data set `name` into `folder` and returns the path to prepare.
 
-    What is there already is checked and kept, what broke off goes on where it stopped, and archives that no
+    What has been downloaded already is checked and kept, what broke off goes on where it stopped, and archives that no
     reader reads are unpacked into a folder of their own. `sleep` waits (seconds) before another try. Raises
     `DataError` with the way out: where the data wants a login, the network or the disk fails, or what came is
     not what was published or not safe to unpack.
@@ -68,11 +68,11 @@ def fetch(
         for file in source.files:
             path, target = folder / file.name, folder / file.folder
             if file.unpack and target.is_dir():
-                say(f"{target} is there already")
+                report(f"{target} is there already")
             else:
-                _Download(file, path, source.page, say, progress, sleep).obtain()
+                _Download(file, path, source.page, report, progress, sleep, limits).obtain()
                 if file.unpack:
-                    unpack_once(path, target, progress)
+                    unpack_once(path, target, progress, limits)
             unpacked += [target] if file.unpack else []
     except OSError as error:
         raise DataError(f"cannot write to {folder}: {error.strerror or error}") from error
@@ -84,7 +84,7 @@ class _BrokenError(Exception):
 
 
 class _Part(NamedTuple):
-    """A file that is not whole yet, and the note beside it that says of what it is a part."""
+    """A file that is not whole yet, and the note beside it that names what it is a part of."""
 
     path: Path
     note: Path
@@ -97,10 +97,10 @@ class _Part(NamedTuple):
         """The validator (an ETag or a date) and the whole size of what the part is from; drops any other part."""
         try:
             note = json.loads(self.note.read_bytes())
-            found, validator, total = note["url"], note["validator"], note["total"]
+            origin, validator, total = note["url"], note["validator"], note["total"]
         except (OSError, ValueError, TypeError, KeyError):
-            found = validator = total = None
-        usable = found == url and isinstance(validator, str) and validator and isinstance(total, int | None)
+            origin = validator = total = None
+        usable = origin == url and isinstance(validator, str) and validator and isinstance(total, int | None)
         if not usable:
             self.drop()
             return "", None
@@ -122,9 +122,10 @@ class _Download:
     file: Remote
     path: Path
     page: str
-    say: Say
+    report: Report
     progress: Progress
     sleep: Callable[[float], None]
+    limits: Limits
 
     @property
     def part(self) -> _Part:
@@ -136,7 +137,7 @@ class _Download:
             fault = self.fault(self.path)
             if fault:
                 raise DataError(f"{self.path} is not the published file: {fault}; remove it and run this again")
-            self.say(f"{self.path} is there already")
+            self.report(f"{self.path} is there already")
             return
         self.receive_all()
         fault = self.fault(self.part.path)
@@ -157,7 +158,7 @@ class _Download:
         if self.file.sha256 is not None:
             digest = hashlib.sha256()
             with path.open("rb") as stream:
-                while data := stream.read(CHUNK):
+                while data := stream.read(self.limits.chunk):
                     digest.update(data)
                     self.progress(f"checking {self.file.name}", stream.tell(), size)
             if digest.hexdigest() != self.file.sha256:
@@ -178,7 +179,7 @@ class _Download:
                         f"{self.file.url} cannot be downloaded: {error}. Run this again later: it goes on where "
                         f"it stopped ({self.part.length:,} bytes)"
                     ) from error
-                self.say(f"{self.file.name}: {error}; trying again in {PAUSES[fruitless]} s")
+                self.report(f"{self.file.name}: {error}; trying again in {PAUSES[fruitless]} s")
                 self.sleep(PAUSES[fruitless])
 
     def receive(self) -> None:
@@ -201,15 +202,15 @@ class _Download:
                     f"{self.file.url}: the server answers {answer.status}, not with the file: see {self.page}"
                 )
             self.check_size(total)
-            room(self.path.parent, (total or done) - done)
+            check_room(self.path.parent, self.limits, (total or done) - done)
             with self.part.path.open("ab") as out:
-                for data in _body(answer):
+                for data in _body(answer, self.limits.chunk):
                     done += len(data)
                     if done > self.limit:
                         break
                     out.write(data)
                     self.progress(self.file.name, done, total)
-                    room(self.path.parent)
+                    check_room(self.path.parent, self.limits)
         if done > self.limit:
             self.check_size(done)
         if total is not None and done != total:
@@ -233,7 +234,7 @@ class _Download:
         """The most bytes that are written."""
         if self.file.size is not None:
             return self.file.size
-        return LARGEST if self.file.about is None else int(SLACK * self.file.about)
+        return self.limits.largest if self.file.about is None else int(SLACK * self.file.about)
 
     def check_size(self, total: int | None) -> None:
         if total is not None and (total > self.limit or self.file.size not in (None, total)):
@@ -276,10 +277,10 @@ def _validator(answer: http.client.HTTPResponse) -> str:
     return tag if tag.startswith('"') else answer.headers.get("Last-Modified", "")
 
 
-def _body(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+def _body(answer: http.client.HTTPResponse, size: int) -> Iterator[bytes]:
     while True:
         try:
-            data = answer.read1(CHUNK)
+            data = answer.read1(size)
         except (OSError, http.client.HTTPException) as error:
             raise _BrokenError(f"the connection broke off ({words(error)})") from error
         if not data:
@@ -299,10 +300,10 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _check_scheme(url: str, asked: str) -> None:
+def _check_scheme(url: str, requested: str) -> None:
     scheme = urlsplit(url).scheme
-    if scheme not in ("http", "https") or (scheme == "http" and urlsplit(asked).scheme == "https"):
-        raise DataError(f"{asked} leads to {url!r}: only http and https are followed, and https not to http")
+    if scheme not in ("http", "https") or (scheme == "http" and urlsplit(requested).scheme == "https"):
+        raise DataError(f"{requested} leads to {url!r}: only http and https are followed, and https not to http")
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

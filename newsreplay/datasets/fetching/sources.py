@@ -40,7 +40,7 @@ class Remote:
 class Source:
     """A public data set: what it is, on which terms, where, and the kind it is prepared as.
 
-    `state` says how the addresses are known. Without `files`, `by_hand` says how the data can be had.
+    `state` is how the addresses are known. Without `files`, `by_hand` is how the data can be had.
     """
 
     kind: str

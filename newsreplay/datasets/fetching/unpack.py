@@ -17,25 +17,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple, Self
 
-from newsreplay.datasets.fetching.disk import CHUNK, Progress, room, words
+from newsreplay.datasets.fetching.disk import LIMITS, Limits, Progress, check_room, words
 from newsreplay.errors import DataError
 
-MEMBERS = 100_000  #: in an archive
 LONGEST_NAME = 255  #: bytes, folders included
 LONGEST_HEADER = 1 << 16  #: bytes of a tar header that is no file
 PADDING = 16 << 20  #: bytes that may follow the last member of a tar
 EXPANSION = 50  #: an archive may unpack to this many times its size
-UNPACKED = 500 * 10**9  #: bytes, whatever the archive's size
 
 
 class _RefusedError(DataError):
     """An archive that is damaged or not safe to unpack."""
 
 
-def unpack_once(archive: Path, target: Path, progress: Progress) -> None:
+def unpack_once(archive: Path, target: Path, progress: Progress, limits: Limits) -> None:
     """Unpacks and removes the archive: beside its folder, a reader would read everything twice."""
     try:
-        unpack(archive, target, progress)
+        unpack(archive, target, progress, limits)
     except _RefusedError as error:
         archive.unlink()
         raise DataError(f"{error}. It was removed; run this again to download it anew") from error
@@ -56,17 +54,19 @@ _DAMAGE = (
 )
 
 
-def unpack(archive: Path, target: Path, progress: Progress = lambda what, done, of: None) -> None:
+def unpack(
+    archive: Path, target: Path, progress: Progress = lambda what, done, total: None, limits: Limits = LIMITS
+) -> None:
     """Unpacks a zip or tar(.gz) archive into the new folder `target`, wholly or not at all.
 
     Raises `DataError` where the archive is damaged, or holds what no data set needs: names that lead out of the
-    folder, links, devices, the same name twice, more than 100,000 members, or more than 50 times its own size.
+    folder, links, devices, the same name twice, more than `limits.members` members, or more than 50 times its own size.
     """
     fresh = target.with_name(target.name + ".unpacking")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     try:
-        _write_members(archive, fresh, progress)
+        _write_members(archive, fresh, progress, limits)
         fresh.rename(target)
     except _DAMAGE as error:
         raise _RefusedError(f"{archive} cannot be unpacked: {words(error)}") from error
@@ -81,15 +81,15 @@ class _Member(NamedTuple):
     open: Callable[[], IO[bytes]]
 
 
-def _write_members(archive: Path, folder: Path, progress: Progress) -> None:
-    limit = min(UNPACKED, EXPANSION * archive.stat().st_size)
+def _write_members(archive: Path, folder: Path, progress: Progress, limits: Limits) -> None:
+    limit = min(limits.unpacked, EXPANSION * archive.stat().st_size)
     files: set[str] = set()
     folders: set[str] = set()
     written = 0
     members = _zip_members if archive.name.lower().endswith(".zip") else _tar_members
-    for count, member in enumerate(members(archive), start=1):
-        if count > MEMBERS:
-            raise _RefusedError(f"{archive} has more than {MEMBERS:,} members")
+    for count, member in enumerate(members(archive, limits), start=1):
+        if count > limits.members:
+            raise _RefusedError(f"{archive} has more than {limits.members:,} members")
         parts = _safe_parts(archive, member)
         # Case and accents are one name on some file systems: what collides anywhere is refused everywhere.
         keys = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
@@ -105,11 +105,11 @@ def _write_members(archive: Path, folder: Path, progress: Progress) -> None:
         files.add(keys[-1])
         path.parent.mkdir(parents=True, exist_ok=True)
         with member.open() as stream, path.open("xb") as out:
-            while data := stream.read(CHUNK):
+            while data := stream.read(limits.chunk):
                 written += len(data)
                 if written > limit:
                     raise _RefusedError(f"{archive} unpacks to more than {limit:,} bytes: no data set does")
-                room(folder)
+                check_room(folder, limits)
                 out.write(data)
                 progress(f"unpacking {archive.name}", written, None)
     if not files:
@@ -131,9 +131,13 @@ def _safe_parts(archive: Path, member: _Member) -> list[str]:
 class _Directory(io.FileIO):
     """Keeps `zipfile` from reading a list of members that is larger than any it would be let unpack."""
 
+    def __init__(self, path: Path, limits: Limits) -> None:
+        super().__init__(path)
+        self.limits = limits
+
     def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > max(CHUNK, MEMBERS * 2 * LONGEST_NAME):
-            raise _RefusedError(f"the archive lists more than {MEMBERS:,} members")
+        if size is not None and size > max(self.limits.chunk, self.limits.members * 2 * LONGEST_NAME):
+            raise _RefusedError(f"the archive lists more than {self.limits.members:,} members")
         return super().read(-1 if size is None else size) or b""
 
     def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
@@ -142,8 +146,8 @@ class _Directory(io.FileIO):
         return super().seek(position, whence)
 
 
-def _zip_members(path: Path) -> Iterator[_Member]:
-    with _Directory(path) as file, zipfile.ZipFile(file) as archive:
+def _zip_members(path: Path, limits: Limits) -> Iterator[_Member]:
+    with _Directory(path, limits) as file, zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             mode = stat.S_IFMT(info.external_attr >> 16)
             name = info.orig_filename  # as it stands in the archive; `filename` ends at a NUL byte
@@ -152,7 +156,7 @@ def _zip_members(path: Path) -> Iterator[_Member]:
             yield _Member(name, folder, plain, functools.partial(archive.open, info))
 
 
-class _Header(tarfile.TarInfo):
+class _LimitedHeader(tarfile.TarInfo):
     """Keeps `tarfile` from reading long headers into memory, and from taking a damaged one for the end."""
 
     @classmethod
@@ -168,19 +172,19 @@ class _Header(tarfile.TarInfo):
         return header
 
 
-def _tar_members(path: Path) -> Iterator[_Member]:
+def _tar_members(path: Path, limits: Limits) -> Iterator[_Member]:
     with path.open("rb") as start:
         gzipped = start.read(2) == b"\x1f\x8b"
     # Not tarfile's own "r|gz", which checks no checksum and takes a torn file for a whole one.
     with (
         gzip.open(path) if gzipped else path.open("rb") as stream,
-        tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as archive,
+        tarfile.open(fileobj=stream, mode="r|", tarinfo=_LimitedHeader) as archive,
     ):
         for info in archive:
             plain = info.isreg() and not info.issparse()
             yield _Member(info.name, info.isdir(), plain, functools.partial(_tar_file, archive, info))
-        for _ in range(PADDING // CHUNK):
-            if not stream.read(CHUNK):
+        for _ in range(PADDING // limits.chunk):
+            if not stream.read(limits.chunk):
                 return
         raise _RefusedError(f"{path} goes on after its end")
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from newsreplay.arrow import bits, numbers
-from newsreplay.datasets.preparing.gather import IN_MEMORY, KINDS, NEVER, Gathered, interim
+from newsreplay.arrow import to_numpy
+from newsreplay.datasets.preparing.gather import KINDS, UNSET, Gathered, interim
 from newsreplay.datasets.preparing.work import kinds_of
 from newsreplay.log.rows import IMPRESSION, OUTCOME, PUBLISH, READ, Column
-
-BUCKET = 1_000_000  #: rows sorted at once
 
 RECORD = np.dtype(
     [
@@ -24,7 +20,7 @@ RECORD = np.dtype(
         ("item", np.int32),  # -1 = none
         ("user", np.int32),  # -1 = none
         ("session", np.int32),  # -1 = the source has none
-        ("active", np.float32),  # seconds on the article; of a publish row whether recommendable; NaN = not told
+        ("active", np.float32),  # seconds on the article; of a publish row whether recommendable; NaN = not known
     ]
 )
 
@@ -40,9 +36,9 @@ def reads_of(gathered: Gathered) -> Iterator[tuple[Column, Column]]:
 class Buckets:
     """Rows by stretches of event time, in memory where they fit, else in one file per stretch."""
 
-    def __init__(self, bounds: Column, rows: int, folder: Path):
+    def __init__(self, bounds: Column, rows: int, folder: Path, in_memory: int):
         self.bounds = bounds  # int64[buckets - 1], first time of all buckets but the first
-        self.spilled = rows * RECORD.itemsize > IN_MEMORY
+        self.spilled = rows * RECORD.itemsize > in_memory
         self.folder = folder
         self.rows: list[list[Column]] = [[] for _ in range(len(bounds) + 1)]
         for left in folder.glob("bucket-*"):  # by a preparation that was interrupted
@@ -87,7 +83,7 @@ class Buckets:
 def stable_order(key: Column) -> Column:
     """What sorts keys, equal ones in their order, by one sort of whole numbers that hold key and place."""
     places = max(1, len(key) - 1).bit_length()
-    low, high = int(key.min(initial=NEVER)), int(key.max(initial=0))
+    low, high = int(key.min(initial=UNSET)), int(key.max(initial=0))
     if (max(0, high - low)).bit_length() + places > 62:
         return np.argsort(key, kind="stable")
     words = (key - low) << places | np.arange(len(key))
@@ -95,23 +91,23 @@ def stable_order(key: Column) -> Column:
     return words & ((1 << places) - 1)
 
 
-def bounds_of(gathered: Gathered) -> Column:
-    """Times that cut the log into stretches of some `BUCKET` rows."""
-    stretches = -(-gathered.rows // BUCKET)
+def bounds_of(gathered: Gathered, bucket: int) -> Column:
+    """Times that cut the log into stretches of some `bucket` rows."""
+    stretches = -(-gathered.rows // bucket)
     if stretches == 1:
         return np.empty(0, np.int64)
     step = max(1, gathered.rows // 200_000)
-    sample = np.concatenate([numbers(rows, "time")[::step] for _, rows in gathered.blocks.tables("rows")])
+    sample = np.concatenate([to_numpy(rows.column("time"))[::step] for _, rows in gathered.blocks.tables("rows")])
     cuts = np.quantile(sample, np.arange(1, stretches) / stretches, method="nearest")
     return np.unique(cuts.astype(np.int64))
 
 
 def records_of(gathered: Gathered) -> Iterator[Column]:
     """All rows as records, in source order: publications first, then block by block."""
-    told = gathered.publications
-    records = np.zeros(len(told.item), RECORD)
-    records["key"] = told.time * KINDS + PUBLISH
-    records["place"], records["item"] = told.place, told.item
+    publications = gathered.publications
+    records = np.zeros(len(publications.item), RECORD)
+    records["key"] = publications.time * KINDS + PUBLISH
+    records["place"], records["item"] = publications.place, publications.item
     records["user"] = records["session"] = -1
     records["active"] = np.nan
     yield records
@@ -119,8 +115,8 @@ def records_of(gathered: Gathered) -> Iterator[Column]:
         yield _block_records(gathered, number, rows)
 
 
-def _block_records(gathered: Gathered, number: int, rows: Any) -> Column:
-    kind, time = kinds_of(rows), numbers(rows, "time")
+def _block_records(gathered: Gathered, number: int, rows: pa.RecordBatch) -> Column:
+    kind, time = kinds_of(rows), to_numpy(rows.column("time"))
     records = np.zeros(rows.num_rows, RECORD)
     records["key"] = time * KINDS + kind
     records["place"] = (number << 32) + np.arange(rows.num_rows)
@@ -132,11 +128,11 @@ def _block_records(gathered: Gathered, number: int, rows: Any) -> Column:
     records["user"] = np.where((user < 0) & (session >= 0), len(gathered.users.values) + session, user)
     records["active"] = np.nan
     if "active" in rows.schema.names:
-        records["active"] = pc.fill_null(rows.column("active"), float("nan")).to_numpy(zero_copy_only=False)
+        records["active"] = to_numpy(rows.column("active"), np.nan)
     if "recommendable" in rows.schema.names:
-        flag = pc.fill_null(rows.column("recommendable").cast(pa.float32()), float("nan"))
+        flag = to_numpy(rows.column("recommendable").cast(pa.float32()), np.nan)
         publish = kind == PUBLISH
-        records["active"][publish] = flag.to_numpy(zero_copy_only=False)[publish]
+        records["active"][publish] = flag[publish]
     if "clicked" not in rows.schema.names:
         return records
     records = np.concatenate([records, _outcomes(gathered, number, rows, records)])
@@ -144,15 +140,15 @@ def _block_records(gathered: Gathered, number: int, rows: Any) -> Column:
     return records[np.argsort(records["place"], kind="stable")]
 
 
-def _outcomes(gathered: Gathered, number: int, rows: Any, records: Column) -> Column:
+def _outcomes(gathered: Gathered, number: int, rows: pa.RecordBatch, records: Column) -> Column:
     """The outcomes of a block's impressions, then the reads of what was clicked in them."""
     clicked = rows.column("clicked")
-    known = np.flatnonzero(clicked.is_valid().to_numpy(zero_copy_only=False))
+    known = np.flatnonzero(to_numpy(clicked.is_valid()))
     outcomes = records[known]
     if (outcomes["key"] % KINDS != IMPRESSION).any():
         raise AssertionError("only impressions have clicks")
     outcomes["key"] += OUTCOME - IMPRESSION
-    offsets, marks = numbers(clicked.offsets), bits(clicked.values)
+    offsets, marks = to_numpy(clicked.offsets), to_numpy(clicked.values)
     row = np.repeat(np.arange(len(records)), np.diff(offsets))
     begin, end = offsets[0], offsets[-1]
     at = np.flatnonzero(marks[begin:end])
@@ -160,7 +156,7 @@ def _outcomes(gathered: Gathered, number: int, rows: Any, records: Column) -> Co
     reads["key"] += READ - IMPRESSION
     pool = rows.column("pool")
     # Pools and clicks are equally long in every row, but may begin at different offsets.
-    place = at + begin + (numbers(pool.offsets)[row[at]] - offsets[row[at]])
-    reads["item"] = gathered.item_of[number, "rows.pool"][numbers(pool.values.indices)[place]]
+    place = at + begin + (to_numpy(pool.offsets)[row[at]] - offsets[row[at]])
+    reads["item"] = gathered.item_of[number, "rows.pool"][to_numpy(pool.values.indices)[place]]
     reads["active"] = np.nan
     return np.concatenate([outcomes, reads])

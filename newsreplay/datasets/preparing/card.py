@@ -5,28 +5,26 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from newsreplay.datasets.base import Plan
-from newsreplay.datasets.preparing import sampling
-from newsreplay.datasets.preparing import walk as second
+from newsreplay.datasets.base import Card, Plan, PublisherCard
+from newsreplay.datasets.preparing import sampling, walk
 from newsreplay.datasets.preparing.gather import Gathered
 from newsreplay.datasets.preparing.walk import Walked
 from newsreplay.datasets.preparing.work import Intake
-from newsreplay.datasets.store import FORMAT, _map, open_log
+from newsreplay.datasets.store import FORMAT, open_log, texts_of
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, READ
 from newsreplay.machine import cores
 
 
-def _facts(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -> dict[str, Any]:
-    """What Table 1 of Kille & Lommatzsch (2019) tells about a publisher, and a little more."""
+def facts_of(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -> PublisherCard:
+    """What Table 1 of Kille & Lommatzsch (2019) has about a publisher, and a little more."""
     log = open_log(folder)
     row = np.load(folder / "requests" / "row.npy", mmap_mode="r")
     reads = np.load(folder / "sessions" / "reads.npy")
     memory = walked.memory
-    items = int(memory.counts[second.ITEMS])
+    items = int(memory.counts[walk.ITEMS])
     read = np.zeros(items, bool)
     kinds = np.zeros(8, np.int64)
     for begin in range(0, len(log.time), 1 << 22):
@@ -34,7 +32,7 @@ def _facts(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -> 
         kinds += np.bincount(log.kind[part], minlength=8)
         read[log.item[part][log.kind[part] == READ]] = True
     sessions = int(np.count_nonzero(reads))
-    facts = {
+    facts: PublisherCard = {
         "publisher": publisher,
         "rows": len(log.time),
         "reads": len(row),
@@ -47,11 +45,11 @@ def _facts(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -> 
         "single_read_sessions": int(np.count_nonzero(reads == 1)),
         "mean_session_length": round(len(row) / sessions, 4),
         "longest_session": int(reads.max()),
-        "users": int(memory.counts[second.USERS]),
+        "users": int(memory.counts[walk.USERS]),
         "articles": items,
         "articles_read": int(np.count_nonzero(read)),
         "articles_unknown": int(np.count_nonzero((memory.item < 0) & ~gathered.unlisted)),
-        "categories": int(memory.counts[second.CATEGORIES]),
+        "categories": int(memory.counts[walk.CATEGORIES]),
         "first": int(log.time[row[0]]),
         "last": int(log.time[row[-1]]),
         "duplicates": walked.duplicates,
@@ -60,20 +58,21 @@ def _facts(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -> 
     }
     profiles = folder / "profiles.arrow"
     if profiles.is_file():
-        facts["profiles"] = len(_map(profiles))
+        facts["profiles"] = len(texts_of(profiles))
     return facts
 
 
-def _card(
+def card_of(
     plan: Plan,
     intake: Intake,
-    publishers: list[dict[str, Any]],
+    publishers: list[PublisherCard],
     unread: int,
     name: str,
     kind: str,
-    options: dict[str, Any],
+    options: dict[str, object],
     impressions: str | None,
-) -> dict[str, Any]:
+) -> Card:
+    """The card of a data set; `unread` rows are those of publishers without a read."""
     digests = "".join(facts["digest"] for facts in publishers)
     made_up, leaks = list(plan.made_up), list(plan.leaks)
     if impressions is not None:
@@ -103,7 +102,7 @@ def _card(
     }
 
 
-def _order_notes(publishers: list[dict[str, Any]], unread: int) -> list[str]:
+def _order_notes(publishers: list[PublisherCard], unread: int) -> list[str]:
     back = sum(facts["inversions"] for facts in publishers)
     again = sum(facts["duplicates"] for facts in publishers)
     notes = [f"rows earlier than the one before them in the source, now sorted: {back:,}"] if back else []

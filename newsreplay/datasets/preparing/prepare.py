@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from newsreplay.datasets.base import Block, Part, Plan, Raw
-from newsreplay.datasets.preparing import gather, sampling
-from newsreplay.datasets.preparing import walk as second
+from newsreplay.arrow import in_one_piece, write_batch
+from newsreplay.datasets.base import Block, Part, Plan, PublisherCard, Raw
+from newsreplay.datasets.preparing import gather, sampling, walk
 from newsreplay.datasets.preparing.buckets import reads_of
-from newsreplay.datasets.preparing.card import _card, _facts
+from newsreplay.datasets.preparing.card import card_of, facts_of
 from newsreplay.datasets.preparing.gather import Gathered
 from newsreplay.datasets.preparing.walk import Walked
-from newsreplay.datasets.preparing.work import Intake, Progress, read_parts, work_folder, write_rejects
-from newsreplay.datasets.store import ColumnFiles, Dataset, write
+from newsreplay.datasets.preparing.work import Intake, Processing, read_parts, work_folder, write_rejects
+from newsreplay.datasets.store import ColumnFiles, Dataset
 from newsreplay.errors import DataError
+from newsreplay.files import folder_written_whole
 from newsreplay.log.publisher import SESSION_DTYPES
 from newsreplay.log.rows import Column
 
-# --- preparing -----------------------------------------------------------------------------------------
+DEFAULT = Processing()
 
 
 def plan_of(raw: Raw) -> Plan:
@@ -52,166 +52,132 @@ def plan_of(raw: Raw) -> Plan:
     )
 
 
-def _quiet(what: str, done: int, of: int) -> None:
-    pass
-
-
 def prepare(
     source: Plan | Raw,
     folder: Path,
     *,
     name: str,
     kind: str,
-    options: dict[str, Any] | None = None,
+    options: dict[str, object] | None = None,
     impressions: str | None = None,
     strict: bool = False,
-    key: str | None = None,
-    jobs: int = 1,
-    progress: Progress = _quiet,
+    processing: Processing = DEFAULT,
 ) -> Dataset:
     """Sort, split and code raw rows, and write them to `folder`, whole or not at all.
 
     `impressions` is one of `sampling.METHODS` to make pseudo-impressions; with `strict` the first row that
-    cannot be used is an error. Equal `key`s name equal work: what was read before an interruption is not read
-    again. Raises `DataError`, also where there is no usable read.
+    cannot be used is an error. `name`, `kind` and `options` are for the card alone; `options["path"]` is what
+    errors call the source. Raises `DataError`, also where there is no usable read.
     """
     plan = plan_of(source) if isinstance(source, Raw) else source
     if impressions is not None:
         sampling.check_method(impressions)
-    where = (options or {}).get("path", name)
+    options = options or {}
+    order = _Order(plan, str(options.get("path", name)), impressions, processing)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        result = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise _cannot_write(folder.parent, error) from None
-    try:
-        with work_folder(folder.parent, key) as work:
-            intake = read_parts(plan, work, strict=strict, jobs=jobs, progress=progress)
-            facts, unread = _write_publishers(plan, intake, result, work, impressions, where, progress)
-            card = _card(plan, intake, facts, unread, name, kind, options or {}, impressions)
+        with (
+            work_folder(folder.parent, processing.key) as work,
+            folder_written_whole(folder, mark="card.json") as result,
+        ):
+            intake = read_parts(plan, work, strict=strict, processing=processing)
+            facts, unread = _write_publishers(order, intake, result, work)
+            card = card_of(plan, intake, facts, unread, name, kind, options, impressions)
             text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
             (result / "card.json").write_text(text, "utf-8", errors="backslashreplace")  # what is no text: JSON escapes
             write_rejects(result / "rejects.csv", work)
             if folder.exists():
                 (folder / "card.json").unlink(missing_ok=True)  # first: a folder without it is no data set
                 shutil.rmtree(folder)
-            _take_place(result, folder)
     except OSError as error:
-        raise _cannot_write(folder.parent, error) from None
-    finally:
-        shutil.rmtree(result, ignore_errors=True)
+        reason = error.strerror or error
+        raise DataError(f"cannot write to {folder.parent}: {reason}; set NEWSREPLAY_HOME to a folder for it") from None
     return Dataset(folder)
 
 
-def _cannot_write(folder: Path, error: OSError) -> DataError:
-    return DataError(f"cannot write to {folder}: {error.strerror or error}; set NEWSREPLAY_HOME to a folder for it")
+class _Order(NamedTuple):
+    """What is prepared, and how."""
+
+    plan: Plan
+    path: str  #: what errors call the source
+    impressions: str | None
+    processing: Processing
 
 
-def _take_place(work: Path, folder: Path) -> None:
-    try:
-        work.replace(folder)
-    except OSError:
-        if not (folder / "card.json").is_file():  # else another process has prepared the same meanwhile
-            raise
-
-
-def _write_publishers(
-    plan: Plan,
-    intake: Intake,
-    result: Path,
-    work: Path,
-    impressions: str | None,
-    where: str,
-    progress: Progress,
-) -> tuple[list[dict[str, Any]], int]:
+def _write_publishers(order: _Order, intake: Intake, result: Path, work: Path) -> tuple[list[PublisherCard], int]:
     """Prepare every publisher that has a read; the rows of the others are counted."""
-    facts: list[dict[str, Any]] = []
+    facts: list[PublisherCard] = []
     unread = 0
     for publisher in sorted(intake.publishers):
-        gathered = gather.gather_ids(intake.publishers[publisher], impressions)
+        paths = intake.publishers[publisher]
+        gathered = gather.gather_ids(paths, order.impressions, order.processing.in_memory)
         if gathered is None:
-            unread += gather.rows_in(intake.publishers[publisher])
+            unread += gather.rows_in(paths)
             continue
-        if impressions is not None and gathered.has_impressions:
-            raise DataError(f"{where} has impressions of its own; leave --impressions out")
+        if order.impressions is not None and gathered.has_impressions:
+            raise DataError(f"{order.path} has impressions of its own; leave --impressions out")
         folder = result / "publishers" / str(len(facts))
-        facts.append(_write_publisher(plan, publisher, gathered, folder, work, impressions, progress))
+        facts.append(_write_publisher(order, publisher, gathered, folder, work))
     if not facts:
         first = intake.first_reject
-        why = f"; the first: {first.file} {plan.unit} {first.line}: {first.reason}" if first else ""
-        raise DataError(f"{where}: none of {intake.records:,} rows is a usable read{why}")
-    # Articles of publishers without any row are nobody's.
+        why = f"; the first: {first.file} {order.plan.unit} {first.line}: {first.reason}" if first else ""
+        raise DataError(f"{order.path}: none of {intake.records:,} rows is a usable read{why}")
+    # Articles of publishers without any row are left out.
     return facts, unread
 
 
-def _write_publisher(
-    plan: Plan,
-    publisher: str,
-    gathered: Gathered,
-    folder: Path,
-    work: Path,
-    impressions: str | None,
-    progress: Progress,
-) -> dict[str, Any]:
-    done = 0
-
-    def told(rows: int) -> None:
-        nonlocal done
-        done += rows
-        progress(f"sorting {publisher}", min(done, gathered.rows), gathered.rows)
-
+def _write_publisher(order: _Order, publisher: str, gathered: Gathered, folder: Path, work: Path) -> PublisherCard:
     sampler = None
-    if impressions is not None:
+    if order.impressions is not None:
         items = len(gathered.items.values)
-        sampler = sampling.Sampler(impressions, 0, publisher, items, reads_of(gathered))
-    walked = second.walk_rows(gathered, folder, work, sampler, told)
+        sampler = sampling.Sampler(order.impressions, 0, publisher, items, reads_of(gathered))
+    walked = walk.walk_rows(gathered, folder, work, sampler, order.processing, publisher)
     final, counts = walked.final, walked.memory.counts
-    sessions = int(counts[second.SESSIONS])
+    sessions = int(counts[walk.SESSIONS])
     last, reads, first = final.last[:sessions], final.reads[:sessions], final.first[:sessions].copy()
     first[reads == 0] = 0
     with ColumnFiles(folder / "sessions", SESSION_DTYPES) as files:
         files.add(last=last, reads=reads, first_time=first)
-    _write_texts(gathered, walked, plan, folder)
-    return _facts(publisher, gathered, walked, folder)
+    _write_texts(gathered, walked, folder)
+    return facts_of(publisher, gathered, walked, folder)
 
 
-def _write_texts(gathered: Gathered, walked: Walked, plan: Plan, folder: Path) -> None:
+def _write_texts(gathered: Gathered, walked: Walked, folder: Path) -> None:
     memory, final = walked.memory, walked.final
     items, users, sessions, categories = (int(n) for n in memory.counts[[1, 2, 3, 4]])
     item = final.item[:items]
     facts = list(gathered.facts.items())
-    columns: dict[str, Any] = {
+    columns: dict[str, pa.Array] = {
         "id": pc.take(gathered.items.values, pa.array(item)),
         "published": pa.array(final.published[:items]),
     }
     rows = memory.rows
-    for place, (fact, told) in enumerate(facts):
+    for place, (fact, values) in enumerate(facts):
         row = memory.fact[place, item]
-        value = np.where(told.outside[item] >= 0, told.outside[item], told.value[item])
+        value = np.where(values.outside[item] >= 0, values.outside[item], values.value[item])
         known = row >= 0
         if fact == "category":
             codes = np.append(memory.category, np.int32(-1))[np.where(known, value, -1)]
             columns["category"] = pa.array(codes.astype(np.int32))
         else:
-            columns[fact] = pc.take(told.values, pa.array(value, mask=~known))
+            columns[fact] = pc.take(values.values, pa.array(value, mask=~known))
         columns[f"{fact}_row"] = pa.array(np.where(known, row, rows))
     if "title" not in columns:
         columns["title"] = pa.nulls(items, pa.large_string())
         columns["title_row"] = pa.array(np.full(items, rows))
-    write(folder / "articles.arrow", columns)
+    write_batch(folder / "articles.arrow", columns)
     own = len(gathered.users.values)
     user = final.user[:users]
     readers = pa.chunked_array([gathered.users.values, gathered.sessions.values], pa.large_string())
-    write(folder / "users.arrow", {"id": _taken(readers, user)})
-    write(folder / "sessions.arrow", {"id": _session_ids(gathered, walked, sessions, own)})
+    write_batch(folder / "users.arrow", {"id": _taken(readers, user)})
+    write_batch(folder / "sessions.arrow", {"id": _session_ids(gathered, walked, sessions, own)})
     names = facts[0][1].values
-    write(folder / "categories.arrow", {"name": pc.take(names, pa.array(final.category[:categories]))})
-    _write_profiles(gathered, walked, plan, folder)
+    write_batch(folder / "categories.arrow", {"name": pc.take(names, pa.array(final.category[:categories]))})
+    _write_profiles(gathered, walked, folder)
 
 
-def _taken(values: Any, codes: Column) -> Any:
-    taken = values.take(pa.array(codes))
-    return taken.combine_chunks() if taken.num_chunks != 1 else taken.chunk(0)
+def _taken(values: pa.ChunkedArray, codes: Column) -> pa.Array:
+    return in_one_piece(values.take(pa.array(codes)))
 
 
 def _session_ids(gathered: Gathered, walked: Walked, sessions: int, users: int) -> pa.Array:
@@ -230,12 +196,12 @@ def _session_ids(gathered: Gathered, walked: Walked, sessions: int, users: int) 
     return pc.coalesce(own, visits)
 
 
-def _write_profiles(gathered: Gathered, walked: Walked, plan: Plan, folder: Path) -> None:
-    """Per reader what they read before the log, from the first row that tells it."""
-    found = gather.profiles_of(gathered)
-    if found is None:
+def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> None:
+    """Per reader what they read before the log, as of their first row."""
+    profiles = gather.profiles_of(gathered)
+    if profiles is None:
         return
-    user, at, item = found
+    user, at, item = profiles
     memory = walked.memory
     code = memory.user[user]
     keep = np.flatnonzero(code >= 0)
@@ -254,8 +220,8 @@ def _write_profiles(gathered: Gathered, walked: Walked, plan: Plan, folder: Path
     codes = np.where(memory.item[chosen] >= 0, memory.item[chosen], outside[chosen]).astype(np.int32)
     lists = pa.LargeListArray.from_arrays(pa.array(ends), pa.array(codes))
     row = walked.final.user_row[code[keep]]
-    write(folder / "profiles.arrow", {"user": pa.array(code[keep]), "row": pa.array(row), "items": lists})
-    columns: dict[str, Any] = {"id": pc.take(gathered.items.values, pa.array(only))}
-    for fact, told in gathered.facts.items():
-        columns[fact] = pc.take(told.values, pa.array(told.outside[only], mask=told.outside[only] < 0))
-    write(folder / "outside.arrow", columns)
+    write_batch(folder / "profiles.arrow", {"user": pa.array(code[keep]), "row": pa.array(row), "items": lists})
+    columns: dict[str, pa.Array] = {"id": pc.take(gathered.items.values, pa.array(only))}
+    for fact, values in gathered.facts.items():
+        columns[fact] = pc.take(values.values, pa.array(values.outside[only], mask=values.outside[only] < 0))
+    write_batch(folder / "outside.arrow", columns)

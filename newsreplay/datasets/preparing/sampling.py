@@ -8,7 +8,7 @@ minutes makes no impression.
 - `sampled:popularity` (causal): from the same articles, in proportion to their reads in these 24 hours;
 - `sampled:uniform-all`: uniformly from all articles of the log, without those that the reader *ever* reads, as
   newsreclib, CROWN and Efficient-FedRec do. This leaks: candidates may not be published yet, and that
-  somebody will read an article keeps it from being a candidate.
+  an article will be read keeps it from being a candidate.
 
 Where fewer candidates exist, all of them are shown; where there are none, there is no impression. The place of
 the click among the candidates is random. Random words are keyed by (seed, publisher, number of the read).
@@ -53,7 +53,9 @@ def check_method(method: str) -> None:
         raise DataError(f"impressions cannot be {method!r}; use {', '.join(METHODS)}")
 
 
-class _State(NamedTuple):
+class SamplingState(NamedTuple):
+    """What the sampler's kernels remember from read to read."""
+
     kind: np.int64  # 0 uniform, 1 by popularity, 2 uniform from the whole log
     key: np.uint64
     reads: Column  # int64[items], reads in the window
@@ -73,7 +75,7 @@ class Sampler:
 
     def __init__(self, method: str, seed: int, publisher: str, items: int, everything: Iterator[tuple[Column, Column]]):
         """`everything` has the readers and articles of all reads; only the leaking method looks at it."""
-        self.state = _State(
+        self.state = SamplingState(
             np.int64(METHODS.index(method)),
             key_of(seed, publisher, "impressions"),
             np.zeros(items, np.int64),
@@ -106,18 +108,18 @@ class Sampler:
         lengths = np.zeros(len(reads), np.int64)
         place = np.zeros(len(reads), np.int64)
         _draw(self.state, self.time, self.item, before, reads["user"].copy(), pools, lengths, place)
-        shown = np.flatnonzero(lengths)
-        impressions, outcomes = reads[shown], reads[shown]
+        drawn = np.flatnonzero(lengths)
+        impressions, outcomes = reads[drawn], reads[drawn]
         impressions["key"] += IMPRESSION - READ
         outcomes["key"] += OUTCOME - READ
-        # Nobody knows which article was on screen.
+        # Which article was on screen is not known.
         impressions["item"] = outcomes["item"] = -1
         merged = np.concatenate([records, impressions, outcomes])
         merged = merged[np.argsort(merged["key"], kind="stable")]
-        at = np.concatenate([[0], np.cumsum(lengths[shown])])
-        item = pools[shown][np.arange(NEGATIVES + 1) < lengths[shown][:, None]]
+        at = np.concatenate([[0], np.cumsum(lengths[drawn])])
+        item = pools[drawn][np.arange(NEGATIVES + 1) < lengths[drawn][:, None]]
         clicked = np.zeros(len(item), bool)
-        clicked[at[:-1] + place[shown]] = True
+        clicked[at[:-1] + place[drawn]] = True
         return merged, (at, item, clicked)
 
     def _make_room(self, reads: int) -> None:
@@ -263,7 +265,7 @@ def _of_all(state: Any, number: int, user: int, clicked: int, pool: Any) -> int:
     floor = -1.0
     while count < NEGATIVES:
         # The next larger variable, again and again: no room for a heap is needed.
-        best, found = np.inf, int64(-1)
+        best, nearest = np.inf, int64(-1)
         for i in range(state.sizes[_ACTIVE]):
             candidate = int64(state.active[i])
             word = draw(state.key, number, TRIES + state.rank[candidate])
@@ -271,10 +273,10 @@ def _of_all(state: Any, number: int, user: int, clicked: int, pool: Any) -> int:
             worst = -log((float(word >> _11) + 1.0) / 9007199254740993.0) / weight
             nearer = floor < worst < best and candidate != clicked
             if nearer and state.pair[_find(state, user, candidate)] == np.uint64(0):
-                best, found = worst, candidate
-        if found < 0:
+                best, nearest = worst, candidate
+        if nearest < 0:
             return count
-        pool[count] = found
+        pool[count] = nearest
         count += 1
         floor = best
     return count

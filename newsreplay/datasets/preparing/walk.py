@@ -13,20 +13,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from newsreplay.arrow import bits, numbers
+from newsreplay.arrow import to_numpy
 from newsreplay.datasets.preparing.buckets import Buckets, bounds_of, records_of
-from newsreplay.datasets.preparing.gather import KINDS, TOLD, Gathered
+from newsreplay.datasets.preparing.gather import BY_PUBLICATION, KINDS, FactValues, Gathered
 from newsreplay.datasets.preparing.sampling import Sampler
+from newsreplay.datasets.preparing.work import Processing
 from newsreplay.datasets.store import ColumnFiles
-from newsreplay.kernels.compiling import compiled, int64
+from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.kernels.mixing import key_of, mix_all
+from newsreplay.log.growing import enlarged
 from newsreplay.log.publisher import REQUEST_DTYPES, UPDATE_DTYPES
 from newsreplay.log.rows import HOUR, IMPRESSION, LOG_DTYPES, OUTCOME, POOL_DTYPES, PUBLISH, READ, Column
 
 SESSION_GAP = HOUR  #: ms; a session ends when more than this passes without a read
 
 
-class Memory(NamedTuple):
+class WalkState(NamedTuple):
     """What the walk remembers from row to row, by interim code."""
 
     item: Column  #: int32[items], final codes, -1 = not known yet
@@ -48,7 +50,7 @@ class Memory(NamedTuple):
 ROWS, ITEMS, USERS, SESSIONS, CATEGORIES, REQUESTS = range(6)
 
 
-class Final(NamedTuple):
+class FinalCodes(NamedTuple):
     """By final code; larger than needed."""
 
     item: Column  #: int32, interim code
@@ -64,7 +66,7 @@ class Final(NamedTuple):
     category: Column  #: int32, interim code
 
 
-class Out(NamedTuple):
+class LogRows(NamedTuple):
     """One bucket's rows of the log."""
 
     time: Column
@@ -78,9 +80,7 @@ class Out(NamedTuple):
 
 
 @compiled
-def _emit(
-    records: Any, facts: Any, outside: Any, told_at: Any, category: Any, memory: Any, final: Any, out: Any
-) -> int:
+def _emit(records: Any, facts: Any, outside: Any, place: Any, category: Any, memory: Any, final: Any, out: Any) -> int:
     """Write a bucket's rows; returns its number of requests. `category` is the interim category by article."""
     counts, requests = memory.counts, 0
     for i in range(records.size):
@@ -99,8 +99,8 @@ def _emit(
             code = int64(memory.item[item])
             for fact in range(facts):
                 if memory.fact[fact, item] < 0:
-                    published = record.place == TOLD and (outside[fact, item] >= 0 or told_at[fact, item] >= 0)
-                    if published or (new and outside[fact, item] >= 0) or told_at[fact, item] == record.place:
+                    published = record.place == BY_PUBLICATION and (outside[fact, item] >= 0 or place[fact, item] >= 0)
+                    if published or (new and outside[fact, item] >= 0) or place[fact, item] == record.place:
                         memory.fact[fact, item] = row
         reader, visit = int64(-1), int64(-1)
         if user >= 0:
@@ -110,28 +110,7 @@ def _emit(
                 final.user_row[counts[USERS]] = row
                 counts[USERS] += 1
             reader = int64(memory.user[user])
-            opened = False
-            if session >= 0:
-                if memory.session[session] < 0:
-                    memory.session[session] = counts[SESSIONS]
-                    opened = True
-                visit = int64(memory.session[session])
-            else:
-                if memory.visit[user] < 0 or time - memory.last[user] > SESSION_GAP:
-                    memory.visit[user] = counts[SESSIONS]
-                    memory.ordinal[user] += 1
-                    memory.last[user] = time
-                    opened = True
-                elif kind >= READ:
-                    memory.last[user] = time
-                visit = int64(memory.visit[user])
-            if opened:
-                final.session[visit] = session
-                final.session_user[visit] = user
-                final.ordinal[visit] = memory.ordinal[user] if session < 0 else 0
-                final.last[visit] = -1
-                final.reads[visit] = 0
-                counts[SESSIONS] += 1
+            visit = _visit(memory, final, time, kind, user, session)
         if kind == READ:
             if final.reads[visit] == 0:
                 final.first[visit] = time
@@ -154,34 +133,105 @@ def _emit(
     return requests
 
 
+@kernel
+def _visit(memory: Any, final: Any, time: int, kind: int, user: int, session: int) -> int:
+    """The final code of a row's session: the source's own, else the visit of its user, opened where need be."""
+    opened = False
+    if session >= 0:
+        if memory.session[session] < 0:
+            memory.session[session] = memory.counts[SESSIONS]
+            opened = True
+        visit = int64(memory.session[session])
+    else:
+        if memory.visit[user] < 0 or time - memory.last[user] > SESSION_GAP:
+            memory.visit[user] = memory.counts[SESSIONS]
+            memory.ordinal[user] += 1
+            memory.last[user] = time
+            opened = True
+        elif kind >= READ:
+            memory.last[user] = time
+        visit = int64(memory.visit[user])
+    if opened:
+        final.session[visit] = session
+        final.session_user[visit] = user
+        final.ordinal[visit] = memory.ordinal[user] if session < 0 else 0
+        final.last[visit] = -1
+        final.reads[visit] = 0
+        memory.counts[SESSIONS] += 1
+    return visit
+
+
 class Walked(NamedTuple):
     """What the walk leaves beside the columns of the log."""
 
-    memory: Memory
-    final: Final
+    memory: WalkState
+    final: FinalCodes
     duplicates: int  #: reads equal to another in time, reader, session and article
 
 
-def walk_rows(gathered: Gathered, folder: Path, work: Path, sampler: Sampler | None, progress: Any) -> Walked:
+def walk_rows(
+    gathered: Gathered, folder: Path, work: Path, sampler: Sampler | None, processing: Processing, publisher: str
+) -> Walked:
     """Second pass: sort and write a publisher's log to `folder`/log, /pools, /requests and /updates, by buckets."""
-    items, sessions = len(gathered.items.values), len(gathered.sessions.values)
-    users = len(gathered.users.values) + sessions
     facts = list(gathered.facts.values())
-    outside = np.stack([told.outside for told in facts])
-    told_at = np.stack([told.place for told in facts])
+    outside = np.stack([values.outside for values in facts])
+    place = np.stack([values.place for values in facts])
     category = np.where(outside[0] >= 0, outside[0], facts[0].value)
-    memory = Memory(
-        np.full(items, -1, np.int32),
-        np.full(users, -1, np.int32),
-        np.full(sessions, -1, np.int32),
-        np.zeros(users, np.int64),
-        np.full(users, -1, np.int32),
-        np.zeros(users, np.int32),
-        np.full((len(facts), items), -1, np.int64),
-        np.full(len(facts[0].values), -1, np.int32),
-        np.zeros(8, np.int64),
+    memory, final = _before_all(gathered, facts)
+    timed = any(True for _ in gathered.blocks.tables("rows", "active"))
+    buckets = Buckets(bounds_of(gathered, processing.bucket), gathered.rows, work, processing.in_memory)
+    for records in records_of(gathered):
+        buckets.add(records)
+    duplicates = 0
+    request_dtypes = REQUEST_DTYPES | ({"active": np.dtype(np.float32)} if timed else {})
+    with (
+        ColumnFiles(folder / "log", LOG_DTYPES) as log,
+        ColumnFiles(folder / "pools", POOL_DTYPES) as pools,
+        ColumnFiles(folder / "requests", request_dtypes) as requests,
+        ColumnFiles(folder / "updates", UPDATE_DTYPES) as updates,
+    ):
+        pools.add(at=np.zeros(1, np.int64))
+        for records in buckets.sorted():
+            drawn = None
+            if sampler is not None:
+                records, drawn = sampler.draw(records)
+            duplicates += count_duplicates(records)
+            final = _grown(final, int(memory.counts[SESSIONS]) + len(records))
+            out = _room_for(len(records))
+            count = _emit(records, len(facts), outside, place, category, memory, final, out)
+            kind = records["key"] % KINDS
+            impression = numbered_impressions(records["place"], kind, pools.lengths["at"] - 1)
+            log.add(**{name: getattr(out, name) for name in LOG_DTYPES if name != "impression"}, impression=impression)
+            requests.add(row=out.request_row[:count], previous=out.previous[:count])
+            if timed:
+                requests.add(active=records["active"][kind == READ])
+            flagged = np.flatnonzero((kind == PUBLISH) & ~np.isnan(records["active"]))
+            first = memory.rows - len(records)
+            updates.add(row=first + flagged, item=out.item[flagged], recommendable=records["active"][flagged] > 0)
+            places = records["place"][kind == IMPRESSION]
+            if len(places):
+                at, item, clicked = drawn if drawn is not None else pools_of(gathered, places)
+                pools.add(at=at[1:] + pools.lengths["item"], item=memory.item[item], clicked=clicked)
+            processing.progress(f"sorting {publisher}", min(memory.rows, gathered.rows), gathered.rows)
+    return Walked(memory, final, duplicates)
+
+
+def _before_all(gathered: Gathered, facts: list[FactValues]) -> tuple[WalkState, FinalCodes]:
+    """What the walk remembers before its first row."""
+    items, sessions, categories = len(gathered.items.values), len(gathered.sessions.values), len(facts[0].values)
+    users = len(gathered.users.values) + sessions
+    memory = WalkState(
+        item=np.full(items, -1, np.int32),
+        user=np.full(users, -1, np.int32),
+        session=np.full(sessions, -1, np.int32),
+        last=np.zeros(users, np.int64),
+        visit=np.full(users, -1, np.int32),
+        ordinal=np.zeros(users, np.int32),
+        fact=np.full((len(facts), items), -1, np.int64),
+        category=np.full(categories, -1, np.int32),
+        counts=np.zeros(8, np.int64),
     )
-    final = Final(
+    final = FinalCodes(
         item=np.empty(items, np.int32),
         published=np.empty(items, np.int64),
         user=np.empty(users, np.int32),
@@ -192,55 +242,25 @@ def walk_rows(gathered: Gathered, folder: Path, work: Path, sampler: Sampler | N
         last=np.empty(0, np.int32),
         reads=np.empty(0, np.int32),
         first=np.empty(0, np.int64),
-        category=np.empty(len(facts[0].values), np.int32),
+        category=np.empty(categories, np.int32),
     )
-    timed = any(True for _ in gathered.blocks.tables("rows", "active"))
-    buckets = Buckets(bounds_of(gathered), gathered.rows, work)
-    for records in records_of(gathered):
-        buckets.add(records)
-    duplicates = 0
-    with (
-        ColumnFiles(folder / "log", LOG_DTYPES) as log,
-        ColumnFiles(folder / "pools", POOL_DTYPES) as pools,
-        ColumnFiles(folder / "requests", REQUEST_DTYPES | ({"active": np.dtype(np.float32)} if timed else {})) as asked,
-        ColumnFiles(folder / "updates", UPDATE_DTYPES) as updates,
-    ):
-        pools.add(at=np.zeros(1, np.int64))
-        for records in buckets.sorted():
-            drawn = None
-            if sampler is not None:
-                records, drawn = sampler.draw(records)
-            duplicates += count_duplicates(records)
-            final = _grown(final, int(memory.counts[SESSIONS]) + len(records))
-            out = Out(
-                **{name: np.empty(len(records), LOG_DTYPES[name]) for name in LOG_DTYPES if name != "impression"},
-                request_row=np.empty(len(records), np.int32),
-                previous=np.empty(len(records), np.int32),
-            )
-            requests = _emit(records, len(facts), outside, told_at, category, memory, final, out)
-            kind = records["key"] % KINDS
-            impression = numbered_impressions(records["place"], kind, pools.lengths["at"] - 1)
-            log.add(**{name: getattr(out, name) for name in LOG_DTYPES if name != "impression"}, impression=impression)
-            asked.add(row=out.request_row[:requests], previous=out.previous[:requests])
-            if timed:
-                asked.add(active=records["active"][kind == READ])
-            told = np.flatnonzero((kind == PUBLISH) & ~np.isnan(records["active"]))
-            first = memory.rows - len(records)
-            updates.add(row=first + told, item=out.item[told], recommendable=records["active"][told] > 0)
-            shown = records["place"][kind == IMPRESSION]
-            if len(shown):
-                at, item, clicked = drawn if drawn is not None else pools_of(gathered, shown)
-                pools.add(at=at[1:] + pools.lengths["item"], item=memory.item[item], clicked=clicked)
-            progress(len(records))
-    return Walked(memory, final, duplicates)
+    return memory, final
 
 
-def _grown(final: Final, sessions: int) -> Final:
+def _room_for(rows: int) -> LogRows:
+    return LogRows(
+        **{name: np.empty(rows, LOG_DTYPES[name]) for name in LOG_DTYPES if name != "impression"},
+        request_row=np.empty(rows, np.int32),
+        previous=np.empty(rows, np.int32),
+    )
+
+
+def _grown(final: FinalCodes, sessions: int) -> FinalCodes:
     """Room for so many sessions."""
     if len(final.session) >= sessions:
         return final
     names = ("session", "session_user", "ordinal", "last", "reads", "first")
-    return final._replace(**{name: np.resize(getattr(final, name), sessions * 5 // 4) for name in names})
+    return final._replace(**{name: enlarged(getattr(final, name), sessions * 5 // 4, None) for name in names})
 
 
 def count_duplicates(records: Column) -> int:
@@ -257,15 +277,15 @@ def count_duplicates(records: Column) -> int:
 
 
 def numbered_impressions(place: Column, kind: Column, before: int) -> Column:
-    """The number of the impression that each row is or tells of, -1 for others: int32[rows]."""
+    """The number of the impression that each row is or belongs to, -1 for others: int32[rows]."""
     number = np.full(len(place), -1, np.int32)
-    shown = np.flatnonzero(kind == IMPRESSION)
-    if not len(shown):
+    impressions = np.flatnonzero(kind == IMPRESSION)
+    if not len(impressions):
         return number
-    number[shown] = before + np.arange(len(shown))
-    told = np.flatnonzero(kind == OUTCOME)
-    order = shown[np.argsort(place[shown])]
-    number[told] = number[order[np.searchsorted(place[order], place[told])]]
+    number[impressions] = before + np.arange(len(impressions))
+    outcomes = np.flatnonzero(kind == OUTCOME)
+    order = impressions[np.argsort(place[impressions])]
+    number[outcomes] = number[order[np.searchsorted(place[order], place[outcomes])]]
     return number
 
 
@@ -274,20 +294,20 @@ def pools_of(gathered: Gathered, places: Column) -> tuple[Column, Column, Column
     number, row = places >> 32, places & 0xFFFFFFFF
     lengths = np.zeros(len(places), np.int64)
     for block in np.unique(number).tolist():
-        mine = number == block
-        offsets = numbers(gathered.blocks.table(block, "rows").column("pool").offsets)
-        lengths[mine] = offsets[row[mine] + 1] - offsets[row[mine]]
+        own = number == block
+        offsets = to_numpy(gathered.blocks.table(block, "rows").column("pool").offsets)
+        lengths[own] = offsets[row[own] + 1] - offsets[row[own]]
     at = np.concatenate([[0], np.cumsum(lengths)])
     item, clicked = np.empty(at[-1], np.int32), np.zeros(at[-1], bool)
     for block in np.unique(number).tolist():
-        mine = np.flatnonzero(number == block)
+        own = np.flatnonzero(number == block)
         rows = gathered.blocks.table(block, "rows")
         pool = rows.column("pool")
         codes = gathered.item_of[block, "rows.pool"]
-        _copy_pools(numbers(pool.offsets), numbers(pool.values.indices), codes, row[mine], at[mine], item)
+        _copy_pools(to_numpy(pool.offsets), to_numpy(pool.values.indices), codes, row[own], at[own], item)
         if "clicked" in rows.schema.names:
             marks = rows.column("clicked")
-            _copy_clicks(numbers(marks.offsets), bits(marks.values), row[mine], at[mine], clicked)
+            _copy_clicks(to_numpy(marks.offsets), to_numpy(marks.values), row[own], at[own], clicked)
     return at, item, clicked
 
 

@@ -1,8 +1,8 @@
 """The first half of preparing: a plan's parts are read, in parallel, into a work folder that outlives a crash.
 
 Every part becomes a folder of Arrow files, one per block and publisher, with an `intake.json` that is written
-last. A part that has one is not read again. Only one process uses a work folder at a time; another that wants
-the same gets a folder of its own, which goes when it is done.
+last. A part that has one is not read again. Only one process uses a work folder at a time; another with
+the same work gets a folder of its own, which goes when it is done.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, NamedTuple, TypedDict, cast
 
 import numpy as np
 import pyarrow as pa
@@ -29,15 +30,52 @@ try:
 except ImportError:  # Windows: two processes that prepare the same data at once are on their own
     fcntl = None  # type: ignore[assignment]
 
+from newsreplay.arrow import in_one_piece, to_arrow, to_numpy, write_batch
 from newsreplay.datasets.base import FACTS, Block, Part, Plan, Reject
 from newsreplay.errors import DataError
-from newsreplay.log.rows import READ
+from newsreplay.files import written_whole
+from newsreplay.log.rows import READ, Column
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]  #: what is being done, how much of it is done, of how much
 
 IDS = ("user", "session", "item")
 TEXT = pa.dictionary(pa.int32(), pa.large_string())
 TABLES = ("rows", "articles", "profiles")
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Progress that is not followed."""
+
+
+@dataclass(frozen=True)
+class Processing:
+    """How data are prepared: what changes the time and memory it takes, and nothing in the data."""
+
+    key: str | None = None  #: equal keys name equal work: what was read before an interruption is not read again
+    jobs: int = 1  #: parts read at once
+    bucket: int = 1_000_000  #: rows sorted at once
+    in_memory: int = 1 << 28  #: bytes of blocks, and of rows to be sorted, that are kept in memory
+    progress: Progress = no_progress
+
+
+class BlockIntake(TypedDict):
+    """What one block of a part held."""
+
+    file: str
+    lines: int
+    records: int
+    kept: int
+    rejects: int
+    rejects_in: str  #: the file that has them
+    dropped: dict[str, int]
+    counts: dict[str, int]
+    files: dict[str, list[str | None]]  #: publisher → the paths of its `TABLES`
+
+
+class PartIntake(TypedDict):
+    """What one part held: its `intake.json`."""
+
+    blocks: list[BlockIntake]
 
 
 class Intake(NamedTuple):
@@ -71,7 +109,7 @@ def work_folder(parent: Path, key: str | None) -> Iterator[Path]:
         yield Path(own)
 
 
-def _locked(file: Any) -> bool:
+def _locked(file: IO[str]) -> bool:
     """Whether this process has the file to itself now."""
     try:
         if fcntl is not None:
@@ -82,42 +120,41 @@ def _locked(file: Any) -> bool:
         return False
 
 
-def read_parts(plan: Plan, work: Path, *, strict: bool, jobs: int, progress: Progress) -> Intake:
-    """Read what has not been read yet. With `strict` the first reject in source order is raised."""
+def read_parts(plan: Plan, work: Path, *, strict: bool, processing: Processing) -> Intake:
+    """Read what has not been read yet. With `strict` the first reject in source order is raised as `DataError`."""
     total = sum(part.weight for part in plan.parts)
     done = 0
-    accounts: list[dict[str, Any]] = []
+    intakes: list[PartIntake] = []
     stop = threading.Event()
-    with ThreadPoolExecutor(jobs) as pool:
-        futures: list[Future[dict[str, Any]]] = [
+    with ThreadPoolExecutor(processing.jobs) as pool:
+        futures: list[Future[PartIntake]] = [
             pool.submit(_read_part, plan, part, work / f"{number:06}", stop) for number, part in enumerate(plan.parts)
         ]
         try:
             for part, future in zip(plan.parts, futures, strict=True):
-                accounts.append(future.result())
-                if strict and any(block["rejects"] for block in accounts[-1]["blocks"]):
-                    first = next(rejects_of(accounts, work))
+                intakes.append(future.result())
+                if strict and any(block["rejects"] for block in intakes[-1]["blocks"]):
+                    first = next(rejects_of(intakes, work))
                     raise DataError(
                         f"{first.file} {plan.unit} {first.line}: {first.reason}; without --strict it is left out"
                     )
                 done += part.weight
-                progress("reading", done, total)
+                processing.progress("reading", done, total)
         finally:
             stop.set()
             for future in futures:
                 future.cancel()
-    return _intake_of(accounts, work)
+    return _intake_of(intakes, work)
 
 
 class _StoppedError(Exception):
     """Another part failed."""
 
 
-def _read_part(plan: Plan, part: Part, folder: Path, stop: threading.Event) -> dict[str, Any]:
+def _read_part(plan: Plan, part: Part, folder: Path, stop: threading.Event) -> PartIntake:
     done = folder / "intake.json"
     if done.is_file():
-        intake: dict[str, Any] = json.loads(done.read_text("utf-8"))
-        return intake
+        return cast(PartIntake, json.loads(done.read_text("utf-8")))
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir()
@@ -126,10 +163,9 @@ def _read_part(plan: Plan, part: Part, folder: Path, stop: threading.Event) -> d
         if stop.is_set():
             raise _StoppedError
         blocks.append(_store_block(block, plan, folder, number))
-    intake = {"blocks": blocks}
-    unfinished = folder / "intake.part"
-    unfinished.write_text(json.dumps(intake), "utf-8")
-    unfinished.replace(done)
+    intake = PartIntake(blocks=blocks)
+    with written_whole(done) as unfinished:
+        unfinished.write_text(json.dumps(intake), "utf-8")
     return intake
 
 
@@ -140,7 +176,7 @@ def _blocks(plan: Plan, part: Part) -> Iterator[Block]:
         raise DataError(f"{part.name} cannot be read: {error.strerror or error}") from error
 
 
-def _store_block(block: Block, plan: Plan, folder: Path, number: int) -> dict[str, Any]:
+def _store_block(block: Block, plan: Plan, folder: Path, number: int) -> BlockIntake:
     if block.records != block.kept + len(block.rejects) + block.dropped.total():
         raise AssertionError(
             f"{block.file}: {block.records} records in, but {block.kept} kept, {len(block.rejects)} rejected and "
@@ -155,7 +191,7 @@ def _store_block(block: Block, plan: Plan, folder: Path, number: int) -> dict[st
             path = (
                 folder / f"{number}-{name}-{list(files).index(publisher) if publisher in files else len(files)}.arrow"
             )
-            _write(path, share)
+            _write_table(path, share)
             files.setdefault(publisher, [None, None, None])[place] = os.fspath(path)
     if block.rejects:
         (folder / f"{number}-rejects.json").write_text(json.dumps(block.rejects), "utf-8")
@@ -178,8 +214,7 @@ def _by_publisher(table: pa.Table, only: str | None) -> Iterator[tuple[str, pa.T
         return
     if not table.num_rows:
         return
-    publisher = pc.dictionary_encode(_plain(table["publisher"])).unify_dictionaries().combine_chunks()
-    publisher = publisher.chunk(0) if isinstance(publisher, pa.ChunkedArray) else publisher
+    publisher = in_one_piece(pc.dictionary_encode(_plain(table["publisher"])).unify_dictionaries().combine_chunks())
     if publisher.null_count:
         raise AssertionError("a row names no publisher")
     names = publisher.dictionary.cast(pa.large_string()).to_pylist()
@@ -188,26 +223,21 @@ def _by_publisher(table: pa.Table, only: str | None) -> Iterator[tuple[str, pa.T
         yield str(name), table if len(names) == 1 else table.filter(pc.equal(publisher.indices, code))
 
 
-def _plain(column: Any) -> Any:
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 # --- the files ------------------------------------------------------------------------------------------
 
 
-def _write(path: Path, table: pa.Table) -> None:
+def _write_table(path: Path, table: pa.Table) -> None:
     columns = {}
     for name in table.column_names:
-        column = table[name].combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-        columns[name] = _normal(name, column)
-    batch = pa.record_batch(list(columns.values()), names=list(columns))
-    with pa.OSFile(os.fspath(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
+        columns[name] = _normal(name, in_one_piece(table[name].combine_chunks()))
+    write_batch(path, columns)
 
 
-def _normal(name: str, column: Any) -> Any:
+def _normal(name: str, column: pa.Array) -> pa.Array:
     """A column as the second half reads it: ids and texts as codes into strings, lists of codes, numbers."""
     if name in (*IDS, *FACTS):
         return coded(column)
@@ -219,8 +249,8 @@ def _normal(name: str, column: Any) -> Any:
             valid = pc.is_valid(column)
             lengths = pc.if_else(valid, pc.list_value_length(column), 0)
             values = pc.list_flatten(column)
-            ends = np.concatenate([[0], np.cumsum(lengths.to_numpy(zero_copy_only=False))])
-            offsets = pa.array(ends, pa.int64(), mask=np.append(~valid.to_numpy(zero_copy_only=False), False))
+            ends = np.concatenate([[0], np.cumsum(to_numpy(lengths))])
+            offsets = to_arrow(ends.astype(np.int64), valid=np.append(to_numpy(valid), True))
         return pa.LargeListArray.from_arrays(offsets, values.cast(pa.bool_()) if name == "clicked" else coded(values))
     kinds = {
         "kind": pa.uint8(),
@@ -232,7 +262,7 @@ def _normal(name: str, column: Any) -> Any:
     return column.cast(kinds[name])
 
 
-def coded(column: Any) -> Any:
+def coded(column: pa.Array) -> pa.DictionaryArray:
     """Strings or whole numbers as codes into distinct strings."""
     if pa.types.is_null(column.type):
         column = column.cast(pa.large_string())
@@ -243,18 +273,13 @@ def coded(column: Any) -> Any:
     return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), column.dictionary.cast(pa.large_string()))
 
 
-def open_table(path: str | None) -> Any:
-    """A table of a block, memory-mapped."""
-    return None if path is None else pa.ipc.open_file(pa.memory_map(path)).get_batch(0)
-
-
 # --- the intake ----------------------------------------------------------------------------------------
 
 
-def rejects_of(accounts: list[dict[str, Any]], work: Path) -> Iterator[Reject]:
+def rejects_of(intakes: list[PartIntake], work: Path) -> Iterator[Reject]:
     """All rejects in source order, with their lines in the file."""
     lines: Counter[str] = Counter()
-    for intake in accounts:
+    for intake in intakes:
         for block in intake["blocks"]:
             if block["rejects"]:
                 for file, line, reason, text in json.loads((work / block["rejects_in"]).read_text("utf-8")):
@@ -262,12 +287,12 @@ def rejects_of(accounts: list[dict[str, Any]], work: Path) -> Iterator[Reject]:
             lines[block["file"]] += block["lines"]
 
 
-def _intake_of(accounts: list[dict[str, Any]], work: Path) -> Intake:
+def _intake_of(intakes: list[PartIntake], work: Path) -> Intake:
     publishers: dict[str, list[list[str | None]]] = {}
     dropped: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     records = kept = rejects = 0
-    for intake in accounts:
+    for intake in intakes:
         for block in intake["blocks"]:
             records += block["records"]
             kept += block["kept"]
@@ -281,21 +306,21 @@ def _intake_of(accounts: list[dict[str, Any]], work: Path) -> Intake:
         del publishers[""]
         for shares in publishers.values():  # articles that name no publisher are everybody's
             shares += nameless
-    first = next(rejects_of(accounts, work), None)
+    first = next(rejects_of(intakes, work), None)
     return Intake(publishers, records, kept, rejects, first, dropped, counts)
 
 
 def write_rejects(path: Path, work: Path) -> None:
     """All rejects of a work folder, in source order."""
-    accounts = [json.loads((folder / "intake.json").read_text("utf-8")) for folder in sorted(work.iterdir())]
+    intakes = [json.loads((folder / "intake.json").read_text("utf-8")) for folder in sorted(work.iterdir())]
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(Reject._fields)
-        writer.writerows(rejects_of(accounts, work))
+        writer.writerows(rejects_of(intakes, work))
 
 
-def kinds_of(rows: Any) -> Any:
+def kinds_of(rows: pa.RecordBatch) -> Column:
     """The kind of every row: uint8[n]."""
     if "kind" in rows.schema.names:
-        return rows.column("kind").to_numpy(zero_copy_only=False)
+        return to_numpy(rows.column("kind"))
     return np.full(rows.num_rows, READ, np.uint8)

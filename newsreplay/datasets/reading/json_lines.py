@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from newsreplay.datasets.reading.sizes import SIZES
 from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.log.rows import Column
 
 #: What stands under a path. FRACTION is a number with a fraction or an exponent, ESCAPED a string with escapes.
 MISSING, NULL, BOOLEAN, INTEGER, FRACTION, STRING, ESCAPED, OBJECT, ARRAY = range(9)
 
-LINES = 1 << 16  #: lines per scan at most, so that a file of empty lines takes no more memory than others
 DEEPEST = 63  # objects and arrays inside each other: one bit each of an int64
 LONGEST_NUMBER = 300  # characters
 
@@ -42,33 +42,34 @@ class Scan(NamedTuple):
     stop: int  #: where the next scan begins
 
 
-def scan(data: bytes, paths: tuple[Path, ...], start: int = 0) -> Scan:
-    """Scan up to `LINES` lines of `data` from byte `start` on for the values under `paths`.
+def scan(data: bytes, paths: tuple[Path, ...], start: int = 0, *, lines: int = SIZES.lines) -> Scan:
+    """Scan up to `lines` lines of `data` from byte `start` on for the values under `paths`.
 
     A path is the keys that lead to a value, outermost first, through objects only. Lines end with a line feed,
     the last one perhaps without. `data` must be shorter than 2 GB.
 
-    >>> found = scan(b'{"id": "a", "at": {"x": 7}}', (("id",), ("at", "x")))
-    >>> texts(found, 0).to_pylist(), integers(found, 1)[0].tolist()
+    >>> values = scan(b'{"id": "a", "at": {"x": 7}}', (("id",), ("at", "x")))
+    >>> texts(values, 0).to_pylist(), integers(values, 1)[0].tolist()
     (['a'], [7])
     """
     if data and not data.endswith(b"\n"):
         data += b"\n"
     array = np.frombuffer(data, np.uint8)
-    most = min(LINES, len(data) - start)
+    most = min(lines, len(data) - start)
     keys = _keys(paths)
     line = np.empty(most + 1, np.int32)
     begin, end = np.empty((2, most, len(paths)), np.int32)
     kind = np.zeros((most, len(paths)), np.uint8)
     doubtful = np.zeros(most, np.bool_)
     seen = np.full(len(keys.path), -1)
-    lines = _scan(array, start, keys, np.empty((2, DEEPEST + 1), np.int64), seen, line, begin, end, kind, doubtful)
-    stop = int(line[lines])
+    room = Scan(array, line, begin, end, kind, doubtful, start)
+    count = _scan(room, keys, np.empty((2, DEEPEST + 1), np.int64), seen)
+    stop = int(line[count])
     if not _is_utf8(data, start, stop):
-        bad = [not _is_utf8(data, *bounds) for bounds in pairwise(line[: lines + 1].tolist())]
-        doubtful[:lines] |= bad
-        kind[:lines][bad] = MISSING
-    return Scan(array, line[: lines + 1], begin[:lines], end[:lines], kind[:lines], doubtful[:lines], stop)
+        bad = [not _is_utf8(data, *bounds) for bounds in pairwise(line[: count + 1].tolist())]
+        doubtful[:count] |= bad
+        kind[:count][bad] = MISSING
+    return Scan(array, line[: count + 1], begin[:count], end[:count], kind[:count], doubtful[:count], stop)
 
 
 def texts(scan: Scan, path: int, kinds: tuple[int, ...] = (STRING, ESCAPED)) -> pa.DictionaryArray:
@@ -174,8 +175,8 @@ def _escape_end(data: Column, i: int) -> int:
 @kernel
 def _is_surrogate(data: Column, i: int) -> bool:
     """Whether the escape that begins at i may be `\\ud800` to `\\udfff`."""
-    found: bool = data[i + 1] == 117 and (data[i + 2] | 32) == 100 and data[i + 3] >= 56  # u, d, 8
-    return found
+    surrogate: bool = data[i + 1] == 117 and (data[i + 2] | 32) == 100 and data[i + 3] >= 56  # u, d, 8
+    return surrogate
 
 
 @kernel
@@ -214,22 +215,16 @@ def _child(data: Column, begin: int, end: int, keys: _Keys, node: int) -> int:
 
 
 @compiled
-def _scan(
-    data: Column,
-    start: int,
-    keys: _Keys,
-    scratch: Column,
-    seen: Column,
-    line: Column,
-    begin: Column,
-    end: Column,
-    kind: Column,
-    doubtful: Column,
-) -> int:
-    """Fill the columns of a `Scan`; how many lines there are."""
+def _scan(room: Scan, keys: _Keys, scratch: Column, seen: Column) -> int:
+    """Fill the columns of a `Scan`, from its `stop` on; how many lines there are.
+
+    One long loop, as parsers by hand are: every branch moves the place, the depth and the stack of what is open, and
+    functions cut out of it would have to be handed all of these, and hand them back, for each value of each line.
+    """
+    data, line, begin, end, kind, doubtful = room.data, room.line, room.begin, room.end, room.kind, room.doubtful
     nodes, paths = scratch[0], scratch[1]  # of the objects and arrays that are open: node in `keys`, path
-    lines, stop = 0, start
-    line[0] = start
+    lines, stop = 0, room.stop
+    line[0] = stop
     while stop < data.size and lines < doubtful.size:
         i = _next(data, stop)
         if data[i] != _OPEN_OBJECT:

@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from newsreplay.datasets.reading.sizes import SIZES
+
 QUOTED = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"')
-LONGEST_RECORD = 1_000  # lines
 
 
 class Lines:
@@ -33,27 +34,32 @@ class Record(NamedTuple):
     fields: list[str] | None  # None: a quote that does not close
 
 
-def records(lines: Lines, delimiter: str, width: int | None = None) -> Iterator[Record]:
-    """The records of a text, line by line; of those that run over lines only the well-formed ones."""
+def records(
+    lines: Lines, delimiter: str, width: int | None = None, *, longest: int = SIZES.longest_record
+) -> Iterator[Record]:
+    """The records of a text, line by line; of those that run over lines only the well-formed ones.
+
+    Where `width` fields are expected, others with quotes that close later are none; `longest` is in lines.
+    """
     for number, line in lines:
         if '"' not in line:
             yield Record(number, line, line.rstrip("\r\n").split(delimiter))
             continue
         fields, _ = _split(line, delimiter)
-        yield Record(number, line, fields) if fields else _long_record(lines, number, line, delimiter, width)
+        yield Record(number, line, fields) if fields else _long_record(lines, number, line, delimiter, width, longest)
 
 
-def _long_record(lines: Lines, number: int, line: str, delimiter: str, width: int | None) -> Record:
+def _long_record(lines: Lines, number: int, line: str, delimiter: str, width: int | None, longest: int) -> Record:
     taken: list[tuple[int, str]] = []
     for entry in lines:
         taken.append(entry)
-        if '"' not in entry[1] and len(taken) < LONGEST_RECORD:
+        if '"' not in entry[1] and len(taken) < longest:
             continue
         text = line + "".join(more for _, more in taken)
         fields, neat = _split(text, delimiter)
         if fields and neat and width in (None, len(fields)):
             return Record(number, text, fields)
-        if fields or len(taken) >= LONGEST_RECORD:
+        if fields or len(taken) >= longest:
             break
     lines.put_back.extendleft(reversed(taken))
     return Record(number, line, None)

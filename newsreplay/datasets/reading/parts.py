@@ -13,16 +13,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, Self
+from typing import IO, NamedTuple, Self
 
 import pyarrow as pa
 
 from newsreplay.datasets.base import Part
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.errors import DataError
-
-STRETCH = 16 << 20  #: bytes of a plain file per part
-CHUNK = 8 << 20  #: bytes handed to a parser at once
-LONGEST_LINE = 64 << 20  #: bytes; a longer line is no line
 
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
@@ -44,11 +41,13 @@ def is_stray(name: str) -> bool:
     return bool(parts) and (parts[-1].startswith(".") or "__MACOSX" in parts or parts[-1] == "Thumbs.db")
 
 
-def text_parts(path: Path, wanted: Callable[[str], bool] = lambda name: True, *, skip: int = 0) -> list[Part]:
+def text_parts(
+    path: Path, wanted: Callable[[str], bool] = lambda name: True, *, skip: int = 0, sizes: Sizes = SIZES
+) -> list[Part]:
     """The parts of a text file, an archive, or a folder of such files, in order of their names.
 
-    `wanted` is asked for the name of every file (with its folders below `path`) and member of an archive; strays
-    (`is_stray`) are left out before. `skip` bytes at the start of plain files are no lines (a header).
+    `wanted` is called with the name of every file (with its folders below `path`) and member of an archive;
+    strays (`is_stray`) are left out before. `skip` bytes at the start of plain files are no lines (a header).
     Raises `DataError` where `path` does not exist.
     """
     if path.is_dir():
@@ -58,11 +57,11 @@ def text_parts(path: Path, wanted: Callable[[str], bool] = lambda name: True, *,
             part
             for file, name in names
             if not is_stray(name) and (is_archive(file) or wanted(name))
-            for part in _file_parts(file, name, skip)
+            for part in _file_parts(file, name, skip, sizes)
         ]
     if not path.is_file():
         raise DataError(f"{path}: there is no such file or folder")
-    return _file_parts(path, _writable(path.name), skip)
+    return _file_parts(path, _writable(path.name), skip, sizes)
 
 
 def _writable(name: str) -> str:
@@ -86,22 +85,22 @@ def is_archive(path: Path) -> bool:
         return False
 
 
-def _file_parts(path: Path, name: str, skip: int) -> list[Part]:
+def _file_parts(path: Path, name: str, skip: int, sizes: Sizes) -> list[Part]:
     try:
-        return _stretches(path, name, skip)
+        return _stretches(path, name, skip, sizes)
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def _stretches(path: Path, name: str, skip: int) -> list[Part]:
+def _stretches(path: Path, name: str, skip: int, sizes: Sizes) -> list[Part]:
     size = path.stat().st_size
     if is_archive(path) or _compression(path):
         return [Part(path, name, weight=size)]
     starts = [skip]
     with path.open("rb") as file:
-        while starts[-1] + 2 * STRETCH <= size:
-            file.seek(starts[-1] + STRETCH)
-            line = file.readline(LONGEST_LINE)
+        while starts[-1] + 2 * sizes.stretch <= size:
+            file.seek(starts[-1] + sizes.stretch)
+            line = file.readline(sizes.longest_line)
             if not line.endswith(b"\n"):
                 break
             starts.append(file.tell())
@@ -122,34 +121,31 @@ def _compression(path: Path) -> str | None:
     return "bz2" if start[:3] == b"BZh" else None
 
 
-def chunks(
-    part: Part, wanted: Callable[[str], bool] = lambda name: True, *, size: int | None = None
-) -> Iterator[Chunk]:
-    """The lines of a part, some `size` bytes (`CHUNK`) at a time; `wanted` as in `text_parts`.
+def chunks(part: Part, wanted: Callable[[str], bool] = lambda name: True, *, sizes: Sizes = SIZES) -> Iterator[Chunk]:
+    """The lines of a part, some `sizes.chunk` bytes at a time; `wanted` as in `text_parts`.
 
-    Raises `DataError` where the file cannot be read or decompressed, or a line is longer than 64 MB.
+    Raises `DataError` where the file cannot be read or decompressed, or a line is longer than `sizes.longest_line`.
     """
-    size = CHUNK if size is None else size
     try:
         if is_archive(part.path):
             for stored, stream in _members(part.path):
                 name = _writable(stored)
                 if not is_stray(name) and wanted(name):
-                    yield from _lines(name, stream.read, size)
+                    yield from _lines(name, stream.read, sizes)
             return
         compression = _compression(part.path)
         if compression:
             with pa.CompressedInputStream(pa.OSFile(str(part.path)), compression) as unpacked:
-                yield from _lines(part.name, unpacked.read, size)
+                yield from _lines(part.name, unpacked.read, sizes)
             return
         with part.path.open("rb") as file:
             file.seek(part.begin)
-            yield from _lines(part.name, _limited(file, part.end), size)
+            yield from _lines(part.name, _limited(file, part.end), sizes)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError) as error:
         raise DataError(f"{part.name} cannot be read: {error}; is it complete? Copy it again") from error
 
 
-def _limited(file: Any, end: int | None) -> Callable[[int], bytes]:
+def _limited(file: IO[bytes], end: int | None) -> Callable[[int], bytes]:
     def read(size: int) -> bytes:
         data: bytes = file.read(size if end is None else min(size, end - file.tell()))
         return data
@@ -157,7 +153,7 @@ def _limited(file: Any, end: int | None) -> Callable[[int], bytes]:
     return read
 
 
-def _members(path: Path) -> Iterator[tuple[str, Any]]:
+def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """The regular files of an archive, in its order."""
     if path.name.lower().endswith(".zip"):
         with zipfile.ZipFile(path) as archive:
@@ -166,23 +162,24 @@ def _members(path: Path) -> Iterator[tuple[str, Any]]:
                     with archive.open(info) as stream:
                         yield info.filename, stream
         return
-    with _unpacked(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|", tarinfo=_Header) as archive:
+    with _unpacked(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|", tarinfo=_StrictHeader) as archive:
         yield from _tar_members(archive)
-        while unpacked.read(CHUNK):  # up to the end, where the sum stands
+        while unpacked.read(1 << 20):  # up to the end, where the sum stands
             pass
 
 
-def _unpacked(path: Path) -> Any:
+def _unpacked(path: Path) -> IO[bytes]:
     """A tar archive without its compression; not left to tarfile, which does not look at the sums."""
     compression = _compression(path)
     if compression:
-        return pa.CompressedInputStream(pa.OSFile(str(path)), compression)
+        unpacked: IO[bytes] = pa.CompressedInputStream(pa.OSFile(str(path)), compression)
+        return unpacked
     with path.open("rb") as file:
         is_xz = file.read(6) == b"\xfd7zXZ\0"
     return lzma.open(path) if is_xz else path.open("rb")
 
 
-class _Header(tarfile.TarInfo):
+class _StrictHeader(tarfile.TarInfo):
     """An archive without its end marker was cut short; tarfile alone takes that for the end."""
 
     @classmethod
@@ -193,21 +190,21 @@ class _Header(tarfile.TarInfo):
             raise OSError("the archive ends before its end marker") from error
 
 
-def _tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, Any]]:
+def _tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
     for member in archive:
         stream = archive.extractfile(member) if member.isreg() else None
         if stream is not None:
             yield member.name, stream
 
 
-def _lines(name: str, read: Callable[[int], bytes], size: int) -> Iterator[Chunk]:
+def _lines(name: str, read: Callable[[int], bytes], sizes: Sizes) -> Iterator[Chunk]:
     rest = b""
-    while data := read(size):
+    while data := read(sizes.chunk):
         end = data.rfind(b"\n") + 1
         if not end:
             rest += data
-            if len(rest) > LONGEST_LINE:
-                raise DataError(f"{name}: a line is longer than {LONGEST_LINE >> 20} MB; is this a text file?")
+            if len(rest) > sizes.longest_line:
+                raise DataError(f"{name}: a line is longer than {sizes.longest_line >> 20} MB; is this a text file?")
             continue
         yield Chunk(name, b"".join((rest, memoryview(data)[:end])))
         rest = data[end:]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import EARLIEST, LATEST
 from newsreplay.log.rows import Column
 
@@ -23,7 +23,7 @@ NUMBER = re.compile(r"([+-]?[0-9]+)(?:\.([0-9]*))?")
 CALENDAR_TIME = re.compile(r"[0-9][0-9W-]{6,9}(?:[T ](?!24).+)?")  # Python 3.13 would take 24:00
 
 
-def valid_text(values: Any) -> Any:
+def valid_text(values: pa.Array) -> pa.Array:
     """Strings that are UTF-8 for sure, which Parquet and Arrow files do not promise; odd bytes as `\\xff`."""
     values = values.cast(pa.binary())
     try:
@@ -33,14 +33,7 @@ def valid_text(values: Any) -> Any:
         return pa.array(decoded, pa.binary()).cast(pa.string())
 
 
-def to_numpy(array: Any, missing: Any) -> Column:
-    """An Arrow array as NumPy, nulls as `missing`."""
-    filled = array.fill_null(missing) if array.null_count else array
-    numbers: Column = filled.to_numpy(zero_copy_only=False)
-    return numbers
-
-
-def as_time(column: Any) -> Any:
+def as_time(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column of timestamps, dates, numbers or strings."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
@@ -52,7 +45,7 @@ def as_time(column: Any) -> Any:
     return pa.chunked_array([valid_text(chunk) for chunk in column.chunks], pa.string())
 
 
-class Tally:
+class FormTally:
     """How many values of a column are in each form, and where each form comes first."""
 
     def __init__(self) -> None:
@@ -62,12 +55,12 @@ class Tally:
 
     def add(self, form: Column) -> None:
         """Count the values that follow."""
-        found, first = np.unique(form, return_index=True)
-        self.first[found] = np.minimum(self.first[found], first + self.values)
+        forms, first = np.unique(form, return_index=True)
+        self.first[forms] = np.minimum(self.first[forms], first + self.values)
         self.counts += np.bincount(form, minlength=MILLIS + 1)
         self.values += form.size
 
-    def append(self, after: Tally) -> None:
+    def append(self, after: FormTally) -> None:
         """Count what was tallied of the values that follow."""
         self.first = np.minimum(self.first, np.where(after.first < NOWHERE, after.first + self.values, NOWHERE))
         self.counts += after.counts
@@ -84,7 +77,7 @@ class Tally:
 _Parsed = tuple[Column, Column, int]  # ms, form, naive
 
 
-def chunk_times(chunk: Any) -> _Parsed:
+def chunk_times(chunk: pa.Array) -> _Parsed:
     """Milliseconds, form of each value, and how many calendar times have no zone."""
     kind = chunk.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
@@ -96,7 +89,7 @@ def chunk_times(chunk: Any) -> _Parsed:
     return _text_times(chunk)
 
 
-def _calendar_times(chunk: Any) -> _Parsed:
+def _calendar_times(chunk: pa.Array) -> _Parsed:
     if pa.types.is_date(chunk.type):
         chunk = chunk.cast(pa.timestamp("s" if pa.types.is_date32(chunk.type) else "ms"))
     values = to_numpy(chunk.cast(pa.int64()), 0)
@@ -117,7 +110,7 @@ def _epoch_times(numbers: Column, missing: Column) -> _Parsed:
     millis = (numbers >= FIRST) & (numbers < LAST)
     in_seconds, in_millis = np.where(seconds, numbers, 0), np.where(millis, numbers, 0).astype(np.int64)
     if np.issubdtype(numbers.dtype, np.floating):
-        # a float holds microseconds of today, just: 1577836800.123 lies a little below what it says
+        # a float holds microseconds of today, just: 1577836800.123 lies a little below its decimal form
         in_seconds = np.rint(in_seconds.astype(np.float64) * 1e6).astype(np.int64) // 1000
     else:
         in_seconds = in_seconds.astype(np.int64) * 1000
@@ -125,7 +118,7 @@ def _epoch_times(numbers: Column, missing: Column) -> _Parsed:
     return in_seconds + in_millis, form, 0
 
 
-def _text_times(chunk: Any) -> _Parsed:
+def _text_times(chunk: pa.Array) -> _Parsed:
     """All at once if Arrow understands every value, otherwise one by one, to the same result."""
     if len(chunk) and "-" in (chunk[0].as_py() or ""):
         try:
@@ -151,7 +144,7 @@ def _text_times(chunk: Any) -> _Parsed:
     return _each_time(given)
 
 
-def _as_calendar(texts: Any) -> Any:
+def _as_calendar(texts: pa.Array) -> pa.Array:
     """Timestamps, if Arrow understands all of these texts; they have all a zone or none."""
     sample = texts[:1] if len(texts) and texts[0].is_valid else texts.drop_null()[:1]
     try:
@@ -163,10 +156,10 @@ def _as_calendar(texts: Any) -> Any:
     return texts.cast(pa.timestamp("us"))
 
 
-def _each_time(texts: Any) -> _Parsed:
+def _each_time(texts: pa.Array) -> _Parsed:
     parsed = [_parse_time(text) for text in texts.to_pylist()]
-    ms = np.array([each[0] for each in parsed], dtype=np.int64)
-    form = np.array([each[1] for each in parsed], dtype=np.int8)
+    ms = np.array([value[0] for value in parsed], dtype=np.int64)
+    form = np.array([value[1] for value in parsed], dtype=np.int8)
     return ms, form, sum(naive for _, _, naive in parsed)
 
 

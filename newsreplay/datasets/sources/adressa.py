@@ -21,7 +21,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -43,6 +43,7 @@ from newsreplay.datasets.reading.json_lines import (
     scan,
     texts,
 )
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.errors import DataError
 from newsreplay.log.rows import Column
 
@@ -78,7 +79,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def plan_adressa(path: Path) -> Plan:
+def plan_adressa(path: Path, *, sizes: Sizes = SIZES) -> Plan:
     """How to read the day files of Adressa: all of a folder or an archive, or one by name.
 
     Day files are named by eight digits, perhaps with `.json` or `.jsonl` and `.gz`; other files of a folder or an
@@ -92,16 +93,16 @@ def plan_adressa(path: Path) -> Plan:
     Raises `DataError` when there is no day file; reading raises it when a file cannot be read.
     """
     ignored: Counter[str] = Counter()
-    found = parts.text_parts(path, lambda name: _is_day(name, ignored))
-    archives = [part for part in found if parts.is_archive(part.path)]
-    if len(archives) == len(found) and not any(map(_holds_a_day, archives)):
+    days = parts.text_parts(path, lambda name: _is_day(name, ignored), sizes=sizes)
+    archives = [part for part in days if parts.is_archive(part.path)]
+    if len(archives) == len(days) and not any(map(_holds_a_day, archives)):
         raise DataError(
-            f"{path}: {_said(path)}. Expected files of JSON lines named for their day, as 20170101, in a folder or in "
-            f"an archive, as one_week.tar.gz. Get them from {PAGE}"
+            f"{path}: {_contents(path)}. Expected files of JSON lines named for their day, as 20170101, in a folder or "
+            f"in an archive, as one_week.tar.gz. Get them from {PAGE}"
         )
     return Plan(
-        parts=found,
-        read=_read,
+        parts=days,
+        read=partial(_read, sizes=sizes),
         publisher=PUBLISHER,
         notes=lambda counts: _notes(counts + ignored),
         source=f"Adressa (Adresseavisen and the SmartMedia programme at NTNU): {PAGE}",
@@ -132,7 +133,7 @@ def _holds_a_day(archive: Part) -> bool:
     return any(True for _ in parts.chunks(archive, wanted)) or bool(days)
 
 
-def _said(path: Path) -> str:
+def _contents(path: Path) -> str:
     if path.is_file():
         return "no such file is in this archive"
     names = sorted(entry.name for entry in path.iterdir())
@@ -140,32 +141,32 @@ def _said(path: Path) -> str:
     return f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
 
 
-def _read(part: Part) -> Iterator[Block]:
+def _read(part: Part, sizes: Sizes) -> Iterator[Block]:
     ignored: Counter[str] = Counter()
-    for chunk in parts.chunks(part, lambda name: _is_day(name, ignored, packed=True), size=parts.CHUNK):
+    for chunk in parts.chunks(part, lambda name: _is_day(name, ignored, packed=True), sizes=sizes):
         start = 0
         while start < len(chunk.data):
-            found = scan(chunk.data, _PATHS, start)
-            yield _block(chunk.file, chunk.data, found)
-            start = found.stop
+            lines = scan(chunk.data, _PATHS, start, lines=sizes.lines)
+            yield _block(chunk.file, chunk.data, lines)
+            start = lines.stop
     if ignored:
         yield Block(part.name, counts=ignored)
 
 
-def _block(file: str, data: bytes, found: Scan) -> Block:
-    lines = len(found.doubtful)
-    block = Block(file, lines=lines, records=lines)
-    found.kind[(found.kind == STRING) & (found.begin == found.end)] = MISSING
-    missing = (found.kind == MISSING) | (found.kind == NULL)
-    text = (found.kind == STRING) | (found.kind == ESCAPED)
-    time, whole = integers(found, _TIME)
+def _block(file: str, data: bytes, lines: Scan) -> Block:
+    count = len(lines.doubtful)
+    block = Block(file, lines=count, records=count)
+    lines.kind[(lines.kind == STRING) & (lines.begin == lines.end)] = MISSING
+    missing = (lines.kind == MISSING) | (lines.kind == NULL)
+    text = (lines.kind == STRING) | (lines.kind == ESCAPED)
+    time, whole = integers(lines, _TIME)
 
-    pages = missing[:, _ITEM] & ~found.doubtful
+    pages = missing[:, _ITEM] & ~lines.doubtful
     if pages.any():
         block.dropped[NO_ARTICLE] = int(pages.sum())
     reads = text[:, _ITEM] & text[:, _USER] & whole & (time >= EARLIEST) & (time < LATEST)
     clean = np.flatnonzero(reads)
-    block.rows = _table(found, clean, time)
+    block.rows = _table(lines, clean, time)
     for path, column in _OPTIONAL.items():
         without = int(missing[clean, path].sum())
         block.counts[f"without {_KEYS[path]}"] = without
@@ -173,12 +174,12 @@ def _block(file: str, data: bytes, found: Scan) -> Block:
 
     numbers, records = [], []
     for number in np.flatnonzero(~reads & ~pages).tolist():
-        line = data[found.line[number] : found.line[number + 1]]
+        line = data[lines.line[number] : lines.line[number + 1]]
         try:
             record = _exact(line, block)
         except ValueError as error:
-            shown = line[:2000].decode(errors="replace").rstrip("\r\n")[:500]
-            block.rejects.append(Reject(file, number + 1, str(error), shown))
+            text_of_line = line[:2000].decode(errors="replace").rstrip("\r\n")[:500]
+            block.rejects.append(Reject(file, number + 1, str(error), text_of_line))
             continue
         if record is not None:
             numbers.append(number)
@@ -191,27 +192,27 @@ def _block(file: str, data: bytes, found: Scan) -> Block:
     return block
 
 
-def _table(found: Scan, lines: Column, time: Column) -> pa.Table:
+def _table(lines: Scan, reads: Column, time: Column) -> pa.Table:
     """The lines that are reads for sure."""
 
     def values(path: int, kinds: tuple[int, ...] = (STRING, ESCAPED)) -> pa.DictionaryArray:
-        return texts(found, path, kinds).take(lines)
+        return texts(lines, path, kinds).take(reads)
 
     category = values(_CATEGORY)
     columns = (
-        pa.array(time[lines] * 1000),
+        pa.array(time[reads] * 1000),
         values(_USER),
         values(_ITEM),
-        _each(_published, values(_PUBLISHED), pa.int64()),
+        _mapped(_published, values(_PUBLISHED), pa.int64()),
         values(_TITLE),
-        _each(_category, category),
-        _each(_subcategory, category),
-        _each(lambda number: _active(json.loads(number)), values(_ACTIVE, (INTEGER, FRACTION)), pa.float32()),
+        _mapped(_category, category),
+        _mapped(_subcategory, category),
+        _mapped(lambda number: _active(json.loads(number)), values(_ACTIVE, (INTEGER, FRACTION)), pa.float32()),
     )
     return pa.table(dict(zip(_COLUMNS, columns, strict=True)))
 
 
-def _each(function: Callable[[str], Any], values: pa.DictionaryArray, kind: pa.DataType | None = None) -> pa.Array:
+def _mapped(function: Callable[[str], Any], values: pa.DictionaryArray, kind: pa.DataType | None = None) -> pa.Array:
     """A function of every value, called once per entry of the dictionary; text unless another type is given."""
     results = pa.array(map(function, values.dictionary.to_pylist()), kind or pa.string())
     if kind:
@@ -221,7 +222,7 @@ def _each(function: Callable[[str], Any], values: pa.DictionaryArray, kind: pa.D
 
 
 def _exact(line: bytes, block: Block) -> dict[str, Any] | None:
-    """The read of a line, or None where it is dropped; `ValueError` says why the line cannot be used."""
+    """The read of a line, or None where it is dropped; `ValueError` where the line cannot be used, with the reason."""
     if not line.strip():
         block.dropped[BLANK] += 1
         return None
@@ -246,8 +247,8 @@ def _exact(line: bytes, block: Block) -> dict[str, Any] | None:
     }
     for path, column in _OPTIONAL.items():
         if read[column] is None:
-            there = record.get(_KEYS[path]) not in (None, "")
-            block.counts[f"{'unusable' if there else 'without'} {_KEYS[path]}"] += 1
+            given = record.get(_KEYS[path]) not in (None, "")
+            block.counts[f"{'unusable' if given else 'without'} {_KEYS[path]}"] += 1
     return read
 
 
@@ -263,7 +264,7 @@ def _loaded(line: bytes) -> dict[str, Any]:
     except ValueError as error:  # Python's limit to the length of integers
         raise ValueError(f"the line is not JSON that can be read: {error}"[:200]) from None
     if not isinstance(record, dict):
-        raise ValueError(f"a JSON object is expected, the line is {_shown(record)}")
+        raise ValueError(f"a JSON object is expected, the line is {_quoted(record)}")
     return record
 
 
@@ -274,7 +275,7 @@ def _id(record: dict[str, Any], key: str) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not _is_text(value):
-        raise ValueError(f"{key} {_shown(value)} is not an id: text or a whole number is expected")
+        raise ValueError(f"{key} {_quoted(value)} is not an id: text or a whole number is expected")
     return str(value)
 
 
@@ -283,13 +284,13 @@ def _time(value: Any) -> int:
         raise ValueError("time is missing: seconds since 1970, UTC, are expected")
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or (isinstance(value, float) and not value.is_integer()):
-        raise ValueError(f"time {_shown(value)} is not a time: whole seconds since 1970, UTC, are expected")
+        raise ValueError(f"time {_quoted(value)} is not a time: whole seconds since 1970, UTC, are expected")
     if not EARLIEST <= value < LATEST:
-        raise ValueError(f"time {_shown(value)} is outside 1990 to 2100: seconds since 1970, UTC, are expected")
+        raise ValueError(f"time {_quoted(value)} is outside 1990 to 2100: seconds since 1970, UTC, are expected")
     return int(value)
 
 
-def _shown(value: Any) -> str:
+def _quoted(value: Any) -> str:
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
     return repr(value[:50] if isinstance(value, str) else value)[:60]

@@ -5,7 +5,7 @@ Facts of the format that shape this reader:
 - `users_interactions.csv` has every interaction: `timestamp` (seconds, UTC), `eventType`, `contentId`, `personId`,
   `sessionId` and the agent and place of the reader. Only a VIEW is a read; the other types are left out, each
   by a rule of its own. Ids go beyond 2^53 and may be negative: they are text.
-- `shared_articles.csv` tells of articles that were shared (published) and removed. Its texts are quoted, hold
+- `shared_articles.csv` has the articles that were shared (published) and removed. Its texts are quoted, hold
   doubled quotes and run over lines.
 - User agents are quoted too, since they hold commas. A line end within quotes is no end of a record, so the
   files (some 10 MB each) are read from the start and cut where no quote is open. A chunk whose quotes all
@@ -29,7 +29,8 @@ from pyarrow import csv
 from newsreplay.datasets import base
 from newsreplay.datasets.base import Block, Part, Plan, Reject
 from newsreplay.datasets.reading import parts
-from newsreplay.datasets.reading.lines import LONGEST_RECORD, Lines, is_blank, records
+from newsreplay.datasets.reading.lines import Lines, is_blank, records
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.errors import DataError
 
 PAGE = "https://www.kaggle.com/datasets/gspmoreira/articles-sharing-reading-from-cit-deskdrop"
@@ -74,11 +75,11 @@ _ARTICLES = _Kind(
 _EVENT = "eventType"
 
 
-def plan_deskdrop(path: Path) -> Plan:
+def plan_deskdrop(path: Path, *, sizes: Sizes = SIZES) -> Plan:
     """How Deskdrop is read: the folder with `users_interactions.csv`, or that file alone.
 
     `shared_articles.csv` is read if it lies in the folder. A VIEW becomes a read with the source's session; a
-    CONTENT SHARED tells an article's publication time, title and text. Times from 1990 up to 2100 are accepted.
+    CONTENT SHARED has an article's publication time, title and text. Times from 1990 up to 2100 are accepted.
 
     A record with an unclosed quote, a missing or surplus cell, a NUL byte, bytes that are not UTF-8, an unknown
     event type, without article or reader, or whose time is none is a reject. A read without a session and an article
@@ -88,8 +89,8 @@ def plan_deskdrop(path: Path) -> Plan:
     """
     clicks = path / CLICK_FILE if path.is_dir() else path
     if not clicks.is_file():
-        found = f"no {CLICK_FILE} in this folder" if path.is_dir() else "there is no such file or folder"
-        raise DataError(f"{path}: {found}. Get {CLICK_FILE} and {ARTICLE_FILE} from {PAGE} and unpack them")
+        fault = f"no {CLICK_FILE} in this folder" if path.is_dir() else "there is no such file or folder"
+        raise DataError(f"{path}: {fault}. Get {CLICK_FILE} and {ARTICLE_FILE} from {PAGE} and unpack them")
     articles = path / ARTICLE_FILE
     found_articles = path.is_dir() and articles.is_file()
     files = [(clicks, _CLICKS)] + ([(articles, _ARTICLES)] if found_articles else [])
@@ -100,7 +101,7 @@ def plan_deskdrop(path: Path) -> Plan:
             Part(file, file.name, weight=file.stat().st_size, role="articles" if kind is _ARTICLES else "")
             for file, kind in files
         ],
-        read=_read,
+        read=partial(_read, sizes=sizes),
         publisher="deskdrop",
         notes=partial(_notes, articles=found_articles),
         source=f"CI&T Deskdrop: articles sharing and reading (Kaggle): {PAGE}",
@@ -115,7 +116,7 @@ def _header(file: Path, kind: _Kind) -> list[str]:
     if parts.is_archive(file):
         raise DataError(f"{file} is an archive: unpack it first; expected is the file {CLICK_FILE} itself")
     part = Part(file, file.name)
-    first = next((chunk.data for chunk in parts.chunks(part, size=1 << 16)), b"").split(b"\n", 1)[0]
+    first = next((chunk.data for chunk in parts.chunks(part, sizes=Sizes(chunk=1 << 16))), b"").split(b"\n", 1)[0]
     names = first.decode("utf-8-sig", "replace").rstrip("\r").split(",")
     for column in (_EVENT, *kind.columns.values()):
         if (times := names.count(column)) != 1:
@@ -127,28 +128,28 @@ def _header(file: Path, kind: _Kind) -> list[str]:
     return names
 
 
-def _read(part: Part) -> Iterator[Block]:
+def _read(part: Part, sizes: Sizes) -> Iterator[Block]:
     kind = _ARTICLES if part.role == "articles" else _CLICKS
     names = _header(part.path, kind)
     rest, header = b"", True
-    for chunk in parts.chunks(part, size=parts.CHUNK):
+    for chunk in parts.chunks(part, sizes=sizes):
         data = rest + chunk.data
         if header:
             data, header = data.partition(b"\n")[2], False
             yield Block(part.name, lines=1)
-        block, used = _block(part.name, data, names, kind, last=len(data) > parts.LONGEST_LINE)
+        block, used = _block(part.name, data, names, kind, sizes, last=len(data) > sizes.longest_line)
         rest = data[used:]
         if used:
             yield block
     if rest:
-        yield _block(part.name, rest, names, kind, last=True)[0]
+        yield _block(part.name, rest, names, kind, sizes, last=True)[0]
 
 
-def _block(name: str, data: bytes, names: list[str], kind: _Kind, *, last: bool) -> tuple[Block, int]:
+def _block(name: str, data: bytes, names: list[str], kind: _Kind, sizes: Sizes, *, last: bool) -> tuple[Block, int]:
     """The records of some bytes, and how many of these bytes they are: unless `last`, the end may be incomplete."""
-    shape = _clean(data, last=last)
+    shape = _clean(data, sizes.longest_record, last=last)
     block = _fast(name, data[: shape.used], names, kind, shape) if shape else None
-    return (block, shape.used) if shape and block else _exact(name, data, names, kind, last=last)
+    return (block, shape.used) if shape and block else _exact(name, data, names, kind, sizes.longest_record, last=last)
 
 
 class _Shape(NamedTuple):
@@ -158,7 +159,7 @@ class _Shape(NamedTuple):
     blank: int  # of them
 
 
-def _clean(data: bytes, *, last: bool) -> _Shape | None:
+def _clean(data: bytes, longest: int, *, last: bool) -> _Shape | None:
     """What the records of some bytes are, or None unless all quotes and line ends stand as they should."""
     raw = np.frombuffer(data, np.uint8)
     returns = np.flatnonzero(raw == ord("\r"))
@@ -166,7 +167,7 @@ def _clean(data: bytes, *, last: bool) -> _Shape | None:
         return None
     quotes, ends = np.flatnonzero(raw == ord('"')), np.flatnonzero(raw == ord("\n"))
     of_records = np.flatnonzero(np.searchsorted(quotes, ends) % 2 == 0)
-    if not of_records.size or np.diff(of_records, prepend=-1).max() >= LONGEST_RECORD:
+    if not of_records.size or np.diff(of_records, prepend=-1).max() >= longest:
         return None
     stops = ends[of_records]
     used = len(data) if last else int(stops[-1]) + 1
@@ -233,17 +234,18 @@ def _fast(name: str, data: bytes, names: list[str], kind: _Kind, shape: _Shape) 
     return _with(block, kind, pa.table(columns))
 
 
-def _exact(name: str, data: bytes, names: list[str], kind: _Kind, *, last: bool) -> tuple[Block, int]:
-    """Record by record. What a record is depends on its first line and 1,000 more at most."""
+def _exact(name: str, data: bytes, names: list[str], kind: _Kind, longest: int, *, last: bool) -> tuple[Block, int]:
+    """Record by record. What a record is depends on its first line and `longest` more at most."""
     lines = [line + b"\n" for line in data.split(b"\n")]
     lines[-1] = lines[-1][:-1]
     if not lines[-1]:
         lines.pop()
-    decidable = len(lines) if last else len(lines) - LONGEST_RECORD
+    decidable = len(lines) if last else len(lines) - longest
     block = Block(name)
     kept: list[list[str | int | None]] = []
     used = 0
-    for record in records(Lines(line.decode("utf-8", "surrogateescape") for line in lines), ",", len(names)):
+    text_lines = Lines(line.decode("utf-8", "surrogateescape") for line in lines)
+    for record in records(text_lines, ",", len(names), longest=longest):
         if record.line > decidable:
             break
         used += len(record.text.encode("utf-8", "surrogateescape"))

@@ -8,7 +8,7 @@ Facts of the format that shape this reader:
 - The time of the last click of every session was made up by the source: it is exactly 30 seconds after the
   click before it.
 - Every cell is a whole number and nothing is quoted, so a file of digits, commas and line ends is parsed at
-  full speed. Any other file is read again line by line, to say what is wrong with which line.
+  full speed. Any other file is read again line by line, for the reason why each bad line cannot be used.
 """
 
 from __future__ import annotations
@@ -77,15 +77,15 @@ def plan_globo(path: Path) -> Plan:
     """
     files = _click_files(path)
     metadata = path / ARTICLE_FILE
-    told = metadata.is_file()
+    described = metadata.is_file()
     parts = [Part(file, file.name, weight=file.stat().st_size, role="clicks") for file in files]
-    if told:
+    if described:
         parts.append(Part(metadata, ARTICLE_FILE, weight=metadata.stat().st_size, role="articles"))
     return Plan(
         parts=parts,
         read=_read,
         publisher=PUBLISHER,
-        notes=lambda counts: _notes(counts, len(files), told),
+        notes=lambda counts: _notes(counts, len(files), described),
         made_up=[MADE_UP],
         source=f"News Portal User Interactions by Globo.com (Kaggle): {PAGE}",
         licence=(
@@ -118,15 +118,15 @@ def _click_files(path: Path) -> list[Path]:
         if files:
             return sorted(files, key=lambda file: (len(file.name), file.name))
     if not path.exists():
-        found = "there is no such folder"
+        contents = "there is no such folder"
     elif not path.is_dir():
-        found = "found a file, not a folder"
+        contents = "found a file, not a folder"
     else:
         names = sorted(entry.name for entry in path.iterdir())
         more = ", …" if len(names) > 10 else ""
-        found = f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
+        contents = f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
     raise DataError(
-        f"{path}: {found}. Expected a folder with clicks/{CLICK_FILES} or {CLICK_FILES}, and {ARTICLE_FILE}. "
+        f"{path}: {contents}. Expected a folder with clicks/{CLICK_FILES} or {CLICK_FILES}, and {ARTICLE_FILE}. "
         f"Get clicks.zip and {ARTICLE_FILE} from {PAGE} and unpack them there"
     )
 
@@ -203,7 +203,7 @@ def _parse_lines(
 
 
 def _row(text: bytes, width: int, places: list[tuple[int, _Column]]) -> list[str | int | None]:
-    """The wanted cells of a line; `ValueError` says why the line cannot be used."""
+    """The wanted cells of a line; `ValueError` where it cannot be used, with the reason."""
     if b"\0" in text:
         raise ValueError("the line holds a NUL byte")
     cells = text.split(b",")
@@ -245,7 +245,7 @@ def _table(values: dict[str, list[str | int | None]], columns: Sequence[_Column]
     )
 
 
-def _notes(counts: Counter[str], files: int, told: bool) -> list[str]:
+def _notes(counts: Counter[str], files: int, described: bool) -> list[str]:
     notes = [
         f"clicks: {counts['clicks']:,}; click files: {files:,}; times in milliseconds UTC, sessions as in the "
         "source; files are grouped by session and are no partition of click time"
@@ -254,7 +254,7 @@ def _notes(counts: Counter[str], files: int, told: bool) -> list[str]:
     if empty:
         more = f" and {len(empty) - 5:,} more" if len(empty) > 5 else ""
         notes.append(f"no clicks in {', '.join(empty[:5])}{more}: empty, or only a header")
-    if not told:
+    if not described:
         return [*notes, f"no {ARTICLE_FILE}: publication times and categories of the articles are unknown"]
     notes.append(f"articles with metadata: {counts['articles']:,}")
     if counts["timeless"]:

@@ -3,7 +3,7 @@
 Facts of the format that shape this reader:
 
 - `behaviors.tsv` has four cells per line and no header: impression id, user, history and candidates, as in MIND
-  (`news_123-1` clicked, `news_123-0` passed over), with line ends of Windows. There is no time: NeMig tells who
+  (`news_123-1` clicked, `news_123-0` passed over), with line ends of Windows. There is no time: NeMig has who
   clicked what, never when. A replay in event time is not possible; a walk in file order is one in an order that
   nobody measured, and is only made on request.
 - `news.tsv`, made from the source's tables, has id, topic, sentiment, title, abstract, address and date. The date is
@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from newsreplay.datasets.base import Block, Part, Plan
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.datasets.sources.mind.layout import Layout
 from newsreplay.datasets.sources.mind.plan import (
     BEHAVIORS,
@@ -46,7 +47,7 @@ NEMIG = Layout(
 )
 
 
-def plan_nemig(path: Path, *, file_order: bool = False) -> Plan:
+def plan_nemig(path: Path, *, file_order: bool = False, sizes: Sizes = SIZES) -> Plan:
     """The impressions of a folder with `behaviors.tsv` and `news.tsv`, at made-up times.
 
     With `file_order`, the line i of `behaviors.tsv` (from 0, whatever it holds) is an impression at 2020-01-01
@@ -64,13 +65,13 @@ def plan_nemig(path: Path, *, file_order: bool = False) -> Plan:
             "impressions are walked in the order of the file, at made-up times"
         )
     # One part: the made-up time of a line counts the lines before it.
-    first = behavior_parts(behaviors, BEHAVIORS, NEMIG)[0]
+    first = behavior_parts(behaviors, BEHAVIORS, NEMIG, sizes)[0]
     parts = [first._replace(end=None, weight=behaviors.stat().st_size)]
     if news.is_file():
-        parts += article_parts(news, NEWS, NEMIG)
+        parts += article_parts(news, NEWS, NEMIG, sizes)
     return Plan(
         parts=parts,
-        read=_read,
+        read=partial(_read, sizes=sizes),
         publisher=PUBLISHER,
         notes=partial(notes_on, [] if news.is_file() else [NEWS]),
         made_up=[
@@ -83,9 +84,9 @@ def plan_nemig(path: Path, *, file_order: bool = False) -> Plan:
     )
 
 
-def _read(part: Part) -> Iterator[Block]:
+def _read(part: Part, sizes: Sizes) -> Iterator[Block]:
     lines = 0
-    for block in blocks(part, NEMIG):
+    for block in blocks(part, NEMIG, sizes):
         block.rows = _timed(block.rows, lines)
         block.profiles = _timed(block.profiles, lines)
         lines += block.lines

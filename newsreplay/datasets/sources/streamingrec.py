@@ -3,10 +3,10 @@
 Facts of the format that shape this reader:
 
 - `Clicks.csv` has `ItemID,UserId,TimeStamp` (milliseconds UTC), or, in the older form for plista,
-  `Publisher,Category,ItemID,Cookie,Timestamp,keywords`; its header tells which. In the older form Cookie 0 is
+  `Publisher,Category,ItemID,Cookie,Timestamp,keywords`; its header shows which. In the older form Cookie 0 is
   an unknown reader, ItemID 0 (and the word null) no article, Category 0 no category.
 - `Items.csv` has 5 headings, `Publisher,CreatedAt,ItemID,URL,Title`, above up to 8 cells: category, text
-  and keywords come after them. A text may be the word null. What is not told may be missing at the end.
+  and keywords come after them. A text may be the word null. Empty cells at the end may be missing.
 - Nothing is quoted: commas in texts were made blanks, a quote is a letter as any other. A line is a record.
 - CreatedAt was written by a 12-hour clock without AM or PM (and in local time, zone unknown). It is read as it
   stands, 12:xx as 00:xx as the framework itself does, so it may be 12 hours too early.
@@ -30,6 +30,7 @@ from pyarrow import csv
 
 from newsreplay.datasets.base import EARLIEST, LATEST, Block, Part, Plan, Reject
 from newsreplay.datasets.reading import parts
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.errors import DataError
 
 PAGE = "https://github.com/mjugo/StreamingRec"
@@ -47,8 +48,8 @@ MADE_UP = (
 
 _IDS = frozenset(["publisher", "item", "user"])
 _TIMES = frozenset(["time", "published"])
-_UNTOLD = {"category": ("", "null", "0"), "title": ("", "null"), "body": ("", "null")}
-_FACTS = _UNTOLD.keys()
+_NO_FACT = {"category": ("", "null", "0"), "title": ("", "null"), "body": ("", "null")}
+_FACTS = _NO_FACT.keys()
 _NUMBER = re.compile(r"0*([0-9]{1,18})")
 _CREATED = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
 
@@ -97,7 +98,7 @@ _ITEMS = _Form(
 )
 
 
-def plan_streamingrec(path: Path) -> Plan:
+def plan_streamingrec(path: Path, *, sizes: Sizes = SIZES) -> Plan:
     """How a StreamingRec folder is read: `Clicks.csv` and, if it is there, `Items.csv`.
 
     A click becomes a read; there are no sessions. The publisher is the older form's column, else "streamingrec".
@@ -109,9 +110,9 @@ def plan_streamingrec(path: Path) -> Plan:
     """
     file = path / CLICK_FILE
     if not file.is_file():
-        found = f"no {CLICK_FILE} in this folder" if path.is_dir() else "there is no such folder"
+        fault = f"no {CLICK_FILE} in this folder" if path.is_dir() else "there is no such folder"
         raise DataError(
-            f"{path}: {found}. Expected {CLICK_FILE} and, optionally, {ITEM_FILE} as the StreamingRec framework "
+            f"{path}: {fault}. Expected {CLICK_FILE} and, optionally, {ITEM_FILE} as the StreamingRec framework "
             f"writes them: {PAGE}"
         )
     clicks = _form(file, _NEW, _PLISTA)
@@ -120,8 +121,8 @@ def plan_streamingrec(path: Path) -> Plan:
     if items.is_file():
         files.append((items, _form(items, _ITEMS)))
     return Plan(
-        parts=[part._replace(role=form.role) for file, form in files for part in parts.text_parts(file)],
-        read=partial(_read, with_publisher=clicks is _PLISTA),
+        parts=[part._replace(role=form.role) for file, form in files for part in parts.text_parts(file, sizes=sizes)],
+        read=partial(_read, with_publisher=clicks is _PLISTA, sizes=sizes),
         publisher=None if clicks is _PLISTA else "streamingrec",
         notes=partial(_notes, articles=items.is_file()),
         made_up=[MADE_UP] if items.is_file() else [],
@@ -134,7 +135,9 @@ def _form(file: Path, *forms: _Form) -> _Form:
     """Which form a file has, by its header."""
     if parts.is_archive(file):
         raise DataError(f"{file} is an archive: unpack it first")
-    first = next((chunk.data for chunk in parts.chunks(Part(file, file.name), size=1 << 16)), b"").split(b"\n", 1)[0]
+    first = next((chunk.data for chunk in parts.chunks(Part(file, file.name), sizes=Sizes(chunk=1 << 16))), b"").split(
+        b"\n", 1
+    )[0]
     header = first.decode("utf-8-sig", "replace").rstrip("\r ")
     for form in forms:
         if header == form.header:
@@ -143,12 +146,12 @@ def _form(file: Path, *forms: _Form) -> _Form:
     raise DataError(f"{file} line 1: the header is {header[:200]!r}; expected {expected}, as in {PAGE}")
 
 
-def _read(part: Part, *, with_publisher: bool) -> Iterator[Block]:
+def _read(part: Part, *, with_publisher: bool, sizes: Sizes) -> Iterator[Block]:
     form = next(form for form in (_NEW, _PLISTA, _ITEMS) if form.role == part.role)
     if form is _ITEMS and not with_publisher:
         form = form._replace(columns={name: cell for name, cell in form.columns.items() if name != "publisher"})
     header = part.begin == 0
-    for chunk in parts.chunks(part, size=parts.CHUNK):
+    for chunk in parts.chunks(part, sizes=sizes):
         data = chunk.data
         if header:
             data, header = data.partition(b"\n")[2], False
@@ -186,8 +189,8 @@ def _fast(name: str, data: bytes, form: _Form) -> Block | None:
     if table.num_rows != lines or any(_any(pc.equal(columns[column], "")) for column in _IDS & columns.keys()):
         return None  # a blank line, an empty id
     for column in _FACTS & columns.keys():
-        untold = pc.is_in(columns[column], pa.array(_UNTOLD[column]))
-        columns[column] = pc.if_else(untold, None, columns[column])
+        empty = pc.is_in(columns[column], pa.array(_NO_FACT[column]))
+        columns[column] = pc.if_else(empty, None, columns[column])
     block = Block(name, lines=lines, records=lines)
     if form.role == _ITEMS.role:
         if _any(_is(columns["item"], form.nothing)):
@@ -229,7 +232,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _exact(name: str, data: bytes, form: _Form) -> Block:
-    """Line by line, to say what is wrong with which line."""
+    """Line by line, with the reason why each bad line cannot be used."""
     lines = data.split(b"\n")
     if not lines[-1]:
         lines.pop()
@@ -270,10 +273,10 @@ def _row(line: bytes, form: _Form) -> list[str | int | None] | str:
     if not form.least <= len(cells) <= most:
         expected = f"{form.least} to {most}" if form.least < most else f"{most}"
         raise ValueError(f"{expected} cells are expected, the line has {len(cells)}")
-    told = dict(zip(form.cells, cells + [""] * (most - len(cells)), strict=True))
+    values = dict(zip(form.cells, cells + [""] * (most - len(cells)), strict=True))
     row: list[str | int | None] = []
     for column, heading in form.columns.items():
-        cell = told[heading]
+        cell = values[heading]
         value: str | int | None = cell
         if column == "time":
             match = _NUMBER.fullmatch(cell)
@@ -283,13 +286,13 @@ def _row(line: bytes, form: _Form) -> list[str | int | None] | str:
         elif column == "published":
             value = _created(cell)
         elif column in _FACTS:
-            value = None if cell in _UNTOLD[column] else cell
+            value = None if cell in _NO_FACT[column] else cell
         elif not cell or (column == "item" and form.role == _ITEMS.role and cell in form.nothing):
             raise ValueError(f"{heading} {cell!r} is no id")
         row.append(value)
     if "time" in form.columns:
         for column, rule in (("item", NO_ARTICLE), ("user", NO_READER)):
-            if told[form.columns[column]] in form.nothing:
+            if values[form.columns[column]] in form.nothing:
                 return rule
     return row
 

@@ -11,9 +11,9 @@ from newsreplay.kernels import hashing
 from newsreplay.kernels.compiling import int64, kernel, routine
 from newsreplay.kernels.hashing import FREE, HashTable, add, find, remove
 from newsreplay.kernels.mixing import GOLDEN, mix
+from newsreplay.log.growing import enlarged, ring_with_room
 from newsreplay.log.rows import DAY, HOUR, READ, Column
 from newsreplay.recommenders.base import Compiled, Sizes
-from newsreplay.recommenders.growing import lengthened, ring_for
 
 GROUPS = 10  #: q, the clusters a reader is in
 MINIMA = 2  #: p, the minima that make a cluster
@@ -452,11 +452,11 @@ class Minhash(Compiled[MinhashState]):
         if pool > state.item.size:
             used = int(state.used[0])
             state = state._replace(
-                item=lengthened(state.item, 2 * pool, used), mass=lengthened(state.mass, 2 * pool, used)
+                item=enlarged(state.item[:used], 2 * pool, None), mass=enlarged(state.mass[:used], 2 * pool, None)
             )
         begin, end = int(state.ends[0]), int(state.ends[1])
         return state._replace(
-            vote_time=ring_for(state.vote_time, begin, end, reads),
-            vote_item=ring_for(state.vote_item, begin, end, reads),
-            vote_names=ring_for(state.vote_names, begin, end, reads),
+            vote_time=ring_with_room(state.vote_time, begin, end, reads),
+            vote_item=ring_with_room(state.vote_item, begin, end, reads),
+            vote_names=ring_with_room(state.vote_names, begin, end, reads),
         )

@@ -10,9 +10,9 @@ from newsreplay.kernels import hashing
 from newsreplay.kernels.compiling import int64, kernel
 from newsreplay.kernels.hashing import HashTable, add, find
 from newsreplay.kernels.mixing import mix
+from newsreplay.log.growing import enlarged
 from newsreplay.log.rows import READ, Column
 from newsreplay.recommenders.base import Compiled, Sizes
-from newsreplay.recommenders.growing import lengthened
 
 #: A known step, and the position of its successor among the article's.
 STEP = np.dtype([("key", np.uint64), ("place", np.int64)])
@@ -161,5 +161,5 @@ class Sequences(Compiled[SequencesState]):
         successor, times = state.successor, state.times
         if pool > successor.size:
             used = int(state.used[0])
-            successor, times = lengthened(successor, 2 * pool, used), lengthened(times, 2 * pool, used)
+            successor, times = enlarged(successor[:used], 2 * pool, None), enlarged(times[:used], 2 * pool, None)
         return state._replace(places=hashing.room(state.places, reads), successor=successor, times=times)

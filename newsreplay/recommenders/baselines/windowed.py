@@ -14,9 +14,9 @@ import numpy as np
 
 from newsreplay.kernels.compiling import int64, kernel
 from newsreplay.kernels.topk import UNRANKED, Top, best, raise_key, top
+from newsreplay.log.growing import ring_with_room
 from newsreplay.log.rows import READ, Column
 from newsreplay.recommenders.base import Sizes
-from newsreplay.recommenders.growing import ring_for
 
 
 class WindowedState(NamedTuple):
@@ -59,7 +59,8 @@ def room(state: WindowedState, reads: int) -> WindowedState:
         return state
     begin, end = int(state.ends[-1]), int(state.ends[0])
     return state._replace(
-        read_time=ring_for(state.read_time, begin, end, reads), read_item=ring_for(state.read_item, begin, end, reads)
+        read_time=ring_with_room(state.read_time, begin, end, reads),
+        read_item=ring_with_room(state.read_item, begin, end, reads),
     )
 
 

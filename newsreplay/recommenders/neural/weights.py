@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from newsreplay.errors import NewsreplayError
-from newsreplay.files import whole
+from newsreplay.files import written_whole
 from newsreplay.recommenders.neural.models.layers import WordTable
 from newsreplay.recommenders.neural.models.model import Size
 from newsreplay.version import __version__
@@ -106,7 +106,7 @@ def save_weights(path: str | Path, facts: Facts, words: list[str], model: nn.Mod
     data = save(tensors, {_FACTS: json.dumps(facts, sort_keys=True)})
     path = Path(path)
     try:
-        with whole(path) as work:
+        with written_whole(path) as work:
             work.write_bytes(data)
     except OSError as error:
         raise NewsreplayError(f"cannot write {path}: {error.strerror or error}; name another file") from None

@@ -11,14 +11,13 @@ import base64
 import hashlib
 import html
 import json
-import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
 from newsreplay.errors import RunError
+from newsreplay.files import written_whole
 from newsreplay.report import colours
 from newsreplay.report.headings import heading
 from newsreplay.report.ranking import RULE
@@ -36,14 +35,10 @@ def write_page(contents: ReportContents, path: Path) -> None:
     neither finite nor None.
     """
     page = page_of(contents)
-    work = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work.write_bytes(page)
-        work.replace(path)
+        with written_whole(path) as work:
+            work.write_bytes(page)
     except OSError as error:
-        with suppress(OSError):
-            work.unlink()
         raise RunError(f"cannot write {path}: {error.strerror or error}") from None
 
 

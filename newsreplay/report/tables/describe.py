@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Literal
 
 from tabulate import tabulate
 
+from newsreplay.datasets.base import PublisherCard
 from newsreplay.datasets.store import Dataset
 
 
@@ -28,7 +29,8 @@ def describe(dataset: Dataset) -> str:
 
 def _card_lines(dataset: Dataset) -> list[str]:
     card = dataset.card
-    lines = [f"{label}: {card[key]}" for key, label in (("source", "source"), ("licence", "licence")) if card[key]]
+    origin = {"source": card["source"], "licence": card["licence"]}
+    lines = [f"{label}: {text}" for label, text in origin.items() if text]
     lines += card["notes"]
     lines += [f"LEAKS THE FUTURE: {text}" for text in card["leaks"]]
     lines += [f"made up: {text}" for text in card["made_up"]]
@@ -46,16 +48,16 @@ def _day(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def _share(facts: dict[str, Any]) -> str:
+def _share(facts: PublisherCard) -> str:
     return f"{facts['single_read_sessions'] / facts['sessions']:.1%}"
 
 
-def _mean(facts: dict[str, Any], what: str) -> str:
+def _mean(facts: PublisherCard, what: Literal["candidates", "clicks"]) -> str:
     return f"{facts[what] / facts['impressions']:.2f}" if facts["impressions"] else "-"
 
 
 # label, cell, and the fact without which no publisher has a value
-_ROWS: list[tuple[str, Callable[[dict[str, Any]], str], str | None]] = [
+_ROWS: list[tuple[str, Callable[[PublisherCard], str], str | None]] = [
     ("events (reads)", lambda facts: f"{facts['reads']:,}", None),
     ("sessions", lambda facts: f"{facts['sessions']:,}", None),
     ("single-event sessions", lambda facts: f"{facts['single_read_sessions']:,}", None),

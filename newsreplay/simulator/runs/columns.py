@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from newsreplay.arrow import dictionary_of, in_one_piece, lists_of, to_arrow, to_numpy
 from newsreplay.errors import RunError
-from newsreplay.files import whole
+from newsreplay.files import written_whole
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column
 from newsreplay.simulator.judgement.judge import Outcomes
@@ -63,7 +64,6 @@ def write_scored(folder: Path, publisher: Publisher, of: Scored) -> None:
     returning = _returning(publisher)
     item, articles = log.item[row], publisher.articles
     category = np.where(articles.category_row[item] <= row, articles.category[item], -1)
-    names = articles.categories.cast(pa.string())
     columns = {
         "row": row,
         "time": log.time[row],
@@ -75,14 +75,10 @@ def write_scored(folder: Path, publisher: Publisher, of: Scored) -> None:
         "age": log.time[row] - articles.published[item],
         "returning": np.repeat(returning[frame.session], lengths),
     }
-    told = _column(category >= 0)
-    codes = pa.Array.from_buffers(
-        pa.int32(), len(category), [told.buffers()[1], pa.py_buffer(np.ascontiguousarray(category, np.int32))]
-    )
     _write(
         files.frame,
-        {name: _column(values) for name, values in columns.items()}
-        | {"category": pa.DictionaryArray.from_arrays(codes, names)},
+        {name: to_arrow(values) for name, values in columns.items()}
+        | {"category": dictionary_of(category.astype(np.int32), articles.categories, valid=category >= 0)},
     )
     seen = of.shown
     if len(seen.impression):
@@ -95,7 +91,7 @@ def write_scored(folder: Path, publisher: Publisher, of: Scored) -> None:
             "returning": returning[seen.session],
             "candidates": (at[seen.impression + 1] - at[seen.impression]).astype(np.int32),
         }
-        _write(files.shown, {name: _column(values) for name, values in columns.items()})
+        _write(files.shown, {name: to_arrow(values) for name, values in columns.items()})
     else:
         files.shown.unlink(missing_ok=True)  # of an earlier scoring, with other options
 
@@ -133,10 +129,10 @@ def _returning(publisher: Publisher) -> Column:
 def read_reads(path: Path) -> Reads:
     """What `write_scored` wrote of reads. Raises `RunError`."""
     table = _read(path, _READS)
-    category = _one(table, "category").dictionary_encode()
+    category = in_one_piece(table.column("category")).dictionary_encode()
     return Reads(
-        **{name: _values(table, name) for name in Reads._fields[:-2]},
-        category=_numbers(category.indices.fill_null(-1), np.int32),
+        **{name: to_numpy(table.column(name)) for name in Reads._fields[:-2]},
+        category=to_numpy(category, -1),
         categories=category.dictionary.to_pylist(),
     )
 
@@ -146,7 +142,7 @@ def read_impressions(path: Path) -> Impressions | None:
     if not path.exists():
         return None
     table = _read(path, _IMPRESSIONS)
-    return Impressions(**{name: _values(table, name) for name in Impressions._fields})
+    return Impressions(**{name: to_numpy(table.column(name)) for name in Impressions._fields})
 
 
 # --- what became of answers -----------------------------------------------------------------------------
@@ -158,26 +154,26 @@ def write_verdict(files: PairFiles, verdict: Verdict) -> None:
     packed = pa.Array.from_buffers(
         pa.binary(relevant.shape[1]), len(relevant), [None, pa.py_buffer(np.ascontiguousarray(relevant))]
     )
-    _write(files.outcomes, {"place": _column(verdict.outcomes.place), "relevant": packed})
+    _write(files.outcomes, {"place": to_arrow(verdict.outcomes.place), "relevant": packed})
     if verdict.ranked is not None:
         values = verdict.ranked.values
-        _write(files.rankings, {name: _column(values[:, m]) for m, name in enumerate(IMPRESSIONS)})
+        _write(files.rankings, {name: to_arrow(values[:, m]) for m, name in enumerate(IMPRESSIONS)})
     else:
         files.rankings.unlink(missing_ok=True)  # of an earlier scoring, with other options
 
 
 def read_places(path: Path) -> Column:
     """The places of the outcomes alone: int16[reads]. Raises `RunError`."""
-    return _values(_read(path, {"place": "int16"}), "place")
+    return to_numpy(_read(path, {"place": "int16"}).column("place"))
 
 
 def read_outcomes(path: Path) -> Outcomes:
     """What `write_verdict` wrote of slates. Raises `RunError`."""
     table = _read(path, {"place": "int16", "relevant": "fixed_size_binary"})
-    packed = _one(table, "relevant")
+    packed = in_one_piece(table.column("relevant"))
     width = packed.type.byte_width
     raw = np.frombuffer(packed.buffers()[1] or b"", np.uint8, width * len(packed), width * packed.offset)
-    return Outcomes(_values(table, "place"), raw.reshape(len(packed), width))
+    return Outcomes(to_numpy(table.column("place")), raw.reshape(len(packed), width))
 
 
 def read_rankings(path: Path) -> Ranked | None:
@@ -185,7 +181,7 @@ def read_rankings(path: Path) -> Ranked | None:
     if not path.exists():
         return None
     table = _read(path, dict.fromkeys(IMPRESSIONS, "double"))
-    return Ranked(np.column_stack([_values(table, name) for name in IMPRESSIONS]))
+    return Ranked(np.column_stack([to_numpy(table.column(name)) for name in IMPRESSIONS]))
 
 
 # --- scores ---------------------------------------------------------------------------------------------
@@ -194,7 +190,7 @@ def read_rankings(path: Path) -> Ranked | None:
 def write_scores(path: Path, publisher: Publisher, scores: Column) -> None:
     """Write a recommender's scores: one row per impression of the log."""
     row = np.flatnonzero(publisher.log.kind == IMPRESSION)
-    _write(path, {"row": _column(row), "scores": _lists(publisher.log.pools.at, _column(scores))})
+    _write(path, {"row": to_arrow(row), "scores": lists_of(publisher.log.pools.at, to_arrow(scores))})
 
 
 def write_impressions(path: Path, publisher: Publisher) -> None:
@@ -206,13 +202,13 @@ def write_impressions(path: Path, publisher: Publisher) -> None:
     told = np.zeros(len(row), bool)
     told[log.impression[log.kind == OUTCOME]] = True
     columns = {
-        "row": _column(row),
-        "time": _column(log.time[row]).cast(pa.timestamp("ms", "UTC")),
-        "session": _ids(log.session[row], publisher.sessions.id),
-        "user": _ids(log.user[row], publisher.users),
-        "candidates": _lists(at, _ids(log.pools.item, publisher.articles.id)),
-        "clicked": _lists(at, _column(log.pools.clicked)),
-        "outcome_known": _column(told),
+        "row": to_arrow(row),
+        "time": to_arrow(log.time[row], pa.timestamp("ms", "UTC")),
+        "session": dictionary_of(log.session[row], publisher.sessions.id),
+        "user": dictionary_of(log.user[row], publisher.users),
+        "candidates": lists_of(at, dictionary_of(log.pools.item, publisher.articles.id)),
+        "clicked": lists_of(at, to_arrow(log.pools.clicked)),
+        "outcome_known": to_arrow(told),
     }
     _write(path, columns)
 
@@ -224,10 +220,10 @@ def read_scores(path: Path, publisher: Publisher) -> Column | None:
     """
     if not path.exists():
         return None
-    flat = _one(_read(path, {"scores": "list<element: double"}), "scores").flatten()
+    flat = in_one_piece(_read(path, {"scores": "list<element: double"}).column("scores")).flatten()
     if flat.null_count:
         raise RunError(f"{path} has gaps; run it again")
-    scores = _numbers(flat, np.float64)
+    scores = to_numpy(flat)
     if len(scores) != len(publisher.log.pools.item):
         raise RunError(f"{path} holds {len(scores):,} scores; the log has {len(publisher.log.pools.item):,} candidates")
     return scores
@@ -237,27 +233,10 @@ def read_scores(path: Path, publisher: Publisher) -> Column | None:
 
 
 def _write(path: Path, columns: dict[str, Any]) -> None:
-    with whole(path) as work:
+    with written_whole(path) as work:
         pq.write_table(
             pa.table(columns), work, compression="zstd", compression_level=1, store_schema=False, write_statistics=False
         )
-
-
-def _column(values: Column) -> pa.Array:
-    """An array as Arrow sees it; pa.array would do the same but import pandas first."""
-    values = np.ascontiguousarray(values)
-    if values.dtype == np.bool_:
-        packed = np.packbits(values, bitorder="little")
-        return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(packed)])
-    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
-
-
-def _ids(codes: Column, values: pa.Array) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(_column(codes), values.cast(pa.string()))
-
-
-def _lists(at: Column, values: pa.Array) -> pa.LargeListArray:
-    return pa.LargeListArray.from_arrays(_column(at.astype(np.int64)), values)
 
 
 def _read(path: Path, types: Mapping[str, str]) -> pa.Table:
@@ -277,33 +256,8 @@ def _read(path: Path, types: Mapping[str, str]) -> pa.Table:
     return table
 
 
-def _one(table: pa.Table, name: str) -> pa.Array:
-    column = table.column(name)
-    return (
-        column.chunk(0)
-        if column.num_chunks == 1
-        else pa.concat_arrays(column.chunks)
-        if column.num_chunks
-        else pa.array([], column.type)
-    )
-
-
-def _values(table: pa.Table, name: str) -> Column:
-    column = _one(table, name)
-    return _numbers(column, np.dtype(column.type.to_pandas_dtype()).type)
-
-
-def _numbers(column: pa.Array, dtype: Any) -> Column:
-    """An Arrow array as numpy has it; to_numpy would do the same but import pandas first."""
-    buffer = column.buffers()[1] or b""
-    if dtype is np.bool_:
-        bits = np.unpackbits(np.frombuffer(buffer, np.uint8), bitorder="little")
-        return bits[column.offset : column.offset + len(column)].astype(bool)
-    numbers: Column = np.frombuffer(buffer, dtype, len(column), np.dtype(dtype).itemsize * column.offset)
-    return numbers
-
-
 def count(path: Path) -> int:
+    """The rows of a Parquet file. Raises `RunError` if it cannot be read."""
     try:
         return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowException) as error:
@@ -321,7 +275,7 @@ def read_slates(path: Path, publisher: Publisher, k: int) -> Column:
             for batch in file.iter_batches(1 << 18, columns=["slate"]):
                 lists = batch.column(0)
                 codes = _codes(lists.flatten(), ids)
-                lengths = np.diff(np.frombuffer(lists.buffers()[1], np.int32, len(lists) + 1, 4 * lists.offset))
+                lengths = np.diff(to_numpy(lists.offsets))
                 part = slates[begin : begin + len(lists)]
                 if len(part) < len(lists) or lengths.max(initial=0) > k or (codes < 0).any():
                     raise RunError(f"{path} does not hold answers to this log")
@@ -338,9 +292,8 @@ def _codes(values: pa.Array, ids: pa.Array) -> Column:
     if not isinstance(values, pa.DictionaryArray):
         values = values.dictionary_encode()
     places = pc.index_in(values.dictionary, value_set=ids).fill_null(-1)
-    code = np.frombuffer(places.buffers()[1] or b"", np.int32, len(places), 4 * places.offset)
-    index = np.frombuffer(values.indices.buffers()[1] or b"", np.int32, len(values), 4 * values.indices.offset)
-    return code[index] if len(code) else np.empty(0, np.int32)
+    code = to_numpy(places)
+    return code[to_numpy(values)] if len(code) else np.empty(0, np.int32)
 
 
 ROW_GROUP = 1 << 20  #: requests per row group of a slates file
@@ -363,21 +316,18 @@ def write_slates(path: Path, publisher: Publisher, slates: Column) -> None:
 
     One row per request in log order: row, time (ms UTC), session, user, item, slate (list, best first).
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_name(path.name + ".part")
-    with _parquet_writer(work) as writer:
+    with written_whole(path) as work, _parquet_writer(work) as writer:
         for begin in range(0, len(slates), ROW_GROUP):
             part = slice(begin, begin + ROW_GROUP)
             writer.write_table(_table(publisher, part, slates[part]), row_group_size=ROW_GROUP)
-    work.replace(path)
 
 
 def _table(publisher: Publisher, part: slice, slates: Column) -> pa.Table:
     log, items = publisher.log, publisher.articles.id
     rows = publisher.requests.row[part].astype(np.int64)
     columns = [
-        _array(rows, _SCHEMA.field("row").type),
-        _array(log.time[rows], _SCHEMA.field("time").type),
+        to_arrow(rows, _SCHEMA.field("row").type),
+        to_arrow(log.time[rows], _SCHEMA.field("time").type),
         _dense_ids(log.session[rows], publisher.sessions.id),
         _dense_ids(log.user[rows], publisher.users),
         _dense_ids(log.item[rows], items),
@@ -399,15 +349,10 @@ def _parquet_writer(path: Path) -> pq.ParquetWriter:
     )
 
 
-def _array(values: Column, kind: pa.DataType) -> pa.Array:
-    """An array as Arrow sees it; pa.array would do the same but import pandas first."""
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
-
-
 def _dense_ids(codes: Column, values: pa.Array) -> pa.DictionaryArray:
     """Ids by code, with the stretch of the dictionary that these codes need."""
     low, high = (int(codes.min()), int(codes.max()) + 1) if codes.size else (0, 0)
-    return pa.DictionaryArray.from_arrays(_array(codes - low, pa.int32()), values[low:high].cast(pa.string()))
+    return dictionary_of(codes - low, values[low:high])
 
 
 def _slate_lists(slates: Column, items: pa.Array) -> pa.ListArray:
@@ -419,5 +364,5 @@ def _slate_lists(slates: Column, items: pa.Array) -> pa.ListArray:
         ends = np.concatenate([[0], np.cumsum(answered.sum(axis=1))])
         codes = slates[answered]
     return pa.ListArray.from_arrays(
-        _array(ends.astype(np.int32), pa.int32()), _dense_ids(codes, items), type=_SCHEMA.field("slate").type
+        to_arrow(ends.astype(np.int32), pa.int32()), _dense_ids(codes, items), type=_SCHEMA.field("slate").type
     )

@@ -7,6 +7,7 @@ import math
 import platform
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import RunError
-from newsreplay.files import whole
+from newsreplay.files import written_whole
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.judgement.metrics import Result
@@ -63,7 +64,7 @@ def _is_empty(folder: Path) -> bool:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, whole or not at all."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    with whole(path) as work:
+    with written_whole(path) as work:
         work.write_text(text, "utf-8", errors="backslashreplace")  # what is no text becomes a JSON escape
 
 
@@ -74,7 +75,7 @@ def write_results(folder: Path, results: list[Result]) -> None:
 
 def write_replicates(path: Path, replicates: Column) -> None:
     """Write the bootstrap of a publisher, float64[recommenders, metrics, replicates]."""
-    with whole(path) as work, work.open("wb") as file:
+    with written_whole(path) as work, work.open("wb") as file:
         np.save(file, replicates, allow_pickle=False)
 
 
@@ -101,7 +102,7 @@ def write_run(
     ]
     if training:
         write_json(folder / "training.json", training)
-    card = dataset.card
+    card: Mapping[str, object] = dataset.card
     data = {key: card[key] for key in _DATA} | {"folder": str(dataset.folder.absolute())}
     write_json(
         folder / "run.json",
@@ -175,7 +176,7 @@ def _plain(value: Any) -> Any:
 
 def publisher_facts(dataset: Dataset, name: str, of: Scored, judged: list[Judged]) -> dict[str, Any]:
     """What run.json says of a publisher."""
-    facts = next(facts for facts in dataset.card["publishers"] if facts["publisher"] == name)
+    facts: Mapping[str, object] = next(facts for facts in dataset.card["publishers"] if facts["publisher"] == name)
     wanted = ("publisher", "rows", "reads", "sessions", "articles", "first", "last", "digest")
     mine = [one.hits for one in judged if one.hits is not None and not one.foresees]
     later = len(of.frame.request) - len(of.frame.session)

@@ -28,12 +28,14 @@ from click.testing import CliRunner, Result
 from newsreplay.cli import main
 from newsreplay.datasets import kinds
 from newsreplay.datasets.fetching import download as fetching
+from newsreplay.datasets.fetching.disk import LIMITS, Limits
 from newsreplay.datasets.fetching.download import fetch
 from newsreplay.datasets.fetching.sources import SOURCES, Remote, Source
 from newsreplay.datasets.fetching.unpack import unpack
 from newsreplay.errors import DataError
 
 BODY = bytes(range(256)) * 1200  # 307,200 bytes
+NONE_SPARE = Limits(spare=0)
 TAG = '"first"'
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -65,7 +67,6 @@ class Site:
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(fetching, "SPARE", 0)
     site = Site()
     thread = threading.Thread(target=site.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -138,7 +139,7 @@ class Fetched:
         self.said: list[str] = []
         self.seen: list[tuple[str, int, int | None]] = []
 
-    def __call__(self, *answers: Answer, name: str = "week.tar", **facts: Any) -> Path:
+    def __call__(self, *answers: Answer, name: str = "week.tar", limits: Limits = NONE_SPARE, **facts: Any) -> Path:
         if answers:
             self.site.answers = list(answers)
         file = Remote(f"{self.site.url}/data/{name}", **facts)
@@ -147,9 +148,10 @@ class Fetched:
         return fetch(
             "week",
             self.folder,
-            say=self.said.append,
+            report=self.said.append,
             progress=lambda *what: self.seen.append(what),
             sleep=self.slept.append,
+            limits=limits,
         )
 
     def left(self) -> list[str]:
@@ -367,11 +369,9 @@ def test_a_published_size_that_is_rounded_leaves_room_for_half_as_much_again(fet
 
 
 @pytest.mark.parametrize("facts", [{"about": 300_000}, {"size": 300_000}, {}])
-def test_an_endless_body_is_cut_off(fetched: Fetched, facts: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "LARGEST", 300_000)
-    monkeypatch.setattr(fetching, "CHUNK", 10_000)
+def test_an_endless_body_is_cut_off(fetched: Fetched, facts: dict[str, int]) -> None:
     with pytest.raises(DataError, match="it has changed"):
-        fetched(endless, **facts)
+        fetched(endless, limits=Limits(spare=0, largest=300_000, chunk=10_000), **facts)
     assert fetched.seen[-1][1] <= 450_000
     assert fetched.left() == []
 
@@ -509,14 +509,13 @@ def test_a_file_for_which_there_is_no_room_is_not_begun(fetched: Fetched, monkey
 def test_a_disk_that_fills_stops_a_download_that_goes_on_later(
     fetched: Fetched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "CHUNK", 10_000)
-    monkeypatch.setattr(fetching, "SPARE", 1)
+    limits = Limits(spare=1, chunk=10_000)
     disk(monkeypatch, 10**9, 10**9, 0)
     with pytest.raises(DataError, match="GB are free"):
-        fetched(whole())
+        fetched(whole(), limits=limits)
     assert 0 < fetched.seen[-1][1] < len(BODY)
     disk(monkeypatch, 10**9)
-    fetched(whole())
+    fetched(whole(), limits=limits)
     assert fetched.bytes() == BODY
     assert "range" in fetched.site.asked[-1]
 
@@ -714,27 +713,24 @@ def test_whatever_is_damaged_an_archive_is_unpacked_or_refused(tmp_path: Path, n
     assert refused > 50
 
 
-def test_no_archive_unpacks_beyond_all_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "UNPACKED", 10)
+def test_no_archive_unpacks_beyond_all_bounds(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(zipped({"a": b"12345", "b": b"123456"}))
-    refuses(path, "more than 10 bytes")
+    refuses(path, "more than 10 bytes", Limits(unpacked=10))
 
 
-def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "MEMBERS", 3)
+def test_too_many_members_are_refused(tmp_path: Path) -> None:
+    few = Limits(members=3)
     path = tmp_path / "a.zip"
     path.write_bytes(zipped({f"f{number}": b"1" for number in range(4)}))
-    refuses(path, "more than 3 members")
-    refuses(tarred(tmp_path, *((f"f{number}", {}, b"1") for number in range(4))), "more than 3 members")
+    refuses(path, "more than 3 members", few)
+    refuses(tarred(tmp_path, *((f"f{number}", {}, b"1") for number in range(4))), "more than 3 members", few)
 
 
-def test_a_list_of_members_beyond_all_bounds_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_of_members_beyond_all_bounds_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(zipped({f"f{number:0200}": b"1" for number in range(100)}))
-    monkeypatch.setattr(fetching, "MEMBERS", 3)
-    monkeypatch.setattr(fetching, "CHUNK", 1000)
-    refuses(path, "lists more than 3 members")
+    refuses(path, "lists more than 3 members", Limits(members=3, chunk=1000))
 
 
 def test_a_long_header_of_a_tar_is_not_read_into_memory(tmp_path: Path) -> None:
@@ -847,11 +843,11 @@ def tarred(
     return path
 
 
-def refuses(path: Path, words: str) -> None:
+def refuses(path: Path, words: str, limits: Limits = LIMITS) -> None:
     """Unpacking fails with these words, and nothing new lies beside the archive."""
     before = sorted(path.parent.rglob("*"))
     with pytest.raises(DataError, match=words):
-        unpack(path, path.parent / "out")
+        unpack(path, path.parent / "out", limits=limits)
     assert sorted(path.parent.rglob("*")) == before
     assert not (path.parent.parent / "x").exists()
 

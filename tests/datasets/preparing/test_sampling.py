@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Block, Part, Plan
-from newsreplay.datasets.preparing import buckets, gather
 from newsreplay.datasets.preparing import prepare as prepare_module
 from newsreplay.datasets.preparing.buckets import RECORD
 from newsreplay.datasets.preparing.gather import KINDS
+from newsreplay.datasets.preparing.prepare import DEFAULT
 from newsreplay.datasets.preparing.sampling import METHODS, NEGATIVES, Sampler
+from newsreplay.datasets.preparing.work import Processing
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
 from newsreplay.log.rows import DAY, HISTORY, HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Column
@@ -59,8 +60,8 @@ def plan_of(reads: list[Read], blocks: int = 1, *, more: dict[str, Any] | None =
     return Plan([Part(Path(), "f")], read, "p")
 
 
-def prepare(plan: Plan, folder: Path, method: str) -> Dataset:
-    return prepare_module.prepare(plan, folder, name="test", kind="table", impressions=method)
+def prepare(plan: Plan, folder: Path, method: str, processing: Processing = DEFAULT) -> Dataset:
+    return prepare_module.prepare(plan, folder, name="test", kind="table", impressions=method, processing=processing)
 
 
 def impressions_of(dataset: Dataset) -> list[Shown]:
@@ -89,11 +90,9 @@ def impressions_of(dataset: Dataset) -> list[Shown]:
 
 
 def shown_by(reads: list[Read], method: str, *, blocks: int = 1, bucket: int = 2_000_000) -> list[Shown]:
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(buckets, "BUCKET", bucket)
-        patch.setattr(buckets, "IN_MEMORY", 0)
-        patch.setattr(gather, "IN_MEMORY", 0)
-        return impressions_of(prepare(plan_of(reads, blocks), Path(folder) / "data", method))
+    with tempfile.TemporaryDirectory() as folder:
+        processing = Processing(bucket=bucket, in_memory=0)
+        return impressions_of(prepare(plan_of(reads, blocks), Path(folder) / "data", method, processing))
 
 
 def eligible(reads: list[Read], read: Read) -> set[str]:

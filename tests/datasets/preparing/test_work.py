@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from newsreplay.arrow import map_batch
 from newsreplay.datasets.base import Block, Part, Plan, Reject
-from newsreplay.datasets.preparing import buckets, gather
 from newsreplay.datasets.preparing import prepare as prepare_module
-from newsreplay.datasets.preparing.work import Intake, open_table, read_parts, work_folder
+from newsreplay.datasets.preparing.work import Intake, Processing, read_parts, work_folder
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
 
@@ -41,11 +41,12 @@ def block_of(file: str, lines: int, bad: tuple[int, ...] = (), **more: Any) -> B
 
 
 def intake_of(plan: Plan, work: Path, *, strict: bool = False, jobs: int = 1) -> Intake:
-    return read_parts(plan, work, strict=strict, jobs=jobs, progress=lambda *told: None)
+    return read_parts(plan, work, strict=strict, processing=Processing(jobs=jobs))
 
 
 def prepare(plan: Plan, folder: Path, key: str | None = "k", **options: Any) -> Dataset:
-    return prepare_module.prepare(plan, folder, name="test", kind="table", key=key, **options)
+    processing = Processing(key, **options)
+    return prepare_module.prepare(plan, folder, name="test", kind="table", processing=processing)
 
 
 class Source:
@@ -139,7 +140,7 @@ def test_a_block_whose_account_does_not_add_up_is_an_error(tmp_path: Path, recor
 
 def test_progress_counts_the_weight_of_the_parts_that_are_done(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    read_parts(Source().plan, tmp_path, strict=False, jobs=1, progress=lambda *args: told.append(args))
+    read_parts(Source().plan, tmp_path, strict=False, processing=Processing(progress=lambda *args: told.append(args)))
     assert told == [("reading", done, 50) for done in (10, 20, 30, 40, 50)]
 
 
@@ -152,7 +153,7 @@ def shares(intake: Intake) -> dict[str, list[list[str]]]:
         name: [
             [
                 value
-                for table, column in zip(map(open_table, paths), ("item", "item", "user"), strict=True)
+                for table, column in zip(map(map_batch, paths), ("item", "item", "user"), strict=True)
                 if table is not None
                 for value in table.column(column).to_pylist()
             ]
@@ -240,22 +241,18 @@ def test_nothing_but_the_data_is_left_after_success(tmp_path: Path, key: str | N
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["data"]
 
 
-def test_an_interruption_while_sorting_leaves_nothing_that_doubles_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(buckets, "BUCKET", 3)
-    monkeypatch.setattr(buckets, "IN_MEMORY", 0)
-    monkeypatch.setattr(gather, "IN_MEMORY", 0)
-    straight = prepare(Source().plan, tmp_path / "straight").card
+def test_an_interruption_while_sorting_leaves_nothing_that_doubles_rows(tmp_path: Path) -> None:
+    sizes = {"bucket": 3, "in_memory": 0}
+    straight = prepare(Source().plan, tmp_path / "straight", **sizes).card
 
     def interrupt(what: str, done: int, of: int) -> None:
         if what != "reading":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare(Source().plan, tmp_path / "data", progress=interrupt)
+        prepare(Source().plan, tmp_path / "data", progress=interrupt, **sizes)
     again = Source()
-    assert prepare(again.plan, tmp_path / "data").card == straight
+    assert prepare(again.plan, tmp_path / "data", **sizes).card == straight
     assert again.read_parts == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "straight"]
 

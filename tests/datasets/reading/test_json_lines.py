@@ -10,7 +10,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from newsreplay.datasets.reading import json_lines
 from newsreplay.datasets.reading.json_lines import (
     ARRAY,
     BOOLEAN,
@@ -273,12 +272,11 @@ def test_a_string_is_one_dictionary_entry_whether_written_with_escapes_or_not() 
     assert column.dictionary.to_pylist() == ["ab", "c"]
 
 
-def test_scans_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_lines, "LINES", 2)
+def test_scans_follow_each_other() -> None:
     data = b'{"a": 1}\n\n{"a": 1, "a": 2}\n{"a": "\xff"}\n{"a": 3}'
     start, doubtful, numbers = 0, [], []
     while start < len(data):
-        found = scan(data, PATHS, start)
+        found = scan(data, PATHS, start, lines=2)
         doubtful.append(found.doubtful.tolist())
         numbers.append(integers(found, 0)[0].tolist())
         start = found.stop

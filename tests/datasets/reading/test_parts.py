@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.parts import chunks, is_archive, is_stray, text_parts
+from newsreplay.datasets.reading.sizes import Sizes
 from newsreplay.errors import DataError
 
 LINES = b"".join(b"line %d of some\n" % n for n in range(2000))
@@ -53,11 +53,14 @@ def zip_of(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def contents(path: Path, wanted: Callable[[str], bool] = lambda name: True, size: int = 1000) -> dict[str, bytes]:
+def contents(
+    path: Path, wanted: Callable[[str], bool] = lambda name: True, size: int = 1000, **sizes: int
+) -> dict[str, bytes]:
     """What each file of a path holds, in the order in which it comes."""
     found: dict[str, bytes] = {}
-    for part in text_parts(path, wanted):
-        for chunk in chunks(part, wanted, size=size):
+    cuts = Sizes(chunk=size, **sizes)
+    for part in text_parts(path, wanted, sizes=cuts):
+        for chunk in chunks(part, wanted, sizes=cuts):
             found[chunk.file] = found.get(chunk.file, b"") + chunk.data
     return found
 
@@ -84,29 +87,28 @@ def test_the_stretches_and_chunks_of_a_file_are_the_file_and_end_at_line_ends(
 ) -> None:
     data = b"\n".join(lines) + (b"\n" if end and lines else b"")
     skip = len(lines[0]) + 1 if header and lines else 0
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "STRETCH", stretch)
+    sizes = Sizes(stretch=stretch, chunk=size)
+    with tempfile.TemporaryDirectory() as folder:
         path = written(Path(folder) / "f.csv", data)
-        found = text_parts(path, skip=skip)
+        found = text_parts(path, skip=skip, sizes=sizes)
         assert (found[0].begin, found[-1].end) == (skip, max(len(data), skip))
         assert all(one.end == other.begin for one, other in pairwise(found))
         assert all(part.weight == (part.end or 0) - part.begin for part in found)
         assert all(part.name == "f.csv" for part in found)
-        read = [chunk for part in found for chunk in chunks(part, size=size)]
+        read = [chunk for part in found for chunk in chunks(part, sizes=sizes)]
         assert b"".join(chunk.data for chunk in read) == data[skip:]
         assert all(chunk.data.endswith(b"\n") for chunk in read[:-1])
         assert all(chunk.data for chunk in read)
 
 
-def test_a_large_file_is_many_parts_of_about_a_stretch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "STRETCH", 1000)
-    found = text_parts(written(tmp_path / "f.csv", LINES))
+def test_a_large_file_is_many_parts_of_about_a_stretch(tmp_path: Path) -> None:
+    found = text_parts(written(tmp_path / "f.csv", LINES), sizes=Sizes(stretch=1000))
     assert all(1000 <= part.weight < 2000 for part in found)
 
 
 def test_chunks_are_of_the_size_that_was_asked_for(tmp_path: Path) -> None:
     (part,) = text_parts(written(tmp_path / "f.csv", LINES))
-    sizes = [len(chunk.data) for chunk in chunks(part, size=500)]
+    sizes = [len(chunk.data) for chunk in chunks(part, sizes=Sizes(chunk=500))]
     assert max(sizes) < 520
     assert min(sizes[:-1]) > 480
 
@@ -288,19 +290,17 @@ def test_a_file_that_is_no_archive_despite_its_name_is_an_error_or_plain(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["f.csv", "f.csv.gz", "f.zip"])
-def test_a_line_over_the_limit_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(parts, "LONGEST_LINE", 1 << 20)
+def test_a_line_over_the_limit_is_an_error(tmp_path: Path, name: str) -> None:
     data = b"a\n" + b"b" * (3 << 20) + b"\nc\n"
     packed = {"f.csv": data, "f.csv.gz": gzip.compress(data), "f.zip": zip_of({"m.csv": data})}[name]
     with pytest.raises(DataError, match=r"(f\.csv|m\.csv).*: a line is longer than 1 MB; is this a text file\?"):
-        contents(written(tmp_path / name, packed), size=100_000)
+        contents(written(tmp_path / name, packed), size=100_000, longest_line=1 << 20)
 
 
-def test_a_line_below_the_limit_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "LONGEST_LINE", 1 << 20)
-    monkeypatch.setattr(parts, "STRETCH", 1000)
+def test_a_line_below_the_limit_is_a_line(tmp_path: Path) -> None:
     data = b"a\n" + b"b" * 900_000 + b"\nc\n"
-    assert contents(written(tmp_path / "f.csv", data), size=100_000) == {"f.csv": data}
+    sizes = {"longest_line": 1 << 20, "stretch": 1000}
+    assert contents(written(tmp_path / "f.csv", data), size=100_000, **sizes) == {"f.csv": data}
 
 
 def test_a_file_that_goes_while_it_is_read_is_an_error(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Raw
-from newsreplay.datasets.sources.ebnerd import plan as ebnerd
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.datasets.sources.ebnerd.plan import plan_ebnerd
 from newsreplay.errors import DataError
 from newsreplay.log.rows import HISTORY, IMPRESSION, READ
@@ -489,20 +489,19 @@ articles = st.lists(
 def test_any_files_are_read_as_the_slow_reader_reads_them(
     splits: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]], told: list[dict[str, Any]], named: bool
 ) -> None:
-    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+    sizes = Sizes(rows=4, entries=2)
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for constant, size in (("SLICE", 4), ("READERS", 2), ("ARTICLES", 3)):
-            patch.setattr(ebnerd, constant, size)
         for label, (some, before) in zip(("train", "validation"), splits, strict=False):
             split(folder / label, some, before)
         table = pa.Table.from_pylist(told, ARTICLES)
         pq.write_table(table if named else table.drop_columns(["category_str"]), folder / "articles.parquet")
-        agree(folder)
-        agree(folder / "train")
+        agree(folder, sizes)
+        agree(folder / "train", sizes)
 
 
-def agree(folder: Path) -> tuple[Raw, list[Row]]:
-    raw, naive = read(plan_ebnerd(folder)), read_naively(folder)
+def agree(folder: Path, sizes: Sizes = SIZES) -> tuple[Raw, list[Row]]:
+    raw, naive = read(plan_ebnerd(folder, sizes=sizes)), read_naively(folder)
     assert rows_of(raw) == naive.rows
     assert articles_of(raw) == naive.articles
     assert [(reject.file, reject.line) for reject in raw.rejects] == naive.rejects

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from newsreplay.datasets import find_data
 from newsreplay.datasets.base import Plan, Raw
-from newsreplay.datasets.reading import parts
-from newsreplay.datasets.sources.mind import plan as mind
-from newsreplay.datasets.sources.mind.impressions import _exact
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.sources.mind import impressions
 from newsreplay.datasets.sources.mind.plan import plan_mind
 from newsreplay.errors import DataError
 from newsreplay.log.rows import IMPRESSION
@@ -186,7 +185,7 @@ def test_ids_of_any_form_are_kept_as_they_stand(tmp_path: Path, item: str) -> No
 
 def test_only_the_line_in_doubt_is_read_slowly_and_leaves_no_ids_behind(tmp_path: Path) -> None:
     lines = [line(), line(candidates="N100-1 N200-0 N300"), line(), line("v1"), line()]
-    with patch.object(mind, "_exact", wraps=_exact) as exact:
+    with patch.object(impressions, "_exact", wraps=impressions._exact) as exact:
         raw = read_mind(tmp_path, lines)
     assert exact.call_count == 2
     assert "N100" not in raw.rows["pool"].chunk(0).values.dictionary.to_pylist()
@@ -346,10 +345,9 @@ def test_train_comes_before_dev_and_strays_are_left_out(tmp_path: Path) -> None:
     assert any(note.startswith("no A_dev/news.tsv") for note in read(plan).notes)
 
 
-def test_a_large_file_is_read_in_several_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "STRETCH", 200)
+def test_a_large_file_is_read_in_several_parts(tmp_path: Path) -> None:
     lines = [line(f"U{number}") for number in range(50)]
-    plan = plan_mind(mind_folder(tmp_path, [*lines, "broken"], [article("N1")] * 20))
+    plan = plan_mind(mind_folder(tmp_path, [*lines, "broken"], [article("N1")] * 20), sizes=Sizes(stretch=200))
     assert len(plan.parts) > 10
     raw = read(plan)
     assert [row.user for row in rows_of(raw)] == [f"U{number}" for number in range(50)]
@@ -503,9 +501,9 @@ FUZZ = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCh
 )
 def test_the_fast_reader_agrees_with_the_slow_one(behaviors: list[bytes], news: list[bytes], size: int) -> None:
     good = f"{line()}\n".encode(), f"{article()}\n".encode()  # what planning looks for
-    with tempfile.TemporaryDirectory() as folder, patch.object(parts, "CHUNK", size):
+    with tempfile.TemporaryDirectory() as folder:
         path = mind_folder(Path(folder), good[0] + b"".join(behaviors), good[1] + b"".join(news))
-        assert_same(read(plan_mind(path)), naive_mind(path))
+        assert_same(read(plan_mind(path, sizes=Sizes(chunk=size))), naive_mind(path))
 
 
 @FUZZ
@@ -516,11 +514,10 @@ def test_any_bytes_are_read_to_the_end_and_accounted_for(behaviors: bytes, news:
         assert_same(read(plan_mind(path)), naive_mind(path))
 
 
-def test_the_real_sample_is_read_as_the_slow_reader_does(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_real_sample_is_read_as_the_slow_reader_does(real_data: Path) -> None:
     naive = naive_mind(real_data / "mind_sample")
-    for size in (parts.CHUNK, 200_000):
-        monkeypatch.setattr(parts, "CHUNK", size)
-        raw = read(plan_mind(real_data / "mind_sample"))
+    for sizes in (SIZES, Sizes(chunk=200_000)):
+        raw = read(plan_mind(real_data / "mind_sample", sizes=sizes))
         assert_same(raw, naive)
         assert not raw.rejects
         rows = rows_of(raw)

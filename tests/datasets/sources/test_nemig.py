@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Raw
-from newsreplay.datasets.reading import parts
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.datasets.sources.nemig import START, plan_nemig
 from newsreplay.errors import DataError
 from newsreplay.log.rows import IMPRESSION
@@ -23,8 +22,10 @@ FIRST = "10\tU3\tnews_1 news_2\tnews_3-0 news_4-1"
 ARTICLE = "news_3\ttopic_a\tNegative\tA title\tAn abstract\thttps://example.org\t2022-05-24"
 
 
-def read_nemig(folder: Path, behaviors: list[str] | bytes, news: list[str] | bytes | None = None) -> Raw:
-    return read(plan_nemig(mind_folder(folder, behaviors, news), file_order=True))
+def read_nemig(
+    folder: Path, behaviors: list[str] | bytes, news: list[str] | bytes | None = None, sizes: Sizes = SIZES
+) -> Raw:
+    return read(plan_nemig(mind_folder(folder, behaviors, news), file_order=True, sizes=sizes))
 
 
 def test_without_times_it_is_not_replayed_unless_file_order_is_asked_for(tmp_path: Path) -> None:
@@ -47,10 +48,9 @@ def test_lines_are_impressions_a_minute_apart_from_2020_on(tmp_path: Path) -> No
     assert [reject.line for reject in raw.rejects] == [4]
 
 
-def test_times_count_through_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "CHUNK", 100)
-    monkeypatch.setattr(parts, "STRETCH", 300)
-    raw = read_nemig(tmp_path, [FIRST if number % 3 else "broken" for number in range(1, 61)])
+def test_times_count_through_the_whole_file(tmp_path: Path) -> None:
+    lines = [FIRST if number % 3 else "broken" for number in range(1, 61)]
+    raw = read_nemig(tmp_path, lines, sizes=Sizes(chunk=100, stretch=300))
     assert [row.time for row in rows_of(raw)] == [START + 60_000 * number for number in range(60) if (number + 1) % 3]
 
 
@@ -102,16 +102,15 @@ def test_a_folder_without_impressions_says_what_is_expected(tmp_path: Path) -> N
 )
 def test_the_fast_reader_agrees_with_the_slow_one(behaviors: list[bytes], news: list[bytes], size: int) -> None:
     lines = b"".join(behaviors).replace(b"N", b"news_")
-    with tempfile.TemporaryDirectory() as folder, patch.object(parts, "CHUNK", size):
+    with tempfile.TemporaryDirectory() as folder:
         path = mind_folder(Path(folder), f"{FIRST}\n".encode() + lines, f"{ARTICLE}\n".encode() + b"".join(news))
-        assert_same(read(plan_nemig(path, file_order=True)), naive_nemig(path))
+        assert_same(read(plan_nemig(path, file_order=True, sizes=Sizes(chunk=size))), naive_nemig(path))
 
 
-def test_the_real_sample_is_read_as_the_slow_reader_does(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_real_sample_is_read_as_the_slow_reader_does(real_data: Path) -> None:
     naive = naive_nemig(real_data / "nemig_en")
-    for size in (parts.CHUNK, 200_000):
-        monkeypatch.setattr(parts, "CHUNK", size)
-        raw = read(plan_nemig(real_data / "nemig_en", file_order=True))
+    for sizes in (SIZES, Sizes(chunk=200_000)):
+        raw = read(plan_nemig(real_data / "nemig_en", file_order=True, sizes=sizes))
         assert_same(raw, naive)
         assert not raw.rejects
         assert (raw.kept, len(naive.rows)) == (25_814, 15_000)

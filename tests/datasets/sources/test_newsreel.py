@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Raw
 from newsreplay.datasets.preparing.prepare import prepare
-from newsreplay.datasets.reading import parts
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.datasets.sources.newsreel import plan as newsreel
 from newsreplay.datasets.sources.newsreel.message import _TYPES, BLANK, ERROR, NO_ARTICLE, OTHER
 from newsreplay.datasets.sources.newsreel.page_views import PAGE_VIEW, RESENT, SAME_VIEW
@@ -67,9 +67,9 @@ def log(folder: Path, *lines: str | bytes, name: str = "log.txt") -> Path:
     return folder / name
 
 
-def raw_of(folder: Path, *lines: str | bytes) -> Raw:
+def raw_of(folder: Path, *lines: str | bytes, sizes: Sizes = SIZES) -> Raw:
     # one good line makes it a log; it is read last, so that it changes nothing before it
-    return read(plan_newsreel(log(folder, *lines, view(999, item=99, user=99, time=TIME + 9))))
+    return read(plan_newsreel(log(folder, *lines, view(999, item=99, user=99, time=TIME + 9)), sizes=sizes))
 
 
 def rows(folder: Path, *lines: str | bytes) -> list[Row]:
@@ -205,20 +205,16 @@ def test_a_message_id_used_again_later_is_no_resend(tmp_path: Path) -> None:
     assert len(reads(tmp_path, view(5), view(5, time=TIME + 1))) == 2
 
 
-def test_resends_and_page_views_are_followed_from_chunk_to_chunk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parts, "CHUNK", 64)
-    raw = raw_of(tmp_path, view(5, widget=1), view(5, widget=1), view(6, widget=2))
+def test_resends_and_page_views_are_followed_from_chunk_to_chunk(tmp_path: Path) -> None:
+    raw = raw_of(tmp_path, view(5, widget=1), view(5, widget=1), view(6, widget=2), sizes=Sizes(chunk=64))
     assert raw.dropped == {RESENT: 1, SAME_VIEW: 1}
 
 
-def test_only_what_was_seen_of_late_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "CHUNK", 64)
-    monkeypatch.setattr(newsreel, "REMEMBERED", 2)
+def test_only_what_was_seen_of_late_is_remembered(tmp_path: Path) -> None:
+    few = Sizes(chunk=64, remembered=2)
     lines = [view(number, user=number, widget=1) for number in range(20)]
-    assert raw_of(tmp_path / "near", *lines, view(18, user=18)).dropped == {RESENT: 1}
-    assert raw_of(tmp_path / "far", *lines, view(0, user=0)).dropped == {}
+    assert raw_of(tmp_path / "near", *lines, view(18, user=18), sizes=few).dropped == {RESENT: 1}
+    assert raw_of(tmp_path / "far", *lines, view(0, user=0), sizes=few).dropped == {}
 
 
 def test_a_request_without_a_time_has_that_of_its_line(tmp_path: Path) -> None:
@@ -427,12 +423,9 @@ def lines(draw: Any) -> Any:
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(contents=st.lists(lines(), max_size=12), size=st.sampled_from([100, 1000, 1 << 20]), cut=st.booleans())
-def test_the_naive_reader_finds_the_same(
-    contents: list[bytes], size: int, cut: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parts, "CHUNK", size)
+def test_the_naive_reader_finds_the_same(contents: list[bytes], size: int, cut: bool, tmp_path: Path) -> None:
     data = b"\n".join([*contents, view(77).encode(), b""])
-    agree([("log.txt", data[:-1] if cut else data)], tmp_path)
+    agree([("log.txt", data[:-1] if cut else data)], tmp_path, Sizes(chunk=size))
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -441,10 +434,10 @@ def test_any_bytes_are_read_as_the_naive_reader_reads_them(data: bytes, tmp_path
     agree([("log.txt", view(77).encode() + b"\n" + data)], tmp_path)
 
 
-def agree(files: list[tuple[str, bytes]], folder: Path) -> None:
+def agree(files: list[tuple[str, bytes]], folder: Path, sizes: Sizes = SIZES) -> None:
     for name, data in files:
         (folder / name).write_bytes(data)
-    raw = read(plan_newsreel(folder))
+    raw = read(plan_newsreel(folder, sizes=sizes))
     found = naive_newsreel.read_files(files)
     assert rows_of(raw) == found.rows
     assert [(reject.file, reject.line) for reject in raw.rejects] == found.rejects
@@ -455,7 +448,7 @@ def agree(files: list[tuple[str, bytes]], folder: Path) -> None:
 
 
 def test_clean_views_need_no_closer_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(newsreel, "_message")
+    monkeypatch.delattr(newsreel, "parse_message")
     clean = [
         *(view(1, shown=[5, 6]), view(2, "recommendation_request", user="8"), body(item=3)),
         f"event_notification\t{body(item=4, type='impression', widget=GONE)}\t2013-11-06 23:59:59,938",
@@ -464,9 +457,8 @@ def test_clean_views_need_no_closer_look(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(reads(tmp_path, *clean)) == 4
 
 
-def test_the_real_sample_is_read_as_the_naive_reader_reads_it(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "CHUNK", 50_000)
-    raw = read(plan_newsreel(real_data / "newsreel"))
+def test_the_real_sample_is_read_as_the_naive_reader_reads_it(real_data: Path) -> None:
+    raw = read(plan_newsreel(real_data / "newsreel", sizes=Sizes(chunk=50_000)))
     found = naive_newsreel.read_files(naive_newsreel.files_of(real_data / "newsreel"))
     assert rows_of(raw) == found.rows
     assert raw.dropped == found.dropped == {NO_ARTICLE: 49}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Raw
-from newsreplay.datasets.reading import parts
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.datasets.sources import streamingrec
 from newsreplay.datasets.sources.streamingrec import EARLIEST, LATEST, plan_streamingrec
 from newsreplay.errors import DataError
@@ -189,12 +189,11 @@ def test_a_compressed_file_is_read_too(tmp_path: Path) -> None:
     assert [row.item for row in rows_of(raw)] == ["1"]
 
 
-def test_a_large_file_is_read_in_stretches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_is_read_in_stretches(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, f"{NEW}\n" + "".join(f"{item},9,{TIME}\n" for item in range(100)) + "bad\n")
-    whole = everything(folder)
-    monkeypatch.setattr(parts, "STRETCH", 200)
-    assert len(plan_streamingrec(folder).parts) > 5
-    assert everything(folder) == whole
+    sizes = Sizes(stretch=200)
+    assert len(plan_streamingrec(folder, sizes=sizes).parts) > 5
+    assert everything(folder, sizes) == everything(folder)
 
 
 @pytest.mark.parametrize("header", ["", "\n", f"1,2,{TIME}\n", "itemid,userid,timestamp\n"])
@@ -212,8 +211,8 @@ def test_a_folder_without_clicks_is_an_error(tmp_path: Path) -> None:
         plan_streamingrec(tmp_path / "nowhere")
 
 
-def everything(folder: Path) -> tuple[Any, ...]:
-    raw = read(plan_streamingrec(folder))
+def everything(folder: Path, sizes: Sizes = SIZES) -> tuple[Any, ...]:
+    raw = read(plan_streamingrec(folder, sizes=sizes))
     return rows_of(raw), articles_of(raw), raw.rejects, raw.dropped, raw.notes, raw.rows_in
 
 
@@ -260,8 +259,7 @@ def test_any_lines_are_read_as_the_slow_reader_reads_them(
         assert whole[1] == naive.articles
         assert [(reject.file, reject.line) for reject in whole[2]] == naive.rejects
         assert whole[3] == naive.dropped
-        patch.setattr(parts, "CHUNK", size)
-        patch.setattr(parts, "STRETCH", size)
-        assert everything(folder) == whole  # most small chunks are clean
+        sizes = Sizes(chunk=size, stretch=size)
+        assert everything(folder, sizes) == whole  # most small chunks are clean
         patch.setattr(streamingrec, "_fast", lambda name, data, form: None)
-        assert everything(folder) == whole
+        assert everything(folder, sizes) == whole

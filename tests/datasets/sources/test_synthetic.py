@@ -16,7 +16,7 @@ import pytest
 from newsreplay.datasets.preparing.prepare import prepare
 from newsreplay.datasets.sources.synthetic import newsroom as synthetic
 from newsreplay.datasets.sources.synthetic.newsroom import synthesize
-from newsreplay.datasets.sources.synthetic.publishers import DEMO, Choice, Publisher
+from newsreplay.datasets.sources.synthetic.publishers import DEMO, Choice, SyntheticPublisher
 from newsreplay.datasets.sources.synthetic.visits import LONGEST_PAUSE, MINUTE
 from newsreplay.datasets.sources.table.plan import plan_table
 from newsreplay.errors import DataError
@@ -105,11 +105,11 @@ def test_traffic_follows_the_daily_rhythm(tmp_path: Path) -> None:
     assert day["none"].max() < 1.2 * day["none"].min()
 
 
-def rhythms() -> dict[str, Publisher]:
+def rhythms() -> dict[str, SyntheticPublisher]:
     return {"strong": replace(DEMO["A"], rhythm=0.9), "none": replace(DEMO["A"], rhythm=0.0)}
 
 
-def hours(folder: Path, publisher: Publisher) -> Any:
+def hours(folder: Path, publisher: SyntheticPublisher) -> Any:
     synthesize(folder, {"A": publisher}, reads=45_000)
     time = times(rows(folder, "reads", "A"))
     return (time[time < synthetic.START + 2 * 24 * HOUR] // HOUR % 24).astype(int)
@@ -142,11 +142,8 @@ def test_a_publisher_does_not_depend_on_the_others(folder: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", DEMO)
-def test_a_log_does_not_depend_on_the_stretches_it_is_written_in(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr(synthetic, "CHUNK", 1)  # day by day
-    synthesize(tmp_path, {name: DEMO[name]}, reads=30_000)
+def test_a_log_does_not_depend_on_the_stretches_it_is_written_in(folder: Path, tmp_path: Path, name: str) -> None:
+    synthesize(tmp_path, {name: DEMO[name]}, reads=30_000, chunk=1)  # day by day
     assert pq.ParquetFile(tmp_path / "reads.parquet").num_row_groups > 1
     assert rows(tmp_path, "reads", name) == rows(folder, "reads", name)
     assert rows(tmp_path, "articles", name) == rows(folder, "articles", name)
@@ -206,7 +203,7 @@ class Success(NamedTuple):
 Table = dict[str, Success]
 
 
-def table(folder: Path, name: str, publisher: Publisher, specs: Iterable[str], seed: int = 0) -> Table:
+def table(folder: Path, name: str, publisher: SyntheticPublisher, specs: Iterable[str], seed: int = 0) -> Table:
     """E@1 and P@1 of some baselines on a publisher of full length."""
     synthesize(folder / "raw", {name: publisher}, seed=seed)
     log = prepare(plan_table(folder / "raw"), folder / "prepared", name="t", kind="synthetic").publisher(name)

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.errors import RunError
-from newsreplay.files import whole
+from newsreplay.files import written_whole
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, make_log
 from newsreplay.simulator.judgement import clusters
@@ -328,9 +328,9 @@ def test_a_hostile_name_is_a_file_like_any_other(name: str, tmp_path: Path) -> N
 
 def test_what_is_not_written_whole_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file"
-    with whole(path) as work:
+    with written_whole(path) as work:
         work.write_text("old")
-    with pytest.raises(ZeroDivisionError), whole(path) as work:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), written_whole(path) as work:  # noqa: PT012
         work.write_text("half of the n")
         raise ZeroDivisionError
     assert path.read_text() == "old"

@@ -12,10 +12,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from newsreplay.datasets.base import Block, Part, Reject
+from newsreplay.datasets.reading.sizes import Sizes
 from newsreplay.datasets.sources.ebnerd.behaviors import IDS, TEXT, TIMES
-from newsreplay.datasets.sources.ebnerd.columns import _times, _told, _valid, _whole, batches, entries, named
+from newsreplay.datasets.sources.ebnerd.columns import (
+    batches,
+    entries,
+    is_given,
+    named,
+    to_times,
+    whole_numbers,
+    without_empty,
+)
 
-ARTICLES = 5_000  #: articles per block
 UNDATED = "articles without a usable published_time; known when first read"
 GARBLED = "texts of articles that are not UTF-8: left out"
 ARTICLE = {
@@ -32,40 +40,41 @@ ARTICLE = {
 }
 
 
-def read_articles(part: Part) -> Iterator[Block]:
+def read_articles(part: Part, sizes: Sizes) -> Iterator[Block]:
+    """The blocks of `articles.parquet`."""
     with named(part.path):
         names = pq.read_schema(part.path).names
     columns = [name for name in ARTICLE if name in names]
-    for batch in batches(part.path, ARTICLES, columns):
+    for batch in batches(part.path, sizes.entries, columns):
         block = Block(part.name, lines=batch.num_rows, records=batch.num_rows)
-        item = _whole(batch["article_id"])
-        there = _valid(item)
-        for row in np.flatnonzero(~there).tolist():
+        item = whole_numbers(batch["article_id"])
+        given = is_given(item)
+        for row in np.flatnonzero(~given).tolist():
             title = _text(batch["title"].slice(row, 1), block.counts)[0] if "title" in columns else ""
             reason = "article_id is null or no whole number"
             block.rejects.append(Reject(part.name, row + 1, reason, f"title={title}"[:500]))
-        block.kept = int(there.sum())
-        told = {"item": item, **_facts({name: batch[name] for name in columns}, block.counts)}
-        block.articles = pa.table(told).filter(pa.array(there))
-        block.counts[UNDATED] = block.articles["published"].null_count if "published" in told else block.kept
+        block.kept = int(given.sum())
+        facts = {"item": item, **_facts({name: batch[name] for name in columns}, block.counts)}
+        block.articles = pa.table(facts).filter(pa.array(given))
+        block.counts[UNDATED] = block.articles["published"].null_count if "published" in facts else block.kept
         yield block
 
 
 def _facts(columns: dict[str, pa.Array], counts: Counter[str]) -> dict[str, pa.Array]:
     facts: dict[str, pa.Array] = {}
     if "published_time" in columns:
-        time, timed = _times(columns["published_time"])
+        time, timed = to_times(columns["published_time"])
         facts["published"] = pa.array(time, mask=~timed)
     for fact, name in (("title", "title"), ("abstract", "subtitle"), ("body", "body"), ("category", "category_str")):
         if name in columns:
             facts[fact] = _text(columns[name], counts)
     if "category" in columns and "category" not in facts:
-        facts["category"] = _whole(columns["category"]).cast(pa.string())
+        facts["category"] = whole_numbers(columns["category"]).cast(pa.string())
     if "subcategory" in columns:
         sizes, ids, _ = entries(columns["subcategory"])
         offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int64()).cast(pa.int32())
         joined = pc.binary_join(pa.ListArray.from_arrays(offsets, ids.cast(pa.string())), "|")
-        facts["subcategory"] = _told(joined)
+        facts["subcategory"] = without_empty(joined)
     if "ner_clusters" in columns:
         facts["entities"] = pa.array(_entities(columns["ner_clusters"], counts), pa.string())
     if "image_ids" in columns:
@@ -77,15 +86,15 @@ def _facts(columns: dict[str, pa.Array], counts: Counter[str]) -> dict[str, pa.A
 
 def _entities(column: pa.Array, counts: Counter[str]) -> list[str | None]:
     """Each list of names as JSON."""
-    found: list[str | None] = []
+    texts: list[str | None] = []
     for entry in column:
         try:
             names = [name for name in entry.as_py() or () if name is not None]
         except UnicodeDecodeError:
             names = []
             counts[GARBLED] += 1
-        found.append(json.dumps(names, ensure_ascii=False) if names else None)
-    return found
+        texts.append(json.dumps(names, ensure_ascii=False) if names else None)
+    return texts
 
 
 def _text(column: pa.Array, counts: Counter[str]) -> pa.Array:
@@ -99,7 +108,7 @@ def _text(column: pa.Array, counts: Counter[str]) -> pa.Array:
         decoded = [value if value is None else _decoded(value) for value in raw.to_pylist()]
         text = pa.array(decoded, pa.string())
         counts[GARBLED] += text.null_count - raw.null_count
-    return _told(text)
+    return without_empty(text)
 
 
 def _decoded(value: bytes) -> str | None:

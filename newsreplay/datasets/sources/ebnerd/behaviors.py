@@ -11,19 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.datasets.base import Block, Part, Reject
+from newsreplay.datasets.reading.sizes import Sizes
 from newsreplay.datasets.sources.ebnerd.columns import (
-    _codes,
-    _columns,
-    _times,
-    _valid,
-    _whole,
     batches,
+    codes_of,
     entries,
+    is_given,
     no_time,
+    read_columns,
+    to_times,
+    whole_numbers,
 )
 from newsreplay.log.rows import IMPRESSION, READ, Column
 
-SLICE = 200_000  #: records of the behaviours per block
 CAUSED = "page views that are the read of a click"
 UNSEEN = "clicked articles that were not in view: kept as reads without an impression"
 AGAIN = "clicks of an article that the same impression had clicked already: one click"
@@ -52,7 +52,7 @@ class _Records(NamedTuple):
     caused: Column  # the page view is the read of a click
 
     def pick(self, at: Column) -> _Records:
-        """Those at some places, or where a mask says so."""
+        """Those at some places, or where a mask is true."""
         chosen = pa.array(at)
         arrays = [c.filter(chosen) if at.dtype == bool else c.take(chosen) for c in self[:4]]
         return _Records(*arrays, *(column[at] for column in self[4:]))
@@ -65,17 +65,18 @@ class _Records(NamedTuple):
         )
 
 
-def read_behaviors(part: Part, split: str) -> Iterator[Block]:
-    table = _columns(part.path, _NARROW)
+def read_behaviors(part: Part, split: str, sizes: Sizes) -> Iterator[Block]:
+    """The blocks of a split's behaviours; `split` goes before its session ids unless it is empty."""
+    table = read_columns(part.path, _NARROW)
     raw_time = table["impression_time"]
-    session, user, article = (_whole(table[name]) for name in ("session_id", "user_id", "article_id"))
-    time, timed = _times(raw_time)
-    good = timed & _valid(session) & _valid(user)
+    session, user, article = (whole_numbers(table[name]) for name in ("session_id", "user_id", "article_id"))
+    time, timed = to_times(raw_time)
+    good = timed & is_given(session) & is_given(user)
     records = _Records(session, user, article, table["article_ids_clicked"], time, good, ~good)
     del table, session, user, article
     records = records._replace(caused=_caused(records))
     begin = 0
-    for batch in batches(part.path, SLICE, ["article_ids_inview"]):
+    for batch in batches(part.path, sizes.rows, ["article_ids_inview"]):
         some = records.slice(begin, batch.num_rows)
         block = Block(part.name, lines=batch.num_rows, records=batch.num_rows)
         for row in np.flatnonzero(~some.good).tolist():
@@ -99,11 +100,11 @@ def _caused(records: _Records) -> Column:
     number = np.arange(len(records.time))
     lengths, clicked, _ = entries(records.clicked)
     click_row = np.repeat(number, lengths)
-    view_row = np.flatnonzero(_valid(records.article))
+    view_row = np.flatnonzero(is_given(records.article))
     rows = np.concatenate([view_row, click_row])
     is_click = np.arange(rows.size) >= view_row.size
-    articles = pa.concat_arrays([records.article.drop_null(), _whole(clicked)])
-    events = _codes(records.session)[rows] << 32 | _codes(articles)  # a session and an article: one walk
+    articles = pa.concat_arrays([records.article.drop_null(), whole_numbers(clicked)])
+    events = codes_of(records.session)[rows] << 32 | codes_of(articles)  # a session and an article: one walk
     usable = records.good[rows]
     # Most clicks and page views have no partner. Those whose hash has none are left out; the walk does without them.
     bits = 3 + rows.size.bit_length()
@@ -141,10 +142,10 @@ def _fill(block: Block, records: _Records, inview: pa.Array, places: Column, spl
     lengths, pool, holes = entries(inview)
     click_lengths, clicked, more_holes = entries(records.clicked)
     flags, unseen, again = _flags(lengths, pool, click_lengths, clicked)
-    shown = lengths > 0
-    on_screen = _valid(records.article)
+    has_pool = lengths > 0
+    on_screen = is_given(records.article)
     apart = np.bincount(np.array(unseen[0], np.int64), minlength=number)
-    counts = apart + shown + (on_screen & ~records.caused)
+    counts = apart + has_pool + (on_screen & ~records.caused)
     block.counts += Counter(
         {CAUSED: int(records.caused.sum()), HOLES: holes + more_holes, UNSEEN: len(unseen[0]), AGAIN: again}
     )
@@ -157,7 +158,7 @@ def _fill(block: Block, records: _Records, inview: pa.Array, places: Column, spl
 
     source = np.repeat(np.arange(number), counts)
     ends = np.cumsum(counts)
-    at = (ends - counts)[shown]
+    at = (ends - counts)[has_pool]
     kind = np.full(source.size, READ, np.uint8)
     kind[at] = IMPRESSION
     item = records.article.take(pa.array(source))
@@ -169,8 +170,8 @@ def _fill(block: Block, records: _Records, inview: pa.Array, places: Column, spl
         encoded = session.dictionary_encode()
         names = pc.binary_join_element_wise(split, encoded.dictionary.cast(pa.string()), ":")
         session = pa.DictionaryArray.from_arrays(encoded.indices, names)
-    known = _valid(records.clicked)[shown]
-    told = flags if known.all() else flags[np.repeat(known, lengths[shown])]
+    known = is_given(records.clicked)[has_pool]
+    marks = flags if known.all() else flags[np.repeat(known, lengths[has_pool])]
     block.rows = pa.table(
         {
             "kind": kind,
@@ -178,8 +179,8 @@ def _fill(block: Block, records: _Records, inview: pa.Array, places: Column, spl
             "user": records.user.take(pa.array(source)),
             "session": session.take(pa.array(source)),
             "item": item,
-            "pool": _lists_at(at, lengths[shown], pool, source.size),
-            "clicked": _lists_at(at[known], lengths[shown][known], pa.array(told), source.size),
+            "pool": _lists_at(at, lengths[has_pool], pool, source.size),
+            "clicked": _lists_at(at[known], lengths[has_pool][known], pa.array(marks), source.size),
         }
     )
 
@@ -206,9 +207,9 @@ def _flags(
         begin, click_begin = begins[row], click_begins[row]
         wanted = dict.fromkeys(clicks[click_begin : click_begin + click_lengths[row]].tolist())
         again += int(click_lengths[row]) - len(wanted)
-        for place, shown in enumerate(items[begin : begin + lengths[row]].tolist(), begin):
-            flags[place] = shown in wanted
-            wanted.pop(shown, None)
+        for place, candidate in enumerate(items[begin : begin + lengths[row]].tolist(), begin):
+            flags[place] = candidate in wanted
+            wanted.pop(candidate, None)
         unseen[0].extend([row] * len(wanted))
         unseen[1].extend(wanted)
     return flags, unseen, again

@@ -12,52 +12,63 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.datasets.base import Block, Part, Reject
+from newsreplay.datasets.reading.sizes import Sizes
 from newsreplay.datasets.sources.ebnerd.behaviors import IDS, TIMES
-from newsreplay.datasets.sources.ebnerd.columns import _columns, _sizes, _times, _valid, _whole, batches, no_time
+from newsreplay.datasets.sources.ebnerd.columns import (
+    batches,
+    is_given,
+    list_lengths,
+    no_time,
+    read_columns,
+    to_times,
+    whole_numbers,
+)
 from newsreplay.log.rows import HISTORY
 
-READERS = 5_000  #: readers of a history per block, some 160 clicks each
 LATE = "history clicks at or after the first impression of their split, kept"
 ELSEWHERE = "history of a reader whose history an earlier split has"
-_HISTORY = {"user_id": (IDS, False), "impression_time_fixed": (TIMES, True), "article_id_fixed": (IDS, True)}
+HISTORY_COLUMNS = {"user_id": (IDS, False), "impression_time_fixed": (TIMES, True), "article_id_fixed": (IDS, True)}
 
 
-class Split(NamedTuple):
+class SplitFolder(NamedTuple):
+    """One split of the data set."""
+
     name: str
     folder: Path
 
 
-def read_history(part: Part, split: Split, before: list[Split]) -> Iterator[Block]:
+def read_history(part: Part, split: SplitFolder, before: list[SplitFolder], sizes: Sizes) -> Iterator[Block]:
+    """The blocks of a split's histories, without those of readers whose history a split before has."""
     earlier = [reader for other in before for reader in _readers(other)]
     known = pa.array(earlier, pa.int64())
     start = _first_impression(split)
-    for batch in batches(part.path, READERS, list(_HISTORY)):
+    for batch in batches(part.path, sizes.entries, list(HISTORY_COLUMNS)):
         block = Block(part.name, lines=batch.num_rows)
-        user = _whole(batch["user_id"])
+        user = whole_numbers(batch["user_id"])
         times, items = batch["impression_time_fixed"], batch["article_id_fixed"]
-        sizes, others = _sizes(items), _sizes(times)
-        usable = _valid(user) & (sizes == others)
-        for row in np.flatnonzero(~usable & (sizes + others > 0)).tolist():
+        lengths, others = list_lengths(items), list_lengths(times)
+        usable = is_given(user) & (lengths == others)
+        for row in np.flatnonzero(~usable & (lengths + others > 0)).tolist():
             reason = (
-                f"article_id_fixed has {sizes[row]} entries, impression_time_fixed {others[row]}"
+                f"article_id_fixed has {lengths[row]} entries, impression_time_fixed {others[row]}"
                 if user[row].is_valid
                 else "user_id is null or no whole number"
             )
             block.rejects.append(Reject(part.name, row + 1, reason, f"user_id={user[row]}"))
         block.records = len(block.rejects)
         known_before = np.asarray(pc.is_in(user, value_set=known)) & usable
-        block.dropped += Counter({ELSEWHERE: int(sizes[known_before].sum())})  # `+=` leaves out zeros
+        block.dropped += Counter({ELSEWHERE: int(lengths[known_before].sum())})  # `+=` leaves out zeros
         lines = np.flatnonzero(usable & ~known_before)
         if lines.size < batch.num_rows:
             times, items = times.take(pa.array(lines)), items.take(pa.array(lines))
-        raw_time, item = times.flatten(), _whole(items.flatten())
-        lines = np.repeat(lines, sizes[lines])
-        time, timed = _times(raw_time)
-        there = _valid(item)
-        for click in np.flatnonzero(~(timed & there)).tolist():
+        raw_time, item = times.flatten(), whole_numbers(items.flatten())
+        lines = np.repeat(lines, lengths[lines])
+        time, timed = to_times(raw_time)
+        given = is_given(item)
+        for click in np.flatnonzero(~(timed & given)).tolist():
             reason = (
                 no_time("impression_time_fixed", raw_time[click])
-                if there[click]
+                if given[click]
                 else "article_id_fixed is null or no whole number"
             )
             text = f"user_id={user[lines[click]]}, article_id_fixed={item[click]}"
@@ -65,7 +76,7 @@ def read_history(part: Part, split: Split, before: list[Split]) -> Iterator[Bloc
         block.rejects.sort(key=lambda reject: reject.line)
         block.records += block.dropped[ELSEWHERE] + time.size
         rows = pa.table({"time": time, "user": user.take(pa.array(lines)), "item": item})
-        usable = timed & there
+        usable = timed & given
         if not usable.all():
             rows = rows.filter(pa.array(usable))
         block.kept = rows.num_rows
@@ -74,18 +85,18 @@ def read_history(part: Part, split: Split, before: list[Split]) -> Iterator[Bloc
         yield block
 
 
-def _readers(split: Split) -> list[int]:
-    column = _columns(split.folder / "history.parquet", ["user_id"])["user_id"]
-    readers: list[int] = _whole(column).drop_null().to_pylist()
+def _readers(split: SplitFolder) -> list[int]:
+    column = read_columns(split.folder / "history.parquet", ["user_id"])["user_id"]
+    readers: list[int] = whole_numbers(column).drop_null().to_pylist()
     return readers
 
 
-def _first_impression(split: Split) -> int | None:
-    time, timed = _times(_columns(split.folder / "behaviors.parquet", ["impression_time"])["impression_time"])
+def _first_impression(split: SplitFolder) -> int | None:
+    time, timed = to_times(read_columns(split.folder / "behaviors.parquet", ["impression_time"])["impression_time"])
     return int(time[timed].min()) if timed.any() else None
 
 
-def scored(splits: list[Split]) -> dict[str, tuple[int, int | None]]:
+def scored(splits: list[SplitFolder]) -> dict[str, tuple[int, int | None]]:
     """Each split from its first impression up to that of the next one."""
     starts = [_first_impression(split) for split in splits]
     nexts = [*starts[1:], None]

@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from newsreplay.datasets.base import Block, Part, Plan
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.datasets.sources.ebnerd.articles import ARTICLE, GARBLED, UNDATED, read_articles
 from newsreplay.datasets.sources.ebnerd.behaviors import (
     AGAIN,
@@ -40,14 +41,14 @@ from newsreplay.datasets.sources.ebnerd.behaviors import (
     read_behaviors,
 )
 from newsreplay.datasets.sources.ebnerd.columns import PAGE, named
-from newsreplay.datasets.sources.ebnerd.history import _HISTORY, LATE, Split, read_history, scored
+from newsreplay.datasets.sources.ebnerd.history import HISTORY_COLUMNS, LATE, SplitFolder, read_history, scored
 from newsreplay.errors import DataError
 
 SPLITS = ("train", "validation")  #: in time order
 TEXTS = "Titles and texts are those of an article's last modification, which may be later than its reads."
 
 
-def plan_ebnerd(path: Path) -> Plan:
+def plan_ebnerd(path: Path, *, sizes: Sizes = SIZES) -> Plan:
     """How an EB-NeRD folder is read: a split, or a folder with `train` and/or `validation`.
 
     A split holds `behaviors.parquet` and `history.parquet`; `articles.parquet` may be missing, and may lie in
@@ -70,7 +71,7 @@ def plan_ebnerd(path: Path) -> Plan:
     files = [
         (split.folder / f"{role}.parquet", role, columns)
         for split in splits
-        for role, columns in (("history", _HISTORY), ("behaviors", BEHAVIORS))
+        for role, columns in (("history", HISTORY_COLUMNS), ("behaviors", BEHAVIORS))
     ]
     folders = [path, *(split.folder.parent for split in splits)]
     articles = next(
@@ -82,7 +83,7 @@ def plan_ebnerd(path: Path) -> Plan:
         _check(file, columns)
     return Plan(
         parts=[_part(file, path, role) for file, role, _ in files],
-        read=partial(_read, splits=splits),
+        read=partial(_read, splits=splits, sizes=sizes),
         publisher="ebnerd",
         notes=partial(_notes, articles=articles is not None),
         unit="row",
@@ -93,20 +94,20 @@ def plan_ebnerd(path: Path) -> Plan:
     )
 
 
-def _find_splits(path: Path) -> list[Split]:
+def _find_splits(path: Path) -> list[SplitFolder]:
     if (path / "behaviors.parquet").is_file():
-        return [Split(path.name, path)]
-    splits = [Split(name, path / name) for name in SPLITS if (path / name / "behaviors.parquet").is_file()]
+        return [SplitFolder(path.name, path)]
+    splits = [SplitFolder(name, path / name) for name in SPLITS if (path / name / "behaviors.parquet").is_file()]
     if splits:
         return splits
     if not path.is_dir():
-        found = "found a file, not a folder" if path.exists() else "there is no such folder"
+        contents = "found a file, not a folder" if path.exists() else "there is no such folder"
     else:
         names = sorted(entry.name for entry in path.iterdir())
         more = ", …" if len(names) > 10 else ""
-        found = f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
+        contents = f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
     raise DataError(
-        f"{path}: {found}. Expected a folder with behaviors.parquet and history.parquet, or with such folders "
+        f"{path}: {contents}. Expected a folder with behaviors.parquet and history.parquet, or with such folders "
         f"named train and validation. Get EB-NeRD from {PAGE} and unpack it there"
     )
 
@@ -134,10 +135,10 @@ def _check(file: Path, columns: dict[str, tuple[str, bool]]) -> None:
         if times != 1:
             fault = "stands there more than once" if times else "is missing"
             raise DataError(f"{file}: column {name!r} {fault}; the columns are {', '.join(schema.names)[:500]}")
-        found = schema.field(name).type
-        is_list = pa.types.is_list(found) or pa.types.is_large_list(found)
-        if is_list != listed or not _fits(found.value_type if is_list else found, wanted):
-            raise DataError(f"{file}: column {name!r} is {found}; expected {'lists of ' if listed else ''}{wanted}")
+        kind = schema.field(name).type
+        is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        if is_list != listed or not _fits(kind.value_type if is_list else kind, wanted):
+            raise DataError(f"{file}: column {name!r} is {kind}; expected {'lists of ' if listed else ''}{wanted}")
 
 
 def _fits(kind: pa.DataType, wanted: str) -> bool:
@@ -152,15 +153,15 @@ def _fits(kind: pa.DataType, wanted: str) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
-def _read(part: Part, splits: list[Split]) -> Iterator[Block]:
+def _read(part: Part, splits: list[SplitFolder], sizes: Sizes) -> Iterator[Block]:
     if part.role == "articles":
-        yield from read_articles(part)
+        yield from read_articles(part, sizes)
         return
     place = next(number for number, split in enumerate(splits) if split.folder == part.path.parent)
     if part.role == "history":
-        yield from read_history(part, splits[place], splits[:place])
+        yield from read_history(part, splits[place], splits[:place], sizes)
     else:
-        yield from read_behaviors(part, splits[place].name if len(splits) > 1 else "")
+        yield from read_behaviors(part, splits[place].name if len(splits) > 1 else "", sizes)
 
 
 def _notes(counts: Counter[str], articles: bool) -> list[str]:

@@ -9,12 +9,13 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from newsreplay.datasets.base import Block
-from newsreplay.datasets.sources.mind.layout import BLANK, Layout, _text, reject
+from newsreplay.datasets.sources.mind.layout import BLANK, Layout, reject, text_of
 
 # Articles
 
 
 def read_articles(file: str, data: bytes, layout: Layout) -> Block:
+    """The block of some whole lines of `news.tsv`."""
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
     block = Block(file, lines=lines, records=lines)
     table = _parse(data, lines, layout)
@@ -42,26 +43,28 @@ def _parse(data: bytes, lines: int, layout: Layout) -> pa.Table | None:
     if width not in layout.widths:
         return None
     try:
-        found = csv.read_csv(
+        table = csv.read_csv(
             pa.BufferReader(data),
             csv.ReadOptions(use_threads=False, column_names=headings),
             csv.ParseOptions(delimiter="\t", quote_char=False),
             csv.ConvertOptions(
-                column_types=dict.fromkeys(headings, pa.string()),  # those that nobody wants too: are they UTF-8?
+                column_types=dict.fromkeys(
+                    headings, pa.string()
+                ),  # also those that are not needed, to check that they are UTF-8
                 null_values=[""],
                 strings_can_be_null=True,
             ),
         )
     except pa.ArrowInvalid:
         return None
-    found = pa.table({name: found[str(place)] for name, place in places.items()})
-    if found.num_rows != lines or found["item"].null_count:
+    table = pa.table({name: table[str(place)] for name, place in places.items()})
+    if table.num_rows != lines or table["item"].null_count:
         return None
     if not layout.entities:
-        return found
+        return table
     if width != 8:
-        return found.append_column("entities", pa.nulls(lines, pa.string()))
-    title, abstract = found["title_entities"], found["abstract_entities"]
+        return table.append_column("entities", pa.nulls(lines, pa.string()))
+    title, abstract = table["title_entities"], table["abstract_entities"]
     ends = (
         test(cells, end) for cells in (title, abstract) for test, end in ((pc.starts_with, "["), (pc.ends_with, "]"))
     )
@@ -69,7 +72,7 @@ def _parse(data: bytes, lines: int, layout: Layout) -> pa.Table | None:
     joined = pc.binary_join_element_wise('{"title": ', title, ', "abstract": ', abstract, "}", "")
     if not pc.all(usable, skip_nulls=False).as_py():
         joined = pc.if_else(usable, joined, None)
-    return found.drop_columns(["title_entities", "abstract_entities"]).append_column("entities", joined)
+    return table.drop_columns(["title_entities", "abstract_entities"]).append_column("entities", joined)
 
 
 def _parse_lines(block: Block, data: bytes, layout: Layout) -> pa.Table:
@@ -92,7 +95,7 @@ def _parse_lines(block: Block, data: bytes, layout: Layout) -> pa.Table:
 
 
 def _article(line: bytes, layout: Layout) -> list[str]:
-    text = _text(line)
+    text = text_of(line)
     cells = text.split("\t")
     if len(cells) not in layout.widths:
         raise ValueError(f"{' or '.join(map(str, layout.widths))} cells are expected, the line has {len(cells):,}")

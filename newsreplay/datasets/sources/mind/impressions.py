@@ -10,8 +10,16 @@ import numpy as np
 import pyarrow as pa
 
 from newsreplay.datasets.base import Block
-from newsreplay.datasets.sources.mind.layout import BLANK, NO_CANDIDATES, Layout, _text, reject, shown
-from newsreplay.datasets.sources.mind.scan import DIGITS, Columns, Ids, _columns, _ids, earliest, scan
+from newsreplay.datasets.sources.mind.layout import BLANK, NO_CANDIDATES, Layout, quoted, reject, text_of
+from newsreplay.datasets.sources.mind.scan import (
+    DIGITS,
+    IdTable,
+    ImpressionColumns,
+    earliest,
+    empty_columns,
+    empty_ids,
+    scan,
+)
 from newsreplay.log.rows import IMPRESSION, Column
 
 _ID = pa.dictionary(pa.int32(), pa.string())
@@ -30,10 +38,10 @@ class _Impression(NamedTuple):
 
 
 def _exact(line: bytes, number: int, layout: Layout) -> _Impression | str:
-    """A line, or the rule by which it is left out; `ValueError` says why it cannot be used."""
+    """A line, or the rule by which it is left out; `ValueError` where it cannot be used, with the reason."""
     if not line.strip():
         return BLANK
-    _text(line)
+    text_of(line)
     cells = line.split(b"\t")
     if len(cells) != len(layout.cells):
         raise ValueError(f"{len(layout.cells)} cells are expected, the line has {len(cells):,}")
@@ -47,9 +55,9 @@ def _exact(line: bytes, number: int, layout: Layout) -> _Impression | str:
     for word in words:
         item, dash, label = word.rpartition(b"-")
         if not dash or label not in (b"0", b"1"):
-            raise ValueError(f"candidate {shown(word)} has no label: -1 (clicked) or -0 is expected")
+            raise ValueError(f"candidate {quoted(word)} has no label: -1 (clicked) or -0 is expected")
         if not item:
-            raise ValueError(f"candidate {shown(word)} has no article id")
+            raise ValueError(f"candidate {quoted(word)} has no article id")
         pool.append(item)
         clicked.append(label == b"1")
     return _Impression(cells[1], time, [item for item in cells[-2].split(b" ") if item], pool, clicked)
@@ -58,23 +66,23 @@ def _exact(line: bytes, number: int, layout: Layout) -> _Impression | str:
 def _exact_time(cell: bytes) -> int:
     match = _TIME.fullmatch(cell)
     if not match:
-        raise ValueError(f"time {shown(cell)} is not of the form M/D/YYYY h:mm:ss AM or PM")
+        raise ValueError(f"time {quoted(cell)} is not of the form M/D/YYYY h:mm:ss AM or PM")
     month, day, year, hour, minute, second = map(int, match.groups()[:-1])
     try:
         if not 1 <= hour <= 12:
             raise ValueError
         time = datetime(year, month, day, hour % 12 + 12 * (match[7] == b"P"), minute, second, tzinfo=UTC)
     except ValueError:
-        raise ValueError(f"time {shown(cell)} is in no calendar") from None
+        raise ValueError(f"time {quoted(cell)} is in no calendar") from None
     if not 1990 <= year < 2100:
-        raise ValueError(f"time {shown(cell)} is outside 1990 to 2100")
+        raise ValueError(f"time {quoted(cell)} is outside 1990 to 2100")
     return int(time.timestamp()) * 1000
 
 
 class _Coder:
     """Codes for ids of any form, in the same dictionary as the scanner's."""
 
-    def __init__(self, ids: Ids) -> None:
+    def __init__(self, ids: IdTable) -> None:
         self.ids = ids
         self.clean = re.compile(re.escape(ids.prefix.tobytes()) + rb"(0|[1-9]\d{0,%d})" % (DIGITS - 1))
         self.known: dict[bytes, int] = {}
@@ -101,11 +109,12 @@ class _Coder:
 
 
 def read_lines(file: str, data: bytes, layout: Layout) -> Block:
+    """The block of some whole lines of `behaviors.tsv`."""
     if not data.endswith(b"\n"):
         data += b"\n"
     lines = data.count(b"\n")
-    columns = _columns(lines, len(data))
-    users, items = _ids(b"U", lines, len(data)), _ids(layout.prefix, len(data) // 2 + 1, len(data))
+    columns = empty_columns(lines, len(data))
+    users, items = empty_ids(b"U", lines, len(data)), empty_ids(layout.prefix, len(data) // 2 + 1, len(data))
     user_code, item_code = _Coder(users), _Coder(items)
     block = Block(file, lines=lines, records=lines)
     view = np.frombuffer(data, np.uint8)
@@ -118,19 +127,19 @@ def read_lines(file: str, data: bytes, layout: Layout) -> Block:
         text = data[at:end].removesuffix(b"\r")
         columns.at[:2] = end + 1, line + 1
         try:
-            found = _exact(text, line, layout)
+            impression = _exact(text, line, layout)
         except ValueError as error:
             block.rejects.append(reject(file, line + 1, error, text))
             continue
-        if isinstance(found, str):
-            block.dropped[found] += 1
+        if isinstance(impression, str):
+            block.dropped[impression] += 1
             continue
-        columns.time[row] = found.time
-        columns.user[row] = user_code(found.user)
-        _append(columns.history, columns.history_end, row, [item_code(item) for item in found.history])
-        _append(columns.pool, columns.pool_end, row, [item_code(item) for item in found.pool])
+        columns.time[row] = impression.time
+        columns.user[row] = user_code(impression.user)
+        _append(columns.history, columns.history_end, row, [item_code(item) for item in impression.history])
+        _append(columns.pool, columns.pool_end, row, [item_code(item) for item in impression.pool])
         begin, until = columns.pool_end[row : row + 2]
-        columns.clicked[begin:until] = found.clicked
+        columns.clicked[begin:until] = impression.clicked
         columns.at[2] = row + 1
     _fill(block, columns, users, items)
     return block
@@ -141,7 +150,7 @@ def _append(values: Column, ends: Column, row: int, more: list[int]) -> None:
     values[ends[row] : ends[row + 1]] = more
 
 
-def _fill(block: Block, columns: Columns, users: Ids, items: Ids) -> None:
+def _fill(block: Block, columns: ImpressionColumns, users: IdTable, items: IdTable) -> None:
     rows = block.kept = int(columns.at[2])
     user_names, item_names = _names(users), _names(items)
     time, user = columns.time[:rows], columns.user[:rows]
@@ -172,7 +181,7 @@ def _fill(block: Block, columns: Columns, users: Ids, items: Ids) -> None:
         block.counts["impressions with an empty history"] += empty
 
 
-def _names(ids: Ids) -> pa.StringArray:
+def _names(ids: IdTable) -> pa.StringArray:
     size = int(ids.size[0])
     ends = ids.ends[: size + 1]
     return pa.StringArray.from_buffers(size, pa.py_buffer(ends), pa.py_buffer(ids.text[: ends[-1]]))

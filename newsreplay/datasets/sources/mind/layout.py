@@ -16,7 +16,7 @@ class Layout(NamedTuple):
 
     cells: tuple[str, ...]  #: of a line of `behaviors.tsv`; without a time, its number in the block stands for it
     prefix: bytes  #: of article ids; what follows is a number
-    facts: dict[str, int]  #: what the cells of a line of `news.tsv` tell, counted from 0
+    facts: dict[str, int]  #: the cells of a line of `news.tsv` that hold facts, counted from 0
     widths: tuple[int, ...]  #: how many cells a line of `news.tsv` may have
     entities: bool  #: whether its cells 6 and 7 hold the entities of title and abstract
     page: str  #: where to get the data
@@ -32,7 +32,8 @@ MIND = Layout(
 )
 
 
-def _text(line: bytes) -> str:
+def text_of(line: bytes) -> str:
+    """A line as text; `ValueError` where it is none, with the reason."""
     if b"\0" in line:
         raise ValueError("the line holds a NUL byte")
     try:
@@ -41,9 +42,11 @@ def _text(line: bytes) -> str:
         raise ValueError(f"byte {error.start + 1:,} of the line is not UTF-8") from None
 
 
-def shown(value: bytes) -> str:
+def quoted(value: bytes) -> str:
+    """The first 60 bytes of a value, for a message."""
     return repr(value[:60].decode("utf-8", "replace"))
 
 
 def reject(file: str, line: int, error: ValueError, text: bytes) -> Reject:
+    """A line that cannot be used, because of `error`."""
     return Reject(file, line, str(error), text[:2000].decode("utf-8", "replace")[:500])

@@ -10,10 +10,10 @@ Facts of the format that shape this reader:
   the split itself. It has no times, so it is a profile and not a row.
 - `news.tsv` has eight cells (the prose that comes with it counts seven), and no publication time.
 - Article and user ids differ between demo, small and large. A folder must not hold folders of two sizes: the
-  same id would mean two articles, and nothing in the files tells.
+  same id would mean two articles, and nothing in the files shows it.
 
 A line is nearly all ids such as `N123`. A compiled scanner turns those into codes at once; the line on which it
-stumbles is read by `_exact`, which takes any id, and says what is wrong with the lines that cannot be used.
+stumbles is read by `_exact`, which takes any id, and has a reason for each line that cannot be used.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from pathlib import Path
 
 from newsreplay.datasets.base import Block, Part, Plan
 from newsreplay.datasets.reading import parts
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.datasets.sources.mind.articles import read_articles
 from newsreplay.datasets.sources.mind.impressions import read_lines
-from newsreplay.datasets.sources.mind.layout import MIND, PAGE, Layout, shown
+from newsreplay.datasets.sources.mind.layout import MIND, PAGE, Layout, quoted
 from newsreplay.datasets.sources.mind.texts import NEWS_TEXT, ROLE, text_blocks, text_parts
 from newsreplay.errors import DataError
 from newsreplay.log.rows import DAY
@@ -44,13 +45,13 @@ SPLITS: dict[str, tuple[int, int | None]] = {
     "awrs-validation": (_NOV_10 + 4 * DAY, _NOV_10 + 5 * DAY),
     "stream": (_NOV_10, None),
 }
-_MARK = b"\xef\xbb\xbf"  # of byte order, which says nothing in UTF-8
+_MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
 
 
-def plan_mind(path: Path, *, history: str = "dynamic") -> Plan:
+def plan_mind(path: Path, *, history: str = "dynamic", sizes: Sizes = SIZES) -> Plan:
     """The impressions of a folder with `behaviors.tsv` and `news.tsv`, or of a folder of such folders.
 
-    A `news_text.csv` beside them (`newsreplay.datasets.sources.mind.texts`) tells of articles what `news.tsv` does not.
+    A `news_text.csv` beside them (`newsreplay.datasets.sources.mind.texts`) has facts that `news.tsv` lacks.
 
     Folders are read by name, `train` before `dev` or `valid`. All must be of one size (demo, small or large).
     Every line of `behaviors.tsv` is one impression; times are ms UTC. Ids are kept as they stand. A user's
@@ -77,17 +78,17 @@ def plan_mind(path: Path, *, history: str = "dynamic") -> Plan:
             f"as MINDsmall_train and MINDsmall_dev. Get the archives from {PAGE} and unpack them there"
         )
     news = [file.with_name(NEWS) for file in behaviors]
-    told = [file for file in news if file.is_file()]
-    texts = [file for file in (each.with_name(NEWS_TEXT) for each in behaviors) if file.is_file()]
+    described = [file for file in news if file.is_file()]
+    texts = [file for file in (other.with_name(NEWS_TEXT) for other in behaviors) if file.is_file()]
     return Plan(
         parts=[
-            *(part for file in behaviors for part in behavior_parts(file, _name(file, path), MIND)),
-            *(part for file in told for part in article_parts(file, _name(file, path), MIND)),
-            *(part for file in texts for part in text_parts(file, _name(file, path))),
+            *(part for file in behaviors for part in behavior_parts(file, _name(file, path), MIND, sizes)),
+            *(part for file in described for part in article_parts(file, _name(file, path), MIND, sizes)),
+            *(part for file in texts for part in text_parts(file, _name(file, path), sizes)),
         ],
-        read=partial(blocks, layout=MIND),
+        read=partial(blocks, layout=MIND, sizes=sizes),
         publisher=PUBLISHER,
-        notes=partial(_notes, [_name(file, path) for file in news if file not in told]),
+        notes=partial(_notes, [_name(file, path) for file in news if file not in described]),
         made_up=["Articles have no publication time: each is known from its first appearance as a candidate."],
         source=f"MIND, the Microsoft News Dataset: {PAGE}",
         licence=(
@@ -124,21 +125,21 @@ def _notes(without_news: list[str], counts: Counter[str]) -> list[str]:
 
 
 def notes_on(without_news: list[str], counts: Counter[str]) -> list[str]:
-    """What to say of files of articles that are not there, and of what blocks counted."""
+    """Notes about files of articles that are missing, and what blocks counted."""
     return [
         *(f"no {name}: categories and texts of its articles are unknown" for name in without_news),
         *(f"{what}: {count:,}" for what, count in sorted(counts.items())),
     ]
 
 
-def blocks(part: Part, layout: Layout) -> Iterator[Block]:
+def blocks(part: Part, layout: Layout, sizes: Sizes) -> Iterator[Block]:
     """The blocks of a part of any role."""
     if part.role == ROLE:
-        yield from text_blocks(part)
+        yield from text_blocks(part, sizes)
         return
     read = read_articles if part.role == "articles" else read_lines
     start = part.begin
-    for chunk in parts.chunks(part, size=parts.CHUNK):
+    for chunk in parts.chunks(part, sizes=sizes):
         yield read(part.name, chunk.data if start else chunk.data.removeprefix(_MARK), layout)
         start += len(chunk.data)
 
@@ -146,9 +147,9 @@ def blocks(part: Part, layout: Layout) -> Iterator[Block]:
 # Planning
 
 
-def behavior_parts(file: Path, name: str, layout: Layout) -> list[Part]:
+def behavior_parts(file: Path, name: str, layout: Layout, sizes: Sizes) -> list[Part]:
     """The parts of a `behaviors.tsv`; `DataError` where its first lines are not in the layout."""
-    planned = [part._replace(name=name, role="behaviors") for part in parts.text_parts(file)]
+    planned = [part._replace(name=name, role="behaviors") for part in parts.text_parts(file, sizes=sizes)]
     lines = _head(planned[0])
     if not lines:
         raise DataError(f"{name} is empty. Get it again from {layout.page}")
@@ -157,35 +158,35 @@ def behavior_parts(file: Path, name: str, layout: Layout) -> list[Part]:
     expected = f"{width} cells separated by tabs ({', '.join(layout.cells)}) and no header row"
     _check(name, lines, header, (width,), expected, layout)
     cells = (line.split(b"\t") for line in lines)
-    candidates = b" ".join(found[-1] for found in cells if len(found) == width).split()
+    candidates = b" ".join(words[-1] for words in cells if len(words) == width).split()
     if candidates and not any(word.endswith((b"-0", b"-1")) for word in candidates):
         raise DataError(
-            f"{name}: the candidates carry no labels (-1 clicked, -0 not), as {shown(candidates[0])}: this is the "
+            f"{name}: the candidates carry no labels (-1 clicked, -0 not), as {quoted(candidates[0])}: this is the "
             "test split, whose clicks are not public, and nothing can be judged on it. Use train and dev, "
             "and move this folder elsewhere"
         )
     return planned
 
 
-def article_parts(file: Path, name: str, layout: Layout) -> list[Part]:
+def article_parts(file: Path, name: str, layout: Layout, sizes: Sizes) -> list[Part]:
     """The parts of a `news.tsv`; `DataError` where its first lines are not in the layout."""
-    found = [part._replace(name=name, role="articles") for part in parts.text_parts(file)]
-    lines = _head(found[0])
+    planned = [part._replace(name=name, role="articles") for part in parts.text_parts(file, sizes=sizes)]
+    lines = _head(planned[0])
     cells = lines[0].lower().split(b"\t") if lines else []
     header = len(cells) > 1 and cells[1] in (b"category", b"topic") and not re.search(rb"\d", cells[0])
     expected = f"{' or '.join(map(str, layout.widths))} cells separated by tabs and no header row"
     _check(name, lines, header, layout.widths, expected, layout)
-    return found
+    return planned
 
 
 def _head(part: Part) -> list[bytes]:
-    chunk = next(parts.chunks(part, size=HEAD), None)
+    chunk = next(parts.chunks(part, sizes=Sizes(chunk=HEAD)), None)
     return [line for line in chunk.data.split(b"\n") if line.strip()] if chunk else []
 
 
 def _check(name: str, lines: list[bytes], header: bool, widths: tuple[int, ...], expected: str, layout: Layout) -> None:
     counts = Counter(line.count(b"\t") + 1 for line in lines)
-    faults = [f"a header row stands there: {shown(lines[0])}"] if header else []
+    faults = [f"a header row stands there: {quoted(lines[0])}"] if header else []
     if lines and all(b"\0" in line for line in lines):
         faults.append("there are NUL bytes: it is no UTF-8 text")
     ways = [f"tail -n +2 {Path(name).name}"] if header else []

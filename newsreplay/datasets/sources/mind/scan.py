@@ -18,7 +18,7 @@ _A, _P, _M = b"APM"
 # Impressions: the compiled scanner, which takes what is clean
 
 
-class Ids(NamedTuple):
+class IdTable(NamedTuple):
     """Ids met in a block, coded by first appearance."""
 
     prefix: Column  # uint8: what ids the scanner takes begin with
@@ -28,7 +28,7 @@ class Ids(NamedTuple):
     size: Column  # int64[1]: how many
 
 
-class Columns(NamedTuple):
+class ImpressionColumns(NamedTuple):
     """The lines of a block; numbers first, then codes."""
 
     at: Column  # int64[3]: next byte, next line, rows so far
@@ -41,8 +41,9 @@ class Columns(NamedTuple):
     pool_end: Column  # int32 per row, after a first 0
 
 
-def _ids(prefix: bytes, most: int, size: int) -> Ids:
-    return Ids(
+def empty_ids(prefix: bytes, most: int, size: int) -> IdTable:
+    """Room for `most` ids of `size` bytes in all."""
+    return IdTable(
         np.frombuffer(prefix, np.uint8),
         np.zeros(10**DIGITS, np.int32),
         np.empty(size, np.uint8),
@@ -51,9 +52,10 @@ def _ids(prefix: bytes, most: int, size: int) -> Ids:
     )
 
 
-def _columns(lines: int, size: int) -> Columns:
+def empty_columns(lines: int, size: int) -> ImpressionColumns:
+    """Room for so many lines of `size` bytes in all."""
     most = size // 2 + 1  # every id takes a byte, and one that parts it from the next
-    return Columns(
+    return ImpressionColumns(
         np.zeros(3, np.int64),
         np.empty(lines, np.int64),
         np.empty(lines, np.int32),
@@ -84,7 +86,7 @@ def _number(data: Column, at: int, most: int) -> tuple[int, int]:
 
 
 @kernel
-def _clean_id(data: Column, at: int, ids: Ids) -> tuple[int, int]:
+def _clean_id(data: Column, at: int, ids: IdTable) -> tuple[int, int]:
     """The number of an id that is the prefix and a number as it would be printed, else -1; the place after it."""
     for byte in ids.prefix:
         if _byte(data, at) != byte:
@@ -140,7 +142,7 @@ def _clean_time(data: Column, at: int) -> tuple[int, int]:
 
 
 @routine
-def _met(ids: Ids, number: int) -> None:
+def _add_id(ids: IdTable, number: int) -> None:
     code = ids.size[0]
     at = ids.ends[code]
     for byte in ids.prefix:
@@ -159,15 +161,15 @@ def _met(ids: Ids, number: int) -> None:
 
 
 @kernel
-def _coded(ids: Ids, number: int) -> int:
+def _coded(ids: IdTable, number: int) -> int:
     if not ids.table[number]:
-        _met(ids, number)
+        _add_id(ids, number)
     code: int = ids.table[number] - 1
     return code
 
 
 @compiled
-def scan(data: Column, timed: bool, users: Ids, items: Ids, columns: Columns) -> None:
+def scan(data: Column, timed: bool, users: IdTable, items: IdTable, columns: ImpressionColumns) -> None:
     """Take lines up to the end, or up to a line that is not clean; `data` ends at a line end, which stops all."""
     at, line, row = columns.at[0], columns.at[1], columns.at[2]
     while at < len(data):
@@ -197,14 +199,14 @@ def scan(data: Column, timed: bool, users: Ids, items: Ids, columns: Columns) ->
             elif _byte(data, at) != _TAB:
                 return
 
-        first = shown = columns.pool_end[row]
-        while _byte(data, at) == _TAB if shown == first else _byte(data, at) == _SPACE:
+        first = candidate = columns.pool_end[row]
+        while _byte(data, at) == _TAB if candidate == first else _byte(data, at) == _SPACE:
             item, at = _clean_id(data, at + 1, items)
             if item < 0 or _byte(data, at) != _DASH or not _ZERO <= _byte(data, at + 1) <= _ZERO + 1:
                 return
-            columns.pool[shown] = item
-            columns.clicked[shown] = _byte(data, at + 1) == _ZERO + 1
-            shown += 1
+            columns.pool[candidate] = item
+            columns.clicked[candidate] = _byte(data, at + 1) == _ZERO + 1
+            candidate += 1
             at += 2
         if _byte(data, at) == _RETURN:
             at += 1
@@ -214,7 +216,7 @@ def scan(data: Column, timed: bool, users: Ids, items: Ids, columns: Columns) ->
         # Codes only now, so that a line that is left out leaves no ids behind.
         for place in range(begin, read):
             columns.history[place] = _coded(items, columns.history[place])
-        for place in range(first, shown):
+        for place in range(first, candidate):
             columns.pool[place] = _coded(items, columns.pool[place])
         columns.time[row] = time
         columns.user[row] = _coded(users, user)
@@ -222,7 +224,7 @@ def scan(data: Column, timed: bool, users: Ids, items: Ids, columns: Columns) ->
         line += 1
         row += 1
         columns.history_end[row] = read
-        columns.pool_end[row] = shown
+        columns.pool_end[row] = candidate
         columns.at[0] = at
         columns.at[1] = line
         columns.at[2] = row

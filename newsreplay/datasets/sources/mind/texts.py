@@ -1,7 +1,7 @@
 """`news_text.csv`: MIND's articles as samples of it are passed round, their texts cut into cleaned words.
 
 Columns `News_ID,Category,SubCategory,Title,Abstract`, the last two as lists of quoted words: `"['storm', 'hits']"`.
-It may stand beside a `news.tsv` that has only some of the articles; what that tells comes first.
+It may stand beside a `news.tsv` that has only some of the articles; its facts come first.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from newsreplay.datasets.base import Block, Part, Reject
 from newsreplay.datasets.reading import parts
+from newsreplay.datasets.reading.sizes import Sizes
 from newsreplay.errors import DataError
 
 NEWS_TEXT = "news_text.csv"
@@ -25,9 +26,9 @@ _FACTS = ("item", "category", "subcategory", "title", "abstract")
 _WORD = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 
 
-def text_parts(file: Path, name: str) -> list[Part]:
+def text_parts(file: Path, name: str, sizes: Sizes) -> list[Part]:
     """The parts of a `news_text.csv`; `DataError` where its first line is not its header."""
-    found = [part._replace(name=name, role=ROLE) for part in parts.text_parts(file)]
+    planned = [part._replace(name=name, role=ROLE) for part in parts.text_parts(file, sizes=sizes)]
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
         header = next(csv.reader([lines.readline(1_000)]), [])
     if header != _HEADER:
@@ -35,13 +36,13 @@ def text_parts(file: Path, name: str) -> list[Part]:
             f"{name} line 1: expected the header {','.join(_HEADER)}, found {','.join(header)[:100]!r}. "
             "Mend it, or move the file elsewhere: texts are then those of news.tsv alone"
         )
-    return found
+    return planned
 
 
-def text_blocks(part: Part) -> Iterator[Block]:
+def text_blocks(part: Part, sizes: Sizes) -> Iterator[Block]:
     """The blocks of a part."""
     start = part.begin
-    for chunk in parts.chunks(part, size=parts.CHUNK):
+    for chunk in parts.chunks(part, sizes=sizes):
         yield _block(part.name, chunk.data, first=start == 0)
         start += len(chunk.data)
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from zoneinfo import ZoneInfo
 
 from newsreplay.datasets.base import EARLIEST, LATEST
@@ -27,7 +27,14 @@ _CLOCK = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0
 # ---- one message, exactly ----------------------------------------------------------------------------------------
 
 
+Id = int | str  #: a number where it is a plain one, else text as it stands
+Facts = dict[str, str | bool | None]  #: of an article, and whether it is `recommendable`
+Json = dict[str, Any]  # an object of a message
+
+
 class Message(NamedTuple):
+    """A page view, a click or an update of an article."""
+
     what: int
     time: int
     publisher: str
@@ -36,11 +43,11 @@ class Message(NamedTuple):
     widget: str | None = None
     pool: tuple[str, ...] = ()  # of a click: what was clicked
     number: str | None = None  # the message id
-    facts: dict[str, Any] | None = None
+    facts: Facts | None = None
 
 
-def _message(line: bytes, counts: Counter[str]) -> Message | str:
-    """The message of a line, or the rule by which it is left out; `ValueError` says why it cannot be used."""
+def parse_message(line: bytes, counts: Counter[str]) -> Message | str:
+    """The message of a line, or the rule that leaves it out; `ValueError` where it cannot be used, with the reason."""
     if not line.strip():
         return BLANK
     column, number, own, text = _framed(line)
@@ -60,7 +67,7 @@ def _message(line: bytes, counts: Counter[str]) -> Message | str:
     return _event(kind == "click", body, number, own, counts)
 
 
-def _no_constant(name: str) -> Any:
+def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
@@ -83,7 +90,7 @@ def _framed(line: bytes) -> tuple[str | None, str | None, int | None, str]:
     )
 
 
-def _type_of(column: str | None, body: dict[str, Any]) -> str:
+def _type_of(column: str | None, body: Json) -> str:
     """What kind of message it is: its own word, else the line's, else what it holds."""
     named = body.get("event_type")
     if named is None and column not in (None, "event_notification"):
@@ -93,7 +100,7 @@ def _type_of(column: str | None, body: dict[str, Any]) -> str:
     if named is not None:
         if isinstance(named, str):
             return named
-        raise ValueError(f"the type {_shown(named)} is no text")
+        raise ValueError(f"the type {_quoted(named)} is no text")
     if "context" in body:
         return "impression"
     if "domainid" in body:
@@ -103,9 +110,7 @@ def _type_of(column: str | None, body: dict[str, Any]) -> str:
     raise ValueError("the message has no type, context, domainid or code")
 
 
-def _event(
-    click: bool, body: dict[str, Any], number: str | None, own: int | None, counts: Counter[str]
-) -> Message | str:
+def _event(click: bool, body: Json, number: str | None, own: int | None, counts: Counter[str]) -> Message | str:
     simple = _inside(body, "context", "simple")
     stamp = body.get("timestamp")
     if stamp is None or isinstance(stamp, bool):
@@ -113,26 +118,26 @@ def _event(
     else:
         time = _ms(stamp)
         if time is None:
-            raise ValueError(f"timestamp {_shown(stamp)} is no time: ms since 1970 are expected, 1990 to 2100")
+            raise ValueError(f"timestamp {_quoted(stamp)} is no time: ms since 1970 are expected, 1990 to 2100")
     if time is None:
         raise ValueError("timestamp is missing")
     publisher = _id(simple.get("27"), "publisher (27)")
     if publisher is None:
         raise ValueError("the publisher (27) is missing")
-    shown = _inside(body, "recs", "ints").get("3")
+    listed = _inside(body, "recs", "ints").get("3")
     try:
         user = _id(simple.get("57"), "user")
     except ValueError:
         counts["user"] += 1
         user = None
     if click:
-        pool = _list(shown)
+        pool = _list(listed)
         return Message(CLICK, time, publisher, None, user, None, pool, number) if pool else NO_ARTICLE
     item = _id(simple.get("25"), "item (25)")
     if item is None:
         return NO_ARTICLE
     try:
-        pool = _list(shown)
+        pool = _list(listed)
     except ValueError:
         counts["list"] += 1
         pool = ()
@@ -143,7 +148,7 @@ def _event(
     return Message(VIEW, time, publisher, item, user, widget, pool, number)
 
 
-def _update(body: dict[str, Any], number: str | None, own: int | None) -> Message | str:
+def _update(body: Json, number: str | None, own: int | None) -> Message | str:
     times = (own, _clock(body.get("updated_at")), _clock(body.get("created_at")))
     time = next((time for time in times if time is not None), None)
     if time is None:
@@ -154,60 +159,60 @@ def _update(body: dict[str, Any], number: str | None, own: int | None) -> Messag
     item = _id(body.get("id"), "id")
     if item is None:
         return NO_ARTICLE
-    facts = {name: _fact(body.get(key)) for name, key in FACTS.items()}
+    facts: Facts = {name: _fact(body.get(key)) for name, key in FACTS.items()}
     return Message(UPDATE, time, publisher, item, number=number, facts={**facts, "recommendable": _flag(body)})
 
 
-def _flag(body: dict[str, Any]) -> bool | None:
+def _flag(body: Json) -> bool | None:
     flag = body.get("flag")
     if isinstance(flag, bool):  # PHP's false is 0
         return not flag
     return not flag.strip("-0") if isinstance(flag, str) and re.fullmatch("-?[0-9]+", flag) else None
 
 
-def _inside(body: dict[str, Any], *keys: str) -> dict[str, Any]:
-    value: Any = body
+def _inside(body: Json, *keys: str) -> Json:
+    value: object = body
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
 
 
-def _id(value: Any, name: str) -> str | None:
+def _id(value: object, name: str) -> str | None:
     """An id as it stands, whether a number or a string; null, booleans, 0 and empty strings are none."""
     if value is None or isinstance(value, bool) or value in ("", "0"):
         return None
     if not isinstance(value, str) or value[0] == "-" or len(value) > _LONGEST_ID or not value.isprintable():
-        raise ValueError(f"{name} {_shown(value)} is no id: a whole number or a short text is expected")
+        raise ValueError(f"{name} {_quoted(value)} is no id: a whole number or a short text is expected")
     return value
 
 
-def _list(value: Any) -> tuple[str, ...]:
+def _list(value: object) -> tuple[str, ...]:
     """The ids of a list in its order, each once, those that are none left out."""
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise ValueError(f"recs.ints.3 {_shown(value)} is no list")
+        raise ValueError(f"recs.ints.3 {_quoted(value)} is no list")
     return tuple(
-        dict.fromkeys(item for item in (_id(each, "item in recs.ints.3") for each in value) if item is not None)
+        dict.fromkeys(item for item in (_id(entry, "item in recs.ints.3") for entry in value) if item is not None)
     )
 
 
-def _fact(value: Any) -> str | None:
+def _fact(value: object) -> str | None:
     return re.sub("[\ud800-\udfff]", "\ufffd", value) if isinstance(value, str) and value else None
 
 
-def _ms(value: Any) -> int | None:
+def _ms(value: object) -> int | None:
     if not isinstance(value, str) or not re.fullmatch("[0-9]{12,13}", value):
         return None
     return int(value) if EARLIEST <= int(value) < LATEST else None
 
 
-def _clock(value: Any) -> int | None:
+def _clock(value: object) -> int | None:
     """German clock time, `yyyy-MM-dd HH:mm:ss` with or without `,SSS`, in ms UTC; None if it is none."""
-    found = _CLOCK.fullmatch(value) if isinstance(value, str) else None
-    if not found:
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if not match:
         return None
-    *clock, fraction = map(int, found.groups("0"))
+    *clock, fraction = map(int, match.groups("0"))
     try:
         ms = int(datetime(*clock, tzinfo=BERLIN).timestamp()) * 1000 + fraction  # type: ignore[arg-type,misc]
     except (ValueError, OverflowError):
@@ -215,5 +220,5 @@ def _clock(value: Any) -> int | None:
     return ms if EARLIEST <= ms < LATEST else None
 
 
-def _shown(value: Any) -> str:
+def _quoted(value: object) -> str:
     return "(nested)" if isinstance(value, dict | list) else repr(value)[:50]

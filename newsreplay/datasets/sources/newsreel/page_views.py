@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from newsreplay.datasets.base import Block
-from newsreplay.datasets.sources.newsreel.message import CLICK, NOTHING, VIEW
-from newsreplay.datasets.sources.newsreel.scan import Columns
+from newsreplay.datasets.sources.newsreel.message import CLICK, NOTHING, VIEW, Id
+from newsreplay.datasets.sources.newsreel.scan import MessageColumns
 from newsreplay.log.rows import Column
 
 PAGE_VIEW = 300_000  #: ms within which the widgets of a page send their messages
 MOST_WIDGETS = 20  #: of a page
-REMEMBERED = 1 << 18  #: messages that are remembered at least, to know resends and page views by
 RESENT = "message sent again (same message id and time)"
 SAME_VIEW = "further widget of a page view, without a list"
 
 
-class Memory:
+Sent = tuple[Id, int]  # message id, time
+Reading = tuple[Id, Id, Id]  # publisher, reader, article
+View = tuple[int, tuple[Id, ...]]  # when the first message of a page view came, and the widgets that have sent one
+
+
+class RecentMessages:
     """What was seen of late in a file: the messages by id and time, the page views by reader and article."""
 
-    def __init__(self) -> None:
-        self.sent: tuple[set[Any], set[Any]] = (set(), set())  # new and old
-        self.views: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
+    def __init__(self, remembered: int) -> None:
+        self.remembered = remembered  #: messages, at least
+        self.sent: tuple[set[Sent], set[Sent]] = (set(), set())  # new and old
+        self.views: tuple[dict[Reading, View], dict[Reading, View]] = ({}, {})
 
     def forget(self) -> None:
         """Forget the older half where the newer one is full."""
-        if len(self.sent[0]) > REMEMBERED:
+        if len(self.sent[0]) > self.remembered:
             self.sent = (set(), self.sent[0])
-        if len(self.views[0]) > REMEMBERED:
+        if len(self.views[0]) > self.remembered:
             self.views = ({}, self.views[0])
 
 
-def leave_out_resends(columns: Columns, memory: Memory, block: Block) -> None:
+def leave_out_resends(columns: MessageColumns, memory: RecentMessages, block: Block) -> None:
+    """Mark messages as `NOTHING` whose id and time an earlier one had."""
     sent, before = memory.sent
     lines = np.flatnonzero((columns.what != NOTHING) & (columns.number != -1))
     (numbers,) = columns.plain(columns.number[None, lines])
@@ -48,7 +52,7 @@ def leave_out_resends(columns: Columns, memory: Memory, block: Block) -> None:
     sent |= new
 
 
-def follow(columns: Columns, memory: Memory, block: Block) -> Column:
+def follow(columns: MessageColumns, memory: RecentMessages, block: Block) -> Column:
     """Find out which lines belong to a page view whose read was counted before."""
     views, before = memory.views
     further = np.zeros(len(columns.what), np.bool_)
@@ -63,14 +67,15 @@ def follow(columns: Columns, memory: Memory, block: Block) -> Column:
         time = times[line]
         if what[line] == CLICK:
             for clicked in pool[pool_at[line] : pool_at[line + 1]]:
-                views[publisher[line], user[line], clicked] = (time,)
+                views[publisher[line], user[line], clicked] = (time, ())
             continue
         key = (publisher[line], user[line], item[line])
         view = views.get(key) or before.get(key)
-        if not view or abs(time - view[0]) >= PAGE_VIEW or widget[line] in view[1:] or len(view) > MOST_WIDGETS:
-            views[key] = (time, widget[line])
+        began, widgets = view or (-PAGE_VIEW, ())
+        if abs(time - began) >= PAGE_VIEW or widget[line] in widgets or len(widgets) >= MOST_WIDGETS:
+            views[key] = (time, (widget[line],))
             continue
-        views[key] = (*view, widget[line])
+        views[key] = (began, (*widgets, widget[line]))
         if pool_at[line] == pool_at[line + 1]:
             block.dropped[SAME_VIEW] += 1
             columns.what[line] = NOTHING

@@ -7,9 +7,10 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
+from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import EARLIEST, LATEST
-from newsreplay.datasets.reading.json_lines import ARRAY, INTEGER, LINES, MISSING, OBJECT, STRING, scan
-from newsreplay.datasets.sources.newsreel.message import NOTHING, UNSURE, VIEW, VIEWS, Message
+from newsreplay.datasets.reading.json_lines import ARRAY, INTEGER, MISSING, OBJECT, STRING, scan
+from newsreplay.datasets.sources.newsreel.message import NOTHING, UNSURE, VIEW, VIEWS, Facts, Id, Message
 from newsreplay.kernels.compiling import compiled, routine
 from newsreplay.log.rows import Column
 
@@ -21,7 +22,7 @@ _PATHS = (
     *(("context", "simple", key) for key in ("25", "27", "57", "39")),
 )
 _WORDS = np.frombuffer("\n".join((*VIEWS, "")).encode(), np.uint8)
-_UNTOLD = np.frombuffer(b"event_notification\n", np.uint8)  # types that leave it to the message to say what it is
+_NO_TYPE = np.frombuffer(b"event_notification\n", np.uint8)  # types of lines whose messages have types of their own
 
 
 @routine
@@ -58,11 +59,11 @@ def _digits(data: Column, begin: int, end: int) -> int:
 
 @compiled
 def _frame(
-    data: Column, marks: Column, words: Column, untold: Column, line: Column, number: Column, form: Column
+    data: Column, marks: Column, words: Column, no_type: Column, line: Column, number: Column, form: Column
 ) -> int:
     """Blank what is no message in each line, and return how many lines there are.
 
-    `marks` is where control characters stand. `form` is 0 where the message has to say what it is, 1 for a view,
+    `marks` is where control characters stand. `form` is 0 where the type stands in the message, 1 for a view,
     2 for what needs a closer look.
     """
     lines, begin, mark = 0, 0, 0
@@ -99,7 +100,7 @@ def _frame(
             if cell >= 0 and number[lines] != -2:
                 if _is_one_of(data, start, marks[first], words):
                     form[lines] = 1
-                elif _is_one_of(data, start, marks[first], untold):
+                elif _is_one_of(data, start, marks[first], no_type):
                     form[lines] = 0
                 for i in range(begin, marks[cell] + 1):
                     data[i] = 32
@@ -115,15 +116,15 @@ def _frame(
 
 @compiled
 def _views(
-    found: Any, words: Column, form: Column, what: Column, time: Column, ids: Column, pool: Column, pool_at: Column
+    values: Any, words: Column, form: Column, what: Column, time: Column, ids: Column, pool: Column, pool_at: Column
 ) -> None:
     """Fill in the lines that are page views beyond doubt; `ids` are item, publisher, user and widget."""
-    data, begin, end, kind = found.data, found.begin, found.end, found.kind
+    data, begin, end, kind = values.data, values.begin, values.end, values.kind
     filled = 0
     for i in range(len(what)):
         pool_at[i] = filled
         what[i] = UNSURE
-        if found.doubtful[i] or form[i] == 2:
+        if values.doubtful[i] or form[i] == 2:
             continue
         word = -1
         if kind[i, 0] != MISSING:
@@ -190,33 +191,33 @@ def _pool(data: Column, begin: int, end: int, pool: Column, filled: int) -> int:
     return last
 
 
-class Columns:
-    """The messages of up to `LINES` lines, one place per line.
+class MessageColumns:
+    """The messages of up to `most` lines, one place per line.
 
     Ids are whole numbers where they are plain ones, -1 where there is none, and else numbers of their own (`odd`).
     """
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: bytes, most: int):
         text = bytearray(data)
         if not data.endswith(b"\n"):
             text += b"\n"
         array = np.frombuffer(text, np.uint8)
-        most = min(LINES, len(array))
+        most = min(most, len(array))
         line = np.empty(most + 1, np.int64)
         number, form = np.empty(most, np.int64), np.empty(most, np.uint8)
-        lines = _frame(array, np.flatnonzero(array < 32), _WORDS, _UNTOLD, line, number, form)
+        lines = _frame(array, np.flatnonzero(array < 32), _WORDS, _NO_TYPE, line, number, form)
         self.line = line[: lines + 1]
         self.number = number[:lines]  #: message ids
-        found = scan(cast(bytes, text if line[lines] == len(text) else text[: line[lines]]), _PATHS)
-        room = int((found.end[:, 5] - found.begin[:, 5])[found.kind[:, 5] == ARRAY].sum(dtype=np.int64))
+        values = scan(cast(bytes, text if line[lines] == len(text) else text[: line[lines]]), _PATHS, lines=most)
+        room = int((values.end[:, 5] - values.begin[:, 5])[values.kind[:, 5] == ARRAY].sum(dtype=np.int64))
         self.what = np.empty(lines, np.uint8)
         self.time = np.empty(lines, np.int64)
         self.ids = np.empty((4, lines), np.int64)
         self.pool = np.empty(room // 2 + 1, np.int64)
         self.pool_at = np.empty(lines + 1, np.int64)
-        _views(found, _WORDS, form[:lines], self.what, self.time, self.ids, self.pool, self.pool_at)
+        _views(values, _WORDS, form[:lines], self.what, self.time, self.ids, self.pool, self.pool_at)
         self.odd: dict[str, int] = {}
-        self.facts: dict[int, dict[str, Any]] = {}  #: by line
+        self.facts: dict[int, Facts] = {}  #: by line
 
     def code(self, value: str | None) -> int:
         """The number that stands for an id."""
@@ -226,27 +227,27 @@ class Columns:
             return int(value)
         return self.odd.setdefault(value, -3 - len(self.odd))
 
-    def texts(self, codes: Column) -> Any:
+    def texts(self, codes: Column) -> pa.DictionaryArray:
         """Ids as dictionary-encoded strings, null where there is none."""
         encoded = pa.array(codes, mask=codes == -1).dictionary_encode()
         texts = encoded.dictionary.cast(pa.string())
         if self.odd:
-            texts = pa.array([str(value) for value in self.plain(encoded.dictionary.to_numpy()[None])[0]], pa.string())
+            texts = pa.array([str(value) for value in self.plain(to_numpy(encoded.dictionary)[None])[0]], pa.string())
         return pa.DictionaryArray.from_arrays(encoded.indices, texts)
 
-    def plain(self, codes: Column) -> Any:
+    def plain(self, codes: Column) -> list[list[Id]]:
         """Rows of ids as lists, in which an id is the same in every block."""
-        lists = codes.tolist()
+        lists: list[list[Id]] = codes.tolist()
         if not self.odd:
             return lists
-        odd = {code: value for value, code in self.odd.items()}
+        odd: dict[Id, Id] = {code: value for value, code in self.odd.items()}
         return [[odd.get(code, code) for code in codes] for codes in lists]
 
     def put(self, line: int, message: Message) -> None:
         """Fill in a line."""
         self.what[line], self.time[line] = message.what, message.time
-        told = (message.item, message.publisher, message.user, message.widget)
-        self.ids[:, line] = [self.code(value) for value in told]
+        ids = (message.item, message.publisher, message.user, message.widget)
+        self.ids[:, line] = [self.code(value) for value in ids]
         self.number[line] = self.code(message.number)
         if message.facts:
             self.facts[line] = message.facts

@@ -1,7 +1,7 @@
 """Synthetic publishers: click logs of any size whose every finding comes from a mechanism with a switch.
 
 Nothing here was measured. `DEMO` imitates what Kille & Lommatzsch 2019 ("Defining a Meaningful Baseline for
-News Recommender Systems", section 4.3) found at publishers A, B and C; `docs/synthetic.md` says which
+News Recommender Systems", section 4.3) found at publishers A, B and C; `docs/synthetic.md` has which
 mechanism makes which finding. A visit is a function of (seed, publisher, number of the visit) and of the
 clock alone, so that logs stream to disk in bounded memory and a longer log begins like a shorter one.
 """
@@ -17,14 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from newsreplay.datasets.sources.synthetic.publishers import DEMO, Choice, Publisher
+from newsreplay.datasets.sources.synthetic.publishers import DEMO, Choice, SyntheticPublisher
 from newsreplay.datasets.sources.synthetic.visits import (
     LONGEST_VISIT,
     MINUTE,
     SLOT,
     Array,
     Fresh,
-    Stretch,
+    ReadBatch,
     Traits,
     categories_of,
     count_published,
@@ -39,7 +39,7 @@ from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import DAY, HOUR
 
 START = 1_704_067_200_000  #: the first day of every synthetic log: Monday, 2024-01-01 00:00 UTC, in ms
-CHUNK = 1 << 18  #: reads generated at a time, about
+CHUNK = 1 << 18  #: reads generated at a time, about, unless another number is given
 # Tables carry this on, so that nobody takes their leaderboards for a real publisher's.
 READS = pa.schema(
     [
@@ -62,12 +62,17 @@ ARTICLES = pa.schema(
 
 
 def synthesize(
-    folder: Path, publishers: Mapping[str, Publisher] = DEMO, *, reads: int | None = None, seed: int = 0
+    folder: Path,
+    publishers: Mapping[str, SyntheticPublisher] = DEMO,
+    *,
+    reads: int | None = None,
+    seed: int = 0,
+    chunk: int = CHUNK,
 ) -> None:
     """Write `reads.parquet` and `articles.parquet` of some publishers into a folder.
 
     The files hold one publisher after the other, each in time order, and are written in row groups of about
-    `CHUNK` reads, so that memory does not grow with the length. `reads` overrides the length of every
+    `chunk` reads, so that memory does not grow with the length. `reads` overrides the length of every
     publisher's log, which then lasts more or fewer days at the same traffic. The same publishers, reads and
     seed give the same bytes.
 
@@ -81,24 +86,25 @@ def synthesize(
         pq.ParquetWriter(folder / "articles.parquet", ARTICLES) as article_file,
     ):
         for name, publisher in publishers.items():
-            newsroom = Newsroom(name, publisher, seed)
-            for stretch in newsroom.stretches(publisher.reads if reads is None else reads):
-                article_file.write_table(newsroom.article_table(stretch.published_until))
-                read_file.write_table(newsroom.read_table(stretch))
+            newsroom = Newsroom(name, publisher, seed, chunk)
+            for batch in newsroom.batches(publisher.reads if reads is None else reads):
+                article_file.write_table(newsroom.article_table(batch.published_until))
+                read_file.write_table(newsroom.read_table(batch))
 
 
 class Newsroom:
     """Writes one publisher's days, a few at a time. Articles are numbered, first those of the archive."""
 
-    def __init__(self, name: str, publisher: Publisher, seed: int) -> None:
+    def __init__(self, name: str, publisher: SyntheticPublisher, seed: int, chunk: int = CHUNK) -> None:
         self.name = name
         self.publisher = publisher
+        self.chunk = chunk
         self.traits = _traits(name, publisher, seed)
         self.articles_written = 0
 
-    def stretches(self, reads: int) -> Iterator[Stretch]:
-        """The log in stretches of whole days. Reads of visits that outlast a stretch wait for the next."""
-        days = max(1, CHUNK // self.publisher.reads_per_day)
+    def batches(self, reads: int) -> Iterator[ReadBatch]:
+        """The log in batches of whole days. Reads of visits that outlast a batch wait for the next."""
+        days = max(1, self.chunk // self.publisher.reads_per_day)
         waiting = np.empty((3, 0), np.int64)
         day = 0
         while reads:
@@ -108,7 +114,7 @@ class Newsroom:
             ready = min(int(np.searchsorted(both[0], end)), reads)
             reads -= ready
             time, user, item = both[:, :ready]
-            yield Stretch(time, user, item, end if reads else int(time[-1]))
+            yield ReadBatch(time, user, item, end if reads else int(time[-1]))
             waiting = both[:, ready:]
             day += days
 
@@ -127,15 +133,15 @@ class Newsroom:
             schema=ARTICLES,
         )
 
-    def read_table(self, stretch: Stretch) -> pa.Table:
+    def read_table(self, batch: ReadBatch) -> pa.Table:
         """The rows of `reads.parquet`."""
         return pa.table(
             [
-                _repeat(self.name, len(stretch.time)),
-                _timestamps(stretch.time),
-                self._ids("u", stretch.user),
-                self._ids("", stretch.item),
-                self._categories(stretch.item),
+                _repeat(self.name, len(batch.time)),
+                _timestamps(batch.time),
+                self._ids("u", batch.user),
+                self._ids("", batch.item),
+                self._categories(batch.item),
             ],
             schema=READS,
         )
@@ -189,7 +195,7 @@ class Newsroom:
         return names.take(pa.array(categories))
 
 
-def _traits(name: str, publisher: Publisher, seed: int) -> Traits:
+def _traits(name: str, publisher: SyntheticPublisher, seed: int) -> Traits:
     return Traits(
         key=key_of("synthetic", seed, name),
         clock=_clock(publisher.rhythm, publisher.peak_hour),

@@ -29,7 +29,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Publisher:
+class SyntheticPublisher:
     """A made-up publisher. Shares and chances are between 0 and 1; a mechanism is off at 0."""
 
     entry: Choice  #: how visits begin (`link` and `category` mean nothing yet: nothing is on screen)
@@ -87,8 +87,8 @@ class Publisher:
         return math.ceil((self.rise_hours + 8 * self.life_hours) / 24)
 
 
-DEMO: dict[str, Publisher] = {
-    "A": Publisher(
+DEMO: dict[str, SyntheticPublisher] = {
+    "A": SyntheticPublisher(
         reads=150_000,
         entry=Choice(evergreen=0.04, archive=0.30),
         next=Choice(link=0.21, evergreen=0.06, archive=0.60),
@@ -101,7 +101,7 @@ DEMO: dict[str, Publisher] = {
         rise_hours=0.25,
         life_hours=1,
     ),
-    "B": Publisher(
+    "B": SyntheticPublisher(
         reads=165_000,
         entry=Choice(top=0.80, evergreen=0.025, archive=0.175),
         next=Choice(evergreen=0.006, category=0.05, archive=0.944),
@@ -116,7 +116,7 @@ DEMO: dict[str, Publisher] = {
         top_reach=7,
         articles_per_day=300,
     ),
-    "C": Publisher(
+    "C": SyntheticPublisher(
         reads=155_000,
         entry=Choice(evergreen=0.55, wave=0.13, archive=0.25),
         next=Choice(wave=0.11, evergreen=0.004, archive=0.831),

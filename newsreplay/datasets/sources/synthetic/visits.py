@@ -20,7 +20,7 @@ SLOT = 15 * MINUTE  #: the front page is set anew this often
 Array = npt.NDArray[Any]
 
 
-class Stretch(NamedTuple):
+class ReadBatch(NamedTuple):
     """Reads of some days, in time order."""
 
     time: Array  #: int64, ms since `START`
@@ -106,6 +106,7 @@ def _publication(traits: Traits, fresh: int) -> int:
 
 @compiled
 def count_published(traits: Traits, first: int, until: int) -> int:
+    """How many fresh articles from `first` on are published up to a time."""
     count = 0
     while _publication(traits, first + count) <= until:
         count += 1
@@ -114,6 +115,7 @@ def count_published(traits: Traits, first: int, until: int) -> int:
 
 @compiled
 def publications(traits: Traits, first: int, published: Array) -> None:
+    """Fill in the publication times of the fresh articles from `first` on."""
     for place in range(len(published)):
         published[place] = _publication(traits, first + place)
 
@@ -124,8 +126,8 @@ def front_pages(traits: Traits, fresh: Fresh, appeal: Array) -> None:
     published = fresh.published
     for place in range(len(published)):
         rank = 1.0 - _uniform(traits.key, ARTICLE, fresh.first + place, 1)
-        shown = (fresh.first + place) % traits.shown_every == 0
-        appeal[place] = rank**-traits.appeal_skew if shown else 0.0
+        on_front = (fresh.first + place) % traits.shown_every == 0
+        appeal[place] = rank**-traits.appeal_skew if on_front else 0.0
     left = 0
     for page in range(len(fresh.front)):
         now = fresh.front_at + page * SLOT
@@ -308,11 +310,13 @@ def _category(traits: Traits, item: int) -> int:
 
 @compiled
 def categories_of(traits: Traits, items: Array, categories: Array) -> None:
+    """Fill in the categories of articles."""
     for place in range(len(items)):
         categories[place] = _category(traits, items[place])
 
 
 @compiled
 def scramble(key: np.uint64, numbers: Array, codes: Array) -> None:
+    """Fill in a random word of 63 bits for every number."""
     for place in range(len(numbers)):
         codes[place] = np.int64(_bits(key, HEADLINE, numbers[place], 0) >> np.uint64(1))

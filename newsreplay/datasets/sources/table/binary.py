@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import Part
-from newsreplay.datasets.reading.times import CALENDAR, Tally, chunk_times, to_numpy
-from newsreplay.datasets.sources.table.find import BINARY, TIMES, WORDS, File, place, plain
-from newsreplay.datasets.sources.table.rows import Rows, time_column
+from newsreplay.datasets.reading.sizes import Sizes
+from newsreplay.datasets.reading.times import CALENDAR, FormTally, chunk_times
+from newsreplay.datasets.sources.table.find import BINARY, TIMES, WORDS, File, place, printable
+from newsreplay.datasets.sources.table.rows import TableRows, time_column
 from newsreplay.errors import DataError
 from newsreplay.machine import cores
 
-BATCH = 200_000  #: rows of a block
-PART = 1_000_000  #: rows of a part, at least
 BUFFER = 1 << 20  #: bytes of a column that are read at once
 
 
-class _Group(NamedTuple):
+class _RowGroup(NamedTuple):
     """A row group or record batch."""
 
     first: int  # row of the file, from 0
@@ -37,8 +37,9 @@ class BinaryTable:
     Raises `DataError` if the file cannot be read, lacks a column, or should have rows and has none.
     """
 
-    def __init__(self, file: File, names: dict[str, str]) -> None:
+    def __init__(self, file: File, names: dict[str, str], sizes: Sizes) -> None:
         self.file = file
+        self.sizes = sizes
         with _readable(file):
             self.schema = _schema(file)
         self.places = place(file, self.schema.names, names)
@@ -53,8 +54,8 @@ class BinaryTable:
         self.parts = self._parts()
         self.units = {name: CALENDAR if name in self.typed else self._unit(name) for name in kinds}
 
-    def rows(self, part: Part) -> Iterator[Rows]:
-        """The rows of a part, at most `BATCH` at a time."""
+    def rows(self, part: Part) -> Iterator[TableRows]:
+        """The rows of a part, at most `sizes.rows` at a time."""
         first = self.groups[part.begin].first
         for table in self._tables(part, list(self.places)):
             columns = {
@@ -62,13 +63,13 @@ class BinaryTable:
                 for name in self.places
             }
             begin = np.arange(1, table.num_rows + 1)
-            yield Rows(columns, begin, begin + 1, table.num_rows)
+            yield TableRows(columns, begin, begin + 1, table.num_rows)
             first += table.num_rows
 
     def _parts(self) -> list[Part]:
         begins, rows = [0], 0
         for number, group in enumerate(self.groups):
-            if rows >= PART:
+            if rows >= self.sizes.part_rows:
                 begins.append(number)
                 rows = 0
             rows += group.rows
@@ -80,27 +81,27 @@ class BinaryTable:
         ]
 
     def _unit(self, name: str) -> int:
-        tally = Tally()
+        tally = FormTally()
         with ThreadPoolExecutor(cores()) as pool:
             for more in pool.map(lambda part: self._tally(part, name), self.parts):
                 tally.append(more)
         return tally.unit
 
-    def _tally(self, part: Part, name: str) -> Tally:
-        tally = Tally()
+    def _tally(self, part: Part, name: str) -> FormTally:
+        tally = FormTally()
         for table in self._tables(part, [name]):
             for chunk in time_column(self.file, name, table[name]).chunks:
                 tally.add(chunk_times(chunk)[1])
         return tally
 
-    def _tables(self, part: Part, wanted: list[str]) -> Iterator[Any]:
-        """Some columns, by our names, at most `BATCH` rows at a time."""
+    def _tables(self, part: Part, wanted: list[str]) -> Iterator[pa.Table]:
+        """Some columns, by our names, at most `sizes.rows` at a time."""
         sources = [self.schema.names[self.places[name]] for name in wanted]
         with _readable(self.file):
-            held: list[Any] = []
+            held: list[pa.RecordBatch] = []
             rows = 0
-            for batch in _batches(self.file, part, sources, self.schema):
-                if held and rows + batch.num_rows > BATCH:
+            for batch in _batches(self.file, part, sources, self.schema, self.sizes.rows):
+                if held and rows + batch.num_rows > self.sizes.rows:
                     yield pa.Table.from_batches(held).select(sources).rename_columns(wanted)
                     held, rows = [], 0
                 held.append(batch)
@@ -117,7 +118,7 @@ def _readable(file: File) -> Iterator[None]:
         raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: names that are no text
         raise DataError(
-            f"{file.name} cannot be read as {BINARY[file.ending]}: {plain(str(error))}; "
+            f"{file.name} cannot be read as {BINARY[file.ending]}: {printable(str(error))}; "
             "is it complete, and is the extension right? Copy or write it again"
         ) from error
 
@@ -125,7 +126,7 @@ def _readable(file: File) -> Iterator[None]:
 # ---- the two formats
 
 
-def _schema(file: File) -> Any:
+def _schema(file: File) -> pa.Schema:
     if file.ending == ".parquet":
         with pq.ParquetFile(file.path) as opened:
             return opened.schema_arrow
@@ -133,8 +134,8 @@ def _schema(file: File) -> Any:
         return _opened(mapped, None).schema
 
 
-def _groups(file: File, column: str) -> list[_Group]:
-    """All row groups; or record batches, whose rows only a column of theirs can tell."""
+def _groups(file: File, column: str) -> list[_RowGroup]:
+    """All row groups; or record batches, whose lengths only a column of theirs has."""
     if file.ending == ".parquet":
         with pq.ParquetFile(file.path) as opened:
             sizes = [opened.metadata.row_group(at).num_rows for at in range(opened.metadata.num_row_groups)]
@@ -146,10 +147,12 @@ def _groups(file: File, column: str) -> list[_Group]:
             else:
                 sizes = [sum(batch.num_rows for batch in reader)]  # a stream can only be read from its start
     firsts = np.cumsum([0, *sizes]).tolist()
-    return [_Group(first, rows) for first, rows in zip(firsts, sizes, strict=False)]
+    return [_RowGroup(first, rows) for first, rows in zip(firsts, sizes, strict=False)]
 
 
-def _opened(mapped: Any, columns: list[str] | None) -> Any:
+def _opened(
+    mapped: pa.MemoryMappedFile, columns: list[str] | None
+) -> pa.RecordBatchFileReader | pa.RecordBatchStreamReader:
     try:
         reader = pa.ipc.open_file(mapped)
         kind = pa.ipc.open_file
@@ -163,33 +166,33 @@ def _opened(mapped: Any, columns: list[str] | None) -> Any:
     return kind(mapped, options=pa.ipc.IpcReadOptions(included_fields=[reader.schema.names.index(n) for n in columns]))
 
 
-def _batches(file: File, part: Part, columns: list[str], schema: Any) -> Iterator[Any]:
-    """The record batches of a part, at most `BATCH` rows each."""
+def _batches(file: File, part: Part, columns: list[str], schema: pa.Schema, most: int) -> Iterator[pa.RecordBatch]:
+    """The record batches of a part, at most `most` rows each."""
     if file.ending == ".parquet":
         words = [name for name in columns if schema.field(name).type in (pa.string(), pa.large_string())]
         with pq.ParquetFile(file.path, read_dictionary=words, buffer_size=BUFFER) as opened:
-            yield from opened.iter_batches(BATCH, row_groups=list(range(part.begin, part.end or 0)), columns=columns)
+            yield from opened.iter_batches(most, row_groups=list(range(part.begin, part.end or 0)), columns=columns)
         return
     with pa.memory_map(str(file.path)) as mapped:
         reader = _opened(mapped, columns)
         if isinstance(reader, pa.RecordBatchFileReader):
-            found: Any = (reader.get_batch(at) for at in range(part.begin, part.end or 0))
+            held: Iterable[pa.RecordBatch] = (reader.get_batch(at) for at in range(part.begin, part.end or 0))
         else:
-            found = reader
-        for batch in found:
+            held = reader
+        for batch in held:
             tidy = pa.record_batch([_plain(column) for column in batch.columns], names=batch.schema.names)
-            for begin in range(0, batch.num_rows, BATCH):
-                yield tidy.slice(begin, BATCH)
+            for begin in range(0, batch.num_rows, most):
+                yield tidy.slice(begin, most)
 
 
 # ---- columns of other hands
 
 
-def _plain_type(kind: Any) -> Any:
+def _plain_type(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _plain(column: Any) -> Any:
+def _plain(column: pa.Array) -> pa.Array:
     """A column as what it holds: dictionaries of other hands may hold nulls and the same word twice."""
     if pa.types.is_dictionary(column.type):
         column.indices.validate(full=True)
@@ -202,7 +205,7 @@ def _plain(column: Any) -> Any:
     return column
 
 
-def _check_bounds(column: Any) -> None:
+def _check_bounds(column: pa.Array) -> None:
     """Whether texts lie within their buffer; whether they are UTF-8 is judged row by row."""
     if pa.types.is_string(column.type):
         column = column.view(pa.binary())
@@ -211,7 +214,7 @@ def _check_bounds(column: Any) -> None:
     column.validate(full=True)
 
 
-def _as_text(file: File, name: str, column: Any, first: int) -> Any:
+def _as_text(file: File, name: str, column: pa.ChunkedArray, first: int) -> pa.ChunkedArray:
     kind = _plain_type(column.type)
     if pa.types.is_dictionary(column.type) and not pa.types.is_string(kind):
         column = column.cast(kind)
@@ -225,7 +228,7 @@ def _as_text(file: File, name: str, column: Any, first: int) -> Any:
         raise DataError(f"{file.name}: {name} is of type {kind}, which is no id; write it as strings") from error
 
 
-def _whole_numbers(file: File, name: str, column: Any, first: int) -> Any:
+def _whole_numbers(file: File, name: str, column: pa.ChunkedArray, first: int) -> pa.ChunkedArray:
     """Ids that became floats, as pandas makes them of integers with a gap."""
     values = np.nan_to_num(to_numpy(column.cast(pa.float64()).combine_chunks(), 0.0), nan=0.0)
     wrong = (values != np.floor(values)) | (np.abs(values) > 2**53)

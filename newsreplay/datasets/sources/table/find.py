@@ -1,4 +1,4 @@
-"""Which files a table of reads consists of, and where their columns are; what to say when something is missing."""
+"""Which files a table of reads consists of, and where their columns are; hints for what is missing."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class File(NamedTuple):
 
 @contextmanager
 def reading(file: File) -> Iterator[None]:
-    """What the system says of a file that cannot be read, as `DataError`."""
+    """Errors of the system about a file that cannot be read, as `DataError`."""
     try:
         yield
     except PermissionError as error:
@@ -88,11 +88,11 @@ def find(path: Path) -> tuple[File, File | None, str]:
     if path.is_dir():
         reads, articles = _member(path, "reads"), _member(path, "articles")
         if reads is None:
-            there = sorted(entry.name for entry in path.iterdir())
-            more = ", …" if len(there) > 10 else ""
+            names = sorted(entry.name for entry in path.iterdir())
+            more = ", …" if len(names) > 10 else ""
             raise DataError(
                 f"{path.name or path} is a folder without reads: expected reads{ENDINGS}, found "
-                f"{', '.join(there[:10]) + more or 'nothing'}; name the table itself, or rename it"
+                f"{', '.join(names[:10]) + more or 'nothing'}; name the table itself, or rename it"
             )
         return reads, articles, writable(path.resolve())
     if not path.exists():
@@ -117,8 +117,8 @@ def _member(folder: Path, role: str) -> File | None:
     files = [_file(entry, role) for entry in sorted(folder.glob(f"{role}.*"))]
     members = [file for file in files if file is not None and file.stem == role]
     if len(members) > 1:
-        found = " and ".join(member.name for member in members)
-        raise DataError(f"{folder.name} holds {found}; keep one of them")
+        names = " and ".join(member.name for member in members)
+        raise DataError(f"{folder.name} holds {names}; keep one of them")
     return members[0] if members else None
 
 
@@ -143,10 +143,10 @@ def check_names(names: dict[str, str]) -> None:
             )
 
 
-def place(file: File, found: list[str], names: dict[str, str]) -> dict[str, int]:
+def place(file: File, headings: list[str], names: dict[str, str]) -> dict[str, int]:
     """Our name → position in the file, of every column there is."""
     is_reads = file.role == "reads"
-    clean, allowed = [name.strip() for name in found], TIMES + WORDS if is_reads else ARTICLE_COLUMNS
+    clean, allowed = [name.strip() for name in headings], TIMES + WORDS if is_reads else ARTICLE_COLUMNS
     places = {}
     for name in allowed:
         source = names.get(name, name)
@@ -162,7 +162,7 @@ def place(file: File, found: list[str], names: dict[str, str]) -> dict[str, int]
     return places
 
 
-def _check_needed(file: File, found: list[str], places: dict[str, int]) -> None:
+def _check_needed(file: File, headings: list[str], places: dict[str, int]) -> None:
     needed = NEEDED[file.role]
     missing: list[tuple[str, ...]] = [(name,) for name in needed if name not in (*places, "user", "session")]
     if "user" in needed and not {"user", "session"} & set(places):
@@ -170,50 +170,50 @@ def _check_needed(file: File, found: list[str], places: dict[str, int]) -> None:
     if not missing:
         return
     if file.is_text:
-        _check_delimiter(file, found)
+        _check_delimiter(file, headings)
     what = ", ".join("'" + "' or '".join(either) + "'" for either in missing)
-    raise DataError(f"{file.name}: no column {what}; {_has(found)}. {_way_out(missing, found)}")
+    raise DataError(f"{file.name}: no column {what}; {_has(headings)}. {_way_out(missing, headings)}")
 
 
-def _check_delimiter(file: File, found: list[str]) -> None:
-    header, spoken = file.delimiter.join(found), {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+def _check_delimiter(file: File, headings: list[str]) -> None:
+    header, spelt = file.delimiter.join(headings), {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
     other = max(";\t|,", key=lambda mark: header.count(mark) if mark != file.delimiter else -1)
-    if header.count(other) + 1 > len(found):
+    if header.count(other) + 1 > len(headings):
         way_out = {",": "rename it to .csv", "\t": "rename it to .tsv"}
-        way = way_out.get(other, f"export it again with {spoken[file.delimiter]}")
+        way = way_out.get(other, f"export it again with {spelt[file.delimiter]}")
         raise DataError(
-            f"{file.name} is separated by {spoken[other]} ('{plain(header)}'), but {file.ending} "
-            f"means {spoken[file.delimiter]}; {way}"
+            f"{file.name} is separated by {spelt[other]} ('{printable(header)}'), but {file.ending} "
+            f"means {spelt[file.delimiter]}; {way}"
         )
 
 
-def _has(found: list[str]) -> str:
-    names = [plain(name, 50) or "''" for name in found[:20]]
-    more = f" and {len(found) - 20:,} more" if len(found) > 20 else ""
+def _has(headings: list[str]) -> str:
+    names = [printable(name, 50) or "''" for name in headings[:20]]
+    more = f" and {len(headings) - 20:,} more" if len(headings) > 20 else ""
     return f"it has {', '.join(names) or 'no columns'}{more}"
 
 
-def _way_out(missing: list[tuple[str, ...]], found: list[str]) -> str:
-    pairs = [pair for either in missing for pair in [_suggestion(either, found)] if pair]
+def _way_out(missing: list[tuple[str, ...]], headings: list[str]) -> str:
+    pairs = [pair for either in missing for pair in [_suggestion(either, headings)] if pair]
     if pairs:
         return f"Did you mean --columns {' and '.join(pairs)}?"
-    if not set(found) & set(TIMES + WORDS):
+    if not set(headings) & set(TIMES + WORDS):
         return f"If the first line is no header, add one; else say --columns {missing[0][0]}=…"
     return f"Say which one it is with --columns {missing[0][0]}=…"
 
 
-def _suggestion(either: tuple[str, ...], found: list[str]) -> str | None:
+def _suggestion(either: tuple[str, ...], headings: list[str]) -> str | None:
     for name in either:
-        alias = [other for other in found if OTHER_NAMES.get(other.lower(), other.lower()) == name]
-        near = alias or difflib.get_close_matches(name, found, 1)
+        alias = [other for other in headings if OTHER_NAMES.get(other.lower(), other.lower()) == name]
+        near = alias or difflib.get_close_matches(name, headings, 1)
         if near:
-            return f"{name}={plain(near[0])}"
+            return f"{name}={printable(near[0])}"
     return None
 
 
-def _hint(name: str, found: list[str]) -> str:
-    near = difflib.get_close_matches(name, found, 1)
-    return f". Did you mean '{plain(near[0])}'?" if near else ""
+def _hint(name: str, headings: list[str]) -> str:
+    near = difflib.get_close_matches(name, headings, 1)
+    return f". Did you mean '{printable(near[0])}'?" if near else ""
 
 
 # ---- text that can be shown
@@ -224,7 +224,7 @@ def writable(path: Path) -> str:
     return path.name.encode(errors="backslashreplace").decode()
 
 
-def plain(text: str, longest: int = 200) -> str:
+def printable(text: str, longest: int = 200) -> str:
     """Text that can be printed anywhere, on one line."""
     text = shown_text(text)
     text = "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text[: longest + 1])

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from newsreplay.datasets.reading.times import CALENDAR, EMPTY, FIRST, LAST, MILLIS, NOWHERE, OUTSIDE, SECONDS, Tally
+from newsreplay.datasets.reading.times import CALENDAR, EMPTY, FIRST, LAST, MILLIS, NOWHERE, OUTSIDE, SECONDS, FormTally
 from newsreplay.kernels.compiling import compiled, int64, kernel
 
 DOUBT = -1
 
 
-def count_forms(data: bytes, delimiter: str, width: int, places: list[int]) -> list[Tally] | None:
+def count_forms(data: bytes, delimiter: str, width: int, places: list[int]) -> list[FormTally] | None:
     """Tallies of one or two columns of some whole lines; None if a line or a time needs a closer look."""
     if not _is_utf8(data):
         return None
-    tallies = [Tally() for _ in places]
+    tallies = [FormTally() for _ in places]
     counts, first = np.zeros((2, MILLIS + 1), np.int64), np.full((2, MILLIS + 1), NOWHERE)
     bytes_ = np.frombuffer(data, np.uint8)
     rows = _count(bytes_, ord(delimiter), width, places[0], places[-1], counts, first)
@@ -39,7 +39,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 @compiled
-def _count(data: Any, delimiter: int, width: int, one: int, other: int, counts: Any, first: Any) -> int:
+def _count(data: Any, delimiter: int, width: int, first_place: int, second_place: int, counts: Any, first: Any) -> int:
     """Count the forms of two columns (which may be the same); the number of rows, or `DOUBT`."""
     rows, field, at = 0, 0, int64(0)
     size = int64(data.size)
@@ -58,11 +58,11 @@ def _count(data: Any, delimiter: int, width: int, one: int, other: int, counts: 
                     return DOUBT
                 at += 1
             end = at
-        if field in (one, other):
+        if field in (first_place, second_place):
             form = _form(data, begin, end)
             if form == DOUBT:
                 return DOUBT
-            column = 0 if field == one else 1
+            column = 0 if field == first_place else 1
             counts[column, form] += 1
             if first[column, form] > rows:
                 first[column, form] = rows
@@ -124,7 +124,7 @@ def _is_calendar(data: Any, at: int, end: int) -> bool:
 
 @kernel
 def _is_clock(data: Any, at: int, end: int) -> bool:
-    """Thh:mm:ss, a fraction of up to nine digits if it likes, and Z, +hh:mm or no zone."""
+    """Thh:mm:ss, perhaps a fraction of up to nine digits, and Z, +hh:mm or no zone."""
     if end - at < 9 or (data[at] != 84 and data[at] != 32) or data[at + 3] != 58 or data[at + 6] != 58:  # T, blank, :
         return False
     if not (_digits(data, at + 1, at + 3) and _digits(data, at + 4, at + 6) and _digits(data, at + 7, at + 9)):

@@ -1,7 +1,7 @@
 """Any table of reads: CSV, TSV, Parquet or Arrow IPC.
 
 Formats: `.csv`, `.tsv` (UTF-8, with a header line, either one also `.gz` or `.zst`), `.parquet`, `.arrow` and
-`.feather`; or a folder that holds `reads.<ext>` and, if it likes, `articles.<ext>`.
+`.feather`; or a folder that holds `reads.<ext>` and perhaps `articles.<ext>`.
 
 Columns of reads
 
@@ -22,11 +22,11 @@ Quirks: ids are text and stay as they are, to the last digit and blank; a value 
 Fields may be quoted with `"`, doubled inside. A quoted field may run over line ends if its record is
 well-formed (as many fields as the header, a delimiter or line end after each closing quote, no quote in an
 unquoted field, at most 1,000 lines); otherwise its first line alone is rejected, and the lines after it are
-read as if it were not there. Blank lines are dropped. Lines end in LF, CRLF or CR. Rows stay in the order
+read as if it were not there. Blank lines are dropped. Lines end in LF, CRLF or CR. TableRows stay in the order
 of the file.
 
 Reading: a majority is known only at the end of the file, so planning looks through all of it, at several times
-the speed of reading (typed times in Parquet and Arrow need no such look). Rows are read some 8 MB of text or
+the speed of reading (typed times in Parquet and Arrow need no such look). TableRows are read some 8 MB of text or
 200,000 at a time; plain text without quotes, row groups and record batches are read in parallel.
 """
 
@@ -38,19 +38,20 @@ from functools import partial
 from pathlib import Path
 
 from newsreplay.datasets.base import Block, Part, Plan
+from newsreplay.datasets.reading.sizes import SIZES, Sizes
 from newsreplay.datasets.reading.times import CALENDAR, FORMS
 from newsreplay.datasets.sources.table.binary import BinaryTable
-from newsreplay.datasets.sources.table.find import File, check_names, find, plain, reading, writable
-from newsreplay.datasets.sources.table.rows import Table, block_of
+from newsreplay.datasets.sources.table.find import File, check_names, find, printable, reading, writable
+from newsreplay.datasets.sources.table.rows import ScannedTable, block_of
 from newsreplay.datasets.sources.table.text import TextTable
 
 MADE_UP = b"newsreplay.made_up"  #: metadata of a Parquet or Arrow file whose rows were not measured
 
 
-def plan_table(path: Path, *, columns: Mapping[str, str] | None = None) -> Plan:
+def plan_table(path: Path, *, columns: Mapping[str, str] | None = None, sizes: Sizes = SIZES) -> Plan:
     """How a table of reads is read; the module's docstring has formats, columns, units and quirks.
 
-    `columns` says what the columns are called in the file, ours first: `{"time": "ts", "item": "article"}`.
+    `columns` is what the columns are called in the file, ours first: `{"time": "ts", "item": "article"}`.
     A row that cannot be used is a reject, with its line in the (decompressed) file from 1, or its row from 1 in
     Parquet and Arrow.
 
@@ -66,7 +67,7 @@ def plan_table(path: Path, *, columns: Mapping[str, str] | None = None) -> Plan:
     path, names = Path(path), dict(columns or {})
     check_names(names)
     reads, articles, publisher = find(path)
-    tables = {file.role: _open(file, names) for file in (reads, articles) if file is not None}
+    tables = {file.role: _open(file, names, sizes) for file in (reads, articles) if file is not None}
     return Plan(
         parts=[part for table in tables.values() for part in table.parts],
         read=partial(_read, tables=tables, publisher=publisher),
@@ -78,42 +79,42 @@ def plan_table(path: Path, *, columns: Mapping[str, str] | None = None) -> Plan:
     )
 
 
-def _made_up(reads: Table) -> list[str]:
-    """What a Parquet or Arrow file says of itself, as those of `newsreplay data synth` do."""
-    told = (reads.schema.metadata or {}) if isinstance(reads, BinaryTable) else {}
-    return [plain(told[MADE_UP].decode(errors="replace"), 500)] if MADE_UP in told else []
+def _made_up(reads: ScannedTable) -> list[str]:
+    """What the metadata of a Parquet or Arrow file has, as those of `newsreplay data synth` do."""
+    metadata = (reads.schema.metadata or {}) if isinstance(reads, BinaryTable) else {}
+    return [printable(metadata[MADE_UP].decode(errors="replace"), 500)] if MADE_UP in metadata else []
 
 
-def _open(file: File, names: dict[str, str]) -> Table:
+def _open(file: File, names: dict[str, str], sizes: Sizes) -> ScannedTable:
     with reading(file):
-        return TextTable(file, names) if file.is_text else BinaryTable(file, names)
+        return TextTable(file, names, sizes) if file.is_text else BinaryTable(file, names, sizes)
 
 
-def _read(part: Part, tables: dict[str, Table], publisher: str) -> Iterator[Block]:
+def _read(part: Part, tables: dict[str, ScannedTable], publisher: str) -> Iterator[Block]:
     table = tables[part.role]
     with reading(table.file):
         for rows in table.rows(part):
             yield block_of(table, rows, publisher)
 
 
-def _only_publisher(tables: dict[str, Table], publisher: str) -> str | None:
+def _only_publisher(tables: dict[str, ScannedTable], publisher: str) -> str | None:
     """The publisher, if there is but one; it has the articles that name none."""
     reads, articles = tables["reads"], tables.get("articles")
     if "publisher" not in reads.places:
         return publisher
     if articles is None or "publisher" in articles.places:
         return None
-    found: set[str] = set()
+    publishers: set[str] = set()
     for part in reads.parts:
         for block in _read(part, tables, publisher):
             assert block.rows is not None
-            found.update(block.rows["publisher"].unique().to_pylist())
-            if len(found) > 1:
+            publishers.update(block.rows["publisher"].unique().to_pylist())
+            if len(publishers) > 1:
                 return None
-    return next(iter(found), None)
+    return next(iter(publishers), None)
 
 
-def _notes(counts: Counter[str], tables: dict[str, Table], publisher: str) -> list[str]:
+def _notes(counts: Counter[str], tables: dict[str, ScannedTable], publisher: str) -> list[str]:
     notes = []
     for role, table in tables.items():
         for name, unit in table.units.items():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Set
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import Block, Part, Reject
 from newsreplay.datasets.reading.times import (
     CALENDAR,
@@ -20,18 +21,25 @@ from newsreplay.datasets.reading.times import (
     UNREADABLE,
     as_time,
     chunk_times,
-    to_numpy,
     valid_text,
 )
-from newsreplay.datasets.sources.table.find import ARTICLE_COLUMNS, READ_COLUMNS, TIMES, WORDS, File, plain, shown_text
+from newsreplay.datasets.sources.table.find import (
+    ARTICLE_COLUMNS,
+    READ_COLUMNS,
+    TIMES,
+    WORDS,
+    File,
+    printable,
+    shown_text,
+)
 from newsreplay.errors import DataError
 from newsreplay.log.rows import Column
 
 
-class Rows(NamedTuple):
+class TableRows(NamedTuple):
     """Well-formed rows and what else stands between them, of some whole lines (or rows) of a file."""
 
-    columns: dict[str, Any]  #: pa.ChunkedArray by our names: text, or any type of time
+    columns: dict[str, pa.ChunkedArray]  #: by our names: text, or any type of time
     begin: Column  #: int64, the line each row begins on, from 1
     end: Column  #: int64, the first line after it
     lines: int
@@ -40,7 +48,7 @@ class Rows(NamedTuple):
     blank: int = 0
 
 
-class Table(Protocol):
+class ScannedTable(Protocol):
     """A file that has been looked through: where its parts are, and which unit its times have."""
 
     file: File
@@ -49,7 +57,7 @@ class Table(Protocol):
     units: dict[str, int]  #: column of times → the form of most of its values, 0 if none can be used
     typed: Set[str]  #: columns of times that are timestamps or dates, not text or numbers
 
-    def rows(self, part: Part) -> Iterator[Rows]:
+    def rows(self, part: Part) -> Iterator[TableRows]:
         """The rows of a part in file order, some at a time."""
 
 
@@ -57,12 +65,12 @@ class _Times(NamedTuple):
     ms: Column  # int64
     form: Column  # int8: EMPTY … MILLIS
     naive: int  # calendar times without a zone
-    raw: Any  # pa.ChunkedArray
+    raw: pa.ChunkedArray
 
 
 class _Words(NamedTuple):
     codes: Column  # int32, -1 = empty
-    words: Any  # pa.StringArray
+    words: pa.StringArray
     damaged: Column  # bool per word
 
 
@@ -75,12 +83,12 @@ class _Judged(NamedTuple):
     ok: Column
 
 
-def joined(parts: list[Rows]) -> Rows:
+def joined(parts: list[TableRows]) -> TableRows:
     """Rows that follow each other, as one."""
     if len(parts) == 1:
         return parts[0]
     at = np.cumsum([0, *(rows.lines for rows in parts)]).tolist()
-    return Rows(
+    return TableRows(
         {name: _concat([rows.columns[name] for rows in parts]) for name in parts[0].columns},
         np.concatenate([rows.begin + before for rows, before in zip(parts, at, strict=False)]),
         np.concatenate([rows.end + before for rows, before in zip(parts, at, strict=False)]),
@@ -95,7 +103,7 @@ def joined(parts: list[Rows]) -> Rows:
     )
 
 
-def _concat(columns: list[Any]) -> Any:
+def _concat(columns: list[pa.ChunkedArray]) -> pa.ChunkedArray:
     """Columns of one type, or of strings and their codes."""
     kinds = [column.type for column in columns]
     wanted = next((kind for kind in kinds if pa.types.is_dictionary(kind)), kinds[0])
@@ -103,7 +111,7 @@ def _concat(columns: list[Any]) -> Any:
     return pa.chunked_array([chunk for column in columns for chunk in column.chunks], wanted)
 
 
-def block_of(table: Table, rows: Rows, publisher: str) -> Block:
+def block_of(table: ScannedTable, rows: TableRows, publisher: str) -> Block:
     """What of some rows is usable, and why the rest is not."""
     file = table.file
     judged = _judge(file, rows, table.units)
@@ -128,7 +136,7 @@ def block_of(table: Table, rows: Rows, publisher: str) -> Block:
 # ---- judging the values
 
 
-def _judge(file: File, rows: Rows, units: dict[str, int]) -> _Judged:
+def _judge(file: File, rows: TableRows, units: dict[str, int]) -> _Judged:
     times = {name: _times(file, name, column) for name, column in rows.columns.items() if name in TIMES}
     words = {name: _words(column) for name, column in rows.columns.items() if name in WORDS}
     ok = words["item"].codes >= 0
@@ -141,7 +149,7 @@ def _judge(file: File, rows: Rows, units: dict[str, int]) -> _Judged:
     return _Judged(times, words, units, ok)
 
 
-def _words(column: Any) -> _Words:
+def _words(column: pa.ChunkedArray) -> _Words:
     """A column of text as codes; a code is given by first appearance."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
@@ -157,7 +165,7 @@ def _words(column: Any) -> _Words:
     return _Words(codes, words, damaged)
 
 
-def _checked(words: Any) -> tuple[Any, Column]:
+def _checked(words: pa.Array) -> tuple[pa.StringArray, Column]:
     """Words as strings, and which of them are no text: bytes that are not UTF-8, or NUL among them."""
     raw = words.cast(pa.binary())
     try:
@@ -169,14 +177,14 @@ def _checked(words: Any) -> tuple[Any, Column]:
         return strings, damaged | ~to_numpy(pc.equal(strings.cast(pa.binary()), raw), True)
 
 
-def _times(file: File, name: str, column: Any) -> _Times:
+def _times(file: File, name: str, column: pa.ChunkedArray) -> _Times:
     column = time_column(file, name, column)
     parts = [chunk_times(chunk) for chunk in column.chunks] or [(np.zeros(0, np.int64), np.zeros(0, np.int8), 0)]
     ms, form = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
     return _Times(ms, form, sum(part[2] for part in parts), column)
 
 
-def time_column(file: File, name: str, column: Any) -> Any:
+def time_column(file: File, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column of timestamps, dates, numbers or strings. Raises `DataError` if it is none."""
     try:
         return as_time(column)
@@ -189,13 +197,13 @@ def time_column(file: File, name: str, column: Any) -> Any:
 # ---- saying what is wrong
 
 
-def _rejects(file: File, rows: Rows, judged: _Judged) -> list[Reject]:
+def _rejects(file: File, rows: TableRows, judged: _Judged) -> list[Reject]:
     wrong = np.flatnonzero(~judged.ok)
     if not wrong.size:
         return []
     reasons = _reasons(judged, wrong)
     texts = _texts_of_lines(rows, wrong) if file.is_text else _texts_of_rows(rows, ~judged.ok)
-    return [Reject(file.name, *each) for each in zip(rows.begin[wrong].tolist(), reasons, texts, strict=True)]
+    return [Reject(file.name, *facts) for facts in zip(rows.begin[wrong].tolist(), reasons, texts, strict=True)]
 
 
 def _reasons(judged: _Judged, wrong: Column) -> list[str]:
@@ -205,17 +213,17 @@ def _reasons(judged: _Judged, wrong: Column) -> list[str]:
     bad_times = (times.form[wrong] != unit) | (times.form[wrong] < CALENDAR)
     mask = np.zeros(judged.ok.size, bool)
     mask[wrong] = True
-    shown = _shown(times.raw, mask)
+    texts = _as_texts(times.raw, mask)
     return [
         _time_reason(form, unit, text) if bad else _word_reason(judged, row)
-        for row, bad, form, text in zip(wrong.tolist(), bad_times, times.form[wrong].tolist(), shown, strict=True)
+        for row, bad, form, text in zip(wrong.tolist(), bad_times, times.form[wrong].tolist(), texts, strict=True)
     ]
 
 
 def _time_reason(form: int, unit: int, text: str) -> str:
     if form == EMPTY:
         return "time is empty; every read needs one"
-    what = f"time '{plain(text, 80)}'"
+    what = f"time '{printable(text, 80)}'"
     if form == UNREADABLE:
         return f"{what} is not ISO 8601, epoch seconds or milliseconds; write it like 2019-12-31T23:59:59Z"
     if form == OUTSIDE:
@@ -231,20 +239,20 @@ def _word_reason(judged: _Judged, row: int) -> str:
         if code >= 0 and judged.words[name].damaged[code]:
             word = judged.words[name].words[code].as_py()
             flaw = "holds a NUL byte" if "\0" in word else "is not UTF-8"
-            return f"{name} '{plain(word, 80)}' {flaw}; the file was damaged: copy or export it again"
+            return f"{name} '{printable(word, 80)}' {flaw}; the file was damaged: copy or export it again"
     if filled["item"] < 0:
         return "item is empty; every row needs one"
     return "user and session are both empty; every read needs one of them"
 
 
-def _shown(column: Any, mask: Column) -> list[str]:
+def _as_texts(column: pa.ChunkedArray, mask: Column) -> list[str]:
     column = column.filter(pa.array(mask))
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp(column.type.unit))  # in UTC; zones would need a database
     return [text or "" for text in column.cast(pa.string()).to_pylist()]
 
 
-def _texts_of_lines(rows: Rows, wrong: Column) -> list[str]:
+def _texts_of_lines(rows: TableRows, wrong: Column) -> list[str]:
     lines = rows.text.splitlines(keepends=True)
     return [
         shown_text(b"".join(lines[begin - 1 : end - 1]).decode(errors="surrogateescape"))
@@ -252,25 +260,25 @@ def _texts_of_lines(rows: Rows, wrong: Column) -> list[str]:
     ]
 
 
-def _texts_of_rows(rows: Rows, mask: Column) -> list[str]:
-    shown = {}
+def _texts_of_rows(rows: TableRows, mask: Column) -> list[str]:
+    texts = {}
     for name, column in rows.columns.items():
         try:
-            shown[name] = _shown(column, mask)
+            texts[name] = _as_texts(column, mask)
         except (pa.ArrowInvalid, UnicodeDecodeError):
-            shown[name] = ["(not text)"] * int(mask.sum())
+            texts[name] = ["(not text)"] * int(mask.sum())
     return [
-        shown_text(", ".join(f"{name}={plain(text)}" for name, text in zip(shown, values, strict=True)))
-        for values in zip(*shown.values(), strict=True)
+        shown_text(", ".join(f"{name}={printable(text)}" for name, text in zip(texts, values, strict=True)))
+        for values in zip(*texts.values(), strict=True)
     ]
 
 
 # ---- handing over
 
 
-def _table(judged: _Judged, names: tuple[str, ...], publisher: str) -> Any:
+def _table(judged: _Judged, names: tuple[str, ...], publisher: str) -> pa.Table:
     """The usable rows; columns that are null throughout are left out."""
-    columns: dict[str, Any] = {}
+    columns: dict[str, pa.Array] = {}
     for name in names:
         if name == "publisher" and ("publisher" in judged.words or "time" in judged.times):
             columns[name] = _publishers(judged, publisher)
@@ -286,7 +294,7 @@ def _table(judged: _Judged, names: tuple[str, ...], publisher: str) -> Any:
     )
 
 
-def _publishers(judged: _Judged, default: str) -> Any:
+def _publishers(judged: _Judged, default: str) -> pa.DictionaryArray:
     if "publisher" not in judged.words:
         return _encoded(np.zeros(int(judged.ok.sum()), np.int32), pa.array([default]))
     column = judged.words["publisher"]
@@ -299,7 +307,7 @@ def _publishers(judged: _Judged, default: str) -> Any:
     return _encoded(codes, words)
 
 
-def _encoded(codes: Column, words: Any) -> Any:
+def _encoded(codes: Column, words: pa.StringArray) -> pa.DictionaryArray:
     """Dictionary-encoded, with the words that occur and no others."""
     used = np.zeros(len(words) + 1, bool)
     used[codes] = True  # -1 marks the last one, which is no word

@@ -1,7 +1,7 @@
 """CSV and TSV: planned as stretches of lines, looked through once for the unit of times, read some lines at a time.
 
 A file without a quote is cut at line ends and its stretches are read in parallel. Any other one, and what is
-compressed, is one stream: where a record ends only what stands before it can tell. Lines that are one record
+compressed, is one stream: where a record ends depends on all that stands before it. Lines that are one record
 each, which is nearly all, are parsed at once (`_quick`); the others are read record by record (`_exact`).
 """
 
@@ -11,7 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,30 +21,30 @@ from pyarrow import csv
 from newsreplay.datasets.base import Part, Reject
 from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.lines import Lines, Record, count_lines, ends_well, is_blank, records
-from newsreplay.datasets.reading.times import Tally, chunk_times
-from newsreplay.datasets.sources.table.find import TIMES, File, place, plain, shown_text
+from newsreplay.datasets.reading.sizes import Sizes
+from newsreplay.datasets.reading.times import FormTally, chunk_times
+from newsreplay.datasets.sources.table.find import TIMES, File, place, printable, shown_text
 from newsreplay.datasets.sources.table.forms import count_forms
-from newsreplay.datasets.sources.table.rows import Rows, joined
+from newsreplay.datasets.sources.table.rows import TableRows, joined
 from newsreplay.errors import DataError
 from newsreplay.machine import cores
 
 LOOK = 1 << 20  #: bytes looked through at once
-PIECE = 64 << 10  #: bytes of a doubtful chunk that are read one by one if they must
-MARK = b"\xef\xbb\xbf"  # of byte order, which says nothing in UTF-8
+MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
 
 T = TypeVar("T")
 
 
-class _Header(NamedTuple):
+class _TableHeader(NamedTuple):
     fields: list[str]
     lines: int  # up to the first row
     size: int  # bytes
 
 
 class _Look(NamedTuple):
-    """What was found on the way through."""
+    """What a look through a file has counted."""
 
-    tallies: dict[str, Tally]
+    tallies: dict[str, FormTally]
     records: int  # lines that are not blank
 
 
@@ -60,9 +60,10 @@ class TextTable:
 
     typed: Set[str] = frozenset()
 
-    def __init__(self, file: File, names: dict[str, str]) -> None:
+    def __init__(self, file: File, names: dict[str, str], sizes: Sizes) -> None:
         self.file = file
-        self.header = _header(file)
+        self.sizes = sizes
+        self.header = _header(file, sizes)
         self.width = len(self.header.fields)
         self.places = place(file, self.header.fields, names)
         self.times = [name for name in TIMES if name in self.places]
@@ -72,33 +73,33 @@ class TextTable:
         look = self._look_at_stretches() if self.cut else None
         self.cut = look is not None
         if look is None and self.times:
-            look = self._look_at(_chunks(file, self.header.size, None, LOOK))
+            look = self._look_at(_chunks(file, self.header.size, None, LOOK, sizes))
         if look is not None and not look.records and file.role == "reads":
             raise DataError(f"{file.name} has a header but no rows; export it again")
         self.units = {name: look.tallies[name].unit for name in self.times} if look else {}
 
-    def rows(self, part: Part) -> Iterator[Rows]:
+    def rows(self, part: Part) -> Iterator[TableRows]:
         """The rows of a part, those of some 8 MB at a time."""
         if part.begin == self.header.size:
             none = np.zeros(0, np.int64)
-            yield Rows({name: _strings([]) for name in self.places}, none, none, self.header.lines)
-        feed = _Feed(_chunks(self.file, part.begin, part.end, parts.CHUNK))
-        found: list[Rows] = []
+            yield TableRows({name: _strings([]) for name in self.places}, none, none, self.header.lines)
+        feed = _Feed(_chunks(self.file, part.begin, part.end, self.sizes.chunk, self.sizes))
+        waiting: list[TableRows] = []
         taken = 0
         for rows in self._walk(feed, self._quick, lambda rows: rows):
-            found.append(rows)
+            waiting.append(rows)
             taken += len(rows.text)
-            if not feed.back or taken >= parts.CHUNK:
-                yield joined(found)
-                found, taken = [], 0
-        if found:
-            yield joined(found)
+            if not feed.back or taken >= self.sizes.chunk:
+                yield joined(waiting)
+                waiting, taken = [], 0
+        if waiting:
+            yield joined(waiting)
 
     # ---- looking through
 
     def _look_at_stretches(self) -> _Look | None:
         """All stretches, in parallel; None if there is a quote."""
-        stretches = parts.text_parts(self.file.path, skip=self.header.size)
+        stretches = parts.text_parts(self.file.path, skip=self.header.size, sizes=self.sizes)
         looks: list[_Look] = []
         with ThreadPoolExecutor(cores()) as pool:
             try:
@@ -107,17 +108,17 @@ class TextTable:
                 pool.shutdown(cancel_futures=True)
                 return None
         self.parts = [part._replace(role=self.file.role) for part in stretches]
-        tallies = {name: Tally() for name in self.times}
+        tallies = {name: FormTally() for name in self.times}
         for look in looks:
             for name, tally in tallies.items():
                 tally.append(look.tallies[name])
         return _Look(tallies, sum(look.records for look in looks))
 
     def _look_at_stretch(self, part: Part) -> _Look:
-        return self._look_at(_unquoted(_chunks(self.file, part.begin, part.end, LOOK)))
+        return self._look_at(_unquoted(_chunks(self.file, part.begin, part.end, LOOK, self.sizes)))
 
     def _look_at(self, chunks: Iterator[bytes]) -> _Look:
-        tallies = {name: Tally() for name in self.times}
+        tallies = {name: FormTally() for name in self.times}
         if not tallies:
             return _Look(tallies, sum(1 for _ in chunks))
         records = 0
@@ -135,8 +136,8 @@ class TextTable:
         rows = self._quick(data)
         return None if rows is None else self._tally(rows)
 
-    def _tally(self, rows: Rows) -> _Look:
-        tallies = {name: Tally() for name in self.times}
+    def _tally(self, rows: TableRows) -> _Look:
+        tallies = {name: FormTally() for name in self.times}
         for name, tally in tallies.items():
             for chunk in rows.columns[name].chunks:
                 tally.add(chunk_times(chunk)[1])
@@ -144,18 +145,18 @@ class TextTable:
 
     # ---- reading
 
-    def _walk(self, feed: _Feed, quick: Callable[[bytes], T | None], exact: Callable[[Rows], T]) -> Iterator[T]:
+    def _walk(self, feed: _Feed, quick: Callable[[bytes], T | None], exact: Callable[[TableRows], T]) -> Iterator[T]:
         """What `quick` makes of each chunk, or of each piece of one it cannot take, else `exact` of its rows."""
         for data in feed:
-            found = quick(data)
-            if found is not None:
-                yield found
-            elif len(pieces := _cut(data)) > 1:
+            result = quick(data)
+            if result is not None:
+                yield result
+            elif len(pieces := _cut(data, self.sizes.piece)) > 1:
                 feed.push(*pieces)
             else:
                 yield exact(self._exact(data, feed))
 
-    def _quick(self, data: bytes) -> Rows | None:
+    def _quick(self, data: bytes) -> TableRows | None:
         """Arrow's reader, for one record per line; None if this may be something else."""
         if data.startswith(MARK):
             return None  # of the first id, in the middle of a file; Arrow would take it away
@@ -186,9 +187,9 @@ class TextTable:
             filled = np.array([bool(line.strip(b" \r\n")) for line in data.splitlines()])
             table, begin = table.filter(pa.array(filled)), begin[filled]
         columns = {name: table.column(str(at)) for name, at in self.places.items()}
-        return Rows(columns, begin, begin + 1, lines, data, blank=lines - begin.size)
+        return TableRows(columns, begin, begin + 1, lines, data, blank=lines - begin.size)
 
-    def _exact(self, data: bytes, feed: _Feed) -> Rows:
+    def _exact(self, data: bytes, feed: _Feed) -> TableRows:
         """Record by record, those that begin in `data`; what was read ahead goes back to the feed."""
         ahead = _Ahead(data, feed)
         own = len(ahead.lines)
@@ -208,7 +209,7 @@ class TextTable:
             if after > own:
                 break
         feed.push(b"".join([text.encode(errors="surrogateescape") for _, text in lines.put_back] + list(ahead.lines)))
-        return Rows(
+        return TableRows(
             {name: _strings([fields[at] for fields in kept]) for name, at in self.places.items()},
             np.array(begin, np.int64),
             np.array(end, np.int64),
@@ -225,7 +226,7 @@ class TextTable:
         if len(fields) != self.width:
             mark = {",": "comma", "\t": "tab"}[self.file.delimiter]
             return (
-                f"{len(fields)} fields where the header has {self.width}: '{plain(record.text.rstrip(), 80)}'; "
+                f"{len(fields)} fields where the header has {self.width}: '{printable(record.text.rstrip(), 80)}'; "
                 f"quote fields that hold a {mark}, or correct the line"
             )
         if record.text.isascii() or _is_utf8(record.text):
@@ -234,13 +235,13 @@ class TextTable:
             if not _is_utf8(fields[at]):
                 byte = next(ord(mark) - 0xDC00 for mark in fields[at] if "\udc80" <= mark <= "\udcff")
                 return (
-                    f"{name} '{plain(fields[at], 80)}' has the byte 0x{byte:02X}, which is not UTF-8; convert it, "
+                    f"{name} '{printable(fields[at], 80)}' has the byte 0x{byte:02X}, which is not UTF-8; convert it, "
                     f"from Latin-1 for example: iconv -f latin1 -t utf-8 {self.file.stem}{self.file.ending}"
                 )
         return None
 
 
-def _strings(values: list[str]) -> Any:
+def _strings(values: list[str]) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(values, pa.string())])
 
 
@@ -285,13 +286,13 @@ class _Ahead:
     def __next__(self) -> str:
         if not self.lines:
             self.lines.extend(next(self.feed).splitlines(keepends=True))
-        # bytes that are not UTF-8 become lone surrogates, to be told later
+        # bytes that are not UTF-8 become lone surrogates, to be recognised later
         return self.lines.popleft().decode(errors="surrogateescape")
 
 
-def _chunks(file: File, begin: int, end: int | None, size: int) -> Iterator[bytes]:
+def _chunks(file: File, begin: int, end: int | None, size: int, sizes: Sizes) -> Iterator[bytes]:
     """Whole lines, some `size` bytes at a time; they end in LF, CRLF or CR."""
-    size = min(size, parts.CHUNK)
+    size = min(size, sizes.chunk)
     with _open(file) as stream:
         if file.compression:
             skipped = 0
@@ -308,15 +309,15 @@ def _chunks(file: File, begin: int, end: int | None, size: int) -> Iterator[byte
                 rest = data[whole:]
             else:
                 rest += data
-            if len(rest) > parts.LONGEST_LINE:
+            if len(rest) > sizes.longest_line:
                 raise DataError(
-                    f"{file.name}: a line is longer than {parts.LONGEST_LINE >> 20} MB; is this a table of text?"
+                    f"{file.name}: a line is longer than {sizes.longest_line >> 20} MB; is this a table of text?"
                 )
         if rest:
             yield rest
 
 
-def _open(file: File) -> Any:
+def _open(file: File) -> pa.NativeFile:
     stream = pa.OSFile(os.fsencode(file.path))
     return pa.CompressedInputStream(stream, file.compression) if file.compression else stream
 
@@ -328,11 +329,11 @@ def _unquoted(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _cut(data: bytes) -> list[bytes]:
-    """Some whole lines as pieces of at least `PIECE` bytes, but for the last."""
+def _cut(data: bytes, size: int) -> list[bytes]:
+    """Some whole lines as pieces of at least `size` bytes, but for the last."""
     pieces, begin = [], 0
     while begin < len(data):
-        ends = [at for mark in (b"\n", b"\r") if (at := data.find(mark, begin + PIECE)) >= 0]
+        ends = [at for mark in (b"\n", b"\r") if (at := data.find(mark, begin + size)) >= 0]
         end = min(ends, default=len(data) - 1) + 1
         if data[end - 1 : end + 1] == b"\r\n":
             end += 1
@@ -341,7 +342,7 @@ def _cut(data: bytes) -> list[bytes]:
     return pieces
 
 
-def _header(file: File) -> _Header:
+def _header(file: File, sizes: Sizes) -> _TableHeader:
     with _open(file) as stream:
         start = stream.read(1024)
     if not start:
@@ -353,12 +354,12 @@ def _header(file: File) -> _Header:
         )
     size = len(MARK) if start.startswith(MARK) else 0
     lines = 0
-    for record in records(Lines(_Ahead(b"", _Feed(_chunks(file, size, None, PIECE)))), file.delimiter):
+    for record in records(Lines(_Ahead(b"", _Feed(_chunks(file, size, None, sizes.piece, sizes)))), file.delimiter):
         if record.fields is None:
             raise DataError(f"{file.name} line {record.line}: a quote in the header does not close; correct it")
         text = record.text.encode(errors="surrogateescape")
         size += len(text)
         lines += count_lines(text)
         if not is_blank(record.text):
-            return _Header(record.fields, lines, size)
+            return _TableHeader(record.fields, lines, size)
     raise DataError(f"{file.name} holds nothing but blank lines; export it again, with a header line")

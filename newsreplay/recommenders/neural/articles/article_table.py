@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from newsreplay.errors import SpecError
-from newsreplay.recommenders.growing import room_for
+from newsreplay.log.growing import with_room
 from newsreplay.recommenders.neural.articles.texts import Vocabulary, entity_names, hashed
 from newsreplay.recommenders.neural.articles.vectors import WordVectors
 from newsreplay.recommenders.neural.models.layers import WordTable
@@ -80,7 +80,7 @@ class ArticleTable:
     def slot(self, item: int) -> int:
         """The slot of an item, a new one if it has none yet. Raises KeyError where the catalog does not know it."""
         place = _place(item)
-        self._slot = room_for(self._slot, place + 1)
+        self._slot = with_room(self._slot, place + 1)
         if not self._slot[place] and place:
             self._add(item)
         return int(self._slot[place])
@@ -89,7 +89,7 @@ class ArticleTable:
         """Slots of items, int64 of the same shape; 0 where the item is -1."""
         wide = items.astype(np.int64)
         place = np.where(wide >= 0, 2 * wide + 1, -2 * wide - 2)  # as _place
-        self._slot = room_for(self._slot, int(place.max(initial=0)) + 1)
+        self._slot = with_room(self._slot, int(place.max(initial=0)) + 1)
         slots = self._slot[place]
         new = (slots == 0) & (place > 0)
         if new.any():
@@ -125,8 +125,8 @@ class ArticleTable:
 
     def _add(self, item: int) -> None:
         slot = self.count + 1
-        self._columns = [room_for(column, slot + 1) for column in self._columns]
-        self._named = room_for(self._named, slot + 1)
+        self._columns = [with_room(column, slot + 1) for column in self._columns]
+        self._named = with_room(self._named, slot + 1)
         self._read(item, slot)
         self.count = slot
         self._slot[_place(item)] = slot

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import shutil
-import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +19,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from newsreplay.errors import DataError, SpecError
+from newsreplay.files import folder_written_whole
 from newsreplay.machine import home
 
 
@@ -105,9 +104,7 @@ class _Head(NamedTuple):
 
 def _write(path: Path, folder: Path) -> None:
     """The folder of a file, whole or not at all; another process may be quicker."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".words-", dir=folder.parent))
-    try:
+    with folder_written_whole(folder) as work:
         with (work / "vectors.f32").open("wb") as file:
             parts = []
             for words, vectors, skipped in _blocks(path):
@@ -118,13 +115,6 @@ def _write(path: Path, folder: Path) -> None:
         np.save(work / "row.npy", row)
         facts = {"path": str(path), "width": parts[0][1], "skipped": sum(part[2] for part in parts)}
         (work / "facts.json").write_text(json.dumps(facts), "utf-8")
-        try:
-            work.rename(folder)  # fails if there is such a folder by now
-        except OSError:
-            if not folder.exists():
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _mapped(folder: Path) -> _Index:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from newsreplay.log.growing import enlarged
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable
 from newsreplay.recommenders.neural.models.model import NewsModel, dot_product
@@ -94,7 +95,7 @@ class VectorCache:
         if slot < len(self.made):
             return
         count = STRETCH * -(-max(slot + 1, 2 * len(self.made)) // STRETCH)
-        self.made = np.concatenate([self.made, np.zeros(count - len(self.made), np.int32)])
+        self.made = enlarged(self.made, count)
         self.reading = _longer(self.reading, count)
         self.offer = _longer(self.offer, count)
 

@@ -25,8 +25,8 @@ import numpy as np
 
 from newsreplay.kernels.chain import chain
 from newsreplay.kernels.compiling import compiled, int64, kernel, routine
+from newsreplay.log.growing import with_room
 from newsreplay.log.rows import DAY, HOUR, IMPRESSION, READ, Column
-from newsreplay.recommenders.growing import room_for
 from newsreplay.recommenders.neural.stream.alive import Alive, expire, list_alive, revive, sample, walk_alive
 from newsreplay.recommenders.neural.stream.counters import Counters, complete, count_row, write_signals
 from newsreplay.recommenders.neural.stream.published import Published, look_up
@@ -144,20 +144,22 @@ class Stream:
             return
         counted = articles if self._options.signals else 0
         self._state = state._replace(
-            read=room_for(state.read, users, NONE),
-            reads=room_for(state.reads, users, 0),
-            known=room_for(state.known, articles, NOT_YET),
+            read=with_room(state.read, users, NONE),
+            reads=with_room(state.reads, users, 0),
+            known=with_room(state.known, articles, NOT_YET),
             counters=counters._replace(
-                serial=room_for(counters.serial, counted, 0),
-                counts=room_for(counters.counts, counted, 0),
-                counted=room_for(counters.counted, counted, 0),
-                changed=room_for(counters.changed, counted, 0),
+                serial=with_room(counters.serial, counted, 0),
+                counts=with_room(counters.counts, counted, 0),
+                counted=with_room(counters.counted, counted, 0),
+                changed=with_room(counters.changed, counted, 0),
             ),
             alive=Alive(
-                links._replace(after=room_for(links.after, articles, -1), before=room_for(links.before, articles, -1)),
-                room_for(state.alive.read_at, articles, 0),
-                room_for(state.alive.item, articles, 0),
-                room_for(state.alive.place, articles, -1),
+                links._replace(
+                    after=with_room(links.after, articles, -1), before=with_room(links.before, articles, -1)
+                ),
+                with_room(state.alive.read_at, articles, 0),
+                with_room(state.alive.item, articles, 0),
+                with_room(state.alive.place, articles, -1),
             ),
         )
 

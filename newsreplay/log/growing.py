@@ -7,26 +7,25 @@ import numpy as np
 from newsreplay.log.rows import Column
 
 
-def room_for(array: Column, rows: int, fill: int = 0) -> Column:
-    """The array if it has so many rows, else a copy at least twice as long, so that it seldom has to grow.
+def enlarged(array: Column, rows: int, fill: int | None = 0) -> Column:
+    """The array if it has so many rows already, else a copy of it with so many; new ones hold `fill`.
 
-    New rows hold `fill`.
+    With `fill=None` nobody writes to new rows, so that they take up no memory before they are used.
     """
     if rows <= len(array):
         return array
-    larger = np.full((max(rows, 2 * len(array)), *array.shape[1:]), fill, array.dtype)
+    shape = (rows, *array.shape[1:])
+    larger: Column = np.empty(shape, array.dtype) if fill is None else np.full(shape, fill, array.dtype)
     larger[: len(array)] = array
     return larger
 
 
-def lengthened(array: Column, length: int, used: int) -> Column:
-    """A longer array with the same first `used` rows; the others hold anything, and are not touched."""
-    longer = np.empty((length, *array.shape[1:]), array.dtype)
-    longer[:used] = array[:used]
-    return longer
+def with_room(array: Column, rows: int, fill: int | None = 0) -> Column:
+    """The array if it has so many rows, else one at least twice as long, so that row by row growth is linear."""
+    return array if rows <= len(array) else enlarged(array, max(rows, 2 * len(array)), fill)
 
 
-def ring_for(ring: Column, begin: int, end: int, more: int) -> Column:
+def ring_with_room(ring: Column, begin: int, end: int, more: int) -> Column:
     """The ring if it has room for `more` entries behind entries begin … end - 1, else a larger one that holds these.
 
     Entry i stands at i modulo the length, a power of two.
