@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.errors import RunError
-from newsreplay.files import written_whole
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, make_log
 from newsreplay.simulator.judgement import clusters
@@ -324,13 +323,3 @@ def test_a_hostile_name_is_a_file_like_any_other(name: str, tmp_path: Path) -> N
     assert read_outcomes(files.outcomes).place.tolist() == [-1, 1]
     assert len(read_reads(publisher_files(tmp_path, name).frame).row) == 2
     assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")} == {"frame", "outcomes"}
-
-
-def test_what_is_not_written_whole_is_not_there(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "file"
-    with written_whole(path) as work:
-        work.write_text("old")
-    with pytest.raises(ZeroDivisionError), written_whole(path) as work:  # noqa: PT012
-        work.write_text("half of the n")
-        raise ZeroDivisionError
-    assert path.read_text() == "old"
