@@ -305,23 +305,22 @@ def train(
     preparing: dict[str, Any],
 ) -> None:
     """Replay the first stretch of a log before a neural recommender, fit it, and save it to be replayed later."""
+    from newsreplay.datasets import find_data
     from newsreplay.report.tables.training import summary
+    from newsreplay.simulator.train import Callbacks, trainee
     from newsreplay.simulator.train import train as fit
 
-    with _training() as (progress, tell):
+    trainee(recommender)  # before the data are prepared
+    with _training() as (progress, report):
         trained = fit(
-            data,
+            find_data(data, columns=columns, options=preparing, say=_say, progress=progress),
             recommender,
             out=out,
             warmup=warmup,
-            until=None if until is None else round(until.replace(tzinfo=UTC).timestamp() * 1000),
+            until=None if until is None else until.replace(tzinfo=UTC),
             publisher=publisher,
             seed=seed,
-            columns=columns,
-            preparing=preparing,
-            say=_say,
-            progress=progress,
-            tell=tell,
+            callbacks=Callbacks(_say, progress, report),
         )
     click.echo(summary(trained, data))
 
@@ -467,12 +466,11 @@ def score(folder: Path, data: str | None, board: dict[str, Any], **changes: Any)
     from newsreplay.api import Run
     from newsreplay.report.tables.leaderboard import leaderboard
     from newsreplay.simulator.rescore import rescore
-    from newsreplay.simulator.runs.folder import info_of
+    from newsreplay.simulator.runs.folder import read_info
 
-    _check_metrics(board, int(info_of(folder)["options"]["k"]))
+    _check_metrics(board, int(read_info(folder)["options"]["k"]))
     with _progress() as progress:
-        given = {name: value for name, value in changes.items() if value is not None}
-        rescore(folder, data=data, progress=progress, **given)
+        rescore(folder, data=data, progress=progress, **changes)
     click.echo(leaderboard([Run(folder)], **board))
 
 
@@ -526,23 +524,16 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
     Replays a log, overwrites all that follows a cut, replays again and compares the answers before the cut
     byte by byte. SPECS as in run.
     """
+    from newsreplay.api import check as check_one
     from newsreplay.datasets import find_data
     from newsreplay.recommenders.registry import start_list
-    from newsreplay.simulator.checks import check as check_one
 
-    log = articles = None
-    if data is not None:
-        dataset = find_data(data, say=_say)
-        publisher = dataset.publisher(dataset.publishers[0])
-        log, articles = publisher.log, publisher.articles
+    dataset = None if data is None else find_data(data, say=_say)
     failed = 0
     for entry in start_list(specs):
-        verdict = check_one(entry, log=log, articles=articles, cuts=cuts, k=k, seed=seed)
-        if verdict.finding is None:
-            click.echo(f"{entry.shown}: blind to the future at {verdict.cuts} cuts")
-        else:
-            failed += 1
-            click.echo(f"{entry.shown}: SEES WHAT IT SHOULD NOT: {verdict.finding}")
+        checked = check_one(entry.shown, dataset, cuts=cuts, k=k, seed=seed)
+        failed += checked.finding is not None
+        click.echo(str(checked))
     if failed:
         raise click.ClickException(f"{failed} not blind to the future, or not the same from replay to replay")
 

@@ -66,23 +66,24 @@ def bare_articles(log: Log) -> Articles:
     )
 
 
-NEVER = np.iinfo(np.int64).max
-_TOGETHER = 1 << 16  #: profiles looked through at a time, so that few rows are spread over places at once
+NOT_HANDED_OVER = np.iinfo(np.int64).max
+TOGETHER = 1 << 16  #: profiles looked through at a time, so that few rows are spread over places at once
 
 
-def handed_over(articles: Articles) -> Column:
-    """The row with which the first profile that holds an article is handed over; `NEVER` = no profile does.
+def handed_over(articles: Articles, together: int = TOGETHER) -> Column:
+    """The row with which the first profile that holds an article is handed over; `NOT_HANDED_OVER` = no profile does.
 
-    int64[articles + outside]: articles of the log by code, then those of `Profiles.outside`.
+    int64[articles + outside]: articles of the log by code, then those of `Profiles.outside`. `together` profiles are
+    looked through at a time.
     """
     profiles, count = articles.profiles, len(articles.id)
     if profiles is None:
-        return np.full(count, NEVER)
-    first = np.full(count + profiles.outside.num_rows, NEVER)
-    for begin in range(0, len(profiles.user), _TOGETHER):
-        at = profiles.at[begin : begin + _TOGETHER + 1]
+        return np.full(count, NOT_HANDED_OVER)
+    first = np.full(count + profiles.outside.num_rows, NOT_HANDED_OVER)
+    for begin in range(0, len(profiles.user), together):
+        at = profiles.at[begin : begin + together + 1]
         item = profiles.item[at[0] : at[-1]].astype(np.int64)
-        row = np.repeat(profiles.row[begin : begin + _TOGETHER], np.diff(at))
+        row = np.repeat(profiles.row[begin : begin + TOGETHER], np.diff(at))
         np.minimum.at(first, np.where(item >= 0, item, count - 2 - item), row)
     return first
 

@@ -37,7 +37,7 @@ class Setting(NamedTuple):
     k: int = 10  #: slate length
     warmup: int = 0  #: ms from the first read on that are not scored
     timed: bool = False  #: every answer is timed, so `Deferred` ones are settled one by one
-    tell: Callable[[str], None] = _silent  #: shows a line of progress on a terminal, as while training
+    report: Callable[[str], None] = _silent  #: takes a line of progress, as while training, to be shown on a terminal
 
 
 class Deferred:

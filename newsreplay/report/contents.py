@@ -95,13 +95,13 @@ def _publisher(run: RunFolder, name: str, slices: bool) -> dict[str, Any]:
             "recommender": display_name(run, one),
             "status": pair["status"],
             "error": pair.get("error"),
-            "foresees": pair.get("foresees", False),
+            "foresees": pair.get("foresight") == "oracle",
             "leaks": run.leaks.get(one),
             "results": results.get(one, {}),
             "rank": None,
             "stable": False,
             "against_best": None,
-            "cost": cost(timing[one], facts["rows"]) if one in timing and not pair.get("foresees") else None,
+            "cost": cost(timing[one], facts["rows"]) if one in timing and pair.get("foresight") != "oracle" else None,
             "pareto": False,
             "misses": None,
         }
@@ -148,7 +148,9 @@ def _standing(
     column = metrics.index(rank_by)
     done = [pair for pair in pairs if pair["status"] == "done"]
     ranked = [
-        row for row, pair in enumerate(done) if not pair.get("foresees", False) and pair["recommender"] not in run.leaks
+        row
+        for row, pair in enumerate(done)
+        if pair.get("foresight") != "oracle" and pair["recommender"] not in run.leaks
     ]
     values = column_of(measured, column)[ranked]
     replicates = measured.replicates[ranked, column]

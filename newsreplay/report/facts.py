@@ -74,13 +74,15 @@ def leaks(run: RunFolder) -> list[str]:
     names: dict[str, dict[str, None]] = {}
     for pair in run.info["pairs"]:
         if "leaks" in pair:
-            names.setdefault(pair["leaks"], {})[display_name(run, pair.get("of", pair["recommender"]))] = None
+            names.setdefault(pair["leaks"], {})[display_name(run, pair.get("without_seed", pair["recommender"]))] = None
     return [f"LEAKS THE FUTURE: {', '.join(who)}: {text}; not ranked" for text, who in names.items()]
 
 
 def singly(run: RunFolder) -> list[str]:
     """What to know where the rows of recommenders that were repeated are not averaged."""
-    names = list(dict.fromkeys(display_name(run, pair["of"]) for pair in run.info["pairs"] if "of" in pair))
+    names = list(
+        dict.fromkeys(display_name(run, pair["without_seed"]) for pair in run.info["pairs"] if "without_seed" in pair)
+    )
     if not names:
         return []
     seeds = ", ".join(map(str, run.info["options"]["seeds"]))
@@ -95,7 +97,7 @@ def _told(run: RunFolder) -> list[str]:
     where: dict[str, dict[str, dict[str, None]]] = {}  # text → name without its seed → publishers
     for pair in run.info["pairs"]:
         for text in pair.get("notes", ()):
-            name = display_name(run, pair.get("of", pair["recommender"]))
+            name = display_name(run, pair.get("without_seed", pair["recommender"]))
             where.setdefault(text, {}).setdefault(name, {})[pair["publisher"]] = None
     lines = []
     for text, by_name in where.items():

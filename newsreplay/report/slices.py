@@ -10,7 +10,7 @@ import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.log.rows import DAY, HOUR, Column
-from newsreplay.simulator.judgement.clusters import Clusters, coarser
+from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, coarser
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
 from newsreplay.simulator.runs.columns import Impressions, Reads
 from newsreplay.simulator.runs.folder import RunFolder
@@ -119,7 +119,8 @@ class _Table(NamedTuple):
 class Parts:
     """What a run folder holds of one publisher, opened once."""
 
-    def __init__(self, run: RunFolder, publisher: str):
+    def __init__(self, run: RunFolder, publisher: str, sizes: ClusterSizes = ClusterSizes()):
+        self.sizes = sizes
         self.run, self.publisher = run, publisher
         self.reads = run.reads(publisher)
         self.impressions = run.impressions(publisher)
@@ -202,7 +203,7 @@ class Parts:
     def _clusters(self, cluster: Column) -> tuple[Column, Column]:
         """What is resampled, and which of it each one belongs to; many are resampled in groups."""
         unit, group = np.unique(cluster, return_inverse=True)
-        found = coarser(Clusters(group, unit), self.publisher, self.seed)
+        found = coarser(Clusters(group, unit), self.publisher, self.seed, self.sizes)
         return found.unit, found.group
 
     def _fill(

@@ -37,7 +37,7 @@ class Trainee(Recommender):
         return []
     def fit(self):
         self.fitted += 1
-        self.setting.tell("epoch 1 of 2, loss 1.5000, AUC 0.5000")
+        self.setting.report("epoch 1 of 2, loss 1.5000, AUC 0.5000")
     def self_report(self):
         rounds = ({"epoch": 1, "loss": 1.5, "auc": None}, {"epoch": 2, "loss": 1.25, "auc": 0.625})
         return SelfReport(notes=("no titles",), training=3.0, parameters=1234, rounds=rounds)

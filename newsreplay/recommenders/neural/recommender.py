@@ -416,7 +416,7 @@ class Neural(Recommender):
             self.key,
             buckets,
             self.device,
-            partial(_told, self.setting.tell, self.model_class.__name__.lower()),
+            partial(_told, self.setting.report, self.model_class.__name__.lower()),
         )
 
     def _grow(self) -> None:

@@ -41,11 +41,11 @@ class Board:
             for publisher in run.publishers:
                 publishers[publisher] = None
                 for pair in run.pairs(publisher):
-                    name = shown_as[id(run), pair.get("of", pair["recommender"]), publisher]
+                    name = shown_as[id(run), pair.get("without_seed", pair["recommender"]), publisher]
                     names[name] = None
                     if pair["status"] == "failed":
                         self.failed.add((name, publisher))
-                    if pair.get("foresees"):
+                    if pair.get("foresight") == "oracle":
                         self.foreseeing.add(name)
                     if pair["recommender"] in run.leaks:
                         self.leaking.add(name)
@@ -149,7 +149,7 @@ def _rows_of(runs: Sequence[RunFolder]) -> dict[tuple[int, str, str], str]:
                     "one table cannot hold both, show them one at a time"
                 )
         for pair in run.info["pairs"]:
-            for name in dict.fromkeys((pair["recommender"], pair.get("of", pair["recommender"]))):
+            for name in dict.fromkeys((pair["recommender"], pair.get("without_seed", pair["recommender"]))):
                 key = (name, pair["publisher"])
                 of = "" if taken.setdefault(key, run) is run else f" [{run.folder}]"
                 names[id(run), *key] = f"{display_name(run, name)}{of}"

@@ -57,7 +57,7 @@ def compare(
                 hint = did_you_mean(metric, known) or f"There are {', '.join(known)}."
                 raise NewsreplayError(f"no metric is called {metric!r}. {hint}")
         family = [
-            row for row, pair in enumerate(pairs) if not pair.get("foresees", False) or pair["recommender"] in (a, b)
+            row for row, pair in enumerate(pairs) if pair.get("foresight") != "oracle" or pair["recommender"] in (a, b)
         ]
         judged = [metric for metric in known if heading(metric).higher_is_better is not None]
         one = a is not None and b is not None

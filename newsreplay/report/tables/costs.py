@@ -64,8 +64,8 @@ def _cost_rows(board: Board, run: RunFolder, publisher: str, rank_by: str) -> li
     timing = {pair["recommender"]: pair for pair in run.timing["pairs"] if pair["publisher"] == publisher}
     spent: dict[str, list[dict[str, Any]]] = {}
     for pair in run.pairs(publisher):
-        if pair["status"] == "done" and not pair.get("foresees"):
-            mine = spent.setdefault(pair.get("of", pair["recommender"]), [])
+        if pair["status"] == "done" and pair.get("foresight") != "oracle":
+            mine = spent.setdefault(pair.get("without_seed", pair["recommender"]), [])
             mine.append(cost(timing[pair["recommender"]], events))
     rows = []
     for name, of in spent.items():

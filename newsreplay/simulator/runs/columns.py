@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,7 @@ from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column
 from newsreplay.simulator.judgement.judge import Outcomes
 from newsreplay.simulator.judgement.measures import IMPRESSIONS
 from newsreplay.simulator.judgement.rankings import Ranked
-from newsreplay.simulator.judgement.scoring import Scored, Verdict
+from newsreplay.simulator.judgement.scoring import Judgement, Scored
 from newsreplay.simulator.runs.paths import PairFiles, publisher_files
 
 # --- what is scored -------------------------------------------------------------------------------------
@@ -54,9 +54,9 @@ class Impressions(NamedTuple):
     candidates: Column  #: int32[n]
 
 
-def write_scored(folder: Path, publisher: Publisher, of: Scored) -> None:
+def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
     """Write what a run scores of a publisher."""
-    log, frame = publisher.log, of.frame
+    log, frame = publisher.log, scored.frame
     files = publisher_files(folder, publisher.name)
     row = publisher.requests.row[frame.request].astype(np.int64)
     lengths = np.diff(frame.begin)
@@ -68,32 +68,32 @@ def write_scored(folder: Path, publisher: Publisher, of: Scored) -> None:
         "row": row,
         "time": log.time[row],
         "session": np.repeat(frame.session, lengths),
-        "cluster": np.repeat(of.by.unit[of.by.group], lengths),
+        "cluster": np.repeat(scored.clusters.unit[scored.clusters.group], lengths),
         "relevant": frame.relevant,
         "reachable": frame.reachable,
         "again": frame.again,
         "age": log.time[row] - articles.published[item],
         "returning": np.repeat(returning[frame.session], lengths),
     }
-    told = _column(category >= 0)
+    known = _column(category >= 0)
     codes = pa.Array.from_buffers(
-        pa.int32(), len(category), [told.buffers()[1], pa.py_buffer(np.ascontiguousarray(category, np.int32))]
+        pa.int32(), len(category), [known.buffers()[1], pa.py_buffer(np.ascontiguousarray(category, np.int32))]
     )
     _write(
         files.frame,
         {name: _column(values) for name, values in columns.items()}
         | {"category": pa.DictionaryArray.from_arrays(codes, names)},
     )
-    seen = of.shown
-    if len(seen.impression):
+    impressions = scored.impressions
+    if len(impressions.impression):
         at = log.pools.at
         columns = {
-            "row": seen.row,
-            "time": seen.time,
-            "session": seen.session,
-            "cluster": of.shown_by.unit[of.shown_by.group],
-            "returning": returning[seen.session],
-            "candidates": (at[seen.impression + 1] - at[seen.impression]).astype(np.int32),
+            "row": impressions.row,
+            "time": impressions.time,
+            "session": impressions.session,
+            "cluster": scored.impression_clusters.unit[scored.impression_clusters.group],
+            "returning": returning[impressions.session],
+            "candidates": (at[impressions.impression + 1] - at[impressions.impression]).astype(np.int32),
         }
         _write(files.shown, {name: _column(values) for name, values in columns.items()})
     else:
@@ -133,7 +133,7 @@ def _returning(publisher: Publisher) -> Column:
 def read_reads(path: Path) -> Reads:
     """What `write_scored` wrote of reads. Raises `RunError`."""
     table = _read(path, _READS)
-    category = _one(table, "category").dictionary_encode()
+    category = _combined(table, "category").dictionary_encode()
     return Reads(
         **{name: _values(table, name) for name in Reads._fields[:-2]},
         category=_numbers(category.indices.fill_null(-1), np.int32),
@@ -152,15 +152,15 @@ def read_impressions(path: Path) -> Impressions | None:
 # --- what became of answers -----------------------------------------------------------------------------
 
 
-def write_verdict(files: PairFiles, verdict: Verdict) -> None:
+def write_judgement(files: PairFiles, judgement: Judgement) -> None:
     """Write what became of a pair's answers."""
-    relevant = verdict.outcomes.relevant
+    relevant = judgement.outcomes.relevant
     packed = pa.Array.from_buffers(
         pa.binary(relevant.shape[1]), len(relevant), [None, pa.py_buffer(np.ascontiguousarray(relevant))]
     )
-    _write(files.outcomes, {"place": _column(verdict.outcomes.place), "relevant": packed})
-    if verdict.ranked is not None:
-        values = verdict.ranked.values
+    _write(files.outcomes, {"place": _column(judgement.outcomes.place), "relevant": packed})
+    if judgement.ranked is not None:
+        values = judgement.ranked.values
         _write(files.rankings, {name: _column(values[:, m]) for m, name in enumerate(IMPRESSIONS)})
     else:
         files.rankings.unlink(missing_ok=True)  # of an earlier scoring, with other options
@@ -172,16 +172,16 @@ def read_places(path: Path) -> Column:
 
 
 def read_outcomes(path: Path) -> Outcomes:
-    """What `write_verdict` wrote of slates. Raises `RunError`."""
+    """What `write_judgement` wrote of slates. Raises `RunError`."""
     table = _read(path, {"place": "int16", "relevant": "fixed_size_binary"})
-    packed = _one(table, "relevant")
+    packed = _combined(table, "relevant")
     width = packed.type.byte_width
     raw = np.frombuffer(packed.buffers()[1] or b"", np.uint8, width * len(packed), width * packed.offset)
     return Outcomes(_values(table, "place"), raw.reshape(len(packed), width))
 
 
 def read_rankings(path: Path) -> Ranked | None:
-    """What `write_verdict` wrote of impressions, if the recommender scored them. Raises `RunError`."""
+    """What `write_judgement` wrote of impressions, if the recommender scored them. Raises `RunError`."""
     if not path.exists():
         return None
     table = _read(path, dict.fromkeys(IMPRESSIONS, "double"))
@@ -203,8 +203,8 @@ def write_impressions(path: Path, publisher: Publisher) -> None:
     row = np.flatnonzero(log.kind == IMPRESSION)
     if not row.size:
         return
-    told = np.zeros(len(row), bool)
-    told[log.impression[log.kind == OUTCOME]] = True
+    outcome_known = np.zeros(len(row), bool)
+    outcome_known[log.impression[log.kind == OUTCOME]] = True
     columns = {
         "row": _column(row),
         "time": _column(log.time[row]).cast(pa.timestamp("ms", "UTC")),
@@ -212,7 +212,7 @@ def write_impressions(path: Path, publisher: Publisher) -> None:
         "user": _ids(log.user[row], publisher.users),
         "candidates": _lists(at, _ids(log.pools.item, publisher.articles.id)),
         "clicked": _lists(at, _column(log.pools.clicked)),
-        "outcome_known": _column(told),
+        "outcome_known": _column(outcome_known),
     }
     _write(path, columns)
 
@@ -224,7 +224,7 @@ def read_scores(path: Path, publisher: Publisher) -> Column | None:
     """
     if not path.exists():
         return None
-    flat = _one(_read(path, {"scores": "list<element: double"}), "scores").flatten()
+    flat = _combined(_read(path, {"scores": "list<element: double"}), "scores").flatten()
     if flat.null_count:
         raise RunError(f"{path} has gaps; run it again")
     scores = _numbers(flat, np.float64)
@@ -236,7 +236,7 @@ def read_scores(path: Path, publisher: Publisher) -> Column | None:
 # --- columns --------------------------------------------------------------------------------------------
 
 
-def _write(path: Path, columns: dict[str, Any]) -> None:
+def _write(path: Path, columns: dict[str, pa.Array]) -> None:
     with whole(path) as work:
         pq.write_table(
             pa.table(columns), work, compression="zstd", compression_level=1, store_schema=False, write_statistics=False
@@ -277,7 +277,7 @@ def _read(path: Path, types: Mapping[str, str]) -> pa.Table:
     return table
 
 
-def _one(table: pa.Table, name: str) -> pa.Array:
+def _combined(table: pa.Table, name: str) -> pa.Array:
     column = table.column(name)
     return (
         column.chunk(0)
@@ -289,11 +289,11 @@ def _one(table: pa.Table, name: str) -> pa.Array:
 
 
 def _values(table: pa.Table, name: str) -> Column:
-    column = _one(table, name)
+    column = _combined(table, name)
     return _numbers(column, np.dtype(column.type.to_pandas_dtype()).type)
 
 
-def _numbers(column: pa.Array, dtype: Any) -> Column:
+def _numbers(column: pa.Array, dtype: type[np.generic]) -> Column:
     """An Arrow array as numpy has it; to_numpy would do the same but import pandas first."""
     buffer = column.buffers()[1] or b""
     if dtype is np.bool_:
@@ -304,6 +304,7 @@ def _numbers(column: pa.Array, dtype: Any) -> Column:
 
 
 def count(path: Path) -> int:
+    """The number of rows of a Parquet file. Raises `RunError`."""
     try:
         return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowException) as error:

@@ -21,6 +21,7 @@ from newsreplay.datasets.sources.synthetic.visits import LONGEST_PAUSE, MINUTE
 from newsreplay.datasets.sources.table.plan import plan_table
 from newsreplay.errors import DataError
 from newsreplay.log.rows import HOUR
+from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.judgement.judge import frame, judge, tally
 from newsreplay.simulator.replay.replay import replay
@@ -214,7 +215,7 @@ def table(folder: Path, name: str, publisher: Publisher, specs: Iterable[str], s
     whole = np.zeros(len(scored.session), np.int32)
     found = {}
     for entry in start_list(specs):
-        slates = replay(log.log, entry.make(), k=1, name=entry.shown).slates
+        slates = replay(log.log, entry.make(), Setting(k=1), name=entry.shown).slates
         event, session = tally(scored, judge(log, slates, scored), whole, 1, (1,))[0, 0, :2] / len(whole)
         found[entry.shown] = Success(event, session)
     return found
