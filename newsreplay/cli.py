@@ -470,7 +470,8 @@ def score(folder: Path, data: str | None, board: dict[str, Any], **changes: Any)
 
     _check_metrics(board, int(read_info(folder)["options"]["k"]))
     with _progress() as progress:
-        rescore(folder, data=data, progress=progress, **changes)
+        given = {name: value for name, value in changes.items() if value is not None}
+        rescore(folder, data=data, progress=progress, **given)
     click.echo(leaderboard([Run(folder)], **board))
 
 

@@ -83,7 +83,7 @@ def handed_over(articles: Articles, together: int = TOGETHER) -> Column:
     for begin in range(0, len(profiles.user), together):
         at = profiles.at[begin : begin + together + 1]
         item = profiles.item[at[0] : at[-1]].astype(np.int64)
-        row = np.repeat(profiles.row[begin : begin + TOGETHER], np.diff(at))
+        row = np.repeat(profiles.row[begin : begin + together], np.diff(at))
         np.minimum.at(first, np.where(item >= 0, item, count - 2 - item), row)
     return first
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from newsreplay.report.slices import DIMENSIONS, FEW, Parts, over_time, sliced
 from newsreplay.simulator.judgement.comparisons import against_best, ranks
 from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.folder import RunFolder
+from newsreplay.simulator.runs.records import PairRecord, PublisherRecord
 
 
 def contents(run: RunFolder, *, slices: bool = True) -> dict[str, Any]:
@@ -124,8 +125,11 @@ def _publisher(run: RunFolder, name: str, slices: bool) -> dict[str, Any]:
     }
 
 
-def _facts(facts: dict[str, Any]) -> list[list[str]]:
-    days = [datetime.fromtimestamp(facts[end] / 1000, UTC).strftime("%Y-%m-%d %H:%M") for end in ("first", "last")]
+_ENDS: tuple[Literal["first", "last"], ...] = ("first", "last")
+
+
+def _facts(facts: PublisherRecord) -> list[list[str]]:
+    days = [datetime.fromtimestamp(facts[end] / 1000, UTC).strftime("%Y-%m-%d %H:%M") for end in _ENDS]
     lines = {
         "reads": f"{facts['reads']:,}",
         "sessions": f"{facts['sessions']:,}",
@@ -140,7 +144,7 @@ def _facts(facts: dict[str, Any]) -> list[list[str]]:
 
 
 def _standing(
-    run: RunFolder, pairs: list[dict[str, Any]], measured: Measured, metrics: list[str], rank_by: str
+    run: RunFolder, pairs: list[PairRecord], measured: Measured, metrics: list[str], rank_by: str
 ) -> dict[str, dict[str, Any]]:
     """Ranks and differences to the best, of those that may be ranked."""
     if rank_by not in metrics:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from newsreplay.log.rows import Column
 from newsreplay.report.headings import LEAKS
 from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.folder import RunFolder
+from newsreplay.simulator.runs.records import PairTimingRecord, PublisherRecord
 
 HEADLINE = "event_success@1"
 
@@ -113,7 +114,7 @@ _UNORDERED = ("mind", "ebnerd", "nemig")  #: sources whose candidates are shuffl
 FEW_CLUSTERS = 30  #: with fewer, percentile intervals cover clearly less than they say (docs/intervals.md)
 
 
-def _impression_notes(facts: dict[str, Any]) -> list[str]:
+def _impression_notes(facts: PublisherRecord) -> list[str]:
     left = {
         "without a known outcome": facts["impressions_without_outcome"],
         "all or none of whose candidates were clicked": facts["impressions_of_one_class"],
@@ -134,7 +135,7 @@ def commands(run: RunFolder) -> list[str]:
     """The commands that make this run again, and check that it is the same."""
     made, changed = run.info["command"], run.info["rescored"]
     options = [
-        f"--{name.replace('_', '-')} {duration_text(value) if name in ('warmup', 'window') else value}"
+        f"--{name.replace('_', '-')} {duration_text(cast(int, value)) if name in ('warmup', 'window') else value}"
         for name, value in changed.items()
         if value is not None
     ]
@@ -158,7 +159,7 @@ def number(value: float) -> float | None:
     return None if math.isnan(value) else float(f"{value:.12g}")
 
 
-def cost(timing: dict[str, Any], rows: int) -> dict[str, Any]:
+def cost(timing: PairTimingRecord, rows: int) -> dict[str, Any]:
     """What a recommender costs, from timing.json.
 
     `answer_ms` is the mean of answers that were worked out together, else the median of those that were timed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
+from typing import Any, TypedDict, Unpack, cast
 
 from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Duration, milliseconds
@@ -23,32 +23,35 @@ from newsreplay.simulator.runs.records import PairRecord, PublisherRecord, RunRe
 from newsreplay.simulator.runs.write import name_files, publisher_facts, remove_reports, write_info, write_results
 
 
+class Changes(TypedDict, total=False):
+    """Options with which a run is scored again; None lifts a limit."""
+
+    warmup: Duration
+    window: Duration | None
+    max_session_length: int | None
+    cluster: str
+
+
 def rescore(
     folder: str | Path,
     *,
     data: DataSource | None = None,
-    warmup: Duration | None = None,
-    window: Duration | None = None,
-    max_session_length: int | None = None,
-    cluster: str | None = None,
     progress: Progress = quiet,
+    **changes: Unpack[Changes],
 ) -> None:
     """Judge and measure the answers that a run folder keeps once more, in place; nothing is replayed.
 
-    `warmup`, `window`, `max_session_length` and `cluster` are as in `run`; what is None stays as it was. The data are
-    looked for where they lay; `data` names them otherwise. Raises `RunError` where the folder keeps no answers, or the
-    data are not those of the run.
+    `changes` are `warmup`, `window`, `max_session_length` and `cluster` as in `run`; what is not named stays as it was.
+    The data are looked for where they lay; `data` names them otherwise. Raises `RunError` where the folder keeps no
+    answers, or the data are not those of the run.
     """
     folder = Path(folder)
     info = read_info(folder)
     before = options_of(info)
-    given = {
-        "warmup": None if warmup is None else milliseconds(warmup),
-        "window": None if window is None else milliseconds(window),
-        "max_session_length": max_session_length,
-        "cluster": cluster,
-    }
-    changed = {name: value for name, value in given.items() if value is not None}
+    changed: dict[str, Any] = {**changes}
+    for name in ("warmup", "window"):
+        if changed.get(name) is not None:
+            changed[name] = milliseconds(changed[name])
     if before.answering.strict_deadline:
         raise RunError(f"{folder} does not keep which answers were late; run it again with other options")
     if not before.keeping.slates:

@@ -133,7 +133,8 @@ def _rows_of(runs: Sequence[RunFolder]) -> dict[tuple[int, str, str], str]:
     names = {}
     for run in runs:
         for option in _SCOPE:
-            mine, first = (each.info["options"][option] for each in (run, runs[0]))
+            values: list[Any] = [dict(each.info["options"])[option] for each in (run, runs[0])]
+            mine, first = values
             if mine != first and (option != "deadline" or run.info["options"]["strict_deadline"]):
                 if option in ("warmup", "window"):
                     mine, first = (duration_text(each or 0) for each in (mine, first))
