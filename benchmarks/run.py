@@ -98,11 +98,11 @@ def total_of_the_22(publisher: Publisher, k: int, repeats: int) -> Total:
     of = select_scored(publisher, Scope())
     each, judging, scoring, tallies = {}, 0.0, 0.0, {}
     for entry in start_list("baselines"):
-        slates = replay(publisher.log, entry.make(), Setting(k=k), name=entry.shown).slates
-        tallies[entry.shown] = score(publisher, of, Answers(slates, None)).sums
+        slates = replay(publisher.log, entry.make(), Setting(k=k), name=entry.label).slates
+        tallies[entry.label] = score(publisher, of, Answers(slates, None)).sums
         # The first runs compile, or touch the columns.
-        replaying = seconds(partial(replay, publisher.log, entry.make(), Setting(k=k), name=entry.shown), repeats)
-        each[entry.shown] = unit * replaying
+        replaying = seconds(partial(replay, publisher.log, entry.make(), Setting(k=k), name=entry.label), repeats)
+        each[entry.label] = unit * replaying
         judging += unit * seconds(partial(judge, publisher, slates, of.frame), 1)
         scoring += unit * seconds(partial(score, publisher, of, Answers(slates, None)), 1)
     measure("warm", k, of, dict(list(tallies.items())[:1]), 0)

@@ -532,7 +532,7 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
     dataset = None if data is None else find_data(data, say=_say)
     failed = 0
     for entry in start_list(specs):
-        checked = check_one(entry.shown, dataset, cuts=cuts, k=k, seed=seed)
+        checked = check_one(entry.label, dataset, cuts=cuts, k=k, seed=seed)
         failed += checked.finding is not None
         click.echo(str(checked))
     if failed:

@@ -3,7 +3,7 @@
 A log is sorted once, when it is prepared (`newsreplay.datasets.store`), and never again: whoever walks it
 walks rows from 0 to n. Codes of articles, readers, sessions and categories are dense and given by first
 appearance, so that at any row the known articles are exactly the codes 0, 1, … up to the highest one seen,
-and a code tells nothing of the future.
+and a code holds nothing of the future.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Log(NamedTuple):
     """One publisher's rows, struct of arrays, read-only; compiled kernels take it as it is.
 
     All columns have length n. `category` is the category of the row's article as far as any row up to
-    this one has told it.
+    this one has it.
     """
 
     time: Column  #: int64[n], ms since the epoch, UTC, never decreasing

@@ -75,12 +75,12 @@ def check_entry(
         again = _answers(entry, other, others, k, seed)
         finding = _difference(log, cut, first, again)
         if finding is not None:
-            return Check(entry.shown, len(chosen), finding)
-    return Check(entry.shown, len(chosen), None)
+            return Check(entry.label, len(chosen), finding)
+    return Check(entry.label, len(chosen), None)
 
 
 def _answers(entry: Entry, log: Log, articles: Articles, k: int, seed: int) -> Replayed:
-    return replay(log, entry.make(), Setting(seed, k), articles=articles, name=entry.shown)
+    return replay(log, entry.make(), Setting(seed, k), articles=articles, name=entry.label)
 
 
 def _difference(log: Log, cut: int, first: Replayed, again: Replayed) -> Finding | None:

@@ -51,7 +51,7 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = ignore, report: Ca
             replayed = _replay(pair, publisher, Path(work), progress, report)
             times, late, late_scores = _timed(replayed.times, options.answering)
             judgement = score(publisher, scored, Answers(replayed.slates, replayed.scores, late, late_scores))
-            files = pair_files(pair.folder, pair.publisher, pair.entry.shown)
+            files = pair_files(pair.folder, pair.publisher, pair.entry.label)
             write_judgement(files, judgement)
             if options.keeping.slates:
                 write_slates(files.slates, publisher, replayed.slates)
@@ -63,7 +63,7 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = ignore, report: Ca
         return failed(pair, _one_line(error), traceback.format_exc(), rows)
     return Judged(
         publisher=pair.publisher,
-        recommender=pair.entry.shown,
+        recommender=pair.entry.label,
         without_seed=pair.without_seed,
         sums=judgement.sums,
         hits=judgement.sums.hits,
@@ -83,7 +83,7 @@ def failed(pair: Pair, error: str, details: str | None, rows: int) -> Judged:
     """A pair that brought no answers; `error` is one line, `details` the traceback."""
     return Judged(
         publisher=pair.publisher,
-        recommender=pair.entry.shown,
+        recommender=pair.entry.label,
         without_seed=pair.without_seed,
         error=error,
         details=details,
@@ -127,7 +127,7 @@ def _replay(
         recommender,
         Setting(answering.seed, answering.k, pair.options.scope.warmup, answering.timed, report),
         articles=publisher.articles,
-        name=pair.entry.shown,
+        name=pair.entry.label,
         arrays=(slates, scores),
         progress=progress,
     )

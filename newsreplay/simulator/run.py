@@ -55,7 +55,7 @@ def repeat_with_seeds(entries: list[Entry], seeds: tuple[int, ...]) -> list[tupl
         if isinstance(entry.source, Spec) and _wants_seed(entry.source):
             spec = entry.source
             specs = [spec._replace(parameters=(*spec.parameters, ("seed", seed))) for seed in seeds]
-            repeated += [(Entry(str(seeded), seeded), entry.shown) for seeded in specs]
+            repeated += [(Entry(str(seeded), seeded), entry.label) for seeded in specs]
         else:
             repeated.append((entry, None))
     start_list([entry.source for entry, _ in repeated])  # a seed may be wrong, or make one of another on the list
@@ -82,7 +82,7 @@ def _replay_and_measure(
     folder, options = pairs[0].folder, pairs[0].options
     rows = {facts["publisher"]: facts["rows"] for facts in dataset.card["publishers"]}
     total = sum(rows[pair.publisher] for pair in pairs)
-    order = {(pair.publisher, pair.entry.shown): number for number, pair in enumerate(pairs)}
+    order = {(pair.publisher, pair.entry.label): number for number, pair in enumerate(pairs)}
     judged: dict[str, list[Judged]] = {pair.publisher: [] for pair in pairs}
     waiting = {name: sum(pair.publisher == name for pair in pairs) for name in judged}
     results: dict[str, list[Result]] = {}

@@ -86,13 +86,13 @@ def train(
         made,
         Setting(seed=seed, warmup=end - begin, report=callbacks.report),
         articles=chosen.articles,
-        name=entry.shown,
+        name=entry.label,
         progress=lambda rows: callbacks.progress("replaying", rows, len(log.time)),
     )
     made.fit()
     made.save(Path(out))
     return Trained(
-        recommender=entry.shown,
+        recommender=entry.label,
         publisher=chosen.name,
         several=len(dataset.publishers) > 1,
         begin=begin,
@@ -127,14 +127,14 @@ def trainee(recommender: str | Spec | object) -> tuple[Entry, Any]:
     for name in ("warmup", "weights"):
         if given.get(name) is not None:
             raise NewsreplayError(
-                f"{entries[0].shown}: leave {name} out; 'train' fits a fresh model to the stretch that --warmup or "
+                f"{entries[0].label}: leave {name} out; 'train' fits a fresh model to the stretch that --warmup or "
                 "--until gives"
             )
     made = entries[0].make()
     for method in ("fit", "save"):
         if not callable(getattr(made, method, None)):
             raise NewsreplayError(
-                f"{entries[0].shown} cannot be trained and saved, it has no {method}(); neural recommenders can be: "
+                f"{entries[0].label} cannot be trained and saved, it has no {method}(); neural recommenders can be: "
                 "nrms, naml, awrs …"
             )
     return entries[0], made

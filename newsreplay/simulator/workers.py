@@ -155,7 +155,7 @@ class Workers:
         """Note how many of a pair's rows are done; raises `StoppedError` once the run is stopped."""
         if self.stopped.is_set():
             raise StoppedError
-        key = (pair.publisher, pair.entry.shown)
+        key = (pair.publisher, pair.entry.label)
         with self.lock:
             if rows > self.rows.get(key, 0):  # else it was reported before, or a replay that broke off starts again
                 self.rows[key] = rows

@@ -205,7 +205,7 @@ def test_a_worker_brings_back_the_account_and_whether_the_log_was_foreseen(folde
 def test_who_takes_a_seed_and_has_none_is_repeated_with_each(folder: Path) -> None:
     given = ["own.py:Seeded", "own.py:Quiet", "own.py:Seeded(seed=7)", "own.py:Seeded(size=2)", Talker()]
     repeated = repeat_with_seeds(start_list(given), (1, 2))
-    assert [(entry.shown, of) for entry, of in repeated] == [
+    assert [(entry.label, of) for entry, of in repeated] == [
         ("own.py:Seeded(seed=1)", "own.py:Seeded"),
         ("own.py:Seeded(seed=2)", "own.py:Seeded"),
         ("own.py:Quiet", None),
@@ -214,7 +214,7 @@ def test_who_takes_a_seed_and_has_none_is_repeated_with_each(folder: Path) -> No
         ("own.py:Seeded(size=2, seed=2)", "own.py:Seeded(size=2)"),
         ("Talker", None),
     ]
-    assert [(entry.shown, of) for entry, of in repeat_with_seeds(start_list(given[:2]), ())] == [
+    assert [(entry.label, of) for entry, of in repeat_with_seeds(start_list(given[:2]), ())] == [
         ("own.py:Seeded", None),
         ("own.py:Quiet", None),
     ]

@@ -122,8 +122,8 @@ def write_run(
         "data": _data(dataset),
         "options": options.flat(),
         "rescored": {},
-        "recommenders": [entry.shown for entry in entries],
-        "objects": [entry.shown for entry in entries if not isinstance(entry.source, Spec)],
+        "recommenders": [entry.label for entry in entries],
+        "objects": [entry.label for entry in entries if not isinstance(entry.source, Spec)],
         "publishers": publishers,
         "pairs": [_pair(pair, folder) for pair in judged],
     }

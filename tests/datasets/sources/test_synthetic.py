@@ -29,7 +29,7 @@ from newsreplay.simulator.replay.replay import replay
 BUFFERS = [f"circular(size={size})" for size in (100, 200, 500, 1000)]
 WINDOWS = [f"popular(hours={hours})" for hours in (6, 12, 24, 48)]
 TRENDS = [f"trend(hours={hours})" for hours in (2, 6, 12, 24)]
-ALL = [entry.shown for entry in start_list("baselines")]
+ALL = [entry.label for entry in start_list("baselines")]
 RANDOM = [name for name in ALL if name.startswith("random")]
 
 
@@ -215,9 +215,9 @@ def table(folder: Path, name: str, publisher: Publisher, specs: Iterable[str], s
     whole = np.zeros(len(scored.session), np.int32)
     found = {}
     for entry in start_list(specs):
-        slates = replay(log.log, entry.make(), Setting(k=1), name=entry.shown).slates
+        slates = replay(log.log, entry.make(), Setting(k=1), name=entry.label).slates
         event, session = tally(scored, judge(log, slates, scored), whole, 1, (1,))[0, 0, :2] / len(whole)
-        found[entry.shown] = Success(event, session)
+        found[entry.label] = Success(event, session)
     return found
 
 
