@@ -29,8 +29,8 @@ from newsreplay.log.rows import DAY, PUBLISH, READ, Column, Log, make_log
 from newsreplay.simulator.judgement import intervals
 from newsreplay.simulator.judgement.comparisons import RESOLVABLE, compare
 from newsreplay.simulator.judgement.metrics import Measured, measure
-from newsreplay.simulator.judgement.scoring import Answers, score, scored
-from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.judgement.scope import Scope
+from newsreplay.simulator.judgement.scoring import Answers, score, select_scored
 
 METRICS = ("event_success@1", "session_success@1", "session_hit_rate@1", "session_mrr@10")
 K = 10
@@ -253,8 +253,8 @@ def replicated(made: Made, seed: int) -> tuple[Column, Column]:
 
 
 def _measure(made: Made, slates: list[Column], seed: int, cluster: str) -> Measured:
-    of = scored(made.publisher, Options(k=K, seed=seed, cluster=cluster))
-    tallies = {str(number): score(made.publisher, of, Answers(each, None)).tally for number, each in enumerate(slates)}
+    of = select_scored(made.publisher, Scope(cluster=cluster), seed)
+    tallies = {str(number): score(made.publisher, of, Answers(each, None)).sums for number, each in enumerate(slates)}
     return measure("A", K, of, tallies, seed)
 
 

@@ -36,13 +36,13 @@ from newsreplay.datasets.sources.synthetic.publishers import DEMO
 from newsreplay.datasets.sources.table.plan import plan_table
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import READ, Event, Log
-from newsreplay.recommenders.base import Recommender
+from newsreplay.recommenders.base import Recommender, Setting
 from newsreplay.recommenders.registry import PRESETS, start_list
 from newsreplay.simulator.judgement.judge import judge
 from newsreplay.simulator.judgement.metrics import measure
-from newsreplay.simulator.judgement.scoring import Answers, score, scored
+from newsreplay.simulator.judgement.scope import Scope
+from newsreplay.simulator.judgement.scoring import Answers, score, select_scored
 from newsreplay.simulator.replay.replay import replay
-from newsreplay.simulator.runs.options import Options
 
 PLAIN_ROWS = 200_000  #: plain Python is measured on so many rows, and compared with kernels on the same
 
@@ -95,19 +95,19 @@ class Total(NamedTuple):
 def total_of_the_22(publisher: Publisher, k: int, repeats: int) -> Total:
     """All baselines at slates of k."""
     unit = 1e6 / len(publisher.log.time)
-    of = scored(publisher, Options(k=k))
+    of = select_scored(publisher, Scope())
     each, judging, scoring, tallies = {}, 0.0, 0.0, {}
     for entry in start_list("baselines"):
-        slates = replay(publisher.log, entry.make(), k, name=entry.shown).slates
-        tallies[entry.shown] = score(publisher, of, Answers(slates, None)).tally
+        slates = replay(publisher.log, entry.make(), Setting(k=k), name=entry.label).slates
+        tallies[entry.label] = score(publisher, of, Answers(slates, None)).sums
         # The first runs compile, or touch the columns.
-        replaying = seconds(partial(replay, publisher.log, entry.make(), k, name=entry.shown), repeats)
-        each[entry.shown] = unit * replaying
+        replaying = seconds(partial(replay, publisher.log, entry.make(), Setting(k=k), name=entry.label), repeats)
+        each[entry.label] = unit * replaying
         judging += unit * seconds(partial(judge, publisher, slates, of.frame), 1)
         scoring += unit * seconds(partial(score, publisher, of, Answers(slates, None)), 1)
     measure("warm", k, of, dict(list(tallies.items())[:1]), 0)
     measuring = unit * seconds(partial(measure, publisher.name, k, of, tallies, 0), repeats)
-    lining_up = unit * seconds(partial(scored, publisher, Options(k=k)), repeats)
+    lining_up = unit * seconds(partial(select_scored, publisher, Scope()), repeats)
     return Total(each, sum(each.values()) + judging, lining_up + scoring + measuring)
 
 
@@ -125,8 +125,8 @@ def against_plain(publisher: Publisher, repeats: int) -> list[list[str]]:
     events = list(plain.events(log))  # not part of what is timed: an engineer's loop would need none
     for spec, factory in plain.BASELINES.items():
         entry = start_list(spec)[0]
-        replay(log, entry.make(), 1, name=spec)
-        fast = seconds(lambda: replay(log, entry.make(), 1, name=spec), max(5, repeats))  # noqa: B023
+        replay(log, entry.make(), Setting(k=1), name=spec)
+        fast = seconds(lambda: replay(log, entry.make(), Setting(k=1), name=spec), max(5, repeats))  # noqa: B023
         slow = seconds(lambda: plain_loop(events, factory()), 1)  # noqa: B023
         rows.append([spec, f"{1e6 * fast / PLAIN_ROWS:.3f}", f"{1e6 * slow / PLAIN_ROWS:.2f}", f"{slow / fast:.0f}"])
     return rows
@@ -191,7 +191,7 @@ def main() -> None:
         table.append(["all 22, judged and measured with intervals", f"{one.measured:.2f}", f"{ten.measured:.2f}", ""])
         table.append(["a bare pass over the columns", f"{floor:.4f}", "", "1"])
         print(tabulate(table, ["", "k = 1", "k = 10", "k = 1, times the bare pass"], disable_numparse=True))
-        nothing = 1e6 / rows * seconds(lambda: replay(log, Nothing(), 10), options.repeats)
+        nothing = 1e6 / rows * seconds(lambda: replay(log, Nothing(), Setting(k=10)), options.repeats)
         print(f"\nplain-Python protocol, a recommender that does nothing: {nothing:.2f} µs per event\n")
         compared = against_plain(publisher, options.repeats)
         print(tabulate(compared, ["k = 1", "compiled", "plain Python", "ratio"], disable_numparse=True))

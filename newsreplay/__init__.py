@@ -6,42 +6,44 @@
     print(run)               # the leaderboard
     run.to_pandas()          # every metric with its interval
 
-- Running: `run`, `Run`, `leaderboard`
-- Writing a recommender: `Recommender`, `Event` and its kinds (`READ`, …), `Catalog`, `check`
-- Data: `find_data`, `prepare_data`
-- What goes wrong: `NewsreplayError`
+- Running: `run`, `Run`, `leaderboard`, `compare`
+- Writing a recommender: `Recommender`, `Event` and its `Kind`, `Catalog`, `Deferred`, `SelfReport`, `check`
+- Data: `find_data`, `prepare_data`, `Dataset`
+- What goes wrong: `NewsreplayError` and those below it (`newsreplay.errors`)
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from newsreplay.version import __version__
 
 if TYPE_CHECKING:
-    from newsreplay.api import Run, run
-    from newsreplay.datasets import find_data, prepare_data
-    from newsreplay.errors import NewsreplayError
-    from newsreplay.log.catalog import Catalog
-    from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Event
-    from newsreplay.recommenders.base import Deferred, Recommender, SelfReport
-    from newsreplay.report.tables.leaderboard import leaderboard
-    from newsreplay.simulator.checks import check
-
-_HOME = {
-    **dict.fromkeys(("HISTORY", "IMPRESSION", "OUTCOME", "PUBLISH", "READ"), "newsreplay.log.rows"),
-    "SelfReport": "newsreplay.recommenders.base",
-    "Catalog": "newsreplay.log.catalog",
-    "Event": "newsreplay.log.rows",
-    "Deferred": "newsreplay.recommenders.base",
-    "NewsreplayError": "newsreplay.errors",
-    "Recommender": "newsreplay.recommenders.base",
-    "Run": "newsreplay.api",
-    "check": "newsreplay.simulator.checks",
-    "find_data": "newsreplay.datasets",
-    "leaderboard": "newsreplay.report.tables.leaderboard",
-    "prepare_data": "newsreplay.datasets",
-    "run": "newsreplay.api",
-}
+    from newsreplay.api import (
+        HISTORY,
+        IMPRESSION,
+        OUTCOME,
+        PUBLISH,
+        READ,
+        Catalog,
+        DataError,
+        Dataset,
+        Deferred,
+        Event,
+        Kind,
+        NewsreplayError,
+        Recommender,
+        RecommenderError,
+        Run,
+        RunError,
+        SelfReport,
+        SpecError,
+        check,
+        compare,
+        find_data,
+        leaderboard,
+        prepare_data,
+        run,
+    )
 
 __all__ = [
     "HISTORY",
@@ -50,14 +52,21 @@ __all__ = [
     "PUBLISH",
     "READ",
     "Catalog",
+    "DataError",
+    "Dataset",
     "Deferred",
     "Event",
+    "Kind",
     "NewsreplayError",
     "Recommender",
+    "RecommenderError",
     "Run",
+    "RunError",
     "SelfReport",
+    "SpecError",
     "__version__",
     "check",
+    "compare",
     "find_data",
     "leaderboard",
     "prepare_data",
@@ -65,8 +74,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # Imported on first use, so that `newsreplay --help` needs neither numba nor pyarrow.
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+    if name in __all__:
+        return getattr(import_module("newsreplay.api"), name)
     raise AttributeError(f"module 'newsreplay' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,14 +3,63 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from newsreplay.datasets import find_data, prepare_data
+from newsreplay.datasets.store import Dataset
+from newsreplay.durations import Duration, milliseconds
+from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunError, SpecError
+from newsreplay.log.catalog import Catalog
+from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Event, Kind
+from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport
+from newsreplay.recommenders.registry import start_list
+from newsreplay.report.tables.compare import compare
+from newsreplay.report.tables.leaderboard import leaderboard
+from newsreplay.simulator.checks import Check, check_entry
+from newsreplay.simulator.judgement.scope import Scope
+from newsreplay.simulator.replay.plain import PlainRecommender
 from newsreplay.simulator.run import run as replay_and_judge
 from newsreplay.simulator.runs.folder import RunFolder
+from newsreplay.simulator.runs.options import Answering, Execution, Keeping, Options, Progress, quiet
+from newsreplay.simulator.splits import split_span
+from newsreplay.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "HISTORY",
+    "IMPRESSION",
+    "OUTCOME",
+    "PUBLISH",
+    "READ",
+    "Catalog",
+    "DataError",
+    "Dataset",
+    "Deferred",
+    "Event",
+    "Kind",
+    "NewsreplayError",
+    "Recommender",
+    "RecommenderError",
+    "Run",
+    "RunError",
+    "SelfReport",
+    "SpecError",
+    "check",
+    "compare",
+    "find_data",
+    "leaderboard",
+    "prepare_data",
+    "run",
+]
+
+#: A spec, as text or parsed, or a recommender itself, of which every publisher gets a copy.
+RecommenderSource: TypeAlias = str | Spec | PlainRecommender | Compiled[Any]
 
 
 class Run(RunFolder):
@@ -20,8 +69,6 @@ class Run(RunFolder):
     """
 
     def __str__(self) -> str:
-        from newsreplay.report.tables.leaderboard import leaderboard
-
         return leaderboard([self])
 
     def _repr_html_(self) -> str:
@@ -54,13 +101,13 @@ class Run(RunFolder):
 
 
 def run(
-    data: Any = "demo",
-    recommenders: str | Iterable[Any] = "baselines",
+    data: str | Path | pd.DataFrame | Dataset = "demo",
+    recommenders: RecommenderSource | Iterable[RecommenderSource] = "baselines",
     *,
     k: int = 10,
     publishers: Iterable[str] | None = None,
-    warmup: int = 0,
-    window: int | None = None,
+    warmup: Duration = 0,
+    window: Duration | None = None,
     split: str | None = None,
     max_session_length: int | None = None,
     seed: int = 0,
@@ -69,33 +116,35 @@ def run(
     slates: bool = True,
     cluster: str = "session",
     timed: bool = False,
-    deadline: float | None = None,
+    deadline: Duration | None = None,
     strict_deadline: bool = False,
     seeds: Iterable[int] = (),
     columns: dict[str, str] | None = None,
-    preparing: dict[str, Any] | None = None,
+    preparing: dict[str, object] | None = None,
     executor: Executor | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress = quiet,
     command: str | None = None,
 ) -> Run:
     """Replay a data set before recommenders and score them; returns a `Run`.
 
     - `data`: a prepared name, `KIND:PATH`, a table file, a pandas frame of reads, or a `Dataset`; `columns`
-      names a table's columns, `preparing` shapes how files are prepared (`newsreplay.datasets.prepare_data`).
+      names a table's columns, `preparing` shapes how files are prepared (`newsreplay.prepare_data`).
     - `recommenders`: specs ("trend,circular(size=500)"), presets ("baselines"), recommender objects, or a
       list of these.
-    - `k`: slate length; `publishers`: some of the data set's; `warmup`, `window`: ms from the first read
-      during which sessions are not scored, and for how long after that those that begin are; `split` names a
-      stretch that the data set itself has (MIND: "official"), in place of these two.
+    - `k`: slate length; `publishers`: some of the data set's.
+    - `warmup`, `window`: how long from the first read on sessions are not scored, and for how long after that those
+      that begin are; `split` names a part that the data set itself has (MIND: "official"), in place of these two.
+      Durations are "1d", "36h", a `timedelta`, or milliseconds.
     - `out`: the run folder, by default a temporary one that goes when the returned object does.
     - `jobs`: pairs at a time, by default one a core, all in this process. If it is given, several plain-Python
       recommenders get processes of their own; a script then needs `if __name__ == "__main__":`. `executor`
       runs pairs elsewhere. Neither changes a byte of the results.
     - `cluster`: what is resampled for intervals, "session", "user" or "day".
-    - `timed`: measure how long every answer takes; `deadline` (ms, implies `timed`): beyond it an answer is late, and
-      with `strict_deadline` counts as none. Then results depend on the machine.
+    - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
+      late, and with `strict_deadline` counts as none. Then results depend on the machine.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
-    - `progress(what, done, of)` is told how far the replay is, in rows, and what recommenders tell meanwhile.
+    - `progress(what, done, total)` is called with how far the replay is, in rows, and what
+      recommenders report meanwhile.
     - `command` is kept as what reproduces the run.
 
     A recommender that fails costs only its own results. Raises `NewsreplayError` where the data, a spec or
@@ -105,32 +154,64 @@ def run(
         >>> run = newsreplay.run(data="demo", recommenders="trend,recency")   # doctest: +SKIP
         >>> print(run)                                                        # doctest: +SKIP
     """
+    entries = start_list(_listed(recommenders))
+    dataset = find_data(data, columns=columns, preparing=preparing)
+    before = milliseconds(warmup)
+    within = None if window is None else milliseconds(window)
+    if split is not None:
+        if before or within is not None:
+            raise NewsreplayError("a split says what is scored; leave --warmup and --window out")
+        before, within = split_span(dataset, split)
+    latest = None if deadline is None else milliseconds(deadline)
+    options = Options(
+        Scope(before, within, max_session_length, cluster),
+        Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline),
+        Keeping(slates),
+    )
+    execution = Execution(jobs, executor, progress, command)
     with ExitStack() as keep:
         folder = (
             Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-"))) if out is None else Path(out)
         )
-        replay_and_judge(
-            data,
-            recommenders,
-            folder,
-            k=k,
-            publishers=publishers,
-            warmup=warmup,
-            window=window,
-            split=split,
-            max_session_length=max_session_length,
-            seed=seed,
-            jobs=jobs,
-            slates=slates,
-            cluster=cluster,
-            timed=timed,
-            deadline=deadline,
-            strict_deadline=strict_deadline,
-            seeds=seeds,
-            columns=columns,
-            preparing=preparing,
-            executor=executor,
-            progress=progress,
-            command=command,
-        )
+        replay_and_judge(dataset, entries, folder, options, publishers=publishers, execution=execution)
         return Run(folder, keep.pop_all())
+
+
+def _listed(
+    recommenders: RecommenderSource | Iterable[RecommenderSource],
+) -> Iterable[RecommenderSource]:
+    """Several recommenders as they are, one alone as a list of it."""
+    alone = isinstance(recommenders, str | Spec) or not isinstance(recommenders, Iterable)
+    return [recommenders] if alone else recommenders  # type: ignore[list-item,return-value]
+
+
+def check(
+    recommender: RecommenderSource,
+    data: str | Path | pd.DataFrame | Dataset | None = None,
+    *,
+    publisher: str | None = None,
+    cuts: int = 20,
+    k: int = 10,
+    seed: int = 0,
+) -> Check:
+    """Check that no answer of a recommender depends on the future, and that a second replay gives the same answers.
+
+    A log is replayed; the rows from a cut on are overwritten, and it is replayed again: the answers before the cut must
+    be the same to the byte, at `cuts` cuts. `data` is as in `run`, its first publisher unless one is named; by default
+    a log of 2,000 rows is made up. `seed` is of random choices, of the cuts and of what overwrites the rows.
+
+    Printing what is returned gives one line; its `finding` is None where nothing was found. Raises `SpecError` where
+    `recommender` is not one recommender, `DataError` where the data cannot be used, and `RecommenderError` where the
+    recommender breaks its contract.
+
+        >>> print(newsreplay.check("trend"))   # doctest: +SKIP
+        trend: blind to the future at 20 cuts
+    """
+    entries = start_list([recommender])
+    if len(entries) > 1:
+        raise SpecError(f"one recommender is checked at a time, not {len(entries)}; name one")
+    if data is None:
+        return check_entry(entries[0], cuts=cuts, k=k, seed=seed)
+    dataset = find_data(data)
+    chosen = dataset.publisher(dataset.publishers[0] if publisher is None else publisher)
+    return check_entry(entries[0], log=chosen.log, articles=chosen.articles, cuts=cuts, k=k, seed=seed)

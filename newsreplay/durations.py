@@ -1,8 +1,12 @@
 """Durations as people type them."""
 
+import operator
 import re
+from datetime import timedelta
 
 from newsreplay.errors import NewsreplayError
+
+Duration = str | timedelta | int  #: "1d12h", a timedelta, or whole milliseconds
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _LONGEST = 36_525 * _UNITS["d"]
@@ -23,6 +27,28 @@ def parse_duration(text: str) -> int:
     if 0 < total < 1:
         raise NewsreplayError(f"{text!r} is shorter than a millisecond")
     return round(total)
+
+
+def milliseconds(duration: Duration) -> int:
+    """Whole milliseconds of a duration: text as `parse_duration` reads it, a timedelta, or milliseconds already.
+
+    >>> milliseconds("1d"), milliseconds(timedelta(hours=36)), milliseconds(500)
+    (86400000, 129600000, 500)
+
+    Raises `NewsreplayError` where it is none of these or no whole number of milliseconds.
+    """
+    if isinstance(duration, str):
+        return parse_duration(duration)
+    if isinstance(duration, timedelta):
+        if duration % timedelta(milliseconds=1):
+            raise NewsreplayError(f"{duration!r} is no whole number of milliseconds")
+        return duration // timedelta(milliseconds=1)
+    try:
+        if not isinstance(duration, bool):
+            return operator.index(duration)
+    except TypeError:
+        pass
+    raise NewsreplayError(f"{duration!r} is no duration; write '1d', '36h' or '100ms', a timedelta, or milliseconds")
 
 
 def duration_text(ms: int) -> str:

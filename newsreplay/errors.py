@@ -1,4 +1,16 @@
-"""The errors newsreplay raises on purpose: each names the thing, the value and the way out."""
+"""The errors that newsreplay raises on purpose: each names the thing, the value and the way out.
+
+    NewsreplayError          catch this one for all that is the input's fault
+    ├── DataError            a data set cannot be found, read or prepared: find_data, prepare_data, run, check
+    ├── SpecError            a recommender's spec names something that does not exist: run, check
+    ├── RecommenderError     a recommender broke its contract while it was replayed: check
+    └── RunError             a run folder cannot be written or read: run, Run, compare, leaderboard
+
+`NewsreplayError` itself is raised for options that make no sense, as a negative warm-up or an unknown metric. A
+recommender that raises during `run` does not end the run: its error stands in the results. Whatever else is raised
+(`KeyError` of `Catalog` apart) is a defect of newsreplay. The command line prints these errors as one line and leaves
+with status 1.
+"""
 
 from __future__ import annotations
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsreplay.durations import duration_text, parse_duration
+from newsreplay.durations import duration_text, milliseconds, parse_duration
 from newsreplay.errors import NewsreplayError
 
 
@@ -33,3 +37,18 @@ def test_less_than_a_millisecond_is_refused(text: str) -> None:
 def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
     with pytest.raises(NewsreplayError, match="is no duration; write 1d, 36h, 90m, 1d12h or 100ms"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("duration", "ms"),
+    [("1d12h", 129_600_000), (timedelta(minutes=90), 5_400_000), (250, 250), (np.int64(7), 7), (timedelta(0), 0)],
+)
+def test_durations_of_any_type_are_milliseconds(duration: Any, ms: int) -> None:
+    assert milliseconds(duration) == ms
+    assert type(milliseconds(duration)) is int
+
+
+@pytest.mark.parametrize("duration", [1.0, None, False, b"1d", timedelta(microseconds=1500)])
+def test_other_types_and_fractions_are_refused(duration: Any) -> None:
+    with pytest.raises(NewsreplayError, match=r"is no (duration; write '1d'|whole number of milliseconds)"):
+        milliseconds(duration)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from newsreplay.recommenders.registry import start_list
-from newsreplay.simulator.checks import check
+import newsreplay
 
 ROOT = Path(__file__).parent.parent
 OWN = f"{ROOT}/examples/my_recommender.py:SameSection(size=50)"
@@ -24,7 +23,7 @@ def test_the_example_class_is_fifteen_lines_and_stands_in_the_docs_as_it_is() ->
 
 
 def test_the_example_class_is_blind_to_the_future() -> None:
-    assert check(start_list(OWN)[0]).finding is None
+    assert newsreplay.check(OWN).finding is None
 
 
 def test_the_example_script_prints_the_leaderboard_and_frames(

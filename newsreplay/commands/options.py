@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, get_type_hints
 
 import click
 
@@ -25,9 +25,14 @@ class ScopeKeywords(TypedDict, total=False):
 
     warmup: int
     window: int
-    split: str
     max_session_length: int
     cluster: str
+
+
+class SplitScopeKeywords(ScopeKeywords, total=False):
+    """The same, or a named stretch of the data set's own."""
+
+    split: str
 
 
 class AnsweringKeywords(TypedDict):
@@ -187,7 +192,7 @@ def scope_options(warmup: str, *, split: bool = False) -> Decorator:
         click.option("--window", callback=parse_time, help="Score only sessions that begin within this time after it."),
         *([named_split] if split else []),
         click.option("--max-session-length", type=click.IntRange(2), help="Leave longer sessions unscored (bots)."),
-        gathered("scope", ScopeKeywords.__annotations__),
+        gathered("scope", get_type_hints(SplitScopeKeywords)),
     )
 
 

@@ -17,6 +17,7 @@ from newsreplay.commands.options import (
     FileOptions,
     LeaderboardKeywords,
     ScopeKeywords,
+    SplitScopeKeywords,
     check_metrics,
     cluster_option,
     data_option,
@@ -73,7 +74,7 @@ def run(
     recommenders: str,
     k: int,
     publishers: str | None,
-    scope: ScopeKeywords,
+    scope: SplitScopeKeywords,
     out: Path | None,
     answering: AnsweringKeywords,
     jobs: int | None,
@@ -118,7 +119,7 @@ def _find_data_and_compile(
     from newsreplay.spec import check_names
 
     entries = start_list(recommenders)
-    check_names(names, [entry.shown for entry in entries])
+    check_names(names, [entry.label for entry in entries])
     check_metrics(table, k)
     with contextlib.ExitStack() as meanwhile:
         if first:
@@ -166,23 +167,22 @@ def train(
     files: FileOptions,
 ) -> None:
     """Replay the first stretch of a log before a neural recommender, fit it, and save it to be replayed later."""
+    from newsreplay.datasets import find_data
     from newsreplay.report.tables.training import summary
+    from newsreplay.simulator.train import Callbacks, trainee
     from newsreplay.simulator.train import train as fit
 
+    trainee(recommender)  # before the data are prepared
     with training_bars() as (progress, report_training):
         trained = fit(
-            data,
+            find_data(data, columns=files.columns, preparing=files.preparing, report=report_line, progress=progress),
             recommender,
             out=out,
             warmup=warmup,
-            until=None if until is None else round(until.replace(tzinfo=UTC).timestamp() * 1000),
+            until=None if until is None else until.replace(tzinfo=UTC),
             publisher=publisher,
             seed=seed,
-            columns=files.columns,
-            preparing=files.preparing,
-            say=report_line,
-            progress=progress,
-            tell=report_training,
+            callbacks=Callbacks(report_line, progress, report_training),
         )
     click.echo(summary(trained, data))
 
@@ -198,9 +198,9 @@ def score(folder: Path, data: str | None, scope: ScopeKeywords, table: Leaderboa
     from newsreplay.api import Run
     from newsreplay.report.tables.leaderboard import leaderboard
     from newsreplay.simulator.rescore import rescore
-    from newsreplay.simulator.runs.folder import info_of
+    from newsreplay.simulator.runs.folder import read_info
 
-    check_metrics(table, int(info_of(folder)["options"]["k"]))
+    check_metrics(table, int(read_info(folder)["options"]["k"]))
     with progress_bar() as progress:
         rescore(folder, data=data, progress=progress, **scope)
     click.echo(leaderboard([Run(folder)], **table))
@@ -239,22 +239,15 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
     Replays a log, overwrites all that follows a cut, replays again and compares the answers before the cut
     byte by byte. SPECS as in run.
     """
+    from newsreplay.api import check as check_one
     from newsreplay.datasets import find_data
     from newsreplay.recommenders.registry import start_list
-    from newsreplay.simulator.checks import check as check_entry
 
-    log = articles = None
-    if data is not None:
-        dataset = find_data(data, report=report_line)
-        publisher = dataset.publisher(dataset.publishers[0])
-        log, articles = publisher.log, publisher.articles
+    dataset = None if data is None else find_data(data, report=report_line)
     failed = 0
     for entry in start_list(specs):
-        verdict = check_entry(entry, log=log, articles=articles, cuts=cuts, k=k, seed=seed)
-        if verdict.finding is None:
-            click.echo(f"{entry.shown}: blind to the future at {verdict.cuts} cuts")
-        else:
-            failed += 1
-            click.echo(f"{entry.shown}: SEES WHAT IT SHOULD NOT: {verdict.finding}")
+        checked = check_one(entry.label, dataset, cuts=cuts, k=k, seed=seed)
+        failed += checked.finding is not None
+        click.echo(str(checked))
     if failed:
         raise click.ClickException(f"{failed} not blind to the future, or not the same from replay to replay")

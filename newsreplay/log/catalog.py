@@ -1,4 +1,4 @@
-"""The catalog: what a plain-Python recommender may ask about articles, and nothing that is not known yet."""
+"""The catalog: what a plain-Python recommender may look up of articles, and nothing that is not known yet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Profiles(NamedTuple):
 
 
 class Updates(NamedTuple):
-    """Publish rows that tell whether their article may be recommended (NewsREEL's flag), in log order."""
+    """Publish rows that change whether their article may be recommended (NewsREEL's flag), in log order."""
 
     row: Column  #: int64[updates]
     item: Column  #: int32[updates]
@@ -35,8 +35,8 @@ class Articles(NamedTuple):
     id: pa.Array  #: string[articles], the publisher's own ids
     published: Column  #: int64[articles], ms: the time of the row that made it known
     category: Column  #: int32[articles], -1 = none
-    category_row: Column  #: int64[articles], first row that tells it
-    texts: dict[str, tuple[pa.Array, Column]]  #: fact → string[articles] (null = none), first row that tells it
+    category_row: Column  #: int64[articles], the first row that has it
+    texts: dict[str, tuple[pa.Array, Column]]  #: fact → string[articles] (null = none), the first row that has it
     categories: pa.Array  #: string[categories], names by code
     profiles: Profiles | None = None
     updates: Updates | None = None
@@ -52,9 +52,9 @@ def bare_articles(log: Log) -> Articles:
     n, rows = len(items), len(log.item)
     category = np.full(n, -1, np.int32)
     category_row = np.full(n, rows, np.int64)
-    told = np.flatnonzero(log.category >= 0)[::-1]
-    category[log.item[told]] = log.category[told]
-    category_row[log.item[told]] = told
+    row = np.flatnonzero(log.category >= 0)[::-1]  # the first row of an article is written last
+    category[log.item[row]] = log.category[row]
+    category_row[log.item[row]] = row
     count = int(category.max(initial=-1)) + 1
     return Articles(
         pa.array([str(item) for item in range(n)], pa.large_string()),
@@ -66,31 +66,32 @@ def bare_articles(log: Log) -> Articles:
     )
 
 
-NEVER = np.iinfo(np.int64).max
-_TOGETHER = 1 << 16  #: profiles looked through at a time, so that few rows are spread over places at once
+NOT_HANDED_OVER = np.iinfo(np.int64).max
+TOGETHER = 1 << 16  #: profiles looked through at a time, so that few rows are spread over places at once
 
 
-def handed_over(articles: Articles) -> Column:
-    """The row with which the first profile that holds an article is handed over; `NEVER` = no profile does.
+def handed_over(articles: Articles, together: int = TOGETHER) -> Column:
+    """The row with which the first profile that holds an article is handed over; `NOT_HANDED_OVER` = no profile does.
 
-    int64[articles + outside]: articles of the log by code, then those of `Profiles.outside`.
+    int64[articles + outside]: articles of the log by code, then those of `Profiles.outside`. `together` profiles are
+    looked through at a time.
     """
     profiles, count = articles.profiles, len(articles.id)
     if profiles is None:
-        return np.full(count, NEVER)
-    first = np.full(count + profiles.outside.num_rows, NEVER)
-    for begin in range(0, len(profiles.user), _TOGETHER):
-        at = profiles.at[begin : begin + _TOGETHER + 1]
+        return np.full(count, NOT_HANDED_OVER)
+    first = np.full(count + profiles.outside.num_rows, NOT_HANDED_OVER)
+    for begin in range(0, len(profiles.user), together):
+        at = profiles.at[begin : begin + together + 1]
         item = profiles.item[at[0] : at[-1]].astype(np.int64)
-        row = np.repeat(profiles.row[begin : begin + _TOGETHER], np.diff(at))
+        row = np.repeat(profiles.row[begin : begin + together], np.diff(at))
         np.minimum.at(first, np.where(item >= 0, item, count - 2 - item), row)
     return first
 
 
 class Catalog:
-    """The known articles: codes 0 … `known` - 1. Asking for any other raises KeyError.
+    """The known articles: codes 0 … `known` - 1. Any other raises KeyError.
 
-    Articles that readers read before the log (`before`) can be asked for their `id`, `category` and `text`, all that
+    Articles that readers read before the log (`before`) have their `id`, `category` and `text`, all that
     the source tells of them, from the first row on with which somebody's profile that holds them was handed over.
     That makes them no more known than they were.
     """
@@ -99,8 +100,8 @@ class Catalog:
 
     def __init__(self, articles: Articles):
         self._articles = articles
-        self._handed: Column | None = None  # made when it is first asked for: few recommenders do
-        self.row = -1  #: the row shown last; the engine moves it along
+        self._handed: Column | None = None  # made at its first use: few recommenders look there
+        self.row = -1  #: the row revealed last; the engine moves it along
         self.known = 0  #: number of known articles
 
     def _check(self, item: int) -> int:
@@ -126,10 +127,10 @@ class Catalog:
     def id(self, item: int) -> str:
         """The publisher's own id of an article."""
         self._check_handle(item)
-        return str(self._told(item, "id") if item < 0 else self._articles.id[item].as_py())
+        return str(self._outside(item, "id") if item < 0 else self._articles.id[item].as_py())
 
-    def _told(self, handle: int, fact: str) -> str | None:
-        """What is told of an article that no row of the log carries."""
+    def _outside(self, handle: int, fact: str) -> str | None:
+        """A fact of an article that no row of the log carries."""
         profiles = self._articles.profiles
         if profiles is None or fact not in profiles.outside.schema.names:
             return None
@@ -141,26 +142,26 @@ class Catalog:
         return int(self._articles.published[self._check(item)])
 
     def category(self, item: int) -> str | None:
-        """The article's category, if it has been told by now."""
+        """The article's category, if it is known by now."""
         self._check_handle(item)
         if item < 0:
-            return self._told(item, "category")
+            return self._outside(item, "category")
         if self._articles.category_row[item] > self.row and not self._was_handed_over(item):
             return None
         code = int(self._articles.category[item])
         return str(self._articles.categories[code].as_py()) if code >= 0 else None
 
     def title(self, item: int) -> str | None:
-        """The article's title, if it has been told by now."""
+        """The article's title, if it is known by now."""
         return self.text(item, "title")
 
     def text(self, item: int, fact: str) -> str | None:
-        """Title, abstract, body, subcategory, entities or image of an article, if it has been told by now."""
+        """Title, abstract, body, subcategory, entities or image of an article, if it is known by now."""
         self._check_handle(item)
         if fact not in self._articles.texts:
             return None
         if item < 0:
-            return self._told(item, fact)
+            return self._outside(item, fact)
         texts, row = self._articles.texts[fact]
         if row[item] > self.row and not self._was_handed_over(item):
             return None
@@ -168,23 +169,23 @@ class Catalog:
         return text
 
     def tells(self, fact: str) -> bool:
-        """Whether the publisher tells such a fact (category, title, abstract …) of any article, by now or later."""
+        """Whether the publisher has such a fact (category, title, abstract …) of any article, by now or later."""
         return len(self._articles.categories) > 0 if fact == "category" else fact in self._articles.texts
 
     def recommendable(self, item: int) -> bool:
-        """Whether the publisher lets the article be recommended, as far as it has been told by now."""
+        """Whether the publisher lets the article be recommended, as far as it is known by now."""
         self._check(item)
         updates = self._articles.updates
         if updates is None:
             return True
-        told = updates.recommendable[: np.searchsorted(updates.row, self.row, side="right")]
-        mine = told[updates.item[: len(told)] == item]
-        return bool(mine[-1]) if len(mine) else True
+        known = int(np.searchsorted(updates.row, self.row, side="right"))
+        flags = updates.recommendable[:known][updates.item[:known] == item]
+        return bool(flags[-1]) if len(flags) else True
 
     def before(self, user: int) -> list[int]:
-        """What a reader read before the log, oldest first, once the reader's first row is shown.
+        """What a reader read before the log, oldest first, once the reader's first row is revealed.
 
-        Handles to ask `id`, `category`, `title` and `text` about: codes ≥ 0, also of articles that are not known
+        Handles for `id`, `category`, `title` and `text`: codes ≥ 0, also of articles that are not known
         yet, and ≤ -2 for articles that no row of the log carries. Only sources whose histories have no times (MIND)
         have profiles; they make no article known.
         """

@@ -3,23 +3,35 @@
 A log is sorted once, when it is prepared (`newsreplay.datasets.store`), and never again: whoever walks it
 walks rows from 0 to n. Codes of articles, readers, sessions and categories are dense and given by first
 appearance, so that at any row the known articles are exactly the codes 0, 1, … up to the highest one seen,
-and a code tells nothing of the future.
+and a code holds nothing of the future.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-# Numbered in the order in which they happen among rows of equal time: sorting by (time, kind) is the whole rule.
-PUBLISH = 0  #: an article becomes known, or changes
-IMPRESSION = 1  #: these candidates were shown to a reader
-OUTCOME = 2  #: which candidates of an impression were clicked, which were passed over
-READ = 3  #: a session opens an article
-HISTORY = 4  #: a read from before the log: to be learned from as a read, never asked or scored
-KIND_NAMES = {PUBLISH: "publish", IMPRESSION: "impression", OUTCOME: "outcome", READ: "read", HISTORY: "history"}
+
+class Kind(IntEnum):
+    """The kinds of rows, in the order in which rows of equal time happen: a log is sorted by (time, kind)."""
+
+    PUBLISH = 0  #: an article becomes known, or changes
+    IMPRESSION = 1  #: these candidates were displayed to a reader
+    OUTCOME = 2  #: which candidates of an impression were clicked, which were passed over
+    READ = 3  #: a session opens an article
+    HISTORY = 4  #: a read from before the log: to be learned from as a read, never answered or scored
+
+
+# Plain numbers: what columns, events and kernels have.
+PUBLISH = Kind.PUBLISH.value
+IMPRESSION = Kind.IMPRESSION.value
+OUTCOME = Kind.OUTCOME.value
+READ = Kind.READ.value
+HISTORY = Kind.HISTORY.value
+KIND_NAMES = {kind.value: kind.name.lower() for kind in Kind}
 
 HOUR = 3_600_000  #: milliseconds
 DAY = 24 * HOUR
@@ -32,7 +44,7 @@ class Event(NamedTuple):
 
     row: int  #: position in the log, from 0
     time: int  #: milliseconds since the epoch, UTC
-    kind: int  #: `PUBLISH`, `IMPRESSION`, `OUTCOME`, `READ` or `HISTORY`
+    kind: int  #: a `Kind`
     session: int  #: session code, -1 on publish rows
     user: int  #: reader code, -1 on publish rows
     item: int  #: article code; on impressions and outcomes the article on screen, -1 = none
@@ -53,7 +65,7 @@ class Log(NamedTuple):
     """One publisher's rows, struct of arrays, read-only; compiled kernels take it as it is.
 
     All columns have length n. `category` is the category of the row's article as far as any row up to
-    this one has told it.
+    this one has it.
     """
 
     time: Column  #: int64[n], ms since the epoch, UTC, never decreasing
@@ -110,10 +122,10 @@ def cut(log: Log, end: int) -> Log:
     columns = {name: getattr(log, name)[:rows] for name in LOG_DTYPES}
     impressions = int(columns["impression"].max(initial=-1)) + 1
     at = log.pools.at[: impressions + 1]
-    # A candidate's click is told by its outcome, which may lie beyond the end.
-    told = np.zeros(impressions, bool)
-    told[columns["impression"][columns["kind"] == OUTCOME]] = True
-    clicked = log.pools.clicked[: at[-1]] & np.repeat(told, np.diff(at))
+    # A candidate's click is known by its outcome, which may lie beyond the end.
+    has_outcome = np.zeros(impressions, bool)
+    has_outcome[columns["impression"][columns["kind"] == OUTCOME]] = True
+    clicked = log.pools.clicked[: at[-1]] & np.repeat(has_outcome, np.diff(at))
     return make_log(pools={"at": at, "item": log.pools.item[: at[-1]], "clicked": clicked}, **columns)
 
 

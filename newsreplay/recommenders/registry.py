@@ -66,9 +66,9 @@ _ESTIMATOR = re.compile(rf"(?:{'|'.join(ESTIMATORS)})(?:\.\w+)+(?:\(.*\))?", re.
 
 
 class Entry(NamedTuple):
-    """A recommender on the start list: how it is shown, and what to make it from."""
+    """A recommender on the start list: what it is called, and what to make it from."""
 
-    shown: str
+    label: str
     source: Spec | object  #: a spec, or somebody's own recommender, which is copied before every use
 
     def make(self) -> Any:
@@ -79,7 +79,7 @@ class Entry(NamedTuple):
             return copy.deepcopy(self.source)
         except Exception as error:
             raise SpecError(
-                f"{self.shown} cannot be copied ({error}); every publisher gets a fresh copy: "
+                f"{self.label} cannot be copied ({error}); every publisher gets a fresh copy: "
                 "open files and connections in start()"
             ) from error
 
@@ -87,7 +87,7 @@ class Entry(NamedTuple):
 def start_list(recommenders: str | Iterable[str | Spec | object]) -> list[Entry]:
     """The entries that specs, presets and objects name, presets unfolded, in order.
 
-    >>> [entry.shown for entry in start_list("trend,circular:size=5")]
+    >>> [entry.label for entry in start_list("trend,circular:size=5")]
     ['trend', 'circular(size=5)']
 
     Raises `SpecError` where a name or parameter does not exist or one stands on the list twice.
@@ -99,9 +99,9 @@ def start_list(recommenders: str | Iterable[str | Spec | object]) -> list[Entry]
         raise SpecError("no recommender named; 'newsreplay recommenders' lists them")
     seen = set()
     for entry in entries:
-        if entry.shown in seen:
-            raise SpecError(f"{entry.shown} stands on the list twice; name it once")
-        seen.add(entry.shown)
+        if entry.label in seen:
+            raise SpecError(f"{entry.label} stands on the list twice; name it once")
+        seen.add(entry.label)
         entry.make()
     return entries
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
@@ -46,6 +46,7 @@ from newsreplay.simulator.judgement.comparisons import against_best, ranks
 from newsreplay.simulator.judgement.intervals import REPLICATES
 from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.folder import RunFolder
+from newsreplay.simulator.runs.records import PairRecord, PublisherRecord
 
 
 def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
@@ -134,8 +135,11 @@ def _publisher(run: RunFolder, name: str, measured: Measured, slices: bool) -> P
     }
 
 
-def _facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    days = [datetime.fromtimestamp(facts[end] / 1000, UTC).strftime("%Y-%m-%d %H:%M") for end in ("first", "last")]
+_ENDS: tuple[Literal["first", "last"], ...] = ("first", "last")
+
+
+def _facts(facts: PublisherRecord) -> list[tuple[str, str]]:
+    days = [datetime.fromtimestamp(facts[end] / 1000, UTC).strftime("%Y-%m-%d %H:%M") for end in _ENDS]
     lines = {
         "reads": f"{facts['reads']:,}",
         "sessions": f"{facts['sessions']:,}",
@@ -174,7 +178,7 @@ def _rows(
 def _row(
     run: RunFolder,
     columns: PublisherColumns,
-    pair: dict[str, Any],
+    pair: PairRecord,
     results: dict[str, Estimate],
     costs: dict[str, Costs],
 ) -> RecommenderRow:
@@ -202,7 +206,7 @@ def _row(
 
 
 def _add_ranks(
-    run: RunFolder, pairs: list[dict[str, Any]], rows: list[RecommenderRow], measured: Measured, metric: int | None
+    run: RunFolder, pairs: list[PairRecord], rows: list[RecommenderRow], measured: Measured, metric: int | None
 ) -> None:
     """Write ranks and differences to the best into the rows of the recommenders that can be ranked."""
     if metric is None:

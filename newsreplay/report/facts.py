@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from newsreplay.report.headings import LEAKS
 from newsreplay.report.records import Costs, Note
 from newsreplay.simulator.judgement.metrics import Measured, Result
 from newsreplay.simulator.runs.folder import RunFolder
+from newsreplay.simulator.runs.records import PairTimingRecord, PublisherRecord
 from newsreplay.spec import check_names
 
 HEADLINE = "event_success@1"
@@ -31,17 +32,17 @@ def usual_metric(results: Iterable[Result]) -> str:
 
 def foresees(pair: Mapping[str, object]) -> bool:
     """Whether the recommender of a pair of run.json sees the future by design, as an oracle does."""
-    return bool(pair.get("foresees"))
+    return pair.get("foresight") == "oracle"
 
 
 def is_repeated(pair: Mapping[str, object]) -> bool:
     """Whether the recommender of a pair of run.json was repeated with several seeds."""
-    return "of" in pair
+    return "without_seed" in pair
 
 
 def base_name(pair: Mapping[str, object]) -> str:
     """The recommender of a pair of run.json; of one that was repeated, its spec without the seed."""
-    return str(pair.get("of", pair["recommender"]))
+    return str(pair.get("without_seed", pair["recommender"]))
 
 
 def display_name(run: RunFolder, recommender: str) -> str:
@@ -99,7 +100,7 @@ def notes(run: RunFolder) -> list[Note]:
     return result + _self_report_notes(run)
 
 
-def _publisher_notes(run: RunFolder, facts: dict[str, Any], logged: bool) -> list[Note]:
+def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool) -> list[Note]:
     name, result = facts["publisher"], []
     uncounted = {
         "without a known outcome": facts["impressions_without_outcome"],
@@ -185,7 +186,7 @@ def commands(run: RunFolder) -> list[str]:
     """The commands that make this run again, and check that it is the same."""
     made, changed = run.info["command"], run.info["rescored"]
     options = [
-        f"--{name.replace('_', '-')} {duration_text(value) if name in ('warmup', 'window') else value}"
+        f"--{name.replace('_', '-')} {duration_text(cast(int, value)) if name in ('warmup', 'window') else value}"
         for name, value in changed.items()
         if value is not None
     ]
@@ -222,7 +223,7 @@ def costs_of(run: RunFolder, publisher: str) -> dict[str, Costs]:
     }
 
 
-def _costs(timing: dict[str, Any], rows: int) -> Costs:
+def _costs(timing: PairTimingRecord, rows: int) -> Costs:
     answers = timing.get("answers", {})
     amortised = timing.get("answer_ms")
     return {

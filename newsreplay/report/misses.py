@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from newsreplay.log.rows import Column
-from newsreplay.simulator.judgement.judge import LATE, NEVER
+from newsreplay.simulator.judgement.judge import NO_CANDIDATE, OFFERED_LATE
 from newsreplay.simulator.runs.columns import Reads
 
 TOO_LATE = "answered too late"
@@ -41,10 +41,10 @@ def count(reads: Reads, places: Column, k: int) -> Column:
     rules = [
         place == 1,
         *([place > 1] if k > 1 else []),
-        place == LATE,
+        place == OFFERED_LATE,
         reads.again[later],
         ~reads.reachable[later],
-        place == NEVER,
+        place == NO_CANDIDATE,
     ]
     cause = np.select(rules, np.arange(len(rules)), len(rules))
     return np.bincount(cause, minlength=len(rules) + 1)

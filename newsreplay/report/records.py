@@ -28,7 +28,7 @@ class Costs(TypedDict):
     update_s: float | None  #: s of fitting after it
     answer_ms: float | None  #: ms an answer: the mean of answers worked out together, else the median of timed ones
     us_per_event: float | None  #: µs an event of the log, answers included
-    state_bytes: int
+    state_bytes: int | None
     parameters: int | None  #: numbers that are fitted
     p50_ms: float | None
     p95_ms: float | None

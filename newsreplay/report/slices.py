@@ -11,7 +11,7 @@ import numpy as np
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.log.rows import DAY, HOUR, Column
 from newsreplay.report.records import NOTHING, Estimate
-from newsreplay.simulator.judgement.clusters import Clusters, coarser
+from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, coarser
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
 from newsreplay.simulator.runs.columns import Impressions, Reads
 from newsreplay.simulator.runs.folder import RunFolder
@@ -86,10 +86,10 @@ def sliced(columns: PublisherColumns, by: str) -> Slices:
     )
 
 
-def over_time(columns: PublisherColumns) -> tuple[Column, int, dict[str, list[Estimate]]]:
+def over_time(columns: PublisherColumns, few: int = FEW) -> tuple[Column, int, dict[str, list[Estimate]]]:
     """E@1 of the sessions that begin in each stretch of time: starts (ms), their width, and cells by recommender.
 
-    Stretches with fewer than 30 sessions have no value; such stretches at both ends are left out.
+    Stretches with fewer than `few` sessions have no value; such stretches at both ends are left out.
     """
     time = columns.reads.time[columns.begin]
     if not len(time):
@@ -98,7 +98,7 @@ def over_time(columns: PublisherColumns) -> tuple[Column, int, dict[str, list[Es
     width = next((width for width in _WIDTHS if length <= 120 * width), _WIDTHS[-1])
     stretch = time // width
     stretch -= stretch.min()
-    enough = np.flatnonzero(np.bincount(stretch) >= FEW)
+    enough = np.flatnonzero(np.bincount(stretch) >= few)
     if not enough.size:
         return time[:0], width, {}
     starts = (int(time.min()) // width + np.arange(enough[0], enough[-1] + 1)) * width
@@ -115,11 +115,12 @@ class _Table(NamedTuple):
 class PublisherColumns:
     """The columns that a run folder holds of one publisher, read once.
 
-    `batch` is how many numbers are resampled at a time, at most; results do not depend on it.
+    `batch` is how many numbers are resampled at a time, at most; results do not depend on it. `sizes`
+    states from how many clusters on groups of them are resampled.
     """
 
-    def __init__(self, run: RunFolder, publisher: str, *, batch: int = BATCH):
-        self.run, self.publisher, self.batch = run, publisher, batch
+    def __init__(self, run: RunFolder, publisher: str, *, batch: int = BATCH, sizes: ClusterSizes = ClusterSizes()):
+        self.run, self.publisher, self.batch, self.sizes = run, publisher, batch, sizes
         self.reads = run.reads(publisher)
         self.impressions = run.impressions(publisher)
         first = np.ones(len(self.reads.session), bool)
@@ -201,7 +202,7 @@ class PublisherColumns:
     def _clusters(self, cluster: Column) -> tuple[Column, Column]:
         """The units that are resampled, and the unit of each row; many are resampled in groups."""
         unit, group = np.unique(cluster, return_inverse=True)
-        clusters = coarser(Clusters(group, unit), self.publisher, self.seed)
+        clusters = coarser(Clusters(group, unit), self.publisher, self.seed, self.sizes)
         return clusters.unit, clusters.group
 
     def _fill(

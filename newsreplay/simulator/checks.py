@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from newsreplay.log.catalog import Articles, Profiles, Updates, bare_articles, handed_over
 from newsreplay.log.rows import HOUR, IMPRESSION, LOG_DTYPES, OUTCOME, PUBLISH, READ, Column, Log, Pools, make_log
+from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
@@ -37,15 +38,20 @@ class Finding(NamedTuple):
         )
 
 
-class Verdict(NamedTuple):
-    """What a check found."""
+class Check(NamedTuple):
+    """Whether a recommender is blind to the future; printing it gives one line."""
 
     recommender: str
-    cuts: int  #: how many there were; a short log has fewer than were asked for
+    cuts: int  #: how many there were; a short log has fewer than were requested
     finding: Finding | None  #: None = blind to the future
 
+    def __str__(self) -> str:
+        if self.finding is None:
+            return f"{self.recommender}: blind to the future at {self.cuts} cuts"
+        return f"{self.recommender}: SEES WHAT IT SHOULD NOT: {self.finding}"
 
-def check(
+
+def check_entry(
     entry: Entry,
     *,
     log: Log | None = None,
@@ -53,7 +59,7 @@ def check(
     cuts: int = 20,
     k: int = 10,
     seed: int = 0,
-) -> Verdict:
+) -> Check:
     """Check one recommender at `cuts` cuts, every second right after a request, every fourth after an impression.
 
     Without `log`, one of 2,000 rows is made up. A second replay of the untouched log must agree with the
@@ -69,32 +75,32 @@ def check(
         again = _answers(entry, other, others, k, seed)
         finding = _difference(log, cut, first, again)
         if finding is not None:
-            return Verdict(entry.shown, len(chosen), finding)
-    return Verdict(entry.shown, len(chosen), None)
+            return Check(entry.label, len(chosen), finding)
+    return Check(entry.label, len(chosen), None)
 
 
 def _answers(entry: Entry, log: Log, articles: Articles, k: int, seed: int) -> Replayed:
-    return replay(log, entry.make(), k, articles=articles, seed=seed, name=entry.shown)
+    return replay(log, entry.make(), Setting(seed, k), articles=articles, name=entry.label)
 
 
 def _difference(log: Log, cut: int, first: Replayed, again: Replayed) -> Finding | None:
     """The first slate or impression before the cut that was answered otherwise."""
-    found = []
-    asked = np.flatnonzero(log.kind[:cut] == READ)
-    changed = _changed(first.slates[: len(asked)], again.slates[: len(asked)])
+    findings = []
+    requests = np.flatnonzero(log.kind[:cut] == READ)
+    changed = _changed(first.slates[: len(requests)], again.slates[: len(requests)])
     if changed is not None:
         before, after = ([item for item in done.slates[changed[0]].tolist() if item >= 0] for done in (first, again))
-        found.append(Finding(cut, int(asked[changed[0]]), "answer", before, after))
+        findings.append(Finding(cut, int(requests[changed[0]]), "answer", before, after))
     if first.scores is not None and again.scores is not None:
-        shown = np.flatnonzero(log.kind[:cut] == IMPRESSION)
-        at = log.pools.at[: len(shown) + 1]
+        impressions = np.flatnonzero(log.kind[:cut] == IMPRESSION)
+        at = log.pools.at[: len(impressions) + 1]
         changed = _changed(first.scores[: at[-1]], again.scores[: at[-1]])
         if changed is not None:
             number = int(np.searchsorted(at, changed[0], side="right")) - 1
             places = slice(at[number], at[number + 1])
             scores = (done.scores[places].tolist() for done in (first, again) if done.scores is not None)
-            found.append(Finding(cut, int(shown[number]), "scores", *scores))
-    return min(found, key=lambda finding: finding.row, default=None)
+            findings.append(Finding(cut, int(impressions[number]), "scores", *scores))
+    return min(findings, key=lambda finding: finding.row, default=None)
 
 
 def _changed(before: Column, after: Column) -> Column | None:
@@ -149,6 +155,15 @@ def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log,
         column[place] = _codes(column, cut, limit, rng, len(place))
         column[outcome] = column[outcome - 1]
     pools, fresh["impression"][cut:] = _pools(log, fresh["item"], kind, cut, rng)
+    other = _overwritten_articles(log, fresh, articles, cut, rng)
+    return make_log(**fresh, pools=pools), other
+
+
+def _overwritten_articles(
+    log: Log, fresh: dict[str, Column], articles: Articles, cut: int, rng: np.random.Generator
+) -> Articles:
+    """Other articles from row `cut` on, to go with the columns `fresh`; writes their categories into `fresh`."""
+    rows = len(log.time)
     item = fresh["item"]
     known = int(item[:cut].max(initial=-1)) + 1
     handed = handed_over(articles) < cut
@@ -157,18 +172,18 @@ def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log,
     late = (articles.category_row >= cut) & ~handed
     categories = max(1, len(articles.categories))
     category[late] = rng.integers(-1, categories, int(late.sum()))
-    told = np.where(articles.category_row < cut, articles.category_row, cut)
+    category_row = np.where(articles.category_row < cut, articles.category_row, cut)
     fresh["category"][cut:] = np.append(category, np.int32(-1))[item[cut:]]
     first = np.full(len(articles.id) + 1, rows, np.int64)
     first[item[::-1]] = np.arange(rows)[::-1]
     first = first[:-1]
     names = pa.array([f"overwritten {i}" for i in range(len(articles.id))], pa.large_string())
     keep = pa.array((np.arange(len(articles.id)) < known) | handed)
-    other = Articles(
+    return Articles(
         id=_chosen(keep, articles.id, names),
         published=np.where(first < rows, fresh["time"][np.minimum(first, rows - 1)], 0),
         category=category,
-        category_row=np.where(category >= 0, np.maximum(told, first), rows),
+        category_row=np.where(category >= 0, np.maximum(category_row, first), rows),
         texts={
             fact: (
                 _chosen(pa.array((row < cut) | handed), texts, names),
@@ -180,11 +195,10 @@ def overwritten(log: Log, articles: Articles, cut: int, seed: int) -> tuple[Log,
         profiles=_profiles(articles.profiles, cut, handed_outside),
         updates=_updates(articles.updates, cut),
     )
-    return make_log(**fresh, pools=pools), other
 
 
 def _updates(updates: Updates | None, cut: int) -> Updates | None:
-    """The updates before the cut; those behind it say the opposite."""
+    """The updates before the cut; those behind it are reversed."""
     if updates is None:
         return None
     return updates._replace(recommendable=updates.recommendable ^ (updates.row >= cut))
@@ -211,7 +225,7 @@ def _kinds(count: int, cut: int, rng: np.random.Generator) -> Column:
     """Kinds of rows: mostly reads, some publications, some impressions that are followed by their outcome."""
     kind = rng.choice([PUBLISH, IMPRESSION, READ], count, p=[0.1, 0.1, 0.8]).astype(np.uint8)
     if not cut:
-        kind[0] = READ  # somebody must be there
+        kind[0] = READ  # a log has a reader
     after = np.flatnonzero(kind[:-1] == IMPRESSION) + 1
     kind[after[np.append(True, np.diff(after) > 1)[: len(after)]]] = OUTCOME
     follows = np.append(kind[1:], np.uint8(READ)) == OUTCOME
@@ -224,18 +238,18 @@ def _pools(log: Log, item: Column, kind: Column, cut: int, rng: np.random.Genera
     before = int(np.count_nonzero(log.kind[:cut] == IMPRESSION))
     at = log.pools.at[: before + 1]
     clicked = log.pools.clicked[: at[-1]].copy()
-    told = np.zeros(before, bool)
-    told[log.impression[:cut][log.kind[:cut] == OUTCOME]] = True
-    clicked ^= np.repeat(~told, np.diff(at))
-    shown = np.flatnonzero(kind == IMPRESSION)
-    known = 1 + np.maximum.accumulate(item)[cut + shown].astype(np.int64)
-    lengths = np.minimum(known, rng.integers(1, 6, len(shown)))
+    has_outcome = np.zeros(before, bool)
+    has_outcome[log.impression[:cut][log.kind[:cut] == OUTCOME]] = True
+    clicked ^= np.repeat(~has_outcome, np.diff(at))
+    place = np.flatnonzero(kind == IMPRESSION)
+    known = 1 + np.maximum.accumulate(item)[cut + place].astype(np.int64)
+    lengths = np.minimum(known, rng.integers(1, 6, len(place)))
     start = rng.integers(0, np.maximum(known, 1))
     step = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     pool = (np.repeat(start, lengths) + step) % np.repeat(known, lengths)
     impression = np.full(len(kind), -1, np.int32)
-    impression[shown] = before + np.arange(len(shown))
-    impression[shown + 1] = impression[shown]
+    impression[place] = before + np.arange(len(place))
+    impression[place + 1] = impression[place]
     pools = Pools(
         np.concatenate([at, at[-1] + np.cumsum(lengths)]),
         np.concatenate([log.pools.item[: at[-1]], pool]),

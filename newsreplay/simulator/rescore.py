@@ -1,47 +1,63 @@
-"""Run folders once more: scored again from the answers they keep, and verified by a second run."""
+"""Run folders scored again from the answers they keep."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack, cast
 
+from newsreplay.datasets.store import Dataset
+from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import RunError
-from newsreplay.simulator.judgement.scoring import Answers, score, scored
-from newsreplay.simulator.replay.slates import Drops
+from newsreplay.log.publisher import Publisher
+from newsreplay.simulator.judgement.metrics import Result
+from newsreplay.simulator.judgement.scope import Scope
+from newsreplay.simulator.judgement.scoring import Answers, Scored, score, select_scored
 from newsreplay.simulator.run import measure_publisher
-from newsreplay.simulator.runs.columns import count, read_scores, read_slates, write_verdict
-from newsreplay.simulator.runs.folder import data_of, info_of, options_of
+from newsreplay.simulator.runs.columns import count, read_scores, read_slates, write_judgement
+from newsreplay.simulator.runs.folder import dataset_of, options_of, read_info
+from newsreplay.simulator.runs.options import DataSource, Options, Progress, quiet
 from newsreplay.simulator.runs.pair import Judged
 from newsreplay.simulator.runs.paths import pair_files, publisher_files
-from newsreplay.simulator.runs.write import files_of, publisher_facts, remove_reports, write_json, write_results
+from newsreplay.simulator.runs.records import PairRecord, PublisherRecord, RunRecord, ScopeRecord
+from newsreplay.simulator.runs.write import name_files, publisher_facts, remove_reports, write_info, write_results
 
-Progress = Callable[[str, int, int], None]
+
+class Changes(TypedDict, total=False):
+    """Options with which a run is scored again; None lifts a limit."""
+
+    warmup: Duration
+    window: Duration | None
+    max_session_length: int | None
+    cluster: str
 
 
 def rescore(
     folder: str | Path,
     *,
-    data: Any = None,
-    progress: Progress = lambda what, done, of: None,
-    **changes: Any,
+    data: DataSource | None = None,
+    progress: Progress = quiet,
+    **changes: Unpack[Changes],
 ) -> None:
     """Judge and measure the answers that a run folder keeps once more, in place; nothing is replayed.
 
-    `changes` are `warmup`, `window`, `max_session_length` and `cluster` of `Options`; what is not named stays. The
-    data are looked for where they lay; `data` names them otherwise, as for `run`. Raises `RunError` where the
-    folder keeps no answers, or the data are not those of the run.
+    `changes` are `warmup`, `window`, `max_session_length` and `cluster` as in `run`; what is not named stays as it was.
+    The data are looked for where they lay; `data` names them otherwise. Raises `RunError` where the folder keeps no
+    answers, or the data are not those of the run.
     """
     folder = Path(folder)
-    info = info_of(folder)
+    info = read_info(folder)
     before = options_of(info)
-    if before.strict_deadline:
+    changed: dict[str, Any] = {**changes}
+    for name in ("warmup", "window"):
+        if changed.get(name) is not None:
+            changed[name] = milliseconds(changed[name])
+    if before.answering.strict_deadline:
         raise RunError(f"{folder} does not keep which answers were late; run it again with other options")
-    if not before.slates:
+    if not before.keeping.slates:
         raise RunError(f"{folder} keeps no answers (--no-slates); run it again")
-    options = replace(before, **changes)
-    dataset = data_of(info, folder, data)
+    options = before._replace(scope=Scope(**(asdict(before.scope) | changed)))
+    dataset = dataset_of(info, folder, data)
     pairs = [pair for pair in info["pairs"] if pair["status"] == "done"]
     for pair in pairs:  # while the folder is still what it was
         path = pair_files(folder, pair["publisher"], pair["recommender"]).slates
@@ -49,45 +65,51 @@ def rescore(
             raise RunError(f"{path} does not hold answers to this log")
     (folder / "unfinished").write_text("scoring has not ended; do it again: newsreplay score\n")
     remove_reports(folder)
+    results, publishers = _score_again(folder, info, dataset, options, progress)
+    write_results(folder, results)
+    again: RunRecord = {
+        **info,
+        "options": options.flat(),
+        "publishers": publishers,
+        "rescored": cast(ScopeRecord, {**info["rescored"], **changed}),
+    }
+    write_info(folder, again)
+    (folder / "unfinished").unlink()
+
+
+def _score_again(
+    folder: Path, info: RunRecord, dataset: Dataset, options: Options, progress: Progress
+) -> tuple[list[Result], list[PublisherRecord]]:
+    """Results and publishers by these options; files of answers are written anew, pairs of `info` name them."""
+    results: list[Result] = []
+    publishers: list[PublisherRecord] = []
+    pairs = [pair for pair in info["pairs"] if pair["status"] == "done"]
     done = 0
-    results, facts = [], []
     for name in (facts["publisher"] for facts in info["publishers"]):
         publisher = dataset.publisher(name)
-        of = scored(publisher, options)
+        scored = select_scored(publisher, options.scope, options.answering.seed)
         publisher_files(folder, name).shown.unlink(missing_ok=True)  # not written where no impression is scored
         judged = []
         for pair in (pair for pair in pairs if pair["publisher"] == name):
-            files = pair_files(folder, name, pair["recommender"])
-            answers = Answers(read_slates(files.slates, publisher, options.k), read_scores(files.scores, publisher))
-            verdict = score(publisher, of, answers)
-            files.rankings.unlink(missing_ok=True)
-            write_verdict(files, verdict)
-            pair |= files_of(files, folder)
-            if not files.rankings.exists():
-                pair.pop("rankings", None)
-            judged.append(
-                Judged(
-                    publisher=name,
-                    recommender=pair["recommender"],
-                    tally=verdict.tally,
-                    hits=verdict.tally.hits,
-                    error=None,
-                    details=None,
-                    drops=Drops(0, 0),
-                    seconds=0.0,
-                    rows=0,
-                    state_bytes=None,
-                    times=None,
-                    learning=None,
-                    foresees=pair.get("foresees", False),
-                )
-            )
+            judged.append(_judge_again(folder, publisher, scored, pair, options.answering.k))
             done += 1
             progress("scoring", done, len(pairs))
-        results += measure_publisher(folder, publisher, of, judged, options)
-        facts.append(publisher_facts(dataset, name, of, judged))
-    write_results(folder, results)
-    changed = {name: getattr(options, name) for name in changes}
-    again = {"options": info["options"] | changed, "publishers": facts, "rescored": info["rescored"] | changed}
-    write_json(folder / "run.json", info | again)
-    (folder / "unfinished").unlink()
+        results += measure_publisher(folder, publisher, scored, judged, options.answering)
+        publishers.append(publisher_facts(dataset, name, scored, judged))
+    return results, publishers
+
+
+def _judge_again(folder: Path, publisher: Publisher, scored: Scored, pair: PairRecord, k: int) -> Judged:
+    files = pair_files(folder, publisher.name, pair["recommender"])
+    answers = Answers(read_slates(files.slates, publisher, k), read_scores(files.scores, publisher))
+    judgement = score(publisher, scored, answers)
+    files.rankings.unlink(missing_ok=True)
+    write_judgement(files, judgement)
+    name_files(pair, files, folder)
+    return Judged(
+        publisher=publisher.name,
+        recommender=pair["recommender"],
+        sums=judgement.sums,
+        hits=judgement.sums.hits,
+        foresight=pair.get("foresight"),
+    )

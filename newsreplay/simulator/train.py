@@ -1,9 +1,10 @@
-"""Training: a recommender learns the first stretch of a log and is saved, to be replayed later."""
+"""Training: a recommender learns the first part of a log and is saved, to be replayed later."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +12,15 @@ import numpy as np
 
 from newsreplay.datasets import find_data
 from newsreplay.datasets.store import Dataset
+from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import NewsreplayError
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import DAY, IMPRESSION, READ, cut
-from newsreplay.recommenders.base import SelfReport
+from newsreplay.recommenders.base import SelfReport, Setting
 from newsreplay.recommenders.protocols import SupportsFit, SupportsSaveWeights, SupportsSelfReport
 from newsreplay.recommenders.registry import Entry, start_list
-from newsreplay.simulator.replay.replay import replay
+from newsreplay.simulator.replay.replay import ignore, replay
+from newsreplay.simulator.runs.options import DataSource, Progress, quiet
 from newsreplay.spec import Spec
 
 
@@ -37,39 +40,42 @@ class Trained(NamedTuple):
     path: Path  #: of the weights
 
 
+class Callbacks(NamedTuple):
+    """Who follows a training: lines on what takes a while, how far the replay is, lines on how fitting goes."""
+
+    say: Callable[[str], None] = ignore
+    progress: Progress = quiet
+    report: Callable[[str], None] = ignore
+
+
 def train(
-    data: Any,
-    recommender: Any,
+    data: DataSource,
+    recommender: str | Spec | object,
     *,
     out: str | Path,
-    warmup: int | None = None,
-    until: int | None = None,
+    warmup: Duration | None = None,
+    until: int | datetime | None = None,
     publisher: str | None = None,
     seed: int = 0,
-    columns: dict[str, str] | None = None,
-    preparing: dict[str, Any] | None = None,
-    say: Callable[[str], None] = lambda line: None,
-    progress: Callable[[str, int, int], None] = lambda what, done, of: None,
-    tell: Callable[[str], None] = lambda line: None,
+    callbacks: Callbacks = Callbacks(),
 ) -> Trained:
-    """Replay the first stretch of a log before one recommender, fit it and save it.
+    """Replay the first part of a log before one recommender, fit it and save it.
 
-    `data`, `columns` and `preparing` are as in `run`, `recommender` is one spec or object that has `fit()` and
-    `save_weights(path)`. The stretch ends `warmup` ms after the first read, by default a day, or at the moment `until`, ms UTC;
-    rows at its end belong to what comes after. `say` is told what takes a while, `progress(what, done, of)` how far the
-    replay is, `tell` how fitting goes.
+    `data` is as in `run`, `recommender` is one spec or object that has `fit()` and `save_weights(path)`. The part ends
+    `warmup` after the first read ("3d", a timedelta, or ms; by default a day), or at the moment `until` (a datetime
+    with its time zone, or ms UTC); rows at its end belong to what comes after.
 
-    Raises `NewsreplayError` where the recommender cannot be trained, where nothing is read in the stretch, and where
-    the data set has several publishers and none was chosen.
+    Raises `NewsreplayError` where the recommender cannot be trained, where nothing is read in that part, and where the
+    data set has several publishers and none was chosen.
     """
     begun = time.perf_counter()
-    entry, made = _trainee(recommender)
+    entry, made = trainee(recommender)
     if warmup is not None and until is not None:
         raise NewsreplayError("give --warmup or --until, not both: each says where the stretch ends")
-    dataset = find_data(data, columns=columns, preparing=preparing, report=say, progress=progress)
+    dataset = find_data(data, report=callbacks.say, progress=callbacks.progress)
     chosen = _publisher(dataset, publisher)
     begin, last = _span(chosen)
-    end = begin + (DAY if warmup is None else warmup) if until is None else until
+    end = begin + (DAY if warmup is None else milliseconds(warmup)) if until is None else _moment(until)
     log = cut(chosen.log, end)
     reads = int(np.count_nonzero(log.kind == READ))
     if not reads:
@@ -79,17 +85,15 @@ def train(
     replay(
         log,
         made,
+        Setting(seed=seed, warmup=end - begin, report=callbacks.report),
         articles=chosen.articles,
-        seed=seed,
-        name=entry.shown,
-        warmup=end - begin,
-        tell=tell,
-        progress=lambda rows: progress("replaying", rows, len(log.time)),
+        name=entry.label,
+        progress=lambda rows: callbacks.progress("replaying", rows, len(log.time)),
     )
     made.fit()
     made.save_weights(Path(out))
     return Trained(
-        recommender=entry.shown,
+        recommender=entry.label,
         publisher=chosen.name,
         several=len(dataset.publishers) > 1,
         begin=begin,
@@ -103,6 +107,11 @@ def train(
     )
 
 
+def _moment(until: int | datetime) -> int:
+    """Milliseconds since the epoch, UTC."""
+    return until if isinstance(until, int) else round(until.timestamp() * 1000)
+
+
 def _span(publisher: Publisher) -> tuple[int, int]:
     """Time of the first read and of the last row; nothing at all is as good as a log without reads."""
     if not len(publisher.requests.row):
@@ -110,22 +119,23 @@ def _span(publisher: Publisher) -> tuple[int, int]:
     return int(publisher.log.time[publisher.requests.row[0]]), int(publisher.log.time[-1])
 
 
-def _trainee(recommender: Any) -> tuple[Entry, Any]:
-    entries = start_list(recommender)
+def trainee(recommender: str | Spec | object) -> tuple[Entry, Any]:
+    """The entry of a recommender that is to be trained, and a fresh one. Raises `NewsreplayError` if it cannot be."""
+    entries = start_list([recommender])
     if len(entries) > 1:
         raise NewsreplayError(f"one recommender is trained at a time, not {len(entries)}; name one")
     given = dict(entries[0].source.parameters) if isinstance(entries[0].source, Spec) else {}
     for name in ("warmup", "weights"):
         if given.get(name) is not None:
             raise NewsreplayError(
-                f"{entries[0].shown}: leave {name} out; 'train' fits a fresh model to the stretch that --warmup or "
+                f"{entries[0].label}: leave {name} out; 'train' fits a fresh model to the stretch that --warmup or "
                 "--until gives"
             )
     made = entries[0].make()
     for method, protocol in (("fit", SupportsFit), ("save_weights", SupportsSaveWeights)):
         if not isinstance(made, protocol):
             raise NewsreplayError(
-                f"{entries[0].shown} cannot be trained and saved, it has no {method}(); neural recommenders can be: "
+                f"{entries[0].label} cannot be trained and saved, it has no {method}(); neural recommenders can be: "
                 "nrms, naml, awrs …"
             )
     return entries[0], made

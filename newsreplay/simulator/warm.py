@@ -17,7 +17,7 @@ import pyarrow as pa
 from newsreplay.datasets.base import Raw
 from newsreplay.datasets.preparing.prepare import prepare
 from newsreplay.machine import cores
-from newsreplay.recommenders.registry import ALIASES, BUILT_IN, Entry
+from newsreplay.recommenders.registry import ALIASES, BUILT_IN, Entry, start_list
 from newsreplay.simulator.run import run
 from newsreplay.spec import Spec
 
@@ -26,12 +26,12 @@ _SAME_KERNELS = {"trend": "popular"}
 
 
 @contextmanager
-def compiling(entries: Iterable[Entry]) -> Iterator[None]:
-    """Compile the built-ins among `entries` in processes of their own while the body runs, and wait for them."""
+def compiling(entries: Iterable[Entry], processes: int | None = None) -> Iterator[None]:
+    """Compile the built-ins among `entries` in `processes` (None = one a core) while the body runs; then wait."""
     names = {ALIASES.get(entry.source.name, entry.source.name) for entry in entries if isinstance(entry.source, Spec)}
     wanted = {_SAME_KERNELS.get(name, name) for name in names & set(BUILT_IN)}
     order = [*(name for name in _LONGEST_FIRST if name in wanted), *sorted(wanted - set(_LONGEST_FIRST))]
-    workers = min(cores(), len(order))
+    workers = min(processes or cores(), len(order))
     if workers < 2:
         yield
         return
@@ -47,4 +47,4 @@ def compile_kernels(name: str) -> None:
     reads = pa.table({"publisher": ["a"] * 2, "time": [1, 2], "user": ["u"] * 2, "item": ["x", "y"]})
     with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
         data = prepare(Raw(reads, rows_in=2), Path(work) / "data", name="two reads", kind="table")
-        run(data, name, Path(work) / "run")
+        run(data, start_list(name), Path(work) / "run")

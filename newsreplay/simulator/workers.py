@@ -11,7 +11,6 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from contextlib import ExitStack, suppress
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
 
 from newsreplay.machine import cores
 from newsreplay.recommenders.base import Compiled
@@ -19,17 +18,17 @@ from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.pairs import StoppedError, failed, replay_pair
 from newsreplay.simulator.runs.pair import Judged, Pair
 
-LINE = 100  #: characters of a told line that are shown; a pipe takes so few in one piece
-FRESH = 5.0  #: seconds for which a told line is shown
+LINE = 100  #: characters of a reported line that are shown; a pipe takes so few in one piece
+FRESH = 5.0  #: seconds for which a reported line is shown
 
 
-def _shown(line: Any) -> str:
-    """A told line as one that a terminal can show."""
+def printable(line: object) -> str:
+    """A reported line as one that a terminal can show."""
     text = "".join(letter if letter.isprintable() else " " for letter in str(line))
     return " ".join(text.split())[:LINE]
 
 
-_wire: Connection | None = None  #: in a process of its own: the way to the one that started it
+_wire: Connection | None = None  #: in a process of its own: leads to the one that started it
 
 
 def _connect(wire: Connection) -> None:
@@ -45,25 +44,33 @@ def _report(number: int, what: int | str) -> None:
 
 
 def _replay_away(pair: Pair, number: int) -> Judged:
-    """A pair in a process of its own, which tells of its rows and lines under a number."""
+    """A pair in a process of its own, which reports its rows and lines under a number."""
     report = partial(_report, number)
-    return replay_pair(pair, report, lambda line: report(_shown(line)))
+    return replay_pair(pair, report, lambda line: report(printable(line)))
 
 
 class Workers:
     """Compiled recommenders share this process, since kernels let go of the interpreter; plain ones get
     processes of their own where there are several cores and they can be sent there.
 
-    `progress(line, done)` is told what recommenders told last ("" = nothing lately) and how many rows are done.
+    `progress(line, done)` takes the line that was reported last, for `fresh` seconds ("" = nothing lately), and how
+    many rows are done.
     """
 
-    def __init__(self, jobs: int | None, executor: Executor | None, progress: Callable[[str, int], None]):
+    def __init__(
+        self,
+        jobs: int | None,
+        executor: Executor | None,
+        progress: Callable[[str, int], None],
+        fresh: float = FRESH,
+    ):
         self.jobs = jobs or cores()
         self.processes = jobs is not None and jobs > 1
         self.executor = executor
         self.progress = progress
+        self.fresh = fresh
         self.rows: dict[tuple[str, str], int] = {}  # done, by publisher and recommender
-        self.line, self.until = "", 0.0  # what was told last, and how long it is shown
+        self.line, self.until = "", 0.0  # what was reported last, and how long it is shown
         self.lock = threading.Lock()
         self.stopped = threading.Event()
         self.trouble: BaseException | None = None  # what showing progress raised while nobody could catch it
@@ -72,7 +79,7 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stopped.set()
         self.pools.close()
 
@@ -90,7 +97,7 @@ class Workers:
         here.sort(key=lambda pair: (publishers.index(pair.publisher), not getattr(pair.entry.make(), "slow", False)))
         threads = ThreadPoolExecutor(self.jobs)
         self.pools.callback(threads.shutdown, wait=True, cancel_futures=True)
-        local = {threads.submit(replay_pair, pair, partial(self._advance, pair), self._tell): pair for pair in here}
+        local = {threads.submit(replay_pair, pair, partial(self._advance, pair), self._report): pair for pair in here}
         orphans: list[Pair] = []
         yield from self._collect(local | self._send(away), orphans)
         # A process that dies takes its pool along. Each of those left gets a process of its own, so that
@@ -108,19 +115,19 @@ class Workers:
         )
         listener = threading.Thread(target=self._listen, args=(reader, pairs), daemon=True)
         self.pools.callback(listener.join, timeout=1)  # somebody's own processes may keep the wire open
-        self.pools.callback(writer.close)  # the last to hold it, so that the listener hears the end
+        self.pools.callback(writer.close)  # the last to hold it, so that the listener comes to its end
         self.pools.callback(processes.shutdown, wait=True, cancel_futures=True)
         listener.start()
         return {processes.submit(_replay_away, pair, number): pair for number, pair in enumerate(pairs)}
 
     def _listen(self, reader: Connection, pairs: list[Pair]) -> None:
-        """Hear what processes tell, until the last has ended."""
+        """Take in what processes report, until the last has ended."""
         with reader, suppress(EOFError, OSError):
             while True:
                 number, what = reader.recv()
                 try:
                     if self.trouble is None and not self.stopped.is_set():
-                        self._tell(what) if isinstance(what, str) else self._advance(pairs[number], what)
+                        self._report(what) if isinstance(what, str) else self._advance(pairs[number], what)
                 except StoppedError:
                     continue
                 except BaseException as error:  # whoever waits for results raises it
@@ -148,18 +155,18 @@ class Workers:
         """Note how many of a pair's rows are done; raises `StoppedError` once the run is stopped."""
         if self.stopped.is_set():
             raise StoppedError
-        key = (pair.publisher, pair.entry.shown)
+        key = (pair.publisher, pair.entry.label)
         with self.lock:
-            if rows > self.rows.get(key, 0):  # else it was told before, or a replay that broke off starts again
+            if rows > self.rows.get(key, 0):  # else it was reported before, or a replay that broke off starts again
                 self.rows[key] = rows
                 self._show()
 
-    def _tell(self, line: str) -> None:
-        """Show what a recommender tells; raises `StoppedError` once the run is stopped."""
+    def _report(self, line: str) -> None:
+        """Show a line that a recommender reports; raises `StoppedError` once the run is stopped."""
         if self.stopped.is_set():
             raise StoppedError
         with self.lock:
-            self.line, self.until = _shown(line), time.monotonic() + FRESH
+            self.line, self.until = printable(line), time.monotonic() + self.fresh
             self._show()
 
     def _show(self) -> None:

@@ -202,7 +202,7 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
         *("format", "newsreplay", "python", "packages", "platform", "command"),
         *("data", "options", "rescored", "recommenders", "objects", "publishers", "pairs"),
     ]
-    assert (info["format"], info["newsreplay"]) == (2, newsreplay.__version__)
+    assert (info["format"], info["newsreplay"]) == (3, newsreplay.__version__)
     assert [*info["data"]] == [
         *("name", "kind", "digest", "source", "licence", "notes", "made_up", "leaks", "rows_in", "rejected"),
         *("options", "folder"),

@@ -10,7 +10,6 @@ from typing import Any
 import numba
 import pytest
 
-from newsreplay.kernels import compiling as kernels
 from newsreplay.kernels.compiling import bind
 from newsreplay.machine import home
 from newsreplay.recommenders.baselines.circular import Circular
@@ -21,13 +20,13 @@ from newsreplay.simulator.replay.walk import reveal_row, walk
 def test_loops_that_threads_ask_for_at_once_are_all_kept_in_the_folder_of_their_digest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cacheable = kernels._cacheable
+    mkdir = Path.mkdir
 
-    def slowly(*functions: Any) -> bool:
+    def slowly(*arguments: Any, **options: Any) -> None:
         time.sleep(0.02)  # while the folder is set, so that threads meet
-        return cacheable(*functions)
+        mkdir(*arguments, **options)
 
-    monkeypatch.setattr(kernels, "_cacheable", slowly)
+    monkeypatch.setattr(Path, "mkdir", slowly)
     before = numba.config.CACHE_DIR
 
     def folder(number: int) -> Path:

@@ -6,8 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from newsreplay.log import catalog as catalogs
-from newsreplay.log.catalog import NEVER, Articles, Catalog, Profiles, handed_over
+from newsreplay.log.catalog import NOT_HANDED_OVER, Articles, Catalog, Profiles, handed_over
 
 FOREVER = 100
 ARTICLES = Articles(
@@ -86,9 +85,6 @@ def test_a_profile_makes_no_article_known() -> None:
 
 
 @pytest.mark.parametrize("together", [1, 2])
-def test_articles_are_handed_over_with_the_first_profile_that_holds_them(
-    together: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(catalogs, "_TOGETHER", together)
-    assert handed_over(ARTICLES).tolist() == [NEVER, 5, 3, 3, 5]
-    assert handed_over(ARTICLES._replace(profiles=None)).tolist() == [NEVER] * 3
+def test_articles_are_handed_over_with_the_first_profile_that_holds_them(together: int) -> None:
+    assert handed_over(ARTICLES, together).tolist() == [NOT_HANDED_OVER, 5, 3, 3, 5]
+    assert handed_over(ARTICLES._replace(profiles=None), together).tolist() == [NOT_HANDED_OVER] * 3

@@ -47,7 +47,7 @@ class NoRecommender:
 
 
 def shown(recommenders: Any) -> list[str]:
-    return [entry.shown for entry in start_list(recommenders)]
+    return [entry.label for entry in start_list(recommenders)]
 
 
 def error_of(recommenders: Any) -> str:
@@ -74,7 +74,7 @@ def test_a_preset_unfolds_at_its_place() -> None:
 @pytest.mark.parametrize("name", [*BUILT_IN, *ALIASES])
 def test_every_name_makes_a_recommender(name: str) -> None:
     (entry,) = start_list(name)
-    assert entry.shown == name
+    assert entry.label == name
     assert callable(entry.make().recommend)
 
 
@@ -89,8 +89,8 @@ def test_an_alias_is_shown_as_typed(alias: str, name: str) -> None:
 
 def test_parameters_reach_the_recommender_and_defaults_are_not_shown() -> None:
     first, second = start_list("circular:size=500,circular")
-    assert (first.shown, first.make().size) == ("circular(size=500)", 500)
-    assert (second.shown, second.make().size) == ("circular", 100)
+    assert (first.label, first.make().size) == ("circular(size=500)", 500)
+    assert (second.label, second.make().size) == ("circular", 100)
 
 
 def test_every_use_gets_a_fresh_recommender() -> None:
@@ -218,7 +218,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("where", ["mine_of_test", "mine_of_test.py", "./mine_of_test.py", "random.py"])
 def test_a_class_is_found_in_a_module_or_file(files: Path, where: str) -> None:
     (entry,) = start_list(f"{where}:Fine(depth=5, wide=true)")
-    assert entry.shown == f"{where}:Fine(depth=5, wide=True)"
+    assert entry.label == f"{where}:Fine(depth=5, wide=True)"
     assert entry.make().depth == 5
 
 
@@ -460,7 +460,7 @@ def plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("plug_ins")
 def test_an_installed_package_offers_recommenders_under_short_names() -> None:
     (entry,) = start_list("mine(depth=9)")
-    assert entry.shown == "mine(depth=9)"
+    assert entry.label == "mine(depth=9)"
     assert entry.make().depth == 9
     assert "Did you mean 'mine'?" in error_of("mime")
 

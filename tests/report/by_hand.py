@@ -16,7 +16,8 @@ from newsreplay.log.rows import DAY
 from newsreplay.simulator.judgement.intervals import REPLICATES
 from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.paths import publisher_files
-from newsreplay.simulator.runs.write import FORMAT, write_replicates
+from newsreplay.simulator.runs.records import FORMAT
+from newsreplay.simulator.runs.write import write_replicates
 
 Cell = tuple[float, float] | Mapping[str, float | None] | str | None
 Values = Mapping[str, Mapping[str, Cell]]
@@ -60,7 +61,7 @@ def run_of(
                 continue
             cell = mine[publisher]
             pair = {"publisher": publisher, "recommender": name, "status": "done"} | dict((told or {}).get(name, {}))
-            pairs.append(pair | {"foresees": True} if name in foresees else pair)
+            pairs.append(pair | {"foresight": "oracle"} if name in foresees else pair)
             if isinstance(cell, str):
                 pairs[-1] = pair | {"status": "failed", "error": cell, "traceback": ""}
                 continue
@@ -93,7 +94,7 @@ def run_of(
         "data": card
         | {"digest": "d", "source": "gazette.csv", "licence": "", "folder": "/nowhere", "options": {}}
         | data,
-        "options": Options().__dict__ | dict(options or {}),
+        "options": {**Options().flat()} | dict(options or {}),
         "rescored": {},
         "recommenders": list(values),
         "objects": [],

@@ -23,7 +23,7 @@ from newsreplay.report.tables.costs import costs
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.report.tables.missed import missed
 from newsreplay.simulator.rescore import rescore
-from newsreplay.simulator.runs.folder import info_of, options_of
+from newsreplay.simulator.runs.folder import options_of, read_info
 from tests.report.by_hand import Values, rows_of, run_of, spread
 from tests.report.conftest import Plain, story
 
@@ -81,11 +81,11 @@ def pair_of(run: Run, recommender: str) -> dict[str, Any]:
 
 def test_a_pair_keeps_what_its_recommender_told(told: Run) -> None:
     trained, leaky = (pair_of(told, f"{HERE}:{name}(seed=2)") for name in ("Trained", "Leaky"))
-    assert (trained["of"], trained["notes"]) == (f"{HERE}:Trained", ["3 articles have no title"])
+    assert (trained["without_seed"], trained["notes"]) == (f"{HERE}:Trained", ["3 articles have no title"])
     assert "leaks" not in trained
     assert leaky["leaks"] == "clicks of the whole period"
     assert pair_of(told, "Handed")["leaks"] == "it was handed the whole log"
-    assert not {"of", "notes", "leaks"} & {*pair_of(told, "recency")}
+    assert not {"without_seed", "notes", "leaks"} & {*pair_of(told, "recency")}
     assert told.info["recommenders"] == ["recency", f"{HERE}:Trained", f"{HERE}:Leaky", "Handed"]
     assert options_of(told.info).seeds == (1, 2, 3)
 
@@ -130,7 +130,7 @@ def test_a_folder_from_before_all_this_still_opens(tmp_path: Path) -> None:
     old = Run(run.folder)
     assert "recency" in leaderboard([old])
     assert contents(old, slices=False)["publishers"][0]["rows"][0]["leaks"] is None
-    assert options_of(info_of(run.folder)).seeds == ()
+    assert options_of(read_info(run.folder)).seeds == ()
 
 
 # --- who was given the future -----------------------------------------------------------------------------
@@ -233,8 +233,8 @@ def test_notes_stand_below_a_leaderboard_once_with_all_who_tell_them(tmp_path: P
     told = {
         "nrms": {"notes": ["no texts", "not trained: too few impressions"]},
         "caum": {"notes": ["no texts"]},
-        "naml(seed=1)": {"notes": ["no texts"], "of": "naml"},
-        "naml(seed=2)": {"notes": ["no texts"], "of": "naml"},
+        "naml(seed=1)": {"notes": ["no texts"], "without_seed": "naml"},
+        "naml(seed=2)": {"notes": ["no texts"], "without_seed": "naml"},
     }
     run = run_of(tmp_path / "run", values, told=told, options={"seeds": (1, 2)})
     lines = leaderboard([run]).splitlines()
@@ -274,7 +274,7 @@ def test_costs_of_seeds_are_their_mean(tmp_path: Path) -> None:
         f"nrms(seed={seed})": {"seconds": float(seed), "training_seconds": 4.0 * seed, "state_bytes": 1000 * seed}
         for seed in (1, 2)
     }
-    told = {name: {"of": "nrms"} for name in values}
+    told = {name: {"without_seed": "nrms"} for name in values}
     run = run_of(tmp_path / "run", values, told=told, timing=timing, options={"seeds": (1, 2)})
     (record,) = json.loads(costs(run, style="json"))
     named = ("recommender", "event_success@1", "us_per_event", "train_s", "state_bytes")
@@ -296,7 +296,7 @@ def repeated(folder: Path, values: dict[int, float | None], **options: Any) -> R
         for number, (name, cell) in enumerate(rows.items())
         if isinstance(cell["A"], dict)
     }
-    told = {f"nrms(seed={seed})": {"of": "nrms"} for seed in values}
+    told = {f"nrms(seed={seed})": {"without_seed": "nrms"} for seed in values}
     return run_of(folder, rows, told=told, replicates=drawn, options={"seeds": [*values]} | options)
 
 

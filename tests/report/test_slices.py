@@ -6,7 +6,6 @@ import json
 import math
 import tempfile
 from collections import defaultdict
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,17 +19,16 @@ from newsreplay.api import Run
 from newsreplay.errors import NewsreplayError
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import DAY, HISTORY, HOUR, PUBLISH, READ, Log, make_log
-from newsreplay.report import slices
 from newsreplay.report.records import Estimate
 from newsreplay.report.slices import DIMENSIONS, PublisherColumns, Slices, over_time, sliced
-from newsreplay.simulator.judgement import clusters
-from newsreplay.simulator.judgement.clusters import KINDS
+from newsreplay.simulator.judgement.clusters import KINDS, ClusterSizes
 from newsreplay.simulator.judgement.metrics import measure
-from newsreplay.simulator.judgement.scoring import Answers, score, scored
-from newsreplay.simulator.runs.columns import write_scored, write_verdict
-from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.judgement.scope import Scope
+from newsreplay.simulator.judgement.scoring import Answers, score, select_scored
+from newsreplay.simulator.runs.columns import write_judgement, write_scored
+from newsreplay.simulator.runs.options import Answering, Options
 from newsreplay.simulator.runs.paths import pair_files
-from newsreplay.simulator.runs.write import FORMAT
+from newsreplay.simulator.runs.records import FORMAT
 from tests import strategies
 from tests.naive import baselines as naive
 from tests.naive import judge as naive_judge
@@ -39,19 +37,25 @@ from tests.naive.judge import padded, publisher_of
 BY_READ, BY_SESSION = ("position", "age", "category"), ("hour", "day", "reader", "length")
 
 
-def folder_of(folder: Path, publisher: Publisher, answers: dict[str, Answers], options: Options) -> Run:
+def folder_of(
+    folder: Path,
+    publisher: Publisher,
+    answers: dict[str, Answers],
+    options: Options,
+    sizes: ClusterSizes = ClusterSizes(),
+) -> Run:
     """A run folder with these answers, as far as slices look at it."""
-    of = scored(publisher, options)
+    of = select_scored(publisher, options.scope, options.answering.seed, sizes)
     write_scored(folder, publisher, of)
     tallies = {}
     for name, answer in answers.items():
         verdict = score(publisher, of, answer)
-        write_verdict(pair_files(folder, publisher.name, name), verdict)
-        tallies[name] = verdict.tally
-    results = measure(publisher.name, options.k, of, tallies, options.seed).results
+        write_judgement(pair_files(folder, publisher.name, name), verdict)
+        tallies[name] = verdict.sums
+    results = measure(publisher.name, options.answering.k, of, tallies, options.answering.seed).results
     pairs = [{"publisher": publisher.name, "recommender": name, "status": "done"} for name in answers]
     failed = {"publisher": publisher.name, "recommender": "broken", "status": "failed", "error": "it broke"}
-    info = {"format": FORMAT, "options": asdict(options), "publishers": [{"publisher": publisher.name}]}
+    info = {"format": FORMAT, "options": options.flat(), "publishers": [{"publisher": publisher.name}]}
     (folder / "run.json").write_text(json.dumps(info | {"pairs": [*pairs, failed]}))
     (folder / "timing.json").write_text("{}")
     (folder / "results.json").write_text(json.dumps([result._asdict() for result in results]))
@@ -71,7 +75,12 @@ class Case(NamedTuple):
             name: Answers(padded(slates, self.k), np.array(self.scores) if name == "scoring" else None)
             for name, slates in self.slates.items()
         }
-        return folder_of(Path(folder), publisher_of(self.log), answers, Options(k=self.k, cluster=options["cluster"]))
+        return folder_of(
+            Path(folder),
+            publisher_of(self.log),
+            answers,
+            Options(Scope(cluster=options["cluster"]), Answering(k=self.k)),
+        )
 
 
 @st.composite
@@ -191,9 +200,8 @@ def test_slices_of_reads_add_up_to_the_later_reads_and_their_hits(by: str, case:
 @settings(max_examples=12, deadline=None)
 @given(case=cases())
 def test_success_over_time_is_that_of_the_sessions_that_begin_then(few: int, case: Case) -> None:
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slices, "FEW", few)
-        starts, width, cells = over_time(PublisherColumns(case.run(folder, cluster="session"), "A"))
+    with tempfile.TemporaryDirectory() as folder:
+        starts, width, cells = over_time(PublisherColumns(case.run(folder, cluster="session"), "A"), few)
     fates = naive_judge.fates(case.log, case.slates["silent"], case.k)
     begun = [int(case.log.time[fate.row]) // width for fate in fates if fate.position == 1]
     enough = sorted({stretch for stretch in begun if begun.count(stretch) >= few})
@@ -211,13 +219,12 @@ def test_success_over_time_is_that_of_the_sessions_that_begin_then(few: int, cas
     assert len(starts) <= 122
 
 
-def test_a_slice_of_many_clusters_is_resampled_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_of_many_clusters_is_resampled_in_groups(tmp_path: Path) -> None:
     visits = [(session, number % 2) for session in range(120) for number in range(4 + session % 2)]
     run = reads(tmp_path, [(time, session, item) for time, (session, item) in enumerate(visits)])
     alone = sliced(PublisherColumns(run, "A"), "length").cells["event_success@1"]
-    monkeypatch.setattr(clusters, "MANY", 50)
-    monkeypatch.setattr(clusters, "FEWER", 100)
-    grouped = sliced(PublisherColumns(run, "A"), "length").cells["event_success@1"]
+    sizes = ClusterSizes(most_coarse=50, groups_coarse=100)
+    grouped = sliced(PublisherColumns(run, "A", sizes=sizes), "length").cells["event_success@1"]
     for name, cells in alone.items():
         for (value, low, high, n), (other, other_low, other_high, m) in zip(cells, grouped[name], strict=True):
             assert (value, n) == (other, m)
@@ -238,7 +245,9 @@ def reads(folder: Path, rows: list[tuple[int, int, int]], hits: bool = True, **c
         [after] if hits and after != now else [] for now, after in zip(item, [*item[1:], item[-1]], strict=True)
     ]
     answers = [slate for slate, kind in zip(following, columns["kind"], strict=True) if kind == READ]
-    return folder_of(folder, publisher_of(log), {"mine": Answers(padded(answers, 1), None)}, Options(k=1))
+    return folder_of(
+        folder, publisher_of(log), {"mine": Answers(padded(answers, 1), None)}, Options(answering=Answering(k=1))
+    )
 
 
 def cells_of(found: Slices, metric: str) -> dict[str, tuple[float | None, int]]:
@@ -308,7 +317,10 @@ def test_impressions_are_sliced_by_their_auc_mrr_and_ndcg_at_ten(tmp_path: Path)
     log, scores = naive_judge.eight_shown()
     answers = Answers(padded([[], []], 1), np.array(scores))
     found = sliced(
-        PublisherColumns(folder_of(tmp_path, publisher_of(log), {"mine": answers}, Options(k=1)), "A"), "reader"
+        PublisherColumns(
+            folder_of(tmp_path, publisher_of(log), {"mine": answers}, Options(answering=Answering(k=1))), "A"
+        ),
+        "reader",
     )
     assert found.metrics == ["event_success@1", "session_success@1", "auc", "mrr", "ndcg@10"]
     second, seventh = 1 / np.log2(3), 1 / np.log2(8)
@@ -334,7 +346,10 @@ def categories(folder: Path, names: list[str | None]) -> Slices:
     publisher = publisher_of(log)
     publisher = publisher._replace(articles=publisher.articles._replace(categories=pa.array(known, pa.large_string())))
     answers = Answers(padded([[]] * (len(rows) - 1), 1), None)
-    return sliced(PublisherColumns(folder_of(folder, publisher, {"mine": answers}, Options(k=1)), "A"), "category")
+    return sliced(
+        PublisherColumns(folder_of(folder, publisher, {"mine": answers}, Options(answering=Answering(k=1))), "A"),
+        "category",
+    )
 
 
 def test_the_categories_read_most_are_shown_by_name_and_the_others_together(tmp_path: Path) -> None:
@@ -389,7 +404,9 @@ def test_without_a_scored_session_no_cell_has_a_value(by: str, tmp_path: Path) -
 @pytest.mark.parametrize("by", DIMENSIONS)
 def test_recommenders_that_failed_are_in_no_slice(by: str, tmp_path: Path) -> None:
     log = make_log(time=[0, 1], kind=[READ] * 2, session=[0, 0], user=[0, 0], item=[0, 1], category=[-1] * 2)
-    found = sliced(PublisherColumns(folder_of(tmp_path, publisher_of(log), {}, Options(k=1)), "A"), by)
+    found = sliced(
+        PublisherColumns(folder_of(tmp_path, publisher_of(log), {}, Options(answering=Answering(k=1))), "A"), by
+    )
     assert not any(found.cells.values())
 
 
@@ -400,18 +417,15 @@ def test_many_recommenders_are_resampled_in_batches_with_the_same_cells(tmp_path
     item = naive.code_by_first_appearance(rng.integers(0, 9, n).tolist())
     log = make_log(time=range(n), kind=[READ] * n, session=session, user=session, item=item, category=[-1] * n)
     answers = {f"r{i}": Answers(rng.integers(0, 9, (n, 1)).astype(np.int32), None) for i in range(5)}
-    run = folder_of(tmp_path, publisher_of(log), answers, Options(k=1))
+    run = folder_of(tmp_path, publisher_of(log), answers, Options(answering=Answering(k=1)))
     for by in ("length", "position"):
         at_once = sliced(PublisherColumns(run, "A"), by)
         for batch in (1, 120):
             assert sliced(PublisherColumns(run, "A", batch=batch), by) == at_once
 
 
-def test_slices_of_many_sessions_are_resampled_in_the_groups_of_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(clusters, "LARGE", 20)
-    monkeypatch.setattr(clusters, "GROUPS", 6)
+def test_slices_of_many_sessions_are_resampled_in_the_groups_of_the_run(tmp_path: Path) -> None:
+    sizes = ClusterSizes(most=20, groups=6)
     rows = [(2 * session + i, session, i) for session in range(40) for i in (0, 1)]
     log = make_log(
         time=[time for time, _, _ in rows],
@@ -423,9 +437,8 @@ def test_slices_of_many_sessions_are_resampled_in_the_groups_of_the_run(
     )
     hits = [session % 3 == 0 for session in range(40)]
     answers = Answers(padded([[1] if hits[s] and i == 0 else [] for _, s, i in rows], 1), None)
-    found = sliced(
-        PublisherColumns(folder_of(tmp_path, publisher_of(log), {"mine": answers}, Options(k=1)), "A"), "length"
-    )
+    run = folder_of(tmp_path, publisher_of(log), {"mine": answers}, Options(answering=Answering(k=1)), sizes)
+    found = sliced(PublisherColumns(run, "A"), "length")
     cell = found.cells["event_success@1"]["mine"][0]
     low, high = naive_judge.interval([float(hit) for hit in hits], [naive_judge.hashed(s, 6) for s in range(40)])
     assert cell == (14 / 40, pytest.approx(low), pytest.approx(high), 40)

@@ -16,13 +16,13 @@ from newsreplay.log.catalog import Articles, Catalog, Profiles, bare_articles
 from newsreplay.log.rows import IMPRESSION, LOG_DTYPES, OUTCOME, PUBLISH, READ, Column, Event, Log, make_log
 from newsreplay.recommenders.base import Recommender
 from newsreplay.recommenders.registry import PRESETS, start_list
-from newsreplay.simulator.checks import _cuts, check, made_up_log, overwritten
+from newsreplay.simulator.checks import _cuts, check_entry, made_up_log, overwritten
 from tests import strategies
 
 
 @pytest.mark.parametrize("spec", [*PRESETS["baselines"], "logged"])
 def test_a_baseline_is_blind_to_the_future(spec: str) -> None:
-    assert check(start_list(spec)[0]).finding is None
+    assert check_entry(start_list(spec)[0]).finding is None
 
 
 def log_on_the_stack() -> Log:
@@ -85,7 +85,7 @@ class ClickPeeker(Recommender):
 
 @pytest.mark.parametrize("cheater", [RowPeeker, ArticlePeeker, Rememberer, ClickPeeker])
 def test_a_cheater_is_caught(cheater: type[Recommender]) -> None:
-    finding = check(start_list([cheater()])[0]).finding
+    finding = check_entry(start_list([cheater()])[0]).finding
     assert finding is not None
     assert finding.row < finding.cut
     assert "changed from" in str(finding)
@@ -136,10 +136,10 @@ class PatientClickReader(HastyClickPeeker):
 
 def test_who_knows_the_clicks_of_an_impression_before_its_outcome_is_caught() -> None:
     log = log_with_late_outcomes()
-    finding = check(start_list([HastyClickPeeker()])[0], log=log).finding
+    finding = check_entry(start_list([HastyClickPeeker()])[0], log=log).finding
     assert finding is not None
     assert finding.cut == finding.row + 1  # between the read and the outcome
-    assert check(start_list([PatientClickReader()])[0], log=log).finding is None
+    assert check_entry(start_list([PatientClickReader()])[0], log=log).finding is None
 
 
 class ScorePeeker(Recommender):
@@ -163,12 +163,12 @@ class PatientScorer(PatientClickReader):
 
 @pytest.mark.parametrize("log", [None, log_with_late_outcomes()], ids=["made up", "late outcomes"])
 def test_who_scores_by_the_outcome_of_the_very_impression_is_caught(log: Log | None) -> None:
-    finding = check(start_list([ScorePeeker()])[0], log=log).finding
+    finding = check_entry(start_list([ScorePeeker()])[0], log=log).finding
     assert finding is not None
     assert finding.what == "scores"
     assert finding.row < finding.cut <= finding.row + 2  # before the outcome
     assert finding.after == [1.0 - score for score in finding.before]
-    assert check(start_list([PatientScorer()])[0], log=log).finding is None
+    assert check_entry(start_list([PatientScorer()])[0], log=log).finding is None
 
 
 class DriftingScorer(PatientScorer):
@@ -183,7 +183,7 @@ class DriftingScorer(PatientScorer):
 
 def test_scores_that_differ_between_two_replays_are_a_finding() -> None:
     log = log_with_late_outcomes()
-    finding = check(start_list([DriftingScorer()])[0], log=log).finding
+    finding = check_entry(start_list([DriftingScorer()])[0], log=log).finding
     assert finding is not None
     assert str(finding) == (
         "the scores at row 6 changed from [-inf, -inf, -inf, -inf, -inf, 1.0] "
@@ -201,7 +201,7 @@ def test_an_unseeded_random_choice_is_caught() -> None:
         def recommend(self, request: Event, k: int) -> Sequence[int]:
             return [int(rng.integers(0, request.item + 1))]
 
-    assert check(start_list([Dice()])[0]).finding is not None
+    assert check_entry(start_list([Dice()])[0]).finding is not None
 
 
 def test_there_are_as_many_cuts_as_asked_for_half_after_a_request_and_a_quarter_after_an_impression() -> None:
@@ -293,7 +293,7 @@ class Seer(Recommender):
 
 
 def test_who_is_handed_the_log_is_caught() -> None:
-    assert check(start_list([Seer()])[0]).finding is not None
+    assert check_entry(start_list([Seer()])[0]).finding is not None
 
 
 def log_with_profiles() -> tuple[Log, Articles]:
@@ -363,7 +363,7 @@ class ProfileReader(Recommender):
 
 def test_who_reads_what_a_profile_told_is_blind_to_the_future() -> None:
     log, articles = log_with_profiles()
-    assert check(start_list([ProfileReader()])[0], log=log, articles=articles).finding is None
+    assert check_entry(start_list([ProfileReader()])[0], log=log, articles=articles).finding is None
 
 
 class HastyReader(ProfileReader):
@@ -400,6 +400,6 @@ class ProfilePeeker(HastyReader):
 @pytest.mark.parametrize("peeker", [TitlePeeker, OutsidePeeker, CategoryPeeker, ProfilePeeker])
 def test_who_reads_what_only_a_later_profile_tells_is_caught(peeker: type[Recommender]) -> None:
     log, articles = log_with_profiles()
-    finding = check(start_list([peeker()])[0], log=log, articles=articles, cuts=50).finding
+    finding = check_entry(start_list([peeker()])[0], log=log, articles=articles, cuts=50).finding
     assert finding is not None
     assert finding.what == "scores"

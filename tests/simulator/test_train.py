@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from newsreplay.cli import main
 from newsreplay.errors import NewsreplayError
 from newsreplay.log.rows import IMPRESSION, OUTCOME, PUBLISH, READ, cut, make_log
-from newsreplay.simulator.train import train
+from newsreplay.simulator.train import Callbacks, train
 
 HOUR = 3_600_000
 
@@ -96,8 +97,7 @@ def test_it_learns_what_lies_before_the_end_and_is_fitted_once(folder: Path) -> 
         out=folder / "x",
         warmup=3 * HOUR,
         seed=7,
-        tell=lines.append,
-        progress=lambda *told: done.append(told),
+        callbacks=Callbacks(report=lines.append, progress=lambda *seen: done.append(seen)),
     )
     begin = 1_577_836_800_000
     rows, last, fitted, seed, warmup = map(int, (folder / "x").read_text().split())
@@ -113,6 +113,14 @@ def test_a_day_is_learned_by_default_and_never_more_than_there_is(folder: Path) 
     trained = train("clicks.csv", "mine.py:Trainee", out=folder / "x")
     assert trained.reads == 300
     assert trained.until == trained.begin + 299 * 60_000 + 1
+
+
+def test_the_warm_up_may_be_typed_as_on_the_command_line(folder: Path) -> None:
+    learned = {
+        train("clicks.csv", "mine.py:Trainee", out=folder / "x", warmup=warmup).reads
+        for warmup in ("3h", timedelta(hours=3), 3 * HOUR)
+    }
+    assert learned == {180}
 
 
 def test_a_moment_may_be_named_and_its_own_rows_come_after(folder: Path) -> None:
@@ -170,6 +178,8 @@ def test_stretches_that_make_no_sense_are_refused(folder: Path) -> None:
     assert "give --warmup or --until, not both" in refused(warmup=HOUR, until=1_577_900_000_000)
     assert "nothing is read at A in the stretch to be learned from; let it end later" in refused(warmup=0)
     assert "let it end later" in refused(until=1_500_000_000_000)
+    assert "let it end later" in refused(until=datetime(2017, 7, 14, tzinfo=UTC))
+    assert "'soon' is no duration" in refused(warmup="soon")
     assert "has 2 publishers, A, B; choose one with --publisher" in refused("two.csv")
     assert "has no publisher 'C'; it has A, B" in refused("two.csv", publisher="C")
 

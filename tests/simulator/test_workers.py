@@ -15,13 +15,13 @@ from newsreplay.datasets import find_data
 from newsreplay.errors import NewsreplayError, SpecError
 from newsreplay.recommenders.base import Recommender, SelfReport
 from newsreplay.recommenders.registry import start_list
-from newsreplay.simulator import workers
+from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.pairs import replay_pair
 from newsreplay.simulator.replay.walk import STRETCH
-from newsreplay.simulator.run import _repeated
+from newsreplay.simulator.run import repeat_with_seeds
 from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.pair import Pair
-from newsreplay.simulator.workers import _shown
+from newsreplay.simulator.workers import Workers, printable
 
 READS = 20_000  #: more than a stretch, so that a pair tells of its rows before its end
 
@@ -112,20 +112,26 @@ class Talker(Recommender):
         return []
 
 
-@pytest.mark.parametrize(("fresh", "last"), [(1_000.0, "replaying · talker: ready"), (0.0, "replaying")])
-def test_a_told_line_is_shown_while_it_is_fresh(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, fresh: float, last: str
-) -> None:
-    monkeypatch.setattr(workers, "FRESH", fresh)
-    told = []
-    newsreplay.run("few.csv", [Talker()], progress=lambda what, done, of: told.append((what, done)))
-    assert told[-1] == (last, 30)
+@pytest.mark.parametrize(("fresh", "last"), [(1_000.0, "talker: ready"), (0.0, "")])
+def test_a_reported_line_is_shown_while_it_is_fresh(folder: Path, fresh: float, last: str) -> None:
+    dataset = find_data("few.csv")
+    (entry,) = start_list([Talker()])
+    reported = []
+    with Workers(1, None, lambda line, done: reported.append((line, done)), fresh) as workers:
+        list(workers.judge([Pair(dataset.folder, dataset.publishers[0], entry, Options(), folder)]))
+    assert reported[-1] == (last, 30)
+
+
+def test_a_reported_line_stands_behind_what_is_done(folder: Path) -> None:
+    reported = []
+    newsreplay.run("few.csv", [Talker()], progress=lambda what, done, total: reported.append((what, done, total)))
+    assert reported[-1] == ("replaying · talker: ready", 30, 30)
 
 
 def test_a_told_line_is_one_short_line() -> None:
-    assert _shown(" a\tb\r\nc\x1b[0m ") == "a b c [0m"
-    assert _shown(7) == "7"
-    assert len(_shown("\U0001f600" * 1_000).encode()) <= 400  # what POSIX promises to keep together is 512
+    assert printable(" a\tb\r\nc\x1b[0m ") == "a b c [0m"
+    assert printable(7) == "7"
+    assert len(printable("\U0001f600" * 1_000).encode()) <= 400  # what POSIX promises to keep together is 512
 
 
 class Interrupter(Recommender):
@@ -183,13 +189,13 @@ class Seer(Accountant):
 def test_a_worker_brings_back_the_account_and_whether_the_log_was_foreseen(folder: Path) -> None:
     dataset = find_data("few.csv")
     brought = [
-        replay_pair(Pair(dataset.folder, dataset.publishers[0], entry, Options(warmup=5), folder))
+        replay_pair(Pair(dataset.folder, dataset.publishers[0], entry, Options(Scope(warmup=5)), folder))
         for entry in start_list([Seer(), Accountant(), "recency"])
     ]
-    assert [(one.self_report and one.self_report.notes, one.foresaw) for one in brought] == [
-        (("warm-up of 5 ms",), True),
-        (("warm-up of 5 ms",), False),
-        (None, False),
+    assert [(pair.self_report and pair.self_report.notes, pair.foresight, pair.leaks) for pair in brought] == [
+        (("warm-up of 5 ms",), "given", "it was handed the whole log"),
+        (("warm-up of 5 ms",), None, ""),
+        (None, None, ""),
     ]
 
 
@@ -198,8 +204,8 @@ def test_a_worker_brings_back_the_account_and_whether_the_log_was_foreseen(folde
 
 def test_who_takes_a_seed_and_has_none_is_repeated_with_each(folder: Path) -> None:
     given = ["own.py:Seeded", "own.py:Quiet", "own.py:Seeded(seed=7)", "own.py:Seeded(size=2)", Talker()]
-    repeated = _repeated(start_list(given), (1, 2))
-    assert [(entry.shown, of) for entry, of in repeated] == [
+    repeated = repeat_with_seeds(start_list(given), (1, 2))
+    assert [(entry.label, of) for entry, of in repeated] == [
         ("own.py:Seeded(seed=1)", "own.py:Seeded"),
         ("own.py:Seeded(seed=2)", "own.py:Seeded"),
         ("own.py:Quiet", None),
@@ -208,7 +214,7 @@ def test_who_takes_a_seed_and_has_none_is_repeated_with_each(folder: Path) -> No
         ("own.py:Seeded(size=2, seed=2)", "own.py:Seeded(size=2)"),
         ("Talker", None),
     ]
-    assert [(entry.shown, of) for entry, of in _repeated(start_list(given[:2]), ())] == [
+    assert [(entry.label, of) for entry, of in repeat_with_seeds(start_list(given[:2]), ())] == [
         ("own.py:Seeded", None),
         ("own.py:Quiet", None),
     ]

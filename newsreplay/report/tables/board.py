@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, cast
 
 import numpy as np
 
@@ -135,7 +136,10 @@ class Board:
         return np.array(values), np.array(drawn).reshape(len(names), REPLICATES)
 
 
-_SCOPE = ("warmup", "window", "max_session_length", "strict_deadline", "deadline")
+_SCOPE: tuple[Literal["warmup", "window", "max_session_length", "strict_deadline", "deadline"], ...] = (
+    *("warmup", "window", "max_session_length"),
+    *("strict_deadline", "deadline"),
+)
 
 
 def _rows_of(runs: Sequence[RunFolder]) -> dict[tuple[int, str, str], str]:
@@ -147,10 +151,10 @@ def _rows_of(runs: Sequence[RunFolder]) -> dict[tuple[int, str, str], str]:
         for option in _SCOPE:
             own, first = (other.info["options"][option] for other in (run, runs[0]))
             if own != first and (option != "deadline" or run.info["options"]["strict_deadline"]):
-                if option in ("warmup", "window"):
-                    own, first = (duration_text(value or 0) for value in (own, first))
+                is_time = option in ("warmup", "window")
+                texts = [duration_text(cast(int, value or 0)) if is_time else str(value) for value in (own, first)]
                 raise RunError(
-                    f"{run.folder} and {runs[0].folder} do not score the same ({option} is {own} and {first}); "
+                    f"{run.folder} and {runs[0].folder} do not score the same ({option} is {' and '.join(texts)}); "
                     "one table cannot hold both, show them one at a time"
                 )
         for facts in run.info["publishers"]:

@@ -13,9 +13,14 @@ from newsreplay.log.rows import DAY, Column
 
 KINDS = ("session", "user", "day")
 
-LARGE = 100_000  #: above so many clusters they are resampled in groups
-GROUPS = 20_000
-MANY, FEWER = 5_000, 2_000  #: likewise for slices and metrics beyond accuracy
+
+class ClusterSizes(NamedTuple):
+    """From how many clusters on they are resampled in hashed groups, and in how many."""
+
+    most: int = 100_000
+    groups: int = 20_000
+    most_coarse: int = 5_000  #: likewise for slices and metrics beyond accuracy
+    groups_coarse: int = 2_000
 
 
 class Clusters(NamedTuple):
@@ -25,33 +30,40 @@ class Clusters(NamedTuple):
     unit: Column  #: int64[groups]: the session, reader or day (since the epoch) that is resampled, or a group's number
 
 
-def clusters(publisher: Publisher, session: Column, time: Column, kind: str, seed: int = 0) -> Clusters:
+def clusters(
+    publisher: Publisher,
+    session: Column,
+    time: Column,
+    kind: str,
+    seed: int = 0,
+    sizes: ClusterSizes = ClusterSizes(),
+) -> Clusters:
     """Cluster sessions (int32[n], codes; may repeat) that begin at `time` (ms) by session, user or day (UTC).
 
-    Up to 100,000 clusters stand for themselves; more are hashed into 20,000 groups.
+    Up to `sizes.most` clusters stand for themselves; more are hashed into `sizes.groups`.
     Raises `NewsreplayError` for another kind.
     """
     if kind == "session":
-        of = session.astype(np.int64)
+        resampled = session.astype(np.int64)
     elif kind == "user":
-        of = _users(publisher)[session].astype(np.int64)
+        resampled = _users(publisher)[session].astype(np.int64)
     elif kind == "day":
-        of = time // DAY
+        resampled = time // DAY
     else:
         raise NewsreplayError(f"no cluster is called {kind!r}; there are {', '.join(KINDS)}")
-    unit, group = np.unique(of, return_inverse=True)
-    if len(unit) <= LARGE:
+    unit, group = np.unique(resampled, return_inverse=True)
+    if len(unit) <= sizes.most:
         return Clusters(group.astype(np.int32), unit)
-    hashed = mix_all(key_of(seed, publisher.name, "group"), unit) % np.uint64(GROUPS)
-    return Clusters(hashed.astype(np.int32)[group], np.arange(GROUPS))
+    hashed = mix_all(key_of(seed, publisher.name, "group"), unit) % np.uint64(sizes.groups)
+    return Clusters(hashed.astype(np.int32)[group], np.arange(sizes.groups))
 
 
-def coarser(of: Clusters, publisher: str, seed: int = 0) -> Clusters:
-    """The same in 2,000 hashed groups where there are more than 5,000: for what is no headline, and much sooner."""
-    if len(of.unit) <= MANY:
-        return of
-    hashed = mix_all(key_of(seed, publisher, "coarse"), of.unit.astype(np.int64)) % np.uint64(FEWER)
-    return Clusters(hashed.astype(np.int32)[of.group], np.arange(FEWER))
+def coarser(fine: Clusters, publisher: str, seed: int = 0, sizes: ClusterSizes = ClusterSizes()) -> Clusters:
+    """The same in few hashed groups, above `sizes.most_coarse` of them: for what is no headline, and much sooner."""
+    if len(fine.unit) <= sizes.most_coarse:
+        return fine
+    hashed = mix_all(key_of(seed, publisher, "coarse"), fine.unit.astype(np.int64)) % np.uint64(sizes.groups_coarse)
+    return Clusters(hashed.astype(np.int32)[fine.group], np.arange(sizes.groups_coarse))
 
 
 def _users(publisher: Publisher) -> Column:

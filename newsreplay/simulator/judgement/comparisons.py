@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ STABLE = 0.95  #: share of the replicates in which a stable rank is the same
 RESOLVABLE = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.80)
 
 _LEVELS = (0.025, 0.975)
-_BLOCK = 512  # pairs at a time, so that all pairs of 1,000 rows need no gigabytes
+BLOCK = 512  #: pairs at a time, so that all pairs of 1,000 rows need no gigabytes
 
 
 class Differences(NamedTuple):
@@ -48,17 +48,19 @@ class Ranks(NamedTuple):
     stable: Column  #: bool[rows], the rank is the same in at least 95 % of the replicates
 
 
-def compare(values: Column, replicates: Column, pairs: Any = None) -> Differences:
+def compare(
+    values: Column, replicates: Column, pairs: Column | Sequence[tuple[int, int]] | None = None, block: int = BLOCK
+) -> Differences:
     """Compare rows pair by pair; Holm's correction counts all pairs handed over.
 
     `values` is float64[rows], `replicates` float64[rows, replicates], `pairs` int[pairs, 2] (a, b); by default all
-    pairs a < b.
+    pairs a < b; `block` of them are compared at a time.
 
     p counts the replicates on the other side of nothing, 2 (min(#(d <= 0), #(d >= 0)) + 1) / (replicates + 1), at
-    most 1 (Davison & Hinkley 1997, section 4.2, for the + 1). If not one lies there, counting can only say "below
+    most 1 (Davison & Hinkley 1997, section 4.2, for the + 1). If not one lies there, counting gives no more than "below
     2 / (replicates + 1)", which no correction for 25 or more pairs survives; then p is what a normal distribution of
     the replicates' standard deviation gives, if that is less. Replicates that never differ from one another keep the
-    counted p: they tell nothing about chance.
+    counted p: they hold nothing about chance.
 
     `resolvable` is `RESOLVABLE` times the standard deviation of the paired differences.
     """
@@ -68,8 +70,8 @@ def compare(values: Column, replicates: Column, pairs: Any = None) -> Difference
         a, b = np.asarray(pairs, np.int64).reshape(-1, 2).T
     difference = values[a] - values[b]
     low, high, p, error = np.full((4, len(a)), np.nan)
-    for begin in range(0, len(a), _BLOCK):
-        part = slice(begin, begin + _BLOCK)
+    for begin in range(0, len(a), block):
+        part = slice(begin, begin + block)
         drawn = np.sort(replicates[a[part]] - replicates[b[part]], axis=1)  # NaN last
         count = (~np.isnan(drawn)).sum(axis=1)
         low[part], high[part] = (_percentile(drawn, count, level) for level in _LEVELS)
@@ -122,9 +124,9 @@ def mean_ranks(values: Sequence[Column], replicates: Sequence[Column]) -> Ranks:
     in the order of mean ranks is the same in at least 95 % of the replicates. Raises `ValueError` if the
     publishers differ in rows or replicates.
     """
-    if len({each.shape for each in replicates}) != 1:
-        raise ValueError(f"publishers differ in rows or replicates: {[each.shape for each in replicates]}")
-    used = [number for number, each in enumerate(values) if not np.isnan(each).all()] or [0]
+    if len({table.shape for table in replicates}) != 1:
+        raise ValueError(f"publishers differ in rows or replicates: {[table.shape for table in replicates]}")
+    used = [number for number, column in enumerate(values) if not np.isnan(column).all()] or [0]
     whole = ~np.any([np.isnan(replicates[number]).all(axis=0) for number in used], axis=0)
     mean = np.mean([_places(values[number]) for number in used], axis=0)
     drawn = np.mean([_places(replicates[number].T[whole]) for number in used], axis=0)
@@ -170,10 +172,10 @@ def _percentile(drawn: Column, count: Column, level: float) -> Column:
 
 def _deviation(drawn: Column, count: Column) -> Column:
     """The standard deviation of each row; NaN below two entries, exactly 0 if all are equal."""
-    there = ~np.isnan(drawn)
+    known = ~np.isnan(drawn)
     with np.errstate(invalid="ignore", divide="ignore"):
-        away = drawn - (np.where(there, drawn, 0).sum(axis=1) / count)[:, None]
-        deviation: Column = np.sqrt(np.where(there, away**2, 0).sum(axis=1) / (count - 1))
+        away = drawn - (np.where(known, drawn, 0).sum(axis=1) / count)[:, None]
+        deviation: Column = np.sqrt(np.where(known, away**2, 0).sum(axis=1) / (count - 1))
     least, most = drawn[:, 0], drawn[np.arange(len(drawn)), np.maximum(count - 1, 0)]
     deviation[least == most] = 0
     deviation[count < 2] = np.nan

@@ -34,27 +34,35 @@ def _poisson_steps() -> Column:
 
 
 def resample(
-    tables: Sequence[Column], units: Column, *, seed: int, publisher: str, replicates: int = REPLICATES
+    tables: Sequence[Column],
+    units: Column,
+    *,
+    seed: int,
+    publisher: str,
+    replicates: int = REPLICATES,
+    threads: int | None = None,
+    block: int = BLOCK,
 ) -> list[Column]:
     """The weighted column sums of some tables in every replicate.
 
     Each table is float64[groups, columns], `units` (int64[groups]) names the groups; all tables are weighted
-    alike. Returns float64[columns, replicates] for each.
+    alike. Returns float64[columns, replicates] for each, the same for any number of `threads` (None = one a core),
+    which compute `block` replicates at a time.
     """
     key = key_of(seed, publisher, "bootstrap")
     steps = _poisson_steps()
     totals = [np.zeros((table.shape[1], replicates)) for table in tables]
 
     def compute(begin: int) -> None:
-        weights = np.empty((len(units), min(BLOCK, replicates - begin)), np.uint8)
+        weights = np.empty((len(units), min(block, replicates - begin)), np.uint8)
         _weigh(key, units, begin, steps, weights)
         for table, total in zip(tables, totals, strict=True):
-            block = np.zeros((table.shape[1], weights.shape[1]))
-            _add(weights, table, block)
-            total[:, begin : begin + weights.shape[1]] = block
+            sums = np.zeros((table.shape[1], weights.shape[1]))
+            _add(weights, table, sums)
+            total[:, begin : begin + weights.shape[1]] = sums
 
-    with ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(compute, range(0, replicates, BLOCK)))
+    with ThreadPoolExecutor(threads or cores()) as pool:
+        list(pool.map(compute, range(0, replicates, block)))
     return totals
 
 

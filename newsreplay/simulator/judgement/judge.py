@@ -1,7 +1,7 @@
 """The judge: which slates came true.
 
 Eq. 1 and 2 of Kille & Lommatzsch (2019), and the slates as rankings; docs/design.md has the definitions.
-`frame` lines the reads of the scored sessions up, session by session; `judge` says of each of them at which place
+`frame` aligns the reads of the scored sessions, session by session; `judge` finds for each of them the place at which
 it had been offered, and which places of its own slate were read later. Every measure at every cut-off is a sum over
 these two (`tally`), whatever it is summed by.
 """
@@ -19,8 +19,8 @@ from newsreplay.simulator.judgement.measures import SLATES
 
 # Places of a read that no slate had offered in time.
 BELOW = 0  #: ranked below k, as far as one can know: some earlier slate was full
-NEVER = -1  #: never a candidate: every earlier slate of the session ended before k
-LATE = -2  #: offered in nothing but answers that came too late
+NO_CANDIDATE = -1  #: never a candidate: every earlier slate of the session ended before k
+OFFERED_LATE = -2  #: offered in nothing but answers that came too late
 
 
 class Frame(NamedTuple):
@@ -53,7 +53,7 @@ def frame(
     window: int | None = None,
     max_session_length: int | None = None,
 ) -> Frame:
-    """Line up the scored sessions: at least two reads, begun after the warm-up and within the window (ms)."""
+    """The reads of the scored sessions: at least two reads, begun after the warm-up and within the window (ms)."""
     sessions, log, requests = publisher.sessions, publisher.log, publisher.requests
     begin, end = span(publisher, warmup, window)
     scored = (sessions.reads >= 2) & (sessions.first_time >= begin) & (sessions.first_time < end)
@@ -62,7 +62,7 @@ def frame(
     codes = np.flatnonzero(scored)
     starts = np.concatenate([[0], np.cumsum(sessions.reads[codes], dtype=np.int64)])
     reads = int(starts[-1])
-    lined = Frame(
+    aligned = Frame(
         codes.astype(np.int32),
         starts,
         np.empty(reads, np.int32),
@@ -73,12 +73,12 @@ def frame(
     # An article is known from the first row that carries it, and codes count up by first appearance.
     known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
     seen = np.full(len(publisher.articles.id), -1, np.int32)
-    _line_up(log.item, requests.row, requests.previous, sessions.last, known, seen, lined)
-    return lined
+    _align(log.item, requests.row, requests.previous, sessions.last, known, seen, aligned)
+    return aligned
 
 
 @compiled
-def _line_up(item: Any, row: Any, previous: Any, last: Any, known: Any, seen: Any, frame: Any) -> None:
+def _align(item: Any, row: Any, previous: Any, last: Any, known: Any, seen: Any, frame: Any) -> None:
     for number in range(frame.session.size):
         session = frame.session[number]
         begin, end = frame.begin[number], frame.begin[number + 1]
@@ -114,7 +114,7 @@ def judge(publisher: Publisher, slates: Column, frame: Frame, late: Column | Non
     reads, k = len(frame.request), slates.shape[1]
     outcomes = Outcomes(np.empty(reads, np.int16), np.zeros((reads, -(-k // 8)), np.uint8))
     articles = len(publisher.articles.id)
-    scratch = _Scratch(
+    scratch = _Offered(
         np.zeros(articles, np.int64),
         np.full(articles, -1, np.int32),
         np.zeros(articles if late is not None else 0, np.int64),
@@ -124,7 +124,7 @@ def judge(publisher: Publisher, slates: Column, frame: Frame, late: Column | Non
     return outcomes
 
 
-class _Scratch(NamedTuple):
+class _Offered(NamedTuple):
     offered: Column  # int64[articles]: stamp of the last session that was offered it, plus k - the best place
     later: Column  # int32[articles]: last session found to read the article later
     offered_late: Column  # int64[articles]: stamp of the last session that was offered it too late
@@ -147,9 +147,9 @@ def _judge(item: Any, row: Any, frame: Any, slates: Any, outcomes: Any, scratch:
             current = item[row[request]]
             place = k + 1 - (scratch.offered[current] - stamp)
             if place > k:
-                place = int64(BELOW) if full else int64(NEVER)
+                place = int64(BELOW) if full else int64(NO_CANDIDATE)
                 if timed and scratch.offered_late[current] == stamp:
-                    place = int64(LATE)
+                    place = int64(OFFERED_LATE)
             outcomes.place[at] = place
             late = timed and scratch.late[request]
             for i in range(k):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from newsreplay.log.rows import Column
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
 from newsreplay.simulator.judgement.measures import IMPRESSIONS, MEANS, POOLED, SLATES, WHOLES, cut_offs
-from newsreplay.simulator.judgement.scoring import Scored, Tally
+from newsreplay.simulator.judgement.scoring import Scored, Sums
 
 
 class Result(NamedTuple):
@@ -40,43 +41,47 @@ class _Metric(NamedTuple):
     replicates: Column  # float64[replicates]
 
 
-def measure(publisher: str, k: int, of: Scored, tallies: Mapping[str, Tally], seed: int) -> Measured:
+def measure(
+    publisher: str, k: int, scored: Scored, recommenders: Mapping[str, Sums], seed: int, threads: int | None = None
+) -> Measured:
     """All metrics of all recommenders on one publisher.
 
     Every recommender is resampled with the same weights, so that differences are paired. What a recommender
-    has no value for (metrics on impressions, if it does not score them) is None.
+    has no value for (metrics on impressions, if it does not score them) is None. `threads` resample, by default one a
+    core; results are the same bytes for any number.
     """
-    if not tallies:
+    if not recommenders:
         return Measured([], np.empty((0, 0, REPLICATES)))
     cuts = cut_offs(k)
-    groups = len(of.by.unit)
-    over = np.column_stack([of.sessions, of.requests]).astype(np.float64)
-    tables = [over, *(one.reads.reshape(groups, len(cuts) * len(SLATES)) for one in tallies.values())]
-    below, *above = resample(tables, of.by.unit, seed=seed, publisher=publisher)
-    coarse = [np.column_stack([one.beyond.sums, one.beyond.counts]) for one in tallies.values()]
-    others = resample(coarse, of.coarse.unit, seed=seed, publisher=publisher)
-    seen = _impressions(publisher, of, tallies, seed) if len(of.shown.impression) else {}
+    groups = len(scored.clusters.unit)
+    over = np.column_stack([scored.sessions, scored.requests]).astype(np.float64)
+    tables = [over, *(sums.reads.reshape(groups, len(cuts) * len(SLATES)) for sums in recommenders.values())]
+    resampled = partial(resample, seed=seed, publisher=publisher, threads=threads)
+    below, *above = resampled(tables, scored.clusters.unit)
+    coarse = [np.column_stack([sums.beyond.sums, sums.beyond.counts]) for sums in recommenders.values()]
+    others = resampled(coarse, scored.coarse.unit)
+    on_impressions = _impressions(scored, recommenders, resampled) if len(scored.impressions.impression) else {}
     rows = [
         [
-            *_reads(cuts, one, over, below, above[number]),
-            *seen.get(name, []),
-            *_beyond(k, one, others[number][: len(MEANS)], others[number][len(MEANS) :]),
+            *_reads(cuts, sums, over, below, above[number]),
+            *on_impressions.get(name, []),
+            *_beyond_accuracy(k, sums, others[number][: len(MEANS)], others[number][len(MEANS) :]),
         ]
-        for number, (name, one) in enumerate(tallies.items())
+        for number, (name, sums) in enumerate(recommenders.items())
     ]
     replicates = np.array([[metric.replicates for metric in row] for row in rows])
-    low, high = (each.reshape(len(rows), -1) for each in percentiles(replicates.reshape(-1, REPLICATES)))
+    low, high = (bound.reshape(len(rows), -1) for bound in percentiles(replicates.reshape(-1, REPLICATES)))
     results = [
-        Result(publisher, name, one.name, _number(one.value), _number(low[i, j]), _number(high[i, j]), one.n)
-        for i, (name, row) in enumerate(zip(tallies, rows, strict=True))
-        for j, one in enumerate(row)
+        Result(publisher, name, metric.name, _number(metric.value), _number(low[i, j]), _number(high[i, j]), metric.n)
+        for i, (name, row) in enumerate(zip(recommenders, rows, strict=True))
+        for j, metric in enumerate(row)
     ]
     return Measured(results, replicates)
 
 
-def _reads(cuts: tuple[int, ...], one: Tally, over: Column, below: Column, above: Column) -> Iterator[_Metric]:
+def _reads(cuts: tuple[int, ...], sums: Sums, over: Column, below: Column, above: Column) -> Iterator[_Metric]:
     """Event- and session-level success, and the slates as rankings."""
-    totals = one.reads.sum(axis=0)
+    totals = sums.reads.sum(axis=0)
     for c, cut in enumerate(cuts):
         for m, (name, per) in enumerate(SLATES.items()):
             column = ("sessions", "requests").index(per)
@@ -85,32 +90,35 @@ def _reads(cuts: tuple[int, ...], one: Tally, over: Column, below: Column, above
             yield _Metric(f"{name}@{cut}", totals[c, m] / n if n else math.nan, n, statistics)
 
 
-def _beyond(k: int, one: Tally, above: Column, below: Column) -> Iterator[_Metric]:
-    """What else can be said of slates."""
+def _beyond_accuracy(k: int, sums: Sums, above: Column, below: Column) -> Iterator[_Metric]:
+    """What slates are besides accurate."""
     nothing = np.full(REPLICATES, np.nan)
     for m, name in enumerate(MEANS):
-        total, n = float(one.beyond.sums[:, m].sum()), int(one.beyond.counts[:, m].sum())
+        total, n = float(sums.beyond.sums[:, m].sum()), int(sums.beyond.counts[:, m].sum())
         yield _Metric(f"{name}@{k}", total / n if n else math.nan, n, ratios(above[m], below[m]))
-    recommended = int(one.beyond.counts[:, 0].sum())
+    recommended = int(sums.beyond.counts[:, 0].sum())
     for name in WHOLES:
-        yield _Metric(f"{name}@{k}", getattr(one.beyond, name), recommended, nothing)
+        yield _Metric(f"{name}@{k}", getattr(sums.beyond, name), recommended, nothing)
 
 
-def _impressions(publisher: str, of: Scored, tallies: Mapping[str, Tally], seed: int) -> dict[str, list[_Metric]]:
+def _impressions(
+    scored: Scored, recommenders: Mapping[str, Sums], resampled: Callable[[Sequence[Column], Column], list[Column]]
+) -> dict[str, list[_Metric]]:
     """Impressions as rankings; without values for a recommender that does not score them."""
-    n = len(of.shown.impression)
+    n = len(scored.impressions.impression)
     names = (*IMPRESSIONS, POOLED)
     nothing = np.full(REPLICATES, np.nan)
-    metrics = {name: [_Metric(what, math.nan, 0, nothing) for what in names] for name in tallies}
-    scoring = {name: one.impressions for name, one in tallies.items() if one.impressions is not None}
-    count = np.bincount(of.shown_by.group, minlength=len(of.shown_by.unit)).astype(np.float64)
-    tables = [np.column_stack([one.sums, *one.pooled[1:]]) for one in scoring.values()]
-    below, *sums = resample([count[:, None], *tables], of.shown_by.unit, seed=seed, publisher=publisher)
-    for (name, one), above in zip(scoring.items(), sums, strict=True):
+    metrics = {name: [_Metric(what, math.nan, 0, nothing) for what in names] for name in recommenders}
+    scoring = {name: sums.impressions for name, sums in recommenders.items() if sums.impressions is not None}
+    group, unit = scored.impression_clusters
+    count = np.bincount(group, minlength=len(unit)).astype(np.float64)
+    tables = [np.column_stack([ranked.sums, *ranked.pooled[1:]]) for ranked in scoring.values()]
+    below, *sums = resampled([count[:, None], *tables], unit)
+    for (name, ranked), above in zip(scoring.items(), sums, strict=True):
         width = len(IMPRESSIONS)
         over_clicked, over_passed = ratios(above[width], above[width + 2]), ratios(above[width + 1], above[width + 3])
-        values = [*(one.sums.sum(axis=0) / n), one.pooled.value]
-        statistics = [*ratios(above[:width], below), over_clicked + over_passed - one.pooled.value]
+        values = [*(ranked.sums.sum(axis=0) / n), ranked.pooled.value]
+        statistics = [*ratios(above[:width], below), over_clicked + over_passed - ranked.pooled.value]
         metrics[name] = [
             _Metric(what, value, n, replicates)
             for what, value, replicates in zip(names, values, statistics, strict=True)

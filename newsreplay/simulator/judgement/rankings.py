@@ -27,7 +27,7 @@ _SHORT, _LONG = 5, 10  # the cut-offs of nDCG
 _OUTSIDE, _UNKNOWN, _SINGLE_CLASS, _SCORED = range(4)
 
 
-class Shown(NamedTuple):
+class ScoredImpressions(NamedTuple):
     """The impressions that are scored, the same for every recommender, in log order."""
 
     impression: Column  #: int32[n], their numbers
@@ -59,12 +59,12 @@ class Pooled(NamedTuple):
     passed: Column  #: int64[groups], candidates
 
 
-def shown(
+def scored_impressions(
     publisher: Publisher,
     warmup: int = 0,
     window: int | None = None,
     max_session_length: int | None = None,
-) -> Shown:
+) -> ScoredImpressions:
     """The scored impressions: after the warm-up, within the window (ms), with something clicked and something not.
 
     Warm-up and window count as for sessions (`judge.frame`), from the first read of the log. Impressions in sessions of
@@ -80,7 +80,7 @@ def shown(
     _decide(log, publisher.sessions.reads, begin, end, longest, row, fate)
     impression = np.flatnonzero(fate == _SCORED)
     row = row[impression]
-    return Shown(
+    return ScoredImpressions(
         impression.astype(np.int32),
         row,
         log.session[row],
@@ -108,18 +108,18 @@ def _decide(log: Any, reads: Any, begin: int, end: int, longest: int, row: Any, 
                 fate[number] = _SCORED if 0 < clicked < last - first else _SINGLE_CLASS
 
 
-def rank_impressions(log: Log, scores: Column, shown: Shown) -> Ranked:
+def rank_impressions(log: Log, scores: Column, scored: ScoredImpressions) -> Ranked:
     """Judge the scored impressions one by one by a recommender's scores (float64[places])."""
     pools = log.pools
-    most = int((pools.at[shown.impression + 1] - pools.at[shown.impression]).max(initial=0))
+    most = int((pools.at[scored.impression + 1] - pools.at[scored.impression]).max(initial=0))
     discount = 1 / np.log2(np.arange(2, _LONG + 2))
-    scratch = _Scratch(np.empty(most), *(np.empty(most, np.int64) for _ in range(3)))
-    values = np.empty((len(shown.impression), len(IMPRESSIONS)))
-    _rank_all(pools, shown.impression, scores, discount, np.cumsum(discount), scratch, values)
+    scratch = _Blocks(np.empty(most), *(np.empty(most, np.int64) for _ in range(3)))
+    values = np.empty((len(scored.impression), len(IMPRESSIONS)))
+    _rank_all(pools, scored.impression, scores, discount, np.cumsum(discount), scratch, values)
     return Ranked(values)
 
 
-class _Scratch(NamedTuple):
+class _Blocks(NamedTuple):
     """The blocks of an impression: the distinct scores of its clicked candidates, best first."""
 
     score: Column  # float64[most]
@@ -246,15 +246,15 @@ def _first(above: int, clicked: int, equal: int) -> float:
     return expected
 
 
-def pooled(log: Log, scores: Column, shown: Shown, group: Column, groups: int) -> Pooled:
+def pooled(log: Log, scores: Column, scored: ScoredImpressions, group: Column, groups: int) -> Pooled:
     """One AUC over the candidates of all scored impressions together, from a recommender's scores (float64[places]).
 
     `group` (int32[n]) is the group in 0 … groups - 1 in which each scored impression is summed.
     """
     pools = log.pools
-    places = int((pools.at[shown.impression + 1] - pools.at[shown.impression]).sum())
+    places = int((pools.at[scored.impression + 1] - pools.at[scored.impression]).sum())
     candidates = _Candidates(np.empty(places), np.empty(places, np.int32), np.empty(places, np.bool_))
-    _gather(pools, shown.impression, scores, group, candidates)
+    _gather(pools, scored.impression, scores, group, candidates)
     result = Pooled(np.nan, np.zeros(groups), np.zeros(groups), np.zeros(groups, np.int64), np.zeros(groups, np.int64))
     _sum(candidates, np.argsort(candidates.score), result)
     clicked, passed = int(result.clicked.sum()), int(result.passed.sum())

@@ -34,7 +34,7 @@ def _kernels(recommender: type[Compiled[Any]]) -> dict[str, Callable[..., None]]
 
 def _name(kernels: dict[str, Callable[..., None]]) -> str:
     """A name that only these kernels together have."""
-    names = [f"{interpreted(one).__module__}_{interpreted(one).__qualname__}" for one in kernels.values()]
+    names = [f"{interpreted(part).__module__}_{interpreted(part).__qualname__}" for part in kernels.values()]
     return f"{names[1]}_{int(key_of(*names)):016x}"
 
 
@@ -45,7 +45,7 @@ def compiled_walk(recommender: type[Compiled[Any]], timed: bool = False) -> Call
         return bind(walk, _name(kernels), reveal=reveal_row, **kernels)
     name = f"{_name(kernels)}_timed"
     clocked = {what: around(what, name, inner) for what, inner in kernels.items()}
-    # Named though nobody calls them by these names: an edit of their files must be noticed.
+    # Named though never called by these names: an edit of their files must be noticed.
     sources = {f"inner_{what}": inner for what, inner in kernels.items()}
     return bind(walk, name, reveal=reveal_row, **clocked, **sources)
 
@@ -73,19 +73,21 @@ def compiled(
     key: np.uint64,
     timed: bool,
     progress: Callable[[int], None],
+    stretch: int,
 ) -> Replayed:
+    """Replay a log before a compiled recommender; between two stretches of rows its state may grow."""
     loop = compiled_walk(type(recommender), timed)
     state = recommender.state(sizes_of(log, slates.shape[1]), key)
     clock = clocked(state, len(slates), len(log.pools.at) - 1) if timed else None
     out = np.empty(0) if scores is None else scores
     loop(log, 0, 0, state if clock is None else clock, slates, out, 0, 0)  # over no row: it is compiled, or loaded
     begun = time.perf_counter()
-    asked = placed = 0
-    for first, end in stretches(log):
+    answered = placed = 0
+    for first, end in stretches(log, stretch):
         before = placed
         state = recommender.room(state, end - first)
         walked = state if clock is None else clock._replace(state=state)
-        asked, placed = loop(log, first, end, walked, slates, out, asked, placed)
+        answered, placed = loop(log, first, end, walked, slates, out, answered, placed)
         if scores is not None and placed > before:
             check_scores(log, scores, before, placed, type(recommender).__name__)
         progress(end)

@@ -30,7 +30,7 @@ _BATCH = 1 << 10
 _WAITING = 1 << 16
 
 
-def state_bytes(state: Any, without: Iterable[Any] = ()) -> int:
+def state_bytes(state: object, without: Iterable[object] = ()) -> int:
     """The memory that `state` takes with all that it leads to, each object once.
 
     Containers, attributes, slots and the arrays that others are views of are followed, however deep. An array
@@ -40,23 +40,23 @@ def state_bytes(state: Any, without: Iterable[Any] = ()) -> int:
     >>> state_bytes([1000] * 5) == sys.getsizeof([1000] * 5) + sys.getsizeof(1000)
     True
     """
-    # Asked for by type(): a stranger's object may lie about its class, or raise when asked.
+    # By type(): a stranger's object may give another class, or raise.
     seen = {id(thing) for thing in without}
     atoms = _Atoms()
     total = 0
-    pending: list[Any] = []
-    found = [state]
-    while found or pending:
-        atoms.add([thing for thing in found if type(thing) in _ATOMS])
-        for thing in found:
+    pending: list[object] = []
+    reached = [state]
+    while reached or pending:
+        atoms.add([thing for thing in reached if type(thing) in _ATOMS])
+        for thing in reached:
             if type(thing) not in _ATOMS and id(thing) not in seen and not issubclass(type(thing), _CODE):
                 seen.add(id(thing))
                 pending.append(thing)
         batch = pending[-_BATCH:]
         del pending[-_BATCH:]
         total += sum(map(_size, batch))
-        found = [thing for each in batch for thing in _besides(each)]
-        found += gc.get_referents(*batch)
+        reached = [thing for owner in batch for thing in _besides(owner)]
+        reached += gc.get_referents(*batch)
     return total + atoms.size()
 
 
@@ -66,9 +66,9 @@ class _Atoms:
     def __init__(self) -> None:
         self.known: Column = np.empty((2, 0), np.int64)  # identity, size
         self.fresh: list[Column] = []
-        self.waiting: list[Any] = []
+        self.waiting: list[object] = []
 
-    def add(self, things: list[Any]) -> None:
+    def add(self, things: list[object]) -> None:
         self.waiting += things
         if len(self.waiting) < _WAITING:
             return
@@ -107,10 +107,10 @@ def _size(thing: Any) -> int:
 
 
 def _besides(thing: Any) -> list[Any]:
-    """What a thing leads to that the garbage collector does not tell."""
+    """What a thing leads to that the garbage collector does not list."""
     found: list[Any] = []
     if issubclass(type(thing), dict):
-        found += dict.keys(thing)  # told only if some are no strings
+        found += dict.keys(thing)  # listed only if some are no strings
     elif issubclass(type(thing), np.ndarray):
         found += thing.ravel().tolist() if thing.dtype == object else []
         found += [] if thing.base is None else [thing.base]

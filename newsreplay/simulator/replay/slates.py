@@ -31,8 +31,8 @@ class Tidied(NamedTuple):
     unknown_item: int
 
 
-def fill(slates: Column, asked: int, answers: list[Any], name: str) -> None:
-    """Write answers (sequences of whole numbers) into `slates` from request `asked` on, cut to k."""
+def fill(slates: Column, request: int, answers: list[Any], name: str) -> None:
+    """Write answers (sequences of whole numbers) into `slates` from request `request` on, cut to k."""
     k = slates.shape[1]
     try:
         lengths = np.fromiter(map(len, answers), np.int64, len(answers))
@@ -53,18 +53,18 @@ def fill(slates: Column, asked: int, answers: list[Any], name: str) -> None:
     outside = flat[(flat < 0) | (flat > np.iinfo(np.int32).max)]
     if outside.size:
         raise RecommenderError(f"{name}.recommend returned {outside[0]} in a slate; article codes count from 0")
-    slates[asked : asked + len(answers)][np.arange(k) < lengths[:, None]] = flat
+    slates[request : request + len(answers)][np.arange(k) < lengths[:, None]] = flat
 
 
-def tidy(log: Log, first: int, end: int, slates: Column, asked: int, known: int) -> tuple[Tidied, int]:
+def tidy(log: Log, first: int, end: int, slates: Column, request: int, known: int) -> tuple[Tidied, int]:
     """Drop the current article and repeated ones from the slates of rows first … end - 1, in place.
 
-    `asked` is the number of requests before `first`, `known` that of known articles. Returns what was
+    `request` is the number of requests before `first`, `known` that of known articles. Returns what was
     dropped and the number of articles known at the end, or at the row where an unknown one was recommended.
     """
-    found = np.array([0, 0, -1, -1], np.int64)
-    known = _tidy(log.kind, log.item, first, end, slates, asked, known, found)
-    return Tidied(*found.tolist()), known
+    counts = np.array([0, 0, -1, -1], np.int64)
+    known = _tidy(log.kind, log.item, first, end, slates, request, known, counts)
+    return Tidied(*counts.tolist()), known
 
 
 @compiled

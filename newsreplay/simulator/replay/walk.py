@@ -10,9 +10,10 @@ from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column, Event, Log
 from newsreplay.recommenders.base import SelfReport
 from newsreplay.recommenders.protocols import SupportsScore
 from newsreplay.simulator.replay.clock import Times
+from newsreplay.simulator.replay.foresight import Foresight
 from newsreplay.simulator.replay.slates import Drops
 
-STRETCH = 16_384  #: rows between two looks at progress and room
+STRETCH = 16_384  #: rows between two reports of progress, and between two enlargements of a compiled state
 
 
 def walk(
@@ -40,8 +41,8 @@ class Replayed(NamedTuple):
     state_bytes: int  #: size of its state after the last row
     times: Times | None  #: None = not timed
     seconds: float  #: wall time of the walk, without loading or compiling kernels
-    self_report: SelfReport | None = None  #: what a plain recommender told of itself after the last row
-    foresaw: bool = False  #: it was handed the whole log before the first row
+    self_report: SelfReport | None = None  #: of a plain recommender that has one, after the last row
+    foresight: Foresight = None  #: what of the future it was given
 
 
 def can_score(recommender: object) -> bool:
@@ -49,9 +50,10 @@ def can_score(recommender: object) -> bool:
     return isinstance(recommender, SupportsScore)
 
 
-def stretches(log: Log) -> Iterator[tuple[int, int]]:
+def stretches(log: Log, stretch: int = STRETCH) -> Iterator[tuple[int, int]]:
+    """The log in pieces of `stretch` rows: the first row of each, and the one after its last."""
     rows = len(log.time)
-    return ((first, min(first + STRETCH, rows)) for first in range(0, rows, STRETCH))
+    return ((first, min(first + stretch, rows)) for first in range(0, rows, stretch))
 
 
 @kernel

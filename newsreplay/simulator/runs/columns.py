@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column
 from newsreplay.simulator.judgement.judge import Outcomes
 from newsreplay.simulator.judgement.measures import IMPRESSIONS
 from newsreplay.simulator.judgement.rankings import Ranked
-from newsreplay.simulator.judgement.scoring import Scored, Verdict
+from newsreplay.simulator.judgement.scoring import Judgement, Scored
 from newsreplay.simulator.runs.paths import PairFiles, publisher_files
 
 # --- what is scored -------------------------------------------------------------------------------------
@@ -55,9 +55,9 @@ class Impressions(NamedTuple):
     candidates: Column  #: int32[n]
 
 
-def write_scored(folder: Path, publisher: Publisher, of: Scored) -> None:
+def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
     """Write what a run scores of a publisher."""
-    log, frame = publisher.log, of.frame
+    log, frame = publisher.log, scored.frame
     files = publisher_files(folder, publisher.name)
     row = publisher.requests.row[frame.request].astype(np.int64)
     lengths = np.diff(frame.begin)
@@ -68,7 +68,7 @@ def write_scored(folder: Path, publisher: Publisher, of: Scored) -> None:
         "row": row,
         "time": log.time[row],
         "session": np.repeat(frame.session, lengths),
-        "cluster": np.repeat(of.by.unit[of.by.group], lengths),
+        "cluster": np.repeat(scored.clusters.unit[scored.clusters.group], lengths),
         "relevant": frame.relevant,
         "reachable": frame.reachable,
         "again": frame.again,
@@ -80,16 +80,16 @@ def write_scored(folder: Path, publisher: Publisher, of: Scored) -> None:
         {name: to_arrow(values) for name, values in columns.items()}
         | {"category": dictionary_of(category.astype(np.int32), articles.categories, valid=category >= 0)},
     )
-    seen = of.shown
-    if len(seen.impression):
+    impressions = scored.impressions
+    if len(impressions.impression):
         at = log.pools.at
         columns = {
-            "row": seen.row,
-            "time": seen.time,
-            "session": seen.session,
-            "cluster": of.shown_by.unit[of.shown_by.group],
-            "returning": returning[seen.session],
-            "candidates": (at[seen.impression + 1] - at[seen.impression]).astype(np.int32),
+            "row": impressions.row,
+            "time": impressions.time,
+            "session": impressions.session,
+            "cluster": scored.impression_clusters.unit[scored.impression_clusters.group],
+            "returning": returning[impressions.session],
+            "candidates": (at[impressions.impression + 1] - at[impressions.impression]).astype(np.int32),
         }
         _write(files.shown, {name: to_arrow(values) for name, values in columns.items()})
     else:
@@ -148,15 +148,15 @@ def read_impressions(path: Path) -> Impressions | None:
 # --- what became of answers -----------------------------------------------------------------------------
 
 
-def write_verdict(files: PairFiles, verdict: Verdict) -> None:
+def write_judgement(files: PairFiles, judgement: Judgement) -> None:
     """Write what became of a pair's answers."""
-    relevant = verdict.outcomes.relevant
+    relevant = judgement.outcomes.relevant
     packed = pa.Array.from_buffers(
         pa.binary(relevant.shape[1]), len(relevant), [None, pa.py_buffer(np.ascontiguousarray(relevant))]
     )
-    _write(files.outcomes, {"place": to_arrow(verdict.outcomes.place), "relevant": packed})
-    if verdict.ranked is not None:
-        values = verdict.ranked.values
+    _write(files.outcomes, {"place": to_arrow(judgement.outcomes.place), "relevant": packed})
+    if judgement.ranked is not None:
+        values = judgement.ranked.values
         _write(files.rankings, {name: to_arrow(values[:, m]) for m, name in enumerate(IMPRESSIONS)})
     else:
         files.rankings.unlink(missing_ok=True)  # of an earlier scoring, with other options
@@ -168,7 +168,7 @@ def read_places(path: Path) -> Column:
 
 
 def read_outcomes(path: Path) -> Outcomes:
-    """What `write_verdict` wrote of slates. Raises `RunError`."""
+    """What `write_judgement` wrote of slates. Raises `RunError`."""
     table = _read(path, {"place": "int16", "relevant": "fixed_size_binary"})
     packed = in_one_piece(table.column("relevant"))
     width = packed.type.byte_width
@@ -177,7 +177,7 @@ def read_outcomes(path: Path) -> Outcomes:
 
 
 def read_rankings(path: Path) -> Ranked | None:
-    """What `write_verdict` wrote of impressions, if the recommender scored them. Raises `RunError`."""
+    """What `write_judgement` wrote of impressions, if the recommender scored them. Raises `RunError`."""
     if not path.exists():
         return None
     table = _read(path, dict.fromkeys(IMPRESSIONS, "double"))
@@ -199,8 +199,8 @@ def write_impressions(path: Path, publisher: Publisher) -> None:
     row = np.flatnonzero(log.kind == IMPRESSION)
     if not row.size:
         return
-    told = np.zeros(len(row), bool)
-    told[log.impression[log.kind == OUTCOME]] = True
+    outcome_known = np.zeros(len(row), bool)
+    outcome_known[log.impression[log.kind == OUTCOME]] = True
     columns = {
         "row": to_arrow(row),
         "time": to_arrow(log.time[row], pa.timestamp("ms", "UTC")),
@@ -208,7 +208,7 @@ def write_impressions(path: Path, publisher: Publisher) -> None:
         "user": dictionary_of(log.user[row], publisher.users),
         "candidates": lists_of(at, dictionary_of(log.pools.item, publisher.articles.id)),
         "clicked": lists_of(at, to_arrow(log.pools.clicked)),
-        "outcome_known": to_arrow(told),
+        "outcome_known": to_arrow(outcome_known),
     }
     _write(path, columns)
 
@@ -232,7 +232,7 @@ def read_scores(path: Path, publisher: Publisher) -> Column | None:
 # --- columns --------------------------------------------------------------------------------------------
 
 
-def _write(path: Path, columns: dict[str, Any]) -> None:
+def _write(path: Path, columns: dict[str, pa.Array]) -> None:
     with written_whole(path) as work:
         pq.write_table(
             pa.table(columns), work, compression="zstd", compression_level=1, store_schema=False, write_statistics=False

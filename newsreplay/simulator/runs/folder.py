@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
@@ -28,9 +26,9 @@ from newsreplay.simulator.runs.columns import (
     read_rankings,
     read_reads,
 )
-from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.runs.options import DataSource, Options
 from newsreplay.simulator.runs.paths import pair_files, publisher_files
-from newsreplay.simulator.runs.write import FORMAT
+from newsreplay.simulator.runs.records import FORMAT, PairFile, PairRecord, PublisherRecord, RunRecord, TimingRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,34 +44,23 @@ class RunFolder:
         self.folder = Path(folder)
         if keep is not None:
             weakref.finalize(self, keep.close)
-        unfinished, there = (self.folder / "unfinished").exists(), (self.folder / "run.json").exists()
-        if unfinished and there:
+        unfinished, finished = (self.folder / "unfinished").exists(), (self.folder / "run.json").exists()
+        if unfinished and finished:
             raise RunError(f"scoring {self.folder} has not ended; do it again with 'newsreplay score {self.folder}'")
-        if not there:
+        if not finished:
             state = "a run that has not ended" if unfinished else "no run"
             raise RunError(f"{self.folder} holds {state}; start one with 'newsreplay run --out {self.folder}'")
-        self.info: dict[str, Any] = self._load("run.json", dict)  #: data, options, versions, publishers, pairs
-        if self.info.get("format") != FORMAT:
-            raise RunError(
-                f"{self.folder} was written by another version of newsreplay (format {self.info.get('format')}, "
-                f"this one reads {FORMAT}); run it again"
-            )
+        self.info: RunRecord = read_info(self.folder)  #: data, options, versions, publishers, pairs
         #: What of the future each recommender was given that was given any, also by its name without a seed.
         self.leaks: dict[str, str] = {
             name: pair["leaks"]
             for pair in self.info["pairs"]
             if "leaks" in pair
-            for name in (pair["recommender"], pair.get("of", pair["recommender"]))
+            for name in (pair["recommender"], pair.get("without_seed", pair["recommender"]))
         }
         self.names: dict[str, str] = {}  #: display names, by specs as run.json has them, for those that were given one
-        self.timing: dict[str, Any] = self._load("timing.json", dict)
-        self.results: list[Result] = self._load("results.json", lambda rows: [Result(**row) for row in rows])
-
-    def _load(self, name: str, make: Callable[[Any], Any]) -> Any:
-        try:
-            return make(json.loads((self.folder / name).read_text("utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise RunError(f"{self.folder / name} cannot be read: {error}") from None
+        self.timing: TimingRecord = cast(TimingRecord, _read_json(self.folder / "timing.json", dict))
+        self.results: list[Result] = read_results(self.folder)
 
     def to_pandas(self) -> pd.DataFrame:
         """All results as a frame: publisher, recommender, metric, value, low, high, n."""
@@ -89,7 +76,7 @@ class RunFolder:
         """The scores that one recommender gave the candidates of each impression: row, scores."""
         return self._frame(publisher, recommender, "scores")
 
-    def _frame(self, publisher: str, recommender: str, what: str) -> pd.DataFrame:
+    def _frame(self, publisher: str, recommender: str, what: PairFile) -> pd.DataFrame:
         import pandas as pd
 
         for pair in self.info["pairs"]:
@@ -104,27 +91,29 @@ class RunFolder:
         """Names of the publishers."""
         return [facts["publisher"] for facts in self.info["publishers"]]
 
-    def facts(self, publisher: str) -> dict[str, Any]:
-        """What run.json says of a publisher. Raises `RunError` if the run has none of that name."""
+    def facts(self, publisher: str) -> PublisherRecord:
+        """What run.json has of a publisher. Raises `RunError` if the run has none of that name."""
         for facts in self.info["publishers"]:
             if facts["publisher"] == publisher:
-                return dict(facts)
+                return facts
         raise RunError(f"{self.folder} has no publisher {publisher!r}; it has {', '.join(self.publishers)}")
 
-    def pairs(self, publisher: str) -> list[dict[str, Any]]:
-        """What run.json says of each recommender on a publisher."""
+    def pairs(self, publisher: str) -> list[PairRecord]:
+        """What run.json has of each recommender on a publisher."""
         return [pair for pair in self.info["pairs"] if pair["publisher"] == publisher]
 
     def seeds(self, publisher: str) -> dict[str, dict[int, str]]:
         """Recommenders that were repeated, by their specs without a seed: each seed, and what it is called."""
-        found: dict[str, list[dict[str, Any]]] = {}
+        repeated: dict[str, list[PairRecord]] = {}
         for pair in self.pairs(publisher):
-            if "of" in pair:
-                found.setdefault(pair["of"], []).append(pair)
-        told = self.info["options"].get("seeds", ())
+            if "without_seed" in pair:
+                repeated.setdefault(pair["without_seed"], []).append(pair)
+        seeds = self.info["options"]["seeds"]
         return {
-            of: {seed: pair["recommender"] for seed, pair in zip(told, pairs, strict=True) if pair["status"] == "done"}
-            for of, pairs in found.items()
+            spec: {
+                seed: pair["recommender"] for seed, pair in zip(seeds, pairs, strict=True) if pair["status"] == "done"
+            }
+            for spec, pairs in repeated.items()
         }
 
     def measured(self, publisher: str) -> Measured:
@@ -160,35 +149,62 @@ class RunFolder:
         return read_rankings(pair_files(self.folder, publisher, recommender).rankings)
 
 
-def info_of(folder: Path) -> dict[str, Any]:
-    """The run.json of a folder, also while its scoring has not ended. Raises `RunError`."""
+T = TypeVar("T")
+
+
+def _read_json(path: Path, shape: type[T]) -> T:
+    """A JSON file that holds an object (`dict`) or a list. Raises `RunError`."""
     try:
-        info: dict[str, Any] = dict(json.loads((folder / "run.json").read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{folder} holds no run: {error}") from None
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from None
+    if not isinstance(value, shape):
+        raise RunError(f"{path} cannot be read: it holds no {shape.__name__}")
+    return value
+
+
+def read_info(folder: Path) -> RunRecord:
+    """The run.json of a folder, also while its scoring has not ended.
+
+    Raises `RunError` where there is none, and for one of another format with the command to run again.
+    """
+    if not (folder / "run.json").exists():
+        raise RunError(f"{folder} holds no run; start one with 'newsreplay run --out {folder}'")
+    info = _read_json(folder / "run.json", dict)
     if info.get("format") != FORMAT:
-        raise RunError(f"{folder} was written by another version of newsreplay; run it again")
-    return info
+        command = info.get("command") or f"newsreplay run --out {folder}"
+        raise RunError(
+            f"{folder} was written by another version of newsreplay (format {info.get('format')}, this one reads "
+            f"{FORMAT}); run it again: {command}"
+        )
+    return cast(RunRecord, info)
 
 
-def options_of(info: dict[str, Any]) -> Options:
-    """The options of a run, from its run.json."""
-    told = {"seeds": ()} | info["options"]  # older runs have none
-    told["seeds"] = tuple(told["seeds"])
-    return Options(**{field.name: told[field.name] for field in fields(Options)})
-
-
-def data_of(info: dict[str, Any], folder: Path, data: Any) -> Dataset:
-    """The data set of a run: `data`, or what lies where it lay. Raises `RunError` if it is another one."""
-    told = info["data"]
+def read_results(folder: Path) -> list[Result]:
+    """The results.json of a folder. Raises `RunError`."""
+    path = folder / "results.json"
     try:
-        dataset = Dataset(Path(told["folder"])) if data is None else find_data(data)
+        return [Result(**row) for row in _read_json(path, list)]
+    except TypeError as error:
+        raise RunError(f"{path} cannot be read: {error}") from None
+
+
+def options_of(info: RunRecord) -> Options:
+    """The options of a run, from its run.json."""
+    return Options.from_flat(info["options"])
+
+
+def dataset_of(info: RunRecord, folder: Path, data: DataSource | None = None) -> Dataset:
+    """The data set of a run: `data`, or what lies where it lay. Raises `RunError` if it is another one."""
+    record = info["data"]
+    try:
+        dataset = Dataset(Path(record["folder"])) if data is None else find_data(data)
         digest = dataset.card["digest"]
     except DataError as error:
         raise RunError(f"the data of {folder} are not there ({error}); name them with --data") from None
-    if digest != told["digest"]:
+    if digest != record["digest"]:
         raise RunError(
-            f"{dataset.folder} does not hold the data of {folder} (digest {digest}, not {told['digest']}); "
+            f"{dataset.folder} does not hold the data of {folder} (digest {digest}, not {record['digest']}); "
             "name them with --data, prepared as they were then"
         )
     return dataset

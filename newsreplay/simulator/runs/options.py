@@ -1,46 +1,93 @@
-"""What shapes a run besides its data and recommenders."""
+"""What shapes a run besides its data and recommenders: what is scored, how it is answered, what is kept."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from newsreplay.errors import NewsreplayError
-from newsreplay.simulator.judgement.clusters import KINDS
+from newsreplay.simulator.judgement.scope import Scope
+from newsreplay.simulator.runs.records import OptionsRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from newsreplay.datasets.store import Dataset
+
+DataSource: TypeAlias = "str | Path | pd.DataFrame | Dataset"  #: what `newsreplay.datasets.find_data` finds
 
 MOST = 32_767  #: the longest slates: places are kept as int16
 
+Progress = Callable[[str, int, int], None]  #: what is being done, how much of it is done, how much there is
+
 
 @dataclass(frozen=True)
-class Options:
-    """The options of a run; times in ms."""
+class Answering:
+    """How recommenders are asked for answers."""
 
-    k: int = 10
-    warmup: int = 0
-    window: int | None = None
-    max_session_length: int | None = None
-    seed: int = 0
-    slates: bool = True  #: keep every answer in the run folder
-    cluster: str = "session"  #: what is resampled for intervals: session, user or day
+    k: int = 10  #: slate length
+    seed: int = 0  #: of random choices and intervals
+    seeds: tuple[int, ...] = ()  #: recommenders that take a seed and have none are repeated with each of these
     timed: bool = False  #: measure every answer's time
-    deadline: float | None = None  #: an answer that takes longer is late
+    deadline: float | None = None  #: ms; an answer that takes longer is late
     strict_deadline: bool = False  #: a late answer counts as none
-    seeds: tuple[int, ...] = ()  #: with which recommenders that take a seed are repeated
 
     def __post_init__(self) -> None:
         if self.k < 1:
             raise NewsreplayError(f"k must be at least 1, not {self.k}")
         if self.k > MOST:
             raise NewsreplayError(f"k must be at most {MOST}, not {self.k}")
-        if self.warmup < 0 or (self.window is not None and self.window <= 0):
-            raise NewsreplayError("the warm-up cannot be negative, and the window must be longer than nothing")
-        if self.max_session_length is not None and self.max_session_length < 2:
-            raise NewsreplayError("no session of fewer than 2 reads is scored; let the longest have 2 at least")
-        if self.cluster not in KINDS:
-            raise NewsreplayError(f"no cluster is called {self.cluster!r}; there are {', '.join(KINDS)}")
         if self.deadline is not None and not 0 < self.deadline < math.inf:
             raise NewsreplayError("a deadline must be longer than nothing and end")
         if self.strict_deadline and self.deadline is None:
             raise NewsreplayError("there is no deadline to be strict about; give one with --deadline 100ms")
         if len(set(self.seeds)) < len(self.seeds):
             raise NewsreplayError(f"a seed stands twice in {', '.join(map(str, self.seeds))}; name it once")
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What is kept in the run folder besides results."""
+
+    slates: bool = True  #: every answer: slates, and scores of impressions
+
+
+class Options(NamedTuple):
+    """All three together: what a run folder keeps of how it came about."""
+
+    scope: Scope = Scope()
+    answering: Answering = Answering()
+    keeping: Keeping = Keeping()
+
+    def flat(self) -> OptionsRecord:
+        """All options by name, as in run.json."""
+        flat = asdict(self.answering) | asdict(self.scope) | asdict(self.keeping)
+        return cast(OptionsRecord, flat | {"seeds": list(self.answering.seeds)})
+
+    @classmethod
+    def from_flat(cls, options: OptionsRecord) -> Options:
+        """The options whose `flat` this is."""
+        given: dict[str, Any] = {**options, "seeds": tuple(options["seeds"])}
+        scope, answering, keeping = (
+            {field.name: given[field.name] for field in fields(group)} for group in (Scope, Answering, Keeping)
+        )
+        return cls(Scope(**scope), Answering(**answering), Keeping(**keeping))
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """Progress that nobody looks at."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where pairs are replayed, and who follows it; changes nothing of the results."""
+
+    jobs: int | None = None  #: pairs at a time; None = one a core, all in this process
+    executor: Executor | None = None  #: replays the pairs in place of this process
+    progress: Progress = quiet
+    command: str | None = None  #: what reproduces the run, kept in run.json

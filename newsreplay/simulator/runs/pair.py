@@ -1,29 +1,31 @@
-"""What a worker needs to know of a pair, and what it brings back."""
+"""What a worker is handed of a pair, and what it brings back."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from newsreplay.recommenders.base import SelfReport
 from newsreplay.recommenders.registry import Entry
-from newsreplay.simulator.judgement.scoring import Tally
-from newsreplay.simulator.replay.slates import Drops
+from newsreplay.simulator.judgement.scoring import Sums
+from newsreplay.simulator.replay.foresight import Foresight
+from newsreplay.simulator.replay.slates import NO_DROPS, Drops
 from newsreplay.simulator.runs.options import Options
 
 
 class Pair(NamedTuple):
-    """One recommender on one publisher: what a worker needs to know."""
+    """One recommender on one publisher, as a worker is handed it."""
 
     data: Path
     publisher: str
     entry: Entry
     options: Options
     folder: Path  #: the run folder
-    of: str | None = None  #: the spec without its seed, where it is repeated with several
+    without_seed: str | None = None  #: the spec without its seed, where it is repeated with several
 
 
-class Times(NamedTuple):
+class AnswerTimes(NamedTuple):
     """How long answers took, in ms."""
 
     answers: int
@@ -34,22 +36,27 @@ class Times(NamedTuple):
     late: float | None  #: share of the answers beyond the deadline; None without one
 
 
-class Judged(NamedTuple):
-    """What a worker brings back."""
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One recommender on one publisher, judged, or why it failed."""
 
     publisher: str
     recommender: str
-    tally: Tally | None  #: None where the recommender failed, and once it is measured
-    hits: tuple[int, int] | None  #: hits at 1 of all scored sessions, and of the longest 1 %
-    error: str | None  #: one line
-    details: str | None  #: the traceback
-    drops: Drops
-    seconds: float  #: replay alone
-    rows: int
-    state_bytes: int | None
-    times: Times | None  #: of answers, where they were timed
-    learning: float | None  #: seconds in `learn`, where it was timed
-    foresees: bool = False  #: the oracle
-    self_report: SelfReport | None = None  #: what a plain recommender tells of itself
-    foresaw: bool = False  #: it was handed the whole log
-    of: str | None = None  #: the spec without its seed, where it is repeated with several
+    without_seed: str | None = None  #: the spec without its seed, where it is repeated with several
+    sums: Sums | None = None  #: None where the recommender failed, and once it is measured
+    hits: tuple[int, int] | None = None  #: hits at 1 of all scored sessions, and of the longest 1 %
+    error: str | None = None  #: one line
+    details: str | None = None  #: the traceback
+    drops: Drops = NO_DROPS
+    seconds: float = 0.0  #: replay alone
+    rows: int = 0
+    state_bytes: int | None = None
+    times: AnswerTimes | None = None  #: of answers, where they were timed
+    learning: float | None = None  #: seconds in `learn`, where it was timed
+    foresight: Foresight = None  #: what of the future it was given
+    leaks: str = ""  #: the same in words, where the foresight is "given" or "leaky"
+    self_report: SelfReport | None = None  #: what a plain recommender reports of itself
+
+    def without_sums(self) -> Judged:
+        """The same once it is measured: sums take room."""
+        return replace(self, sums=None)

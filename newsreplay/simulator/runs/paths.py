@@ -29,9 +29,9 @@ class PublisherFiles(NamedTuple):
 FOLDERS = ("slates", "scores", "outcomes", "rankings", "frame", "shown", "impressions", "replicates")
 
 
-def pair_files(folder: Path, publisher: str, shown: str) -> PairFiles:
+def pair_files(folder: Path, publisher: str, label: str) -> PairFiles:
     """The files of a pair; names are percent-encoded where a file name could not hold them."""
-    name = f"{file_name(shown)}.parquet"
+    name = f"{file_name(label)}.parquet"
     return PairFiles(*(folder / what / file_name(publisher) / name for what in PairFiles._fields))
 
 

@@ -8,9 +8,8 @@ import platform
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -24,11 +23,20 @@ from newsreplay.simulator.judgement.scoring import Scored
 from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.pair import Judged
 from newsreplay.simulator.runs.paths import FOLDERS, PairFiles, pair_files
+from newsreplay.simulator.runs.records import (
+    FORMAT,
+    PAIR_FILES,
+    AnswerTimesRecord,
+    DataRecord,
+    PairRecord,
+    PairTimingRecord,
+    PublisherRecord,
+    RunRecord,
+    TimingRecord,
+    TrainingRecord,
+)
 from newsreplay.spec import Spec
 from newsreplay.version import __version__
-
-FORMAT = 2  #: of the run folder
-HANDED = "it was handed the whole log"  #: what leaks, where the recommender has no words of its own
 
 
 def fresh_folder(folder: Path) -> Path:
@@ -61,7 +69,7 @@ def _is_empty(folder: Path) -> bool:
     return folder.is_dir() and not any(folder.iterdir())
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write a JSON file, whole or not at all."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     with written_whole(path) as work:
@@ -84,48 +92,55 @@ def write_run(
     dataset: Dataset,
     entries: list[Entry],
     options: Options,
-    publishers: list[dict[str, Any]],
+    publishers: list[PublisherRecord],
     judged: list[Judged],
     seconds: float,
     command: str | None,
 ) -> None:
-    """Write how a run went and what it was; what it found is there already.
+    """Write what a run was and how it went; its results are there already.
 
     `entries` are the recommenders as they were given, one for all its seeds.
     """
-    timings = [_timing(one) for one in judged if one.error is None]
-    write_json(folder / "timing.json", {"seconds": round(seconds, 3), "pairs": timings})
-    training = [
-        {"publisher": one.publisher, "recommender": one.recommender, "rounds": _plain(one.self_report.rounds)}
-        for one in judged
-        if one.self_report is not None and one.self_report.rounds
+    timing: TimingRecord = {
+        "seconds": round(seconds, 3),
+        "pairs": [_timing(pair) for pair in judged if pair.error is None],
+    }
+    write_json(folder / "timing.json", timing)
+    training: list[TrainingRecord] = [
+        {"publisher": pair.publisher, "recommender": pair.recommender, "rounds": _plain(pair.self_report.rounds)}
+        for pair in judged
+        if pair.self_report is not None and pair.self_report.rounds
     ]
     if training:
         write_json(folder / "training.json", training)
-    card: Mapping[str, object] = dataset.card
-    data = {key: card[key] for key in _DATA} | {"folder": str(dataset.folder.absolute())}
-    write_json(
-        folder / "run.json",
-        {
-            "format": FORMAT,
-            "newsreplay": __version__,
-            "python": platform.python_version(),
-            "packages": _versions(),
-            "platform": platform.platform(),
-            "command": command,
-            "data": data,
-            "options": asdict(options),
-            "rescored": {},
-            "recommenders": [entry.shown for entry in entries],
-            "objects": [entry.shown for entry in entries if not isinstance(entry.source, Spec)],
-            "publishers": publishers,
-            "pairs": [_pair_facts(one, folder, options) for one in judged],
-        },
-    )
+    record: RunRecord = {
+        "format": FORMAT,
+        "newsreplay": __version__,
+        "python": platform.python_version(),
+        "packages": _versions(),
+        "platform": platform.platform(),
+        "command": command,
+        "data": _data(dataset),
+        "options": options.flat(),
+        "rescored": {},
+        "recommenders": [entry.label for entry in entries],
+        "objects": [entry.label for entry in entries if not isinstance(entry.source, Spec)],
+        "publishers": publishers,
+        "pairs": [_pair(pair, folder) for pair in judged],
+    }
+    write_info(folder, record)
     (folder / "unfinished").unlink(missing_ok=True)
 
 
-_DATA = ("name", "kind", "digest", "source", "licence", "notes", "made_up", "leaks", "rows_in", "rejected", "options")
+def write_info(folder: Path, record: RunRecord) -> None:
+    """Write run.json."""
+    write_json(folder / "run.json", record)
+
+
+def _data(dataset: Dataset) -> DataRecord:
+    card: Mapping[str, object] = dataset.card
+    facts = {key: card[key] for key in DataRecord.__annotations__ if key != "folder"}
+    return cast(DataRecord, facts | {"folder": str(dataset.folder.absolute())})
 
 
 def _versions() -> dict[str, str]:
@@ -135,90 +150,96 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("numpy", "numba", "pyarrow", *neural)}
 
 
-def _timing(one: Judged) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "publisher": one.publisher,
-        "recommender": one.recommender,
-        "seconds": round(one.seconds, 6),
-        "events_per_second": round(one.rows / one.seconds) if one.seconds else None,
-        "state_bytes": one.state_bytes,
+def _timing(pair: Judged) -> PairTimingRecord:
+    record: PairTimingRecord = {
+        "publisher": pair.publisher,
+        "recommender": pair.recommender,
+        "seconds": round(pair.seconds, 6),
+        "events_per_second": round(pair.rows / pair.seconds) if pair.seconds else None,
+        "state_bytes": pair.state_bytes,
     }
-    if one.times is not None:
-        facts["answers"] = {key: value for key, value in one.times._asdict().items() if value is not None}
-        facts["learn_seconds"] = one.learning
-    if one.self_report is not None:
-        told = one.self_report
-        facts |= _plain(
-            {
-                "training_seconds": told.training,
-                "updating_seconds": told.updating,
-                "answering_seconds": told.answering,
-                "late_answers": told.answers,
-                "answer_ms": 1000 * told.answering / told.answers if told.answers else None,
-                "parameters": told.parameters,
-            }
-        )
-    return facts
+    if pair.times is not None:
+        times = {key: value for key, value in pair.times._asdict().items() if value is not None}
+        record["answers"] = cast(AnswerTimesRecord, times)
+        record["learn_seconds"] = pair.learning
+    report = pair.self_report
+    if report is not None:
+        record["training_seconds"] = _plain(report.training)
+        record["updating_seconds"] = _plain(report.updating)
+        record["answering_seconds"] = _plain(report.answering)
+        record["late_answers"] = _plain(report.answers)
+        record["answer_ms"] = _plain(1000 * report.answering / report.answers if report.answers else None)
+        record["parameters"] = _plain(report.parameters)
+    return record
 
 
 def _plain(value: Any) -> Any:
-    """What a recommender tells of itself, fit for JSON: a loss that is no number, of a round without any, is null."""
+    """A value of a self report, fit for JSON: a loss that is no number, of a round without any, is null."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
+        return [_plain(entry) for entry in value]
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else None
     return value if value is None or isinstance(value, int | str) else str(value)
 
 
-def publisher_facts(dataset: Dataset, name: str, of: Scored, judged: list[Judged]) -> dict[str, Any]:
-    """What run.json says of a publisher."""
-    facts: Mapping[str, object] = next(facts for facts in dataset.card["publishers"] if facts["publisher"] == name)
-    wanted = ("publisher", "rows", "reads", "sessions", "articles", "first", "last", "digest")
-    mine = [one.hits for one in judged if one.hits is not None and not one.foresees]
-    later = len(of.frame.request) - len(of.frame.session)
-    return {key: facts[key] for key in wanted} | {
-        "scored_sessions": len(of.frame.session),
-        "later_reads": later,
-        "reachable_reads": int(np.count_nonzero(of.frame.reachable)),
+def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Judged]) -> PublisherRecord:
+    """What run.json has of a publisher."""
+    facts = next(facts for facts in dataset.card["publishers"] if facts["publisher"] == name)
+    hits = [pair.hits for pair in judged if pair.hits is not None and pair.foresight != "oracle"]
+    return {
+        "publisher": name,
+        "rows": facts["rows"],
+        "reads": facts["reads"],
+        "sessions": facts["sessions"],
+        "articles": facts["articles"],
+        "first": facts["first"],
+        "last": facts["last"],
+        "digest": facts["digest"],
+        "scored_sessions": len(scored.frame.session),
+        "later_reads": len(scored.frame.request) - len(scored.frame.session),
+        "reachable_reads": int(np.count_nonzero(scored.frame.reachable)),
         "impressions": facts["impressions"],
-        "scored_impressions": len(of.shown.impression),
-        "impressions_without_outcome": of.shown.unknown,
-        "impressions_of_one_class": of.shown.single_class,
-        "clusters": len(of.by.unit),
-        "hits": sum(hits for hits, _ in mine),
-        "hits_of_longest": sum(hits for _, hits in mine),
+        "scored_impressions": len(scored.impressions.impression),
+        "impressions_without_outcome": scored.impressions.unknown,
+        "impressions_of_one_class": scored.impressions.single_class,
+        "clusters": len(scored.clusters.unit),
+        "hits": sum(all_hits for all_hits, _ in hits),
+        "hits_of_longest": sum(of_longest for _, of_longest in hits),
     }
 
 
-def _pair_facts(one: Judged, folder: Path, options: Options) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "publisher": one.publisher,
-        "recommender": one.recommender,
-        "status": "failed" if one.error else "done",
+def _pair(pair: Judged, folder: Path) -> PairRecord:
+    record: PairRecord = {
+        "publisher": pair.publisher,
+        "recommender": pair.recommender,
+        "status": "failed" if pair.error else "done",
     }
-    if one.of is not None:
-        facts["of"] = one.of
-    if one.foresees:
-        facts["foresees"] = True
-    elif (
-        leaks := one.self_report.leaks
-        if one.self_report is not None and one.self_report.leaks
-        else HANDED * one.foresaw
-    ):
-        facts["leaks"] = leaks
-    if one.self_report is not None and one.self_report.notes:
-        facts["notes"] = [str(note) for note in one.self_report.notes]
-    if one.error:
-        return facts | {"error": one.error, "traceback": one.details}
-    if any(one.drops):
-        facts["dropped"] = one.drops._asdict()
-    return facts | files_of(pair_files(folder, one.publisher, one.recommender), folder)
+    if pair.without_seed is not None:
+        record["without_seed"] = pair.without_seed
+    if pair.foresight is not None:
+        record["foresight"] = pair.foresight
+    if pair.leaks:
+        record["leaks"] = pair.leaks
+    if pair.self_report is not None and pair.self_report.notes:
+        record["notes"] = [str(note) for note in pair.self_report.notes]
+    if pair.error:
+        record["error"], record["traceback"] = pair.error, pair.details
+        return record
+    if any(pair.drops):
+        record["dropped"] = {"current": pair.drops.current, "repeated": pair.drops.repeated}
+    name_files(record, pair_files(folder, pair.publisher, pair.recommender), folder)
+    return record
 
 
-def files_of(files: PairFiles, folder: Path) -> dict[str, str]:
-    """Which of a pair's files there are, below the folder."""
-    return {name: path.relative_to(folder).as_posix() for name, path in files._asdict().items() if path.exists()}
+def name_files(record: PairRecord, files: PairFiles, folder: Path) -> None:
+    """Write into a pair's record which of its files exist, below the folder."""
+    for name in PAIR_FILES:
+        path: Path = getattr(files, name)
+        if path.exists():
+            record[name] = path.relative_to(folder).as_posix()
+        else:
+            record.pop(name, None)

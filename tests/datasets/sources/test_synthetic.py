@@ -21,6 +21,7 @@ from newsreplay.datasets.sources.synthetic.visits import LONGEST_PAUSE, MINUTE
 from newsreplay.datasets.sources.table.plan import plan_table
 from newsreplay.errors import DataError
 from newsreplay.log.rows import HOUR
+from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.judgement.judge import frame, judge, tally
 from newsreplay.simulator.replay.replay import replay
@@ -28,7 +29,7 @@ from newsreplay.simulator.replay.replay import replay
 BUFFERS = [f"circular(size={size})" for size in (100, 200, 500, 1000)]
 WINDOWS = [f"popular(hours={hours})" for hours in (6, 12, 24, 48)]
 TRENDS = [f"trend(hours={hours})" for hours in (2, 6, 12, 24)]
-ALL = [entry.shown for entry in start_list("baselines")]
+ALL = [entry.label for entry in start_list("baselines")]
 RANDOM = [name for name in ALL if name.startswith("random")]
 
 
@@ -211,9 +212,9 @@ def table(folder: Path, name: str, publisher: SyntheticPublisher, specs: Iterabl
     whole = np.zeros(len(scored.session), np.int32)
     found = {}
     for entry in start_list(specs):
-        slates = replay(log.log, entry.make(), k=1, name=entry.shown).slates
+        slates = replay(log.log, entry.make(), Setting(k=1), name=entry.label).slates
         event, session = tally(scored, judge(log, slates, scored), whole, 1, (1,))[0, 0, :2] / len(whole)
-        found[entry.shown] = Success(event, session)
+        found[entry.label] = Success(event, session)
     return found
 
 

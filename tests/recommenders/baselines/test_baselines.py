@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import IMPRESSION, READ, Log, make_log
+from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import ALIASES, PRESETS, start_list
 from newsreplay.simulator.replay.compiled import interpreted_walk, sizes_of
 from newsreplay.simulator.replay.replay import replay
@@ -63,7 +64,7 @@ def interpreted(log: Log, recommender: Any, text: str, k: int) -> tuple[Any, Any
 @given(log=strategies.logs(), k=strategies.cut_offs())
 def test_a_compiled_baseline_answers_like_its_oracle(text: str, log: Log, k: int) -> None:
     recommender = start_list(text)[0].make()
-    assert answers(replay(log, recommender, k, name=text).slates) == oracle(log, text, k)
+    assert answers(replay(log, recommender, Setting(k=k), name=text).slates) == oracle(log, text, k)
 
 
 @pytest.mark.parametrize("text", SPECS)
@@ -78,7 +79,7 @@ def test_an_interpreted_baseline_answers_like_its_oracle(text: str, log: Log, k:
 @settings(max_examples=25, deadline=None)
 @given(log=strategies.logs_with_impressions(repeats=True))
 def test_a_compiled_baseline_scores_like_its_oracle(text: str, log: Log) -> None:
-    done = replay(log, start_list(text)[0].make(), 3, name=text)
+    done = replay(log, start_list(text)[0].make(), Setting(k=3), name=text)
     assert done.scores is not None
     assert done.scores.tolist() == score_oracle(log, text)
     assert answers(done.slates) == oracle(log, text, 3)  # to have scored changes no answer
@@ -105,7 +106,7 @@ def test_a_pool_of_all_other_known_articles_is_ranked_as_the_slate_is(
     text: str, never: float, log: Log, hour: int
 ) -> None:
     log = everything_shown_after_each_read(log._replace(time=log.time + hour * 3_600_000))
-    done = replay(log, start_list(text)[0].make(), 100, name=text)
+    done = replay(log, start_list(text)[0].make(), Setting(k=100), name=text)
     assert done.scores is not None
     for number, row in enumerate(np.flatnonzero(log.kind == IMPRESSION).tolist()):
         places = slice(log.pools.at[number], log.pools.at[number + 1])
@@ -144,18 +145,17 @@ def test_the_category_that_an_impression_is_the_first_to_tell_counts_for_its_art
         time=[1, 1, 2], kind=[READ, READ, IMPRESSION], session=[0, 0, 0], user=[0, 0, 0], item=[0, 1, 0],
         category=[-1, 0, 0], impression=[-1, -1, 0], pools={"at": [0, 2], "item": [0, 1], "clicked": [True, False]},
     )  # fmt: skip
-    done = replay(log, start_list("content")[0].make(), 1)
+    done = replay(log, start_list("content")[0].make(), Setting(k=1))
     assert done.scores is not None
     assert done.scores.tolist() == score_oracle(log, "content") == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("text", SPECS)
-def test_room_made_on_the_way_changes_no_answer(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_room_made_on_the_way_changes_no_answer(text: str) -> None:
     log = everything_shown_after_each_read(busy_log(), at_most=3)
     recommender = start_list(text)[0].make()
-    whole = replay(log, recommender, 3, name=text)
-    monkeypatch.setattr("newsreplay.simulator.replay.walk.STRETCH", 7)
-    pieces = replay(log, recommender, 3, name=text)
+    whole = replay(log, recommender, Setting(k=3), name=text)
+    pieces = replay(log, recommender, Setting(k=3), name=text, stretch=7)
     assert pieces.slates.tobytes() == whole.slates.tobytes()
     assert pieces.scores is not None
     assert whole.scores is not None
@@ -166,7 +166,7 @@ def test_room_made_on_the_way_changes_no_answer(text: str, monkeypatch: pytest.M
 def test_a_long_busy_log_is_answered_like_the_oracle_answers_it(text: str) -> None:
     log = busy_log(reads=500)
     recommender = start_list(text)[0].make()
-    assert answers(replay(log, recommender, 4, name=text).slates) == oracle(log, text, 4)
+    assert answers(replay(log, recommender, Setting(k=4), name=text).slates) == oracle(log, text, 4)
 
 
 @pytest.mark.parametrize("text", SPECS)
@@ -174,14 +174,14 @@ def test_a_long_busy_log_is_answered_like_the_oracle_answers_it(text: str) -> No
 def test_a_shorter_slate_is_the_beginning_of_a_longer_one(text: str, k: int) -> None:
     log = busy_log()
     recommender = start_list(text)[0].make()
-    longer = replay(log, recommender, 10, name=text).slates
-    assert replay(log, recommender, k, name=text).slates.tolist() == longer[:, :k].tolist()
+    longer = replay(log, recommender, Setting(k=10), name=text).slates
+    assert replay(log, recommender, Setting(k=k), name=text).slates.tolist() == longer[:, :k].tolist()
 
 
 @pytest.mark.parametrize("text", SPECS)
 def test_a_compiled_slate_never_holds_the_current_article_a_repeat_or_an_unknown_one(text: str) -> None:
     log = busy_log()
-    slates = replay(log, start_list(text)[0].make(), 10, name=text).slates
+    slates = replay(log, start_list(text)[0].make(), Setting(k=10), name=text).slates
     assert slates.max() >= 0
     assert tidy(log, 0, len(log.time), slates, 0, 0)[0][:3] == (0, 0, -1)
 
@@ -190,7 +190,7 @@ def test_a_compiled_slate_never_holds_the_current_article_a_repeat_or_an_unknown
 def test_the_eleven_event_table_of_the_specification(column: str) -> None:
     cells = worked.COLUMNS[column]
     recommender = start_list(column)[0].make()
-    assert answers(replay(worked.worked_log(), recommender, 1, name=column).slates) == cells.slates
+    assert answers(replay(worked.worked_log(), recommender, Setting(k=1), name=column).slates) == cells.slates
 
 
 def busy_log(reads: int = 3000, seed: int = 3) -> Log:

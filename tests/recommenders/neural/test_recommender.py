@@ -13,13 +13,14 @@ import torch
 
 from newsreplay.errors import NewsreplayError, SpecError
 from newsreplay.log.rows import DAY, HOUR, IMPRESSION, OUTCOME, READ, make_log
+from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.neural import recommenders
 from newsreplay.recommenders.neural.learned import Learned
 from newsreplay.recommenders.neural.options import NeuralOptions, Update, parse_update
 from newsreplay.recommenders.neural.recommender import Neural, best
 from newsreplay.recommenders.neural.stream.state import Captures
 from newsreplay.recommenders.registry import start_list
-from newsreplay.simulator.checks import check, made_up_log
+from newsreplay.simulator.checks import check_entry, made_up_log
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 
@@ -35,7 +36,7 @@ READS = make_log(
 
 
 def answered(recommender: Any, log: Any = LOG, **options: Any) -> Replayed:
-    return replay(log, recommender, 5, articles=ARTICLES if log is LOG else None, **options)
+    return replay(log, recommender, Setting(k=5, **options), articles=ARTICLES if log is LOG else None)
 
 
 def tiny(name: str = "nrms", **parameters: Any) -> Neural:
@@ -46,7 +47,7 @@ def tiny(name: str = "nrms", **parameters: Any) -> Neural:
 @pytest.mark.parametrize("name", NAMES)
 def test_overwriting_the_future_changes_no_bit_of_an_answer(name: str) -> None:
     [entry] = start_list(f"{name}(size=tiny, update=every(hours=12))")
-    verdict = check(entry, log=LOG, articles=ARTICLES, cuts=3, k=5)
+    verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=3, k=5)
     assert verdict.cuts == 3
     assert verdict.finding is None, str(verdict.finding)
 
@@ -63,13 +64,13 @@ def test_overwriting_the_future_changes_no_bit_of_an_answer(name: str) -> None:
 )
 def test_overwriting_the_future_changes_nothing_at_twenty_cuts(spec: str) -> None:
     [entry] = start_list(spec)
-    verdict = check(entry, cuts=20)
+    verdict = check_entry(entry, cuts=20)
     assert verdict.finding is None, str(verdict.finding)
 
 
 def test_a_log_of_reads_alone_is_learned_from_without_a_look_ahead() -> None:
     [entry] = start_list("awrs(size=tiny)")
-    verdict = check(entry, log=READS, cuts=3, k=5)
+    verdict = check_entry(entry, log=READS, cuts=3, k=5)
     assert verdict.finding is None, str(verdict.finding)
     assert (answered(entry.make(), READS).slates[-1] >= 0).any()
 
@@ -77,7 +78,7 @@ def test_a_log_of_reads_alone_is_learned_from_without_a_look_ahead() -> None:
 def test_statistics_of_the_whole_period_are_found_out_and_declared() -> None:
     # lag -1 looks up the bucket that is still being counted; the published lag leaks by its normalisation alone.
     [entry] = start_list("awrs(size=tiny, leaky=true, lag=-1, update=none, warmup=12h, bucket=12)")
-    assert check(entry, log=LOG, articles=ARTICLES, cuts=8, k=5).finding is not None
+    assert check_entry(entry, log=LOG, articles=ARTICLES, cuts=8, k=5).finding is not None
     done = answered(entry.make())
     assert done.foresaw
     assert done.self_report is not None
@@ -286,7 +287,7 @@ def test_long_pools_beside_short_ones_change_no_bit_of_their_scores() -> None:
     long = with_pools(250)
     begin = short.pools.at[last]
     assert np.diff(long.pools.at).max() > 64
-    scores = [replay(log, tiny(update=None), 5, articles=ARTICLES).scores for log in (short, long)]
+    scores = [replay(log, tiny(update=None), Setting(k=5), articles=ARTICLES).scores for log in (short, long)]
     assert scores[0] is not None
     assert scores[1] is not None
     assert np.isfinite(scores[0][:begin]).any()

@@ -605,6 +605,6 @@ def test_replicates_of_another_run_are_refused(tmp_path: Path) -> None:
 
 def test_a_run_of_another_version_is_refused_with_the_way_out(tmp_path: Path) -> None:
     path = run_of(tmp_path / "run", TWO).folder / "run.json"
-    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
-    with pytest.raises(RunError, match=r"another version of newsreplay \(format 1, this one reads 2\); run it again"):
+    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
+    with pytest.raises(RunError, match=r"another version of newsreplay \(format 2, this one reads 3\); run it again"):
         Run(tmp_path / "run")

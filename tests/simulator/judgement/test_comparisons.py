@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsreplay.simulator.judgement import comparisons
 from newsreplay.simulator.judgement.comparisons import RESOLVABLE, against_best, compare, holm, mean_ranks, ranks
 from tests.naive import comparisons as naive
 
@@ -104,12 +103,11 @@ def test_the_other_way_round_is_the_same_with_the_other_sign(metric: Metric) -> 
         np.testing.assert_allclose(getattr(back, name), getattr(there, name), rtol=1e-12)
 
 
-def test_pairs_in_blocks_are_the_pairs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pairs_in_blocks_are_the_pairs_at_once() -> None:
     rng = np.random.default_rng(3)
     values, replicates = rng.random(9), rng.random((9, 50))
     once = compare(values, replicates)
-    monkeypatch.setattr(comparisons, "_BLOCK", 7)
-    for whole, blocks in zip(once, compare(values, replicates), strict=True):
+    for whole, blocks in zip(once, compare(values, replicates, block=7), strict=True):
         np.testing.assert_array_equal(whole, blocks)
 
 

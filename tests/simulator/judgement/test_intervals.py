@@ -9,20 +9,19 @@ from hypothesis import strategies as st
 
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import Column
-from newsreplay.simulator.judgement import intervals
-from newsreplay.simulator.judgement.intervals import percentiles, ratios, resample
+from newsreplay.simulator.judgement.intervals import BLOCK, _poisson_steps, _weigh, percentiles, ratios, resample
 from tests.naive import judge as naive_judge
 
 
 def weights(units: Column, replicates: int = 1000, seed: int = 0) -> Column:
     out = np.empty((len(units), replicates), np.uint8)
-    intervals._weigh(key_of(seed, "A", "bootstrap"), units, 0, intervals._poisson_steps(), out)
+    _weigh(key_of(seed, "A", "bootstrap"), units, 0, _poisson_steps(), out)
     return out.T
 
 
-def interval(sums: Column, over: Column, units: Column, seed: int = 0) -> tuple[Column, Column]:
+def interval(sums: Column, over: Column, units: Column, seed: int = 0, block: int = BLOCK) -> tuple[Column, Column]:
     """Of each column of `sums` (float64[groups, columns]), divided by `over`."""
-    above, below = resample([sums, over[:, None].astype(float)], units, seed=seed, publisher="A")
+    above, below = resample([sums, over[:, None].astype(float)], units, seed=seed, publisher="A", block=block)
     return percentiles(ratios(above, below))
 
 
@@ -52,13 +51,12 @@ def test_publishers_are_weighted_independently() -> None:
 
 
 @pytest.mark.parametrize("groups", [1, 3, 40])
-def test_intervals_equal_the_slow_way(groups: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intervals, "BLOCK", 7)
+def test_intervals_equal_the_slow_way(groups: int) -> None:
     rng = np.random.default_rng(groups)
     values = [rng.random(n) * 3 for n in rng.integers(1, 5, groups)]
     units = np.arange(groups) * 3
     low, high = interval(
-        np.array([[each.sum()] for each in values]), np.array([len(each) for each in values]), units, seed=4
+        np.array([[each.sum()] for each in values]), np.array([len(each) for each in values]), units, seed=4, block=7
     )
     slow = naive_judge.interval(
         [float(value) for each in values for value in each],
@@ -68,25 +66,23 @@ def test_intervals_equal_the_slow_way(groups: int, monkeypatch: pytest.MonkeyPat
     assert (low[0], high[0]) == pytest.approx(slow, rel=1e-12)
 
 
-def test_the_size_of_blocks_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_blocks_changes_no_bit() -> None:
     rng = np.random.default_rng(0)
     tables, units = [rng.random((300, 5)), rng.random((300, 1))], np.arange(300)
 
-    def compute() -> list[bytes]:
-        return [sums.tobytes() for sums in resample(tables, units, seed=0, publisher="A")]
+    def compute(block: int = BLOCK) -> list[bytes]:
+        return [sums.tobytes() for sums in resample(tables, units, seed=0, publisher="A", block=block)]
 
-    once = compute()
-    monkeypatch.setattr(intervals, "BLOCK", 17)
-    assert compute() == once
+    assert compute(17) == compute()
 
 
-def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_threads_changes_no_bit() -> None:
     rng = np.random.default_rng(1)
     tables, units = [rng.random((500, 4)), rng.random((500, 2))], np.arange(500)
     found = set()
     for threads in (1, 2, 7):
-        monkeypatch.setattr(intervals, "cores", lambda threads=threads: threads)
-        found.add(b"".join(sums.tobytes() for sums in resample(tables, units, seed=0, publisher="A")))
+        resampled = resample(tables, units, seed=0, publisher="A", threads=threads)
+        found.add(b"".join(sums.tobytes() for sums in resampled))
     assert len(found) == 1
 
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.log.rows import HISTORY, HOUR, PUBLISH, READ, Column, Log, make_log
+from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import start_list
-from newsreplay.simulator.judgement.judge import BELOW, LATE, NEVER, Frame, frame, judge, tally
+from newsreplay.simulator.judgement.judge import BELOW, NO_CANDIDATE, OFFERED_LATE, Frame, frame, judge, tally
 from newsreplay.simulator.judgement.measures import SLATES, cut_offs
 from newsreplay.simulator.replay.replay import replay
 from tests import strategies, worked
@@ -20,7 +21,7 @@ from tests.naive import baselines as naive
 from tests.naive import judge as naive_judge
 from tests.naive.judge import padded, publisher_of
 
-PLACES = {naive_judge.BELOW: BELOW, naive_judge.NEVER: NEVER, naive_judge.LATE: LATE}
+PLACES = {naive_judge.BELOW: BELOW, naive_judge.NEVER: NO_CANDIDATE, naive_judge.LATE: OFFERED_LATE}
 
 
 def reads_log(*reads: tuple[int, int], known: Sequence[int] = ()) -> Log:
@@ -142,7 +143,7 @@ def test_sums_by_group_are_the_sums_of_its_sessions(case: Case, data: st.DataObj
 def test_success_on_the_eleven_event_table_of_the_specification(column: str) -> None:
     log = worked.worked_log()
     assert frame(publisher_of(log)).session.tolist() == worked.SCORED
-    slates = replay(log, start_list(column)[0].make(), 1, name=column).slates
+    slates = replay(log, start_list(column)[0].make(), Setting(k=1), name=column).slates
     hits, sessions = success(log, [[item] if item >= 0 else [] for item in slates[:, 0]])
     expected = worked.COLUMNS[column]
     assert (hits / 4, sessions / 4) == (expected.event_success, expected.session_success)
@@ -153,7 +154,7 @@ def test_a_single_read_session_is_learned_from_but_not_scored() -> None:
     of = frame(publisher_of(log))
     assert of.session.tolist() == [1]
     assert of.request.tolist() == [1, 2]
-    slates = replay(log, start_list("popular")[0].make(), 1).slates
+    slates = replay(log, start_list("popular")[0].make(), Setting(k=1)).slates
     assert slates.tolist() == [[-1], [0], [1]]
     outcomes = judge(publisher_of(log), slates, of)
     assert tally(of, outcomes, np.zeros(1, np.int32), 1, (1,)).tolist() == [[[1, 1, 1, 1, 1, 1]]]
@@ -175,14 +176,14 @@ def test_the_best_of_several_places_counts() -> None:
     log = reads_log((0, 0), (0, 1), (0, 2), (0, 3), known=[0, 1, 2, 3])
     of = frame(publisher_of(log))
     place = judge(publisher_of(log), padded([[1, 2, 3], [2, 0, 3], [0, 3], []], 3), of).place
-    assert place.tolist() == [NEVER, 1, 1, 2]
+    assert place.tolist() == [NO_CANDIDATE, 1, 1, 2]
 
 
 def test_a_place_beyond_the_sixteenth_is_told() -> None:
     log = reads_log((0, 0), (0, 20), known=range(21))
     of = frame(publisher_of(log))
     outcomes = judge(publisher_of(log), padded([list(range(1, 21)), []], 20), of)
-    assert outcomes.place.tolist() == [NEVER, 20]
+    assert outcomes.place.tolist() == [NO_CANDIDATE, 20]
     assert outcomes.relevant.tolist() == [[0, 0, 1 << 3], [0, 0, 0]]
     sums = tally(of, outcomes, np.zeros(1, np.int32), 1, cut_offs(20))[0]
     assert sums[:, 0].tolist() == [0, 0, 0, 1]
@@ -193,15 +194,23 @@ def test_an_article_was_never_a_candidate_if_no_slate_was_full_and_else_it_may_s
     log = reads_log((0, 0), (0, 1), (0, 2), (0, 3), known=range(6))
     of = frame(publisher_of(log))
     place = judge(publisher_of(log), padded([[4], [4, 5], [], []], 2), of).place
-    assert place.tolist() == [NEVER, NEVER, BELOW, BELOW]
+    assert place.tolist() == [NO_CANDIDATE, NO_CANDIDATE, BELOW, BELOW]
 
 
 def test_a_full_slate_that_came_too_late_tells_nothing_of_what_stands_below() -> None:
     log = reads_log((0, 0), (0, 1), (0, 2), known=range(4))
     of = frame(publisher_of(log))
     late = np.array([True, False, False])
-    assert judge(publisher_of(log), padded([[3], [], []], 1), of, late).place.tolist() == [NEVER, NEVER, NEVER]
-    assert judge(publisher_of(log), padded([[1], [], []], 1), of, late).place.tolist() == [NEVER, LATE, NEVER]
+    assert judge(publisher_of(log), padded([[3], [], []], 1), of, late).place.tolist() == [
+        NO_CANDIDATE,
+        NO_CANDIDATE,
+        NO_CANDIDATE,
+    ]
+    assert judge(publisher_of(log), padded([[1], [], []], 1), of, late).place.tolist() == [
+        NO_CANDIDATE,
+        OFFERED_LATE,
+        NO_CANDIDATE,
+    ]
 
 
 def test_what_was_offered_in_time_as_well_is_not_late() -> None:
@@ -209,7 +218,7 @@ def test_what_was_offered_in_time_as_well_is_not_late() -> None:
     of = frame(publisher_of(log))
     for late in ([True, False, False], [False, True, False]):
         place = judge(publisher_of(log), padded([[3, 2], [3, 2], []], 2), of, np.array(late)).place
-        assert place.tolist() == [NEVER, BELOW if not late[0] else NEVER, 2]
+        assert place.tolist() == [NO_CANDIDATE, BELOW if not late[0] else NO_CANDIDATE, 2]
 
 
 def test_an_article_that_was_on_screen_whenever_it_was_known_is_out_of_reach() -> None:

@@ -13,7 +13,7 @@ from newsreplay.log.rows import READ, Column, Log, make_log
 from newsreplay.recommenders.references.oracle import Oracle
 from newsreplay.simulator.judgement.judge import Frame, frame, judge, tally
 from newsreplay.simulator.judgement.oracle import foresee
-from newsreplay.simulator.judgement.rankings import rank_impressions, shown
+from newsreplay.simulator.judgement.rankings import rank_impressions, scored_impressions
 from tests import strategies
 from tests.naive import judge as naive_judge
 from tests.naive.judge import padded, publisher_of
@@ -70,7 +70,7 @@ def test_no_slates_of_known_articles_bring_any_session_more(log: Log, k: int, da
 @given(log=strategies.logs_with_impressions())
 def test_its_scores_rank_every_impression_perfectly(log: Log) -> None:
     publisher = publisher_of(log)
-    seen = shown(publisher)
+    seen = scored_impressions(publisher)
     values = rank_impressions(log, foreseen(publisher, 1)[1], seen).values
     assert (values[:, 0] == 1).all()
     assert values[:, 3:5] == pytest.approx(1)

@@ -15,7 +15,13 @@ from sklearn.metrics import ndcg_score, roc_auc_score
 
 from newsreplay.log.rows import HOUR, IMPRESSION, OUTCOME, READ, Log, make_log
 from newsreplay.simulator.judgement.measures import IMPRESSIONS
-from newsreplay.simulator.judgement.rankings import Pooled, Shown, pooled, rank_impressions, shown
+from newsreplay.simulator.judgement.rankings import (
+    Pooled,
+    ScoredImpressions,
+    pooled,
+    rank_impressions,
+    scored_impressions,
+)
 from tests import strategies
 from tests.naive import rankings as naive
 from tests.naive.judge import publisher_of
@@ -46,7 +52,7 @@ def rank(scores: Sequence[Sequence[float]], clicked: Sequence[Sequence[bool]]) -
     """The values of some impressions, float64[n, 6]."""
     log = log_of(clicked)
     flat = np.array([score for some in scores for score in some], np.float64)
-    return rank_impressions(log, flat, shown(publisher_of(log))).values
+    return rank_impressions(log, flat, scored_impressions(publisher_of(log))).values
 
 
 def rank_one(scores: Sequence[float], clicked: Sequence[bool]) -> dict[str, float]:
@@ -235,7 +241,7 @@ def test_an_impression_is_judged_by_its_own_candidates_alone() -> None:
 def pool(scores: Sequence[Sequence[float]], clicked: Sequence[Sequence[bool]], group: Sequence[int]) -> Pooled:
     log = log_of(clicked)
     flat = np.array([score for some in scores for score in some], np.float64)
-    return pooled(log, flat, shown(publisher_of(log)), np.array(group, np.int32), max(group) + 1)
+    return pooled(log, flat, scored_impressions(publisher_of(log)), np.array(group, np.int32), max(group) + 1)
 
 
 def to_bytes(result: Pooled) -> list[bytes]:
@@ -266,7 +272,7 @@ def test_the_pooled_auc_leaves_out_impressions_that_are_not_scored() -> None:
 
 def test_nothing_scored_has_no_pooled_auc() -> None:
     log = log_of([[True]])
-    chosen = shown(publisher_of(log))
+    chosen = scored_impressions(publisher_of(log))
     result = pooled(log, np.zeros(1), chosen, np.zeros(0, np.int32), 3)
     assert math.isnan(result.value)
     assert result.above.tolist() == result.below.tolist() == [0, 0, 0]
@@ -352,7 +358,7 @@ def test_the_order_of_the_candidates_does_not_change_a_bit_of_the_pooled_auc() -
     longest=st.sampled_from([None, 1, 2, 5]),
 )
 def test_what_is_scored_equals_the_oracle(log: Log, warmup: int, window: int | None, longest: int | None) -> None:
-    chosen = shown(publisher_of(log), warmup=warmup, window=window, max_session_length=longest)
+    chosen = scored_impressions(publisher_of(log), warmup=warmup, window=window, max_session_length=longest)
     expected = naive.shown(log, warmup, window, longest)
     assert chosen.impression.tolist() == expected.scored
     assert chosen.row.tolist() == expected.rows
@@ -377,23 +383,27 @@ def written_log(**changed: list[int]) -> Log:
     return make_log(**{**columns, **changed}, pools={"at": [0, 2, 4, 6, 8], "item": [0] * 8, "clicked": clicked})
 
 
-def counts(chosen: Shown) -> tuple[list[int], int, int]:
+def counts(chosen: ScoredImpressions) -> tuple[list[int], int, int]:
     return chosen.impression.tolist(), chosen.unknown, chosen.single_class
 
 
 def test_impressions_without_an_outcome_or_of_a_single_class_are_counted_not_scored() -> None:
-    chosen = shown(publisher_of(written_log()))
+    chosen = scored_impressions(publisher_of(written_log()))
     assert counts(chosen) == ([0], 1, 2)
     assert (chosen.row.tolist(), chosen.session.tolist(), chosen.time.tolist()) == ([1], [0], [20])
 
 
 def test_warm_up_and_window_count_from_the_first_read_and_by_the_time_of_the_impression() -> None:
     publisher = publisher_of(written_log())
-    assert counts(shown(publisher, warmup=10)) == ([0], 1, 2)
-    assert counts(shown(publisher, warmup=11)) == ([], 1, 2)
-    assert counts(shown(publisher, window=10)) == ([], 0, 0)
-    assert counts(shown(publisher, window=11)) == ([0], 0, 0)
-    assert counts(shown(publisher, warmup=10, window=31)) == ([0], 1, 2)  # the outcome at 90 is of the one at 50
+    assert counts(scored_impressions(publisher, warmup=10)) == ([0], 1, 2)
+    assert counts(scored_impressions(publisher, warmup=11)) == ([], 1, 2)
+    assert counts(scored_impressions(publisher, window=10)) == ([], 0, 0)
+    assert counts(scored_impressions(publisher, window=11)) == ([0], 0, 0)
+    assert counts(scored_impressions(publisher, warmup=10, window=31)) == (
+        [0],
+        1,
+        2,
+    )  # the outcome at 90 is of the one at 50
 
 
 def test_an_impression_before_the_first_read_is_not_scored() -> None:
@@ -403,18 +413,18 @@ def test_an_impression_before_the_first_read_is_not_scored() -> None:
         item=[-1, -1, 0, *[-1] * 5],
         impression=[0, 0, -1, 1, 2, 2, 3, 3],
     )
-    assert counts(shown(publisher_of(early))) == ([], 1, 2)
+    assert counts(scored_impressions(publisher_of(early))) == ([], 1, 2)
 
 
 def test_impressions_of_long_sessions_are_left_out_and_of_sessions_without_a_read_scored() -> None:
     publisher = publisher_of(written_log(session=[0, 1, 1, 0, 0, 0, 0, 0]))
     publisher = publisher._replace(sessions=publisher.sessions._replace(reads=np.array([3, 0], np.int32)))
-    assert counts(shown(publisher, max_session_length=3)) == ([0], 1, 2)
-    assert counts(shown(publisher, max_session_length=2)) == ([0], 0, 0)
+    assert counts(scored_impressions(publisher, max_session_length=3)) == ([0], 1, 2)
+    assert counts(scored_impressions(publisher, max_session_length=2)) == ([0], 0, 0)
 
 
 def test_a_candidate_that_stands_twice_counts_per_place() -> None:
     log = log_of([[True, False, False]])
     log = log._replace(pools=log.pools._replace(item=np.zeros(3, np.int32)))
-    values = rank_impressions(log, np.array([2.0, 3.0, 1.0]), shown(publisher_of(log))).values
+    values = rank_impressions(log, np.array([2.0, 3.0, 1.0]), scored_impressions(publisher_of(log))).values
     assert values[0, :3].tolist() == [0.5, 0.5, 0.5]

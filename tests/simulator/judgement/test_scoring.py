@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any, NamedTuple
 
@@ -12,14 +13,16 @@ from hypothesis import strategies as st
 
 from newsreplay.errors import NewsreplayError
 from newsreplay.log.rows import DAY, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
-from newsreplay.simulator.judgement import clusters, intervals, metrics
+from newsreplay.simulator.judgement import intervals, metrics
+from newsreplay.simulator.judgement.clusters import KINDS, ClusterSizes
 from newsreplay.simulator.judgement.measures import IMPRESSIONS, cut_offs
 from newsreplay.simulator.judgement.metrics import Measured, Result, measure
-from newsreplay.simulator.judgement.scoring import Answers, Scored, score, scored
-from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.judgement.scope import Scope
+from newsreplay.simulator.judgement.scoring import Answers, Scored, score, select_scored
+from newsreplay.simulator.runs.options import Answering, Options
 from tests import strategies
 from tests.naive import baselines as naive
-from tests.naive import beyond as naive_beyond
+from tests.naive import beyond_accuracy as naive_beyond
 from tests.naive import judge as naive_judge
 from tests.naive.judge import padded, publisher_of
 
@@ -53,12 +56,13 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(log, k, slates, draw(st.lists(few, min_size=places, max_size=places)))
 
 
-def of_all(case: Case, **options: Any) -> tuple[Scored, Measured]:
+def of_all(
+    case: Case, seed: int = 0, sizes: ClusterSizes = ClusterSizes(), threads: int | None = None, **scope: Any
+) -> tuple[Scored, Measured]:
     publisher = publisher_of(case.log)
-    chosen = Options(k=case.k, **options)
-    of = scored(publisher, chosen)
-    tallies = {name: score(publisher, of, answers).tally for name, answers in case.answers().items()}
-    return of, measure("A", case.k, of, tallies, chosen.seed)
+    of = select_scored(publisher, Scope(**scope), seed, sizes)
+    tallies = {name: score(publisher, of, answers).sums for name, answers in case.answers().items()}
+    return of, measure("A", case.k, of, tallies, seed, threads)
 
 
 def cells(measured: Measured, recommender: str) -> dict[str, Result]:
@@ -141,7 +145,7 @@ def test_each_metric_on_impressions_goes_by_its_own_name() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(case=cases(), cluster=st.sampled_from(clusters.KINDS), seed=st.integers(0, 3))
+@given(case=cases(), cluster=st.sampled_from(KINDS), seed=st.integers(0, 3))
 def test_replicates_equal_the_slow_way_whatever_is_the_cluster(case: Case, cluster: str, seed: int) -> None:
     _, measured = of_all(case, cluster=cluster, seed=seed)
     found = {
@@ -239,29 +243,24 @@ def made_up(rng: np.random.Generator, reads: int = 400) -> Log:
     )
 
 
-def test_results_are_the_same_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_the_same_for_any_number_of_threads() -> None:
     rng = np.random.default_rng(7)
     slates = [[int(item)] for item in rng.integers(0, 9, 400)]
     case = Case(made_up(rng), 1, {"scoring": slates, "silent": slates[::-1]}, [])
     found = set()
     for threads in (1, 2, 5):
-        monkeypatch.setattr(intervals, "cores", lambda threads=threads: threads)
-        _, measured = of_all(case)
+        _, measured = of_all(case, threads=threads)
         found.add((repr(measured.results), measured.replicates.tobytes()))
     assert len(found) == 1
 
 
 @pytest.mark.parametrize("cluster", ["session", "user"])
-def test_many_sessions_are_resampled_in_groups_with_the_same_values(
-    cluster: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_sessions_are_resampled_in_groups_with_the_same_values(cluster: str) -> None:
     rng = np.random.default_rng(8)
     case = Case(made_up(rng), 1, {"silent": [[int(item)] for item in rng.integers(0, 9, 400)]}, [])
     alone, before = of_all(case, cluster=cluster)
-    monkeypatch.setattr(clusters, "LARGE", 15)
-    monkeypatch.setattr(clusters, "GROUPS", 8)
-    grouped, after = of_all(case, cluster=cluster)
-    assert len(grouped.by.unit) == 8 < len(alone.by.unit)
+    grouped, after = of_all(case, cluster=cluster, sizes=ClusterSizes(most=15, groups=8))
+    assert len(grouped.clusters.unit) == 8 < len(alone.clusters.unit)
     assert grouped.sessions.sum() == alone.sessions.sum() == len(alone.frame.session)
     assert grouped.requests.sum() == alone.requests.sum() == np.count_nonzero(alone.frame.relevant)
     for one, other in zip(before.results, after.results, strict=True):
@@ -294,7 +293,7 @@ def test_a_day_is_resampled_as_a_whole() -> None:
 def test_without_a_scored_session_nothing_has_a_value() -> None:
     log = make_log(time=range(3), kind=[READ] * 3, session=range(3), user=[0] * 3, item=[0, 1, 0], category=[-1] * 3)
     of, measured = of_all(Case(log, 5, {"silent": [[], [0], [1]]}, []))
-    assert len(of.by.unit) == len(of.longest) == 0
+    assert len(of.clusters.unit) == len(of.longest) == 0
     assert (of.group == -1).all()
     assert measured.results
     assert {result[3:] for result in measured.results} == {(None, None, None, 0)}
@@ -313,13 +312,13 @@ def test_impressions_count_where_no_session_does() -> None:
 def test_without_impressions_nothing_is_said_of_them() -> None:
     rng = np.random.default_rng(9)
     of, measured = of_all(Case(made_up(rng), 1, {"silent": [[]] * 400}, []))
-    assert len(of.shown.impression) == 0
+    assert len(of.impressions.impression) == 0
     assert not {result.metric for result in measured.results} & {*IMPRESSIONS, "auc_pooled"}
 
 
 def test_without_recommenders_there_are_no_results() -> None:
     publisher = publisher_of(made_up(np.random.default_rng(10)))
-    measured = measure("A", 1, scored(publisher, Options(k=1)), {}, 0)
+    measured = measure("A", 1, select_scored(publisher, Scope()), {}, 0)
     assert measured.results == []
     assert measured.replicates.shape == (0, 0, intervals.REPLICATES)
 
@@ -329,21 +328,21 @@ def test_the_longest_percent_of_the_sessions_is_at_least_one_and_its_hits_are_to
         time=range(5), kind=[READ] * 5, session=[0, 0, 0, 1, 1], user=[0] * 5, item=[0, 1, 0, 1, 0], category=[-1] * 5
     )
     publisher = publisher_of(log)
-    of = scored(publisher, Options(k=1))
+    of = select_scored(publisher, Scope())
     assert of.longest.tolist() == [True, False]
     answers = Answers(padded([[1], [0], [1], [0], [1]], 1), None)
-    assert score(publisher, of, answers).tally.hits == (3, 2)
+    assert score(publisher, of, answers).sums.hits == (3, 2)
 
 
 def test_late_answers_count_as_none() -> None:
     log = make_log(time=range(3), kind=[READ] * 3, session=[0] * 3, user=[0] * 3, item=[0, 1, 0], category=[-1] * 3)
     publisher = publisher_of(log)
-    of = scored(publisher, Options(k=1))
+    of = select_scored(publisher, Scope())
     slates = padded([[1], [0], [1]], 1)
-    in_time = score(publisher, of, Answers(slates, None)).tally
-    late = score(publisher, of, Answers(slates, None, np.array([True, False, False]))).tally
+    in_time = score(publisher, of, Answers(slates, None)).sums
+    late = score(publisher, of, Answers(slates, None, np.array([True, False, False]))).sums
     assert (in_time.hits[0], late.hits[0]) == (2, 1)
-    empty = score(publisher, of, Answers(padded([[], [0], [1]], 1), None)).tally
+    empty = score(publisher, of, Answers(padded([[], [0], [1]], 1), None)).sums
     assert late.beyond.sums.tolist() == empty.beyond.sums.tolist() != in_time.beyond.sums.tolist()
     assert late.beyond.coverage == empty.beyond.coverage
 
@@ -360,7 +359,7 @@ def test_late_scores_leave_all_candidates_tied() -> None:
         pools={"at": [0, 2, 4], "item": [0, 1, 0, 1], "clicked": [True, False, True, False]},
     )
     publisher = publisher_of(log)
-    of = scored(publisher, Options(k=1))
+    of = select_scored(publisher, Scope())
     answers = Answers(padded([[], []], 1), np.array([2.0, 1.0, 2.0, 1.0]), None, np.array([False, True]))
     ranked = score(publisher, of, answers).ranked
     assert ranked is not None
@@ -368,6 +367,12 @@ def test_late_scores_leave_all_candidates_tied() -> None:
 
 
 # --- options ---------------------------------------------------------------------------------------------------
+
+
+def made(**options: Any) -> Options:
+    """Options by name, whichever group they are of."""
+    scope = {name: options.pop(name) for name in [*options] if name in Scope.__dataclass_fields__}
+    return Options(Scope(**scope), Answering(**options))
 
 
 @pytest.mark.parametrize(
@@ -391,9 +396,14 @@ def test_late_scores_leave_all_candidates_tied() -> None:
 )
 def test_nonsense_is_refused(options: dict[str, Any], told: str) -> None:
     with pytest.raises(NewsreplayError, match=told):
-        Options(**options)
+        made(**options)
 
 
 def test_the_limits_themselves_are_fine() -> None:
-    Options(k=1, warmup=0, window=1, max_session_length=2, cluster="day", deadline=0.001, strict_deadline=True)
-    Options(k=32_767)
+    made(k=1, warmup=0, window=1, max_session_length=2, cluster="day", deadline=0.001, strict_deadline=True)
+    made(k=32_767)
+
+
+def test_options_read_back_are_those_written() -> None:
+    options = made(k=3, seeds=(1, 2), warmup=5, cluster="day", deadline=2.5)
+    assert Options.from_flat(json.loads(json.dumps(options.flat()))) == options

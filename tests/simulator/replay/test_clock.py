@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from newsreplay.kernels.compiling import compiled
+from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.baselines.recency import Recency
 from newsreplay.simulator.replay.clock import clock_calls, nanoseconds
 from newsreplay.simulator.replay.compiled import compiled_walk
@@ -38,10 +39,12 @@ def test_the_clock_of_kernels_is_the_monotonic_clock_of_python() -> None:
 
 REPLAY = """
 from newsreplay.recommenders.baselines.recency import Recency
-from newsreplay.simulator.replay.replay import compiled_walk, replay
+from newsreplay.simulator.replay.compiled import compiled_walk
+from newsreplay.simulator.replay.replay import replay
+from newsreplay.recommenders.base import Setting
 from tests.worked import worked_log
 for timed in (False, True):
-    replay(worked_log(), Recency(), 1, timed=timed)
+    replay(worked_log(), Recency(), Setting(k=1, timed=timed))
     stats = compiled_walk(Recency, timed).stats
     print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
@@ -49,7 +52,7 @@ for timed in (False, True):
 
 def test_a_timed_walk_is_found_in_the_cache_of_an_earlier_process() -> None:
     for timed in (False, True):
-        replay(worked_log(), Recency(), 1, timed=timed)
+        replay(worked_log(), Recency(), Setting(k=1, timed=timed))
     assert compiled_walk(Recency, True) is not compiled_walk(Recency, False)
     later = subprocess.run([sys.executable, "-c", REPLAY], check=True, capture_output=True, text=True)
     assert later.stdout.split() == ["1", "0", "1", "0"]

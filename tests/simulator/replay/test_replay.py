@@ -14,7 +14,7 @@ from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import kernel
 from newsreplay.log.catalog import Articles, Catalog, bare_articles
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Column, Event, Log, make_log
-from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport, Sizes
+from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport, Setting, Sizes
 from newsreplay.simulator.replay.compiled import compiled_walk, interpreted_walk
 from newsreplay.simulator.replay.replay import replay
 from tests import strategies
@@ -47,7 +47,7 @@ class Notebook(Recommender):
 
 def test_every_row_is_learned_and_every_read_asks_after_it_was_learned() -> None:
     notebook = Notebook()
-    replay(LOG, notebook, 2)
+    replay(LOG, notebook, Setting(k=2))
     assert [(what, event.row) for what, event in notebook.seen] == [
         ("learn", 0),
         *[("learn", 1), ("recommend", 1)],
@@ -60,24 +60,24 @@ def test_every_row_is_learned_and_every_read_asks_after_it_was_learned() -> None
 
 def test_a_recommender_is_handed_plain_scalars() -> None:
     notebook = Notebook()
-    replay(LOG, notebook, 2)
+    replay(LOG, notebook, Setting(k=2))
     assert all(type(value) is int for _, event in notebook.seen for value in event[:7])
     assert all(event.pool == event.clicked == () for _, event in notebook.seen)
 
 
 def test_the_current_article_and_repeats_are_dropped_and_counted() -> None:
-    done = replay(LOG, Notebook(lambda request: [request.item, 0, 0, request.item]), 4)
+    done = replay(LOG, Notebook(lambda request: [request.item, 0, 0, request.item]), Setting(k=4))
     assert done.slates.tolist() == [[-1] * 4, [0, -1, -1, -1], [0, -1, -1, -1]]
     assert done.drops == (4 + 2 + 2, 1 + 1)
 
 
 def test_answers_longer_than_k_are_cut() -> None:
-    assert replay(LOG, Notebook(lambda request: range(request.item)), 1).slates.tolist() == [[-1], [0], [0]]
+    assert replay(LOG, Notebook(lambda request: range(request.item)), Setting(k=1)).slates.tolist() == [[-1], [0], [0]]
 
 
 @pytest.mark.parametrize("answer", [[], (), np.array([], np.int64), range(0)])
 def test_an_empty_answer_of_any_kind_is_a_miss(answer: Any) -> None:
-    assert replay(LOG, Notebook(answer), 3).slates.max() == -1
+    assert replay(LOG, Notebook(answer), Setting(k=3)).slates.max() == -1
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_an_empty_answer_of_any_kind_is_a_miss(answer: Any) -> None:
 )
 def test_an_answer_that_is_no_slate_is_an_error_that_names_it(answer: Any, what: str) -> None:
     with pytest.raises(RecommenderError, match=what):
-        replay(LOG, Notebook(answer), 3)
+        replay(LOG, Notebook(answer), Setting(k=3))
 
 
 def test_the_catalog_knows_only_what_has_happened() -> None:
@@ -112,7 +112,7 @@ def test_the_catalog_knows_only_what_has_happened() -> None:
                 self.catalog.title(self.catalog.known)
             return []
 
-    replay(LOG, Curious(), 1)
+    replay(LOG, Curious(), Setting(k=1))
     assert knew == [(1, 1, "3"), (2, 2, None), (4, 3, None)]
 
 
@@ -130,7 +130,7 @@ def test_a_plain_class_and_a_kernel_with_the_same_rule_answer_alike(log: Log) ->
         def recommend(self, request: Event, k: int) -> Sequence[int]:
             return self.latest[1 : k + 1]
 
-    slates = replay(log, Latest(), 4).slates
+    slates = replay(log, Latest(), Setting(k=4)).slates
     assert [[item for item in slate if item >= 0] for slate in slates.tolist()] == naive.slates(
         log, "circular", 4, size=1000
     )
@@ -159,7 +159,7 @@ SHOWN = make_log(
 
 def test_the_pool_is_shown_with_impression_and_outcome_and_what_was_clicked_with_the_outcome_only() -> None:
     notebook = Notebook()
-    replay(SHOWN, notebook, 2)
+    replay(SHOWN, notebook, Setting(k=2))
     learned = [event for what, event in notebook.seen if what == "learn"]
     assert [event.pool for event in learned] == [(), (), (), (1, 0), (1, 0, 1), (1, 0, 1), (), (), (0,)]
     assert [event.clicked for event in learned] == [(), (), (), (), (), (False, True, True), (), (), ()]
@@ -169,7 +169,7 @@ def test_the_pool_is_shown_with_impression_and_outcome_and_what_was_clicked_with
 
 def test_only_reads_ask() -> None:
     notebook = Notebook()
-    assert len(replay(SHOWN, notebook, 2).slates) == 2
+    assert len(replay(SHOWN, notebook, Setting(k=2)).slates) == 2
     assert [event.row for what, event in notebook.seen if what == "recommend"] == [2, 6]
 
 
@@ -229,8 +229,8 @@ def counted(log: Log) -> list[list[int]]:
 @given(log=strategies.logs_with_impressions() | strategies.logs())
 def test_a_plain_and_a_compiled_recommender_are_shown_the_same_pools_and_clicks(log: Log) -> None:
     notebook, counting = Notebook(), Counting(len(log.time))
-    replay(log, notebook, 2)
-    replay(log, counting, 2)
+    replay(log, notebook, Setting(k=2))
+    replay(log, counting, Setting(k=2))
     learned = [event for what, event in notebook.seen if what == "learn"]
     assert [list(event.pool) for event in learned] == [naive.pool_of(log, row) for row in range(len(log.time))]
     assert [list(event.clicked) for event in learned] == [naive.clicked_of(log, row) for row in range(len(log.time))]
@@ -268,7 +268,7 @@ class Scorer(Notebook):
 
 def test_an_impression_is_scored_before_it_is_learned() -> None:
     scorer = Scorer(lambda request, pool: [0.0] * len(pool))
-    replay(SHOWN, scorer, 2)
+    replay(SHOWN, scorer, Setting(k=2))
     assert [(what, event.row) for what, event in scorer.seen if event.kind == IMPRESSION] == [
         *[("score", 3), ("learn", 3)],
         *[("score", 4), ("learn", 4)],
@@ -279,27 +279,27 @@ def test_an_impression_is_scored_before_it_is_learned() -> None:
 
 
 def test_scores_lie_as_the_candidates_do() -> None:
-    done = replay(SHOWN, Scorer(lambda request, pool: [10 * request.row + item for item in pool]), 2)
+    done = replay(SHOWN, Scorer(lambda request, pool: [10 * request.row + item for item in pool]), Setting(k=2))
     assert done.scores is not None
     assert done.scores.dtype == np.float64
     assert done.scores.tolist() == [31, 30, 41, 40, 41, 80]
 
 
 @pytest.mark.parametrize("stretch", [1, 4, 100])
-def test_scores_are_the_same_whatever_the_stretches(stretch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("newsreplay.simulator.replay.walk.STRETCH", stretch)
-    done = replay(SHOWN, Scorer(lambda request, pool: [10 * request.row + item for item in pool]), 2)
+def test_scores_are_the_same_whatever_the_stretches(stretch: int) -> None:
+    scorer = Scorer(lambda request, pool: [10 * request.row + item for item in pool])
+    done = replay(SHOWN, scorer, Setting(k=2), stretch=stretch)
     assert done.scores is not None
     assert done.scores.tolist() == [31, 30, 41, 40, 41, 80]
 
 
 def test_who_has_no_score_scores_nothing() -> None:
-    assert replay(SHOWN, Notebook(), 2).scores is None
-    assert replay(SHOWN, Counting(9), 2).scores is None
+    assert replay(SHOWN, Notebook(), Setting(k=2)).scores is None
+    assert replay(SHOWN, Counting(9), Setting(k=2)).scores is None
 
 
 def test_a_log_without_impressions_has_no_scores_to_give() -> None:
-    done = replay(LOG, Scorer(None), 2)
+    done = replay(LOG, Scorer(None), Setting(k=2))
     assert done.scores is not None
     assert done.scores.size == 0
 
@@ -316,7 +316,7 @@ def test_the_catalog_has_come_to_the_impression_when_it_is_scored() -> None:
             return [float(self.catalog.category(item) is not None) + self.catalog.row for item in pool]
 
     log = SHOWN._replace(category=np.where(SHOWN.impression == 1, np.int32(0), np.int32(-1)))
-    done = replay(log, Curious(), 1)
+    done = replay(log, Curious(), Setting(k=1))
     assert done.scores is not None
     assert done.scores.tolist() == [3, 3, 4, 5, 4, 9]  # row 4 tells the category of article 0
 
@@ -332,7 +332,7 @@ def test_the_catalog_has_come_to_the_impression_when_it_is_scored() -> None:
     ],
 )
 def test_any_sequence_of_numbers_will_do(good: Any, values: list[float]) -> None:
-    done = replay(SHOWN, Scorer(lambda request, pool: good(pool)), 2)
+    done = replay(SHOWN, Scorer(lambda request, pool: good(pool)), Setting(k=2))
     assert done.scores is not None
     assert done.scores.tolist() == values
 
@@ -349,7 +349,7 @@ def test_an_answer_may_be_written_to_again_once_it_is_given() -> None:
         return room[: len(pool)]
 
     for write in (in_a_list, in_an_array):
-        done = replay(SHOWN, Scorer(write), 2)
+        done = replay(SHOWN, Scorer(write), Setting(k=2))
         assert done.scores is not None
         assert done.scores.tolist() == [31, 30, 41, 40, 41, 80]
 
@@ -374,7 +374,7 @@ def test_an_answer_may_be_written_to_again_once_it_is_given() -> None:
 )
 def test_scores_that_are_none_are_an_error_that_names_them(bad: Any, what: str) -> None:
     with pytest.raises(RecommenderError) as raised:
-        replay(SHOWN, Scorer(lambda request, pool: bad if request.row == 4 else [0.0] * len(pool)), 3)
+        replay(SHOWN, Scorer(lambda request, pool: bad if request.row == 4 else [0.0] * len(pool)), Setting(k=3))
     assert str(raised.value) == (
         f"Scorer.score {what}; return one finite number per candidate, or -inf for one that is not to be ranked"
     )
@@ -395,7 +395,7 @@ class Placing(Counting):
 
 
 def test_a_kernel_scores_as_a_method_does() -> None:
-    done = replay(SHOWN, Placing(9), 2)
+    done = replay(SHOWN, Placing(9), Setting(k=2))
     assert done.scores is not None
     assert done.scores.tolist() == [301, 310, 401, 410, 421, 800]
 
@@ -404,12 +404,12 @@ def test_a_kernel_that_scores_inf_is_an_error_too() -> None:
     placing = Placing(9)
     placing.kept.seen[0, 1] = -1
     with pytest.raises(RecommenderError, match=r"Placing\.score returned inf as a score at row 4"):
-        replay(SHOWN, placing, 2)
+        replay(SHOWN, placing, Setting(k=2))
 
 
 def test_slates_and_scores_are_written_where_the_caller_wants_them() -> None:
     slates, scores = np.full((2, 1), -1, np.int32), np.full(6, -np.inf)
-    done = replay(SHOWN, Placing(9), slates=slates, scores=scores)
+    done = replay(SHOWN, Placing(9), arrays=(slates, scores))
     assert done.slates is slates
     assert done.scores is scores
     assert scores[0] == 301
@@ -420,8 +420,8 @@ def test_slates_and_scores_are_written_where_the_caller_wants_them() -> None:
 
 @pytest.mark.parametrize("recommender", [Placing(9), Scorer(lambda request, pool: [1.0] * len(pool))])
 def test_the_clock_changes_no_answer_and_sees_every_call(recommender: Any) -> None:
-    plain = replay(SHOWN, recommender, 2)
-    timed = replay(SHOWN, recommender, 2, timed=True)
+    plain = replay(SHOWN, recommender, Setting(k=2))
+    timed = replay(SHOWN, recommender, Setting(k=2, timed=True))
     assert plain.times is None
     assert timed.times is not None
     assert timed.slates.tolist() == plain.slates.tolist()
@@ -436,7 +436,7 @@ def test_the_clock_changes_no_answer_and_sees_every_call(recommender: Any) -> No
 
 @pytest.mark.parametrize("recommender", [Counting(9), Notebook()])
 def test_who_cannot_score_has_no_times_of_scoring(recommender: Any) -> None:
-    times = replay(SHOWN, recommender, 2, timed=True).times
+    times = replay(SHOWN, recommender, Setting(k=2, timed=True)).times
     assert times is not None
     assert (times.recommend.shape, times.score.shape) == ((2,), (0,))
 
@@ -457,7 +457,7 @@ class Sleeper(Recommender):
 
 
 def test_each_task_has_the_time_that_it_took() -> None:
-    times = replay(SHOWN, Sleeper(), 2, timed=True).times
+    times = replay(SHOWN, Sleeper(), Setting(k=2, timed=True)).times
     assert times is not None
     assert times.learn >= 9 * 1_000_000
     assert times.recommend.min() >= 2_000_000
@@ -477,8 +477,8 @@ def test_the_state_is_measured_at_the_end_and_without_the_catalog() -> None:
             return []
 
     articles = bare_articles(SHOWN)._replace(published=np.zeros(10_000_000, np.int64))
-    assert 9_000_000 < replay(SHOWN, Keeper(), 2, articles=articles).state_bytes < 9_010_000
-    assert 9 * 4 * 8 < replay(SHOWN, Counting(9), 2).state_bytes < 9 * 4 * 8 + 1_000
+    assert 9_000_000 < replay(SHOWN, Keeper(), Setting(k=2), articles=articles).state_bytes < 9_010_000
+    assert 9 * 4 * 8 < replay(SHOWN, Counting(9), Setting(k=2)).state_bytes < 9 * 4 * 8 + 1_000
 
 
 class Told(Recommender):
@@ -497,7 +497,7 @@ class Told(Recommender):
 def test_a_plain_recommender_is_told_the_setting_before_it_starts() -> None:
     lines: list[str] = []
     recommender = Told()
-    replay(LOG, recommender, 3, seed=4, warmup=60_000, timed=True, tell=lines.append)
+    replay(LOG, recommender, Setting(k=3, seed=4, warmup=60_000, timed=True, report=lines.append))
     assert recommender.at_start[:4] == (4, 3, 60_000, True)
     assert lines == [f"row {row}" for row in range(5)]
 
@@ -521,10 +521,10 @@ class Stranger:
 
 def test_a_stranger_s_own_setting_is_left_alone() -> None:
     stranger = Stranger()
-    replay(LOG, stranger, 1)
+    replay(LOG, stranger, Setting(k=1))
     assert not hasattr(stranger, "setting")
     stranger.setting = "dark"
-    replay(LOG, stranger, 1)
+    replay(LOG, stranger, Setting(k=1))
     assert stranger.setting == "dark"
 
 
@@ -569,7 +569,7 @@ class Prompt(Waiting):
 @settings(max_examples=20, deadline=None)
 @given(log=strategies.logs_with_impressions())
 def test_late_answers_count_as_those_given_at_once(kind: Any, timed: bool, log: Log) -> None:
-    late, prompt = (replay(log, one, 3, timed=timed) for one in (Waiting(kind), Prompt()))
+    late, prompt = (replay(log, one, Setting(k=3, timed=timed)) for one in (Waiting(kind), Prompt()))
     assert late.slates.tolist() == prompt.slates.tolist()
     assert late.scores is not None
     assert prompt.scores is not None
@@ -577,10 +577,9 @@ def test_late_answers_count_as_those_given_at_once(kind: Any, timed: bool, log: 
 
 
 @pytest.mark.parametrize("stretch", [1, 2, 100])
-def test_late_answers_are_settled_at_the_end_of_every_stretch(stretch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("newsreplay.simulator.replay.walk.STRETCH", stretch)
+def test_late_answers_are_settled_at_the_end_of_every_stretch(stretch: int) -> None:
     waiting = Waiting()
-    slates = replay(LOG, waiting, 2).slates
+    slates = replay(LOG, waiting, Setting(k=2), stretch=stretch).slates
     assert waiting.settled == {1: [0, 1, 1, 0, 1], 2: [1, 1, 1], 100: [3]}[stretch]
     assert slates.tolist() == [[-1, -1], [0, -1], [0, -1]]
 
@@ -593,7 +592,7 @@ def test_a_late_answer_is_settled_at_once_and_inside_the_clock_if_it_is_timed() 
             super().settle()
 
     slow = Slow()
-    times = replay(SHOWN, slow, 2, timed=True).times
+    times = replay(SHOWN, slow, Setting(k=2, timed=True)).times
     assert max(slow.settled) == 1
     assert times is not None
     assert times.recommend.min() >= 2_000_000
@@ -605,14 +604,14 @@ def test_a_late_answer_that_nobody_settles_is_an_error_that_says_so() -> None:
         settle = None
 
     with pytest.raises(RecommenderError, match=r"Hopeful gave a late answer, but has no settle\(\)"):
-        replay(LOG, Hopeful(lambda request: Deferred()), 1)
+        replay(LOG, Hopeful(lambda request: Deferred()), Setting(k=1))
 
     class Scoring(Hopeful):
         def score(self, request: Event, pool: Sequence[int]) -> Any:
             return Deferred()
 
     with pytest.raises(RecommenderError, match="Scoring gave a late answer"):
-        replay(SHOWN, Scoring(), 1)
+        replay(SHOWN, Scoring(), Setting(k=1))
 
 
 def test_a_settled_answer_that_is_no_slate_is_an_error_that_names_it() -> None:
@@ -621,7 +620,7 @@ def test_a_settled_answer_that_is_no_slate_is_an_error_that_names_it() -> None:
             return self._later(["news"])
 
     with pytest.raises(RecommenderError, match=r"recommend returned 'news' in a slate"):
-        replay(LOG, Wrong(list), 1)
+        replay(LOG, Wrong(list), Setting(k=1))
 
 
 def test_an_account_is_asked_for_after_the_last_row() -> None:
@@ -629,9 +628,9 @@ def test_an_account_is_asked_for_after_the_last_row() -> None:
         def self_report(self) -> SelfReport:
             return SelfReport(notes=(f"{len(self.seen)} calls",), answers=3)
 
-    assert replay(LOG, Accountant(), 1).self_report == SelfReport(("8 calls",), answers=3)
-    assert replay(LOG, Notebook(), 1).self_report is None
-    assert replay(LOG, Counting(9), 1).self_report is None
+    assert replay(LOG, Accountant(), Setting(k=1)).self_report == SelfReport(("8 calls",), answers=3)
+    assert replay(LOG, Notebook(), Setting(k=1)).self_report is None
+    assert replay(LOG, Counting(9), Setting(k=1)).self_report is None
 
 
 def test_an_account_that_is_none_is_an_error() -> None:
@@ -640,7 +639,7 @@ def test_an_account_that_is_none_is_an_error() -> None:
             return {"answers": 3}
 
     with pytest.raises(RecommenderError, match=r"Vague.self_report returned \{'answers': 3\}; return a SelfReport"):
-        replay(LOG, Vague(), 1)
+        replay(LOG, Vague(), Setting(k=1))
 
 
 class Seer(Recommender):
@@ -658,10 +657,10 @@ class Seer(Recommender):
 
 
 def test_who_foresees_is_handed_the_whole_log_before_the_start_and_is_known_for_it() -> None:
-    answered = replay(LOG, Seer(), 1)
-    assert answered.foresaw
+    answered = replay(LOG, Seer(), Setting(k=1))
+    assert answered.foresight == "given"
     assert answered.slates.tolist() == [[-1], [-1], [-1]]
-    assert not replay(LOG, Notebook(), 1).foresaw
+    assert replay(LOG, Notebook(), Setting(k=1)).foresight is None
 
 
 def test_what_a_recommender_was_lent_is_not_its_state() -> None:
@@ -678,4 +677,4 @@ def test_what_a_recommender_was_lent_is_not_its_state() -> None:
             return []
 
     lines = [str(number) for number in range(10_000)]
-    assert replay(log, Lent(), 1, tell=lines.append).state_bytes < 2_000
+    assert replay(log, Lent(), Setting(k=1, report=lines.append)).state_bytes < 2_000

@@ -19,7 +19,8 @@ from newsreplay.errors import RunError
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, make_log
 from newsreplay.simulator.judgement import clusters
-from newsreplay.simulator.judgement.scoring import Answers, score, scored
+from newsreplay.simulator.judgement.scope import Scope
+from newsreplay.simulator.judgement.scoring import Answers, score, select_scored
 from newsreplay.simulator.runs.columns import (
     read_impressions,
     read_outcomes,
@@ -27,11 +28,10 @@ from newsreplay.simulator.runs.columns import (
     read_reads,
     read_scores,
     write_impressions,
+    write_judgement,
     write_scored,
     write_scores,
-    write_verdict,
 )
-from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.paths import file_name, pair_files, publisher_files
 from tests import strategies
 from tests.naive import judge as naive_judge
@@ -74,7 +74,7 @@ def test_scored_reads_and_impressions_are_read_back_as_the_oracle_has_them(publi
     log, names = publisher.log, publisher.articles.categories.to_pylist()
     with tempfile.TemporaryDirectory() as folder:
         files = publisher_files(Path(folder), "A")
-        write_scored(Path(folder), publisher, scored(publisher, Options(cluster=cluster)))
+        write_scored(Path(folder), publisher, select_scored(publisher, Scope(cluster=cluster)))
         reads, seen = read_reads(files.frame), read_impressions(files.shown)
     fates = naive_judge.fates(log, [[]] * len(publisher.requests.row), 1)
     first = {fate.session: int(log.time[fate.row]) for fate in reversed(fates)}
@@ -106,7 +106,7 @@ def test_scored_reads_and_impressions_are_read_back_as_the_oracle_has_them(publi
 
 def test_columns_have_the_types_that_are_promised(tmp_path: Path) -> None:
     publisher = plain_reads([0, 0, 1])
-    write_scored(tmp_path, publisher, scored(publisher, Options()))
+    write_scored(tmp_path, publisher, select_scored(publisher, Scope()))
     reads = read_reads(publisher_files(tmp_path, "A").frame)
     assert {name: str(column.dtype) for name, column in reads._asdict().items() if name != "categories"} == {
         **dict.fromkeys(("row", "time", "cluster", "age"), "int64"),
@@ -117,7 +117,7 @@ def test_columns_have_the_types_that_are_promised(tmp_path: Path) -> None:
 
 def test_without_a_scored_session_the_reads_are_none(tmp_path: Path) -> None:
     publisher = plain_reads([0, 1])
-    write_scored(tmp_path, publisher, scored(publisher, Options()))
+    write_scored(tmp_path, publisher, select_scored(publisher, Scope()))
     reads = read_reads(publisher_files(tmp_path, "A").frame)
     assert [len(column) for column in reads] == [0] * len(reads)
     assert read_impressions(publisher_files(tmp_path, "A").shown) is None
@@ -133,7 +133,7 @@ def test_a_reader_with_a_read_from_before_the_log_is_returning(tmp_path: Path) -
         category=[-1] * 6,
     )
     publisher = publisher_of(log)
-    write_scored(tmp_path, publisher, scored(publisher, Options()))
+    write_scored(tmp_path, publisher, select_scored(publisher, Scope()))
     reads = read_reads(publisher_files(tmp_path, "A").frame)
     assert reads.session.tolist() == [1, 1, 2, 2]
     assert reads.returning.tolist() == [True, True, False, False]
@@ -144,10 +144,9 @@ def test_what_an_earlier_scoring_left_of_impressions_goes_if_none_is_scored_now(
     publisher = with_impressions()
     pair, files = pair_files(tmp_path, "A", "mine"), publisher_files(tmp_path, "A")
     for warmup, there in ((0, True), (10, False)):
-        options = Options(k=1, warmup=warmup)
-        of = scored(publisher, options)
+        of = select_scored(publisher, Scope(warmup=warmup))
         write_scored(tmp_path, publisher, of)
-        write_verdict(pair, score(publisher, of, Answers(padded([[]] * 2, 1), np.array([1.0, 0.0]))))
+        write_judgement(pair, score(publisher, of, Answers(padded([[]] * 2, 1), np.array([1.0, 0.0]))))
         assert (read_impressions(files.shown) is not None) is there
         assert (read_rankings(pair.rankings) is not None) is there
 
@@ -176,10 +175,10 @@ def test_a_verdict_is_read_back(publisher: Publisher, k: int, scores: bool, data
     items = range(len(publisher.articles.id))
     answers = padded([data.draw(st.permutations(items))[:k] for _ in publisher.requests.row], k)
     given_scores = np.arange(len(publisher.log.pools.item), dtype=float) if scores else None
-    verdict = score(publisher, scored(publisher, Options(k=k)), Answers(answers, given_scores))
+    verdict = score(publisher, select_scored(publisher, Scope()), Answers(answers, given_scores))
     with tempfile.TemporaryDirectory() as folder:
         files = pair_files(Path(folder), "A", "mine")
-        write_verdict(files, verdict)
+        write_judgement(files, verdict)
         outcomes, ranked = read_outcomes(files.outcomes), read_rankings(files.rankings)
     assert outcomes.place.dtype == np.int16
     assert outcomes.place.tolist() == verdict.outcomes.place.tolist()
@@ -250,11 +249,11 @@ def test_scores_of_another_log_are_refused(tmp_path: Path) -> None:
 def written(folder: Path) -> dict[Path, Callable[[Path], Any]]:
     """All files of a run, and what reads each."""
     publisher = with_impressions()
-    of = scored(publisher, Options(k=1))
+    of = select_scored(publisher, Scope())
     verdict = score(publisher, of, Answers(padded([[1], []], 1), np.array([1.0, 0.0])))
     pair, files = pair_files(folder, "A", "mine"), publisher_files(folder, "A")
     write_scored(folder, publisher, of)
-    write_verdict(pair, verdict)
+    write_judgement(pair, verdict)
     write_scores(pair.scores, publisher, np.array([1.0, 0.0]))
     return {
         files.frame: read_reads,
@@ -316,10 +315,10 @@ def test_file_names_stay_in_their_folder_and_are_told_apart(names: list[str]) ->
 @pytest.mark.parametrize("name", ["..", ".", "../../up", "a/b", "C:\\x", "\ud800", "\0", "x" * 5000, "ü" * 100])
 def test_a_hostile_name_is_a_file_like_any_other(name: str, tmp_path: Path) -> None:
     publisher = plain_reads([0, 0])._replace(name=name)
-    of = scored(publisher, Options(k=1))
+    of = select_scored(publisher, Scope())
     write_scored(tmp_path, publisher, of)
     files = pair_files(tmp_path, name, name)
-    write_verdict(files, score(publisher, of, Answers(padded([[1], []], 1), None)))
+    write_judgement(files, score(publisher, of, Answers(padded([[1], []], 1), None)))
     assert read_outcomes(files.outcomes).place.tolist() == [-1, 1]
     assert len(read_reads(publisher_files(tmp_path, name).frame).row) == 2
     assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")} == {"frame", "outcomes"}

@@ -1,4 +1,4 @@
-"""Beyond accuracy: a log worked by hand, the oracle on random ones, and what must change nothing."""
+"""BeyondAccuracy accuracy: a log worked by hand, the oracle on random ones, and what must change nothing."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from newsreplay.log.catalog import bare_articles
 from newsreplay.log.publisher import Publisher, Requests, Sessions
 from newsreplay.log.rows import HISTORY, HOUR, PUBLISH, READ, Log, make_log
-from newsreplay.simulator.judgement import beyond as module
-from newsreplay.simulator.judgement.beyond import Beyond, beyond
+from newsreplay.simulator.judgement import beyond_accuracy as module
+from newsreplay.simulator.judgement.beyond_accuracy import BeyondAccuracy, beyond_accuracy
 from tests import strategies
-from tests.naive import beyond as naive_beyond
+from tests.naive import beyond_accuracy as naive_beyond
 
 Slates = Sequence[Sequence[int]]
 
@@ -33,10 +33,10 @@ def publisher_of(log: Log) -> Publisher:
 
 def measured(
     log: Log, slates: Slates, scored: Sequence[bool] | None = None, group: Sequence[int] | None = None, groups: int = 1
-) -> Beyond:
+) -> BeyondAccuracy:
     """All requests are scored, and in one group, unless told otherwise."""
     k = max(1, *map(len, slates), 1)
-    return beyond(
+    return beyond_accuracy(
         publisher_of(log),
         np.array([[*slate, *[-1] * (k - len(slate))] for slate in slates], np.int32),
         np.array([True] * len(slates) if scored is None else scored),
@@ -80,7 +80,7 @@ def worked_log() -> Log:
     return make_log(time=np.array(hour) * HOUR, kind=kind, session=reader, user=reader, item=item, category=category)
 
 
-def worked() -> Beyond:
+def worked() -> BeyondAccuracy:
     slates = [[1], [0, 2], [0, 1, 2], [1, 0, 3], [2, 1], [4]]
     return measured(worked_log(), slates, [True] * 5 + [False], [0, 1, 0, 1, 0, -1], groups=2)
 

@@ -18,7 +18,7 @@ from newsreplay.simulator.judgement.inequality import gini
 from newsreplay.simulator.judgement.measures import MEANS
 
 
-class Beyond(NamedTuple):
+class BeyondAccuracy(NamedTuple):
     """One recommender's slates on one publisher; the mean of column i is `sums[:, i].sum() / counts[:, i].sum()`.
 
     Without a recommendation that could count, a mean has no counts, and the other values are NaN.
@@ -31,7 +31,7 @@ class Beyond(NamedTuple):
     category_diversity: float  #: entropy of the recommended categories, 1 = as even as those known then allow
 
 
-def beyond(publisher: Publisher, slates: Column, scored: Column, group: Column, groups: int) -> Beyond:
+def beyond_accuracy(publisher: Publisher, slates: Column, scored: Column, group: Column, groups: int) -> BeyondAccuracy:
     """Measure slates (int32[requests, k], padded with -1, articles known at their requests) in one pass over the log.
 
     `scored` (bool[requests]) says which slates count, `group` (int32[requests], 0 to `groups` - 1) where the
@@ -40,7 +40,7 @@ def beyond(publisher: Publisher, slates: Column, scored: Column, group: Column, 
     log, articles = publisher.log, publisher.articles
     categories = len(articles.categories)
     sums, counts = np.zeros((groups, len(MEANS))), np.zeros((groups, len(MEANS)), np.int64)
-    state = _State(
+    state = _ReadCounts(
         np.zeros(len(log.time) + 2, np.int64),  # as long as one article could need; what is never touched takes no room
         np.zeros(len(articles.id), np.int64),
         np.zeros(len(articles.id)),
@@ -48,15 +48,15 @@ def beyond(publisher: Publisher, slates: Column, scored: Column, group: Column, 
         np.zeros(categories, np.int64),
         np.zeros(categories, np.int64),
     )
-    told = _Articles(articles.published, articles.category, articles.category_row)
-    _measure(log, told, slates, scored, group, sums, counts, state)
+    facts = _Articles(articles.published, articles.category, articles.category_row)
+    _measure(log, facts, slates, scored, group, sums, counts, state)
     last = np.flatnonzero(scored)[-1:]
     if not last.size:
-        return Beyond(sums, counts, math.nan, math.nan, math.nan)
+        return BeyondAccuracy(sums, counts, math.nan, math.nan, math.nan)
     row = publisher.requests.row[last[0]]
     known = int(log.item[: row + 1].max()) + 1
     known_categories = np.unique(articles.category[(articles.category >= 0) & (articles.category_row <= row)]).size
-    return Beyond(
+    return BeyondAccuracy(
         sums,
         counts,
         int(np.count_nonzero(state.recommended)) / known,
@@ -65,8 +65,8 @@ def beyond(publisher: Publisher, slates: Column, scored: Column, group: Column, 
     )
 
 
-def evenness(counts: Column, of: int) -> float:
-    """Entropy of whole numbers by category, relative to that of `of` categories in equal shares.
+def evenness(counts: Column, categories: int) -> float:
+    """Entropy of whole numbers by category, relative to that of so many `categories` in equal shares.
 
     NaN with fewer than two categories, and if all counts are zero.
 
@@ -74,10 +74,10 @@ def evenness(counts: Column, of: int) -> float:
     (0.5, 0.0)
     """
     total = int(counts.sum())
-    if of < 2 or not total:
+    if categories < 2 or not total:
         return math.nan
     some = counts[counts > 0]
-    return float((some / total * np.log2(total / some)).sum()) / math.log2(of)
+    return float((some / total * np.log2(total / some)).sum()) / math.log2(categories)
 
 
 class _Articles(NamedTuple):
@@ -86,7 +86,7 @@ class _Articles(NamedTuple):
     category_row: Column  # int64[articles]
 
 
-class _State(NamedTuple):
+class _ReadCounts(NamedTuple):
     at_least: Column  # int64: known articles with at least so many reads so far
     reads: Column  # int64[articles], so far
     bits: Column  # float64[articles]: log2(reads + 1)

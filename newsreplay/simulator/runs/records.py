@@ -1,0 +1,167 @@
+"""The JSON files of a run folder, as types: what is written is what is read. docs/run-folder.md explains them.
+
+`docs/run-folder.schema.json` is made from these types by `scripts/run_folder_schema.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict, get_args
+
+FORMAT = 3  #: of the run folder
+
+
+class DataRecord(TypedDict):
+    """What data a run was about."""
+
+    name: str
+    kind: str
+    digest: str
+    source: str
+    licence: str
+    notes: list[str]
+    made_up: list[str]
+    leaks: list[str]
+    rows_in: int
+    rejected: int
+    options: dict[str, str | int | float | bool | None]
+    folder: str
+
+
+class OptionsRecord(TypedDict):
+    """The options of a run; times in ms."""
+
+    k: int
+    seed: int
+    seeds: list[int]
+    timed: bool
+    deadline: float | None
+    strict_deadline: bool
+    warmup: int
+    window: int | None
+    max_session_length: int | None
+    cluster: str
+    slates: bool
+
+
+class ScopeRecord(TypedDict, total=False):
+    """Options with which a run was scored again."""
+
+    warmup: int
+    window: int | None
+    max_session_length: int | None
+    cluster: str
+
+
+class PublisherRecord(TypedDict):
+    """One publisher: its log, and what was scored of it."""
+
+    publisher: str
+    rows: int
+    reads: int
+    sessions: int
+    articles: int
+    first: int
+    last: int
+    digest: str
+    scored_sessions: int
+    later_reads: int
+    reachable_reads: int
+    impressions: int
+    scored_impressions: int
+    impressions_without_outcome: int
+    impressions_of_one_class: int
+    clusters: int
+    hits: int
+    hits_of_longest: int
+
+
+class DropsRecord(TypedDict):
+    """Articles dropped from answers."""
+
+    current: int
+    repeated: int
+
+
+PairFile = Literal["slates", "scores", "outcomes", "rankings"]
+PAIR_FILES: tuple[PairFile, ...] = get_args(PairFile)
+
+
+class PairRecord(TypedDict):
+    """One recommender on one publisher; files are named below the run folder where they exist."""
+
+    publisher: str
+    recommender: str
+    status: Literal["done", "failed"]
+    without_seed: NotRequired[str]
+    foresight: NotRequired[Literal["oracle", "given", "leaky"]]
+    leaks: NotRequired[str]
+    notes: NotRequired[list[str]]
+    error: NotRequired[str]
+    traceback: NotRequired[str | None]
+    dropped: NotRequired[DropsRecord]
+    slates: NotRequired[str]
+    scores: NotRequired[str]
+    outcomes: NotRequired[str]
+    rankings: NotRequired[str]
+
+
+class RunRecord(TypedDict):
+    """run.json: what a run was and how it went."""
+
+    format: int
+    newsreplay: str
+    python: str
+    packages: dict[str, str]
+    platform: str
+    command: str | None
+    data: DataRecord
+    options: OptionsRecord
+    rescored: ScopeRecord
+    recommenders: list[str]
+    objects: list[str]
+    publishers: list[PublisherRecord]
+    pairs: list[PairRecord]
+
+
+class AnswerTimesRecord(TypedDict):
+    """How long answers took, ms."""
+
+    answers: int
+    p50: float
+    p95: float
+    p99: float
+    longest: float
+    late: NotRequired[float]
+
+
+class PairTimingRecord(TypedDict):
+    """What one recommender cost on one publisher."""
+
+    publisher: str
+    recommender: str
+    seconds: float
+    events_per_second: int | None
+    state_bytes: int | None
+    answers: NotRequired[AnswerTimesRecord]
+    learn_seconds: NotRequired[float | None]
+    training_seconds: NotRequired[float]
+    updating_seconds: NotRequired[float]
+    answering_seconds: NotRequired[float]
+    late_answers: NotRequired[int]
+    answer_ms: NotRequired[float | None]
+    parameters: NotRequired[int]
+
+
+class TimingRecord(TypedDict):
+    """timing.json: what a run cost."""
+
+    seconds: float
+    pairs: list[PairTimingRecord]
+
+
+class TrainingRecord(TypedDict):
+    """One entry of training.json: how one recommender was trained on one publisher, round by round."""
+
+    publisher: str
+    recommender: str
+    rounds: list[dict[str, object]]
