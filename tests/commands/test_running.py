@@ -104,7 +104,7 @@ def test_recommenders_that_train_are_repeated_and_their_costs_stand_below(replay
         *("mine.py:Trained", "mine.py:Trained(seed=1)", "mine.py:Trained(seed=2)")
     }
     replay("--recommenders", "mine.py:Deep(3),mine.py:Deep(3, 9)", "--seeds", "1,2", "--publishers", "A")
-    assert [(pair["recommender"], pair.get("of")) for pair in info_of("runs/clicks")["pairs"]] == [
+    assert [(pair["recommender"], pair.get("without_seed")) for pair in info_of("runs/clicks")["pairs"]] == [
         ("mine.py:Deep(3, seed=1)", "mine.py:Deep(3)"),
         ("mine.py:Deep(3, seed=2)", "mine.py:Deep(3)"),
         ("mine.py:Deep(3, 9)", None),

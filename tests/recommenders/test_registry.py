@@ -288,7 +288,7 @@ def test_what_cannot_be_found_or_made_is_said_in_one_line(files: Path, typed: st
 
 def test_values_without_a_name_reach_the_factory_in_their_order(files: Path) -> None:
     (entry,) = start_list("mine_of_test:Two(1, [2, [x]], third=none)")
-    assert entry.shown == "mine_of_test:Two(1, [2, [x]], third=None)"
+    assert entry.label == "mine_of_test:Two(1, [2, [x]], third=None)"
     assert entry.make().given == (1, (2, ("x",)), None)
     assert start_list("circular(7)")[0].make().size == 7
 
@@ -312,7 +312,7 @@ def test_a_factory_that_takes_any_parameter_is_given_any(files: Path) -> None:
 )
 def test_a_factory_makes_the_recommenders_that_nested_specs_name(files: Path, typed: str) -> None:
     (entry,) = start_list(typed)
-    assert entry.shown == "mine_of_test:Rerank(trend(hours=12), popular, 'mine_of_test.py:Fine(depth=5)', top=9)"
+    assert entry.label == "mine_of_test:Rerank(trend(hours=12), popular, 'mine_of_test.py:Fine(depth=5)', top=9)"
     made = entry.make()
     assert isinstance(made.inner, Trend)
     assert made.inner.hours == 12

@@ -356,7 +356,7 @@ def test_the_best_are_the_highest_in_order_and_equal_ones_as_they_came() -> None
 
 def test_an_object_is_shown_with_the_parameters_it_was_made_with_and_can_be_pickled() -> None:
     made = recommenders.AWRS(size="tiny", alive=12, bins=3)
-    assert [entry.shown for entry in start_list([made, tiny()])] == [
+    assert [entry.label for entry in start_list([made, tiny()])] == [
         "AWRS(size=tiny, alive=12, bins=3)",
         "NRMS(size=tiny)",
     ]
