@@ -40,7 +40,7 @@ import pytest
 
 from newsreplay.datasets.find import READERS
 from newsreplay.datasets.preparing.prepare import prepare
-from newsreplay.datasets.reading.sizes import Sizes
+from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
 from newsreplay.log.publisher import Publisher
@@ -390,7 +390,7 @@ def prepared(log: SmallLog, path: Path, folder: Path, chunk: int = 0) -> Dataset
     reader = getattr(importlib.import_module(module), function)
     some = 1 + chunk // 100
     # Globo's files are read whole.
-    small = {"sizes": Sizes(chunk=chunk, rows=some, entries=some)} if chunk and log.kind != "globo" else {}
+    small = {"sizes": ReadSizes(chunk=chunk, rows=some, entries=some)} if chunk and log.kind != "globo" else {}
     return prepare(reader(path, **log.options, **small), folder, name=NAME, kind=log.kind)
 
 

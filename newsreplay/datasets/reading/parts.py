@@ -18,7 +18,7 @@ from typing import IO, NamedTuple, Self
 import pyarrow as pa
 
 from newsreplay.datasets.base import Part
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.errors import DataError
 
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -42,7 +42,7 @@ def is_stray(name: str) -> bool:
 
 
 def text_parts(
-    path: Path, wanted: Callable[[str], bool] = lambda name: True, *, skip: int = 0, sizes: Sizes = SIZES
+    path: Path, wanted: Callable[[str], bool] = lambda name: True, *, skip: int = 0, sizes: ReadSizes = SIZES
 ) -> list[Part]:
     """The parts of a text file, an archive, or a folder of such files, in order of their names.
 
@@ -85,14 +85,14 @@ def is_archive(path: Path) -> bool:
         return False
 
 
-def _file_parts(path: Path, name: str, skip: int, sizes: Sizes) -> list[Part]:
+def _file_parts(path: Path, name: str, skip: int, sizes: ReadSizes) -> list[Part]:
     try:
         return _stretches(path, name, skip, sizes)
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def _stretches(path: Path, name: str, skip: int, sizes: Sizes) -> list[Part]:
+def _stretches(path: Path, name: str, skip: int, sizes: ReadSizes) -> list[Part]:
     size = path.stat().st_size
     if is_archive(path) or _compression(path):
         return [Part(path, name, weight=size)]
@@ -121,7 +121,9 @@ def _compression(path: Path) -> str | None:
     return "bz2" if start[:3] == b"BZh" else None
 
 
-def chunks(part: Part, wanted: Callable[[str], bool] = lambda name: True, *, sizes: Sizes = SIZES) -> Iterator[Chunk]:
+def chunks(
+    part: Part, wanted: Callable[[str], bool] = lambda name: True, *, sizes: ReadSizes = SIZES
+) -> Iterator[Chunk]:
     """The lines of a part, some `sizes.chunk` bytes at a time; `wanted` as in `text_parts`.
 
     Raises `DataError` where the file cannot be read or decompressed, or a line is longer than `sizes.longest_line`.
@@ -197,7 +199,7 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
             yield member.name, stream
 
 
-def _lines(name: str, read: Callable[[int], bytes], sizes: Sizes) -> Iterator[Chunk]:
+def _lines(name: str, read: Callable[[int], bytes], sizes: ReadSizes) -> Iterator[Chunk]:
     rest = b""
     while data := read(sizes.chunk):
         end = data.rfind(b"\n") + 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Sizes:
+class ReadSizes:
     """How much is read at once. What comes out does not depend on it, but for the limits."""
 
     stretch: int = 16 << 20  #: bytes of a plain text file per part
@@ -21,4 +21,4 @@ class Sizes:
     remembered: int = 1 << 18  #: limit: messages by which resends and page views are known, at least
 
 
-SIZES = Sizes()
+SIZES = ReadSizes()

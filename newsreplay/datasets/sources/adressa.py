@@ -43,7 +43,7 @@ from newsreplay.datasets.reading.json_lines import (
     scan,
     texts,
 )
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.errors import DataError
 from newsreplay.log.rows import Column
 
@@ -79,7 +79,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def plan_adressa(path: Path, *, sizes: Sizes = SIZES) -> Plan:
+def plan_adressa(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     """How to read the day files of Adressa: all of a folder or an archive, or one by name.
 
     Day files are named by eight digits, perhaps with `.json` or `.jsonl` and `.gz`; other files of a folder or an
@@ -141,7 +141,7 @@ def _contents(path: Path) -> str:
     return f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
 
 
-def _read(part: Part, sizes: Sizes) -> Iterator[Block]:
+def _read(part: Part, sizes: ReadSizes) -> Iterator[Block]:
     ignored: Counter[str] = Counter()
     for chunk in parts.chunks(part, lambda name: _is_day(name, ignored, packed=True), sizes=sizes):
         start = 0

@@ -30,7 +30,7 @@ from newsreplay.datasets import base
 from newsreplay.datasets.base import Block, Part, Plan, Reject
 from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.lines import Lines, is_blank, records
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.errors import DataError
 
 PAGE = "https://www.kaggle.com/datasets/gspmoreira/articles-sharing-reading-from-cit-deskdrop"
@@ -75,7 +75,7 @@ _ARTICLES = _Kind(
 _EVENT = "eventType"
 
 
-def plan_deskdrop(path: Path, *, sizes: Sizes = SIZES) -> Plan:
+def plan_deskdrop(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     """How Deskdrop is read: the folder with `users_interactions.csv`, or that file alone.
 
     `shared_articles.csv` is read if it lies in the folder. A VIEW becomes a read with the source's session; a
@@ -116,7 +116,7 @@ def _header(file: Path, kind: _Kind) -> list[str]:
     if parts.is_archive(file):
         raise DataError(f"{file} is an archive: unpack it first; expected is the file {CLICK_FILE} itself")
     part = Part(file, file.name)
-    first = next((chunk.data for chunk in parts.chunks(part, sizes=Sizes(chunk=1 << 16))), b"").split(b"\n", 1)[0]
+    first = next((chunk.data for chunk in parts.chunks(part, sizes=ReadSizes(chunk=1 << 16))), b"").split(b"\n", 1)[0]
     names = first.decode("utf-8-sig", "replace").rstrip("\r").split(",")
     for column in (_EVENT, *kind.columns.values()):
         if (times := names.count(column)) != 1:
@@ -128,7 +128,7 @@ def _header(file: Path, kind: _Kind) -> list[str]:
     return names
 
 
-def _read(part: Part, sizes: Sizes) -> Iterator[Block]:
+def _read(part: Part, sizes: ReadSizes) -> Iterator[Block]:
     kind = _ARTICLES if part.role == "articles" else _CLICKS
     names = _header(part.path, kind)
     rest, header = b"", True
@@ -145,7 +145,7 @@ def _read(part: Part, sizes: Sizes) -> Iterator[Block]:
         yield _block(part.name, rest, names, kind, sizes, last=True)[0]
 
 
-def _block(name: str, data: bytes, names: list[str], kind: _Kind, sizes: Sizes, *, last: bool) -> tuple[Block, int]:
+def _block(name: str, data: bytes, names: list[str], kind: _Kind, sizes: ReadSizes, *, last: bool) -> tuple[Block, int]:
     """The records of some bytes, and how many of these bytes they are: unless `last`, the end may be incomplete."""
     shape = _clean(data, sizes.longest_record, last=last)
     block = _fast(name, data[: shape.used], names, kind, shape) if shape else None

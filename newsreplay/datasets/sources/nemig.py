@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from newsreplay.datasets.base import Block, Part, Plan
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.mind.layout import Layout
 from newsreplay.datasets.sources.mind.plan import (
     BEHAVIORS,
@@ -47,7 +47,7 @@ NEMIG = Layout(
 )
 
 
-def plan_nemig(path: Path, *, file_order: bool = False, sizes: Sizes = SIZES) -> Plan:
+def plan_nemig(path: Path, *, file_order: bool = False, sizes: ReadSizes = SIZES) -> Plan:
     """The impressions of a folder with `behaviors.tsv` and `news.tsv`, at made-up times.
 
     With `file_order`, the line i of `behaviors.tsv` (from 0, whatever it holds) is an impression at 2020-01-01
@@ -84,7 +84,7 @@ def plan_nemig(path: Path, *, file_order: bool = False, sizes: Sizes = SIZES) ->
     )
 
 
-def _read(part: Part, sizes: Sizes) -> Iterator[Block]:
+def _read(part: Part, sizes: ReadSizes) -> Iterator[Block]:
     lines = 0
     for block in blocks(part, NEMIG, sizes):
         block.rows = _timed(block.rows, lines)

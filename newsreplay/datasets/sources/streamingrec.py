@@ -30,7 +30,7 @@ from pyarrow import csv
 
 from newsreplay.datasets.base import EARLIEST, LATEST, Block, Part, Plan, Reject
 from newsreplay.datasets.reading import parts
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.errors import DataError
 
 PAGE = "https://github.com/mjugo/StreamingRec"
@@ -98,7 +98,7 @@ _ITEMS = _Form(
 )
 
 
-def plan_streamingrec(path: Path, *, sizes: Sizes = SIZES) -> Plan:
+def plan_streamingrec(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     """How a StreamingRec folder is read: `Clicks.csv` and, if it is there, `Items.csv`.
 
     A click becomes a read; there are no sessions. The publisher is the older form's column, else "streamingrec".
@@ -135,9 +135,9 @@ def _form(file: Path, *forms: _Form) -> _Form:
     """Which form a file has, by its header."""
     if parts.is_archive(file):
         raise DataError(f"{file} is an archive: unpack it first")
-    first = next((chunk.data for chunk in parts.chunks(Part(file, file.name), sizes=Sizes(chunk=1 << 16))), b"").split(
-        b"\n", 1
-    )[0]
+    first = next(
+        (chunk.data for chunk in parts.chunks(Part(file, file.name), sizes=ReadSizes(chunk=1 << 16))), b""
+    ).split(b"\n", 1)[0]
     header = first.decode("utf-8-sig", "replace").rstrip("\r ")
     for form in forms:
         if header == form.header:
@@ -146,7 +146,7 @@ def _form(file: Path, *forms: _Form) -> _Form:
     raise DataError(f"{file} line 1: the header is {header[:200]!r}; expected {expected}, as in {PAGE}")
 
 
-def _read(part: Part, *, with_publisher: bool, sizes: Sizes) -> Iterator[Block]:
+def _read(part: Part, *, with_publisher: bool, sizes: ReadSizes) -> Iterator[Block]:
     form = next(form for form in (_NEW, _PLISTA, _ITEMS) if form.role == part.role)
     if form is _ITEMS and not with_publisher:
         form = form._replace(columns={name: cell for name, cell in form.columns.items() if name != "publisher"})

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.datasets.reading.parts import chunks, is_archive, is_stray, text_parts
-from newsreplay.datasets.reading.sizes import Sizes
+from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.errors import DataError
 
 LINES = b"".join(b"line %d of some\n" % n for n in range(2000))
@@ -58,7 +58,7 @@ def contents(
 ) -> dict[str, bytes]:
     """What each file of a path holds, in the order in which it comes."""
     found: dict[str, bytes] = {}
-    cuts = Sizes(chunk=size, **sizes)
+    cuts = ReadSizes(chunk=size, **sizes)
     for part in text_parts(path, wanted, sizes=cuts):
         for chunk in chunks(part, wanted, sizes=cuts):
             found[chunk.file] = found.get(chunk.file, b"") + chunk.data
@@ -87,7 +87,7 @@ def test_the_stretches_and_chunks_of_a_file_are_the_file_and_end_at_line_ends(
 ) -> None:
     data = b"\n".join(lines) + (b"\n" if end and lines else b"")
     skip = len(lines[0]) + 1 if header and lines else 0
-    sizes = Sizes(stretch=stretch, chunk=size)
+    sizes = ReadSizes(stretch=stretch, chunk=size)
     with tempfile.TemporaryDirectory() as folder:
         path = written(Path(folder) / "f.csv", data)
         found = text_parts(path, skip=skip, sizes=sizes)
@@ -102,13 +102,13 @@ def test_the_stretches_and_chunks_of_a_file_are_the_file_and_end_at_line_ends(
 
 
 def test_a_large_file_is_many_parts_of_about_a_stretch(tmp_path: Path) -> None:
-    found = text_parts(written(tmp_path / "f.csv", LINES), sizes=Sizes(stretch=1000))
+    found = text_parts(written(tmp_path / "f.csv", LINES), sizes=ReadSizes(stretch=1000))
     assert all(1000 <= part.weight < 2000 for part in found)
 
 
 def test_chunks_are_of_the_size_that_was_asked_for(tmp_path: Path) -> None:
     (part,) = text_parts(written(tmp_path / "f.csv", LINES))
-    sizes = [len(chunk.data) for chunk in chunks(part, sizes=Sizes(chunk=500))]
+    sizes = [len(chunk.data) for chunk in chunks(part, sizes=ReadSizes(chunk=500))]
     assert max(sizes) < 520
     assert min(sizes[:-1]) > 480
 

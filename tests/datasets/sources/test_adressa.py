@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Raw
-from newsreplay.datasets.reading.sizes import Sizes
+from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.sources.adressa import plan_adressa
 from newsreplay.errors import DataError
 from newsreplay.log.rows import READ
@@ -399,7 +399,7 @@ def test_any_lines_in_any_pieces_are_read_as_the_slow_reader_reads_them(
     files = [(f"2017010{number}", b"\n".join(lines) + b"\n" * ended) for number, lines in enumerate(days)]
     for name, data in files:
         (folder / name).write_bytes(data)
-    sizes = Sizes(chunk=size, stretch=2 * size, lines=most)
+    sizes = ReadSizes(chunk=size, stretch=2 * size, lines=most)
     assert account(read(plan_adressa(folder, sizes=sizes))) == tuple(naive_adressa(files))
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Raw
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources import deskdrop
 from newsreplay.datasets.sources.deskdrop import plan_deskdrop
 from newsreplay.errors import DataError
@@ -192,18 +192,18 @@ def test_the_source_and_its_terms_are_said(tmp_path: Path) -> None:
     assert "Kaggle page" in plan.licence
 
 
-def slow(folder: Path, sizes: Sizes = SIZES) -> tuple[Any, ...]:
+def slow(folder: Path, sizes: ReadSizes = SIZES) -> tuple[Any, ...]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deskdrop, "_clean", lambda data, longest, *, last: None)
         return everything(folder, sizes)
 
 
-def everything(folder: Path, sizes: Sizes = SIZES) -> tuple[Any, ...]:
+def everything(folder: Path, sizes: ReadSizes = SIZES) -> tuple[Any, ...]:
     raw = read(plan_deskdrop(folder, sizes=sizes))
     return rows_of(raw), articles_of(raw), raw.rejects, raw.dropped, raw.notes, raw.rows_in
 
 
-def agree(folder: Path, sizes: Sizes = SIZES) -> None:
+def agree(folder: Path, sizes: ReadSizes = SIZES) -> None:
     rows, articles, rejects, dropped, *_ = everything(folder, sizes)
     naive = read_deskdrop(folder)
     assert rows == naive.rows
@@ -249,7 +249,7 @@ def written(header: str, records: list[tuple[str, ...]], end: str, last: bool) -
 def test_well_quoted_files_are_read_as_the_slow_reader_reads_them(
     clicks: list[tuple[str, ...]], articles: list[tuple[str, ...]], end: str, last: bool, size: int
 ) -> None:
-    sizes = Sizes(chunk=size)
+    sizes = ReadSizes(chunk=size)
     with tempfile.TemporaryDirectory() as name:
         folder = folder_of(Path(name), written(HEADER, clicks, end, last), written(ARTICLES, articles, end, last))
         agree(folder, sizes)
@@ -266,7 +266,7 @@ pieces = st.sampled_from(
 @settings(max_examples=300, deadline=None)
 @given(st.lists(pieces | st.just("\n"), max_size=25), st.integers(1, 120))
 def test_any_bytes_are_read_the_same_at_once_record_by_record_and_in_small_chunks(some: list[str], size: int) -> None:
-    short, both_short = Sizes(longest_record=4), Sizes(longest_record=4, chunk=size)
+    short, both_short = ReadSizes(longest_record=4), ReadSizes(longest_record=4, chunk=size)
     with tempfile.TemporaryDirectory() as name:
         folder = folder_of(Path(name), f"{HEADER}\n{''.join(some)}".encode())
         whole = everything(folder, short)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Raw
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.ebnerd.plan import plan_ebnerd
 from newsreplay.errors import DataError
 from newsreplay.log.rows import HISTORY, IMPRESSION, READ
@@ -489,7 +489,7 @@ articles = st.lists(
 def test_any_files_are_read_as_the_slow_reader_reads_them(
     splits: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]], told: list[dict[str, Any]], named: bool
 ) -> None:
-    sizes = Sizes(rows=4, entries=2)
+    sizes = ReadSizes(rows=4, entries=2)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for label, (some, before) in zip(("train", "validation"), splits, strict=False):
@@ -500,7 +500,7 @@ def test_any_files_are_read_as_the_slow_reader_reads_them(
         agree(folder / "train", sizes)
 
 
-def agree(folder: Path, sizes: Sizes = SIZES) -> tuple[Raw, list[Row]]:
+def agree(folder: Path, sizes: ReadSizes = SIZES) -> tuple[Raw, list[Row]]:
     raw, naive = read(plan_ebnerd(folder, sizes=sizes)), read_naively(folder)
     assert rows_of(raw) == naive.rows
     assert articles_of(raw) == naive.articles

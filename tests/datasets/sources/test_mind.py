@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from newsreplay.datasets import find_data
 from newsreplay.datasets.base import Plan, Raw
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.mind import impressions
 from newsreplay.datasets.sources.mind.plan import plan_mind
 from newsreplay.errors import DataError
@@ -347,7 +347,7 @@ def test_train_comes_before_dev_and_strays_are_left_out(tmp_path: Path) -> None:
 
 def test_a_large_file_is_read_in_several_parts(tmp_path: Path) -> None:
     lines = [line(f"U{number}") for number in range(50)]
-    plan = plan_mind(mind_folder(tmp_path, [*lines, "broken"], [article("N1")] * 20), sizes=Sizes(stretch=200))
+    plan = plan_mind(mind_folder(tmp_path, [*lines, "broken"], [article("N1")] * 20), sizes=ReadSizes(stretch=200))
     assert len(plan.parts) > 10
     raw = read(plan)
     assert [row.user for row in rows_of(raw)] == [f"U{number}" for number in range(50)]
@@ -503,7 +503,7 @@ def test_the_fast_reader_agrees_with_the_slow_one(behaviors: list[bytes], news: 
     good = f"{line()}\n".encode(), f"{article()}\n".encode()  # what planning looks for
     with tempfile.TemporaryDirectory() as folder:
         path = mind_folder(Path(folder), good[0] + b"".join(behaviors), good[1] + b"".join(news))
-        assert_same(read(plan_mind(path, sizes=Sizes(chunk=size))), naive_mind(path))
+        assert_same(read(plan_mind(path, sizes=ReadSizes(chunk=size))), naive_mind(path))
 
 
 @FUZZ
@@ -516,7 +516,7 @@ def test_any_bytes_are_read_to_the_end_and_accounted_for(behaviors: bytes, news:
 
 def test_the_real_sample_is_read_as_the_slow_reader_does(real_data: Path) -> None:
     naive = naive_mind(real_data / "mind_sample")
-    for sizes in (SIZES, Sizes(chunk=200_000)):
+    for sizes in (SIZES, ReadSizes(chunk=200_000)):
         raw = read(plan_mind(real_data / "mind_sample", sizes=sizes))
         assert_same(raw, naive)
         assert not raw.rejects

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Raw
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.nemig import START, plan_nemig
 from newsreplay.errors import DataError
 from newsreplay.log.rows import IMPRESSION
@@ -23,7 +23,7 @@ ARTICLE = "news_3\ttopic_a\tNegative\tA title\tAn abstract\thttps://example.org\
 
 
 def read_nemig(
-    folder: Path, behaviors: list[str] | bytes, news: list[str] | bytes | None = None, sizes: Sizes = SIZES
+    folder: Path, behaviors: list[str] | bytes, news: list[str] | bytes | None = None, sizes: ReadSizes = SIZES
 ) -> Raw:
     return read(plan_nemig(mind_folder(folder, behaviors, news), file_order=True, sizes=sizes))
 
@@ -50,7 +50,7 @@ def test_lines_are_impressions_a_minute_apart_from_2020_on(tmp_path: Path) -> No
 
 def test_times_count_through_the_whole_file(tmp_path: Path) -> None:
     lines = [FIRST if number % 3 else "broken" for number in range(1, 61)]
-    raw = read_nemig(tmp_path, lines, sizes=Sizes(chunk=100, stretch=300))
+    raw = read_nemig(tmp_path, lines, sizes=ReadSizes(chunk=100, stretch=300))
     assert [row.time for row in rows_of(raw)] == [START + 60_000 * number for number in range(60) if (number + 1) % 3]
 
 
@@ -104,12 +104,12 @@ def test_the_fast_reader_agrees_with_the_slow_one(behaviors: list[bytes], news: 
     lines = b"".join(behaviors).replace(b"N", b"news_")
     with tempfile.TemporaryDirectory() as folder:
         path = mind_folder(Path(folder), f"{FIRST}\n".encode() + lines, f"{ARTICLE}\n".encode() + b"".join(news))
-        assert_same(read(plan_nemig(path, file_order=True, sizes=Sizes(chunk=size))), naive_nemig(path))
+        assert_same(read(plan_nemig(path, file_order=True, sizes=ReadSizes(chunk=size))), naive_nemig(path))
 
 
 def test_the_real_sample_is_read_as_the_slow_reader_does(real_data: Path) -> None:
     naive = naive_nemig(real_data / "nemig_en")
-    for sizes in (SIZES, Sizes(chunk=200_000)):
+    for sizes in (SIZES, ReadSizes(chunk=200_000)):
         raw = read(plan_nemig(real_data / "nemig_en", file_order=True, sizes=sizes))
         assert_same(raw, naive)
         assert not raw.rejects

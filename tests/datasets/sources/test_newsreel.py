@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Raw
 from newsreplay.datasets.preparing.prepare import prepare
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.newsreel import plan as newsreel
 from newsreplay.datasets.sources.newsreel.message import _TYPES, BLANK, ERROR, NO_ARTICLE, OTHER
 from newsreplay.datasets.sources.newsreel.page_views import PAGE_VIEW, RESENT, SAME_VIEW
@@ -67,7 +67,7 @@ def log(folder: Path, *lines: str | bytes, name: str = "log.txt") -> Path:
     return folder / name
 
 
-def raw_of(folder: Path, *lines: str | bytes, sizes: Sizes = SIZES) -> Raw:
+def raw_of(folder: Path, *lines: str | bytes, sizes: ReadSizes = SIZES) -> Raw:
     # one good line makes it a log; it is read last, so that it changes nothing before it
     return read(plan_newsreel(log(folder, *lines, view(999, item=99, user=99, time=TIME + 9)), sizes=sizes))
 
@@ -206,12 +206,12 @@ def test_a_message_id_used_again_later_is_no_resend(tmp_path: Path) -> None:
 
 
 def test_resends_and_page_views_are_followed_from_chunk_to_chunk(tmp_path: Path) -> None:
-    raw = raw_of(tmp_path, view(5, widget=1), view(5, widget=1), view(6, widget=2), sizes=Sizes(chunk=64))
+    raw = raw_of(tmp_path, view(5, widget=1), view(5, widget=1), view(6, widget=2), sizes=ReadSizes(chunk=64))
     assert raw.dropped == {RESENT: 1, SAME_VIEW: 1}
 
 
 def test_only_what_was_seen_of_late_is_remembered(tmp_path: Path) -> None:
-    few = Sizes(chunk=64, remembered=2)
+    few = ReadSizes(chunk=64, remembered=2)
     lines = [view(number, user=number, widget=1) for number in range(20)]
     assert raw_of(tmp_path / "near", *lines, view(18, user=18), sizes=few).dropped == {RESENT: 1}
     assert raw_of(tmp_path / "far", *lines, view(0, user=0), sizes=few).dropped == {}
@@ -425,7 +425,7 @@ def lines(draw: Any) -> Any:
 @given(contents=st.lists(lines(), max_size=12), size=st.sampled_from([100, 1000, 1 << 20]), cut=st.booleans())
 def test_the_naive_reader_finds_the_same(contents: list[bytes], size: int, cut: bool, tmp_path: Path) -> None:
     data = b"\n".join([*contents, view(77).encode(), b""])
-    agree([("log.txt", data[:-1] if cut else data)], tmp_path, Sizes(chunk=size))
+    agree([("log.txt", data[:-1] if cut else data)], tmp_path, ReadSizes(chunk=size))
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -434,7 +434,7 @@ def test_any_bytes_are_read_as_the_naive_reader_reads_them(data: bytes, tmp_path
     agree([("log.txt", view(77).encode() + b"\n" + data)], tmp_path)
 
 
-def agree(files: list[tuple[str, bytes]], folder: Path, sizes: Sizes = SIZES) -> None:
+def agree(files: list[tuple[str, bytes]], folder: Path, sizes: ReadSizes = SIZES) -> None:
     for name, data in files:
         (folder / name).write_bytes(data)
     raw = read(plan_newsreel(folder, sizes=sizes))
@@ -458,7 +458,7 @@ def test_clean_views_need_no_closer_look(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_real_sample_is_read_as_the_naive_reader_reads_it(real_data: Path) -> None:
-    raw = read(plan_newsreel(real_data / "newsreel", sizes=Sizes(chunk=50_000)))
+    raw = read(plan_newsreel(real_data / "newsreel", sizes=ReadSizes(chunk=50_000)))
     found = naive_newsreel.read_files(naive_newsreel.files_of(real_data / "newsreel"))
     assert rows_of(raw) == found.rows
     assert raw.dropped == found.dropped == {NO_ARTICLE: 49}

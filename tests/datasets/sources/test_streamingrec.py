@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Raw
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources import streamingrec
 from newsreplay.datasets.sources.streamingrec import EARLIEST, LATEST, plan_streamingrec
 from newsreplay.errors import DataError
@@ -191,7 +191,7 @@ def test_a_compressed_file_is_read_too(tmp_path: Path) -> None:
 
 def test_a_large_file_is_read_in_stretches(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, f"{NEW}\n" + "".join(f"{item},9,{TIME}\n" for item in range(100)) + "bad\n")
-    sizes = Sizes(stretch=200)
+    sizes = ReadSizes(stretch=200)
     assert len(plan_streamingrec(folder, sizes=sizes).parts) > 5
     assert everything(folder, sizes) == everything(folder)
 
@@ -211,7 +211,7 @@ def test_a_folder_without_clicks_is_an_error(tmp_path: Path) -> None:
         plan_streamingrec(tmp_path / "nowhere")
 
 
-def everything(folder: Path, sizes: Sizes = SIZES) -> tuple[Any, ...]:
+def everything(folder: Path, sizes: ReadSizes = SIZES) -> tuple[Any, ...]:
     raw = read(plan_streamingrec(folder, sizes=sizes))
     return rows_of(raw), articles_of(raw), raw.rejects, raw.dropped, raw.notes, raw.rows_in
 
@@ -259,7 +259,7 @@ def test_any_lines_are_read_as_the_slow_reader_reads_them(
         assert whole[1] == naive.articles
         assert [(reject.file, reject.line) for reject in whole[2]] == naive.rejects
         assert whole[3] == naive.dropped
-        sizes = Sizes(chunk=size, stretch=size)
+        sizes = ReadSizes(chunk=size, stretch=size)
         assert everything(folder, sizes) == whole  # most small chunks are clean
         patch.setattr(streamingrec, "_fast", lambda name, data, form: None)
         assert everything(folder, sizes) == whole

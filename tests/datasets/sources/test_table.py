@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from newsreplay.datasets.base import gather
 from newsreplay.datasets.reading import times
-from newsreplay.datasets.reading.sizes import Sizes
+from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.sources.table import forms as table_forms
 from newsreplay.datasets.sources.table import text as table_text
 from newsreplay.datasets.sources.table.plan import MADE_UP, plan_table
@@ -633,7 +633,7 @@ def test_a_rejected_row_is_kept_as_it_stood_but_shortened(tmp_path):
 
 def test_what_is_read_in_batches_is_read_whole(tmp_path):
     text = f"time,user,item\n1577836800,u,a\n{T0},u,b\n1577836800,u,c\n1577836800,v,a\n1,u,d\n"
-    raw = read(tmp_path, text, sizes=Sizes(chunk=20))
+    raw = read(tmp_path, text, sizes=ReadSizes(chunk=20))
     assert [row["item"] for row in rows_of(raw)] == ["a", "c", "a"]
     assert [reject.line for reject in raw.rejects] == [3, 6]
 
@@ -887,13 +887,13 @@ def test_the_cuts_of_a_file_change_nothing(tmp_path, monkeypatch, lines, chunk, 
     if not text.split("\n", 1)[1].strip(" \r\n"):
         return
     whole = read_table(path)
-    cut = read_table(path, sizes=Sizes(chunk=chunk, stretch=chunk, piece=piece))
+    cut = read_table(path, sizes=ReadSizes(chunk=chunk, stretch=chunk, piece=piece))
     assert account(cut) == account(whole)
     assert account(both(tmp_path, data, monkeypatch)[1]) == account(read_table(write(tmp_path, data)))
 
 
 def test_a_file_without_quotes_is_cut_into_parts_and_one_with_quotes_is_not(tmp_path):
-    sizes = Sizes(stretch=40)
+    sizes = ReadSizes(stretch=40)
     plain = plan_table(write(tmp_path, THREE + ROW * 9), sizes=sizes)
     assert len(plain.parts) > 3
     assert rows_of(gather(plain)) == [*GOOD, *[GOOD[0]] * 9]
@@ -905,7 +905,7 @@ def test_the_unit_is_that_of_most_rows_of_all_parts(tmp_path, late):
     text = "time,user,item\n" + "1577836800,u,a\n" * 20 + f"{T0},u,b\n" * 21 + f"{T0},u,{late}c{late}\n"
     name = "clicks.csv.gz" if late == "gz" else "clicks.csv"
     data = gzip.compress(text.encode()) if late == "gz" else text
-    raw = read(tmp_path, data, name, sizes=Sizes(stretch=60, chunk=30))
+    raw = read(tmp_path, data, name, sizes=ReadSizes(stretch=60, chunk=30))
     assert [reject.line for reject in raw.rejects] == list(range(2, 22))
     assert len(rows_of(raw)) == 22
 
@@ -913,7 +913,7 @@ def test_the_unit_is_that_of_most_rows_of_all_parts(tmp_path, late):
 def test_no_block_holds_much_more_than_a_chunk(tmp_path):
     record = '1577836800000,u,a,"over\ntwo lines"\n'
     path = write(tmp_path, "time,user,item,title\n" + (record * 9 + '1577836800000,"u\n') * 100)
-    plan = plan_table(path, sizes=Sizes(chunk=1000, piece=100))
+    plan = plan_table(path, sizes=ReadSizes(chunk=1000, piece=100))
     blocks = [block for part in plan.parts for block in plan.read(part)]
     assert sum(block.kept for block in blocks) == 900
     assert max(block.lines for block in blocks) < 120
@@ -957,7 +957,7 @@ def test_row_groups_and_batches_are_parts_and_blocks(tmp_path, name):
         pq.write_table(rows, path, row_group_size=4)
     else:
         pyarrow.feather.write_feather(rows, path, chunksize=4)
-    plan = plan_table(path, sizes=Sizes(rows=3, part_rows=5))
+    plan = plan_table(path, sizes=ReadSizes(rows=3, part_rows=5))
     assert len(plan.parts) == 3
     raw = gather(plan)
     assert [row["item"] for row in rows_of(raw)] == [str(item) for item in range(19)]
@@ -1049,7 +1049,7 @@ def test_any_well_quoted_table_is_read_as_the_slow_reader_reads_it(names, rows, 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "gazette.csv"
         path.write_text(text.getvalue(), encoding="utf-8", newline="")
-        raw = reading.read(plan_table(path, sizes=Sizes(chunk=chunk)))
+        raw = reading.read(plan_table(path, sizes=ReadSizes(chunk=chunk)))
     assert [row._replace(publisher=row.publisher or "gazette") for row in reading.rows_of(raw)] == slow.rows
     assert [reject.line for reject in raw.rejects] == slow.rejects
     assert raw.dropped.get("blank line", 0) == slow.blank

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from newsreplay.datasets.base import Block, Part, Reject
-from newsreplay.datasets.reading.sizes import Sizes
+from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.sources.ebnerd.behaviors import IDS, TEXT, TIMES
 from newsreplay.datasets.sources.ebnerd.columns import (
     batches,
@@ -40,7 +40,7 @@ ARTICLE = {
 }
 
 
-def read_articles(part: Part, sizes: Sizes) -> Iterator[Block]:
+def read_articles(part: Part, sizes: ReadSizes) -> Iterator[Block]:
     """The blocks of `articles.parquet`."""
     with named(part.path):
         names = pq.read_schema(part.path).names

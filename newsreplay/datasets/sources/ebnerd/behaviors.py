@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.datasets.base import Block, Part, Reject
-from newsreplay.datasets.reading.sizes import Sizes
+from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.sources.ebnerd.columns import (
     batches,
     codes_of,
@@ -65,7 +65,7 @@ class _Records(NamedTuple):
         )
 
 
-def read_behaviors(part: Part, split: str, sizes: Sizes) -> Iterator[Block]:
+def read_behaviors(part: Part, split: str, sizes: ReadSizes) -> Iterator[Block]:
     """The blocks of a split's behaviours; `split` goes before its session ids unless it is empty."""
     table = read_columns(part.path, _NARROW)
     raw_time = table["impression_time"]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.datasets.base import Block, Part, Reject
-from newsreplay.datasets.reading.sizes import Sizes
+from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.sources.ebnerd.behaviors import IDS, TIMES
 from newsreplay.datasets.sources.ebnerd.columns import (
     batches,
@@ -37,7 +37,7 @@ class SplitFolder(NamedTuple):
     folder: Path
 
 
-def read_history(part: Part, split: SplitFolder, before: list[SplitFolder], sizes: Sizes) -> Iterator[Block]:
+def read_history(part: Part, split: SplitFolder, before: list[SplitFolder], sizes: ReadSizes) -> Iterator[Block]:
     """The blocks of a split's histories, without those of readers whose history a split before has."""
     earlier = [reader for other in before for reader in _readers(other)]
     known = pa.array(earlier, pa.int64())

@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from newsreplay.datasets.base import Block, Part, Plan
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.ebnerd.articles import ARTICLE, GARBLED, UNDATED, read_articles
 from newsreplay.datasets.sources.ebnerd.behaviors import (
     AGAIN,
@@ -48,7 +48,7 @@ SPLITS = ("train", "validation")  #: in time order
 TEXTS = "Titles and texts are those of an article's last modification, which may be later than its reads."
 
 
-def plan_ebnerd(path: Path, *, sizes: Sizes = SIZES) -> Plan:
+def plan_ebnerd(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     """How an EB-NeRD folder is read: a split, or a folder with `train` and/or `validation`.
 
     A split holds `behaviors.parquet` and `history.parquet`; `articles.parquet` may be missing, and may lie in
@@ -153,7 +153,7 @@ def _fits(kind: pa.DataType, wanted: str) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
-def _read(part: Part, splits: list[SplitFolder], sizes: Sizes) -> Iterator[Block]:
+def _read(part: Part, splits: list[SplitFolder], sizes: ReadSizes) -> Iterator[Block]:
     if part.role == "articles":
         yield from read_articles(part, sizes)
         return

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from newsreplay.datasets.base import Block, Part, Plan
 from newsreplay.datasets.reading import parts
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.mind.articles import read_articles
 from newsreplay.datasets.sources.mind.impressions import read_lines
 from newsreplay.datasets.sources.mind.layout import MIND, PAGE, Layout, quoted
@@ -48,7 +48,7 @@ SPLITS: dict[str, tuple[int, int | None]] = {
 _MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
 
 
-def plan_mind(path: Path, *, history: str = "dynamic", sizes: Sizes = SIZES) -> Plan:
+def plan_mind(path: Path, *, history: str = "dynamic", sizes: ReadSizes = SIZES) -> Plan:
     """The impressions of a folder with `behaviors.tsv` and `news.tsv`, or of a folder of such folders.
 
     A `news_text.csv` beside them (`newsreplay.datasets.sources.mind.texts`) has facts that `news.tsv` lacks.
@@ -132,7 +132,7 @@ def notes_on(without_news: list[str], counts: Counter[str]) -> list[str]:
     ]
 
 
-def blocks(part: Part, layout: Layout, sizes: Sizes) -> Iterator[Block]:
+def blocks(part: Part, layout: Layout, sizes: ReadSizes) -> Iterator[Block]:
     """The blocks of a part of any role."""
     if part.role == ROLE:
         yield from text_blocks(part, sizes)
@@ -147,7 +147,7 @@ def blocks(part: Part, layout: Layout, sizes: Sizes) -> Iterator[Block]:
 # Planning
 
 
-def behavior_parts(file: Path, name: str, layout: Layout, sizes: Sizes) -> list[Part]:
+def behavior_parts(file: Path, name: str, layout: Layout, sizes: ReadSizes) -> list[Part]:
     """The parts of a `behaviors.tsv`; `DataError` where its first lines are not in the layout."""
     planned = [part._replace(name=name, role="behaviors") for part in parts.text_parts(file, sizes=sizes)]
     lines = _head(planned[0])
@@ -168,7 +168,7 @@ def behavior_parts(file: Path, name: str, layout: Layout, sizes: Sizes) -> list[
     return planned
 
 
-def article_parts(file: Path, name: str, layout: Layout, sizes: Sizes) -> list[Part]:
+def article_parts(file: Path, name: str, layout: Layout, sizes: ReadSizes) -> list[Part]:
     """The parts of a `news.tsv`; `DataError` where its first lines are not in the layout."""
     planned = [part._replace(name=name, role="articles") for part in parts.text_parts(file, sizes=sizes)]
     lines = _head(planned[0])
@@ -180,7 +180,7 @@ def article_parts(file: Path, name: str, layout: Layout, sizes: Sizes) -> list[P
 
 
 def _head(part: Part) -> list[bytes]:
-    chunk = next(parts.chunks(part, sizes=Sizes(chunk=HEAD)), None)
+    chunk = next(parts.chunks(part, sizes=ReadSizes(chunk=HEAD)), None)
     return [line for line in chunk.data.split(b"\n") if line.strip()] if chunk else []
 
 

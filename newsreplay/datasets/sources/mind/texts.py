@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from newsreplay.datasets.base import Block, Part, Reject
 from newsreplay.datasets.reading import parts
-from newsreplay.datasets.reading.sizes import Sizes
+from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.errors import DataError
 
 NEWS_TEXT = "news_text.csv"
@@ -26,7 +26,7 @@ _FACTS = ("item", "category", "subcategory", "title", "abstract")
 _WORD = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 
 
-def text_parts(file: Path, name: str, sizes: Sizes) -> list[Part]:
+def text_parts(file: Path, name: str, sizes: ReadSizes) -> list[Part]:
     """The parts of a `news_text.csv`; `DataError` where its first line is not its header."""
     planned = [part._replace(name=name, role=ROLE) for part in parts.text_parts(file, sizes=sizes)]
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
@@ -39,7 +39,7 @@ def text_parts(file: Path, name: str, sizes: Sizes) -> list[Part]:
     return planned
 
 
-def text_blocks(part: Part, sizes: Sizes) -> Iterator[Block]:
+def text_blocks(part: Part, sizes: ReadSizes) -> Iterator[Block]:
     """The blocks of a part."""
     start = part.begin
     for chunk in parts.chunks(part, sizes=sizes):

@@ -43,7 +43,7 @@ import pyarrow.compute as pc
 
 from newsreplay.datasets.base import Block, Part, Plan, Reject
 from newsreplay.datasets.reading import parts
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.newsreel.message import (
     CLICK,
     FACTS,
@@ -65,7 +65,7 @@ _START = re.compile(rb"(?:[A-Za-z_]+\t(?:[0-9]+\t[0-9]+\t)?)?\{")
 _MARKS = (b'"context"', b'"domainid"', b'"event_type"', b'"code"')
 
 
-def plan_newsreel(path: Path, *, sizes: Sizes = SIZES) -> Plan:
+def plan_newsreel(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     """Every page view, click and article update of a log file, an archive or a folder of them.
 
     Files that hold no messages in one of the three forms are left out, and named in the notes. A page view is a
@@ -104,7 +104,7 @@ def _is_log_file(part: Part) -> bool:
     if parts.is_archive(part.path):
         return True  # its members are looked at when they are read
     if part.end is None:
-        first = next(parts.chunks(part, sizes=Sizes(chunk=_SNIFFED)), None)
+        first = next(parts.chunks(part, sizes=ReadSizes(chunk=_SNIFFED)), None)
         return first is not None and _is_log(first.data)
     with part.path.open("rb") as file:
         return _is_log(file.read(_SNIFFED))
@@ -130,7 +130,7 @@ def _notes(left_out: list[str], counts: Counter[str]) -> list[str]:
     return notes + [text.format(counts[key]) for key, text in texts.items() if counts[key]]
 
 
-def _read_part(part: Part, sizes: Sizes) -> Iterator[Block]:
+def _read_part(part: Part, sizes: ReadSizes) -> Iterator[Block]:
     """The blocks of a part; resends and page views are followed from one block to the next."""
     file, at, wanted, memory = "", part.begin, True, RecentMessages(sizes.remembered)
     for chunk in parts.chunks(part, sizes=sizes):

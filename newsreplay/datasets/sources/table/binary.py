@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import Part
-from newsreplay.datasets.reading.sizes import Sizes
+from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.reading.times import CALENDAR, FormTally, chunk_times
 from newsreplay.datasets.sources.table.find import BINARY, TIMES, WORDS, File, place, printable
 from newsreplay.datasets.sources.table.rows import TableRows, time_column
@@ -37,7 +37,7 @@ class BinaryTable:
     Raises `DataError` if the file cannot be read, lacks a column, or should have rows and has none.
     """
 
-    def __init__(self, file: File, names: dict[str, str], sizes: Sizes) -> None:
+    def __init__(self, file: File, names: dict[str, str], sizes: ReadSizes) -> None:
         self.file = file
         self.sizes = sizes
         with _readable(file):

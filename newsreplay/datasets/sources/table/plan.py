@@ -38,7 +38,7 @@ from functools import partial
 from pathlib import Path
 
 from newsreplay.datasets.base import Block, Part, Plan
-from newsreplay.datasets.reading.sizes import SIZES, Sizes
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.reading.times import CALENDAR, FORMS
 from newsreplay.datasets.sources.table.binary import BinaryTable
 from newsreplay.datasets.sources.table.find import File, check_names, find, printable, reading, writable
@@ -48,7 +48,7 @@ from newsreplay.datasets.sources.table.text import TextTable
 MADE_UP = b"newsreplay.made_up"  #: metadata of a Parquet or Arrow file whose rows were not measured
 
 
-def plan_table(path: Path, *, columns: Mapping[str, str] | None = None, sizes: Sizes = SIZES) -> Plan:
+def plan_table(path: Path, *, columns: Mapping[str, str] | None = None, sizes: ReadSizes = SIZES) -> Plan:
     """How a table of reads is read; the module's docstring has formats, columns, units and quirks.
 
     `columns` is what the columns are called in the file, ours first: `{"time": "ts", "item": "article"}`.
@@ -85,7 +85,7 @@ def _made_up(reads: ScannedTable) -> list[str]:
     return [printable(metadata[MADE_UP].decode(errors="replace"), 500)] if MADE_UP in metadata else []
 
 
-def _open(file: File, names: dict[str, str], sizes: Sizes) -> ScannedTable:
+def _open(file: File, names: dict[str, str], sizes: ReadSizes) -> ScannedTable:
     with reading(file):
         return TextTable(file, names, sizes) if file.is_text else BinaryTable(file, names, sizes)
 

@@ -21,7 +21,7 @@ from pyarrow import csv
 from newsreplay.datasets.base import Part, Reject
 from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.lines import Lines, Record, count_lines, ends_well, is_blank, records
-from newsreplay.datasets.reading.sizes import Sizes
+from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.reading.times import FormTally, chunk_times
 from newsreplay.datasets.sources.table.find import TIMES, File, place, printable, shown_text
 from newsreplay.datasets.sources.table.forms import count_forms
@@ -60,7 +60,7 @@ class TextTable:
 
     typed: Set[str] = frozenset()
 
-    def __init__(self, file: File, names: dict[str, str], sizes: Sizes) -> None:
+    def __init__(self, file: File, names: dict[str, str], sizes: ReadSizes) -> None:
         self.file = file
         self.sizes = sizes
         self.header = _header(file, sizes)
@@ -290,7 +290,7 @@ class _Ahead:
         return self.lines.popleft().decode(errors="surrogateescape")
 
 
-def _chunks(file: File, begin: int, end: int | None, size: int, sizes: Sizes) -> Iterator[bytes]:
+def _chunks(file: File, begin: int, end: int | None, size: int, sizes: ReadSizes) -> Iterator[bytes]:
     """Whole lines, some `size` bytes at a time; they end in LF, CRLF or CR."""
     size = min(size, sizes.chunk)
     with _open(file) as stream:
@@ -342,7 +342,7 @@ def _cut(data: bytes, size: int) -> list[bytes]:
     return pieces
 
 
-def _header(file: File, sizes: Sizes) -> _TableHeader:
+def _header(file: File, sizes: ReadSizes) -> _TableHeader:
     with _open(file) as stream:
         start = stream.read(1024)
     if not start:
