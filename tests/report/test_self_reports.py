@@ -128,7 +128,7 @@ def test_a_folder_from_before_all_this_is_refused_with_the_command_to_run_again(
     del info["options"]["seeds"]
     (run.folder / "run.json").write_text(json.dumps(info | {"format": 2}))
     for read in (Run, read_info, rescore):
-        with pytest.raises(RunError, match="another version of newsreplay .*; run it again: newsreplay run -k 2"):
+        with pytest.raises(RunError, match=r"another version of newsreplay .*; run it again: newsreplay run -k 2"):
             read(run.folder)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from newsreplay.recommenders.base import SelfReport
 from newsreplay.recommenders.references.oracle import Oracle
@@ -13,7 +13,7 @@ Foresight = Literal["oracle", "given", "leaky"] | None
 WHOLE_LOG = "it was handed the whole log"  #: what leaks, where a recommender has no words of its own
 
 
-def foresight_of(recommender: Any, self_report: SelfReport | None = None) -> Foresight:
+def foresight_of(recommender: object, self_report: SelfReport | None = None) -> Foresight:
     """What of the future a recommender is given; what it reports of itself is known after the replay only."""
     if isinstance(recommender, Oracle):
         return "oracle"
