@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from newsreplay.log.catalog import Articles
-from newsreplay.log.rows import Column, Log
+from newsreplay.log.rows import Column, DType, Log
 
-REQUEST_DTYPES: dict[str, np.dtype[Any]] = {"row": np.dtype(np.int32), "previous": np.dtype(np.int32)}
-UPDATE_DTYPES: dict[str, np.dtype[Any]] = {
+REQUEST_DTYPES: dict[str, DType] = {"row": np.dtype(np.int32), "previous": np.dtype(np.int32)}
+UPDATE_DTYPES: dict[str, DType] = {
     "row": np.dtype(np.int64),
     "item": np.dtype(np.int32),
     "recommendable": np.dtype(np.bool_),
@@ -46,7 +46,7 @@ class Publisher(NamedTuple):
     sessions: Sessions
 
 
-SESSION_DTYPES: dict[str, np.dtype[Any]] = {
+SESSION_DTYPES: dict[str, DType] = {
     "last": np.dtype(np.int32),
     "reads": np.dtype(np.int32),
     "first_time": np.dtype(np.int64),

@@ -37,6 +37,7 @@ HOUR = 3_600_000  #: milliseconds
 DAY = 24 * HOUR
 
 Column = npt.NDArray[Any]
+DType = np.dtype[Any]
 
 
 class Event(NamedTuple):
@@ -78,7 +79,7 @@ class Log(NamedTuple):
     pools: Pools
 
 
-LOG_DTYPES: dict[str, np.dtype[Any]] = {
+LOG_DTYPES: dict[str, DType] = {
     "time": np.dtype(np.int64),
     "kind": np.dtype(np.uint8),
     "session": np.dtype(np.int32),
@@ -87,7 +88,7 @@ LOG_DTYPES: dict[str, np.dtype[Any]] = {
     "category": np.dtype(np.int32),
     "impression": np.dtype(np.int32),
 }
-POOL_DTYPES: dict[str, np.dtype[Any]] = {
+POOL_DTYPES: dict[str, DType] = {
     "at": np.dtype(np.int64),
     "item": np.dtype(np.int32),
     "clicked": np.dtype(np.bool_),
@@ -129,7 +130,7 @@ def cut(log: Log, end: int) -> Log:
     return make_log(pools={"at": at, "item": log.pools.item[: at[-1]], "clicked": clicked}, **columns)
 
 
-def _fixed(values: Any, dtype: np.dtype[Any]) -> Column:
+def _fixed(values: Any, dtype: DType) -> Column:
     array: Column = np.ascontiguousarray(np.asarray(values, dtype))
     if array.flags.writeable:
         array = array.view()

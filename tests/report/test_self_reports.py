@@ -14,6 +14,7 @@ import pytest
 
 import newsreplay
 from newsreplay.api import Run
+from newsreplay.errors import RunError
 from newsreplay.recommenders.base import SelfReport
 from newsreplay.report.contents import contents
 from newsreplay.report.pictures.run import draw_run
@@ -87,7 +88,7 @@ def test_a_pair_keeps_what_its_recommender_told(told: Run) -> None:
     assert pair_of(told, "Handed")["leaks"] == "it was handed the whole log"
     assert not {"without_seed", "notes", "leaks"} & {*pair_of(told, "recency")}
     assert told.info["recommenders"] == ["recency", f"{HERE}:Trained", f"{HERE}:Leaky", "Handed"]
-    assert options_of(told.info).seeds == (1, 2, 3)
+    assert options_of(told.info).answering.seeds == (1, 2, 3)
 
 
 def test_timings_have_what_training_took(told: Run) -> None:
@@ -121,16 +122,14 @@ def test_scored_again_a_run_keeps_all_that_was_told(tmp_path: Path) -> None:
     assert {name: (run.folder / name).read_bytes() for name in kept} == kept
 
 
-def test_a_folder_from_before_all_this_still_opens(tmp_path: Path) -> None:
-    run = run_of(tmp_path / "run", {"recency": {"A": (0.2, 0.1)}}, facts={"later_reads": 0})
-    path = run.folder / "run.json"
-    info = json.loads(path.read_text("utf-8"))
+def test_a_folder_from_before_all_this_is_refused_with_the_command_to_run_again(tmp_path: Path) -> None:
+    run = newsreplay.run(story(("A",)), "recency", k=2, out=tmp_path / "run", command="newsreplay run -k 2")
+    info = json.loads((run.folder / "run.json").read_text())
     del info["options"]["seeds"]
-    path.write_text(json.dumps(info), "utf-8")
-    old = Run(run.folder)
-    assert "recency" in leaderboard([old])
-    assert contents(old, slices=False)["publishers"][0]["rows"][0]["leaks"] is None
-    assert options_of(read_info(run.folder)).seeds == ()
+    (run.folder / "run.json").write_text(json.dumps(info | {"format": 2}))
+    for read in (Run, read_info, rescore):
+        with pytest.raises(RunError, match=r"another version of newsreplay .*; run it again: newsreplay run -k 2"):
+            read(run.folder)
 
 
 # --- who was given the future -----------------------------------------------------------------------------
