@@ -128,14 +128,13 @@ def run(
     """Replay a data set before recommenders and score them; returns a `Run`.
 
     - `data`: a prepared name, `KIND:PATH`, a table file, a pandas frame of reads, or a `Dataset`; `columns`
-      names a table's columns, `preparing` shapes how files are prepared (`newsreplay.prepare_data`).
-    - `recommenders`: specs ("trend,circular(size=500)"), presets ("baselines"), recommender objects, or a
-      list of these.
-    - `k`: slate length; `publishers`: some of the data set's.
-    - `warmup`, `window`: how long from the first read on sessions are not scored, and for how long after that those
-      that begin are; `split` names a part that the data set itself has (MIND: "official"), in place of these two.
+      names a table's columns, `preparing` shapes how files are prepared (`prepare_data`); `publishers`: only these.
+    - `recommenders`: specs ("trend,circular(size=500)"), presets ("baselines"), objects, or a list of these.
+    - `k`: slate length. `warmup`: how long from the first read on nothing is scored; `window`: how long after that
+      scored sessions may begin; `split`, in place of these two: a stretch that the data set names ("official").
       Durations are "1d", "36h", a `timedelta`, or milliseconds.
-    - `out`: the run folder, by default a temporary one that goes when the returned object does.
+    - `out`: the run folder, by default a temporary one that goes when the returned object does; without `slates`,
+      answers are not kept in it, only what became of them; `command` is kept as what reproduces the run.
     - `jobs`: pairs at a time, by default one a core, all in this process. If it is given, several plain-Python
       recommenders get processes of their own; a script then needs `if __name__ == "__main__":`. `executor`
       runs pairs elsewhere. Neither changes a byte of the results.
@@ -143,38 +142,38 @@ def run(
     - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
       late, and with `strict_deadline` counts as none. Then results depend on the machine.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
-    - `progress(what, done, total)` is called with how far the replay is, in rows, and what
-      recommenders report meanwhile.
-    - `command` is kept as what reproduces the run.
+    - `progress(what, done, total)` is called with how far the replay is, in rows.
 
     A recommender that fails costs only its own results. Raises `NewsreplayError` where the data, a spec or
     the folder cannot be used.
-
-        >>> import newsreplay
-        >>> run = newsreplay.run(data="demo", recommenders="trend,recency")   # doctest: +SKIP
-        >>> print(run)                                                        # doctest: +SKIP
     """
     entries = start_list(_listed(recommenders))
     dataset = find_data(data, columns=columns, preparing=preparing)
-    before = milliseconds(warmup)
-    within = None if window is None else milliseconds(window)
+    scope = _scope(dataset, split, warmup, window, max_session_length, cluster)
+    latest = None if deadline is None else milliseconds(deadline)
+    answering = Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline)
+    options, execution = Options(scope, answering, Keeping(slates)), Execution(jobs, executor, progress, command)
+    with ExitStack() as keep:
+        folder = keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-")) if out is None else out
+        replay_and_judge(dataset, entries, Path(folder), options, publishers=publishers, execution=execution)
+        return Run(folder, keep.pop_all())
+
+
+def _scope(
+    dataset: Dataset,
+    split: str | None,
+    warmup: Duration,
+    window: Duration | None,
+    max_session_length: int | None,
+    cluster: str,
+) -> Scope:
+    """What is scored: a named stretch of the data set's own, or what lies after the warm-up and in the window."""
+    before, within = milliseconds(warmup), None if window is None else milliseconds(window)
     if split is not None:
         if before or within is not None:
             raise NewsreplayError("a split says what is scored; leave --warmup and --window out")
         before, within = split_span(dataset, split)
-    latest = None if deadline is None else milliseconds(deadline)
-    options = Options(
-        Scope(before, within, max_session_length, cluster),
-        Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline),
-        Keeping(slates),
-    )
-    execution = Execution(jobs, executor, progress, command)
-    with ExitStack() as keep:
-        folder = (
-            Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-"))) if out is None else Path(out)
-        )
-        replay_and_judge(dataset, entries, folder, options, publishers=publishers, execution=execution)
-        return Run(folder, keep.pop_all())
+    return Scope(before, within, max_session_length, cluster)
 
 
 def _listed(

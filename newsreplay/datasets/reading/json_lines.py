@@ -218,8 +218,8 @@ def _child(data: Column, begin: int, end: int, keys: _Keys, node: int) -> int:
 def _scan(room: Scan, keys: _Keys, scratch: Column, seen: Column) -> int:
     """Fill the columns of a `Scan`, from its `stop` on; how many lines there are.
 
-    One long loop, as parsers by hand are: every branch moves the place, the depth and the stack of what is open, and
-    functions cut out of it would have to be handed all of these, and hand them back, for each value of each line.
+    It is one function, as parsers by hand are: every branch moves the place, the depth and the stack of what is open,
+    and functions cut out of it would have to be handed all of these, and hand them back, for each value of each line.
     """
     data, line, begin, end, kind, doubtful = room.data, room.line, room.begin, room.end, room.kind, room.doubtful
     nodes, paths = scratch[0], scratch[1]  # of the objects and arrays that are open: node in `keys`, path
