@@ -168,7 +168,7 @@ class Catalog:
         text: str | None = texts[item].as_py()
         return text
 
-    def tells(self, fact: str) -> bool:
+    def has_fact(self, fact: str) -> bool:
         """Whether the publisher has such a fact (category, title, abstract …) of any article, by now or later."""
         return len(self._articles.categories) > 0 if fact == "category" else fact in self._articles.texts
 

@@ -88,7 +88,9 @@ def _score_again(
     for name in (facts["publisher"] for facts in info["publishers"]):
         publisher = dataset.publisher(name)
         scored = select_scored(publisher, options.scope, options.answering.seed)
-        publisher_files(folder, name).shown.unlink(missing_ok=True)  # not written where no impression is scored
+        publisher_files(folder, name).scored_impressions.unlink(
+            missing_ok=True
+        )  # not written where no impression is scored
         judged = []
         for pair in (pair for pair in pairs if pair["publisher"] == name):
             judged.append(_judge_again(folder, publisher, scored, pair, options.answering.k))

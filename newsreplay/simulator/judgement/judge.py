@@ -94,7 +94,7 @@ def _align(item: Any, row: Any, previous: Any, last: Any, known: Any, seen: Any,
                 distinct += 1
             step = previous[step]
         # Marks of the way back become marks of the way there: -2 - session cannot be one of the others.
-        there = -2 - session
+        onward = -2 - session
         other = int64(-1)  # the last request before this one with another article on screen
         for place in range(begin, end):
             request = frame.request[place]
@@ -102,8 +102,8 @@ def _align(item: Any, row: Any, previous: Any, last: Any, known: Any, seen: Any,
             if place > begin and item[row[frame.request[place - 1]]] != current:
                 other = frame.request[place - 1]
             frame.reachable[place] = other >= 0 and current < known[other]
-            frame.again[place] = seen[current] == there
-            seen[current] = there
+            frame.again[place] = seen[current] == onward
+            seen[current] = onward
 
 
 def judge(publisher: Publisher, slates: Column, frame: Frame, late: Column | None = None) -> Outcomes:
@@ -188,14 +188,14 @@ def tally(frame: Frame, outcomes: Outcomes, group: Column, groups: int, cuts: tu
 @compiled
 def _tally(frame: Any, outcomes: Any, group: Any, cuts: Any, ideal: Any, hits: Any, sums: Any) -> None:
     for number in range(frame.session.size):
-        mine = sums[group[number]]
+        total = sums[group[number]]
         hits[:] = 0
         for at in range(frame.begin[number], frame.begin[number + 1]):
             place = outcomes.place[at]
             if place > 0:
                 for c in range(cuts.size):
                     hits[c] += place <= cuts[c]
-            found, first, gain = 0, 0, 0.0
+            relevant, first, gain = 0, 0, 0.0
             place = 0
             for c in range(cuts.size):
                 while place < cuts[c]:
@@ -204,16 +204,16 @@ def _tally(frame: Any, outcomes: Any, group: Any, cuts: Any, ideal: Any, hits: A
                         place = (place | 7) + 1
                         continue
                     if byte >> (place & 7) & 1:
-                        found += 1
+                        relevant += 1
                         gain += ideal[place + 1] - ideal[place]
                         if first == 0:
                             first = place + 1
                     place += 1
-                if found > 0:
-                    mine[c, 2] += 1
-                    mine[c, 3] += 1 / first
-                    mine[c, 4] += gain / ideal[min(cuts[c], int64(frame.relevant[at]))]
-                    mine[c, 5] += found / frame.relevant[at]
+                if relevant > 0:
+                    total[c, 2] += 1
+                    total[c, 3] += 1 / first
+                    total[c, 4] += gain / ideal[min(cuts[c], int64(frame.relevant[at]))]
+                    total[c, 5] += relevant / frame.relevant[at]
         for c in range(cuts.size):
-            mine[c, 0] += hits[c]
-            mine[c, 1] += hits[c] > 0
+            total[c, 0] += hits[c]
+            total[c, 1] += hits[c] > 0

@@ -108,15 +108,15 @@ def _size(thing: Any) -> int:
 
 def _besides(thing: Any) -> list[Any]:
     """What a thing leads to that the garbage collector does not list."""
-    found: list[Any] = []
+    parts: list[Any] = []
     if issubclass(type(thing), dict):
-        found += dict.keys(thing)  # listed only if some are no strings
+        parts += dict.keys(thing)  # listed only if some are no strings
     elif issubclass(type(thing), np.ndarray):
-        found += thing.ravel().tolist() if thing.dtype == object else []
-        found += [] if thing.base is None else [thing.base]
+        parts += thing.ravel().tolist() if thing.dtype == object else []
+        parts += [] if thing.base is None else [thing.base]
     if type(thing).__dictoffset__:
         try:
-            found.append(thing.__dict__)  # attributes lie in a dict from the first time on that somebody asks for it
+            parts.append(thing.__dict__)  # attributes lie in a dict from the first time on that somebody asks for it
         except Exception:  # a stranger's class may hide it
-            return found
-    return found
+            return parts
+    return parts

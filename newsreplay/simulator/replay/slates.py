@@ -68,28 +68,28 @@ def tidy(log: Log, first: int, end: int, slates: Column, request: int, known: in
 
 
 @compiled
-def _tidy(kind: Any, item: Any, first: int, end: int, slates: Any, asked: int, known: int, found: Any) -> int:
+def _tidy(kind: Any, item: Any, first: int, end: int, slates: Any, request: int, known: int, counts: Any) -> int:
     for row in range(first, end):
         known = max(known, int64(item[row]) + 1)
         if kind[row] != READ:
             continue
-        slate = slates[asked]
-        asked += 1
+        slate = slates[request]
+        request += 1
         kept = 0
         for place in range(slate.size):
             candidate = slate[place]
             if candidate < 0:
                 break
             if candidate >= known:
-                found[2], found[3] = row, candidate
+                counts[2], counts[3] = row, candidate
                 return known
             repeated = False
             for i in range(kept):
                 repeated = repeated or slate[i] == candidate
             if candidate == item[row]:
-                found[0] += 1
+                counts[0] += 1
             elif repeated:
-                found[1] += 1
+                counts[1] += 1
             else:
                 slate[kept] = candidate
                 kept += 1

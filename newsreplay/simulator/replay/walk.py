@@ -17,7 +17,7 @@ STRETCH = 16_384  #: rows between two reports of progress, and between two enlar
 
 
 def walk(
-    log: Any, first: int, end: int, state: Any, slates: Any, scores: Any, asked: int, placed: int
+    log: Any, first: int, end: int, state: Any, slates: Any, scores: Any, answered: int, placed: int
 ) -> tuple[int, int]:
     """Show rows first … end - 1; returns how many requests, and how many candidates, there have been."""
     for row in range(first, end):
@@ -27,9 +27,9 @@ def walk(
             placed += len(event.pool)
         learn(state, event)  # type: ignore[name-defined] # noqa: F821
         if event.kind == READ:
-            recommend(state, event, slates[asked])  # type: ignore[name-defined] # noqa: F821
-            asked += 1
-    return asked, placed
+            recommend(state, event, slates[answered])  # type: ignore[name-defined] # noqa: F821
+            answered += 1
+    return answered, placed
 
 
 class Replayed(NamedTuple):

@@ -91,9 +91,9 @@ def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
             "returning": returning[impressions.session],
             "candidates": (at[impressions.impression + 1] - at[impressions.impression]).astype(np.int32),
         }
-        _write(files.shown, {name: to_arrow(values) for name, values in columns.items()})
+        _write(files.scored_impressions, {name: to_arrow(values) for name, values in columns.items()})
     else:
-        files.shown.unlink(missing_ok=True)  # of an earlier scoring, with other options
+        files.scored_impressions.unlink(missing_ok=True)  # of an earlier scoring, with other options
 
 
 #: The columns of files by what their types are called, or how that begins.

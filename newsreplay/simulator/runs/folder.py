@@ -134,7 +134,7 @@ class RunFolder:
 
     def impressions(self, publisher: str) -> Impressions | None:
         """The scored impressions of a publisher, if it has any."""
-        return read_impressions(publisher_files(self.folder, publisher).shown)
+        return read_impressions(publisher_files(self.folder, publisher).scored_impressions)
 
     def outcomes(self, publisher: str, recommender: str) -> Outcomes:
         """What became of one recommender's slates, by the places of `reads`."""

@@ -21,12 +21,12 @@ class PublisherFiles(NamedTuple):
     """Where that lies which all recommenders on a publisher have in common."""
 
     frame: Path
-    shown: Path
+    scored_impressions: Path
     impressions: Path
     replicates: Path
 
 
-FOLDERS = ("slates", "scores", "outcomes", "rankings", "frame", "shown", "impressions", "replicates")
+FOLDERS = ("slates", "scores", "outcomes", "rankings", "frame", "scored_impressions", "impressions", "replicates")
 
 
 def pair_files(folder: Path, publisher: str, label: str) -> PairFiles:
@@ -40,7 +40,7 @@ def publisher_files(folder: Path, publisher: str) -> PublisherFiles:
     name = file_name(publisher)
     return PublisherFiles(
         folder / "frame" / f"{name}.parquet",
-        folder / "shown" / f"{name}.parquet",
+        folder / "scored_impressions" / f"{name}.parquet",
         folder / "impressions" / f"{name}.parquet",
         folder / "replicates" / f"{name}.npy",
     )

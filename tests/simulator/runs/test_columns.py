@@ -75,7 +75,7 @@ def test_scored_reads_and_impressions_are_read_back_as_the_oracle_has_them(publi
     with tempfile.TemporaryDirectory() as folder:
         files = publisher_files(Path(folder), "A")
         write_scored(Path(folder), publisher, select_scored(publisher, Scope(cluster=cluster)))
-        reads, seen = read_reads(files.frame), read_impressions(files.shown)
+        reads, seen = read_reads(files.frame), read_impressions(files.scored_impressions)
     fates = naive_judge.fates(log, [[]] * len(publisher.requests.row), 1)
     first = {fate.session: int(log.time[fate.row]) for fate in reversed(fates)}
     assert reads.row.tolist() == [fate.row for fate in fates]
@@ -120,7 +120,7 @@ def test_without_a_scored_session_the_reads_are_none(tmp_path: Path) -> None:
     write_scored(tmp_path, publisher, select_scored(publisher, Scope()))
     reads = read_reads(publisher_files(tmp_path, "A").frame)
     assert [len(column) for column in reads] == [0] * len(reads)
-    assert read_impressions(publisher_files(tmp_path, "A").shown) is None
+    assert read_impressions(publisher_files(tmp_path, "A").scored_impressions) is None
 
 
 def test_a_reader_with_a_read_from_before_the_log_is_returning(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_what_an_earlier_scoring_left_of_impressions_goes_if_none_is_scored_now(
         of = select_scored(publisher, Scope(warmup=warmup))
         write_scored(tmp_path, publisher, of)
         write_judgement(pair, score(publisher, of, Answers(padded([[]] * 2, 1), np.array([1.0, 0.0]))))
-        assert (read_impressions(files.shown) is not None) is there
+        assert (read_impressions(files.scored_impressions) is not None) is there
         assert (read_rankings(pair.rankings) is not None) is there
 
 
@@ -257,7 +257,7 @@ def written(folder: Path) -> dict[Path, Callable[[Path], Any]]:
     write_scores(pair.scores, publisher, np.array([1.0, 0.0]))
     return {
         files.frame: read_reads,
-        files.shown: read_impressions,
+        files.scored_impressions: read_impressions,
         pair.outcomes: read_outcomes,
         pair.rankings: read_rankings,
         pair.scores: lambda path: read_scores(path, publisher),

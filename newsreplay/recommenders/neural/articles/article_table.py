@@ -41,7 +41,7 @@ class ArticleFacts(Protocol):
     def text(self, item: int, fact: str) -> str | None:
         """Another fact, None = not known by now."""
 
-    def tells(self, fact: str) -> bool:
+    def has_fact(self, fact: str) -> bool:
         """Whether the source has such a fact at all."""
 
 
@@ -155,7 +155,7 @@ class ArticleTable:
         self.without_text += named - int(self._named[slot])
         self._named[slot] = named
         # What the source has of no article need not be looked up again.
-        self._missing[slot] = [fact for fact in self._facts if facts[fact] is None and self.catalog.tells(fact)]
+        self._missing[slot] = [fact for fact in self._facts if facts[fact] is None and self.catalog.has_fact(fact)]
 
 
 def word_table(

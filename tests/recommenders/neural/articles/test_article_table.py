@@ -46,7 +46,7 @@ class FakeCatalog:
         self.asked += 1
         return self.facts[item].get(fact)
 
-    def tells(self, fact: str) -> bool:
+    def has_fact(self, fact: str) -> bool:
         return fact not in self.never
 
     never: tuple[str, ...] = ()
