@@ -122,7 +122,7 @@ def run(
     columns: dict[str, str] | None = None,
     preparing: dict[str, object] | None = None,
     executor: Executor | None = None,
-    progress: Progress = quiet,
+    progress: Progress | None = None,
     command: str | None = None,
 ) -> Run:
     """Replay a data set before recommenders and score them; returns a `Run`.
@@ -152,7 +152,10 @@ def run(
     scope = _scope(dataset, split, warmup, window, max_session_length, cluster)
     latest = None if deadline is None else milliseconds(deadline)
     answering = Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline)
-    options, execution = Options(scope, answering, Keeping(slates)), Execution(jobs, executor, progress, command)
+    options, execution = (
+        Options(scope, answering, Keeping(slates)),
+        Execution(jobs, executor, progress or quiet, command),
+    )
     with ExitStack() as keep:
         folder = keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-")) if out is None else out
         replay_and_judge(dataset, entries, Path(folder), options, publishers=publishers, execution=execution)

@@ -21,6 +21,20 @@ CALM = [0, MINUTE, 1, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE]  # everything withi
 STARTS = [0, 1_488_326_400_000, 1_488_326_400_000 + 17 * HOUR + 12_345, DAY - 1]
 
 
+def digits(drawn: bytes, *bases: int) -> list[int]:
+    """Whole numbers below each of `bases`: the digits of one number, the lowest first.
+
+    >>> digits(b"\\x07", 3, 4)
+    [1, 2]
+    """
+    result = []
+    number = int.from_bytes(drawn, "big")
+    for base in bases:
+        number, digit = divmod(number, base)
+        result.append(digit)
+    return result
+
+
 @st.composite
 def logs(
     draw: st.DrawFn,
@@ -45,26 +59,17 @@ def logs(
     start = draw(st.sampled_from(STARTS))
     kinds = [READ, READ, READ, PUBLISH] if publishes else [READ]
     at_least = draw(st.sampled_from([n for n in (1, 5, 15, 40, max_rows) if n <= max_rows]))
-    steps = draw(
-        st.lists(
-            st.tuples(
-                st.sampled_from(palette),
-                st.sampled_from(kinds),
-                st.integers(0, n_items - 1),
-                st.integers(0, n_users - 1),
-                st.integers(0, 2),  # the reader's first, second or third session, if the log brings them
-                st.integers(-1, max_categories - 1),
-            ),
-            min_size=at_least,
-            max_size=max_rows,
-        )
-    )
+    # Three bytes a row, drawn at once: as varied as rows whose columns are drawn one by one, and many times as quick.
+    drawn = draw(st.binary(min_size=3 * at_least, max_size=3 * max_rows))
+    choices = (len(palette), len(kinds), n_items, n_users, 3, max_categories + 1)
 
     rows = []
     time = start
-    for gap, kind, item, user, visit, category in steps:
-        time += gap
-        rows.append((time, kind, item, user, visit, category if item >= never_told else -1))
+    for row in range(len(drawn) // 3):
+        # A visit is the reader's first, second or third session, if the log brings them.
+        gap, kind, item, user, visit, category = digits(drawn[3 * row : 3 * row + 3], *choices)
+        time += palette[gap]
+        rows.append((time, kinds[kind], item, user, visit, category - 1 if item >= never_told else -1))
     if all(row[1] == PUBLISH for row in rows):
         rows[-1] = (rows[-1][0], READ, *rows[-1][2:])
     rows.sort(key=lambda row: row[:2])  # by time, publish first; else as drawn
@@ -99,6 +104,14 @@ def logs(
     )
 
 
+def pool_of(picks: list[int], known: int, *, repeats: bool) -> list[int]:
+    """Articles below `known`, at these places among those that are left; among all where they may repeat."""
+    left = list(range(known))
+    if repeats:
+        return [left[pick] for pick in picks]
+    return [left.pop(pick % len(left)) for pick in picks[:known]]
+
+
 @st.composite
 def logs_with_impressions(draw: st.DrawFn, *, max_rows: int = 40, repeats: bool = False) -> Log:
     """Logs as `logs` makes them, with impressions before the reads of an instant, and the outcomes of most.
@@ -107,6 +120,9 @@ def logs_with_impressions(draw: st.DrawFn, *, max_rows: int = 40, repeats: bool 
     unless it may repeat.
     """
     log = draw(logs(max_rows=max_rows))
+    # One byte for how many impressions stand before a row, four for each of two; from the front again if it is short.
+    pattern = draw(st.binary(min_size=9, max_size=9 * max_rows))
+    drawn = pattern * (9 * len(log.time) // len(pattern) + 1)
     rows: list[tuple[int, ...]] = []  # time, kind, session, user, item, category, impression
     pools: list[list[int]] = []
     clicked: list[list[bool]] = []
@@ -116,12 +132,14 @@ def logs_with_impressions(draw: st.DrawFn, *, max_rows: int = 40, repeats: bool 
         known = int(log.item[:row].max(initial=-1)) + 1
         begins = kind != PUBLISH and (row == 0 or log.time[row - 1] < time or log.kind[row - 1] == PUBLISH)
         outcomes: list[tuple[int, ...]] = []
-        for _ in range(draw(st.integers(0, 2)) if begins and known else 0):
-            shown = draw(st.integers(-1, known - 1))
+        for number in range((1, 2, 0)[drawn[9 * row] % 3] if begins and known else 0):
+            choices = (known + 1, 4, 2, *([2] * 4), *([known] * 4))
+            first = 9 * row + 1 + 4 * number
+            on_screen, size, is_told, *rest = digits(drawn[first : first + 4], *choices)
+            shown = on_screen - 1
             carried = (int(log.session[row]), int(log.user[row]), shown, told.get(shown, -1), len(pools))
-            pools.append(draw(st.lists(st.integers(0, known - 1), min_size=1, max_size=4, unique=not repeats)))
-            is_told = draw(st.booleans())
-            clicked.append([is_told and draw(st.booleans()) for _ in pools[-1]])
+            pools.append(pool_of(rest[4 : 5 + size], known, repeats=repeats))
+            clicked.append([bool(is_told and mark) for mark in rest[: len(pools[-1])]])
             rows.append((time, IMPRESSION, *carried))
             outcomes += [(time, OUTCOME, *carried)] if is_told else []
         category = int(log.category[row])

@@ -153,9 +153,9 @@ def shares(intake: Intake) -> dict[str, list[list[str]]]:
         name: [
             [
                 value
-                for table, column in zip(map(map_batch, paths), ("item", "item", "user"), strict=True)
-                if table is not None
-                for value in table.column(column).to_pylist()
+                for path, column in zip(paths, ("item", "item", "user"), strict=True)
+                if path is not None
+                for value in map_batch(path).column(column).to_pylist()
             ]
             for paths in blocks
         ]

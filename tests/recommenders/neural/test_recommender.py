@@ -80,7 +80,7 @@ def test_statistics_of_the_whole_period_are_found_out_and_declared() -> None:
     [entry] = start_list("awrs(size=tiny, leaky=true, lag=-1, update=none, warmup=12h, bucket=12)")
     assert check_entry(entry, log=LOG, articles=ARTICLES, cuts=8, k=5).finding is not None
     done = answered(entry.make())
-    assert done.foresaw
+    assert done.foresight == "given"
     assert done.self_report is not None
     assert "whole log" in done.self_report.leaks
 
