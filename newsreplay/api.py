@@ -152,10 +152,8 @@ def run(
     scope = _scope(dataset, split, warmup, window, max_session_length, cluster)
     latest = None if deadline is None else milliseconds(deadline)
     answering = Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline)
-    options, execution = (
-        Options(scope, answering, Keeping(slates)),
-        Execution(jobs, executor, progress or quiet, command),
-    )
+    options = Options(scope, answering, Keeping(slates))
+    execution = Execution(jobs, executor, progress or quiet, command)
     with ExitStack() as keep:
         folder = keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-")) if out is None else out
         replay_and_judge(dataset, entries, Path(folder), options, publishers=publishers, execution=execution)

@@ -192,18 +192,27 @@ def train(
 @moved_data_option
 @scope_options("Leave the first stretch unscored: 1d, 36h; 0h for none.")
 @cluster_option()
+@names_option
 @leaderboard_options
-def score(folder: Path, data: str | None, scope: ScopeKeywords, table: LeaderboardKeywords) -> None:
+def score(
+    folder: Path, data: str | None, scope: ScopeKeywords, names: dict[str, str], table: LeaderboardKeywords
+) -> None:
     """Score the answers of a run once more, in place and without replaying; options not given stay as they are."""
     from newsreplay.api import Run
+    from newsreplay.report.facts import base_name, give_names
     from newsreplay.report.tables.leaderboard import leaderboard
     from newsreplay.simulator.rescore import rescore
     from newsreplay.simulator.runs.folder import read_info
+    from newsreplay.spec import check_names
 
-    check_metrics(table, int(read_info(folder)["options"]["k"]))
+    info = read_info(folder)
+    check_metrics(table, int(info["options"]["k"]))
+    check_names(names, [label for pair in info["pairs"] for label in (base_name(pair), pair["recommender"])])
     with progress_bar() as progress:
         rescore(folder, data=data, progress=progress, **scope)
-    click.echo(leaderboard([Run(folder)], **table))
+    run = Run(folder)
+    give_names([run], names)
+    click.echo(leaderboard([run], **table))
 
 
 @click.command()

@@ -519,7 +519,10 @@ def test_a_run_is_scored_again_with_other_options(cli: Cli, replay: Cli, done: s
     )
     assert files_of("fresh")["results.json"] == files_of(done)["results.json"]
     assert info_of("fresh")["options"] == info_of(done)["options"]
-    assert cli("score", done, "--warmup", "0h").exit_code == 0
+    refused = cli("score", done, "--names", "trend=Trend")
+    assert refused.exit_code == 1
+    assert "trend" in refused.stderr
+    assert "Newest" in cli("score", done, "--warmup", "0h", "--names", "recency=Newest").stdout
     assert info_of(done)["options"]["warmup"] == 0
     assert info_of(done)["options"]["cluster"] == "user"  # not named, so as it was
 
