@@ -14,6 +14,10 @@ import pytest
 _OWN = "PYTEST_XDIST_WORKER" not in os.environ
 if _OWN:
     os.environ["NEWSREPLAY_HOME"] = tempfile.mkdtemp(prefix="newsreplay-tests-")
+else:
+    # Workers share the cores: with threads of their own for every sum, they would wait for one another.
+    for _library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
