@@ -73,7 +73,7 @@ def prepare_demo() -> None:
     with tempfile.TemporaryDirectory() as folder:
         synth = [sys.executable, "-m", "newsreplay", "data", "synth", folder, "--reads", str(READS)]
         subprocess.run(synth, check=True, stdout=subprocess.DEVNULL)
-        newsreplay.prepare_data("table", Path(folder), name=DEMO, options={"impressions": "sampled"})
+        newsreplay.prepare_data("table", Path(folder), name=DEMO, preparing={"impressions": "sampled"})
 
 
 def replayed(recommenders: Sequence[str], publishers: Sequence[str] | None = None) -> Rows:
