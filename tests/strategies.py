@@ -120,8 +120,8 @@ def logs_with_impressions(draw: st.DrawFn, *, max_rows: int = 40, repeats: bool 
     unless it may repeat.
     """
     log = draw(logs(max_rows=max_rows))
-    # One byte for how many impressions stand before a row, four for each of two; from the front again if it is short.
-    pattern = draw(st.binary(min_size=9, max_size=9 * max_rows))
+    # Nine bytes a row: one for how many impressions stand before it, four for each of two; over and over again.
+    pattern = bytes(draw(st.lists(st.integers(0, 255), min_size=9, max_size=36)))
     drawn = pattern * (9 * len(log.time) // len(pattern) + 1)
     rows: list[tuple[int, ...]] = []  # time, kind, session, user, item, category, impression
     pools: list[list[int]] = []
