@@ -122,7 +122,7 @@ def _file(function: Function) -> str:
 
 
 #: The folders whose kernels others call, with all below them; those elsewhere call only these and their own.
-SHARED = ("kernels", "log", "recommenders", "simulator")
+SHARED = ("kernels", "log", "recommenders", "simulator/judgement", "simulator/replay")
 
 
 def shared_sources(package: Path = Path(__file__).parent.parent) -> tuple[str, ...]:
