@@ -88,6 +88,16 @@ def handed_over(articles: Articles, together: int = TOGETHER) -> Column:
     return first
 
 
+class Revealed:
+    """How far a replay has come; the engine moves it along, and the catalog answers by it."""
+
+    __slots__ = ("known", "row")
+
+    def __init__(self) -> None:
+        self.row = -1  #: the row revealed last
+        self.known = 0  #: number of known articles
+
+
 class Catalog:
     """The known articles: codes 0 … `known` - 1. Any other raises KeyError.
 
@@ -96,13 +106,22 @@ class Catalog:
     That makes them no more known than they were.
     """
 
-    __slots__ = ("_articles", "_handed", "known", "row")
+    __slots__ = ("_articles", "_handed", "_revealed")
 
-    def __init__(self, articles: Articles):
+    def __init__(self, articles: Articles, revealed: Revealed):
         self._articles = articles
+        self._revealed = revealed
         self._handed: Column | None = None  # made at its first use: few recommenders look there
-        self.row = -1  #: the row revealed last; the engine moves it along
-        self.known = 0  #: number of known articles
+
+    @property
+    def row(self) -> int:
+        """The row revealed last, -1 before the first."""
+        return self._revealed.row
+
+    @property
+    def known(self) -> int:
+        """Number of known articles."""
+        return self._revealed.known
 
     def _check(self, item: int) -> int:
         if not 0 <= item < self.known:

@@ -24,7 +24,7 @@ from newsreplay.datasets.preparing.prepare import prepare
 from newsreplay.datasets.preparing.work import Processing
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
-from newsreplay.log.catalog import Catalog, Profiles
+from newsreplay.log.catalog import Catalog, Profiles, Revealed
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import HISTORY, HOUR, IMPRESSION, KIND_NAMES, PUBLISH, READ
 from tests.naive import baselines as naive
@@ -345,9 +345,10 @@ def test_what_the_articles_tell_without_a_time_is_known_from_the_first_read(prep
 
 def test_the_catalog_tells_a_title_only_once_its_row_has_happened(prepared: Prepare) -> None:
     publisher = the(prepared([read(0, "a"), read(1, "a", title="Ah", category="arts")]))
-    catalog = Catalog(publisher.articles)
+    revealed = Revealed()
+    catalog = Catalog(publisher.articles, revealed)
     for row, told in ((0, None), (1, "Ah")):
-        catalog.row, catalog.known = row, 1
+        revealed.row, revealed.known = row, 1
         assert catalog.title(0) == told
         assert (catalog.category(0) is None) == (told is None)
 
@@ -385,10 +386,11 @@ def test_a_profile_is_the_first_by_time_and_is_handed_over_with_the_readers_firs
     articles = [{"item": "x", "title": "X"}]
     reads = [read(0, "a", "bob"), read(1, "b"), read(2, "a")]
     publisher = the(prepared(reads, articles, profiles=table(profiles, PROFILE_COLUMNS)))
-    catalog = Catalog(publisher.articles)
-    catalog.known = 2
+    revealed = Revealed()
+    catalog = Catalog(publisher.articles, revealed)
+    revealed.known = 2
     told = []
-    for catalog.row in range(3):
+    for revealed.row in range(3):
         told.append([catalog.profile(user) for user in range(2)])
     assert told == [[[], []], [[], ["b", "x", "a"]], [[], ["b", "x", "a"]]]
     known = publisher.articles.profiles

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from newsreplay.log.catalog import NOT_HANDED_OVER, Articles, Catalog, Profiles, handed_over
+from newsreplay.log.catalog import NOT_HANDED_OVER, Articles, Catalog, Profiles, Revealed, handed_over
 
 FOREVER = 100
 ARTICLES = Articles(
@@ -28,9 +28,10 @@ ARTICLES = Articles(
 
 
 def test_what_was_read_before_the_log_is_told_with_the_reader_s_first_row() -> None:
-    catalog = Catalog(ARTICLES)
+    revealed = Revealed()
+    catalog = Catalog(ARTICLES, revealed)
     told = []
-    for catalog.row in (2, 3, 5):
+    for revealed.row in (2, 3, 5):
         told.append([catalog.before(user) for user in (0, 1, 2)])
     assert told == [[[], [], []], [[-2, 2], [], []], [[-2, 2], [], [1, -2, -3]]]
     assert catalog.profile(0) == ["x", "c"]
@@ -38,7 +39,8 @@ def test_what_was_read_before_the_log_is_told_with_the_reader_s_first_row() -> N
 
 
 def test_an_article_of_a_profile_can_be_asked_about_as_soon_as_the_first_profile_with_it_is_handed_over() -> None:
-    catalog = Catalog(ARTICLES)
+    revealed = Revealed()
+    catalog = Catalog(ARTICLES, revealed)
 
     def told(item: int) -> tuple[str, str | None, str | None] | None:
         try:
@@ -46,38 +48,42 @@ def test_an_article_of_a_profile_can_be_asked_about_as_soon_as_the_first_profile
         except KeyError:
             return None
 
-    catalog.row = 2
+    revealed.row = 2
     assert [told(item) for item in (1, 2, -2, -3)] == [None] * 4
-    catalog.row = 3
+    revealed.row = 3
     assert [told(item) for item in (1, 2, -2, -3)] == [None, ("c", None, None), ("x", None, "X"), None]
-    catalog.row = 5
+    revealed.row = 5
     assert told(1) == ("b", "sport", "B")
     assert told(-3) == ("y", "culture", None)
 
 
 def test_a_known_article_s_texts_are_told_by_a_row_or_a_profile_whichever_is_first() -> None:
-    catalog = Catalog(ARTICLES)
-    catalog.known = 2
+    revealed = Revealed()
+    catalog = Catalog(ARTICLES, revealed)
+    revealed.known = 2
     for row, title, category in [(4, None, None), (5, "B", "sport"), (50, "B", "sport")]:
-        catalog.row = row
+        revealed.row = row
         assert (catalog.title(1), catalog.category(1)) == (title, category)
-    without = Catalog(ARTICLES._replace(profiles=None))
-    without.known, without.row = 2, 49
+    revealed = Revealed()
+    without = Catalog(ARTICLES._replace(profiles=None), revealed)
+    revealed.known, revealed.row = 2, 49
     assert (without.title(1), without.category(1)) == (None, None)
 
 
 @pytest.mark.parametrize("item", [-1, -4, 3, 99])
 def test_what_is_neither_an_article_nor_a_handle_cannot_be_asked_about(item: int) -> None:
-    catalog = Catalog(ARTICLES)
-    catalog.row, catalog.known = 99, 3
+    revealed = Revealed()
+    catalog = Catalog(ARTICLES, revealed)
+    revealed.row, revealed.known = 99, 3
     for ask in (catalog.id, catalog.category, catalog.title):
         with pytest.raises(KeyError, match=f"article {item} is not known yet"):
             ask(item)
 
 
 def test_a_profile_makes_no_article_known() -> None:
-    catalog = Catalog(ARTICLES)
-    catalog.row = 5
+    revealed = Revealed()
+    catalog = Catalog(ARTICLES, revealed)
+    revealed.row = 5
     for item in (1, -2):
         for ask in (catalog.published, catalog.recommendable):
             with pytest.raises(KeyError, match="is not known yet"):

@@ -13,10 +13,11 @@ import numpy as np
 
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import rebound
-from newsreplay.log.catalog import Articles, Catalog, bare_articles
+from newsreplay.log.catalog import Articles, Catalog, Revealed, bare_articles
 from newsreplay.log.rows import LOG_DTYPES, OUTCOME, Column, Event, Log
 from newsreplay.recommenders.base import Deferred, SelfReport, Setting
 from newsreplay.recommenders.protocols import SupportsForesee, SupportsSelfReport, SupportsSettle
+from newsreplay.simulator.replay.answers import Answer, AnswerError, frozen_scores, frozen_slate
 from newsreplay.simulator.replay.clock import Times, clock_calls
 from newsreplay.simulator.replay.foresight import foresight_of
 from newsreplay.simulator.replay.scores import fill as fill_scores
@@ -24,9 +25,6 @@ from newsreplay.simulator.replay.sizes import state_bytes
 from newsreplay.simulator.replay.slates import NO_DROPS, Drops, fill, tidy
 from newsreplay.simulator.replay.walk import Replayed, stretches, walk
 
-_MUTABLE = (list, np.ndarray)  # answers that may be written to again
-
-Answer: TypeAlias = Any  #: whatever a stranger's method returns; looked at before it is used
 Method: TypeAlias = Callable[..., Answer]
 
 
@@ -51,53 +49,81 @@ class PlainRecommender(Protocol):
         """See `Recommender.recommend`."""
 
 
+class _Late(NamedTuple):
+    """An answer that is worked out later."""
+
+    answer: Deferred
+    request: Event
+
+
 class PlainState:
-    """A plain-Python recommender as the state of a walk: keeps the catalog up to date and collects answers."""
+    """A plain-Python recommender as the state of a walk: moves the catalog along and collects answers."""
 
-    __slots__ = ("answers", "catalog", "k", "rec_learn", "rec_recommend", "rec_score", "scores")
+    __slots__ = ("answers", "k", "name", "rec_learn", "rec_recommend", "rec_score", "revealed", "scores", "settles")
 
-    def __init__(self, recommender: PlainRecommender, catalog: Catalog, k: int, scores: bool):
+    def __init__(self, recommender: PlainRecommender, revealed: Revealed, k: int, scores: bool):
+        self.name = type(recommender).__name__
+        self.settles = isinstance(recommender, SupportsSettle)
         self.rec_learn: Method = recommender.learn
         self.rec_recommend: Method = recommender.recommend
         self.rec_score: Method | None = getattr(recommender, "score") if scores else None  # noqa: B009
-        self.catalog = catalog
+        self.revealed = revealed
         self.k = k
-        self.answers: list[Answer] = []
-        self.scores: list[Answer] = []
+        self.answers: list[list[int] | _Late] = []
+        self.scores: list[array[float] | _Late] = []
 
     def score(self, request: Event, places: range) -> None:
         """Collect the scores of an impression."""
         if self.rec_score is not None:
-            self.catalog.row = request.row
+            self.revealed.row = request.row
             answer = self.rec_score(request, request.pool)
-            # A copy, and at once: an array or list may be the recommender's own, and be written to again.
-            if isinstance(answer, list):
-                answer = answer.copy()
-            elif hasattr(answer, "tolist"):
-                answer = answer.tolist()
-            self.scores.append(answer)
-
-    def unwrap(self) -> None:
-        """Replace deferred answers, settled by now, by what they hold."""
-        self.answers = [answer.answer if isinstance(answer, Deferred) else answer for answer in self.answers]
-        self.scores = [_numbers(answer.answer) if isinstance(answer, Deferred) else answer for answer in self.scores]
+            late = isinstance(answer, Deferred)
+            self.scores.append(self._late(answer, request) if late else self._frozen_scores(answer, request))
 
     def learn(self, event: Event) -> None:
         """Make the event's article known, and have the recommender learn the event."""
         # Written out rather than called: this runs at every row, and a call costs as much as the rest.
-        catalog = self.catalog
-        catalog.row = event.row
-        if event.item >= catalog.known:
-            catalog.known = event.item + 1
+        revealed = self.revealed
+        revealed.row = event.row
+        if event.item >= revealed.known:
+            revealed.known = event.item + 1
         self.rec_learn(event)
 
     def recommend(self, request: Event, slate: int) -> None:
         """Collect the slate that answers a read."""
         answer = self.rec_recommend(request, self.k)
-        # As above, a copy of what may be written to again.
-        if isinstance(answer, _MUTABLE):
-            answer = answer.copy()
-        self.answers.append(answer)
+        late = isinstance(answer, Deferred)
+        self.answers.append(self._late(answer, request) if late else self._frozen_slate(answer, request))
+
+    def unwrap(self) -> tuple[list[list[int]], list[array[float]]]:
+        """The slates and scores collected, deferred ones settled by now; none are left here."""
+        slates = [self._frozen_slate(*_told(one)) if isinstance(one, _Late) else one for one in self.answers]
+        scores = [self._frozen_scores(*_told(one)) if isinstance(one, _Late) else one for one in self.scores]
+        self.answers, self.scores = [], []
+        return slates, scores
+
+    def _late(self, answer: Deferred, request: Event) -> _Late:
+        if not self.settles:
+            raise RecommenderError(
+                f"{self.name} gave a late answer at row {request.row}, but has no settle(); "
+                "there its answer would be worked out"
+            )
+        return _Late(answer, request)
+
+    def _frozen_slate(self, answer: Answer, request: Event) -> list[int]:
+        try:
+            return frozen_slate(answer, self.k)
+        except AnswerError as error:
+            raise self._error("recommend", error, request) from None
+
+    def _frozen_scores(self, answer: Answer, request: Event) -> array[float]:
+        try:
+            return frozen_scores(answer, len(request.pool))
+        except AnswerError as error:
+            raise self._error("score", error, request) from None
+
+    def _error(self, method: str, error: AnswerError, request: Event) -> RecommenderError:
+        return RecommenderError(f"{self.name}.{method} returned {error.what} at row {request.row}; {error.wanted}")
 
     def clock(self, settle: Method | None) -> MethodTimes:
         """Time the recommender's methods from now on; deferred answers are settled inside the clock, each at once."""
@@ -112,8 +138,8 @@ class PlainState:
         return times
 
 
-def _numbers(answer: Answer) -> Answer:
-    return answer.tolist() if hasattr(answer, "tolist") else answer
+def _told(late: _Late) -> tuple[Answer, Event]:
+    return late.answer.answer, late.request
 
 
 # Rows come from an iterator, so the next one is the one that is wanted; `next` ignores its second argument.
@@ -155,11 +181,12 @@ def plain(
 ) -> Replayed:
     """Replay a log before a plain-Python recommender, `stretch` rows at a time."""
     articles = bare_articles(log) if articles is None else articles
-    catalog = Catalog(articles)
+    revealed = Revealed()
+    catalog = Catalog(articles, revealed)
     settle = recommender.settle if isinstance(recommender, SupportsSettle) else None
     _prepare(recommender, setting, log, articles, catalog)
     requests, k = slates.shape
-    state = PlainState(recommender, catalog, k, scores is not None)
+    state = PlainState(recommender, revealed, k, scores is not None)
     times = state.clock(settle) if setting.timed else None
     drops = NO_DROPS
     known = answered = placed = scored = learning = 0
@@ -171,10 +198,13 @@ def plain(
         answered, placed = _plain_walk(
             rows, first, end, state, range(requests), range(len(log.pools.item)), answered, placed
         )
-        _fill(log, state, settle, type(recommender).__name__, (slates, before), (scores, scored))
-        scored += len(state.scores)
-        state.answers.clear()
-        state.scores.clear()
+        if settle is not None:
+            settle()
+        answers, scored_now = state.unwrap()
+        fill(log, slates, before, answers, state.name)
+        if scores is not None:
+            fill_scores(log, scores, scored, scored_now, state.name)
+        scored += len(scored_now)
         if times is not None:
             learning += sum(times.learn)
             del times.learn[:]
@@ -188,7 +218,7 @@ def plain(
         progress(end)
     seconds = time.perf_counter() - begun
     report = _self_report(recommender)
-    lent = [catalog, articles, setting, setting.report, log, *log, *log.pools]
+    lent = [catalog, revealed, articles, setting, setting.report, log, *log, *log.pools]
     size = state_bytes(recommender, without=lent)
     measured = None if times is None else Times(np.array(times.recommend), np.array(times.score), learning)
     return Replayed(slates, scores, drops, size, measured, seconds, report, foresight_of(recommender, report))
@@ -201,30 +231,6 @@ def _prepare(recommender: PlainRecommender, setting: Setting, log: Log, articles
     if isinstance(recommender, SupportsForesee):
         recommender.foresee(log, articles)
     recommender.start(catalog)
-
-
-def _fill(
-    log: Log,
-    state: PlainState,
-    settle: Method | None,
-    name: str,
-    slates: tuple[Column, int],
-    scores: tuple[Column | None, int],
-) -> None:
-    """Write collected answers into slates and scores, from these numbers of requests and impressions on."""
-    if settle is not None:
-        settle()
-        state.unwrap()
-    try:
-        fill(*slates, state.answers, name)
-        if scores[0] is not None:
-            fill_scores(log, scores[0], scores[1], state.scores, name)
-    except RecommenderError:
-        if settle is None and any(isinstance(answer, Deferred) for answer in (*state.answers, *state.scores)):
-            raise RecommenderError(
-                f"{name} gave a late answer, but has no settle(); there its answer would be worked out"
-            ) from None
-        raise
 
 
 def _self_report(recommender: PlainRecommender) -> SelfReport | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -31,29 +31,29 @@ class Tidied(NamedTuple):
     unknown_item: int
 
 
-def fill(slates: Column, request: int, answers: list[Any], name: str) -> None:
-    """Write answers (sequences of whole numbers) into `slates` from request `request` on, cut to k."""
-    k = slates.shape[1]
+def fill(log: Log, slates: Column, request: int, answers: list[list[int]], name: str) -> None:
+    """Write answers, at most k article codes each, into `slates` from request `request` on."""
+    lengths = np.fromiter(map(len, answers), np.int64, len(answers))
     try:
-        lengths = np.fromiter(map(len, answers), np.int64, len(answers))
-        if lengths.max(initial=0) > k:
-            answers = [answer[:k] for answer in answers]
-            lengths = np.minimum(lengths, k)
-        flat = np.array(list(chain.from_iterable(answers)))
-    except (TypeError, ValueError):
-        bad = next((answer for answer in answers if not hasattr(answer, "__len__")), None)
-        raise RecommenderError(
-            f"{name}.recommend returned {bad!r}; return a sequence of article codes, empty for no answer"
-        ) from None
-    if not flat.size:
-        return
-    if flat.dtype.kind not in "iu" or flat.ndim != 1:
-        bad = next((x for x in chain.from_iterable(answers) if not isinstance(x, int | np.integer)), flat[0])
-        raise RecommenderError(f"{name}.recommend returned {bad!r} in a slate; article codes are whole numbers")
-    outside = flat[(flat < 0) | (flat > np.iinfo(np.int32).max)]
-    if outside.size:
-        raise RecommenderError(f"{name}.recommend returned {outside[0]} in a slate; article codes count from 0")
-    slates[request : request + len(answers)][np.arange(k) < lengths[:, None]] = flat
+        flat = np.fromiter(chain.from_iterable(answers), np.int64, lengths.sum())
+        inside = (flat >= 0) & (flat <= np.iinfo(np.int32).max)
+    except OverflowError:
+        inside = np.zeros(1, bool)
+    if not inside.all():
+        _refuse(log, request, answers, name)
+    slates[request : request + len(answers)][np.arange(slates.shape[1]) < lengths[:, None]] = flat
+
+
+def _refuse(log: Log, request: int, answers: list[list[int]], name: str) -> NoReturn:
+    """Raise `RecommenderError` for the first code that no article can have."""
+    number, code = next(
+        (number, code)
+        for number, answer in enumerate(answers, request)
+        for code in answer
+        if not 0 <= code <= np.iinfo(np.int32).max
+    )
+    row = np.flatnonzero(log.kind == READ)[number]
+    raise RecommenderError(f"{name}.recommend returned {code} in a slate at row {row}; article codes count from 0")
 
 
 def tidy(log: Log, first: int, end: int, slates: Column, request: int, known: int) -> tuple[Tidied, int]:

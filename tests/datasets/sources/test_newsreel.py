@@ -21,7 +21,7 @@ from newsreplay.datasets.sources.newsreel.message import _TYPES, BLANK, ERROR, N
 from newsreplay.datasets.sources.newsreel.page_views import PAGE_VIEW, RESENT, SAME_VIEW
 from newsreplay.datasets.sources.newsreel.plan import plan_newsreel
 from newsreplay.errors import DataError
-from newsreplay.log.catalog import Catalog
+from newsreplay.log.catalog import Catalog, Revealed
 from newsreplay.log.rows import IMPRESSION, PUBLISH, READ
 from tests.naive import newsreel as naive_newsreel
 from tests.reading import Row, read, rows_of
@@ -487,11 +487,12 @@ def test_the_catalog_tells_whether_an_article_may_be_recommended_as_far_as_it_wa
     path = tmp_path / "log.txt"
     path.write_text("\n".join([update(1, 0), update(3, 1), json.dumps(reading)]) + "\n")
     publisher = prepare(plan_newsreel(path), tmp_path / "data", name="test", kind="newsreel").publisher("1")
-    catalog = Catalog(publisher.articles)
-    catalog.known = 1
+    revealed = Revealed()
+    catalog = Catalog(publisher.articles, revealed)
+    revealed.known = 1
     told = []
     for row in range(len(publisher.log.time)):
-        catalog.row = row
+        revealed.row = row
         told.append((publisher.log.kind[row], catalog.recommendable(0)))
     assert told == [(PUBLISH, True), (PUBLISH, False), (READ, False)]
 

@@ -603,14 +603,14 @@ def test_a_late_answer_that_nobody_settles_is_an_error_that_says_so() -> None:
     class Hopeful(Notebook):
         settle = None
 
-    with pytest.raises(RecommenderError, match=r"Hopeful gave a late answer, but has no settle\(\)"):
+    with pytest.raises(RecommenderError, match=r"Hopeful gave a late answer at row 1, but has no settle\(\)"):
         replay(LOG, Hopeful(lambda request: Deferred()), Setting(k=1))
 
     class Scoring(Hopeful):
         def score(self, request: Event, pool: Sequence[int]) -> Any:
             return Deferred()
 
-    with pytest.raises(RecommenderError, match="Scoring gave a late answer"):
+    with pytest.raises(RecommenderError, match="Scoring gave a late answer at row"):
         replay(SHOWN, Scoring(), Setting(k=1))
 
 

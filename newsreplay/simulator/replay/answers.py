@@ -1,0 +1,113 @@
+"""A plain-Python recommender's answers, copied the moment they are given.
+
+Whatever it answers with may be an object of its own, a `deque` or an array that it goes on writing to: read any later,
+such an answer would tell what only later rows did.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Mapping, MappingView, Sequence, Set
+from itertools import islice
+from operator import index
+from textwrap import shorten
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Answer: TypeAlias = Any  #: whatever a stranger's method returns; looked at before it is used
+
+_PLAIN = (list, tuple, range, deque, array)
+_TEXT = (str, bytes, bytearray)
+
+
+class AnswerError(ValueError):
+    """What is wrong with an answer, and what would be right; the replay adds whose it is, and where."""
+
+    def __init__(self, what: str, wanted: str):
+        super().__init__(what, wanted)
+        self.what, self.wanted = what, wanted
+
+
+WANTED_SLATE = "return a sequence of article codes, empty for no answer"
+WANTED_SCORES = "return one finite number per candidate, or -inf for one that is not to be ranked"
+
+
+def frozen_slate(answer: Answer, k: int) -> list[int]:
+    """The first k article codes of an answer: any sized, ordered sequence of whole numbers.
+
+    Raises `AnswerError` for sets, dicts and their views, generators, text, and whatever else has no order or no
+    length, and for codes that are no whole numbers.
+    """
+    codes = _in_order(answer, k, WANTED_SLATE)
+    try:
+        return list(map(index, islice(codes, k)))
+    except TypeError:
+        bad = next(code for code in islice(codes, k) if not _is_index(code))
+        raise AnswerError(f"{bad!r} in a slate", "article codes are whole numbers") from None
+
+
+def frozen_scores(answer: Answer, candidates: int) -> array[float]:
+    """The scores of an answer: any sized, ordered sequence of as many numbers as there are candidates.
+
+    Raises `AnswerError` as `frozen_slate` does, for another length, and for scores that are no real numbers.
+    """
+    scores = _in_order(answer, None, WANTED_SCORES)
+    if len(scores) != candidates:
+        raise AnswerError(f"{len(scores)} scores for {candidates} candidates", WANTED_SCORES)
+    try:
+        return array("d", scores)
+    except (TypeError, OverflowError):
+        bad = next(score for score in scores if not _is_number(score))
+        raise AnswerError(f"{bad!r} as a score", WANTED_SCORES) from None
+
+
+def _in_order(answer: Answer, most: int | None, wanted: str) -> Sequence[Any]:
+    """The answer, or the first `most` entries of an array-like one, as something that can be walked in its order."""
+    if isinstance(answer, _PLAIN):
+        return answer
+    if not isinstance(answer, (*_TEXT, Set, Mapping, MappingView)):
+        if hasattr(answer, "tolist") or hasattr(answer, "__array__"):
+            values = _listed(answer, most)
+            if values is not None:
+                return values
+        elif isinstance(answer, Sequence):
+            return answer
+    raise AnswerError(_kind_of(answer), wanted)
+
+
+def _listed(answer: Answer, most: int | None) -> list[Any] | None:
+    """An array, Series or tensor as a list; None if it has no dimension."""
+    if np.ndim(answer) == 0:
+        return None
+    few = answer if most is None else answer[:most]
+    values: list[Any] = few.tolist() if hasattr(few, "tolist") else np.asarray(few).tolist()
+    return values
+
+
+def _kind_of(answer: Answer) -> str:
+    """What an answer is, for an error: a small value as it is, anything else by its type."""
+    if isinstance(answer, np.ndarray | np.generic):
+        return repr(answer.item())
+    if answer is None or isinstance(answer, int | float):
+        return repr(answer)
+    if isinstance(answer, _TEXT):
+        return f"the text {shorten(repr(answer), 60)}"
+    return f"an object of type {type(answer).__name__}, which has no order or no length"
+
+
+def _is_index(value: Answer) -> bool:
+    try:
+        index(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_number(value: Answer) -> bool:
+    try:
+        array("d", [value])
+    except (TypeError, OverflowError):
+        return False
+    return True
