@@ -10,7 +10,6 @@ from array import array
 from collections import deque
 from collections.abc import Mapping, MappingView, Sequence, Set
 from itertools import islice
-from operator import index
 from textwrap import shorten
 from typing import Any, TypeAlias
 
@@ -20,6 +19,9 @@ Answer: TypeAlias = Any  #: whatever a stranger's method returns; looked at befo
 
 _PLAIN = (list, tuple, range, deque, array)
 _TEXT = (str, bytes, bytearray)
+
+
+LARGEST_CODE = np.iinfo(np.int32).max
 
 
 class AnswerError(ValueError):
@@ -34,18 +36,24 @@ WANTED_SLATE = "return a sequence of article codes, empty for no answer"
 WANTED_SCORES = "return one finite number per candidate, or -inf for one that is not to be ranked"
 
 
-def frozen_slate(answer: Answer, k: int) -> list[int]:
-    """The first k article codes of an answer: any sized, ordered sequence of whole numbers.
+def frozen_slate(answer: Answer, k: int) -> list[Any]:
+    """The first k entries of an answer, any sized, ordered sequence; what they are is looked at by `check_codes`.
 
-    Raises `AnswerError` for sets, dicts and their views, generators, text, and whatever else has no order or no
-    length, and for codes that are no whole numbers.
+    Raises `AnswerError` for sets, dicts and their views, generators, text, and whatever else has no order or no length.
     """
-    codes = _in_order(answer, k, WANTED_SLATE)
-    try:
-        return list(map(index, islice(codes, k)))
-    except TypeError:
-        bad = next(code for code in islice(codes, k) if not _is_index(code))
-        raise AnswerError(f"{bad!r} in a slate", "article codes are whole numbers") from None
+    return list(islice(_in_order(answer, k, WANTED_SLATE), k))
+
+
+def check_codes(answer: Sequence[Any]) -> None:
+    """Raise `AnswerError` unless all entries of a slate are whole numbers that an article can have.
+
+    An array or tensor without dimension is none: it may be a view of something that is written to again.
+    """
+    for code in answer:
+        if not isinstance(code, int | np.integer) or isinstance(code, bool):
+            raise AnswerError(f"{code!r} in a slate", "article codes are whole numbers")
+        if not 0 <= code <= LARGEST_CODE:
+            raise AnswerError(f"{code} in a slate", "article codes count from 0")
 
 
 def frozen_scores(answer: Answer, candidates: int) -> array[float]:
@@ -69,19 +77,16 @@ def _in_order(answer: Answer, most: int | None, wanted: str) -> Sequence[Any]:
         return answer
     if not isinstance(answer, (*_TEXT, Set, Mapping, MappingView)):
         if hasattr(answer, "tolist") or hasattr(answer, "__array__"):
-            values = _listed(answer, most)
-            if values is not None:
-                return values
+            if np.ndim(answer):
+                return _listed(answer, most)
         elif isinstance(answer, Sequence):
             return answer
     raise AnswerError(_kind_of(answer), wanted)
 
 
-def _listed(answer: Answer, most: int | None) -> list[Any] | None:
-    """An array, Series or tensor as a list; None if it has no dimension."""
-    if np.ndim(answer) == 0:
-        return None
-    few = answer if most is None else answer[:most]
+def _listed(answer: Answer, most: int | None) -> list[Any]:
+    """The first entries of a Series, a tensor or the like."""
+    few = answer[:most]
     values: list[Any] = few.tolist() if hasattr(few, "tolist") else np.asarray(few).tolist()
     return values
 
@@ -95,14 +100,6 @@ def _kind_of(answer: Answer) -> str:
     if isinstance(answer, _TEXT):
         return f"the text {shorten(repr(answer), 60)}"
     return f"an object of type {type(answer).__name__}, which has no order or no length"
-
-
-def _is_index(value: Answer) -> bool:
-    try:
-        index(value)
-    except TypeError:
-        return False
-    return True
 
 
 def _is_number(value: Answer) -> bool:

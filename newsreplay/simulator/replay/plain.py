@@ -69,7 +69,7 @@ class PlainState:
         self.rec_score: Method | None = getattr(recommender, "score") if scores else None  # noqa: B009
         self.revealed = revealed
         self.k = k
-        self.answers: list[list[int] | _Late] = []
+        self.answers: list[list[Any] | _Late] = []
         self.scores: list[array[float] | _Late] = []
 
     def score(self, request: Event, places: range) -> None:
@@ -92,13 +92,20 @@ class PlainState:
     def recommend(self, request: Event, slate: int) -> None:
         """Collect the slate that answers a read."""
         answer = self.rec_recommend(request, self.k)
-        late = isinstance(answer, Deferred)
-        self.answers.append(self._late(answer, request) if late else self._frozen_slate(answer, request))
+        kind = type(answer)
+        if kind is list:  # what most give, and the soonest copied
+            self.answers.append(answer[: self.k])
+        elif kind is np.ndarray and answer.ndim == 1:
+            self.answers.append(answer[: self.k].tolist())
+        elif isinstance(answer, Deferred):
+            self.answers.append(self._late(answer, request))
+        else:
+            self.answers.append(self._frozen_slate(answer, request))
 
-    def unwrap(self) -> tuple[list[list[int]], list[array[float]]]:
+    def unwrap(self) -> tuple[list[Sequence[Any]], list[array[float]]]:
         """The slates and scores collected, deferred ones settled by now; none are left here."""
-        slates = [self._frozen_slate(*_told(one)) if isinstance(one, _Late) else one for one in self.answers]
-        scores = [self._frozen_scores(*_told(one)) if isinstance(one, _Late) else one for one in self.scores]
+        slates = [self._frozen_slate(*_told(one)) if type(one) is _Late else one for one in self.answers]
+        scores = [self._frozen_scores(*_told(one)) if type(one) is _Late else one for one in self.scores]
         self.answers, self.scores = [], []
         return slates, scores
 
@@ -110,7 +117,7 @@ class PlainState:
             )
         return _Late(answer, request)
 
-    def _frozen_slate(self, answer: Answer, request: Event) -> list[int]:
+    def _frozen_slate(self, answer: Answer, request: Event) -> list[Any]:
         try:
             return frozen_slate(answer, self.k)
         except AnswerError as error:

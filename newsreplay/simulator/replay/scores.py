@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from itertools import chain
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from newsreplay.simulator.replay.answers import WANTED_SCORES
 def fill(log: Log, scores: Column, impression: int, answers: list[array[float]], name: str) -> None:
     """Write answers, one number per candidate each, into `scores` from impression number `impression` on."""
     placed, end = log.pools.at[[impression, impression + len(answers)]].tolist()
-    scores[placed:end] = np.fromiter(chain.from_iterable(answers), np.float64, end - placed)
+    scores[placed:end] = np.frombuffer(b"".join(answers))
     check(log, scores, placed, end, name)
 
 

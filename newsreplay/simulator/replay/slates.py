@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import compiled, int64
 from newsreplay.log.rows import READ, Column, Log
+from newsreplay.simulator.replay.answers import LARGEST_CODE, AnswerError, check_codes
 
 
 class Drops(NamedTuple):
@@ -31,29 +33,32 @@ class Tidied(NamedTuple):
     unknown_item: int
 
 
-def fill(log: Log, slates: Column, request: int, answers: list[list[int]], name: str) -> None:
-    """Write answers, at most k article codes each, into `slates` from request `request` on."""
+def fill(log: Log, slates: Column, request: int, answers: list[Sequence[Any]], name: str) -> None:
+    """Write answers, at most k entries each, into `slates` from request `request` on.
+
+    Raises `RecommenderError` for an entry that no article can have as its code.
+    """
     lengths = np.fromiter(map(len, answers), np.int64, len(answers))
+    codes = list(chain.from_iterable(answers))
     try:
-        flat = np.fromiter(chain.from_iterable(answers), np.int64, lengths.sum())
-        inside = (flat >= 0) & (flat <= np.iinfo(np.int32).max)
+        whole = all(issubclass(kind, int | np.integer) and kind is not bool for kind in set(map(type, codes)))
+        flat = np.array(codes if whole else [-1], np.int64)
     except OverflowError:
-        inside = np.zeros(1, bool)
-    if not inside.all():
+        flat = np.array([-1])
+    if ((flat < 0) | (flat > LARGEST_CODE)).any():
         _refuse(log, request, answers, name)
     slates[request : request + len(answers)][np.arange(slates.shape[1]) < lengths[:, None]] = flat
 
 
-def _refuse(log: Log, request: int, answers: list[list[int]], name: str) -> NoReturn:
-    """Raise `RecommenderError` for the first code that no article can have."""
-    number, code = next(
-        (number, code)
-        for number, answer in enumerate(answers, request)
-        for code in answer
-        if not 0 <= code <= np.iinfo(np.int32).max
-    )
-    row = np.flatnonzero(log.kind == READ)[number]
-    raise RecommenderError(f"{name}.recommend returned {code} in a slate at row {row}; article codes count from 0")
+def _refuse(log: Log, request: int, answers: list[Sequence[Any]], name: str) -> None:
+    rows = np.flatnonzero(log.kind == READ)
+    for number, answer in enumerate(answers, request):
+        try:
+            check_codes(answer)
+        except AnswerError as error:
+            raise RecommenderError(
+                f"{name}.recommend returned {error.what} at row {rows[number]}; {error.wanted}"
+            ) from None
 
 
 def tidy(log: Log, first: int, end: int, slates: Column, request: int, known: int) -> tuple[Tidied, int]:
