@@ -34,7 +34,7 @@ COMMANDS = {
     "train": LazyCommand("newsreplay.commands.running:train", "Fit a neural recommender and save it."),
     "score": LazyCommand("newsreplay.commands.running:score", "Score a run once more, without replaying."),
     "verify": LazyCommand("newsreplay.commands.running:verify", "Replay a run and compare every answer."),
-    "check": LazyCommand("newsreplay.commands.running:check", "Prove that recommenders cannot see the future."),
+    "check": LazyCommand("newsreplay.commands.running:check", "Test that recommenders do not look ahead."),
     "leaderboard": LazyCommand("newsreplay.commands.showing:leaderboard", "Print the leaderboard of finished runs."),
     "compare": LazyCommand("newsreplay.commands.showing:compare", "Compare recommenders of a run."),
     "plot": LazyCommand("newsreplay.commands.showing:plot", "Draw a run."),

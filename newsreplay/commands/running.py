@@ -239,14 +239,15 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
 @click.command()
 @click.argument("specs", required=True, metavar="SPECS")
 @click.option("--data", help="Check on this data set's first publisher, not on a small log made up for it.")
-@click.option("--cuts", default=20, show_default=True, type=click.IntRange(1), help="Where the future is overwritten.")
+@click.option("--cuts", default=20, show_default=True, type=click.IntRange(1), help="Where the future is changed.")
 @k_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
-    """Prove that recommenders cannot see the future.
+    """Test that recommenders do not look ahead.
 
-    Replays a log, overwrites all that follows a cut, replays again and compares the answers before the cut
-    byte by byte. SPECS as in run.
+    Replays a log, changes all that follows a cut, replays again in a process that never held the log, and compares the
+    answers before the cut byte by byte. It finds mistakes; who means to read the future from files or from another
+    process passes. SPECS as in run.
     """
     from newsreplay.api import check as check_one
     from newsreplay.datasets import find_data
@@ -256,7 +257,7 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
     failed = 0
     for entry in start_list(specs):
         checked = check_one(entry.label, dataset, cuts=cuts, k=k, seed=seed)
-        failed += checked.finding is not None
+        failed += not checked.passed
         click.echo(str(checked))
     if failed:
-        raise click.ClickException(f"{failed} not blind to the future, or not the same from replay to replay")
+        raise click.ClickException(f"{failed} did not pass")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,13 +17,19 @@ from newsreplay.log.catalog import Articles, Catalog, Profiles, bare_articles
 from newsreplay.log.rows import IMPRESSION, LOG_DTYPES, OUTCOME, PUBLISH, READ, Column, Event, Log, make_log
 from newsreplay.recommenders.base import Recommender
 from newsreplay.recommenders.registry import PRESETS, start_list
-from newsreplay.simulator.checks import _cuts, check_entry, made_up_log, overwritten
+from newsreplay.simulator.checks import Change, Check, _cuts, check_entry
+from newsreplay.simulator.overwritten import made_up_log, overwritten
 from tests import strategies
 
 
 @pytest.mark.parametrize("spec", [*PRESETS["baselines"], "logged"])
 def test_a_baseline_is_blind_to_the_future(spec: str) -> None:
-    assert check_entry(start_list(spec)[0]).finding is None
+    assert check_entry(start_list(spec)[0], apart=False).passed
+
+
+def checked(recommender: Recommender, **options: Any) -> Check:
+    """A check in this process, where it takes a hundredth of the time; those of processes are below."""
+    return check_entry(start_list([recommender])[0], apart=False, **options)
 
 
 def log_on_the_stack() -> Log:
@@ -85,7 +92,7 @@ class ClickPeeker(Recommender):
 
 @pytest.mark.parametrize("cheater", [RowPeeker, ArticlePeeker, Rememberer, ClickPeeker])
 def test_a_cheater_is_caught(cheater: type[Recommender]) -> None:
-    finding = check_entry(start_list([cheater()])[0]).finding
+    finding = checked(cheater()).finding
     assert finding is not None
     assert finding.row < finding.cut
     assert "changed from" in str(finding)
@@ -136,10 +143,10 @@ class PatientClickReader(HastyClickPeeker):
 
 def test_who_knows_the_clicks_of_an_impression_before_its_outcome_is_caught() -> None:
     log = log_with_late_outcomes()
-    finding = check_entry(start_list([HastyClickPeeker()])[0], log=log).finding
+    finding = checked(HastyClickPeeker(), log=log).finding
     assert finding is not None
     assert finding.cut == finding.row + 1  # between the read and the outcome
-    assert check_entry(start_list([PatientClickReader()])[0], log=log).finding is None
+    assert checked(PatientClickReader(), log=log).finding is None
 
 
 class ScorePeeker(Recommender):
@@ -163,12 +170,12 @@ class PatientScorer(PatientClickReader):
 
 @pytest.mark.parametrize("log", [None, log_with_late_outcomes()], ids=["made up", "late outcomes"])
 def test_who_scores_by_the_outcome_of_the_very_impression_is_caught(log: Log | None) -> None:
-    finding = check_entry(start_list([ScorePeeker()])[0], log=log).finding
+    finding = checked(ScorePeeker(), log=log).finding
     assert finding is not None
     assert finding.what == "scores"
     assert finding.row < finding.cut <= finding.row + 2  # before the outcome
     assert finding.after == [1.0 - score for score in finding.before]
-    assert check_entry(start_list([PatientScorer()])[0], log=log).finding is None
+    assert checked(PatientScorer(), log=log).finding is None
 
 
 class DriftingScorer(PatientScorer):
@@ -183,11 +190,11 @@ class DriftingScorer(PatientScorer):
 
 def test_scores_that_differ_between_two_replays_are_a_finding() -> None:
     log = log_with_late_outcomes()
-    finding = check_entry(start_list([DriftingScorer()])[0], log=log).finding
+    finding = checked(DriftingScorer(), log=log).finding
     assert finding is not None
     assert str(finding) == (
         "the scores at row 6 changed from [-inf, -inf, -inf, -inf, -inf, 1.0] "
-        "to [-inf, -inf, -inf, -inf, -inf, 41.0] when the rows from 126 on were overwritten"
+        "to [-inf, -inf, -inf, -inf, -inf, 41.0] in a second replay of the same log"
     )
 
 
@@ -201,7 +208,7 @@ def test_an_unseeded_random_choice_is_caught() -> None:
         def recommend(self, request: Event, k: int) -> Sequence[int]:
             return [int(rng.integers(0, request.item + 1))]
 
-    assert check_entry(start_list([Dice()])[0]).finding is not None
+    assert checked(Dice()).finding is not None
 
 
 def test_there_are_as_many_cuts_as_asked_for_half_after_a_request_and_a_quarter_after_an_impression() -> None:
@@ -293,7 +300,7 @@ class Seer(Recommender):
 
 
 def test_who_is_handed_the_log_is_caught() -> None:
-    assert check_entry(start_list([Seer()])[0]).finding is not None
+    assert checked(Seer()).finding is not None
 
 
 def log_with_profiles() -> tuple[Log, Articles]:
@@ -363,7 +370,7 @@ class ProfileReader(Recommender):
 
 def test_who_reads_what_a_profile_told_is_blind_to_the_future() -> None:
     log, articles = log_with_profiles()
-    assert check_entry(start_list([ProfileReader()])[0], log=log, articles=articles).finding is None
+    assert checked(ProfileReader(), log=log, articles=articles).finding is None
 
 
 class HastyReader(ProfileReader):
@@ -400,6 +407,183 @@ class ProfilePeeker(HastyReader):
 @pytest.mark.parametrize("peeker", [TitlePeeker, OutsidePeeker, CategoryPeeker, ProfilePeeker])
 def test_who_reads_what_only_a_later_profile_tells_is_caught(peeker: type[Recommender]) -> None:
     log, articles = log_with_profiles()
-    finding = check_entry(start_list([peeker()])[0], log=log, articles=articles, cuts=50).finding
+    finding = checked(peeker(), log=log, articles=articles, cuts=50).finding
     assert finding is not None
     assert finding.what == "scores"
+
+
+# --- what is changed --------------------------------------------------------------------------------------
+
+
+class LengthPeeker(Recommender):
+    """Answers by the number of rows of the whole log."""
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return [len(log_on_the_stack().time) % (request.item + 1)]
+
+
+class SizePeeker(LengthPeeker):
+    """Answers by the number of articles of the whole log."""
+
+    def start(self, catalog: Catalog) -> None:
+        self.articles = len(catalog._articles.id)
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return [self.articles % (request.item + 1)]
+
+
+@pytest.mark.parametrize("peeker", [LengthPeeker, SizePeeker])
+def test_who_knows_how_long_the_log_is_is_caught(peeker: type[Recommender]) -> None:
+    finding = checked(peeker()).finding
+    assert finding is not None
+    assert finding.change in ("cut off", "overwritten and made more")
+
+
+LENGTHS: dict[Change, int] = {"overwritten": 300, "cut off": 120, "overwritten and made more": 450}
+
+
+@pytest.mark.parametrize("rows", LENGTHS.values())
+def test_a_log_of_another_length_is_valid_and_untouched_before_the_cut(rows: int) -> None:
+    log, articles = made_up_log(300)
+    other, others = overwritten(log, articles, 120, 0, rows)
+    assert len(other.time) == rows
+    for name in LOG_DTYPES:
+        assert getattr(other, name)[:120].tolist() == getattr(log, name)[:120].tolist()
+    assert (np.diff(other.time) >= 0).all()
+    assert (np.diff(highest_so_far(other.item), prepend=-1) <= 1).all()
+    assert len(others.id) == len(others.published) == len(others.category) == len(others.texts["title"][0])
+    assert len(others.id) > other.item.max()
+    known = log.item[:120].max() + 1
+    assert others.id[:known].to_pylist() == articles.id[:known].to_pylist()
+    assert len(articles.id) == 30
+    assert len(others.id) == {300: 30, 120: known, 450: 30 + 150 // 8}[rows]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    log=strategies.logs() | strategies.logs_with_impressions(), cut=st.integers(0, 60), more=st.sampled_from([0, 1, 9])
+)
+def test_a_log_may_end_at_the_cut_or_go_on_for_longer(log: Log, cut: int, more: int) -> None:
+    cut = min(cut, len(log.time) - 1)
+    rows = len(log.time) + more if more else cut
+    other, articles = overwritten(log, bare_articles(log), cut, 0, rows)
+    assert len(other.time) == rows
+    assert other.item.max(initial=-1) < len(articles.id)
+    assert len(other.pools.at) == 1 + np.count_nonzero(other.kind == IMPRESSION)
+    assert len(other.pools.item) == other.pools.at[-1]
+
+
+def test_the_profiles_of_a_log_that_ends_at_the_cut_are_there_as_far_as_they_were_handed_over() -> None:
+    log, articles = log_with_profiles()
+    assert checked(ProfileReader(), log=log, articles=articles, cuts=60).passed
+
+
+def test_ids_and_titles_tell_neither_their_code_nor_what_was_overwritten() -> None:
+    log, articles = made_up_log(300)
+    _, others = overwritten(log, articles, 120, 0)
+    for texts in (articles.id, others.id, articles.texts["title"][0], others.texts["title"][0]):
+        words = texts.to_pylist()
+        assert all(len(word) == 16 and set(word) <= set("0123456789abcdef") for word in words)
+        assert len({*words}) == len(words)
+        assert sorted(words) != words
+
+
+# --- in processes of their own ----------------------------------------------------------------------------
+
+
+MINE = """
+import os, sys
+
+class Plain:
+    def start(self, catalog): self.catalog = catalog
+    def learn(self, event): pass
+    def recommend(self, request, k): return [0]
+
+class Outermost(Plain):
+    # Recommends by what the outermost frame that has a log reads next.
+    def recommend(self, request, k):
+        frame, log = sys._getframe(), None
+        while frame is not None:
+            log = frame.f_locals.get("log", log) if hasattr(frame.f_locals.get("log"), "pools") else log
+            frame = frame.f_back
+        coming = log.item[request.row + 1:request.row + 2].tolist()
+        return [item for item in coming if 0 <= item < self.catalog.known]
+
+class Counter(Plain):
+    replays = 0
+    def start(self, catalog):
+        self.catalog = catalog
+        Counter.replays += 1
+    def recommend(self, request, k): return [self.replays % self.catalog.known]
+
+class Quits(Plain):
+    def recommend(self, request, k): os._exit(7)
+
+class Unordered(Plain):
+    def recommend(self, request, k): return {0}
+
+class Raises(Plain):
+    def learn(self, event): raise SystemExit(3)
+
+class Prints(Plain):
+    def recommend(self, request, k):
+        print("here I am")
+        os.write(1, b"and here")
+        return [0]
+
+class OwnDeque(Plain):
+    def start(self, catalog):
+        from collections import deque
+        self.last = deque(maxlen=5)
+    def learn(self, event):
+        if event.kind >= 3: self.last.append(event.item)
+    def recommend(self, request, k): return self.last
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "blind_or_not.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def verdict(name: str, cuts: int = 3) -> str:
+    entry = start_list([f"blind_or_not:{name}"])[0]
+    check = check_entry(entry, cuts=cuts)
+    assert check.apart
+    return str(check).removeprefix(f"{entry.label}: ")
+
+
+@pytest.mark.usefixtures("mine")
+def test_who_finds_the_untouched_log_anywhere_in_the_memory_of_the_process_is_caught() -> None:
+    assert verdict("Outermost", cuts=10).startswith("SEES WHAT IT SHOULD NOT: the answer at row")
+
+
+@pytest.mark.usefixtures("mine")
+def test_what_a_replay_leaves_behind_in_a_class_is_found() -> None:
+    assert "in a second replay of the same log" in verdict("Counter")
+
+
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("Quits", "FAILED: its process ended with exit status 7"),
+        ("Unordered", "FAILED: Unordered.recommend returned an object of type set, which has no order or no length"),
+        ("Raises", "FAILED: SystemExit: 3"),
+        ("Prints", "blind to the future at 3 cuts"),
+        ("OwnDeque", "blind to the future at 3 cuts"),
+    ],
+)
+def test_a_mistake_is_a_verdict_not_an_error_of_the_check(name: str, line: str) -> None:
+    assert verdict(name).startswith(line)
+
+
+def test_an_object_that_cannot_be_sent_is_replayed_here_and_the_verdict_says_so() -> None:
+    class Local(PatientScorer):
+        pass
+
+    check = check_entry(start_list([Local()])[0], log=log_with_late_outcomes(), cuts=2)
+    assert check.passed
+    assert not check.apart
+    assert str(check).endswith("blind to the future at 2 cuts (replayed in this process: it cannot be sent to another)")

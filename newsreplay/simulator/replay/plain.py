@@ -102,10 +102,10 @@ class PlainState:
         else:
             self.answers.append(self._frozen_slate(answer, request))
 
-    def unwrap(self) -> tuple[list[Sequence[Any]], list[array[float]]]:
+    def unwrap(self) -> tuple[list[list[Any]], list[array[float]]]:
         """The slates and scores collected, deferred ones settled by now; none are left here."""
-        slates = [self._frozen_slate(*_told(one)) if type(one) is _Late else one for one in self.answers]
-        scores = [self._frozen_scores(*_told(one)) if type(one) is _Late else one for one in self.scores]
+        slates = [self._frozen_slate(*_told(one)) if isinstance(one, _Late) else one for one in self.answers]
+        scores = [self._frozen_scores(*_told(one)) if isinstance(one, _Late) else one for one in self.scores]
         self.answers, self.scores = [], []
         return slates, scores
 

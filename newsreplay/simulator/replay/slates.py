@@ -33,7 +33,7 @@ class Tidied(NamedTuple):
     unknown_item: int
 
 
-def fill(log: Log, slates: Column, request: int, answers: list[Sequence[Any]], name: str) -> None:
+def fill(log: Log, slates: Column, request: int, answers: list[list[Any]], name: str) -> None:
     """Write answers, at most k entries each, into `slates` from request `request` on.
 
     Raises `RecommenderError` for an entry that no article can have as its code.
@@ -50,7 +50,7 @@ def fill(log: Log, slates: Column, request: int, answers: list[Sequence[Any]], n
     slates[request : request + len(answers)][np.arange(slates.shape[1]) < lengths[:, None]] = flat
 
 
-def _refuse(log: Log, request: int, answers: list[Sequence[Any]], name: str) -> None:
+def _refuse(log: Log, request: int, answers: list[list[Any]], name: str) -> None:
     rows = np.flatnonzero(log.kind == READ)
     for number, answer in enumerate(answers, request):
         try:

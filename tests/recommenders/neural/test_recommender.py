@@ -20,7 +20,8 @@ from newsreplay.recommenders.neural.options import NeuralOptions, Update, parse_
 from newsreplay.recommenders.neural.recommender import Neural, best
 from newsreplay.recommenders.neural.stream.state import Captures
 from newsreplay.recommenders.registry import start_list
-from newsreplay.simulator.checks import check_entry, made_up_log
+from newsreplay.simulator.checks import check_entry
+from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 
@@ -47,7 +48,7 @@ def tiny(name: str = "nrms", **parameters: Any) -> Neural:
 @pytest.mark.parametrize("name", NAMES)
 def test_overwriting_the_future_changes_no_bit_of_an_answer(name: str) -> None:
     [entry] = start_list(f"{name}(size=tiny, update=every(hours=12))")
-    verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=3, k=5)
+    verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=3, k=5, apart=False)
     assert verdict.cuts == 3
     assert verdict.finding is None, str(verdict.finding)
 
@@ -64,13 +65,13 @@ def test_overwriting_the_future_changes_no_bit_of_an_answer(name: str) -> None:
 )
 def test_overwriting_the_future_changes_nothing_at_twenty_cuts(spec: str) -> None:
     [entry] = start_list(spec)
-    verdict = check_entry(entry, cuts=20)
+    verdict = check_entry(entry, cuts=20, apart=False)
     assert verdict.finding is None, str(verdict.finding)
 
 
 def test_a_log_of_reads_alone_is_learned_from_without_a_look_ahead() -> None:
     [entry] = start_list("awrs(size=tiny)")
-    verdict = check_entry(entry, log=READS, cuts=3, k=5)
+    verdict = check_entry(entry, log=READS, cuts=3, k=5, apart=False)
     assert verdict.finding is None, str(verdict.finding)
     assert (answered(entry.make(), READS).slates[-1] >= 0).any()
 
@@ -78,7 +79,7 @@ def test_a_log_of_reads_alone_is_learned_from_without_a_look_ahead() -> None:
 def test_statistics_of_the_whole_period_are_found_out_and_declared() -> None:
     # lag -1 looks up the bucket that is still being counted; the published lag leaks by its normalisation alone.
     [entry] = start_list("awrs(size=tiny, leaky=true, lag=-1, update=none, warmup=12h, bucket=12)")
-    assert check_entry(entry, log=LOG, articles=ARTICLES, cuts=8, k=5).finding is not None
+    assert check_entry(entry, log=LOG, articles=ARTICLES, cuts=8, k=5, apart=False).finding is not None
     done = answered(entry.make())
     assert done.foresight == "given"
     assert done.self_report is not None

@@ -88,21 +88,29 @@ def test_scores_are_what_the_answer_held_when_it_was_given(kind: str) -> None:
     assert scores.tolist() == [2, 1, 0]
 
 
-def test_the_entries_of_an_answer_are_copied_too() -> None:
-    class Entries(OwnObject):
-        """Hands out views of its array, one an entry."""
+class Entries(OwnObject):
+    """Hands out views of its array, one an entry."""
 
+    def recommend(self, request: Event, k: int) -> Any:
+        return []
+
+    def score(self, request: Event, pool: Sequence[int]) -> Any:
+        self.write([2, 1, 0])
+        return [self.own[place, ...] for place in range(3)]
+
+
+@pytest.mark.parametrize("make", [np.array, torch_tensor])
+def test_entries_that_are_views_are_copied_from_scores_and_refused_in_slates(make: Any) -> None:
+    scores = replay(LOG, Entries(make), Setting(k=3)).scores
+    assert scores is not None
+    assert scores.tolist() == [2, 1, 0]
+
+    class Slates(Entries):
         def recommend(self, request: Event, k: int) -> Any:
-            self.write([2, 1, 0])
-            return [self.own[place, ...] for place in range(3)]
+            return self.score(request, ())
 
-        def score(self, request: Event, pool: Sequence[int]) -> Any:
-            return self.recommend(request, 3)
-
-    done = replay(LOG, Entries(np.array), Setting(k=3))
-    assert done.slates.tolist() == [[2, 1, 0]] * 3
-    assert done.scores is not None
-    assert done.scores.tolist() == [2, 1, 0]
+    with pytest.raises(RecommenderError, match=r"\(2\) in a slate at row 4; article codes are whole numbers"):
+        replay(LOG, Slates(make), Setting(k=3))
 
 
 class Given(Recommender):
