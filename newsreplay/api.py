@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,7 +17,7 @@ from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunE
 from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Event, Kind
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport
-from newsreplay.recommenders.registry import start_list
+from newsreplay.recommenders.registry import Entry, start_list
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.checks import Check, check_entry
@@ -58,8 +59,8 @@ __all__ = [
     "run",
 ]
 
-#: A spec, as text or parsed, or a recommender itself, of which every publisher gets a copy.
-RecommenderSource: TypeAlias = str | Spec | PlainRecommender | Compiled[Any]
+#: A spec, as text or parsed, or a recommender itself, of which every publisher gets a copy; or one from a start list.
+RecommenderSource: TypeAlias = str | Spec | Entry | PlainRecommender | Compiled[Any]
 
 
 class Run(RunFolder):
@@ -124,6 +125,7 @@ def run(
     executor: Executor | None = None,
     progress: Progress | None = None,
     command: str | None = None,
+    pair_timeout: Duration | None = None,
 ) -> Run:
     """Replay a data set before recommenders and score them; returns a `Run`.
 
@@ -135,29 +137,34 @@ def run(
       Durations are "1d", "36h", a `timedelta`, or milliseconds.
     - `out`: the run folder, by default a temporary one that goes when the returned object does; without `slates`,
       answers are not kept in it, only what became of them; `command` is kept as what reproduces the run.
-    - `jobs`: pairs at a time, by default one a core, all in this process. If it is given, several plain-Python
-      recommenders get processes of their own; a script then needs `if __name__ == "__main__":`. `executor`
-      runs pairs elsewhere. Neither changes a byte of the results.
+    - `jobs`: pairs at a time, by default one a core, all in this process. `pair_timeout`: a pair that takes longer is
+      given up; one in this process every 16,384 rows at most. If either is given, every pair of a plain-Python
+      recommender gets a process of its own; a script then needs `if __name__ == "__main__":`. Objects that cannot be
+      pickled stay here. `executor` runs pairs elsewhere. None of these changes a byte of the results.
     - `cluster`: what is resampled for intervals, "session", "user" or "day".
     - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
       late, and with `strict_deadline` counts as none. Then results depend on the machine.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
     - `progress(what, done, total)` is called with how far the replay is, in rows.
 
-    A recommender that fails costs only its own results. Raises `NewsreplayError` where the data, a spec or
+    A recommender that raises costs only its own results. Raises `NewsreplayError` where the data, a spec or
     the folder cannot be used.
     """
-    entries = start_list(_listed(recommenders))
+    execution = Execution(jobs, executor, progress or quiet, command, _limit(pair_timeout))
+    with redirect_stdout(sys.stderr):  # what strangers print while they are made
+        entries = start_list(_listed(recommenders), execution.apart)
     dataset = find_data(data, columns=columns, preparing=preparing)
     scope = _scope(dataset, split, warmup, window, max_session_length, cluster)
-    latest = None if deadline is None else milliseconds(deadline)
-    answering = Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline)
-    options = Options(scope, answering, Keeping(slates))
-    execution = Execution(jobs, executor, progress or quiet, command)
+    answering = Answering(k, seed, tuple(seeds), timed or deadline is not None, _limit(deadline), strict_deadline)
     with ExitStack() as keep:
-        folder = keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-")) if out is None else out
-        replay_and_judge(dataset, entries, Path(folder), options, publishers=publishers, execution=execution)
+        folder = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-")) if out is None else out)
+        options = Options(scope, answering, Keeping(slates))
+        replay_and_judge(dataset, entries, folder, options, publishers=publishers, execution=execution)
         return Run(folder, keep.pop_all())
+
+
+def _limit(duration: Duration | None) -> int | None:
+    return None if duration is None else milliseconds(duration)
 
 
 def _scope(
@@ -169,7 +176,7 @@ def _scope(
     cluster: str,
 ) -> Scope:
     """What is scored: a named stretch of the data set's own, or what lies after the warm-up and in the window."""
-    before, within = milliseconds(warmup), None if window is None else milliseconds(window)
+    before, within = milliseconds(warmup), _limit(window)
     if split is not None:
         if before or within is not None:
             raise NewsreplayError("a split says what is scored; leave --warmup and --window out")
@@ -208,11 +215,12 @@ def check(
         >>> print(newsreplay.check("trend"))   # doctest: +SKIP
         trend: blind to the future at 20 cuts
     """
-    entries = start_list([recommender])
-    if len(entries) > 1:
-        raise SpecError(f"one recommender is checked at a time, not {len(entries)}; name one")
-    if data is None:
-        return check_entry(entries[0], cuts=cuts, k=k, seed=seed)
-    dataset = find_data(data)
-    chosen = dataset.publisher(dataset.publishers[0] if publisher is None else publisher)
-    return check_entry(entries[0], log=chosen.log, articles=chosen.articles, cuts=cuts, k=k, seed=seed)
+    with redirect_stdout(sys.stderr):  # what strangers print
+        entries = start_list([recommender])
+        if len(entries) > 1:
+            raise SpecError(f"one recommender is checked at a time, not {len(entries)}; name one")
+        if data is None:
+            return check_entry(entries[0], cuts=cuts, k=k, seed=seed)
+        dataset = find_data(data)
+        chosen = dataset.publisher(dataset.publishers[0] if publisher is None else publisher)
+        return check_entry(entries[0], log=chosen.log, articles=chosen.articles, cuts=cuts, k=k, seed=seed)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from newsreplay.commands.interrupted import ended_by_ctrl_c
 from newsreplay.errors import NewsreplayError
 from newsreplay.version import __version__
 
@@ -49,7 +50,7 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """The commands of `COMMANDS`, imported by name; help on the group imports none of them.
 
-    An error that newsreplay raises on purpose is printed as one line, and the exit status is 1.
+    An error that newsreplay raises on purpose is printed as one line, and the exit status is 1; on Ctrl-C it is 130.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -68,7 +69,8 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was called."""
         try:
-            return super().invoke(ctx)
+            with ended_by_ctrl_c():
+                return super().invoke(ctx)
         except NewsreplayError as error:
             raise click.ClickException(str(error)) from None
 

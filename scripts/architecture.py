@@ -20,9 +20,9 @@ PICTURE = Path("docs/architecture.svg")
 #: What lies in each folder that has an order, from the ground up; files and folders alike.
 ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
-        *("errors", "version", "machine", "files", "spec", "durations"),
+        *("errors", "version", "machine", "files", "processes", "spec", "durations"),
         *("log", "arrow", "kernels", "datasets", "recommenders", "simulator", "report"),
-        *("api", "commands", "cli", "__main__"),
+        *("api", "preload", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": ("base", "store", "reading", "sources", "preparing", "fetching", "find"),
     "newsreplay.recommenders": ("base", "protocols", "baselines", "references", "neural", "registry"),
@@ -116,7 +116,9 @@ MEANING = {
     "log": "rows, articles, publishers",
     "ground": "errors, files, specs, durations",
 }
-_BOX = {"commands": "cli", "__main__": "cli", "arrow": "log"} | dict.fromkeys(ORDER["newsreplay"][:6], "ground")
+_BOX = {"commands": "cli", "__main__": "cli", "preload": "api", "arrow": "log"} | dict.fromkeys(
+    ORDER["newsreplay"][:7], "ground"
+)
 WIDTH, HEIGHT, GAP, LEFT = 460, 46, 22, 230  #: pixels
 
 

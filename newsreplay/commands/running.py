@@ -38,6 +38,7 @@ from newsreplay.commands.options import (
 if TYPE_CHECKING:
     from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
+    from newsreplay.recommenders.registry import Entry
 
 
 @click.command()
@@ -60,6 +61,12 @@ if TYPE_CHECKING:
     help="Repeat recommenders that train with these seeds; their spread is shown beside the interval.",
 )
 @jobs_option
+@click.option(
+    "--pair-timeout",
+    callback=parse_time,
+    metavar="DURATION",
+    help="Give up a recommender that takes longer on a publisher: 10m. It fails, the others go on.",
+)
 @click.option("--slates/--no-slates", default=True, help="Keep every answer in the run folder.  [default: keep]")
 @cluster_option("session")
 @click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
@@ -78,49 +85,64 @@ def run(
     out: Path | None,
     answering: AnsweringKeywords,
     jobs: int | None,
+    pair_timeout: int | None,
     slates: bool,
     names: dict[str, str],
     table: LeaderboardKeywords,
     files: FileOptions,
 ) -> None:
     """Replay a data set before recommenders and print the leaderboard."""
-    dataset = _find_data_and_compile(data, files, recommenders, names, table, k)
+    dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
     from newsreplay.api import run as replay_all
     from newsreplay.machine import cores
     from newsreplay.simulator.runs.paths import file_name
 
-    with progress_bar() as progress:
-        done = replay_all(
-            dataset,
-            recommenders,
-            k=k,
-            publishers=split_names(publishers) if publishers else None,
-            jobs=jobs or cores(),
-            out=out or Path("runs") / file_name(dataset.name),
-            slates=slates,
-            progress=progress,
-            command=shlex.join(["newsreplay", *sys.argv[1:]]),
-            **scope,
-            **answering,
-        )
+    try:
+        with progress_bar() as progress:
+            done = replay_all(
+                dataset,
+                entries,
+                k=k,
+                publishers=split_names(publishers) if publishers else None,
+                jobs=jobs or cores(),
+                pair_timeout=pair_timeout,
+                out=out or Path("runs") / file_name(dataset.name),
+                slates=slates,
+                progress=progress,
+                command=shlex.join(["newsreplay", *sys.argv[1:]]),
+                **scope,
+                **answering,
+            )
+    except KeyboardInterrupt as interruption:
+        _print_partial(getattr(interruption, "folder", None), names, table)
+        raise
     done.names = names
     _print_run(done, table)
 
 
 def _find_data_and_compile(
     data: str, files: FileOptions, recommenders: str, names: dict[str, str], table: LeaderboardKeywords, k: int
-) -> Dataset:
-    """The data set; kernels that were never compiled are compiled meanwhile. What cannot be run is refused first."""
+) -> tuple[Dataset, list[Entry]]:
+    """The data set and the start list; kernels that were never compiled are compiled meanwhile.
+
+    What cannot be run is refused first.
+    """
     from newsreplay.kernels.compiling import first_use
 
     first = first_use()  # before the imports that make the kernels' folder
-    from newsreplay.datasets import find_data
-    from newsreplay.recommenders.registry import start_list
-    from newsreplay.spec import check_names
+    from newsreplay.recommenders.registry import is_strange, start_list
+    from newsreplay.spec import check_names, parse_specs
 
-    entries = start_list(recommenders)
+    if any(map(is_strange, parse_specs(recommenders))):
+        from newsreplay.processes import warm_up
+
+        warm_up()
+        import newsreplay.api  # noqa: F401 - which takes a second, as it does there
+    entries = start_list(recommenders, apart=True)
     check_names(names, [entry.label for entry in entries])
     check_metrics(table, k)
+    from newsreplay.datasets import find_data
+
     with contextlib.ExitStack() as meanwhile:
         if first:
             from newsreplay.simulator.warm import compiling
@@ -128,7 +150,21 @@ def _find_data_and_compile(
             report_line("compiling the kernels (once after installation, less than a minute)")
             meanwhile.enter_context(compiling(entries))
         progress = meanwhile.enter_context(progress_bar())
-        return find_data(data, columns=files.columns, preparing=files.preparing, report=report_line, progress=progress)
+        found = find_data(data, columns=files.columns, preparing=files.preparing, report=report_line, progress=progress)
+        return found, entries
+
+
+def _print_partial(folder: Path | None, names: dict[str, str], table: LeaderboardKeywords) -> None:
+    """The leaderboard of what was finished when a run was interrupted, if anything was."""
+    from newsreplay.api import Run
+    from newsreplay.errors import RunError
+    from newsreplay.report.tables.leaderboard import leaderboard
+
+    with contextlib.suppress(RunError):
+        if folder is not None:
+            run = Run(folder)
+            run.names = names
+            click.echo(leaderboard([run], **table))
 
 
 def _print_run(run: Run, table: LeaderboardKeywords) -> None:
@@ -255,7 +291,9 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
 
     dataset = None if data is None else find_data(data, report=report_line)
     failed = 0
-    for entry in start_list(specs):
+    with contextlib.redirect_stdout(sys.stderr):  # what recommenders print
+        entries = start_list(specs)
+    for entry in entries:
         checked = check_one(entry.label, dataset, cuts=cuts, k=k, seed=seed)
         failed += not checked.passed
         click.echo(str(checked))

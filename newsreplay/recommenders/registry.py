@@ -15,12 +15,16 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from importlib.metadata import entry_points
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from newsreplay.errors import SpecError, did_you_mean
+from newsreplay.processes import OwnProcess
 from newsreplay.spec import Spec, Value, parse_spec, parse_specs
 
 BUILT_IN = {
@@ -60,6 +64,7 @@ PRESETS = {
 }
 GROUP = "newsreplay.recommenders"
 ESTIMATORS = {"river": "river", "sklearn": "scikit-learn"}  #: packages whose classes specs name; how pip calls them
+PATIENCE = 30.0  #: seconds in which a stranger's class should be made; one that takes longer is looked at in the run
 _NEURAL = ("torch", "safetensors")  # the extra that neural recommenders need
 _DOTTED = re.compile(r"\w+(?:\.\w+)+")
 _ESTIMATOR = re.compile(rf"(?:{'|'.join(ESTIMATORS)})(?:\.\w+)+(?:\(.*\))?", re.DOTALL)
@@ -84,16 +89,19 @@ class Entry(NamedTuple):
             ) from error
 
 
-def start_list(recommenders: str | Iterable[str | Spec | object]) -> list[Entry]:
+def start_list(recommenders: str | Iterable[str | Spec | Entry | object], apart: bool = False) -> list[Entry]:
     """The entries that specs, presets and objects name, presets unfolded, in order.
 
     >>> [entry.label for entry in start_list("trend,circular:size=5")]
     ['trend', 'circular(size=5)']
 
+    Each is made once, to see whether it can be; `apart`: strangers' classes in processes of their own, none of them
+    in this one. An `Entry` was made when it was listed.
+
     Raises `SpecError` where a name or parameter does not exist or one stands on the list twice.
     """
     one = isinstance(recommenders, str | Spec) or not isinstance(recommenders, Iterable)
-    given = [recommenders] if one else recommenders
+    given = [recommenders] if one else list(recommenders)
     entries = [entry for one in given for entry in _entries(one)]
     if not entries:
         raise SpecError("no recommender named; 'newsreplay recommenders' lists them")
@@ -102,11 +110,81 @@ def start_list(recommenders: str | Iterable[str | Spec | object]) -> list[Entry]
         if entry.label in seen:
             raise SpecError(f"{entry.label} stands on the list twice; name it once")
         seen.add(entry.label)
-        entry.make()
+    listed = {entry.label for entry in given if isinstance(entry, Entry)}
+    _make_all([entry for entry in entries if entry.label not in listed], apart)
     return entries
 
 
-def _entries(given: str | Spec | object) -> list[Entry]:
+def _make_all(entries: list[Entry], apart: bool) -> None:
+    strangers = [entry.source for entry in entries if isinstance(entry.source, Spec) and is_strange(entry.source)]
+    complaints = dict(zip(map(str, strangers), _ask_apart(_complaint, strangers), strict=True)) if apart else {}
+    for entry in entries:
+        if entry.label not in complaints or not isinstance(entry.source, Spec):
+            entry.make()
+        elif text := complaints[entry.label]:
+            raise SpecError(text)
+
+
+def _complaint(spec: Spec) -> str:
+    """Why a recommender cannot be made; "" where it can."""
+    try:
+        _make(spec)
+    except SpecError as error:
+        return str(error)
+    return ""
+
+
+def wants_seed(specs: list[Spec], apart: bool = False) -> list[bool]:
+    """Which of these take a seed and are given none; `apart` as in `start_list`."""
+    strangers = [spec for spec in specs if is_strange(spec)] if apart else []
+    asked = dict(zip(map(str, strangers), _ask_apart(_wants_seed, strangers), strict=True))
+    return [bool(asked[str(spec)]) if str(spec) in asked else _wants_seed(spec) for spec in specs]
+
+
+def _wants_seed(spec: Spec) -> bool:
+    signature = inspect.signature(find(spec.name))
+    given = signature.bind(*spec.positional, **dict(spec.parameters)).arguments
+    return "seed" in signature.parameters and "seed" not in given
+
+
+def is_strange(spec: Spec) -> bool:
+    """Whether a spec's class is somebody else's; one that there is not is nobody's."""
+    name = ALIASES.get(spec.name, spec.name)
+    return name not in BUILT_IN and (":" in name or name in _plug_ins())
+
+
+def built_in(spec: Spec) -> type | None:
+    """The class of a recommender of newsreplay's own; None where it is somebody else's."""
+    name = ALIASES.get(spec.name, spec.name)
+    found: type | None = find(name) if name in BUILT_IN else None
+    return found
+
+
+_Told = TypeVar("_Told")
+
+
+def _ask_apart(question: Callable[[Spec], _Told], specs: list[Spec]) -> list[_Told | None]:
+    """A question's answer for each spec, asked in a process each; None where that ended or took too long."""
+    asked = [OwnProcess(_answer, question, spec) for spec in specs]
+    try:
+        deadline = time.monotonic() + PATIENCE
+        for process in asked:
+            wait(process.handles(), max(0.0, deadline - time.monotonic()))
+        told = [process.receive() for process in asked]
+    finally:
+        for process in asked:
+            process.kill()
+    return [messages[0] if messages else None for messages in told]  # type: ignore[misc]
+
+
+def _answer(question: Callable[[Spec], _Told], spec: Spec, wire: Connection) -> None:
+    with suppress(Exception):  # no complaint of newsreplay's: what it is, the run will tell
+        wire.send(question(spec))
+
+
+def _entries(given: str | Spec | Entry | object) -> list[Entry]:
+    if isinstance(given, Entry):
+        return [given]
     if isinstance(given, str):
         return [entry for spec in parse_specs(given) for entry in _entries(spec)]
     if not isinstance(given, Spec):
@@ -123,15 +201,20 @@ def _shown(recommender: object) -> str:
     """
     if inspect.isclass(recommender):
         raise SpecError(f"{recommender.__name__} is a class; pass an instance: {recommender.__name__}()")
-    _check(recommender, repr(recommender))
-    kept: list[tuple[str, Value]] = [
-        (name, vars(recommender)[name])
-        for name in inspect.signature(type(recommender)).parameters
-        if name in getattr(recommender, "__dict__", {})
-        and isinstance(vars(recommender)[name], int | float | bool | str | None)
-    ]
-    name = type(recommender).__name__
-    return name + Spec(name, tuple(kept)).values_text()
+    try:
+        _check(recommender, f"an object of class {type(recommender).__name__}")
+        attributes = getattr(recommender, "__dict__", {})
+        kept: list[tuple[str, Value]] = [
+            (name, attributes[name])
+            for name in inspect.signature(type(recommender)).parameters
+            if name in attributes and isinstance(attributes[name], int | float | bool | str | None)
+        ]
+        name = type(recommender).__name__
+        return name + Spec(name, tuple(kept)).values_text()
+    except SpecError:
+        raise
+    except Exception as error:  # a stranger's class may raise wherever it is looked at
+        raise SpecError(f"{type(recommender).__name__} cannot be looked at: {type(error).__name__}: {error}") from error
 
 
 def _check(recommender: object, shown: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 from newsreplay.errors import NewsreplayError, RecommenderError
 from newsreplay.log.catalog import Articles
 from newsreplay.log.rows import Column, Log
+from newsreplay.processes import end_with_parent
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.replay.replay import replay
@@ -118,6 +119,8 @@ class Apart:
 
 def serve() -> None:
     """The process's side: replay every log that comes, until none does."""
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is told to all; the first process ends the others
     logs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the recommender prints is no answer
     try:

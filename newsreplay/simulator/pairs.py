@@ -17,7 +17,7 @@ from newsreplay.datasets.store import Dataset
 from newsreplay.errors import NewsreplayError
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import Column
-from newsreplay.recommenders.base import Setting
+from newsreplay.recommenders.base import SelfReport, Setting
 from newsreplay.simulator.judgement.oracle import foresee
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.judgement.scoring import Answers, Scored, score, select_scored
@@ -51,6 +51,8 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = ignore, report: Ca
             replayed = _replay(pair, publisher, Path(work), progress, report)
             times, late, late_scores = _timed(replayed.times, options.answering)
             judgement = score(publisher, scored, Answers(replayed.slates, replayed.scores, late, late_scores))
+            self_report = _plain(replayed.self_report)
+            progress(rows)  # nothing is written once nobody waits for it
             files = pair_files(pair.folder, pair.publisher, pair.entry.label)
             write_judgement(files, judgement)
             if options.keeping.slates:
@@ -60,7 +62,7 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = ignore, report: Ca
     except (StoppedError, KeyboardInterrupt):
         raise
     except BaseException as error:  # a stranger's class may raise anything, SystemExit too
-        return failed(pair, _one_line(error), traceback.format_exc(), rows)
+        return failed(pair, one_line(error), traceback.format_exc(), rows)
     return Judged(
         publisher=pair.publisher,
         recommender=pair.entry.label,
@@ -74,8 +76,8 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = ignore, report: Ca
         times=times,
         learning=None if replayed.times is None else replayed.times.learn / 1e9,
         foresight=replayed.foresight,
-        leaks=leaks_of(replayed.foresight, replayed.self_report),
-        self_report=replayed.self_report,
+        leaks=leaks_of(replayed.foresight, self_report),
+        self_report=self_report,
     )
 
 
@@ -89,6 +91,24 @@ def failed(pair: Pair, error: str, details: str | None, rows: int) -> Judged:
         details=details,
         rows=rows,
     )
+
+
+def _plain(report: SelfReport | None) -> SelfReport | None:
+    """A report of nothing but text and numbers, whatever a stranger put into it; raises where that is neither."""
+    if report is None:
+        return None
+    rounds = tuple({_text(name): _number(value) for name, value in one.items()} for one in report.rounds)
+    costs = (float(report.training), float(report.updating), float(report.answering))
+    counts = (int(report.answers), int(report.parameters))
+    return SelfReport(tuple(map(_text, report.notes)), _text(report.leaks), *costs, *counts, rounds)
+
+
+def _text(value: str) -> str:
+    return "".join(map(chr, map(ord, value)))  # of a class of its own it would be made where it is received
+
+
+def _number(value: float | None) -> float | None:
+    return value if type(value) in (int, float, type(None)) else float(value or 0)
 
 
 _selecting = threading.Lock()
@@ -147,7 +167,8 @@ def _timed(times: Times | None, answering: Answering) -> tuple[AnswerTimes | Non
     return summary, times.recommend / 1e6 > deadline, times.score / 1e6 > deadline if len(times.score) else None
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """An error in a line of at most 500 characters, its kind in front unless newsreplay raised it on purpose."""
     try:
         text = str(error)
     except Exception:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from newsreplay.datasets.store import Dataset
 from newsreplay.log.publisher import Publisher
-from newsreplay.recommenders.registry import Entry, find, start_list
+from newsreplay.recommenders.registry import Entry, start_list, wants_seed
 from newsreplay.simulator.judgement.metrics import Result, measure
 from newsreplay.simulator.judgement.scoring import Scored
 from newsreplay.simulator.pairs import load_scored
@@ -35,7 +34,7 @@ def run(
     """Replay a data set before recommenders, score them, and write the run folder `out` (`newsreplay.api.run`)."""
     begun = time.perf_counter()
     chosen = _publishers(dataset, publishers)
-    repeated = repeat_with_seeds(entries, options.answering.seeds)
+    repeated = repeat_with_seeds(entries, options.answering.seeds, execution.apart)
     folder = fresh_folder(out)
     pairs = [
         Pair(dataset.folder, publisher, entry, options, folder, without_seed)
@@ -46,26 +45,25 @@ def run(
     write_run(folder, dataset, entries, options, facts, judged, time.perf_counter() - begun, execution.command)
 
 
-def repeat_with_seeds(entries: list[Entry], seeds: tuple[int, ...]) -> list[tuple[Entry, str | None]]:
+def repeat_with_seeds(
+    entries: list[Entry], seeds: tuple[int, ...], apart: bool = False
+) -> list[tuple[Entry, str | None]]:
     """The entries, those that take a seed and have none once per seed; beside these the label without the seed."""
     if not seeds:
         return [(entry, None) for entry in entries]
+    specs = [entry.source for entry in entries if isinstance(entry.source, Spec)]
+    wanting = {str(spec) for spec, wants in zip(specs, wants_seed(specs, apart), strict=True) if wants}
     repeated: list[tuple[Entry, str | None]] = []
     for entry in entries:
-        if isinstance(entry.source, Spec) and _wants_seed(entry.source):
+        if isinstance(entry.source, Spec) and entry.label in wanting:
             spec = entry.source
-            specs = [spec._replace(parameters=(*spec.parameters, ("seed", seed))) for seed in seeds]
-            repeated += [(Entry(str(seeded), seeded), entry.label) for seeded in specs]
+            seeded = [spec._replace(parameters=(*spec.parameters, ("seed", seed))) for seed in seeds]
+            repeated += [(Entry(str(one), one), entry.label) for one in seeded]
         else:
             repeated.append((entry, None))
-    start_list([entry.source for entry, _ in repeated])  # a seed may be wrong, or make one of another on the list
+    # A seed may be wrong, or make one of another on the list.
+    start_list([entry if label is None else entry.source for entry, label in repeated], apart)
     return repeated
-
-
-def _wants_seed(spec: Spec) -> bool:
-    signature = inspect.signature(find(spec.name))
-    given = signature.bind(*spec.positional, **dict(spec.parameters)).arguments
-    return "seed" in signature.parameters and "seed" not in given
 
 
 def _publishers(dataset: Dataset, chosen: Iterable[str] | None) -> list[str]:
@@ -93,7 +91,7 @@ def _replay_and_measure(
     def show(line: str, done: int) -> None:
         execution.progress(f"replaying · {line}" if line else "replaying", done, total)
 
-    with Workers(execution.jobs, execution.executor, show) as workers:
+    with Workers(execution, show) as workers:
         for answer in workers.judge(pairs):
             name = answer.publisher
             judged[name].append(answer)

@@ -48,15 +48,16 @@ def verify(
             f"{folder} has a strict deadline, so its results depend on how long answers took: never the same"
         )
     dataset = dataset_of(info, folder, data)
+    execution = Execution(jobs=jobs, progress=progress)
     with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
         again = Path(work) / "run"
         run(
             dataset,
-            start_list([parse_spec(text) for text in info["recommenders"]]),
+            start_list([parse_spec(text) for text in info["recommenders"]], execution.apart),
             again,
             options,
             publishers=[facts["publisher"] for facts in info["publishers"]],
-            execution=Execution(jobs=jobs, progress=progress),
+            execution=execution,
         )
         return list(_differences(folder, again, info, read_info(again)))
 

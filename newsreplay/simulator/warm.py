@@ -5,11 +5,10 @@ Compiling holds the interpreter, so threads would not help; each process fills t
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ import pyarrow as pa
 from newsreplay.datasets.base import Raw
 from newsreplay.datasets.preparing.prepare import prepare
 from newsreplay.machine import cores
+from newsreplay.processes import OwnProcess
 from newsreplay.recommenders.registry import ALIASES, BUILT_IN, Entry, start_list
 from newsreplay.simulator.run import run
 from newsreplay.spec import Spec
@@ -35,16 +35,25 @@ def compiling(entries: Iterable[Entry], processes: int | None = None) -> Iterato
     if workers < 2:
         yield
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        tasks = [pool.submit(compile_kernels, name) for name in order]
-        yield
-        for task in tasks:
-            task.exception()  # whatever went wrong here shows again, and is reported, in the run itself
-
-
-def compile_kernels(name: str) -> None:
-    """Compile all that a run of one recommender needs, by running it on two reads."""
-    reads = pa.table({"publisher": ["a"] * 2, "time": [1, 2], "user": ["u"] * 2, "item": ["x", "y"]})
     with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
-        data = prepare(Raw(reads, rows_in=2), Path(work) / "data", name="two reads", kind="table")
-        run(data, start_list(name), Path(work) / "run")
+        compilers = [OwnProcess(_compile, order[number::workers], work) for number in range(workers)]
+        try:
+            yield
+            for compiler in compilers:
+                compiler.process.join()
+        finally:
+            for compiler in compilers:
+                compiler.kill()
+
+
+def _compile(names: list[str], work: str, wire: Connection) -> None:
+    for name in names:
+        with suppress(Exception):  # whatever went wrong here shows again, and is reported, in the run itself
+            compile_kernels(name, Path(work, name))
+
+
+def compile_kernels(name: str, work: Path) -> None:
+    """Compile all that a run of one recommender needs, by running it on two reads in the folder `work`."""
+    reads = pa.table({"publisher": ["a"] * 2, "time": [1, 2], "user": ["u"] * 2, "item": ["x", "y"]})
+    data = prepare(Raw(reads, rows_in=2), work / "data", name="two reads", kind="table")
+    run(data, start_list(name), work / "run")

@@ -1,25 +1,36 @@
-"""Workers: pairs of a recommender and a publisher, replayed and judged here, in other processes, or elsewhere."""
+"""Workers: pairs of a recommender and a publisher, replayed and judged in threads, in other processes, or elsewhere."""
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
+import sys
+import tempfile
 import threading
 import time
+import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, suppress
-from functools import partial
-from multiprocessing.connection import Connection
+from concurrent.futures import Future, as_completed
+from contextlib import ExitStack, redirect_stdout
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from typing import Any
 
+from newsreplay.durations import duration_text
+from newsreplay.errors import RecommenderError
 from newsreplay.machine import cores
+from newsreplay.processes import OwnProcess, Unreadable
 from newsreplay.recommenders.base import Compiled
-from newsreplay.recommenders.registry import Entry
-from newsreplay.simulator.pairs import StoppedError, failed, replay_pair
+from newsreplay.recommenders.references.oracle import Oracle
+from newsreplay.recommenders.registry import built_in
+from newsreplay.simulator.pairs import StoppedError, failed, one_line, replay_pair
+from newsreplay.simulator.runs.options import Execution
 from newsreplay.simulator.runs.pair import Judged, Pair
+from newsreplay.spec import Spec
 
-LINE = 100  #: characters of a reported line that are shown; a pipe takes so few in one piece
+LINE = 100  #: characters of a reported line that are shown
 FRESH = 5.0  #: seconds for which a reported line is shown
+GRACE = 2.0  #: seconds in which threads end that are no longer wanted; then they are left alone
 
 
 def printable(line: object) -> str:
@@ -28,158 +39,257 @@ def printable(line: object) -> str:
     return " ".join(text.split())[:LINE]
 
 
-_wire: Connection | None = None  #: in a process of its own: leads to the one that started it
+def _replay_apart(pair: Pair, work: str, wire: Connection) -> None:
+    """A pair in a process of its own, which tells of its rows and lines, and last what came of it."""
+    tempfile.tempdir = work  # taken away with the run, whatever became of this process
+    one_at_a_time = threading.Lock()
+
+    def tell(what: int | str | Judged) -> None:
+        with one_at_a_time:
+            wire.send(what)
+
+    try:
+        judged = replay_pair(pair, tell, lambda line: tell(printable(line)))
+    except (StoppedError, KeyboardInterrupt) as error:  # nobody's but its own: Ctrl-C is not heard here
+        judged = failed(pair, one_line(error), traceback.format_exc(), 0)
+    tell(judged)
 
 
-def _connect(wire: Connection) -> None:
-    global _wire
-    _wire = wire
+class _Mailbox:
+    """What threads tell the one that waits for them; `wire` is ready while there is something."""
+
+    def __init__(self) -> None:
+        self.wire, self.bell = Pipe(duplex=False)
+        self.lock = threading.Lock()
+        self.told: list[tuple[_Task, object]] = []
+
+    def put(self, task: _Task, what: object) -> None:
+        with self.lock:
+            if not self.told:
+                self.bell.send_bytes(b".")
+            self.told.append((task, what))
+
+    def empty(self) -> list[tuple[_Task, object]]:
+        with self.lock:
+            if self.told:
+                self.wire.recv_bytes()
+            told, self.told = self.told, []
+        return told
 
 
-def _report(number: int, what: int | str) -> None:
-    # In one write, few bytes: the system keeps them together, whoever else writes, and whoever dies meanwhile.
-    with suppress(OSError):  # nobody listens any more
-        if _wire is not None:
-            _wire.send((number, what))
+class _Thread(threading.Thread):
+    """A pair in this process. Whoever ends the program does not wait for it."""
+
+    def __init__(self, pair: Pair, mailbox: _Mailbox, stopped: threading.Event, deadline: float | None, late: str):
+        super().__init__(daemon=True)
+        self.pair = pair
+        self.mailbox = mailbox
+        self.stopped = stopped
+        self.deadline = deadline
+        self.late = late
+
+    def run(self) -> None:
+        try:
+            told: object = replay_pair(self.pair, self._tell, self._tell)
+        except BaseException as error:
+            told = error
+        self.mailbox.put(self, told)
+
+    def _tell(self, what: object) -> None:
+        """Pass rows or a line on; raises where nobody waits any more."""
+        if self.stopped.is_set():
+            raise StoppedError
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise RecommenderError(self.late)
+        self.mailbox.put(self, what)
 
 
-def _replay_away(pair: Pair, number: int) -> Judged:
-    """A pair in a process of its own, which reports its rows and lines under a number."""
-    report = partial(_report, number)
-    return replay_pair(pair, report, lambda line: report(printable(line)))
+class _Process:
+    """A pair in a process of its own."""
+
+    def __init__(self, pair: Pair, work: str, deadline: float | None):
+        self.pair = pair
+        self.deadline = deadline
+        self.process = OwnProcess(_replay_apart, pair, work)
+
+
+_Task = _Thread | _Process
+
+
+class _Printing:
+    """stdout while recommenders share this process: what their threads print goes to stderr."""
+
+    def __init__(self) -> None:
+        self.usual = sys.stdout
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr if isinstance(threading.current_thread(), _Thread) else self.usual, name)
 
 
 class Workers:
-    """Compiled recommenders share this process, since kernels let go of the interpreter; plain ones get
-    processes of their own where there are several cores and they can be sent there.
+    """Compiled recommenders share this process, since kernels let go of the interpreter; every pair of a plain one, and
+    of a stranger's, gets a process of its own, if `execution.apart` and it can be sent there.
 
     `progress(line, done)` takes the line that was reported last, for `fresh` seconds ("" = nothing lately), and how
     many rows are done.
     """
 
-    def __init__(
-        self,
-        jobs: int | None,
-        executor: Executor | None,
-        progress: Callable[[str, int], None],
-        fresh: float = FRESH,
-    ):
-        self.jobs = jobs or cores()
-        self.processes = jobs is not None and jobs > 1
-        self.executor = executor
+    def __init__(self, execution: Execution, progress: Callable[[str, int], None], fresh: float = FRESH):
+        self.execution = execution
+        self.jobs = execution.jobs or cores()
         self.progress = progress
         self.fresh = fresh
         self.rows: dict[tuple[str, str], int] = {}  # done, by publisher and recommender
         self.line, self.until = "", 0.0  # what was reported last, and how long it is shown
-        self.lock = threading.Lock()
         self.stopped = threading.Event()
-        self.trouble: BaseException | None = None  # what showing progress raised while nobody could catch it
-        self.pools = ExitStack()
+        self.mailbox = _Mailbox()
+        self.running: list[_Task] = []
+        self.work: str | None = None  # the processes' temporary files
+        self.keep = ExitStack()
+        limit = execution.pair_timeout
+        self.late = f"gave up after {duration_text(limit or 0)} (--pair-timeout)"
 
     def __enter__(self) -> Workers:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.stopped.set()
-        self.pools.close()
+        for task in self.running:
+            if isinstance(task, _Process):
+                task.process.kill()
+        enough = time.monotonic() + GRACE
+        for task in self.running:
+            if isinstance(task, _Thread):
+                task.join(max(0.0, enough - time.monotonic()))
+        self.keep.close()
 
     def judge(self, pairs: list[Pair]) -> Iterator[Judged]:
         """Judge pairs, in whatever order they end."""
-        if self.executor is not None:
-            yield from self._collect({self.executor.submit(replay_pair, pair): pair for pair in pairs})
+        if self.execution.executor is not None:
+            yield from self._judge_elsewhere(
+                {self.execution.executor.submit(replay_pair, pair): pair for pair in pairs}
+            )
             return
-        # A process each pays where several plain recommenders would wait for one interpreter.
-        away = [pair for pair in pairs if self.processes and _is_plain(pair.entry) and _can_be_sent(pair)]
-        if len(away) < 2:
-            away = []
-        here = [pair for pair in pairs if pair not in away]
+        apart = {id(pair) for pair in pairs if self.execution.apart and not _is_ours(pair) and _can_be_sent(pair)}
+        if len(apart) < len(pairs):
+            self.keep.enter_context(redirect_stdout(_Printing()))
         publishers = list(dict.fromkeys(pair.publisher for pair in pairs))
-        here.sort(key=lambda pair: (publishers.index(pair.publisher), not getattr(pair.entry.make(), "slow", False)))
-        threads = ThreadPoolExecutor(self.jobs)
-        self.pools.callback(threads.shutdown, wait=True, cancel_futures=True)
-        local = {threads.submit(replay_pair, pair, partial(self._advance, pair), self._report): pair for pair in here}
-        orphans: list[Pair] = []
-        yield from self._collect(local | self._send(away), orphans)
-        # A process that dies takes its pool along. Each of those left gets a process of its own, so that
-        # whoever kills it harms nobody else.
-        for pair in orphans:
-            yield from self._collect(self._send([pair]))
-
-    def _send(self, pairs: list[Pair]) -> dict[Future[Judged], Pair]:
-        if not pairs:
-            return {}
-        context = multiprocessing.get_context("spawn")
-        reader, writer = context.Pipe(duplex=False)
-        processes = ProcessPoolExecutor(
-            min(self.jobs, len(pairs)), mp_context=context, initializer=_connect, initargs=(writer,)
+        # Those that take longest first, so that they do not run on alone at the end.
+        waiting = deque(
+            sorted(
+                pairs, key=lambda pair: (publishers.index(pair.publisher), id(pair) not in apart, not _is_slow(pair))
+            )
         )
-        listener = threading.Thread(target=self._listen, args=(reader, pairs), daemon=True)
-        self.pools.callback(listener.join, timeout=1)  # somebody's own processes may keep the wire open
-        self.pools.callback(writer.close)  # the last to hold it, so that the listener comes to its end
-        self.pools.callback(processes.shutdown, wait=True, cancel_futures=True)
-        listener.start()
-        return {processes.submit(_replay_away, pair, number): pair for number, pair in enumerate(pairs)}
+        while waiting or self.running:
+            judged = self._wait() if self.running else []
+            while waiting and len(self.running) < self.jobs:
+                pair = waiting.popleft()
+                self._start(pair, id(pair) in apart)
+            for answer in judged:
+                self._advance(answer, answer.rows)
+                yield answer
 
-    def _listen(self, reader: Connection, pairs: list[Pair]) -> None:
-        """Take in what processes report, until the last has ended."""
-        with reader, suppress(EOFError, OSError):
-            while True:
-                number, what = reader.recv()
-                try:
-                    if self.trouble is None and not self.stopped.is_set():
-                        self._report(what) if isinstance(what, str) else self._advance(pairs[number], what)
-                except StoppedError:
-                    continue
-                except BaseException as error:  # whoever waits for results raises it
-                    self.trouble = error
+    def _start(self, pair: Pair, apart: bool) -> None:
+        limit = self.execution.pair_timeout
+        deadline = None if limit is None else time.monotonic() + limit / 1000
+        if apart:
+            if self.work is None:
+                self.work = self.keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-"))
+            self.running.append(_Process(pair, self.work, deadline))
+        else:
+            thread = _Thread(pair, self.mailbox, self.stopped, deadline, self.late)
+            self.running.append(thread)
+            thread.start()
 
-    def _collect(self, futures: dict[Future[Judged], Pair], orphans: list[Pair] | None = None) -> Iterator[Judged]:
+    def _wait(self) -> list[Judged]:
+        """Wait until something is told; returns what came of the pairs that have ended."""
+        processes = [task for task in self.running if isinstance(task, _Process)]
+        handles: list[Any] = [handle for task in processes for handle in task.process.handles()]
+        deadlines = [task.deadline for task in processes if task.deadline is not None]
+        patience = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        wait([self.mailbox.wire, *handles], patience)
+        answers = [self._take(task, what) for task, what in self.mailbox.empty()]
+        answers += [answer for task in processes for answer in self._look_after(task)]
+        return [answer for answer in answers if answer is not None]
+
+    def _look_after(self, task: _Process) -> Iterator[Judged | None]:
+        """Take what a process tells; see whether it has ended, or takes too long."""
+        ended = task.process.has_ended()  # asked first: what it told before its end is in by now
+        for what in task.process.receive():
+            yield self._take(task, what)
+        if task not in self.running:
+            return
+        if ended:
+            yield self._done(task, failed(task.pair, f"its process ended: {task.process.why()}", None, 0))
+        elif task.deadline is not None and time.monotonic() > task.deadline:
+            task.process.kill()
+            yield self._done(task, failed(task.pair, self.late, None, 0))
+
+    def _take(self, task: _Task, what: object) -> Judged | None:
+        """Take in what a pair's worker tells: its rows, a line, what came of it, or what went wrong."""
+        if isinstance(what, int):
+            self._advance(task.pair, what)
+        elif isinstance(what, str):
+            self.line, self.until = printable(what), time.monotonic() + self.fresh
+            self._show()
+        elif isinstance(what, Judged):
+            return self._done(task, what)
+        elif isinstance(what, BaseException):
+            self.running.remove(task)
+            raise what
+        elif isinstance(what, Unreadable):  # as a class from a notebook is in any other process
+            self.running.remove(task)
+            self._start(task.pair, apart=False)
+        return None
+
+    def _done(self, task: _Task, judged: Judged) -> Judged:
+        if isinstance(task, _Process):
+            task.process.end()
+        self.running.remove(task)
+        return judged
+
+    def _judge_elsewhere(self, futures: dict[Future[Judged], Pair]) -> Iterator[Judged]:
         for future in as_completed(futures):
-            pair = futures[future]
             try:
                 answer = future.result()
             except (StoppedError, KeyboardInterrupt):
                 raise
             except Exception as error:  # the worker itself died
-                if orphans is not None and isinstance(error, BrokenExecutor):
-                    orphans.append(pair)
-                    continue
-                text = f"its process ended: {type(error).__name__}: {error}"
-                answer = failed(pair, text, None, 0)
-            if self.trouble is not None:
-                raise self.trouble
-            self._advance(pair, answer.rows)
+                answer = failed(futures[future], f"its process ended: {type(error).__name__}: {error}", None, 0)
+            self._advance(answer, answer.rows)
             yield answer
 
-    def _advance(self, pair: Pair, rows: int) -> None:
-        """Note how many of a pair's rows are done; raises `StoppedError` once the run is stopped."""
-        if self.stopped.is_set():
-            raise StoppedError
-        key = (pair.publisher, pair.entry.label)
-        with self.lock:
-            if rows > self.rows.get(key, 0):  # else it was reported before, or a replay that broke off starts again
-                self.rows[key] = rows
-                self._show()
-
-    def _report(self, line: str) -> None:
-        """Show a line that a recommender reports; raises `StoppedError` once the run is stopped."""
-        if self.stopped.is_set():
-            raise StoppedError
-        with self.lock:
-            self.line, self.until = printable(line), time.monotonic() + self.fresh
+    def _advance(self, pair: Pair | Judged, rows: int) -> None:
+        """Note how many of a pair's rows are done."""
+        key = (pair.publisher, pair.recommender if isinstance(pair, Judged) else pair.entry.label)
+        if rows > self.rows.get(key, 0):
+            self.rows[key] = rows
             self._show()
 
     def _show(self) -> None:
         self.progress(self.line if time.monotonic() < self.until else "", sum(self.rows.values()))
 
 
-def _is_plain(entry: Entry) -> bool:
-    return not isinstance(entry.make(), Compiled)
+def _class_of(pair: Pair) -> type | None:
+    """A recommender's class; None where only making it would tell."""
+    source = pair.entry.source
+    return built_in(source) if isinstance(source, Spec) else type(source)
+
+
+def _is_ours(pair: Pair) -> bool:
+    """Whether it is compiled, or the oracle, which is not replayed; strangers' specs may be anything."""
+    kind = _class_of(pair)
+    return kind is not None and issubclass(kind, Compiled | Oracle)
+
+
+def _is_slow(pair: Pair) -> bool:
+    kind = _class_of(pair)
+    return kind is not None and issubclass(kind, Compiled) and kind.slow
 
 
 def _can_be_sent(pair: Pair) -> bool:
     try:
         pickle.dumps(pair)
-    except Exception:
+    except (Exception, SystemExit):  # a stranger's class may raise anything
         return False
     return True

@@ -30,7 +30,7 @@ CLICKS = """time,publisher,user,item
 
 
 STRANGERS = """
-import os, sys
+import multiprocessing, os, signal, sys, time
 from newsreplay import Recommender
 from newsreplay.recommenders.base import SelfReport
 
@@ -117,7 +117,9 @@ class Leaves(Newest):
 
 class CtrlC(Newest):
     def recommend(self, request, k):
-        raise KeyboardInterrupt
+        if self.catalog.id(0) != "x":  # at A alone: a second time ends the command without a word
+            os.kill(multiprocessing.parent_process().pid, signal.SIGINT)
+        time.sleep(600)
 """
 
 

@@ -438,7 +438,7 @@ def test_when_every_recommender_fails_the_command_fails_but_the_run_is_kept(cli:
 def test_ctrl_c_leaves_a_folder_that_the_leaderboard_refuses(cli: Cli, replay: Cli, jobs: str) -> None:
     replay("--recommenders", "recency")
     result = cli("run", "--data", "clicks.csv", "--recommenders", "recency,mine.py:CtrlC", "--jobs", jobs)
-    assert result.exit_code == 1
+    assert result.exit_code == 130
     assert "Aborted!" in result.stderr
     assert "Traceback" not in result.output
     assert "runs/clicks holds a run that has not ended; start one with" in complaint(cli("leaderboard", "runs/clicks"))

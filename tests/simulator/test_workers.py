@@ -19,7 +19,7 @@ from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.pairs import replay_pair
 from newsreplay.simulator.replay.walk import STRETCH
 from newsreplay.simulator.run import repeat_with_seeds
-from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.runs.options import Execution, Options
 from newsreplay.simulator.runs.pair import Pair
 from newsreplay.simulator.workers import Workers, printable
 
@@ -117,7 +117,7 @@ def test_a_reported_line_is_shown_while_it_is_fresh(folder: Path, fresh: float, 
     dataset = find_data("few.csv")
     (entry,) = start_list([Talker()])
     reported = []
-    with Workers(1, None, lambda line, done: reported.append((line, done)), fresh) as workers:
+    with Workers(Execution(1), lambda line, done: reported.append((line, done)), fresh) as workers:
         list(workers.judge([Pair(dataset.folder, dataset.publishers[0], entry, Options(), folder)]))
     assert reported[-1] == (last, 30)
 

@@ -91,3 +91,15 @@ class Execution:
     executor: Executor | None = None  #: replays the pairs in place of this process
     progress: Progress = quiet
     command: str | None = None  #: what reproduces the run, kept in run.json
+    pair_timeout: int | None = None  #: ms after which a pair is given up
+
+    def __post_init__(self) -> None:
+        if self.pair_timeout is not None and self.pair_timeout < 1:
+            raise NewsreplayError("a pair needs some time; give --pair-timeout more than nothing, 10m")
+        if self.pair_timeout is not None and self.executor is not None:
+            raise NewsreplayError("pairs that an executor runs cannot be given up; leave pair_timeout or executor out")
+
+    @property
+    def apart(self) -> bool:
+        """Whether plain recommenders, and strangers', get processes of their own."""
+        return self.executor is None and (self.jobs is not None or self.pair_timeout is not None)
