@@ -205,8 +205,10 @@ def check(
 
     A log is replayed; the rows from a cut on are overwritten, cut off or become more, and it is replayed again, in a
     process that never held the log: the answers before the cut must be the same to the byte, at `cuts` cuts. It is a
-    test against mistakes, not against malice: whoever reads the future from files or another process passes. `data` is as in `run`, its first publisher unless one is named; by default
-    a log of 2,000 rows is made up. `seed` is of random choices, of the cuts and of what overwrites the rows.
+    test against mistakes, not against malice: whoever reads the future from files or another process passes.
+
+    `data` is as in `run`, its first publisher unless one is named; by default a log of 2,000 rows is made up. `seed` is
+    of random choices, of the cuts and of what overwrites the rows.
 
     Printing what is returned gives one line; it has `passed` where its `finding` and its `error`, what the recommender
     did in place of answering, are None. Raises `SpecError` where `recommender` is not one recommender, and `DataError`
