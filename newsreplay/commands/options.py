@@ -60,7 +60,7 @@ class FileOptions:
     """How files become a data set."""
 
     columns: dict[str, str] | None  #: of a table: newsreplay's name for a column → the file's
-    preparing: dict[str, object]  #: `impressions`, `history`, `file_order`; only what was given
+    preparing: dict[str, object]  #: `impressions`, `session_gap`, `history`, `file_order`; only what was given
 
 
 # --- from text to values ----------------------------------------------------------------------------------
@@ -233,9 +233,16 @@ file_options = stacked(
         help="Make impressions for a log that has only reads: sampled, sampled:popularity (20 articles of the "
         "last 24 hours beside each read) or sampled:uniform-all (as published; leaks).",
     ),
+    click.option(
+        "--session-gap",
+        callback=parse_time,
+        metavar="DURATION",
+        help="Start a new session when more than this passed since its last read, also in the source's own sessions.  "
+        "[default: 60m, for readers without session ids only]",
+    ),
     click.option("--history", metavar="MODE", help="MIND: dynamic (the default) or static (as published)."),
     click.option("--file-order", is_flag=True, help="NeMig: replay in file order, at made-up times."),
-    gathered("files", ("columns", "impressions", "history", "file_order"), _file_options),
+    gathered("files", ("columns", "impressions", "session_gap", "history", "file_order"), _file_options),
 )
 """How files are prepared, gathered into `files: FileOptions`."""
 

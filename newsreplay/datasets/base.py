@@ -64,8 +64,12 @@ class PublisherCard(TypedDict):
     last: int  #: ms UTC, of its last read
     duplicates: int  #: reads equal to another in time, reader, session and article
     inversions: int  #: rows earlier than the one before them in the source
+    shared_ids: int  #: session ids under which several users occur
+    shared_sessions: int  #: sessions that they are by user
+    nobody: int  #: rows of the source with neither user nor session
     digest: str  #: of the prepared columns, 32 hexadecimal digits
     profiles: NotRequired[int]  #: readers with a profile
+    profiles_differ: NotRequired[int]  #: readers whose history differs between their rows
 
 
 class Card(TypedDict):
@@ -103,18 +107,22 @@ class Block:
       to be learned from, which raises no request and is not scored); a missing column means reads throughout;
     - `publisher`: missing where the plan names the only one;
     - `time` int64, ms since the epoch, UTC, never null;
-    - `user`, `session`: null where unknown; never both null in one row, but on publish rows both are;
+    - `user`, `session`: null where unknown. A row that has neither gets a session and a reader of its own; publish rows
+      have neither, and `HISTORY` rows are in no session, whatever they say;
     - `item`: the article; null only on impressions, where it is the article on screen;
     - `pool` list of articles and `clicked` list of bool, equally long, on impressions (null elsewhere);
       `clicked` is null where the outcome is not known. Each click becomes a read: do not list it again;
     - `published` int64 (ms, null = not known) and any of `FACTS` as text (null = not known);
     - `recommendable` bool on publish rows: whether the article may be recommended from now on (null = not known);
-    - `active` float32, seconds the reader spent on the article (null = not measured); only the judge sees it.
+    - `active` float32, seconds the reader spent on the article (null = not measured); only the judge sees it;
+    - `dwell` list of float32 on impressions: the same of each click, in pool order, as many as there are clicks.
 
     Optional columns may be missing. Ids (`publisher`, `user`, `session`, `item`, `pool`) are strings or whole
     numbers, dictionary-encoded or not. `articles` has what is known of articles outside the rows: `item`, and
     optionally `publisher`, `published` and `FACTS`. `profiles` has what users read before the log, without
-    times: `user`, `time` (int64, of the row it came with), `items` (list, oldest first), optionally `publisher`.
+    times: `user`, `time` (int64, of the row it came with), `items` (list, oldest first), optionally `publisher`, and
+    `differ` (bool): whether other rows of the user's in this block came with other items. The first by time counts, and
+    may be empty.
 
     Records in = kept + rejects + dropped; a record is what the source counts, as a line.
     """

@@ -12,13 +12,14 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from newsreplay.datasets.base import Plan
-from newsreplay.datasets.preparing.prepare import prepare
+from newsreplay.datasets.preparing.prepare import Shaping, prepare
 from newsreplay.datasets.preparing.work import Processing, Progress, no_progress
 from newsreplay.datasets.store import FORMAT, Dataset
-from newsreplay.errors import DataError, did_you_mean
+from newsreplay.durations import Duration, milliseconds
+from newsreplay.errors import DataError, NewsreplayError, did_you_mean
 from newsreplay.files import digest_of
 from newsreplay.machine import cores, home
 
@@ -41,6 +42,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 Report = Callable[[str], None]  #: takes one line of text
 Preparing = dict[str, object]  #: what shapes the preparing, as {"impressions": "sampled"}
+SHAPING = ("impressions", "session_gap")  #: of that, what any kind has; the rest is how a kind is read
 
 
 def kinds() -> list[str]:
@@ -66,20 +68,21 @@ def find_data(
     """
     if isinstance(data, Dataset):
         return data
+    preparing = _in_ms(preparing)
     if not isinstance(data, str | Path):
         return _of_frame(data, columns, preparing, report)
     text = str(data)
     named = _NAME.fullmatch(text) and (home() / "data" / text).is_dir()
     if named or text == DEMO:
         if columns or preparing:
-            what = "--columns" if columns else f"--{next(iter(preparing or {}))}".replace("_", "-")
+            what = "--columns" if columns else f"--{next(iter(preparing))}".replace("_", "-")
             raise DataError(f"{text} is prepared already; {what} goes with KIND:PATH or 'newsreplay data prepare'")
         return _demo(report) if text == DEMO else Dataset(home() / "data" / text)
     kind, colon, path = text.partition(":")
     if colon and kind in READERS:
-        return _cached(_Wanted(kind, Path(path), columns, preparing or {}), report, progress)
+        return _cached(_Wanted(kind, Path(path), columns, preparing), report, progress)
     if text and Path(text).exists():
-        return _cached(_Wanted("table", Path(text), columns, preparing or {}), report, progress)
+        return _cached(_Wanted("table", Path(text), columns, preparing), report, progress)
     raise DataError(_not_found(text))
 
 
@@ -129,8 +132,9 @@ def prepare_data(
 ) -> Dataset:
     """Prepare files under a name (by default the kind's), so that `find_data(name)` finds them.
 
-    `preparing`: `impressions` ("sampled", "sampled:popularity" or "sampled:uniform-all", for logs without any), and
-    what a kind has of its own, as `history` ("dynamic" or "static") of MIND. With `strict` the first unusable row
+    `preparing`: `impressions` ("sampled", "sampled:popularity" or "sampled:uniform-all", for logs without any),
+    `session_gap` (a duration in place of 60 minutes, which also splits the source's own sessions), and what a kind has
+    of its own, as `history` ("dynamic" or "static") of MIND. With `strict` the first unusable row
     is an error; else such rows are counted and kept in the data set's `rejects.csv`. A preparation that was
     interrupted goes on where it stopped. Raises `DataError`.
     """
@@ -138,7 +142,7 @@ def prepare_data(
     if not _NAME.fullmatch(name) or name == DEMO:
         raise DataError(f"a data set cannot be called {name!r}; use letters, digits, '.', '_' and '-', not {DEMO!r}")
     return _prepare(
-        _Wanted(kind, path, columns, preparing or {}), home() / "data" / name, name, strict, report, progress
+        _Wanted(kind, path, columns, _in_ms(preparing)), home() / "data" / name, name, strict, report, progress
     )
 
 
@@ -173,9 +177,32 @@ class _Wanted(NamedTuple):
 
     def key(self) -> str:
         """A digest of the files as they are and of how they are read."""
-        reading = {name: value for name, value in self.preparing.items() if name != "impressions"}
-        text = json.dumps([FORMAT, self.kind, self.columns, reading, _state(self.path), _sources()])
+        text = json.dumps([FORMAT, self.kind, self.columns, self.reading, _state(self.path), _sources()])
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    @property
+    def reading(self) -> Preparing:
+        """What is the kind's own."""
+        return {name: value for name, value in self.preparing.items() if name not in SHAPING}
+
+    @property
+    def shaping(self) -> Shaping:
+        """What becomes of the rows."""
+        impressions, session_gap = map(self.preparing.get, SHAPING)
+        return Shaping(None if impressions is None else str(impressions), cast("int | None", session_gap))
+
+
+def _in_ms(preparing: Preparing | None) -> Preparing:
+    """The same with the gap between sessions in ms. Raises `DataError` where it is no duration."""
+    if preparing is None or preparing.get("session_gap") is None:
+        return preparing or {}
+    try:
+        gap = milliseconds(cast(Duration, preparing["session_gap"]))
+    except NewsreplayError as error:
+        raise DataError(f"session_gap: {error}") from None
+    if gap < 0:
+        raise DataError(f"session_gap is {gap} ms; a session cannot end before its last read, so give 0 or more")
+    return preparing | {"session_gap": gap}
 
 
 def _prepare(wanted: _Wanted, folder: Path, name: str, strict: bool, report: Report, progress: Progress) -> Dataset:
@@ -186,14 +213,13 @@ def _prepare(wanted: _Wanted, folder: Path, name: str, strict: bool, report: Rep
         )
     report(f"preparing {wanted.path}")
     options = {"path": str(wanted.path)} | wanted.preparing
-    impressions = wanted.preparing.get("impressions")
     dataset = prepare(
         _plan(wanted),
         folder,
         name=name,
         kind=wanted.kind,
         options=options | ({"columns": wanted.columns} if wanted.columns else {}),
-        impressions=None if impressions is None else str(impressions),
+        shaping=wanted.shaping,
         strict=strict,
         processing=Processing(wanted.key(), jobs=cores(), progress=progress),
     )
@@ -221,7 +247,7 @@ def _plan(wanted: _Wanted) -> Plan:
     taken = inspect.signature(reader).parameters
     if wanted.columns and "columns" not in taken:
         raise DataError(f"{wanted.kind} has columns of its own; --columns goes with tables")
-    options = {name: value for name, value in wanted.preparing.items() if name != "impressions"}
+    options = wanted.reading
     for name in options:
         if name not in taken or name in ("path", "columns", "sizes"):
             raise DataError(f"{wanted.kind} has no option --{name.replace('_', '-')}")
@@ -233,16 +259,14 @@ def _plan(wanted: _Wanted) -> Plan:
 
 def _cached(wanted: _Wanted, report: Report, progress: Progress) -> Dataset:
     """Prepare files under a digest of what they are and how they are read."""
-    key = wanted.key() + str(wanted.preparing.get("impressions", ""))
+    key = json.dumps([wanted.key(), wanted.shaping])
     folder = home() / "prepared" / hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     if (folder / "card.json").is_file():
         return Dataset(folder)
     return _prepare(wanted, folder, wanted.path.name.split(".")[0] or wanted.kind, False, report, progress)
 
 
-def _of_frame(
-    frame: pd.DataFrame, columns: dict[str, str] | None, preparing: Preparing | None, report: Report
-) -> Dataset:
+def _of_frame(frame: pd.DataFrame, columns: dict[str, str] | None, preparing: Preparing, report: Report) -> Dataset:
     """Prepare a frame under a digest of its contents, as the Parquet table it would be."""
     if not hasattr(frame, "to_parquet"):
         raise DataError(f"data is a {type(frame).__name__}; give a name, a path, a Dataset or a pandas frame")
@@ -253,7 +277,7 @@ def _of_frame(
         folder = home() / "prepared" / hashlib.blake2b(key, digest_size=12).hexdigest()
         if (folder / "card.json").is_file():
             return Dataset(folder)
-        return _prepare(_Wanted("table", path, columns, preparing or {}), folder, "frame", False, report, no_progress)
+        return _prepare(_Wanted("table", path, columns, preparing), folder, "frame", False, report, no_progress)
 
 
 def _state(path: Path) -> list[tuple[str, int, int]]:

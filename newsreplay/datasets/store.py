@@ -70,7 +70,7 @@ class ColumnFiles:
                 file.write(magic + text.ljust(self.HEADER - 11) + b"\n")
 
 
-FORMAT = 2  #: of the folder; another one must be prepared again
+FORMAT = 3  #: of the folder; another one must be prepared again
 
 
 class Dataset:

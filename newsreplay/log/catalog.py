@@ -11,7 +11,7 @@ from newsreplay.log.rows import Column, Log
 
 
 class Profiles(NamedTuple):
-    """What readers read before the log, without times (MIND); handed over with a reader's first row."""
+    """What readers read before the log, without times (MIND), as their first row has it; handed over with that row."""
 
     user: Column  #: int32[profiles], reader codes, ascending
     row: Column  #: int64[profiles], the reader's first row

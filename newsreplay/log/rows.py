@@ -22,7 +22,7 @@ class Kind(IntEnum):
     IMPRESSION = 1  #: these candidates were displayed to a reader
     OUTCOME = 2  #: which candidates of an impression were clicked, which were passed over
     READ = 3  #: a session opens an article
-    HISTORY = 4  #: a read from before the log: to be learned from as a read, never answered or scored
+    HISTORY = 4  #: a read from before the log: to be learned from as a read, in no session, never answered or scored
 
 
 # Plain numbers: what columns, events and kernels have.
@@ -46,7 +46,7 @@ class Event(NamedTuple):
     row: int  #: position in the log, from 0
     time: int  #: milliseconds since the epoch, UTC
     kind: int  #: a `Kind`
-    session: int  #: session code, -1 on publish rows
+    session: int  #: session code, -1 on publish rows and on reads from before the log
     user: int  #: reader code, -1 on publish rows
     item: int  #: article code; on impressions and outcomes the article on screen, -1 = none
     category: int  #: category code of the article as far as it is known by now, -1 = none
@@ -71,7 +71,7 @@ class Log(NamedTuple):
 
     time: Column  #: int64[n], ms since the epoch, UTC, never decreasing
     kind: Column  #: uint8[n]
-    session: Column  #: int32[n], -1 on publish rows
+    session: Column  #: int32[n], -1 on publish rows and on reads from before the log
     user: Column  #: int32[n], -1 on publish rows
     item: Column  #: int32[n], -1 on impressions and outcomes without an article on screen
     category: Column  #: int32[n], -1 = none known

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.datasets.base import FACTS, Block, Part, Plan, Raw, Reject
-from newsreplay.datasets.preparing.prepare import prepare
+from newsreplay.datasets.preparing.prepare import Shaping, prepare
 from newsreplay.datasets.preparing.work import Processing
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
@@ -41,6 +41,8 @@ KINDS = {
     "pool": pa.list_(pa.string()),
     "items": pa.list_(pa.string()),
     "clicked": pa.list_(pa.bool_()),
+    "dwell": pa.list_(pa.float32()),
+    "differ": pa.bool_(),
 }
 READ_COLUMNS = (
     "publisher",
@@ -54,9 +56,10 @@ READ_COLUMNS = (
     "published",
     *FACTS,
     "active",
+    "dwell",
 )
 ARTICLE_COLUMNS = ("publisher", "item", "published", *FACTS)
-PROFILE_COLUMNS = ("publisher", "user", "time", "items")
+PROFILE_COLUMNS = ("publisher", "user", "time", "items", "differ")
 
 Prepare = Callable[..., Dataset]
 
@@ -100,8 +103,8 @@ def shown(publisher: Publisher) -> list[tuple[int, str, str, str | None, str | N
     return [
         (
             int(log.time[row]) - T0,
-            {PUBLISH: "publish", READ: "read"}[int(log.kind[row])],
-            publisher.articles.id[int(log.item[row])].as_py(),
+            KIND_NAMES[int(log.kind[row])],
+            "" if log.item[row] < 0 else publisher.articles.id[int(log.item[row])].as_py(),
             None if log.user[row] < 0 else publisher.users[int(log.user[row])].as_py(),
             None if log.session[row] < 0 else publisher.sessions.id[int(log.session[row])].as_py(),
         )
@@ -136,6 +139,14 @@ def test_rows_of_one_instant_are_publications_first_and_then_reads_in_source_ord
         (5, "read", "a", "ann"),
         (5, "read", "b", "ann"),
         (5, "read", "a", "bob"),
+    ]
+
+
+def test_a_sources_publish_rows_of_one_instant_keep_their_order(prepared: Prepare) -> None:
+    rows = [read(7, item, None) | {"kind": PUBLISH} for item in "cab"]
+    assert [row[:3] for row in shown(the(prepared([read(7, "b"), *rows])))] == [
+        *((7, "publish", item) for item in "cab"),
+        (7, "read", "b"),
     ]
 
 
@@ -201,14 +212,80 @@ def test_publications_do_not_continue_a_session(prepared: Prepare) -> None:
     assert sessions_of(the(prepared(reads))) == ["ann.1", "ann.2"]
 
 
-def test_the_sources_own_sessions_win_over_pauses_and_users(prepared: Prepare) -> None:
+def test_the_sources_own_sessions_win_over_pauses(prepared: Prepare) -> None:
     reads = [
         read(0, "a", "ann", "s1"),
         read(1, "b", "ann", "s2"),
-        read(5 * HOUR, "c", "bob", "s1"),
+        read(5 * HOUR, "c", "ann", "s1"),
         read(6 * HOUR, "c", "ann"),
     ]
     assert sessions_of(the(prepared(reads))) == ["s1", "s2", "s1", "ann.1"]
+
+
+def test_a_session_id_that_counts_each_readers_visits_is_split_by_reader_and_counted(prepared: Prepare) -> None:
+    reads = [read(hour * HOUR + n, "a", user, str(hour)) for hour in (1, 2) for n, user in enumerate(["ann", "bob"])]
+    dataset = prepared([*reads, read(9 * HOUR, "a", "zoe", "3")])
+    assert sessions_of(the(dataset)) == ["ann:1", "bob:1", "ann:2", "bob:2", "3"]
+    (facts,) = dataset.card["publishers"]
+    assert (facts["shared_ids"], facts["shared_sessions"]) == (2, 4)
+    assert "session ids under which several users occur: 2; by user they are 4 sessions" in dataset.card["notes"]
+
+
+def test_unnamed_rows_belong_to_the_session_of_its_one_user_and_to_one_of_their_own_among_several(
+    prepared: Prepare,
+) -> None:
+    one = [read(0, "a", None, "s"), read(1, "b", "ann", "s"), read(2, "c", None, "s")]
+    assert sessions_of(the(prepared(one))) == ["s", "s", "s"]
+    several = [*one, read(3, "a", "bob", "s"), read(4, "b", None, "s")]
+    publisher = the(prepared(several))
+    assert sessions_of(publisher) == ["s", "ann:s", "s", "bob:s", "s"]
+    assert publisher.users.to_pylist() == ["s", "ann", "bob"]
+
+
+def test_an_id_is_split_whatever_its_rows_are(prepared: Prepare) -> None:
+    rows = [impression(0, "ab", "a", session="s"), impression(1, "ab", "b", "bob", session="s")]
+    publisher = the(prepared(rows))
+    assert publisher.sessions.id.to_pylist() == ["ann:s", "bob:s"]
+    assert publisher.log.session.tolist() == [-1, -1, 0, 0, 0, 1, 1, 1]  # a click is in its impression's session
+
+
+def test_a_gap_that_is_given_takes_the_place_of_60_minutes_and_splits_the_sources_own_sessions(
+    tmp_path: Path,
+) -> None:
+    reads = [
+        *[read(n * 30 * MINUTE, "a", "ann", "s") for n in (0, 1, 3)],
+        *[read(n * 30 * MINUTE, "a", "bob") for n in (0, 1, 3)],
+        read(0, "a", "ann", "shared"),
+        read(31 * MINUTE, "a", "zoe", "shared"),
+        read(62 * MINUTE, "a", "ann", "shared"),
+    ]
+    shaping = Shaping(session_gap=30 * MINUTE)
+    publisher = the(prepare(raw_of(reads), tmp_path / "data", name="test", kind="table", shaping=shaping))
+    assert Counter(sessions_of(publisher)) == {
+        "s.1": 2,
+        "s.2": 1,
+        "bob.1": 2,
+        "bob.2": 1,
+        "ann:shared.1": 1,
+        "zoe:shared.1": 1,
+        "ann:shared.2": 1,
+    }
+
+
+def test_a_row_with_neither_user_nor_session_is_a_session_and_a_reader_of_its_own(prepared: Prepare) -> None:
+    rows = [read(0, "a"), read(1, "b", None), read(2, "b", None), impression(3, "ab", "ab", user=None), read(4, "a")]
+    dataset = prepared(rows)
+    publisher = the(dataset)
+    assert sessions_of(publisher) == ["ann.1", "nobody.1", "nobody.2", "nobody.3", "nobody.3", "ann.1"]
+    assert publisher.users.to_pylist() == ["ann", "nobody.1", "nobody.2", "nobody.3"]
+    assert dataset.card["publishers"][0]["nobody"] == 3
+    note = "rows with neither user nor session, each in a session of its own: 3; learned from, never scored on slates"
+    assert note in dataset.card["notes"]
+
+
+def test_nobodies_are_numbered_by_the_log_however_the_source_stands(prepared: Prepare) -> None:
+    rows = [read(5, "a", None), read(0, "b", None), read(3, "c", None)]
+    assert prepared(rows).card["digest"] == prepared(rows[::-1]).card["digest"]
 
 
 def test_without_a_user_the_session_stands_for_the_user(prepared: Prepare) -> None:
@@ -400,6 +477,29 @@ def test_a_profile_is_the_first_by_time_and_is_handed_over_with_the_readers_firs
     assert publisher.articles.id.to_pylist() == ["a", "b"]  # a profile makes nothing known
 
 
+def test_a_profile_that_is_empty_at_first_stays_empty_and_the_difference_is_counted(prepared: Prepare) -> None:
+    profiles = [
+        {"user": "ann", "time": T0 + 1, "items": []},
+        {"user": "ann", "time": T0 + 2, "items": ["a"]},
+        {"user": "bob", "time": T0, "items": ["a", "b"]},
+        {"user": "bob", "time": T0 + 3, "items": ["a", "b"]},
+        {"user": "eve", "time": T0, "items": ["a", "b"]},
+        {"user": "eve", "time": T0 + 3, "items": ["b", "a"]},
+        {"user": "kim", "time": T0, "items": ["a"], "differ": True},
+        {"user": "zoe", "time": T0, "items": ["a"], "differ": True},  # is not in the log
+    ]
+    told = [{"differ": False} | profile for profile in profiles]
+    reads = [read(n, "ab"[n % 2], user) for n, user in enumerate(["ann", "bob", "eve", "kim"])]
+    dataset = prepared(reads, profiles=table(told, PROFILE_COLUMNS))
+    catalog = Catalog(the(dataset).articles)
+    catalog.known, catalog.row = 2, 3
+    assert [catalog.profile(user) for user in range(4)] == [[], ["a", "b"], ["a", "b"], ["a"]]
+    assert dataset.card["publishers"][0]["profiles_differ"] == 3
+    assert any(
+        note.startswith("readers whose history differs between their impressions: 3") for note in dataset.card["notes"]
+    )
+
+
 # --- the trail of sessions --------------------------------------------------------------------------------
 
 
@@ -422,7 +522,7 @@ def test_the_reads_of_a_session_are_linked_back_from_its_last(prepared: Prepare)
 
 
 def impression(
-    time: int, pool: str, clicked: str | None = "", user: str = "ann", item: str | None = None, **told: Any
+    time: int, pool: str, clicked: str | None = "", user: str | None = "ann", item: str | None = None, **told: Any
 ) -> Row:
     """An impression of one-letter articles; `clicked` are those clicked, None = the outcome is not known."""
     marks = None if clicked is None else [candidate in clicked for candidate in pool]
@@ -497,10 +597,10 @@ def test_an_impression_opens_a_visit_but_does_not_prolong_it(prepared: Prepare) 
         impression(2 * HOUR + 2, "a"),
         read(2 * HOUR + 3, "a"),  # more than 60 minutes after the last read
         read(3 * HOUR + 3, "a") | {"kind": HISTORY},
-        read(4 * HOUR + 3, "a"),
+        read(3 * HOUR + 4, "a"),  # what was read before the log prolongs nothing
     ]
     publisher = the(prepared(rows))
-    ids = publisher.sessions.id.to_pylist()
+    ids = [*publisher.sessions.id.to_pylist(), None]
     named = {
         int(time) - T0: ids[session] for time, session in zip(publisher.log.time, publisher.log.session, strict=True)
     }
@@ -511,12 +611,30 @@ def test_an_impression_opens_a_visit_but_does_not_prolong_it(prepared: Prepare) 
         HOUR + 2: "ann.2",
         2 * HOUR + 2: "ann.2",
         2 * HOUR + 3: "ann.3",
-        3 * HOUR + 3: "ann.3",
-        4 * HOUR + 3: "ann.3",
+        3 * HOUR + 3: None,
+        3 * HOUR + 4: "ann.4",
     }
-    assert publisher.sessions.last.tolist() == [-1, 0, 2]
-    assert publisher.sessions.reads.tolist() == [0, 1, 2]
-    assert publisher.sessions.first_time.tolist() == [0, T0 + HOUR + 2, T0 + 2 * HOUR + 3]
+    assert publisher.sessions.last.tolist() == [-1, 0, 1, 2]
+    assert publisher.sessions.reads.tolist() == [0, 1, 1, 1]
+    assert publisher.sessions.first_time.tolist() == [0, T0 + HOUR + 2, T0 + 2 * HOUR + 3, T0 + 3 * HOUR + 4]
+
+
+def test_reads_from_before_the_log_open_no_session_and_are_not_its_first_read(prepared: Prepare) -> None:
+    rows = [read(0, "a", session="s") | {"kind": HISTORY}, read(5, "b") | {"kind": HISTORY}, read(HOUR, "b")]
+    dataset = prepared(rows)
+    publisher = the(dataset)
+    assert publisher.log.session.tolist() == [-1, -1, 0]
+    assert publisher.log.user.tolist() == [0, 0, 0]
+    assert publisher.sessions.id.to_pylist() == ["ann.1"]
+    assert dataset.card["publishers"][0]["first"] == T0 + HOUR
+    assert dataset.card["publishers"][0]["shared_ids"] == 0
+
+
+def test_what_the_source_measured_of_a_click_goes_to_the_clicks_read(prepared: Prepare) -> None:
+    rows = [impression(0, "abc", "ac", dwell=[1.5, None]), impression(1, "ab"), read(2, "b", active=3.0)]
+    publisher = the(prepared(rows))
+    assert publisher.requests.active is not None
+    np.testing.assert_array_equal(publisher.requests.active, np.array([1.5, np.nan, 3.0], np.float32))
 
 
 def test_a_publisher_without_a_single_read_is_left_out_and_counted(prepared: Prepare) -> None:
@@ -573,7 +691,7 @@ class RawRows(NamedTuple):
 def raws(draw: st.DrawFn) -> RawRows:
     """Rows of all kinds, articles and profiles, with nulls and ties everywhere and at least one read."""
     publishers = draw(st.sampled_from([["p"], ["p", "q"]]))
-    readers = st.tuples(st.sampled_from([None, "1", "2"]), st.sampled_from([None, "1", "8"])).filter(any)
+    readers = st.tuples(st.sampled_from([None, "1", "2"]), st.sampled_from([None, "1", "8"]))
     if draw(st.booleans()):
         readers = st.tuples(st.sampled_from(["1", "2"]), st.none())
     told = {"published": PUBLICATIONS.map(lambda time: None if time is None else T0 + time), **TEXTS}
@@ -590,6 +708,11 @@ def raws(draw: st.DrawFn) -> RawRows:
                 | {"kind": kind, "user": reader[0], "session": reader[1]}
                 | {"pool": [item for item, _ in pool] if shown else None}
                 | {"clicked": [clicked for _, clicked in pool] if shown and known else None}
+                | {
+                    "dwell": [n / 2 or None for n, (_, clicked) in enumerate(pool) if clicked]
+                    if shown and known and timed
+                    else None
+                }
             ),
             st.fixed_dictionaries(
                 {
@@ -617,6 +740,7 @@ def raws(draw: st.DrawFn) -> RawRows:
         "user": st.sampled_from(["1", "2", "3"]),
         "time": TIMES,
         "items": st.lists(items, max_size=3),
+        "differ": st.booleans(),
     }
     profiles = draw(st.lists(st.fixed_dictionaries(profile), max_size=4)) if draw(st.booleans()) else []
     return RawRows(rows, articles, profiles)
@@ -684,9 +808,9 @@ def plan_of(rows: RawRows, draw: random.Random | None = None, parts: int = 1, bl
     )
 
 
-def same(dataset: Dataset, rows: RawRows) -> None:
+def same(dataset: Dataset, rows: RawRows, gap: int | None = None) -> None:
     """Every file and every fact of the card is as the slow preparation has it."""
-    slow = {name: naive_store.prepare(rows.rows, rows.articles, name, rows.profiles) for name in "pq"}
+    slow = {name: naive_store.prepare(rows.rows, rows.articles, name, rows.profiles, gap) for name in "pq"}
     assert dataset.publishers == [name for name, expected in slow.items() if expected is not None]
     left_out = sum(slow[row["publisher"]] is None for row in rows.rows)
     said = [note for note in dataset.card["notes"] if note.startswith("rows of publishers without a single read")]
@@ -720,9 +844,8 @@ def same(dataset: Dataset, rows: RawRows) -> None:
             (publisher.sessions.id[code].as_py(), *(int(column[code]) for column in publisher.sessions[1:]))
             for code in range(len(publisher.sessions.id))
         ] == expected.sessions
-        assert {name: value for name, value in facts.items() if name not in ("publisher", "digest", "profiles")} == (
-            expected.facts
-        )
+        told = {"profiles_differ": 0} | {name: facts[name] for name in facts}  # type: ignore[literal-required]
+        assert {name: told[name] for name in told if name not in ("publisher", "digest", "profiles")} == expected.facts
 
 
 def same_profiles(publisher: Publisher, profiles: Profiles | None, expected: naive_store.Prepared) -> None:
@@ -740,13 +863,18 @@ def same_profiles(publisher: Publisher, profiles: Profiles | None, expected: nai
     assert sorted(rows, key=lambda row: row["id"]) == expected.outside
 
 
-@given(rows=raws(), seed=st.randoms(use_true_random=False), bucket=st.sampled_from([1, 3, 2_000_000]))
+GAPS = st.sampled_from([None, None, 0, 1, HOUR, 3 * HOUR])
+
+
+@given(rows=raws(), seed=st.randoms(use_true_random=False), bucket=st.sampled_from([1, 3, 2_000_000]), gap=GAPS)
 @settings(max_examples=120, deadline=None)
-def test_preparing_is_the_same_as_the_slow_preparation(rows: RawRows, seed: random.Random, bucket: int) -> None:
+def test_preparing_is_the_same_as_the_slow_preparation(
+    rows: RawRows, seed: random.Random, bucket: int, gap: int | None
+) -> None:
     plan = plan_of(rows, seed, seed.randint(1, 3), seed.randint(1, 3))
-    processing = Processing(bucket=bucket, in_memory=0)
+    how = {"shaping": Shaping(session_gap=gap), "processing": Processing(bucket=bucket, in_memory=0)}
     with tempfile.TemporaryDirectory() as folder:
-        same(prepare(plan, Path(folder) / "data", name="test", kind="table", processing=processing), rows)
+        same(prepare(plan, Path(folder) / "data", name="test", kind="table", **how), rows, gap)  # type: ignore[arg-type]
 
 
 @given(rows=raws(), seed=st.randoms(use_true_random=False))
@@ -818,7 +946,7 @@ def test_a_folder_of_another_version_is_refused_with_the_way_out(prepared: Prepa
     folder = prepared([read(0, "a")]).folder
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(json.dumps(card | {"format": 99}))
-    with pytest.raises(DataError, match=r"another version of newsreplay \(format 99, this one reads 2\); prepare it"):
+    with pytest.raises(DataError, match=r"another version of newsreplay \(format 99, this one reads 3\); prepare it"):
         _ = Dataset(folder).publishers
 
 
@@ -948,4 +1076,7 @@ def test_the_card_tells_what_was_kept_left_out_and_made_up(tmp_path: Path) -> No
         "last": T0 + MINUTE,
         "duplicates": 0,
         "inversions": 1,
+        "shared_ids": 0,
+        "shared_sessions": 0,
+        "nobody": 0,
     }

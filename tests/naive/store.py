@@ -6,7 +6,7 @@ Quadratic and worse; for logs of some dozens of rows.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from newsreplay.datasets.base import FACTS
@@ -16,9 +16,18 @@ from tests.naive.baselines import code_by_first_appearance
 Row = dict[
     str, Any
 ]  #: a raw row, article or profile, as in `newsreplay.datasets.base.Block`; None where nothing is told
-Reader = tuple[str, str]  #: ("user", id), or ("session", id) where the session stands for the user
-Session = tuple[str, str]  #: ("own", id) of the source, or ("visit", name)
+Reader = tuple[str, str]  #: ("user", id), ("session", id) where the session stands for the user, ("nobody", position)
+#: ("own", id) of the source, ("part", id, *reader) of it, ("visit", *user), or ("nobody", position)
+Whole = tuple[str, ...]
 BEFORE_ALL = -1  #: the source position of publish rows that no row of the source is
+
+
+class Session(NamedTuple):
+    """A session of the log."""
+
+    whole: Whole  #: what it belongs to before anything is split by time
+    number: int  #: of it, 0 = not split
+    name: str
 
 
 class Line(NamedTuple):
@@ -67,23 +76,27 @@ def kind_of(row: Row) -> int:
     return kind
 
 
-def reader_of(row: Row) -> Reader | None:
-    """The user, else the session in the user's place."""
+def reader_of(row: Row, position: int) -> Reader | None:
+    """The user, else the session in the user's place, else nobody."""
     if row.get("user") is not None:
         return "user", row["user"]
-    return None if row.get("session") is None else ("session", row["session"])
+    if row.get("session") is not None:
+        return "session", row["session"]
+    return None if kind_of(row) in (PUBLISH, HISTORY) else ("nobody", str(position))
 
 
 def lines_of_source(rows: Sequence[Row]) -> list[Line]:
     """The rows of the source, each impression with a known outcome followed by it and by its clicks."""
     lines: list[Line] = []
     for position, row in enumerate(rows):
-        line = Line(row["time"], kind_of(row), position, row["item"], reader_of(row), row.get("session"), row)
+        line = Line(row["time"], kind_of(row), position, row["item"], reader_of(row, position), row.get("session"), row)
         lines.append(line)
         if row.get("clicked") is not None:
             lines.append(line._replace(kind=OUTCOME))
             clicks = [item for item, clicked in zip(row["pool"], row["clicked"], strict=True) if clicked]
-            lines += [line._replace(kind=READ, item=item, row={}) for item in clicks]
+            dwell = row.get("dwell") or [None] * len(clicks)
+            pairs = zip(clicks, dwell, strict=True)
+            lines += [line._replace(kind=READ, item=item, row={"active": seconds}) for item, seconds in pairs]
     return lines
 
 
@@ -142,25 +155,56 @@ def log_lines(rows: Sequence[Row], articles: Sequence[Row]) -> list[Line]:
     return in_order([*implied, *lines])
 
 
-def sessions_of(lines: Sequence[Line]) -> list[Session | None]:
-    """The session of each row: the source's own, else the user's visit.
-
-    A visit ends when more than 60 minutes pass since its last read, or since its opening while it has none.
-    """
-    sessions: list[Session | None] = []
-    visits: dict[Reader, list[int]] = {}  # number of the visit, time from which the 60 minutes count
+def shared_ids(lines: Sequence[Line]) -> dict[str, set[str | None]]:
+    """Session ids under which several users occur, and all that occurs under them; None = unnamed rows."""
+    occurring: dict[str, set[str | None]] = {}
     for line in lines:
-        if line.user is None:
+        if line.own is not None and line.kind not in (PUBLISH, HISTORY):
+            named = line.user is not None and line.user[0] == "user"
+            occurring.setdefault(line.own, set()).add(line.user[1] if named and line.user else None)
+    return {own: users for own, users in occurring.items() if len(users - {None}) > 1}
+
+
+def whole_session(line: Line, shared: Collection[str]) -> Whole | None:
+    """What a row belongs to before anything is split by time."""
+    if line.user is None or line.kind == HISTORY:
+        return None
+    if line.own in shared:
+        return ("part", str(line.own), *line.user)
+    if line.own is not None:
+        return "own", line.own
+    return ("visit", *line.user) if line.user[0] == "user" else line.user
+
+
+def sessions_of(lines: Sequence[Line], gap: int | None) -> list[Session | None]:
+    """The session of each row.
+
+    What is split by time ends when more than `gap` (60 minutes) passes since its last read, or since its opening while
+    it has none: the visits of users without session ids, and if a gap is given all sessions of the source.
+    """
+    shared = shared_ids(lines)
+    sessions: list[Session | None] = []
+    visits: dict[Whole, list[float]] = {}  # number of the visit, time from which the gap counts
+    nobodies: list[Whole] = []
+    for line in lines:
+        whole = whole_session(line, shared)
+        if whole is None:
             sessions.append(None)
-        elif line.own is not None:
-            sessions.append(("own", line.own))
+        elif whole[0] == "nobody":
+            nobodies = distinct([*nobodies, whole])
+            sessions.append(Session(whole, 0, f"nobody.{nobodies.index(whole) + 1}"))
         else:
-            number, since = visits.get(line.user, [0, -math.inf])
-            if line.time - since > HOUR:
-                visits[line.user] = [int(number) + 1, line.time]
-            elif line.kind in (READ, HISTORY):
-                visits[line.user][1] = line.time
-            sessions.append(("visit", f"{line.user[1]}.{visits[line.user][0]}"))
+            name = f"{whole[3]}:{whole[1]}" if whole[0] == "part" and whole[2] == "user" else whole[-1]
+            if whole[0] != "visit" and gap is None:
+                sessions.append(Session(whole, 0, name))
+                continue
+            number, since = visits.get(whole, [0, -math.inf])
+            if line.time - since > (HOUR if gap is None else gap):
+                visits[whole] = [number + 1, line.time]
+            elif line.kind == READ:
+                visits[whole][1] = line.time
+            number = int(visits[whole][0])
+            sessions.append(Session(whole, number, f"{name}.{number}"))
     return sessions
 
 
@@ -181,19 +225,25 @@ def known_from(lines: Sequence[Line], articles: Sequence[Row], item: str, fact: 
 
 
 def prepare(
-    rows: Sequence[Row], articles: Sequence[Row], publisher: str, profiles: Sequence[Row] = ()
+    rows: Sequence[Row],
+    articles: Sequence[Row],
+    publisher: str,
+    profiles: Sequence[Row] = (),
+    gap: int | None = None,
 ) -> Prepared | None:
-    """One publisher's part of raw rows; None where it has not one read."""
-    timed = any(row.get("active") is not None for row in rows)
+    """One publisher's part of raw rows, None where it has not one read. A `gap` in ms splits all sessions."""
+    timed = any(row.get("active") is not None or row.get("dwell") is not None for row in rows)
     rows = [row for row in rows if row["publisher"] == publisher]
     articles = [article for article in articles if article.get("publisher", publisher) == publisher]
     profiles = [profile for profile in profiles if profile.get("publisher", publisher) == publisher]
     if all(line.kind != READ for line in lines_of_source(rows)):
         return None
     lines = log_lines(rows, articles)
-    sessions = sessions_of(lines)
+    sessions = sessions_of(lines, gap)
     items = distinct([line.item for line in lines])
     users = distinct([line.user for line in lines])
+    nobodies = [name for kind, name in users if kind == "nobody"]
+    shared = shared_ids(lines)
     known = {fact: [known_from(lines, articles, item, fact) for item in items] for fact in FACTS}
     category = [None if line.item is None else known["category"][items.index(line.item)] for line in lines]
     category_of_row = [told[0] if told and n >= told[1] else None for n, told in enumerate(category)]
@@ -209,11 +259,14 @@ def prepare(
     reads = [lines[n] for n in requests]
     lengths = [len(trail) for trail in trails.values() if trail]
     histories: dict[int, tuple[int, list[str]]] = {}
+    differing: set[int] = set()
     for profile in sorted(profiles, key=lambda profile: profile["time"]):
         if ("user", profile["user"]) in users:
             code = users.index(("user", profile["user"]))
             first = next(n for n, line in enumerate(lines) if line.user == users[code])
             histories.setdefault(code, (first, profile["items"]))
+            if profile.get("differ") or profile["items"] != histories[code][1]:
+                differing.add(code)
     only = {item for _, history in histories.values() for item in history} - {*items}
     return Prepared(
         log={
@@ -247,7 +300,7 @@ def prepare(
             for fact in FACTS
             if fact != "category"
         },
-        users=[name for _, name in users],
+        users=[f"nobody.{nobodies.index(name) + 1}" if kind == "nobody" else name for kind, name in users],
         profiles=histories,
         outside=[
             {"id": item} | {fact: first_told(by_time(articles), item, fact) for fact in FACTS} for item in sorted(only)
@@ -257,7 +310,7 @@ def prepare(
         if timed
         else None,
         sessions=[
-            (session[1], trail[-1], len(trail), reads[trail[0]].time) if trail else (session[1], -1, 0, 0)
+            (session.name, trail[-1], len(trail), reads[trail[0]].time) if trail else (session.name, -1, 0, 0)
             for session, trail in trails.items()
         ],
         facts={
@@ -281,5 +334,9 @@ def prepare(
             "last": reads[-1].time,
             "duplicates": len(reads) - len({(line.time, line.user, line.own, line.item) for line in reads}),
             "inversions": sum(rows[n]["time"] < rows[n - 1]["time"] for n in range(1, len(rows))),
+            "shared_ids": len(shared),
+            "shared_sessions": sum(map(len, shared.values())),
+            "nobody": len(nobodies),
+            "profiles_differ": len(differing),
         },
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets.preparing.gather import KINDS, UNSET, Gathered, interim
@@ -19,7 +20,7 @@ RECORD = np.dtype(
         ("place", np.int64),
         ("item", np.int32),  # -1 = none
         ("user", np.int32),  # -1 = none
-        ("session", np.int32),  # -1 = the source has none
+        ("session", np.int32),  # -1 = none, or split by time
         ("active", np.float32),  # seconds on the article; of a publish row whether recommendable; NaN = not known
     ]
 )
@@ -121,11 +122,8 @@ def _block_records(gathered: Gathered, number: int, rows: pa.RecordBatch) -> Col
     records["key"] = time * KINDS + kind
     records["place"] = (number << 32) + np.arange(rows.num_rows)
     records["item"] = interim(rows, "item", number, gathered.item_of)
-    session = interim(rows, "session", number, gathered.item_of)
-    user = interim(rows, "user", number, gathered.item_of)
-    records["session"] = session
-    # Without a user, the session stands for the user.
-    records["user"] = np.where((user < 0) & (session >= 0), len(gathered.users.values) + session, user)
+    user, session = (interim(rows, name, number, gathered.item_of) for name in ("user", "session"))
+    records["user"], records["session"] = gathered.sessions.whose(number, kind, user, session)
     records["active"] = np.nan
     if "active" in rows.schema.names:
         records["active"] = to_numpy(rows.column("active"), np.nan)
@@ -159,4 +157,6 @@ def _outcomes(gathered: Gathered, number: int, rows: pa.RecordBatch, records: Co
     place = at + begin + (to_numpy(pool.offsets)[row[at]] - offsets[row[at]])
     reads["item"] = gathered.item_of[number, "rows.pool"][to_numpy(pool.values.indices)[place]]
     reads["active"] = np.nan
+    if "dwell" in rows.schema.names:
+        reads["active"] = to_numpy(pc.list_flatten(rows.column("dwell")), np.nan)
     return np.concatenate([outcomes, reads])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -54,6 +55,9 @@ def facts_of(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -
         "last": int(log.time[row[-1]]),
         "duplicates": walked.duplicates,
         "inversions": gathered.inversions,
+        "shared_ids": int(np.count_nonzero(gathered.sessions.several)),
+        "shared_sessions": len(gathered.sessions.parts),
+        "nobody": int(gathered.sessions.nobody[-1]),
         "digest": _digest(folder),
     }
     profiles = folder / "profiles.arrow"
@@ -92,7 +96,7 @@ def card_of(
         "first_reject": intake.first_reject,
         "unit": plan.unit,
         "dropped": dict(intake.dropped),
-        "notes": [*plan.notes(intake.counts), *_order_notes(publishers, unread)],
+        "notes": [*plan.notes(intake.counts), *_row_notes(publishers, unread)],
         "made_up": made_up,
         "leaks": leaks,
         "splits": plan.splits,
@@ -102,12 +106,31 @@ def card_of(
     }
 
 
-def _order_notes(publishers: list[PublisherCard], unread: int) -> list[str]:
-    back = sum(facts["inversions"] for facts in publishers)
-    again = sum(facts["duplicates"] for facts in publishers)
-    notes = [f"rows earlier than the one before them in the source, now sorted: {back:,}"] if back else []
-    if again:
+_Counted = Literal["inversions", "duplicates", "shared_ids", "shared_sessions", "nobody", "profiles_differ"]
+
+
+def _row_notes(publishers: list[PublisherCard], unread: int) -> list[str]:
+    def count(what: _Counted) -> int:
+        return sum(facts.get(what, 0) for facts in publishers)
+
+    notes = []
+    if back := count("inversions"):
+        notes.append(f"rows earlier than the one before them in the source, now sorted: {back:,}")
+    if again := count("duplicates"):
         notes.append(f"exact duplicates (same time, reader, session and article), kept: {again:,}")
+    if shared := count("shared_ids"):
+        parts = count("shared_sessions")
+        notes.append(f"session ids under which several users occur: {shared:,}; by user they are {parts:,} sessions")
+    if nobody := count("nobody"):
+        notes.append(
+            f"rows with neither user nor session, each in a session of its own: {nobody:,}; learned from, never scored "
+            "on slates"
+        )
+    if differ := count("profiles_differ"):
+        notes.append(
+            f"readers whose history differs between their impressions: {differ:,}; that of the first impression "
+            "counts, an empty one too, and no later one is looked at"
+        )
     if unread:
         notes.append(f"rows of publishers without a single read, of which no log is made: {unread:,}")
     return notes

@@ -17,8 +17,10 @@ import pyarrow.compute as pc
 from newsreplay.arrow import map_batch, to_numpy
 from newsreplay.datasets.base import FACTS
 from newsreplay.datasets.preparing.sampling import LEAKING
+from newsreplay.datasets.preparing.sessions import Owners, Rows, SessionIds
 from newsreplay.datasets.preparing.work import TABLES, kinds_of
 from newsreplay.kernels.compiling import compiled, int64
+from newsreplay.kernels.mixing import key_of, mix_all
 from newsreplay.log.rows import IMPRESSION, PUBLISH, READ, Column
 
 GROUP = 1_000_000  #: ids united at once
@@ -134,7 +136,7 @@ class Gathered(NamedTuple):
     blocks: Blocks
     items: UnitedIds
     users: UnitedIds
-    sessions: UnitedIds
+    sessions: SessionIds
     item_of: dict[tuple[int, str], Column]  #: (block, column) → interim code by the block's own code
     facts: dict[str, FactValues]
     publications: Publication
@@ -166,10 +168,14 @@ def gather_ids(paths: list[list[str | None]], impressions: str | None, in_memory
     }
     items = len(united["item"].values)
     seen = _Seen(np.full(items, UNSET), np.full(items, UNSET), np.array([0, 0, 0, 0, 0, UNSET]))
+    owners = Owners(len(united["session"].values))
     for number, rows in blocks.tables("rows"):
         _look(rows, number, item_of, seen)
+        owners.look(_whose(rows, number, item_of))
     if seen.sums[1] == 0:
         return None
+    again = (_whose(rows, number, item_of) for number, rows in blocks.tables("rows"))
+    sessions = owners.ids(united["session"].values, len(united["user"].values), len(paths), again)
     if impressions == LEAKING:
         seen.pool[seen.row < UNSET] = seen.sums[5]
     elif impressions is not None:
@@ -184,7 +190,7 @@ def gather_ids(paths: list[list[str | None]], impressions: str | None, in_memory
         blocks,
         united["item"],
         united["user"],
-        united["session"],
+        sessions,
         item_of,
         facts,
         _publications(published, seen, listed, united["item"].values),
@@ -200,9 +206,18 @@ def rows_in(paths: list[list[str | None]]) -> int:
     return sum(rows.num_rows for _, rows in Blocks(paths, 0).tables("rows"))
 
 
-def profiles_of(gathered: Gathered) -> tuple[Column, Column, Column] | None:
-    """The profiles as interim user codes, bounds and interim article codes: per reader the first by time."""
-    users, times, ats, items = [], [], [np.zeros(1, np.int64)], []
+class ProfileLists(NamedTuple):
+    """The histories of readers, by reader."""
+
+    user: Column  #: interim codes
+    at: Column  #: int64[users + 1], user i has the places at[i] … at[i + 1] - 1
+    item: Column  #: interim codes
+    differ: Column  #: bool[users], another row of the user's came with another history
+
+
+def profiles_of(gathered: Gathered) -> ProfileLists | None:
+    """The profiles: per reader the first by time, an empty one too; of equal times the first in the source."""
+    users, times, ats, items, differ = [], [], [np.zeros(1, np.int64)], [], []
     for number, table in gathered.blocks.tables("profiles"):
         lists = table.column("items")
         offsets = to_numpy(lists.offsets)
@@ -211,15 +226,30 @@ def profiles_of(gathered: Gathered) -> tuple[Column, Column, Column] | None:
         ats.append(offsets[1:] - offsets[0] + ats[-1][-1])
         places = to_numpy(lists.values.indices)[offsets[0] : offsets[-1]]
         items.append(gathered.item_of[number, "profiles.items"][places])
+        told = "differ" in table.schema.names
+        differ.append(to_numpy(table.column("differ")) if told else np.zeros(table.num_rows, bool))
     if not users:
         return None
-    user, time, at, item = (np.concatenate(parts) for parts in (users, times, ats, items))
+    user, time, at, item, different = (np.concatenate(parts) for parts in (users, times, ats, items, differ))
     order = np.lexsort((time, user))
-    first = np.sort(order[np.append(True, user[order][1:] != user[order][:-1])])
+    new = np.append(True, user[order][1:] != user[order][:-1])
+    first = order[new]  # by user
+    words = _words_of(at, item)[order]
+    other = different[order] | (words != words[new][np.cumsum(new) - 1])
+    differs = np.logical_or.reduceat(other, np.flatnonzero(new))
+    first, differs = first[np.argsort(first)], differs[np.argsort(first)]
     lengths = np.diff(at)[first]
     ends = np.concatenate([[0], np.cumsum(lengths)])
     pick = np.repeat(at[first] - ends[:-1], lengths) + np.arange(ends[-1])
-    return user[first], ends, item[pick]
+    return ProfileLists(user[first], ends, item[pick], differs)
+
+
+def _words_of(at: Column, item: Column) -> Column:
+    """A word per list, equal for equal lists: uint64."""
+    lengths = np.diff(at)
+    place = np.arange(len(item)) - np.repeat(at[:-1], lengths)
+    sums = np.concatenate([[np.uint64(0)], np.cumsum(mix_all(key_of(0, "profiles"), place << 32 | item))])
+    return sums[at[1:]] - sums[at[:-1]]
 
 
 def _dictionaries(table: pa.RecordBatch) -> Iterator[tuple[str, str, pa.Array]]:
@@ -237,6 +267,11 @@ class _Seen(NamedTuple):
     pool: Column  # int64[items], time of the first impression that shows it
     # int64[6]: time of the row before, time of the last read, inversions, rows, impressions, time of the first read
     sums: Column
+
+
+def _whose(rows: pa.RecordBatch, number: int, item_of: dict[tuple[int, str], Column]) -> Rows:
+    user, session = (interim(rows, name, number, item_of) for name in ("user", "session"))
+    return Rows(number, kinds_of(rows), user, session)
 
 
 def _look(rows: pa.RecordBatch, number: int, item_of: dict[tuple[int, str], Column], seen: _Seen) -> None:

@@ -11,21 +11,31 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from newsreplay.arrow import in_one_piece, write_batch
+from newsreplay.arrow import write_batch
 from newsreplay.datasets.base import Block, Part, Plan, PublisherCard, Raw
 from newsreplay.datasets.preparing import gather, sampling, walk
 from newsreplay.datasets.preparing.buckets import reads_of
 from newsreplay.datasets.preparing.card import card_of, facts_of
 from newsreplay.datasets.preparing.gather import Gathered
+from newsreplay.datasets.preparing.sessions import reader_names, session_names
 from newsreplay.datasets.preparing.walk import Walked
 from newsreplay.datasets.preparing.work import Intake, Processing, read_parts, work_folder, write_rejects
 from newsreplay.datasets.store import ColumnFiles, Dataset
 from newsreplay.errors import DataError
 from newsreplay.files import folder_written_whole
 from newsreplay.log.publisher import SESSION_DTYPES
-from newsreplay.log.rows import Column
 
 DEFAULT = Processing()
+
+
+class Shaping(NamedTuple):
+    """What preparing makes of raw rows, beyond what the source says."""
+
+    impressions: str | None = None  #: one of `sampling.METHODS`: pseudo-impressions are made
+    session_gap: int | None = None  #: ms, in place of 60 minutes; splits the source's own sessions, too
+
+
+AS_IT_IS = Shaping()
 
 
 def plan_of(raw: Raw) -> Plan:
@@ -59,21 +69,20 @@ def prepare(
     name: str,
     kind: str,
     options: dict[str, object] | None = None,
-    impressions: str | None = None,
+    shaping: Shaping = AS_IT_IS,
     strict: bool = False,
     processing: Processing = DEFAULT,
 ) -> Dataset:
     """Sort, split and code raw rows, and write them to `folder`, whole or not at all.
 
-    `impressions` is one of `sampling.METHODS` to make pseudo-impressions; with `strict` the first row that
-    cannot be used is an error. `name`, `kind` and `options` are for the card alone; `options["path"]` is what
+    With `strict` the first row that cannot be used is an error. `name`, `kind` and `options` are for the card alone; `options["path"]` is what
     errors call the source. Raises `DataError`, also where there is no usable read.
     """
     plan = plan_of(source) if isinstance(source, Raw) else source
-    if impressions is not None:
-        sampling.check_method(impressions)
+    if shaping.impressions is not None:
+        sampling.check_method(shaping.impressions)
     options = options or {}
-    order = _Order(plan, str(options.get("path", name)), impressions, processing)
+    order = _Order(plan, str(options.get("path", name)), shaping, processing)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (
@@ -82,7 +91,7 @@ def prepare(
         ):
             intake = read_parts(plan, work, strict=strict, processing=processing)
             facts, unread = _write_publishers(order, intake, result, work)
-            card = card_of(plan, intake, facts, unread, name, kind, options, impressions)
+            card = card_of(plan, intake, facts, unread, name, kind, options, shaping.impressions)
             text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
             (result / "card.json").write_text(text, "utf-8", errors="backslashreplace")  # what is no text: JSON escapes
             write_rejects(result / "rejects.csv", work)
@@ -100,7 +109,7 @@ class _Order(NamedTuple):
 
     plan: Plan
     path: str  #: what errors call the source
-    impressions: str | None
+    shaping: Shaping
     processing: Processing
 
 
@@ -110,11 +119,11 @@ def _write_publishers(order: _Order, intake: Intake, result: Path, work: Path) -
     unread = 0
     for publisher in sorted(intake.publishers):
         paths = intake.publishers[publisher]
-        gathered = gather.gather_ids(paths, order.impressions, order.processing.in_memory)
+        gathered = gather.gather_ids(paths, order.shaping.impressions, order.processing.in_memory)
         if gathered is None:
             unread += gather.rows_in(paths)
             continue
-        if order.impressions is not None and gathered.has_impressions:
+        if order.shaping.impressions is not None and gathered.has_impressions:
             raise DataError(f"{order.path} has impressions of its own; leave --impressions out")
         folder = result / "publishers" / str(len(facts))
         facts.append(_write_publisher(order, publisher, gathered, folder, work))
@@ -128,10 +137,10 @@ def _write_publishers(order: _Order, intake: Intake, result: Path, work: Path) -
 
 def _write_publisher(order: _Order, publisher: str, gathered: Gathered, folder: Path, work: Path) -> PublisherCard:
     sampler = None
-    if order.impressions is not None:
-        items = len(gathered.items.values)
-        sampler = sampling.Sampler(order.impressions, 0, publisher, items, reads_of(gathered))
-    walked = walk.walk_rows(gathered, folder, work, sampler, order.processing, publisher)
+    impressions, session_gap = order.shaping
+    if impressions is not None:
+        sampler = sampling.Sampler(impressions, 0, publisher, len(gathered.items.values), reads_of(gathered))
+    walked = walk.walk_rows(gathered, folder, work, order.processing, publisher, sampler, session_gap)
     final, counts = walked.final, walked.memory.counts
     sessions = int(counts[walk.SESSIONS])
     last, reads, first = final.last[:sessions], final.reads[:sessions], final.first[:sessions].copy()
@@ -139,7 +148,11 @@ def _write_publisher(order: _Order, publisher: str, gathered: Gathered, folder: 
     with ColumnFiles(folder / "sessions", SESSION_DTYPES) as files:
         files.add(last=last, reads=reads, first_time=first)
     _write_texts(gathered, walked, folder)
-    return facts_of(publisher, gathered, walked, folder)
+    differ = _write_profiles(gathered, walked, folder)
+    facts = facts_of(publisher, gathered, walked, folder)
+    if differ is not None:
+        facts["profiles_differ"] = differ
+    return facts
 
 
 def _write_texts(gathered: Gathered, walked: Walked, folder: Path) -> None:
@@ -166,42 +179,23 @@ def _write_texts(gathered: Gathered, walked: Walked, folder: Path) -> None:
         columns["title"] = pa.nulls(items, pa.large_string())
         columns["title_row"] = pa.array(np.full(items, rows))
     write_batch(folder / "articles.arrow", columns)
-    own = len(gathered.users.values)
-    user = final.user[:users]
-    readers = pa.chunked_array([gathered.users.values, gathered.sessions.values], pa.large_string())
-    write_batch(folder / "users.arrow", {"id": _taken(readers, user)})
-    write_batch(folder / "sessions.arrow", {"id": _session_ids(gathered, walked, sessions, own)})
+    ids, named = gathered.sessions, gathered.users.values
+    write_batch(folder / "users.arrow", {"id": reader_names(ids, named, final.user[:users])})
+    theirs = (column[:sessions] for column in (final.session, final.session_user, final.ordinal))
+    write_batch(folder / "sessions.arrow", {"id": session_names(ids, named, *theirs)})
     names = facts[0][1].values
     write_batch(folder / "categories.arrow", {"name": pc.take(names, pa.array(final.category[:categories]))})
-    _write_profiles(gathered, walked, folder)
 
 
-def _taken(values: pa.ChunkedArray, codes: Column) -> pa.Array:
-    return in_one_piece(values.take(pa.array(codes)))
+def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> int | None:
+    """Per reader what they read before the log, as of their first row.
 
-
-def _session_ids(gathered: Gathered, walked: Walked, sessions: int, users: int) -> pa.Array:
-    """The source's own ids; visits are called `user.1`, `user.2`, …"""
-    final = walked.final
-    session = final.session[:sessions]
-    own = pc.take(gathered.sessions.values, pa.array(session, mask=session < 0))
-    if not (session < 0).any():
-        return own
-    user = final.session_user[:sessions]
-    visits = pc.binary_join_element_wise(
-        pc.take(gathered.users.values, pa.array(np.where(user < users, user, 0), mask=session >= 0)),
-        pa.array(final.ordinal[:sessions]).cast(pa.large_string()),
-        pa.scalar(".", pa.large_string()),
-    )
-    return pc.coalesce(own, visits)
-
-
-def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> None:
-    """Per reader what they read before the log, as of their first row."""
+    Returns how many of the log's readers have rows with different histories; None where there are no profiles.
+    """
     profiles = gather.profiles_of(gathered)
     if profiles is None:
-        return
-    user, at, item = profiles
+        return None
+    user, at, item, differ = profiles
     memory = walked.memory
     code = memory.user[user]
     keep = np.flatnonzero(code >= 0)
@@ -225,3 +219,4 @@ def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> None:
     for fact, values in gathered.facts.items():
         columns[fact] = pc.take(values.values, pa.array(values.outside[only], mask=values.outside[only] < 0))
     write_batch(folder / "outside.arrow", columns)
+    return int(np.count_nonzero(differ[keep]))

@@ -15,7 +15,7 @@ import numpy as np
 
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets.preparing.buckets import Buckets, bounds_of, records_of
-from newsreplay.datasets.preparing.gather import BY_PUBLICATION, KINDS, FactValues, Gathered
+from newsreplay.datasets.preparing.gather import BY_PUBLICATION, KINDS, Gathered
 from newsreplay.datasets.preparing.sampling import Sampler
 from newsreplay.datasets.preparing.work import Processing
 from newsreplay.datasets.store import ColumnFiles
@@ -23,20 +23,21 @@ from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.kernels.mixing import key_of, mix_all
 from newsreplay.log.growing import enlarged
 from newsreplay.log.publisher import REQUEST_DTYPES, UPDATE_DTYPES
-from newsreplay.log.rows import HOUR, IMPRESSION, LOG_DTYPES, OUTCOME, POOL_DTYPES, PUBLISH, READ, Column
+from newsreplay.log.rows import HISTORY, HOUR, IMPRESSION, LOG_DTYPES, OUTCOME, POOL_DTYPES, PUBLISH, READ, Column
 
-SESSION_GAP = HOUR  #: ms; a session ends when more than this passes without a read
+SESSION_GAP = HOUR  #: ms; a session ends when more than this passes without a read, unless another time is given
 
 
 class WalkState(NamedTuple):
     """What the walk remembers from row to row, by interim code."""
 
     item: Column  #: int32[items], final codes, -1 = not known yet
-    user: Column  #: int32[users + sessions]
-    session: Column  #: int32[sessions], of the source's own sessions
-    last: Column  #: int64[users], last read of a user without sessions, or the opening of the visit
-    visit: Column  #: int32[users], final session code of the user's visit, -1 = none yet
-    ordinal: Column  #: int32[users], how many visits
+    user: Column  #: int32[readers]
+    session: Column  #: int32[sessions], of sessions that are not split by time: their final codes
+    # By what is split by time: users without sessions, and behind them the sessions, if they are split too.
+    last: Column  #: int64, last read of the visit, or its opening while it has none
+    visit: Column  #: int32, final session code of the visit, -1 = none yet
+    ordinal: Column  #: int32, how many visits
     fact: Column  #: int64[facts, items], row from which on a fact is known, -1 = not yet
     category: Column  #: int32[categories], final codes
     counts: Column  #: int64[8], see the COUNT_ names
@@ -57,9 +58,9 @@ class FinalCodes(NamedTuple):
     published: Column  #: int64, time of the row that made it known
     user: Column  #: int32, interim code
     user_row: Column  #: int64, the user's first row
-    session: Column  #: int32, interim code of the source's session, -1 = a visit
+    session: Column  #: int32, interim code of the session, -1 = a user's visit
     session_user: Column  #: int32, interim code of its user
-    ordinal: Column  #: int32, number of the visit among its user's
+    ordinal: Column  #: int32, number of the visit among those of its user or session, 0 = not split by time
     last: Column  #: int32, last request
     reads: Column  #: int32
     first: Column  #: int64, time of the first read
@@ -80,9 +81,11 @@ class LogRows(NamedTuple):
 
 
 @compiled
-def _emit(records: Any, facts: Any, outside: Any, place: Any, category: Any, memory: Any, final: Any, out: Any) -> int:
-    """Write a bucket's rows; returns its number of requests. `category` is the interim category by article."""
+def _emit(records: Any, told: Any, splitting: Any, memory: Any, final: Any, out: Any) -> int:
+    """Write a bucket's rows; returns its number of requests."""
     counts, requests = memory.counts, 0
+    outside, place, category = told.outside, told.place, told.category
+    facts = outside.shape[0]
     for i in range(records.size):
         record = records[i]
         time, kind = record.key // KINDS, record.key % KINDS
@@ -110,7 +113,8 @@ def _emit(records: Any, facts: Any, outside: Any, place: Any, category: Any, mem
                 final.user_row[counts[USERS]] = row
                 counts[USERS] += 1
             reader = int64(memory.user[user])
-            visit = _visit(memory, final, time, kind, user, session)
+            if kind != HISTORY:
+                visit = _visit(memory, final, splitting, time, kind, user, session)
         if kind == READ:
             if final.reads[visit] == 0:
                 final.first[visit] = time
@@ -134,31 +138,48 @@ def _emit(records: Any, facts: Any, outside: Any, place: Any, category: Any, mem
 
 
 @kernel
-def _visit(memory: Any, final: Any, time: int, kind: int, user: int, session: int) -> int:
-    """The final code of a row's session: the source's own, else the visit of its user, opened where need be."""
-    opened = False
-    if session >= 0:
+def _visit(memory: Any, final: Any, splitting: Any, time: int, kind: int, user: int, session: int) -> int:
+    """The final code of a row's session, which is opened where need be."""
+    if session >= 0 and not splitting.all:
         if memory.session[session] < 0:
-            memory.session[session] = memory.counts[SESSIONS]
-            opened = True
-        visit = int64(memory.session[session])
-    else:
-        if memory.visit[user] < 0 or time - memory.last[user] > SESSION_GAP:
-            memory.visit[user] = memory.counts[SESSIONS]
-            memory.ordinal[user] += 1
-            memory.last[user] = time
-            opened = True
-        elif kind >= READ:
-            memory.last[user] = time
-        visit = int64(memory.visit[user])
-    if opened:
-        final.session[visit] = session
-        final.session_user[visit] = user
-        final.ordinal[visit] = memory.ordinal[user] if session < 0 else 0
-        final.last[visit] = -1
-        final.reads[visit] = 0
-        memory.counts[SESSIONS] += 1
+            memory.session[session] = _open(memory, final, user, session, 0)
+        return int64(memory.session[session])
+    who = user if session < 0 else splitting.users + session
+    if memory.visit[who] < 0 or time - memory.last[who] > splitting.gap:
+        memory.ordinal[who] += 1
+        memory.visit[who] = _open(memory, final, user, session, memory.ordinal[who])
+        memory.last[who] = time
+    elif kind == READ:
+        memory.last[who] = time
+    return int64(memory.visit[who])
+
+
+@kernel
+def _open(memory: Any, final: Any, user: int, session: int, ordinal: int) -> int:
+    visit = int64(memory.counts[SESSIONS])
+    final.session[visit] = session
+    final.session_user[visit] = user
+    final.ordinal[visit] = ordinal
+    final.last[visit] = -1
+    final.reads[visit] = 0
+    memory.counts[SESSIONS] += 1
     return visit
+
+
+class _Told(NamedTuple):
+    """What is told of articles: by fact and interim code of the article."""
+
+    outside: Column  # int32[facts, items], see `FactValues`
+    place: Column  # int64[facts, items]
+    category: Column  # int32[items], interim code
+
+
+class _Splitting(NamedTuple):
+    """How sessions are split by time."""
+
+    gap: int  # ms
+    all: bool  # the source's own, too
+    users: int  # behind which sessions stand in `WalkState.visit`
 
 
 class Walked(NamedTuple):
@@ -170,15 +191,24 @@ class Walked(NamedTuple):
 
 
 def walk_rows(
-    gathered: Gathered, folder: Path, work: Path, sampler: Sampler | None, processing: Processing, publisher: str
+    gathered: Gathered,
+    folder: Path,
+    work: Path,
+    processing: Processing,
+    publisher: str,
+    sampler: Sampler | None = None,
+    session_gap: int | None = None,
 ) -> Walked:
-    """Second pass: sort and write a publisher's log to `folder`/log, /pools, /requests and /updates, by buckets."""
-    facts = list(gathered.facts.values())
-    outside = np.stack([values.outside for values in facts])
-    place = np.stack([values.place for values in facts])
-    category = np.where(outside[0] >= 0, outside[0], facts[0].value)
-    memory, final = _before_all(gathered, facts)
-    timed = any(True for _ in gathered.blocks.tables("rows", "active"))
+    """Second pass: sort and write a publisher's log to `folder`/log, /pools, /requests and /updates, by buckets.
+
+    A `session_gap` in ms takes the place of the 60 minutes, and splits the source's own sessions, too.
+    """
+    told = _told(gathered)
+    splitting = _Splitting(
+        SESSION_GAP if session_gap is None else session_gap, session_gap is not None, gathered.sessions.users
+    )
+    memory, final = _before_all(gathered, splitting)
+    timed = any(True for name in ("active", "dwell") for _ in gathered.blocks.tables("rows", name))
     buckets = Buckets(bounds_of(gathered, processing.bucket), gathered.rows, work, processing.in_memory)
     for records in records_of(gathered):
         buckets.add(records)
@@ -198,7 +228,7 @@ def walk_rows(
             duplicates += count_duplicates(records)
             final = _grown(final, int(memory.counts[SESSIONS]) + len(records))
             out = _room_for(len(records))
-            count = _emit(records, len(facts), outside, place, category, memory, final, out)
+            count = _emit(records, told, splitting, memory, final, out)
             kind = records["key"] % KINDS
             impression = numbered_impressions(records["place"], kind, pools.lengths["at"] - 1)
             log.add(**{name: getattr(out, name) for name in LOG_DTYPES if name != "impression"}, impression=impression)
@@ -216,18 +246,26 @@ def walk_rows(
     return Walked(memory, final, duplicates)
 
 
-def _before_all(gathered: Gathered, facts: list[FactValues]) -> tuple[WalkState, FinalCodes]:
+def _told(gathered: Gathered) -> _Told:
+    facts = list(gathered.facts.values())  # the category first
+    outside = np.stack([values.outside for values in facts])
+    place = np.stack([values.place for values in facts])
+    return _Told(outside, place, np.where(outside[0] >= 0, outside[0], facts[0].value))
+
+
+def _before_all(gathered: Gathered, splitting: _Splitting) -> tuple[WalkState, FinalCodes]:
     """What the walk remembers before its first row."""
-    items, sessions, categories = len(gathered.items.values), len(gathered.sessions.values), len(facts[0].values)
-    users = len(gathered.users.values) + sessions
+    items, categories = len(gathered.items.values), len(gathered.facts["category"].values)
+    users, sessions = gathered.sessions.readers, gathered.sessions.sessions
+    split = splitting.users + sessions if splitting.all else splitting.users
     memory = WalkState(
         item=np.full(items, -1, np.int32),
         user=np.full(users, -1, np.int32),
         session=np.full(sessions, -1, np.int32),
-        last=np.zeros(users, np.int64),
-        visit=np.full(users, -1, np.int32),
-        ordinal=np.zeros(users, np.int32),
-        fact=np.full((len(facts), items), -1, np.int64),
+        last=np.zeros(split, np.int64),
+        visit=np.full(split, -1, np.int32),
+        ordinal=np.zeros(split, np.int32),
+        fact=np.full((len(gathered.facts), items), -1, np.int64),
         category=np.full(categories, -1, np.int32),
         counts=np.zeros(8, np.int64),
     )

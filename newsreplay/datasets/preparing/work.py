@@ -241,7 +241,7 @@ def _normal(name: str, column: pa.Array) -> pa.Array:
     """A column as the second half reads it: ids and texts as codes into strings, lists of codes, numbers."""
     if name in (*IDS, *FACTS):
         return coded(column)
-    if name in ("pool", "items", "clicked"):
+    if name in ("pool", "items", "clicked", "dwell"):
         offsets = column.offsets.cast(pa.int64())
         values = column.values
         if column.null_count:  # the offsets below a null may span something
@@ -251,13 +251,16 @@ def _normal(name: str, column: pa.Array) -> pa.Array:
             values = pc.list_flatten(column)
             ends = np.concatenate([[0], np.cumsum(to_numpy(lengths))])
             offsets = to_arrow(ends.astype(np.int64), valid=np.append(to_numpy(valid), True))
-        return pa.LargeListArray.from_arrays(offsets, values.cast(pa.bool_()) if name == "clicked" else coded(values))
+        plain = {"clicked": pa.bool_(), "dwell": pa.float32()}
+        values = values.cast(plain[name]) if name in plain else coded(values)
+        return pa.LargeListArray.from_arrays(offsets, values)
     kinds = {
         "kind": pa.uint8(),
         "time": pa.int64(),
         "published": pa.int64(),
         "active": pa.float32(),
         "recommendable": pa.bool_(),
+        "differ": pa.bool_(),
     }
     return column.cast(kinds[name])
 

@@ -30,7 +30,7 @@ class ContentState(NamedTuple):
 @kernel
 def learn(state: Any, event: Any) -> None:
     """Enter an article into its category when that becomes known; note what the session reads."""
-    if event.kind >= READ:
+    if event.kind == READ:  # reads from before the log are in no session
         state.latest[event.session] = event.item + 1
     category = event.category
     if category < 0 or state.place[event.item] > 0:

@@ -41,9 +41,11 @@ def learn(state: Any, event: Any) -> None:
     """Count the step from the article the session read before."""
     if event.kind < READ:
         return
+    state.read_row[event.item] = event.row
+    if event.kind > READ:  # from before the log: in no session
+        return
     before = int64(state.latest[event.session]) - 1
     state.latest[event.session] = event.item + 1
-    state.read_row[event.item] = event.row
     if before < 0 or before == event.item:
         return
     pair = _pair(before, event.item)

@@ -61,7 +61,9 @@ def plan_of(reads: list[Read], blocks: int = 1, *, more: dict[str, Any] | None =
 
 
 def prepare(plan: Plan, folder: Path, method: str, processing: Processing = DEFAULT) -> Dataset:
-    return prepare_module.prepare(plan, folder, name="test", kind="table", impressions=method, processing=processing)
+    return prepare_module.prepare(
+        plan, folder, name="test", kind="table", shaping=prepare_module.Shaping(method), processing=processing
+    )
 
 
 def impressions_of(dataset: Dataset) -> list[Shown]:
