@@ -10,7 +10,7 @@ from newsreplay.datasets.base import FACTS, Plan, Raw, gather
 from newsreplay.log.rows import READ
 
 IDS = ("publisher", "user", "session", "item")
-COLUMNS = ("kind", *IDS, "time", "pool", "clicked", "published", *FACTS, "active")
+COLUMNS = ("kind", *IDS, "time", "pool", "clicked", "published", *FACTS, "active", "dwell")
 
 
 class Row(NamedTuple):
@@ -27,6 +27,7 @@ class Row(NamedTuple):
     published: int | None = None
     facts: tuple[tuple[str, str], ...] = ()  #: (name, text) of those told, by name
     active: float | None = None
+    dwell: tuple[float | None, ...] | None = None
 
 
 class Article(NamedTuple):
@@ -74,6 +75,7 @@ def rows_of(raw: Raw) -> list[Row]:
             published=record.get("published"),
             facts=_facts(record),
             active=record.get("active"),
+            dwell=tuple(record["dwell"]) if any(record.get("dwell") or ()) else None,
         )
         for record in _records(raw.rows)
     ]

@@ -60,7 +60,7 @@ def _line(line: bytes) -> Row | str:
         return "home page or other page without an article id"
     user = _name(event.get("userId"))
     time: Any = event.get("time")
-    if user is None or type(time) not in (int, float) or time != time or time in (float("inf"), float("-inf")):
+    if type(time) not in (int, float) or time != time or time in (float("inf"), float("-inf")):
         raise UnusableError
     if time != int(time) or not FROM.timestamp() <= time < UNTIL.timestamp():
         raise UnusableError

@@ -20,6 +20,7 @@ class Naive(NamedTuple):
     articles: list[Article]
     rejects: list[tuple[str, int]]
     dropped: Counter[str]
+    described: list[int] = []  # noqa: RUF012  # of Deskdrop's rows: how many cells describe the client
 
 
 def ms(number: str, per_second: int) -> int | None:
@@ -36,7 +37,7 @@ def facts(**told: str) -> tuple[tuple[str, str], ...]:
 
 def read_deskdrop(folder: Path) -> Naive:
     """Files whose quotes stand where they should: what is a record is Python's csv module's business."""
-    naive = Naive([], [], [], Counter())
+    naive = Naive([], [], [], Counter(), [])
     for name in ("users_interactions.csv", "shared_articles.csv"):
         if not (folder / name).exists():
             continue
@@ -47,7 +48,12 @@ def read_deskdrop(folder: Path) -> Naive:
             for cells in reader:
                 _interaction(naive, name, line, header, cells)
                 line = reader.line_num + 1
-    return naive
+    views = list(zip(naive.rows, naive.described, strict=True))
+    kept = [row for row, filled in views if all(filled >= other for twin, other in views if twin == row)]
+    if len(kept) < len(views):
+        left_out = len(views) - len(kept)
+        naive.dropped["view logged again in the same second, with less of the client's description"] = left_out
+    return naive._replace(rows=kept)
 
 
 def _interaction(naive: Naive, name: str, line: int, header: list[str], cells: list[str]) -> None:
@@ -72,10 +78,11 @@ def _interaction(naive: Naive, name: str, line: int, header: list[str], cells: l
         naive.articles.append(Article(cell["contentId"], None, ms(cell["timestamp"], 1), told))
     else:
         time = ms(cell["timestamp"], 1)
-        if time is None or not cell["contentId"] or not cell["personId"]:
+        if time is None or not cell["contentId"]:
             naive.rejects.append((name, line))
         else:
-            naive.rows.append(Row(READ, time, cell["contentId"], cell["personId"], cell["sessionId"] or None))
+            naive.rows.append(Row(READ, time, cell["contentId"], cell["personId"] or None, cell["sessionId"] or None))
+            naive.described.append(sum(cell[name] != "" for name in ("userAgent", "userRegion", "userCountry")))
 
 
 def read_streamingrec(folder: Path) -> Naive:
@@ -113,15 +120,14 @@ def _click(naive: Naive, number: int, cells: list[str], plista: bool) -> None:
         naive.rejects.append(("Clicks.csv", number))
         return
     nothing = ("null", "0") if plista else ("null",)
-    if not item or not user or publisher == "" or ms(time, 1000) is None:
+    if not item or publisher == "" or ms(time, 1000) is None:
         naive.rejects.append(("Clicks.csv", number))
     elif item in nothing:
         naive.dropped["click on no article (ItemID null, or 0 in plista's form)"] += 1
-    elif user in nothing:
-        naive.dropped["click of an unknown reader (null, or Cookie 0)"] += 1
     else:
+        reader = None if not user or user in nothing else user
         told = facts(category="" if category in (None, "null", "0") else category)
-        naive.rows.append(Row(READ, ms(time, 1000) or 0, item, user, publisher=publisher, facts=told))
+        naive.rows.append(Row(READ, ms(time, 1000) or 0, item, reader, publisher=publisher, facts=told))
 
 
 def _item(naive: Naive, number: int, cells: list[str], plista: bool) -> None:

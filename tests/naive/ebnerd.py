@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -63,11 +64,9 @@ def _history(split: Path, prefix: str, seen: set[int], naive: Naive) -> set[int]
 
 def _behaviors(split: Path, prefix: str, session_prefix: str, naive: Naive) -> None:
     records = pq.read_table(split / "behaviors.parquet").to_pylist()
-    good = [
-        ms(r["impression_time"]) is not None and r["user_id"] is not None and r["session_id"] is not None
-        for r in records
-    ]
+    good = [ms(r["impression_time"]) is not None and _whole(r["user_id"]) and _whole(r["session_id"]) for r in records]
     caused = _caused(records, good)
+    spent = {(click, records[view]["article_id"]): _seconds(records[view]) for view, click in caused.items()}
     for number, record in enumerate(records):
         if not good[number]:
             naive.rejects.append((f"{prefix}behaviors.parquet", number + 1))
@@ -77,18 +76,27 @@ def _behaviors(split: Path, prefix: str, session_prefix: str, naive: Naive) -> N
         if record["article_ids_clicked"] is not None:
             clicked = [item for item in record["article_ids_clicked"] if item is not None]
         page = record["article_id"]
-        who = {"user": str(record["user_id"]), "session": f"{session_prefix}{record['session_id']}"}
+        user, session = record["user_id"], record["session_id"]
+        who = {
+            "user": None if user is None else str(user),
+            "session": None if session is None else f"{session_prefix}{session}",
+        }
         time = ms(record["impression_time"]) or 0
         rows = []
         if shown:
             first = [item not in shown[:place] for place, item in enumerate(shown)]
             flags = None if clicked is None else tuple(i in clicked and f for i, f in zip(shown, first, strict=True))
             pool = tuple(str(item) for item in shown)
-            rows.append(Row(IMPRESSION, time, None if page is None else str(page), pool=pool, clicked=flags, **who))
+            dwell = None
+            if flags is not None:
+                dwell = tuple(spent.get((number, i)) for i, flag in zip(shown, flags, strict=True) if flag)
+                dwell = dwell if any(dwell) else None
+            on_screen = None if page is None else str(page)
+            rows.append(Row(IMPRESSION, time, on_screen, pool=pool, clicked=flags, dwell=dwell, **who))
         if page is not None and number not in caused:
-            rows.append(Row(READ, time, str(page), **who))
+            rows.append(Row(READ, time, str(page), active=_seconds(record), **who))
         unseen = [item for item in dict.fromkeys(clicked or []) if item not in shown]
-        rows += [Row(READ, time, str(item), **who) for item in unseen]
+        rows += [Row(READ, time, str(item), active=spent.get((number, item)), **who) for item in unseen]
         naive.rows.extend(rows)
         if not rows and number in caused:
             naive.dropped["page views that are the read of a click"] += 1
@@ -96,21 +104,32 @@ def _behaviors(split: Path, prefix: str, session_prefix: str, naive: Naive) -> N
             naive.rejects.append((f"{prefix}behaviors.parquet", number + 1))
 
 
-def _caused(records: list[dict[str, Any]], good: list[bool]) -> set[int]:
-    """Walk each session; every click in hand excuses one page view."""
+def _whole(number: Any) -> bool:
+    """Whether an id may be one; null is that of nobody known."""
+    return number is None or number == int(number)
+
+
+def _seconds(record: dict[str, Any]) -> float | None:
+    seconds = record.get("read_time")
+    usable = seconds is not None and 0 <= seconds < 10**9
+    return struct.unpack("f", struct.pack("f", seconds))[0] if usable else None
+
+
+def _caused(records: list[dict[str, Any]], good: list[bool]) -> dict[int, int]:
+    """Walk each session; every click in hand excuses one page view, the latest first: page view → click."""
     sessions = defaultdict(list)
     for number, record in enumerate(records):
-        if good[number]:
+        if good[number] and record["session_id"] is not None:
             sessions[record["session_id"]].append(number)
-    caused = set()
+    caused = {}
     for numbers in sessions.values():
-        in_hand: Counter[int] = Counter()
+        in_hand: dict[int, list[int]] = defaultdict(list)
         for number in sorted(numbers, key=lambda n: (ms(records[n]["impression_time"]), n)):
             page = records[number]["article_id"]
             if page is not None and in_hand[page]:
-                in_hand[page] -= 1
-                caused.add(number)
-            in_hand.update({item for item in records[number]["article_ids_clicked"] or [] if item is not None})
+                caused[number] = in_hand[page].pop()
+            for item in {item for item in records[number]["article_ids_clicked"] or [] if item is not None}:
+                in_hand[item].append(number)
     return caused
 
 

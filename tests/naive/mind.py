@@ -94,7 +94,6 @@ def read_impressions(file: Path, name: str, found: Naive, *, timed: bool) -> Non
             cells = text_of(line).split("\t")
             need(len(cells) == (5 if timed else 4))
             user = cells[1]
-            need(user != "")
             time = time_of(cells[2]) if timed else 1_577_836_800_000 + 60_000 * (place - 1)
             candidates = [word for word in cells[-1].split(" ") if word != ""]
             if not candidates:
@@ -107,9 +106,9 @@ def read_impressions(file: Path, name: str, found: Naive, *, timed: bool) -> Non
             continue
         pool = tuple(word[:-2] for word in candidates)
         clicked = tuple(word[-1] == "1" for word in candidates)
-        found.rows.append(Row(kind=IMPRESSION, time=time, item=None, user=user, pool=pool, clicked=clicked))
+        found.rows.append(Row(kind=IMPRESSION, time=time, item=None, user=user or None, pool=pool, clicked=clicked))
         history = tuple(word for word in cells[-2].split(" ") if word != "")
-        if history:
+        if user:
             add_profile(found.profiles, Profile(user, time, history))
 
 

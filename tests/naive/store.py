@@ -301,7 +301,7 @@ def prepare(
             if fact != "category"
         },
         users=[f"nobody.{nobodies.index(name) + 1}" if kind == "nobody" else name for kind, name in users],
-        profiles=histories,
+        profiles={code: profile for code, profile in histories.items() if profile[1]},
         outside=[
             {"id": item} | {fact: first_told(by_time(articles), item, fact) for fact in FACTS} for item in sorted(only)
         ],

@@ -65,7 +65,7 @@ def read_csv(text: str, publisher: str) -> Read:
             continue
         told = {name: cell for name, cell in zip(names, cells, strict=True) if cell.strip()}
         time = time_of(told.get("time", ""))
-        if time is None or time[0] != unit["time"] or "item" not in told or not {"user", "session"} & set(told):
+        if time is None or time[0] != unit["time"] or "item" not in told:
             rejects.append(line)
             continue
         published = time_of(told.get("published", ""))

@@ -75,8 +75,8 @@ def prepare(
 ) -> Dataset:
     """Sort, split and code raw rows, and write them to `folder`, whole or not at all.
 
-    With `strict` the first row that cannot be used is an error. `name`, `kind` and `options` are for the card alone; `options["path"]` is what
-    errors call the source. Raises `DataError`, also where there is no usable read.
+    With `strict` the first row that cannot be used is an error. `name`, `kind` and `options` are for the card alone;
+    `options["path"]` is what errors call the source. Raises `DataError`, also where there is no usable read.
     """
     plan = plan_of(source) if isinstance(source, Raw) else source
     if shaping.impressions is not None:
@@ -199,6 +199,8 @@ def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> int | N
     memory = walked.memory
     code = memory.user[user]
     keep = np.flatnonzero(code >= 0)
+    differing = int(np.count_nonzero(differ[keep]))
+    keep = keep[(at[1:] > at[:-1])[keep]]  # an empty one is none
     keep = keep[np.argsort(code[keep])]
     lengths = (at[1:] - at[:-1])[keep]
     ends = np.concatenate([[0], np.cumsum(lengths)])
@@ -219,4 +221,4 @@ def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> int | N
     for fact, values in gathered.facts.items():
         columns[fact] = pc.take(values.values, pa.array(values.outside[only], mask=values.outside[only] < 0))
     write_batch(folder / "outside.arrow", columns)
-    return int(np.count_nonzero(differ[keep]))
+    return differing

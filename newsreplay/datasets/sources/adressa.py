@@ -86,9 +86,9 @@ def plan_adressa(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     archive are ignored, and named in the notes. A single file is read whatever its name.
 
     Every event with an article's `id` is a read. Events without one are dropped. A line that is no JSON object, or
-    has an `id` that is neither text nor a whole number, and an article's line without a `userId` or without a
-    `time` in whole seconds from 1990 up to 2100 is a reject. An empty id is none. Titles, categories, publication
-    and active times that are missing or unusable are null, and counted.
+    has an `id` that is neither text nor a whole number, and an article's line with such a `userId` or without a
+    `time` in whole seconds from 1990 up to 2100 is a reject. An empty id is none; without a `userId` the reader is
+    unknown. Titles, categories, publication and active times that are missing or unusable are null, and counted.
 
     Raises `DataError` when there is no day file; reading raises it when a file cannot be read.
     """
@@ -164,7 +164,7 @@ def _block(file: str, data: bytes, lines: Scan) -> Block:
     pages = missing[:, _ITEM] & ~lines.doubtful
     if pages.any():
         block.dropped[NO_ARTICLE] = int(pages.sum())
-    reads = text[:, _ITEM] & text[:, _USER] & whole & (time >= EARLIEST) & (time < LATEST)
+    reads = text[:, _ITEM] & (text | missing)[:, _USER] & whole & (time >= EARLIEST) & (time < LATEST)
     clean = np.flatnonzero(reads)
     block.rows = _table(lines, clean, time)
     for path, column in _OPTIONAL.items():
@@ -233,8 +233,6 @@ def _exact(line: bytes, block: Block) -> dict[str, Any] | None:
         return None
     time = _time(record.get("time"))
     user = _id(record, "userId")
-    if user is None:
-        raise ValueError("userId is missing")
     read = {
         "time": time * 1000,
         "user": user,

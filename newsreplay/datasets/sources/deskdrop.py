@@ -7,6 +7,9 @@ Facts of the format that shape this reader:
   by a rule of its own. Ids go beyond 2^53 and may be negative: they are text.
 - `shared_articles.csv` has the articles that were shared (published) and removed. Its texts are quoted, hold
   doubled quotes and run over lines.
+- A view is often logged twice in one second, with and without the client's description (agent, region and country), up
+  to some thousand records apart: one view, of which the record with more description is kept. Views that are alike to
+  the last cell are duplicates, and kept.
 - User agents are quoted too, since they hold commas. A line end within quotes is no end of a record, so the
   files (some 10 MB each) are read from the start and cut where no quote is open. A chunk whose quotes all
   stand where they should is parsed at full speed; any other record by record.
@@ -18,6 +21,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from newsreplay.arrow import to_numpy
 from newsreplay.datasets import base
 from newsreplay.datasets.base import Block, Part, Plan, Reject
 from newsreplay.datasets.reading import parts
@@ -41,6 +46,7 @@ EARLIEST, LATEST = base.EARLIEST // 1000, base.LATEST // 1000  #: seconds
 BLANK = "blank line"
 UNDATED = "shared articles without a usable timestamp; known when first read"
 NO_SESSION = "reads without a sessionId"
+RESENT = "view logged again in the same second, with less of the client's description"
 
 _ID = pa.dictionary(pa.int32(), pa.string())
 _BEFORE = np.isin(np.arange(256), list(b',\n"'))  # what may stand before a quote that opens
@@ -62,7 +68,7 @@ _CLICKS = _Kind(
     "VIEW",
     {event: f"{event}: not a read" for event in ("LIKE", "BOOKMARK", "FOLLOW", "COMMENT CREATED")},
     {"time": "timestamp", "item": "contentId", "user": "personId", "session": "sessionId"},
-    ("time", "item", "user"),
+    ("time", "item"),
     "time",
 )
 _ARTICLES = _Kind(
@@ -73,6 +79,8 @@ _ARTICLES = _Kind(
     "published",
 )
 _EVENT = "eventType"
+_CLIENT = ("userAgent", "userRegion", "userCountry")  #: what describes it; may be missing
+_DESCRIBED = "described"  #: the column that counts how many of them are filled, until resends are left out
 
 
 def plan_deskdrop(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
@@ -82,7 +90,7 @@ def plan_deskdrop(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     CONTENT SHARED has an article's publication time, title and text. Times from 1990 up to 2100 are accepted.
 
     A record with an unclosed quote, a missing or surplus cell, a NUL byte, bytes that are not UTF-8, an unknown
-    event type, without article or reader, or whose time is none is a reject. A read without a session and an article
+    event type, without article, or whose time is none is a reject. A read without reader or session and an article
     without a usable time, title or text are kept, with null in its place.
 
     Raises `DataError` when the files are not there, cannot be read or lack a column.
@@ -132,17 +140,40 @@ def _read(part: Part, sizes: ReadSizes) -> Iterator[Block]:
     kind = _ARTICLES if part.role == "articles" else _CLICKS
     names = _header(part.path, kind)
     rest, header = b"", True
+    blocks = []
     for chunk in parts.chunks(part, sizes=sizes):
         data = rest + chunk.data
         if header:
             data, header = data.partition(b"\n")[2], False
-            yield Block(part.name, lines=1)
+            blocks.append(Block(part.name, lines=1))
         block, used = _block(part.name, data, names, kind, sizes, last=len(data) > sizes.longest_line)
         rest = data[used:]
         if used:
-            yield block
+            blocks.append(block)
     if rest:
-        yield _block(part.name, rest, names, kind, sizes, last=True)[0]
+        blocks.append(_block(part.name, rest, names, kind, sizes, last=True)[0])
+    if kind is _CLICKS:
+        _leave_out_resends(blocks)
+    yield from blocks
+
+
+def _leave_out_resends(blocks: list[Block]) -> None:
+    """Leave out views that another one of the same second, reader, session and article describes better."""
+    tables = [block.rows for block in blocks if block.rows is not None]
+    views = [list(zip(*(table[name].to_pylist() for name in _CLICKS.columns), strict=True)) for table in tables]
+    described = [to_numpy(table[_DESCRIBED]) for table in tables]
+    most: dict[tuple[object, ...], int] = {}
+    for view, filled in zip(chain(*views), chain(*described), strict=True):
+        most[view] = max(filled, most.get(view, 0))
+    for block in blocks:
+        if block.rows is None:
+            continue
+        own = [most[view] for view in views.pop(0)]
+        best = described.pop(0) == np.array(own, np.int8)
+        block.rows = block.rows.drop_columns([_DESCRIBED]).filter(pa.array(best))
+        block.dropped += Counter({RESENT: int(np.count_nonzero(~best))})  # `+=` leaves out zeros
+        block.kept = block.rows.num_rows
+        block.counts += Counter({NO_SESSION: block.rows["session"].null_count})
 
 
 def _block(name: str, data: bytes, names: list[str], kind: _Kind, sizes: ReadSizes, *, last: bool) -> tuple[Block, int]:
@@ -199,6 +230,8 @@ def _fast(name: str, data: bytes, names: list[str], kind: _Kind, shape: _Shape) 
     clock = kind.clock  # read as text, since Arrow's whole numbers may have blanks or be hexadecimal
     types = {_EVENT: _ID} | {heading: _type(column) for column, heading in kind.columns.items()}
     types[kind.columns[clock]] = pa.string()
+    client = [name for name in _CLIENT if name in names and kind is _CLICKS]
+    types |= dict.fromkeys(client, pa.string())
     try:
         table = csv.read_csv(
             pa.BufferReader(data),
@@ -222,12 +255,20 @@ def _fast(name: str, data: bytes, names: list[str], kind: _Kind, shape: _Shape) 
     if not events.keys() <= {kind.kept, *kind.dropped} or sum(events.values()) != shape.records - shape.blank:
         return None
     for column, values in columns.items():
-        if values.type == _ID:
+        if values.type == _ID and column in kind.needed:
             if pc.any(pc.equal(values.dictionary, "")).as_py():
                 return None
+        elif values.type == _ID:
+            indices = pc.if_else(pc.equal(values.cast(pa.string()), ""), None, values.indices)
+            columns[column] = pa.DictionaryArray.from_arrays(indices, values.dictionary)
         else:
             columns[column] = pc.if_else(pc.equal(values, ""), None, values)
     columns[clock] = pc.multiply(time, 1_000)
+    if kind is _CLICKS:
+        filled = np.zeros(table.num_rows, np.int8)
+        for name_of_cell in client:
+            filled += to_numpy(pc.not_equal(table[name_of_cell], ""))
+        columns[_DESCRIBED] = pa.array(filled)
     block = Block(name, lines=shape.lines, records=shape.records, kept=table.num_rows)
     block.dropped += Counter({rule: events.get(event, 0) for event, rule in kind.dropped.items()})
     block.dropped += Counter({BLANK: shape.blank})
@@ -243,6 +284,7 @@ def _exact(name: str, data: bytes, names: list[str], kind: _Kind, longest: int, 
     decidable = len(lines) if last else len(lines) - longest
     block = Block(name)
     kept: list[list[str | int | None]] = []
+    filled: list[int] = []
     used = 0
     text_lines = Lines(line.decode("utf-8", "surrogateescape") for line in lines)
     for record in records(text_lines, ",", len(names), longest=longest):
@@ -264,11 +306,15 @@ def _exact(name: str, data: bytes, names: list[str], kind: _Kind, longest: int, 
             block.dropped[row] += 1
         else:
             kept.append(row)
+            cells = dict(zip(names, record.fields or [], strict=True))
+            filled.append(sum(bool(cells.get(name)) for name in _CLIENT))
     block.kept = len(kept)
     columns = zip(*kept, strict=True) if kept else [()] * len(kind.columns)
     table = pa.table(
         {column: pa.array(values, _type(column)) for column, values in zip(kind.columns, columns, strict=True)}
     )
+    if kind is _CLICKS:
+        table = table.append_column(_DESCRIBED, pa.array(filled, pa.int8()))
     return _with(block, kind, table), used
 
 
@@ -318,7 +364,6 @@ def _with(block: Block, kind: _Kind, table: pa.Table) -> Block:
         block.counts += Counter({UNDATED: table["published"].null_count})
     else:
         block.rows = table
-        block.counts += Counter({NO_SESSION: table["session"].null_count})
     return block
 
 

@@ -38,7 +38,6 @@ CLICK_FILE = "Clicks.csv"
 ITEM_FILE = "Items.csv"
 
 BLANK = "blank line"
-NO_READER = "click of an unknown reader (null, or Cookie 0)"
 NO_ARTICLE = "click on no article (ItemID null, or 0 in plista's form)"
 UNDATED = "articles without a usable CreatedAt; known when first read"
 MADE_UP = (
@@ -102,9 +101,10 @@ def plan_streamingrec(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     """How a StreamingRec folder is read: `Clicks.csv` and, if it is there, `Items.csv`.
 
     A click becomes a read; there are no sessions. The publisher is the older form's column, else "streamingrec".
-    Times from 1990 up to 2100 are accepted. A click without an article, or of an unknown reader, is left out by
-    a rule. A line with a missing or surplus cell, a NUL byte, bytes that are not UTF-8, an empty id or a time that
-    is none is a reject. An article whose CreatedAt or texts are not usable is kept, with null in their place.
+    Times from 1990 up to 2100 are accepted. A click of an unknown reader (empty, null, or Cookie 0) is kept; one
+    without an article is left out by a rule. A line with a missing or surplus cell, a NUL byte, bytes that are not
+    UTF-8, an empty id of an article or a publisher, or a time that is none is a reject. An article whose CreatedAt or
+    texts are not usable is kept, with null in their place.
 
     Raises `DataError` when the files are not there, cannot be read or have another header.
     """
@@ -203,12 +203,13 @@ def _fast(name: str, data: bytes, form: _Form) -> Block | None:
     if not EARLIEST <= span["min"] <= span["max"] < LATEST:
         return None
     rows = pa.table(columns)
-    for column, rule in (("item", NO_ARTICLE), ("user", NO_READER)):
-        nothing = _is(rows[column], form.nothing)
-        if _any(nothing):
-            rows = rows.filter(pc.invert(nothing))
-            block.dropped[rule] = lines - sum(block.dropped.values()) - rows.num_rows
-    return _with(block, form, rows)
+    nothing = _is(rows["item"], form.nothing)
+    if _any(nothing):
+        rows = rows.filter(pc.invert(nothing))
+        block.dropped[NO_ARTICLE] = lines - rows.num_rows
+    readers = rows["user"]
+    unknown = pc.if_else(_is(readers, form.nothing), None, readers)
+    return _with(block, form, rows.set_column(rows.column_names.index("user"), "user", unknown))
 
 
 def _is(values: pa.Array, words: frozenset[str]) -> pa.Array:
@@ -287,13 +288,13 @@ def _row(line: bytes, form: _Form) -> list[str | int | None] | str:
             value = _created(cell)
         elif column in _FACTS:
             value = None if cell in _NO_FACT[column] else cell
+        elif column == "user":
+            value = None if not cell or cell in form.nothing else cell
         elif not cell or (column == "item" and form.role == _ITEMS.role and cell in form.nothing):
             raise ValueError(f"{heading} {cell!r} is no id")
         row.append(value)
-    if "time" in form.columns:
-        for column, rule in (("item", NO_ARTICLE), ("user", NO_READER)):
-            if values[form.columns[column]] in form.nothing:
-                return rule
+    if "time" in form.columns and values[form.columns["item"]] in form.nothing:
+        return NO_ARTICLE
     return row
 
 

@@ -62,7 +62,7 @@ def test_a_view_is_a_read_in_the_sources_session(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("event", ["LIKE", "BOOKMARK", "FOLLOW", "COMMENT CREATED"])
 def test_what_is_no_view_is_left_out_by_a_rule_of_its_own(tmp_path: Path, event: str) -> None:
-    raw = of(tmp_path, [view(), view(event=event, time="never"), view()])
+    raw = of(tmp_path, [view(), view(event=event, time="never"), view(item=6)])
     assert raw.dropped == {f"{event}: not a read": 1}
     assert raw.kept == 2
 
@@ -88,7 +88,6 @@ def test_quoted_agents_may_hold_commas_quotes_and_line_ends(tmp_path: Path) -> N
         (view(time="NaN"), "is no time"),
         (view(time="١٤٦٥٤١٣٠٣٢"), "is no time"),
         (view(item=""), "contentId '' is no id"),
-        (view(user=""), "personId '' is no id"),
         (view(item="5\0"), "NUL"),
         ("1465413032,VIEW", "8 cells are expected, the line has 2"),
         (view() + ",", "8 cells are expected, the line has 9"),
@@ -118,6 +117,37 @@ def test_a_read_without_a_session_is_kept_and_counted(tmp_path: Path) -> None:
     raw = of(tmp_path, [view(session=""), view()])
     assert [row.session for row in rows_of(raw)] == [None, "9"]
     assert "reads without a sessionId: 1" in raw.notes
+
+
+def test_a_read_without_a_reader_is_kept(tmp_path: Path) -> None:
+    raw = of(tmp_path, [view(user="", session=""), view(user="")])
+    assert [(row.user, row.session) for row in rows_of(raw)] == [(None, None), (None, "9")]
+
+
+@pytest.mark.parametrize("described_first", [True, False])
+@pytest.mark.parametrize("chunk", [1, 1 << 20])
+def test_a_view_logged_twice_in_one_second_is_one_view_the_one_with_more_description(
+    tmp_path: Path, described_first: bool, chunk: int
+) -> None:
+    twins = [view(item=1, agent="Mozilla"), view(item=1)]
+    others = [view(item=2), view(item=1, time=TIME + 1), view(item=1, user=8), view(item=1, session=8)]
+    lines = [*(twins if described_first else twins[::-1]), *others]
+    lines = [lines[0], *lines[2:], lines[1]]
+    raw = read(plan_deskdrop(folder_of(tmp_path, lines), sizes=ReadSizes(chunk=chunk)))
+    rows = rows_of(raw)
+    kept = [rows[0], *rows[1:]] if described_first else [rows[-1], *rows[:-1]]
+    assert [(row.item, row.time, row.user, row.session) for row in kept] == [
+        ("1", TIME * 1000, "-7", "9"),
+        *[("2", TIME * 1000, "-7", "9"), ("1", TIME * 1000 + 1000, "-7", "9")],
+        *[("1", TIME * 1000, "8", "9"), ("1", TIME * 1000, "-7", "8")],
+    ]
+    assert raw.dropped == {deskdrop.RESENT: 1}
+
+
+@pytest.mark.parametrize("agent", ["", "Mozilla"])
+def test_views_that_are_alike_to_the_last_cell_are_all_kept(tmp_path: Path, agent: str) -> None:
+    raw = of(tmp_path, [view(agent=agent), view(agent=agent), view(agent=agent and '"Mozilla"')])
+    assert (len(rows_of(raw)), raw.dropped) == (3, {})
 
 
 def test_a_byte_order_mark_a_blank_line_and_a_missing_last_line_end_do_no_harm(tmp_path: Path) -> None:

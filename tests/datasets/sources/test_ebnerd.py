@@ -71,6 +71,7 @@ def record(
     clicked: list[Any] | None = None,
     user: int | None = 7,
     session: int | None = 3,
+    seconds: float | None = 9.0,
 ) -> dict[str, Any]:
     return {
         "article_id": page,
@@ -79,7 +80,7 @@ def record(
         "article_ids_clicked": clicked,
         "user_id": user,
         "session_id": session,
-        "read_time": 9.0,
+        "read_time": seconds,
     }
 
 
@@ -107,9 +108,40 @@ def test_a_record_is_an_impression_and_a_page_view_at_the_same_time(tmp_path: Pa
     who = {"time": NOON_MS + 60_000, "item": "11", "user": "7", "session": "3"}
     assert rows_of(raw) == [
         Row(IMPRESSION, pool=("21", "22", "23"), clicked=(False, True, False), **who),
-        Row(READ, **who),
+        Row(READ, active=9.0, **who),
     ]
     assert (raw.rows_in, raw.kept) == (1, 1)
+
+
+def test_the_time_spent_on_a_page_view_that_a_click_caused_is_that_of_the_clicks_read(tmp_path: Path) -> None:
+    records = [
+        record(0, None, [21, 22, 23], [22, 21, 99], seconds=1),
+        record(1, 21, seconds=2),
+        record(2, 99, seconds=3),
+        record(3, None, [21, 24], [21]),
+        record(4, None, [21], [21]),
+        record(5, 21, seconds=4),  # the latest click in hand caused it
+        record(6, 21, seconds=5),
+        record(7, 21, seconds=6),  # no click is left
+    ]
+    rows = rows_of(read(plan_ebnerd(split(tmp_path, records))))
+    assert [(row.kind, row.item, row.active, row.dwell) for row in rows] == [
+        (IMPRESSION, None, None, (2.0, None)),
+        (READ, "99", 3.0, None),
+        (IMPRESSION, None, None, (5.0,)),
+        (IMPRESSION, None, None, (4.0,)),
+        (READ, "21", 6.0, None),
+    ]
+
+
+def test_a_record_without_a_user_or_a_session_is_kept(tmp_path: Path) -> None:
+    records = [record(0, 11, user=None), record(1, 12, session=None), record(2, 13, user=None, session=None)]
+    rows = rows_of(read(plan_ebnerd(split(tmp_path, records))))
+    assert [(row.item, row.user, row.session) for row in rows] == [
+        ("11", None, "3"),
+        ("12", "7", None),
+        ("13", None, None),
+    ]
 
 
 def test_on_the_front_page_there_is_an_impression_and_no_page_view(tmp_path: Path) -> None:
@@ -155,7 +187,11 @@ def test_two_clicks_of_one_article_in_one_impression_are_one_click(tmp_path: Pat
         pytest.param([record(0, 21, [21], [21]), record(1, 21)], 1, id="after a click on itself"),
         pytest.param([record(0, None, [21], [21]), record(1, 21, session=4)], 1, id="in another session"),
         pytest.param([record(0, None, [21], [21]), record(1, 22)], 1, id="of another article"),
-        pytest.param([record(0, None, [21], [21], user=None), record(1, 21)], 1, id="after a rejected record's click"),
+        pytest.param([record(0, None, [21], [21], user=None), record(1, 21)], 0, id="of an unnamed row"),
+        pytest.param([record(0, None, [21], [21], session=None), record(1, 21)], 1, id="in no session"),
+        pytest.param(
+            [record(0, None, [21], [21]) | {"impression_time": None}, record(1, 21)], 1, id="after a reject's click"
+        ),
         pytest.param([record(0, None, None, [21]), record(1, 21)], 1, id="after a click on what was not in view"),
     ],
 )
@@ -188,8 +224,6 @@ def test_an_article_twice_in_view_is_clicked_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (record(user=None, shown=[1]), "user_id or session_id is null"),
-        (record(session=None, shown=[1]), "user_id or session_id is null"),
         (record() | {"impression_time": None}, "impression_time is null"),
         (record() | {"impression_time": datetime(1989, 12, 31)}, "us since 1970 is outside 1990 to 2100"),
         (record() | {"impression_time": datetime(2100, 1, 1)}, "outside 1990 to 2100"),
@@ -330,7 +364,8 @@ def test_what_was_known_only_after_the_fact_is_never_read(tmp_path: Path, monkey
     pq.write_table(pa.Table.from_pylist([article()], ARTICLES), folder / "articles.parquet")
     read(plan_ebnerd(folder))
     assert asked
-    assert not [name for name in asked if name.startswith(("total_", "next_", "read_time", "scroll", "last_modified"))]
+    assert not [name for name in asked if name.startswith(("total_", "next_", "scroll", "last_modified"))]
+    assert "read_time_fixed" not in asked
 
 
 @pytest.mark.parametrize("ids", [pa.int64(), pa.uint16(), pa.float64(), pa.uint64()])
@@ -463,6 +498,7 @@ records = st.builds(
     clicked=lists,
     user=st.none() | st.integers(1, 2),
     session=st.none() | st.integers(1, 2),
+    seconds=st.none() | st.sampled_from([-1.0, 0.5, 1.25, 2.0, 3.0, 7.0, 1e9]),
 )
 clicks = st.tuples(st.integers(-2, 2) | st.just(99_999), st.none() | items)
 histories = st.lists(

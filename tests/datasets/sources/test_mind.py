@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from newsreplay.datasets import find_data
 from newsreplay.datasets.base import Plan, Raw
+from newsreplay.datasets.preparing.prepare import prepare
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.mind import impressions
 from newsreplay.datasets.sources.mind.plan import plan_mind
 from newsreplay.errors import DataError
+from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import IMPRESSION
 from tests.naive.mind import Naive, add_profile, naive_mind
 from tests.reading import Profile, Row, articles_of, profiles_of, read, rows_of
@@ -111,7 +113,6 @@ def test_every_day_from_1990_to_2099_has_its_time(tmp_path: Path) -> None:
     [
         ("1\tU1\t11/12/2019 9:05:58 AM\tN5", "5 cells are expected, the line has 4"),
         (line() + "\ttrain", "5 cells are expected, the line has 6"),
-        (line(user=""), "the user id is missing"),
         (line(time=""), "time '' is not of the form"),
         (line(time="11/12/2019 9:05:58"), "is not of the form"),
         (line(time="2019-11-12 09:05:58"), "is not of the form"),
@@ -241,7 +242,36 @@ def test_a_users_history_is_one_profile_at_their_earliest_line(tmp_path: Path) -
         ],
     )
     found = [(profile.user, profile.items) for profile in profiles_of(raw)]
-    assert found == [("U2", ("N2", "N3")), ("U1", ("N1", "N1")), ("U4", ("N6",))]
+    assert found == [("U2", ("N2", "N3")), ("U1", ("N1", "N1")), ("U3", ()), ("U4", ())]
+    assert raw.profiles is not None
+    assert raw.profiles["differ"].to_pylist() == [False, True, False, True]
+
+
+def test_a_history_that_differs_within_a_file_or_between_files_is_noted_and_that_of_the_first_line_counts(
+    tmp_path: Path,
+) -> None:
+    times = [f"11/12/2019 9:0{n}:00 AM" for n in range(4)]
+    days = {
+        "train": [line("U1", times[0], ""), line("U1", times[1], "N5"), line("U2", times[0], "N5")],
+        "dev": [line("U2", times[2], "N5 N6"), line("U3", times[2], "N5"), line("U3", times[3], "N5")],
+    }
+    for name, lines in days.items():
+        mind_folder(tmp_path / name, lines)
+    dataset = prepare(plan_mind(tmp_path), tmp_path / "data", name="test", kind="mind")
+    publisher = dataset.publisher("mind")
+    catalog = Catalog(publisher.articles)
+    catalog.row, catalog.known = len(publisher.log.time) - 1, len(publisher.articles.id)
+    histories = {str(name): catalog.profile(user) for user, name in enumerate(publisher.users.to_pylist())}
+    assert histories == {"U1": [], "U2": ["N5"], "U3": ["N5"]}
+    assert any(
+        note.startswith("readers whose history differs between their impressions: 2;") for note in dataset.card["notes"]
+    )
+
+
+def test_an_impression_without_a_user_is_nobodys(tmp_path: Path) -> None:
+    raw = read_mind(tmp_path, [line(user=""), line()])
+    assert [row.user for row in rows_of(raw)] == [None, "U1"]
+    assert len(profiles_of(raw)) == 1
     assert "impressions with an empty history: 2" in raw.notes
     assert raw.kept == 7
 

@@ -52,13 +52,16 @@ def test_the_older_form_names_publisher_and_category(tmp_path: Path) -> None:
     assert plan_streamingrec(tmp_path).publisher is None
 
 
-def test_clicks_of_nobody_or_on_nothing_are_left_out_by_a_rule(tmp_path: Path) -> None:
+def test_clicks_on_nothing_are_left_out_by_a_rule_and_those_of_nobody_are_kept(tmp_path: Path) -> None:
     raw = of(tmp_path, f"{PLISTA}\n418,1,null,9,{TIME},\n418,1,0,0,{TIME},\n418,1,5,0,{TIME},\n418,1,5,9,{TIME},\n")
-    assert raw.dropped == {
-        "click on no article (ItemID null, or 0 in plista's form)": 2,
-        "click of an unknown reader (null, or Cookie 0)": 1,
-    }
-    assert raw.kept == 1
+    assert raw.dropped == {"click on no article (ItemID null, or 0 in plista's form)": 2}
+    assert [(row.item, row.user) for row in rows_of(raw)] == [("5", None), ("5", "9")]
+
+
+@pytest.mark.parametrize("reader", ["", "null"])
+def test_a_click_without_a_reader_is_kept(tmp_path: Path, reader: str) -> None:
+    raw = of(tmp_path, f"{NEW}\n5,{reader},{TIME}\n6,9,{TIME}\n")
+    assert [row.user for row in rows_of(raw)] == [None, "9"]
 
 
 ITEM = "418,2013-11-06 07:00:00,5,http://news.test/5,A title,17,Some text,word-2"
@@ -130,7 +133,6 @@ def test_that_publications_may_be_12_hours_early_is_said(tmp_path: Path) -> None
         ("5,9", "3 cells are expected, the line has 2"),
         (f"5,9,{TIME},1", "3 cells are expected, the line has 4"),
         (f",9,{TIME}", "ItemID '' is no id"),
-        (f"5,,{TIME}", "UserId '' is no id"),
         ("5,9,", "TimeStamp '' is no time: milliseconds"),
         ("5,9,soon", "TimeStamp 'soon' is no time"),
         (f"5,9, {TIME}", "is no time"),

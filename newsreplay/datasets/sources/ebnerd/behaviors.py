@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import Block, Part, Reject
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.sources.ebnerd.columns import (
@@ -17,6 +19,7 @@ from newsreplay.datasets.sources.ebnerd.columns import (
     codes_of,
     entries,
     is_given,
+    named,
     no_time,
     read_columns,
     to_times,
@@ -27,8 +30,10 @@ from newsreplay.log.rows import IMPRESSION, READ, Column
 CAUSED = "page views that are the read of a click"
 UNSEEN = "clicked articles that were not in view: kept as reads without an impression"
 AGAIN = "clicks of an article that the same impression had clicked already: one click"
+DWELL = "read_time"  #: seconds on the page; may be missing
+LONGEST_STAY = 10**9  #: s; a longer `read_time` was not measured
 HOLES = "places without an article in the lists of the behaviours"
-IDS, TIMES, TEXT = "whole numbers", "timestamps", "text"
+IDS, TIMES, TEXT, NUMBERS = "whole numbers", "timestamps", "text", "numbers"
 BEHAVIORS = {
     "article_ids_clicked": (IDS, True),
     "session_id": (IDS, False),
@@ -36,8 +41,9 @@ BEHAVIORS = {
     "impression_time": (TIMES, False),
     "article_id": (IDS, False),
     "article_ids_inview": (IDS, True),
+    DWELL: (NUMBERS, False),
 }
-_NARROW = [name for name in BEHAVIORS if name != "article_ids_inview"]
+_NARROW = [name for name in BEHAVIORS if name not in ("article_ids_inview", DWELL)]
 
 
 class _Records(NamedTuple):
@@ -47,41 +53,48 @@ class _Records(NamedTuple):
     user: pa.Array
     article: pa.Array
     clicked: pa.Array  # lists
+    dwell: pa.Array  # lists of float32, one a click: seconds on the page that it caused, NaN = not measured
+    active: Column  # float32, seconds on the article on screen, NaN = not measured
     time: Column
-    good: Column  # has a time, a user and a session
+    good: Column  # has a time, and ids that are ids
     caused: Column  # the page view is the read of a click
 
     def pick(self, at: Column) -> _Records:
         """Those at some places, or where a mask is true."""
         chosen = pa.array(at)
-        arrays = [c.filter(chosen) if at.dtype == bool else c.take(chosen) for c in self[:4]]
-        return _Records(*arrays, *(column[at] for column in self[4:]))
+        arrays = [c.filter(chosen) if at.dtype == bool else c.take(chosen) for c in self[:5]]
+        return _Records(*arrays, *(column[at] for column in self[5:]))
 
     def slice(self, begin: int, length: int) -> _Records:
         """Some of them in a row."""
         return _Records(
-            *(column.slice(begin, length) for column in self[:4]),
-            *(column[begin : begin + length] for column in self[4:]),
+            *(column.slice(begin, length) for column in self[:5]),
+            *(column[begin : begin + length] for column in self[5:]),
         )
 
 
 def read_behaviors(part: Part, split: str, sizes: ReadSizes) -> Iterator[Block]:
     """The blocks of a split's behaviours; `split` goes before its session ids unless it is empty."""
-    table = read_columns(part.path, _NARROW)
+    with named(part.path):
+        measured = DWELL in pq.read_schema(part.path).names
+    table = read_columns(part.path, [*_NARROW, DWELL] if measured else _NARROW)
     raw_time = table["impression_time"]
     session, user, article = (whole_numbers(table[name]) for name in ("session_id", "user_id", "article_id"))
     time, timed = to_times(raw_time)
-    good = timed & is_given(session) & is_given(user)
-    records = _Records(session, user, article, table["article_ids_clicked"], time, good, ~good)
+    odd = [is_given(table[name]) & ~is_given(ids) for name, ids in (("session_id", session), ("user_id", user))]
+    good = timed & ~odd[0] & ~odd[1]
+    active = _seconds(table[DWELL]) if measured else np.full(len(time), np.nan, np.float32)
+    records = _Records(session, user, article, table["article_ids_clicked"], pa.nulls(0), active, time, good, ~good)
     del table, session, user, article
-    records = records._replace(caused=_caused(records))
+    caused, dwell = _caused(records)
+    records = records._replace(caused=caused, dwell=dwell)
     begin = 0
     for batch in batches(part.path, sizes.rows, ["article_ids_inview"]):
         some = records.slice(begin, batch.num_rows)
         block = Block(part.name, lines=batch.num_rows, records=batch.num_rows)
         for row in np.flatnonzero(~some.good).tolist():
-            if not some.session[row].is_valid or not some.user[row].is_valid:
-                reason = "user_id or session_id is null or no whole number"
+            if odd[0][begin + row] or odd[1][begin + row]:
+                reason = "user_id or session_id is no whole number"
             else:
                 reason = no_time("impression_time", raw_time[begin + row])
             block.rejects.append(Reject(part.name, row + 1, reason, _as_text(some, row)))
@@ -95,8 +108,17 @@ def read_behaviors(part: Part, split: str, sizes: ReadSizes) -> Iterator[Block]:
         yield block
 
 
-def _caused(records: _Records) -> Column:
-    """Which page views are the read of a click: the walk of this module's docstring, for all sessions at once."""
+def _seconds(values: pa.Array) -> Column:
+    """Times spent on pages as float32, NaN where they were not measured."""
+    seconds = to_numpy(values.cast(pa.float64()), np.nan)
+    return np.where((seconds >= 0) & (seconds < LONGEST_STAY), seconds, np.nan).astype(np.float32)
+
+
+def _caused(records: _Records) -> tuple[Column, pa.Array]:
+    """Which page views are the read of a click: the walk of `plan`'s docstring, for all sessions at once.
+
+    Beside it, per record and click, the seconds spent on the page view that is its read.
+    """
     number = np.arange(len(records.time))
     lengths, clicked, _ = entries(records.clicked)
     click_row = np.repeat(number, lengths)
@@ -105,7 +127,8 @@ def _caused(records: _Records) -> Column:
     is_click = np.arange(rows.size) >= view_row.size
     articles = pa.concat_arrays([records.article.drop_null(), whole_numbers(clicked)])
     events = codes_of(records.session)[rows] << 32 | codes_of(articles)  # a session and an article: one walk
-    usable = records.good[rows]
+    usable = (records.good & is_given(records.session))[rows]
+    entry = np.arange(rows.size) - view_row.size  # of the clicks
     # Most clicks and page views have no partner. Those whose hash has none are left out; the walk does without them.
     bits = 3 + rows.size.bit_length()
     hashes = events.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(64 - bits)
@@ -113,13 +136,13 @@ def _caused(records: _Records) -> Column:
         met = np.zeros(1 << bits, bool)
         met[hashes[those & usable]] = True
         usable &= those | met[hashes]
-    rows, is_click, events = rows[usable], is_click[usable], events[usable]
+    rows, is_click, events, entry = rows[usable], is_click[usable], events[usable], entry[usable]
 
     order = np.lexsort((rows, records.time[rows], events))  # stable: a row's page view stays before its clicks
-    rows, is_click, events = rows[order], is_click[order], events[order]
+    rows, is_click, events, entry = rows[order], is_click[order], events[order], entry[order]
     twice = (rows[1:] == rows[:-1]) & (is_click[1:] == is_click[:-1]) & (events[1:] == events[:-1])
     once = np.concatenate([[True], ~twice]) if rows.size else np.zeros(0, bool)
-    rows, is_click, events = rows[once], is_click[once], events[once]
+    rows, is_click, events, entry = rows[once], is_click[once], events[once], entry[once]
 
     # A click is a step up and a page view a step down, unless it is at the bottom. So a page view is excused by
     # a click unless the sum of all steps has never been as low before in its walk.
@@ -131,9 +154,22 @@ def _caused(records: _Records) -> Column:
     apart = walk * (2 * rows.size + 2)  # so that the minimum of one walk is of no concern to the next
     lowest = np.minimum(np.minimum.accumulate(depth - apart) + apart, 0)
     previous = np.where(new, 0, np.roll(lowest, 1))
+    excused = ~is_click & (depth >= previous)
     caused = np.zeros(number.size, bool)
-    caused[rows[~is_click & (depth >= previous)]] = True
-    return caused
+    caused[rows[excused]] = True
+
+    # A page view is the read of the latest click in hand. Clicks lie on a stack: at one height of it, clicks and the
+    # page views that they excuse alternate.
+    step = np.where(is_click, 1, np.where(excused, -1, 0))
+    height = np.cumsum(step)
+    height = height - (height - step)[new][walk] - np.where(is_click, 1, 0)
+    height[~is_click & ~excused] = -1
+    order = np.lexsort((np.arange(rows.size), height, walk))
+    views = np.flatnonzero(excused[order])
+    dwell = np.full(click_row.size, np.nan, np.float32)
+    dwell[entry[order[views - 1]]] = records.active[rows[order[views]]]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return caused, pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(dwell))
 
 
 def _fill(block: Block, records: _Records, inview: pa.Array, places: Column, split: str) -> None:
@@ -141,13 +177,14 @@ def _fill(block: Block, records: _Records, inview: pa.Array, places: Column, spl
     number = len(records.time)
     lengths, pool, holes = entries(inview)
     click_lengths, clicked, more_holes = entries(records.clicked)
-    flags, unseen, again = _flags(lengths, pool, click_lengths, clicked)
+    dwell = to_numpy(records.dwell.flatten())
+    flags, spent, unseen, again = _flags(lengths, pool, click_lengths, clicked, dwell)
     has_pool = lengths > 0
     on_screen = is_given(records.article)
-    apart = np.bincount(np.array(unseen[0], np.int64), minlength=number)
+    apart = np.bincount(np.array(unseen.record, np.int64), minlength=number)
     counts = apart + has_pool + (on_screen & ~records.caused)
     block.counts += Counter(
-        {CAUSED: int(records.caused.sum()), HOLES: holes + more_holes, UNSEEN: len(unseen[0]), AGAIN: again}
+        {CAUSED: int(records.caused.sum()), HOLES: holes + more_holes, UNSEEN: len(unseen.record), AGAIN: again}
     )
     nothing = (counts == 0) & ~records.caused
     for row in np.flatnonzero(nothing).tolist():
@@ -162,33 +199,49 @@ def _fill(block: Block, records: _Records, inview: pa.Array, places: Column, spl
     kind = np.full(source.size, READ, np.uint8)
     kind[at] = IMPRESSION
     item = records.article.take(pa.array(source))
-    if unseen[0]:
+    active = records.active[source]
+    if unseen.record:
         is_unseen = np.repeat(ends - apart, counts) <= np.arange(source.size)
-        item = pc.replace_with_mask(item, pa.array(is_unseen), pa.array(unseen[1], pa.int64()))
+        item = pc.replace_with_mask(item, pa.array(is_unseen), pa.array(unseen.article, pa.int64()))
+        active[is_unseen] = unseen.dwell
+    active[at] = np.nan
     session = records.session
     if split:
         encoded = session.dictionary_encode()
         names = pc.binary_join_element_wise(split, encoded.dictionary.cast(pa.string()), ":")
         session = pa.DictionaryArray.from_arrays(encoded.indices, names)
     known = is_given(records.clicked)[has_pool]
-    marks = flags if known.all() else flags[np.repeat(known, lengths[has_pool])]
-    block.rows = pa.table(
-        {
-            "kind": kind,
-            "time": records.time[source],
-            "user": records.user.take(pa.array(source)),
-            "session": session.take(pa.array(source)),
-            "item": item,
-            "pool": _lists_at(at, lengths[has_pool], pool, source.size),
-            "clicked": _lists_at(at[known], lengths[has_pool][known], pa.array(marks), source.size),
-        }
-    )
+    told = slice(None) if known.all() else np.repeat(known, lengths[has_pool])
+    marks, spent = flags[told], spent[told]
+    clicks = np.add.reduceat(np.append(marks, 0), np.cumsum(lengths[has_pool][known]) - lengths[has_pool][known])
+    columns = {
+        "kind": pa.array(kind),
+        "time": pa.array(records.time[source]),
+        "user": records.user.take(pa.array(source)),
+        "session": session.take(pa.array(source)),
+        "item": item,
+        "pool": _lists_at(at, lengths[has_pool], pool, source.size),
+        "clicked": _lists_at(at[known], lengths[has_pool][known], pa.array(marks), source.size),
+    }
+    if not (np.isnan(active).all() and np.isnan(spent[marks]).all()):
+        columns["active"] = pa.array(active, mask=np.isnan(active))
+        dwell_of_clicks = pa.array(spent[marks], mask=np.isnan(spent[marks]))
+        columns["dwell"] = _lists_at(at[known], clicks, dwell_of_clicks, source.size)
+    block.rows = pa.table(columns)
+
+
+class _Unseen(NamedTuple):
+    """Clicks of articles that were not in view."""
+
+    record: list[int]
+    article: list[int]
+    dwell: list[float]
 
 
 def _flags(
-    lengths: Column, pool: pa.Array, click_lengths: Column, clicked: pa.Array
-) -> tuple[Column, tuple[list[int], list[int]], int]:
-    """Which of the pools' places were clicked; (record, article) of clicks not in view; clicks of the same again."""
+    lengths: Column, pool: pa.Array, click_lengths: Column, clicked: pa.Array, dwell: Column
+) -> tuple[Column, Column, _Unseen, int]:
+    """Which of the pools' places were clicked; the dwell of these; clicks not in view; clicks of the same again."""
     items, clicks = pool.to_numpy(zero_copy_only=False), clicked.to_numpy(zero_copy_only=False)
     begins, click_begins = np.cumsum(lengths) - lengths, np.cumsum(click_lengths) - click_lengths
     some = click_lengths > 0
@@ -196,23 +249,26 @@ def _flags(
     first[some] = clicks[click_begins[some]]
     flags: Column = (items == np.repeat(first, lengths)) & (True if some.all() else np.repeat(some, lengths))
     hits = np.flatnonzero(flags)
-    if hits.size == np.count_nonzero(some) and (begins[some] <= hits).all() and (hits < (begins + lengths)[some]).all():
-        once = some
-    else:
-        once = np.bincount(np.searchsorted(begins + lengths, hits, "right"), minlength=lengths.size) == 1
-    unseen: tuple[list[int], list[int]] = ([], [])
+    owners = np.searchsorted(begins + lengths, hits, "right")
+    once = some & (np.bincount(owners, minlength=lengths.size) == 1)
+    spent = np.full(items.size, np.nan, np.float32)
+    spent[hits] = dwell[click_begins[owners]]
+    unseen = _Unseen([], [], [])
     again = 0
     # One click that is in view once is the rule (99.5 %); any other record is looked at by itself.
     for row in np.flatnonzero(some & ((click_lengths != 1) | ~once)).tolist():
-        begin, click_begin = begins[row], click_begins[row]
-        wanted = dict.fromkeys(clicks[click_begin : click_begin + click_lengths[row]].tolist())
+        begin, own = begins[row], slice(click_begins[row], click_begins[row] + click_lengths[row])
+        wanted: dict[int, float] = {}
+        for article, seconds in zip(clicks[own].tolist(), dwell[own].tolist(), strict=True):
+            wanted.setdefault(article, seconds)
         again += int(click_lengths[row]) - len(wanted)
         for place, candidate in enumerate(items[begin : begin + lengths[row]].tolist(), begin):
             flags[place] = candidate in wanted
-            wanted.pop(candidate, None)
-        unseen[0].extend([row] * len(wanted))
-        unseen[1].extend(wanted)
-    return flags, unseen, again
+            spent[place] = wanted.pop(candidate, np.nan)
+        unseen.record.extend([row] * len(wanted))
+        unseen.article.extend(wanted)
+        unseen.dwell.extend(wanted.values())
+    return flags, spent, unseen, again
 
 
 def _lists_at(places: Column, lengths: Column, values: pa.Array, size: int) -> pa.Array:

@@ -9,9 +9,11 @@ Facts of the format that shape this reader:
   the same read twice. So a page view is left out if an impression of the same session clicked its article at
   an earlier or the same time, in time order, then row order; every click excuses one later page view at most.
   A record's own click comes after its page view. The walk needs the whole file: it is done first, on the
-  narrow columns, which stay in memory (some 40 bytes a record); the long lists are streamed.
-- `read_time`, `scroll_percentage`, `next_read_time` and `next_scroll_percentage` (in histories too), and the
-  `total_…` columns of the articles, were known only after the fact: they are never read.
+  narrow columns, which stay in memory (some 50 bytes a record); the long lists are streamed.
+- `read_time`, the seconds spent on the page, was known only after the fact: the judge alone sees it. That of a page
+  view that a click caused goes to the click's read; of several clicks in hand, to that of the latest.
+- `scroll_percentage`, `next_read_time` and `next_scroll_percentage`, `read_time_fixed` of histories and the `total_…`
+  columns of the articles were known only after the fact, too: they are never read.
 - An article may be clicked twice in one impression; that is one click here.
 - Each split numbers its sessions on its own: read together, they are called `train:21` and `validation:21`.
 - Column types differ between releases: list or large_list, string or large_string, any width of whole numbers.
@@ -34,8 +36,10 @@ from newsreplay.datasets.sources.ebnerd.behaviors import (
     AGAIN,
     BEHAVIORS,
     CAUSED,
+    DWELL,
     HOLES,
     IDS,
+    NUMBERS,
     TIMES,
     UNSEEN,
     read_behaviors,
@@ -60,9 +64,9 @@ def plan_ebnerd(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
 
     Records are the rows of the behaviours, the clicks of the histories, and the articles. A record whose
     only content is a page view that a click caused is dropped; any other such page view leaves its record's
-    impression behind and is a count. Rejected are records without a time, user or session, or without
-    anything in view, on screen or clicked, history clicks without a user, time or article, and articles
-    without an id.
+    impression behind and is a count. Rejected are records without a time, with a user or session that is no whole
+    number, or without anything in view, on screen or clicked, history clicks without a user, time or article, and
+    articles without an id.
 
     Raises `DataError` when files or columns are missing, for the test split (its clicks were not published),
     and when a file cannot be read.
@@ -125,7 +129,7 @@ def _check(file: Path, columns: dict[str, tuple[str, bool]]) -> None:
         schema = parquet.schema_arrow
     for name, (wanted, listed) in columns.items():
         times = schema.names.count(name)
-        if not times and columns is ARTICLE and name != "article_id":
+        if not times and (name == DWELL or (columns is ARTICLE and name != "article_id")):
             continue
         if not times and name == "article_ids_clicked":
             raise DataError(
@@ -145,7 +149,7 @@ def _fits(kind: pa.DataType, wanted: str) -> bool:
     types = pa.types
     if types.is_null(kind):
         return True
-    if wanted == IDS:
+    if wanted in (IDS, NUMBERS):
         return bool(types.is_integer(kind) or types.is_floating(kind))  # what pandas makes of numbers with nulls
     if wanted == TIMES:
         return bool(types.is_timestamp(kind))

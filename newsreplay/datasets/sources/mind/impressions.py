@@ -30,7 +30,7 @@ _TIME = re.compile(rb"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d):(\d\d) ([AP])
 
 
 class _Impression(NamedTuple):
-    user: bytes
+    user: bytes  # empty = unknown
     time: int
     history: list[bytes]
     pool: list[bytes]
@@ -45,8 +45,6 @@ def _exact(line: bytes, number: int, layout: Layout) -> _Impression | str:
     cells = line.split(b"\t")
     if len(cells) != len(layout.cells):
         raise ValueError(f"{len(layout.cells)} cells are expected, the line has {len(cells):,}")
-    if not cells[1]:
-        raise ValueError("the user id is missing")
     time = _exact_time(cells[2]) if "time" in layout.cells else number
     words = [word for word in cells[-1].split(b" ") if word]
     if not words:
@@ -135,7 +133,7 @@ def read_lines(file: str, data: bytes, layout: Layout) -> Block:
             block.dropped[impression] += 1
             continue
         columns.time[row] = impression.time
-        columns.user[row] = user_code(impression.user)
+        columns.user[row] = user_code(impression.user) if impression.user else -1
         _append(columns.history, columns.history_end, row, [item_code(item) for item in impression.history])
         _append(columns.pool, columns.pool_end, row, [item_code(item) for item in impression.pool])
         begin, until = columns.pool_end[row : row + 2]
@@ -160,14 +158,14 @@ def _fill(block: Block, columns: ImpressionColumns, users: IdTable, items: IdTab
         {
             "kind": np.full(rows, IMPRESSION, np.uint8),
             "time": time,
-            "user": pa.DictionaryArray.from_arrays(user, user_names),
+            "user": pa.DictionaryArray.from_arrays(pa.array(user, mask=user < 0), user_names),
             "item": pa.nulls(rows, _ID),
             "pool": _lists(pool_end, pool, item_names),
             "clicked": pa.ListArray.from_arrays(pool_end, pa.array(columns.clicked[: len(pool)])),
         }
     )
-    chosen = np.full(len(user_names), -1, np.int32)
-    earliest(user, time, history_end, chosen)
+    chosen, differ = np.full(len(user_names), -1, np.int32), np.zeros(len(user_names), np.bool_)
+    earliest(user, time, history_end, columns.history, chosen, differ)
     chosen = np.sort(chosen[chosen >= 0])
     histories = _lists(history_end, columns.history[: history_end[-1]], item_names)
     block.profiles = pa.table(
@@ -175,6 +173,7 @@ def _fill(block: Block, columns: ImpressionColumns, users: IdTable, items: IdTab
             "user": pa.DictionaryArray.from_arrays(user[chosen], user_names),
             "time": time[chosen],
             "items": histories.take(pa.array(chosen)),
+            "differ": pa.array(differ[user[chosen]]),
         }
     )
     if empty := int(np.count_nonzero(np.diff(history_end) == 0)):

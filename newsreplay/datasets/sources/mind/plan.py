@@ -7,7 +7,9 @@ Facts of the format that shape this reader:
   shuffled. Quoting is off: titles hold lone quotes. Lines are in no order of time.
 - Times are `M/D/YYYY h:mm:ss AM|PM` of no stated zone and are read as UTC.
 - A user's history is the same in all lines of a split: it was frozen before the split and lacks the clicks of
-  the split itself. It has no times, so it is a profile and not a row.
+  the split itself. It has no times, so it is a profile and not a row: that of the user's first impression by event
+  time, empty if that one is. Later ones, which may hold what was clicked meanwhile, are only compared with it.
+- An empty user cell is an unknown reader.
 - `news.tsv` has eight cells (the prose that comes with it counts seven), and no publication time.
 - Article and user ids differ between demo, small and large. A folder must not hold folders of two sizes: the
   same id would mean two articles, and nothing in the files shows it.
@@ -54,9 +56,9 @@ def plan_mind(path: Path, *, history: str = "dynamic", sizes: ReadSizes = SIZES)
     A `news_text.csv` beside them (`newsreplay.datasets.sources.mind.texts`) has facts that `news.tsv` lacks.
 
     Folders are read by name, `train` before `dev` or `valid`. All must be of one size (demo, small or large).
-    Every line of `behaviors.tsv` is one impression; times are ms UTC. Ids are kept as they stand. A user's
-    history is their profile; with `history="dynamic"` their reads are appended to it as they happen, with
-    `"static"` it stays as it was, as in published numbers. Users without a history are kept.
+    Every line of `behaviors.tsv` is one impression; times are ms UTC. Ids are kept as they stand. The history of a
+    user's first impression is their profile; with `history="dynamic"` their reads are appended to it as they happen,
+    with `"static"` it stays as it was, as in published numbers. Users without a history are kept.
 
     The splits: `official` scores the dev file's day, 15 November 2019; `awrs` is the same day and
     `awrs-validation` the day before, the last of the training week, as in the AWRS paper, which also leaves out

@@ -231,10 +231,31 @@ def scan(data: Column, timed: bool, users: IdTable, items: IdTable, columns: Imp
 
 
 @compiled
-def earliest(user: Column, time: Column, history_end: Column, chosen: Column) -> None:
-    """The row of each user's earliest history, -1 if there is none."""
+def earliest(user: Column, time: Column, history_end: Column, history: Column, chosen: Column, differ: Column) -> None:
+    """The row of each user's earliest history, an empty one too, and whether another row of the user's has another.
+
+    `chosen`, int32[users], holds -1 for users without a row; user -1 is nobody.
+    """
     for row in range(len(user)):
-        if history_end[row + 1] > history_end[row]:
-            before = chosen[user[row]]
-            if before < 0 or time[row] < time[before]:
-                chosen[user[row]] = row
+        if user[row] < 0:
+            continue
+        before = chosen[user[row]]
+        if before < 0:
+            chosen[user[row]] = row
+            continue
+        # What equals one history equals all of them, as long as none differs.
+        if not differ[user[row]]:
+            differ[user[row]] = _differ(history, history_end, before, row)
+        if time[row] < time[before]:
+            chosen[user[row]] = row
+
+
+@kernel
+def _differ(history: Column, end: Column, one: int, other: int) -> bool:
+    length = end[one + 1] - end[one]
+    if end[other + 1] - end[other] != length:
+        return True
+    differ = False
+    for place in range(length):
+        differ |= history[end[one] + place] != history[end[other] + place]
+    return differ

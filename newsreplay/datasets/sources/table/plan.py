@@ -9,7 +9,7 @@ Columns of reads
   seconds or epoch milliseconds; in Parquet and Arrow also timestamps and dates. One column has one unit,
   found by majority; rows in another unit are rejected, and so is every time before 1990 or from 2100 on.
   What is finer than a millisecond is cut off.
-- `user`, `session`: at least one of them in the file, and at least one of them filled in every row.
+- `user`, `session`: at least one of them in the file. A row in which neither is filled is a session of its own.
 - `item`: the article that was read.
 - `publisher`: where missing or empty, the name of the file (of the folder) without its extensions.
 - `published` (as `time`, with a unit of its own; what cannot be used becomes null and is counted), `category`

@@ -142,7 +142,6 @@ def _judge(file: File, rows: TableRows, units: dict[str, int]) -> _Judged:
     ok = words["item"].codes >= 0
     if "time" in times:
         ok &= (times["time"].form == units["time"]) & (times["time"].form >= CALENDAR)
-        ok &= np.any([words[name].codes >= 0 for name in ("user", "session") if name in words], axis=0)
     for column in words.values():
         if column.damaged.any():
             ok &= ~(column.damaged[column.codes] & (column.codes >= 0))
@@ -240,9 +239,7 @@ def _word_reason(judged: _Judged, row: int) -> str:
             word = judged.words[name].words[code].as_py()
             flaw = "holds a NUL byte" if "\0" in word else "is not UTF-8"
             return f"{name} '{printable(word, 80)}' {flaw}; the file was damaged: copy or export it again"
-    if filled["item"] < 0:
-        return "item is empty; every row needs one"
-    return "user and session are both empty; every read needs one of them"
+    return "item is empty; every row needs one"
 
 
 def _as_texts(column: pa.ChunkedArray, mask: Column) -> list[str]:
