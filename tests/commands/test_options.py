@@ -105,9 +105,9 @@ def test_what_shapes_preparing_is_handed_on_only_where_it_was_given() -> None:
     def command(files: FileOptions) -> None:
         received.append(files)
 
-    for words in ([], ["--columns", "time=ts, item = id", "--file-order", "--history", ""]):
+    for words in ([], ["--columns", "time=ts, item = id", "--file-order", "--session-gap", "30m", "--history", ""]):
         CliRunner().invoke(command, words, catch_exceptions=False)
     assert received == [
         FileOptions(None, {}),
-        FileOptions({"time": "ts", "item": "id"}, {"history": "", "file_order": True}),
+        FileOptions({"time": "ts", "item": "id"}, {"session_gap": 1_800_000, "history": "", "file_order": True}),
     ]

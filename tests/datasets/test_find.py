@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,34 @@ def test_an_interrupted_demo_is_generated_again(tiny_demo: list[Path]) -> None:
 def test_a_data_set_is_itself(clicks: Path) -> None:
     dataset = find_data(clicks)
     assert find_data(dataset) is dataset
+
+
+def test_another_gap_between_sessions_makes_other_data(clicks: Path) -> None:
+    clicks.write_text("time,user,session,item\n" + "".join(f"2020-01-01T00:{n:02}:00Z,u,s,a\n" for n in (0, 20, 50)))
+    plain = find_data(clicks)
+    folders = [
+        find_data(clicks, preparing={"session_gap": gap}).folder for gap in ("20m", 1_200_000, timedelta(hours=1))
+    ]
+    assert folders[0] == folders[1]
+    assert len({plain.folder, *folders}) == 3
+    names = [Dataset(folder).publisher("clicks").sessions.id.to_pylist() for folder in (plain.folder, *folders[1:])]
+    assert names == [["s"], ["s.1", "s.2"], ["s.1"]]
+    digests = {dataset.card["digest"] for dataset in (plain, *map(Dataset, folders))}
+    assert len(digests) == 3
+    frame = pd.read_csv(clicks)
+    split = find_data(frame, preparing={"session_gap": "20m"})
+    assert split.publisher("frame").sessions.id.to_pylist() == ["s.1", "s.2"]
+
+
+@pytest.mark.parametrize(
+    ("gap", "reason"), [("soon", "'soon' is no duration"), (-1, "give 0 or more"), (1.5, "1.5 is no")]
+)
+def test_a_gap_that_is_none_is_refused(clicks: Path, gap: object, reason: str) -> None:
+    assert reason in error_of(clicks, preparing={"session_gap": gap})
+
+
+def test_what_is_prepared_already_has_its_gap(clicks: Path, tiny_demo: list[Path]) -> None:
+    assert "demo is prepared already; --session-gap goes with" in error_of("demo", preparing={"session_gap": "1h"})
 
 
 def test_a_file_is_prepared_once_however_it_is_named(clicks: Path) -> None:

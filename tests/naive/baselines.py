@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from newsreplay.log.rows import DAY, HOUR, IMPRESSION, OUTCOME, READ, Log
+from newsreplay.log.rows import DAY, HISTORY, HOUR, IMPRESSION, OUTCOME, READ, Log
 
 # --- random numbers ---------------------------------------------------------------------------------------
 
@@ -73,7 +73,7 @@ class Past:
                 self.published[item] = time
             if category >= 0 and item not in self.category:
                 self.category[item] = category
-            if log.kind[i] == READ:
+            if log.kind[i] in (READ, HISTORY):
                 self.reads.append(Read(i, time, int(log.session[i]), int(log.user[i]), item))
 
     def within(self, time: int, hours: int | None) -> bool:
@@ -149,7 +149,7 @@ def circular(past: Past, k: int, *, size: int = 100) -> list[int]:
 def sequences(past: Past, k: int) -> list[int]:
     """How often a session went from the current article to this one next."""
     successors: dict[int, int] = {}
-    for session in {read.session for read in past.reads}:
+    for session in {read.session for read in past.reads} - {-1}:  # reads from before the log are in none
         items = [read.item for read in past.reads if read.session == session]
         for before, after in pairwise(items):
             if before == past.current and after != before:
@@ -295,7 +295,7 @@ def score_circular(past: Past, pool: list[int], *, size: int = 100) -> list[floa
 def score_sequences(past: Past, pool: list[int], *, session: int) -> list[float]:
     """How often a session went from the article in view to this one next."""
     steps: list[tuple[int, int]] = []
-    for one in {read.session for read in past.reads}:
+    for one in {read.session for read in past.reads} - {-1}:
         steps += pairwise(read.item for read in past.reads if read.session == one)
     view = article_in_view(past, session)
     return [float(steps.count((view, item)) if view is not None and item != view else 0) for item in pool]

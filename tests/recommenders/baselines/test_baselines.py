@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.rows import IMPRESSION, READ, Log, make_log
+from newsreplay.log.rows import HISTORY, IMPRESSION, READ, Log, make_log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import ALIASES, PRESETS, start_list
 from newsreplay.simulator.replay.compiled import interpreted_walk, sizes_of
@@ -65,6 +65,36 @@ def interpreted(log: Log, recommender: Any, text: str, k: int) -> tuple[Any, Any
 def test_a_compiled_baseline_answers_like_its_oracle(text: str, log: Log, k: int) -> None:
     recommender = start_list(text)[0].make()
     assert answers(replay(log, recommender, Setting(k=k), name=text).slates) == oracle(log, text, k)
+
+
+def begun_before(log: Log, reads: int) -> Log:
+    """The log with its first reads as reads from before it, which are in no session; the last stays a read."""
+    row = np.flatnonzero(log.kind == READ)[:-1][:reads]
+    kind, session = log.kind.copy(), log.session.copy()
+    kind[row], session[row] = HISTORY, -1
+    return log._replace(kind=kind, session=session)
+
+
+@pytest.mark.parametrize("text", SPECS)
+@settings(max_examples=15, deadline=None)
+@given(log=strategies.logs(), reads=st.integers(1, 20))
+def test_reads_from_before_the_log_are_learned_from_in_no_session(text: str, log: Log, reads: int) -> None:
+    log = begun_before(log, reads)
+    recommender = start_list(text)[0].make()
+    assert answers(replay(log, recommender, Setting(k=3), name=text).slates) == oracle(log, text, 3)
+
+
+def test_reads_from_before_the_log_are_no_step_of_the_session_that_is_numbered_last() -> None:
+    log = make_log(
+        time=[0, 1, 2, 3],
+        kind=[READ, HISTORY, READ, READ],
+        session=[0, -1, 0, 0],
+        user=[0, 1, 0, 0],
+        item=[0, 1, 2, 0],
+        category=[-1] * 4,
+    )
+    done = replay(log, start_list("sequences")[0].make(), Setting(k=3), name="sequences")
+    assert answers(done.slates) == [[], [], [2]]
 
 
 @pytest.mark.parametrize("text", SPECS)
