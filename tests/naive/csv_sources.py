@@ -49,7 +49,10 @@ def read_deskdrop(folder: Path) -> Naive:
                 _interaction(naive, name, line, header, cells)
                 line = reader.line_num + 1
     views = list(zip(naive.rows, naive.described, strict=True))
-    kept = [row for row, filled in views if all(filled >= other for twin, other in views if twin == row)]
+    most: dict[Row, int] = {}
+    for row, filled in views:
+        most[row] = max(filled, most.get(row, 0))
+    kept = [row for row, filled in views if filled == most[row]]
     if len(kept) < len(views):
         left_out = len(views) - len(kept)
         naive.dropped["view logged again in the same second, with less of the client's description"] = left_out

@@ -249,7 +249,8 @@ def _words_of(at: Column, item: Column) -> Column:
     lengths = np.diff(at)
     place = np.arange(len(item)) - np.repeat(at[:-1], lengths)
     sums = np.concatenate([[np.uint64(0)], np.cumsum(mix_all(key_of(0, "profiles"), place << 32 | item))])
-    return sums[at[1:]] - sums[at[:-1]]
+    words: Column = sums[at[1:]] - sums[at[:-1]]
+    return words
 
 
 def _dictionaries(table: pa.RecordBatch) -> Iterator[tuple[str, str, pa.Array]]:
