@@ -38,8 +38,8 @@ FACTS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
         {"impressions": 653},
     ),
     "adressa:adressa_toy": (
-        {"rows_in": 38, "rejected": 10, "dropped": {"home page or other page without an article id": 8}},
-        {"reads": 20, "users": 3},
+        {"rows_in": 38, "rejected": 5, "dropped": {"home page or other page without an article id": 8}},
+        {"reads": 25, "users": 8, "nobody": 5},
     ),
 }
 

@@ -412,4 +412,4 @@ def test_the_real_sample_is_read_as_the_slow_reader_reads_it(real_data: Path) ->
                 files.append((member.name, stream.read()))
     raw = read(plan_adressa(path))
     assert account(raw) == tuple(naive_adressa(files))
-    assert (raw.rows_in, raw.kept, len(raw.rejects), raw.dropped[NO_ARTICLE]) == (38, 20, 10, 8)
+    assert (raw.rows_in, raw.kept, len(raw.rejects), raw.dropped[NO_ARTICLE]) == (38, 25, 5, 8)
