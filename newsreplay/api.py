@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,7 +24,8 @@ from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.replay.plain import PlainRecommender
 from newsreplay.simulator.run import run as replay_and_judge
 from newsreplay.simulator.runs.folder import RunFolder
-from newsreplay.simulator.runs.options import Answering, Execution, Keeping, Options, Progress, quiet
+from newsreplay.simulator.runs.options import Answering, Execution, Keeping, Options, Progress, quiet, unheard
+from newsreplay.simulator.runs.place import Numbered
 from newsreplay.simulator.splits import split_span
 from newsreplay.spec import Spec
 
@@ -63,9 +64,9 @@ RecommenderSource: TypeAlias = str | Spec | PlainRecommender | Compiled[Any]
 
 
 class Run(RunFolder):
-    """A finished run. Printing it shows the leaderboard; `to_pandas` and `slates` hand out frames.
+    """A run. Printing it shows the leaderboard; `to_pandas` and `slates` hand out frames.
 
-    `keep` is closed when the run is no longer used. Raises `RunError` where the folder holds no finished run.
+    `keep` is closed when the run is no longer used. Raises `RunError` where the folder holds no run.
     """
 
     def __str__(self) -> str:
@@ -112,7 +113,8 @@ def run(
     max_session_length: int | None = None,
     seed: int = 0,
     jobs: int | None = None,
-    out: str | Path | None = None,
+    out: str | Path | Numbered | None = None,
+    overwrite: bool = False,
     slates: bool = True,
     cluster: str = "session",
     timed: bool = False,
@@ -123,6 +125,7 @@ def run(
     preparing: dict[str, object] | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    report: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> Run:
     """Replay a data set before recommenders and score them; returns a `Run`.
@@ -133,8 +136,10 @@ def run(
     - `k`: slate length. `warmup`: how long from the first read on nothing is scored; `window`: how long after that
       scored sessions may begin; `split`, in place of these two: a stretch that the data set names ("official").
       Durations are "1d", "36h", a `timedelta`, or milliseconds.
-    - `out`: the run folder, by default a temporary one that goes when the returned object does; without `slates`,
-      answers are not kept in it, only what became of them; `command` is kept as what reproduces the run.
+    - `out`: the run folder, by default a temporary one that goes when the returned object does. A run in it is
+      replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or version,
+      or with recommenders that are objects. While it runs, and where it is interrupted, it lies in `OUT.partial`.
+      Without `slates`, answers are not kept in it, only what became of them; `command` is kept as what reproduces it.
     - `jobs`: pairs at a time, by default one a core, all in this process. If it is given, several plain-Python
       recommenders get processes of their own; a script then needs `if __name__ == "__main__":`. `executor`
       runs pairs elsewhere. Neither changes a byte of the results.
@@ -142,7 +147,8 @@ def run(
     - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
       late, and with `strict_deadline` counts as none. Then results depend on the machine.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
-    - `progress(what, done, total)` is called with how far the replay is, in rows.
+    - `progress(what, done, total)` is called with how far the replay is, in rows; `report(line)` with what became of
+      folders: a partial run that was kept, a report of older results that was removed.
 
     A recommender that fails costs only its own results. Raises `NewsreplayError` where the data, a spec or
     the folder cannot be used.
@@ -153,10 +159,19 @@ def run(
     latest = None if deadline is None else milliseconds(deadline)
     answering = Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline)
     options = Options(scope, answering, Keeping(slates))
-    execution = Execution(jobs, executor, progress or quiet, command)
+    execution = Execution(jobs, executor, progress or quiet, report or unheard, command)
     with ExitStack() as keep:
-        folder = keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-")) if out is None else out
-        replay_and_judge(dataset, entries, Path(folder), options, publishers=publishers, execution=execution)
+        if out is None:
+            out = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-"))) / "run"
+        folder = replay_and_judge(
+            dataset,
+            entries,
+            out if isinstance(out, Numbered) else Path(out),
+            options,
+            publishers=publishers,
+            execution=execution,
+            overwrite=overwrite,
+        )
         return Run(folder, keep.pop_all())
 
 
