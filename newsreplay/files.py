@@ -6,9 +6,9 @@ import ctypes
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -59,7 +59,8 @@ def folder_written_whole(folder: Path, *, replace: bool = False) -> Iterator[Pat
     or, with `replace`, goes. Raises `OSError`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    work = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    work.mkdir()  # not as tempfile makes them, for this user's eyes alone
     try:
         yield work
         if replace:

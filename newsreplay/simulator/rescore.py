@@ -10,7 +10,6 @@ from typing import Any, TypedDict, Unpack, cast
 from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import RunError
-from newsreplay.files import folder_written_whole
 from newsreplay.log.publisher import Publisher
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scope import Scope
@@ -21,7 +20,7 @@ from newsreplay.simulator.runs.folder import dataset_of, options_of, read_info
 from newsreplay.simulator.runs.options import DataSource, Options, Progress, quiet, unheard
 from newsreplay.simulator.runs.pair import Judged
 from newsreplay.simulator.runs.paths import pair_files
-from newsreplay.simulator.runs.place import UNFINISHED, Key, keep_others, target, writing
+from newsreplay.simulator.runs.place import UNFINISHED, Key, find_run, scored_again, target, writing
 from newsreplay.simulator.runs.records import PairRecord, PublisherRecord, RunRecord, ScopeRecord
 from newsreplay.simulator.runs.write import name_files, publisher_facts, write_info, write_results
 
@@ -53,8 +52,8 @@ def rescore(
     they lay; `data` names them otherwise. `report` is told what is removed. Raises `RunError` where the folder keeps
     no answers, the data are not those of the run, or another process writes the folder.
     """
+    read_info(find_run(folder))  # there is a run: else nothing is to be locked
     folder = target(Path(folder))
-    read_info(folder)  # there is a run: else nothing is to be locked
     try:
         with writing(folder):
             _rescore(folder, data, progress, report, {**changes})
@@ -85,8 +84,7 @@ def _rescore(
         path = pair_files(folder, pair["publisher"], pair["recommender"]).slates
         if count(path) != len(dataset.publisher(pair["publisher"]).requests.row):
             raise RunError(f"{path} does not hold answers to this log")
-    with folder_written_whole(folder, replace=True) as work:
-        removed = keep_others(folder, work, *KEPT)
+    with scored_again(folder, *KEPT) as (work, removed):
         results, publishers = _score_again(work, info, dataset, options, progress)
         write_results(work, results)
         again: RunRecord = {

@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -64,11 +64,11 @@ class Key(NamedTuple):
         """In words, in what the run of a run.json is another one."""
         try:
             other = Key.of(cast(RunRecord, record))
-        except (KeyError, TypeError):
+            options = [name for name, value in self.options.items() if other.options[name] != value]  # type: ignore[literal-required]
+        except (KeyError, TypeError):  # damaged, or of another format
             return "another run"
         if self.objects or other.objects:
             return "a run of recommenders that are Python objects, which cannot be compared,"
-        options = [name for name, value in self.options.items() if other.options.get(name) != value]
         words = (
             *(["other data"] if self.data != other.data else []),
             *(["other publishers"] if self.publishers != other.publishers else []),
@@ -86,12 +86,14 @@ def partial_of(folder: Path) -> Path:
 
 def find_run(path: str | Path) -> Path:
     """The folder that a path leads to: itself, or the latest run, also while another is taking its place."""
-    path = Path(path)
-    if path.is_symlink() and len(path.readlink().parts) == 1:
-        path = path.parent / path.readlink()  # so that who has opened the latest run goes on reading the same one
-    elif path.is_file():
-        path = _pointed_at(path) or path
+    path = _led_to(Path(path))
     return old_of(path) if not path.exists() and path.name and old_of(path).exists() else path
+
+
+def _led_to(path: Path) -> Path:
+    if path.is_symlink() and len(path.readlink().parts) == 1:
+        return path.parent / path.readlink()  # so that who has opened the latest run goes on reading the same one
+    return _pointed_at(path) or path if path.is_file() else path
 
 
 def _pointed_at(path: Path) -> Path | None:
@@ -156,7 +158,7 @@ def _make_folder(folder: Path) -> None:
 
 def target(path: Path) -> Path:
     """The folder itself that is to be written, whatever links lead to it, by a name that others can lie beside."""
-    path = find_run(path)
+    path = _led_to(path)
     return Path(os.path.realpath(path)) if path.is_symlink() or path.name in ("", "..") else path
 
 
@@ -172,7 +174,27 @@ def writing(folder: Path) -> Iterator[None]:
                 f"{folder} is being written by {holder}; wait until it has ended, or name another folder with --out"
             ) from None
         recover(lock)
+        shutil.rmtree(_scoring_of(folder), ignore_errors=True)  # of a process that was killed
         yield
+
+
+def _scoring_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.scoring")
+
+
+@contextmanager
+def scored_again(folder: Path, *kept: str) -> Iterator[tuple[Path, list[str]]]:
+    """A folder with `kept` of a run's files, to be filled; it takes the run's place, or goes after an error.
+
+    Beside it the names of the reports that go with the earlier results. For whoever is `writing` the run.
+    """
+    work = _scoring_of(folder)
+    try:
+        work.mkdir()
+        yield work, keep_others(folder, work, *kept)
+        replace_folder(work, folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _check(folder: Path, named: Path, key: Key, overwrite: bool) -> None:
@@ -224,7 +246,7 @@ def _next(latest: Path, key: Key, stack: ExitStack) -> Path:
         raise RunError(f"{latest} holds something that is not a run; name another folder with --out")
     numbers = _numbers(latest)
     same = [number for number in sorted(numbers, reverse=True) if _holds(_numbered(latest, number), key)]
-    for number in (*same, *count(max(numbers, default=0) + 1)):
+    for number in chain(same, count(max(numbers, default=0) + 1)):
         folder = _numbered(latest, number)
         with ExitStack() as lock:
             try:
