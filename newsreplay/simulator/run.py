@@ -161,9 +161,7 @@ def finish_partial(progress: RunProgress, report: Callable[[str], None]) -> None
         progress.measure(name)
     if progress.results:
         progress.write()
-        report(
-            f"the partial run lies in {progress.folder}; newsreplay leaderboard shows it, the same command begins anew"
-        )
+        report(f"what is finished lies in {progress.folder}, a partial run; the same command begins anew")
 
 
 def measure_publisher(
