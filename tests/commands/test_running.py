@@ -56,9 +56,10 @@ def test_the_warm_up_the_window_and_the_longest_session_say_what_is_scored(repla
 
 def test_a_split_says_what_is_scored(cli: Cli, mind: Path) -> None:
     words = ("run", "--data", f"mind:{mind}", "--recommenders", "recency", "--out", "runs/split")
-    assert cli(*words).exit_code == 0
+    first = cli(*words)
+    assert first.exit_code == 0, first.output
     assert info_of("runs/split")["publishers"][0]["scored_sessions"] == 2
-    assert "runs/split holds a run with another window; replace it with --overwrite" in complaint(
+    assert "runs/split holds a run with another warmup, another window; replace it with --overwrite" in complaint(
         cli(*words, "--split", "awrs-validation")
     )
     assert cli(*words, "--split", "awrs-validation", "--overwrite").exit_code == 0
