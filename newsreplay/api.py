@@ -161,18 +161,18 @@ def run(
     options = Options(scope, answering, Keeping(slates))
     execution = Execution(jobs, executor, progress or quiet, report or unheard, command)
     with ExitStack() as keep:
-        if out is None:
-            out = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-"))) / "run"
+        place = _place(out, keep)
         folder = replay_and_judge(
-            dataset,
-            entries,
-            out if isinstance(out, Numbered) else Path(out),
-            options,
-            publishers=publishers,
-            execution=execution,
-            overwrite=overwrite,
+            dataset, entries, place, options, publishers=publishers, execution=execution, overwrite=overwrite
         )
         return Run(folder, keep.pop_all())
+
+
+def _place(out: str | Path | Numbered | None, keep: ExitStack) -> Path | Numbered:
+    """Where a run is written: in a temporary folder, which goes with `keep`, unless one is named."""
+    if out is None:
+        return Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-"))) / "run"
+    return out if isinstance(out, Numbered) else Path(out)
 
 
 def _scope(
