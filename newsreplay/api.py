@@ -16,7 +16,7 @@ from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunE
 from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Event, Kind
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport
-from newsreplay.recommenders.registry import start_list
+from newsreplay.recommenders.registry import Entry, start_list
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.checks import Check, check_entry
@@ -157,22 +157,32 @@ def run(
     dataset = find_data(data, columns=columns, preparing=preparing)
     scope = _scope(dataset, split, warmup, window, max_session_length, cluster)
     latest = None if deadline is None else milliseconds(deadline)
-    answering = Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline)
-    options = Options(scope, answering, Keeping(slates))
+    options = Options(
+        scope,
+        Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline),
+        Keeping(slates),
+    )
     execution = Execution(jobs, executor, progress or quiet, report or unheard, command)
+    return _run(dataset, entries, out, options, publishers, execution, overwrite)
+
+
+def _run(
+    dataset: Dataset,
+    entries: list[Entry],
+    out: str | Path | Numbered | None,
+    options: Options,
+    publishers: Iterable[str] | None,
+    execution: Execution,
+    overwrite: bool,
+) -> Run:
     with ExitStack() as keep:
-        place = _place(out, keep)
+        if out is None:
+            out = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-"))) / "run"
+        place = out if isinstance(out, Numbered) else Path(out)
         folder = replay_and_judge(
             dataset, entries, place, options, publishers=publishers, execution=execution, overwrite=overwrite
         )
         return Run(folder, keep.pop_all())
-
-
-def _place(out: str | Path | Numbered | None, keep: ExitStack) -> Path | Numbered:
-    """Where a run is written: in a temporary folder, which goes with `keep`, unless one is named."""
-    if out is None:
-        return Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-"))) / "run"
-    return out if isinstance(out, Numbered) else Path(out)
 
 
 def _scope(
