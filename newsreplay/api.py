@@ -147,8 +147,7 @@ def run(
     - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
       late, and with `strict_deadline` counts as none. Then results depend on the machine.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
-    - `progress(what, done, total)` is called with how far the replay is, in rows; `report(line)` with what became of
-      folders: a partial run that was kept, a report of older results that was removed.
+    - `progress(what, done, total)` is told how far the replay is, in rows; `report(line)` what became of folders.
 
     A recommender that fails costs only its own results. Raises `NewsreplayError` where the data, a spec or
     the folder cannot be used.
@@ -157,11 +156,8 @@ def run(
     dataset = find_data(data, columns=columns, preparing=preparing)
     scope = _scope(dataset, split, warmup, window, max_session_length, cluster)
     latest = None if deadline is None else milliseconds(deadline)
-    options = Options(
-        scope,
-        Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline),
-        Keeping(slates),
-    )
+    answering = Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline)
+    options = Options(scope, answering, Keeping(slates))
     execution = Execution(jobs, executor, progress or quiet, report or unheard, command)
     return _run(dataset, entries, out, options, publishers, execution, overwrite)
 
