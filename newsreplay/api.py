@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
@@ -25,7 +25,8 @@ from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.replay.plain import PlainRecommender
 from newsreplay.simulator.run import run as replay_and_judge
 from newsreplay.simulator.runs.folder import RunFolder
-from newsreplay.simulator.runs.options import Answering, Execution, Keeping, Options, Progress, quiet
+from newsreplay.simulator.runs.options import Answering, Execution, Keeping, Options, Progress, quiet, unheard
+from newsreplay.simulator.runs.place import Numbered
 from newsreplay.simulator.splits import split_span
 from newsreplay.spec import Spec
 
@@ -64,9 +65,9 @@ RecommenderSource: TypeAlias = str | Spec | Entry | PlainRecommender | Compiled[
 
 
 class Run(RunFolder):
-    """A finished run. Printing it shows the leaderboard; `to_pandas` and `slates` hand out frames.
+    """A run. Printing it shows the leaderboard; `to_pandas` and `slates` hand out frames.
 
-    `keep` is closed when the run is no longer used. Raises `RunError` where the folder holds no finished run.
+    `keep` is closed when the run is no longer used. Raises `RunError` where the folder holds no run.
     """
 
     def __str__(self) -> str:
@@ -113,7 +114,8 @@ def run(
     max_session_length: int | None = None,
     seed: int = 0,
     jobs: int | None = None,
-    out: str | Path | None = None,
+    out: str | Path | Numbered | None = None,
+    overwrite: bool = False,
     slates: bool = True,
     cluster: str = "session",
     timed: bool = False,
@@ -124,6 +126,7 @@ def run(
     preparing: dict[str, object] | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    report: Callable[[str], None] | None = None,
     command: str | None = None,
     pair_timeout: Duration | None = None,
 ) -> Run:
@@ -135,8 +138,10 @@ def run(
     - `k`: slate length. `warmup`: how long from the first read on nothing is scored; `window`: how long after that
       scored sessions may begin; `split`, in place of these two: a stretch that the data set names ("official").
       Durations are "1d", "36h", a `timedelta`, or milliseconds.
-    - `out`: the run folder, by default a temporary one that goes when the returned object does; without `slates`,
-      answers are not kept in it, only what became of them; `command` is kept as what reproduces the run.
+    - `out`: the run folder, by default a temporary one that goes when the returned object does. A run in it is
+      replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or version,
+      or with recommenders that are objects. While it runs, and where it is interrupted, it lies in `OUT.partial`.
+      Without `slates`, answers are not kept in it, only what became of them; `command` is kept as what reproduces it.
     - `jobs`: pairs at a time, by default one a core, all in this process. `pair_timeout`: a pair that takes longer is
       given up; one in this process every 16,384 rows at most. If either is given, every pair of a plain-Python
       recommender gets a process of its own; a script then needs `if __name__ == "__main__":`. Objects that cannot be
@@ -145,21 +150,38 @@ def run(
     - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
       late, and with `strict_deadline` counts as none. Then results depend on the machine.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
-    - `progress(what, done, total)` is called with how far the replay is, in rows.
+    - `progress(what, done, total)` is told how far the replay is, in rows; `report(line)` what became of folders.
 
     A recommender that raises costs only its own results. Raises `NewsreplayError` where the data, a spec or
     the folder cannot be used.
     """
-    execution = Execution(jobs, executor, progress or quiet, command, _limit(pair_timeout))
+    limit = _limit(pair_timeout)
+    execution = Execution(jobs, executor, progress or quiet, report or unheard, command, limit)
     with redirect_stdout(sys.stderr):  # what strangers print while they are made
         entries = start_list(_listed(recommenders), execution.apart)
     dataset = find_data(data, columns=columns, preparing=preparing)
     scope = _scope(dataset, split, warmup, window, max_session_length, cluster)
-    answering = Answering(k, seed, tuple(seeds), timed or deadline is not None, _limit(deadline), strict_deadline)
+    latest = _limit(deadline)
+    answering = Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline)
+    return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
+
+
+def _run(
+    dataset: Dataset,
+    entries: list[Entry],
+    out: str | Path | Numbered | None,
+    options: Options,
+    publishers: Iterable[str] | None,
+    execution: Execution,
+    overwrite: bool,
+) -> Run:
     with ExitStack() as keep:
-        folder = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-")) if out is None else out)
-        options = Options(scope, answering, Keeping(slates))
-        replay_and_judge(dataset, entries, folder, options, publishers=publishers, execution=execution)
+        if out is None:
+            out = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-"))) / "run"
+        place = out if isinstance(out, Numbered) else Path(out)
+        folder = replay_and_judge(
+            dataset, entries, place, options, publishers=publishers, execution=execution, overwrite=overwrite
+        )
         return Run(folder, keep.pop_all())
 
 

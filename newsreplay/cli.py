@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from newsreplay.commands.ending import ended_by_sigterm
 from newsreplay.commands.interrupted import ended_by_ctrl_c
 from newsreplay.errors import NewsreplayError
 from newsreplay.version import __version__
@@ -69,7 +70,7 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was called."""
         try:
-            with ended_by_ctrl_c():
+            with ended_by_ctrl_c(), ended_by_sigterm():
                 return super().invoke(ctx)
         except NewsreplayError as error:
             raise click.ClickException(str(error)) from None

@@ -1,14 +1,23 @@
-"""Writing files and folders whole or not at all, and digests of files."""
+"""Writing files and folders whole or not at all, locks on what is written, and digests of files."""
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes that write one folder at once are on their own
+    fcntl = None  # type: ignore[assignment]
 
 
 def digest_of(files: Iterable[Path], *words: str) -> str:
@@ -43,20 +52,134 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_written_whole(folder: Path, mark: str = "") -> Iterator[Path]:
+def folder_written_whole(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     """An empty folder to fill, which takes the place of `folder` once it is filled; after an error nothing is left.
 
-    Folders above are made. `folder` must not exist by then, unless another process has written it meanwhile, which
-    its file `mark` shows (without a mark, that it exists): then that one's is kept. Raises `OSError`.
+    Folders above are made. If there is a `folder` by then, it stays, since another process has written it meanwhile;
+    or, with `replace`, goes. Raises `OSError`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    work = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    work.mkdir()  # not as tempfile makes them, for this user's eyes alone
     try:
         yield work
+        if replace:
+            replace_folder(work, folder)
+            return
         try:
             work.replace(folder)
         except OSError:
-            if not (folder / mark).exists():
+            if not folder.exists():
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Put a folder in the place of another, which goes, if there is one. Raises `OSError`.
+
+    Whenever the process is killed, `folder` is the old or the new one, whole: the two change names in one call of the
+    system. Where it has none (Linux has), there is an instant in which the old one lies at `old_of(folder)` alone;
+    `recover` brings it back.
+    """
+    old = old_of(folder)
+    _remove(old)
+    try:
+        new.rename(folder)  # there is none, or an empty one
+        return
+    except OSError:
+        if not folder.exists():
+            raise
+    try:
+        _exchange(new, folder)
+        new.rename(old)  # so that a name that is looked at never has half of what is removed
+    except NotImplementedError:
+        folder.rename(old)
+        new.rename(folder)
+    _remove(old)
+
+
+def old_of(folder: Path) -> Path:
+    """Where a folder lies that is being replaced."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def recover(folder: Path) -> None:
+    """Undo what a process left that was killed while it replaced a folder; for whoever holds the folder's lock."""
+    old = old_of(folder)
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Two paths change names at once. Raises `NotImplementedError` where system or file system cannot do it."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2  # renameat2(2): Linux 3.15, glibc 2.28
+    except (AttributeError, OSError, TypeError):
+        raise NotImplementedError from None
+    here, both = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if rename(here, os.fsencode(one), here, os.fsencode(other), both):
+        number = ctypes.get_errno()
+        if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise NotImplementedError
+        raise OSError(number, os.strerror(number), str(other))
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """The same file under a second name, or a copy where the file system has no hard links."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+class LockedError(Exception):
+    """Another process has the lock; the text names it."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Whoever is in here is the only one to write `folder`. Raises `LockedError` where another process is, `OSError`.
+
+    The lock is a file beside the folder that names its process. The system lets go of it when the process ends, however
+    that happens. On file systems without locks nobody is kept out.
+    """
+    path = folder.with_name(f".{folder.name}.lock")
+    while True:
+        with path.open("a+") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    file.seek(0)
+                    raise LockedError(file.read().strip() or "another process") from None
+                except OSError:
+                    pass
+            if not _is_at(file, path):
+                continue  # whoever had it before has removed it meanwhile
+            try:
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()}")
+                file.flush()
+                yield
+            finally:
+                with suppress(OSError):  # Windows removes no open file
+                    path.unlink()
+                if fcntl is not None:
+                    with suppress(OSError):
+                        fcntl.flock(file, fcntl.LOCK_UN)  # also of what a forked process inherited
+            return
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except OSError:
+        return False

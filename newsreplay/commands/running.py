@@ -52,7 +52,12 @@ if TYPE_CHECKING:
 @k_option
 @click.option("--publishers", help="Only these of the data set's publishers, comma-separated.")
 @scope_options("Learn from the first stretch without scoring it: 1d, 36h.", split=True)
-@click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: runs/DATA]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The run folder.  [default: runs/DATA-1, -2, … for each other run; runs/DATA leads to the latest]",
+)
+@click.option("--overwrite", is_flag=True, help="Let --out replace a run of other data, recommenders or options, too.")
 @click.option("--seed", default=0, show_default=True, help="Of random choices and intervals.")
 @click.option(
     "--seeds",
@@ -83,6 +88,7 @@ def run(
     publishers: str | None,
     scope: SplitScopeKeywords,
     out: Path | None,
+    overwrite: bool,
     answering: AnsweringKeywords,
     jobs: int | None,
     pair_timeout: int | None,
@@ -91,11 +97,18 @@ def run(
     table: LeaderboardKeywords,
     files: FileOptions,
 ) -> None:
-    """Replay a data set before recommenders and print the leaderboard."""
+    """Replay a data set before recommenders and print the leaderboard.
+
+    A run that is interrupted is kept as far as it went, in a folder whose name ends with .partial.
+    """
+    if overwrite and out is None:
+        raise click.UsageError("--overwrite is for --out; without it no other run is replaced")
     dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
     from newsreplay.api import run as replay_all
     from newsreplay.machine import cores
+    from newsreplay.simulator.run import InterruptedRunError
     from newsreplay.simulator.runs.paths import file_name
+    from newsreplay.simulator.runs.place import Numbered
 
     try:
         with progress_bar() as progress:
@@ -106,15 +119,17 @@ def run(
                 publishers=split_names(publishers) if publishers else None,
                 jobs=jobs or cores(),
                 pair_timeout=pair_timeout,
-                out=out or Path("runs") / file_name(dataset.name),
+                out=out or Numbered(Path("runs") / file_name(dataset.name)),
+                overwrite=overwrite,
                 slates=slates,
                 progress=progress,
+                report=report_line,
                 command=shlex.join(["newsreplay", *sys.argv[1:]]),
                 **scope,
                 **answering,
             )
-    except KeyboardInterrupt as interruption:
-        _print_partial(getattr(interruption, "folder", None), names, table)
+    except InterruptedRunError as interruption:
+        _print_partial(interruption.folder, names, table)
         raise
     done.names = names
     _print_run(done, table)
@@ -154,17 +169,16 @@ def _find_data_and_compile(
         return found, entries
 
 
-def _print_partial(folder: Path | None, names: dict[str, str], table: LeaderboardKeywords) -> None:
+def _print_partial(folder: Path, names: dict[str, str], table: LeaderboardKeywords) -> None:
     """The leaderboard of what was finished when a run was interrupted, if anything was."""
     from newsreplay.api import Run
     from newsreplay.errors import RunError
     from newsreplay.report.tables.leaderboard import leaderboard
 
     with contextlib.suppress(RunError):
-        if folder is not None:
-            run = Run(folder)
-            run.names = names
-            click.echo(leaderboard([run], **table))
+        run = Run(folder)
+        run.names = names
+        click.echo(leaderboard([run], **table))
 
 
 def _print_run(run: Run, table: LeaderboardKeywords) -> None:
@@ -233,19 +247,24 @@ def train(
 def score(
     folder: Path, data: str | None, scope: ScopeKeywords, names: dict[str, str], table: LeaderboardKeywords
 ) -> None:
-    """Score the answers of a run once more, in place and without replaying; options not given stay as they are."""
+    """Score the answers of a run once more, without replaying; options not given stay as they are.
+
+    The new results take the place of the old ones once they are whole.
+    """
     from newsreplay.api import Run
     from newsreplay.report.facts import base_name, give_names
     from newsreplay.report.tables.leaderboard import leaderboard
     from newsreplay.simulator.rescore import rescore
     from newsreplay.simulator.runs.folder import read_info
+    from newsreplay.simulator.runs.place import find_run
     from newsreplay.spec import check_names
 
+    folder = find_run(folder)
     info = read_info(folder)
     check_metrics(table, int(info["options"]["k"]))
     check_names(names, [label for pair in info["pairs"] for label in (base_name(pair), pair["recommender"])])
     with progress_bar() as progress:
-        rescore(folder, data=data, progress=progress, **scope)
+        rescore(folder, data=data, progress=progress, report=report_line, **scope)
     run = Run(folder)
     give_names([run], names)
     click.echo(leaderboard([run], **table))

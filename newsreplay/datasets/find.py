@@ -10,17 +10,18 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from newsreplay.datasets.base import Plan
-from newsreplay.datasets.preparing.prepare import Shaping, prepare
+from newsreplay.datasets.preparing.prepare import Shaping, prepare, unwritable
 from newsreplay.datasets.preparing.work import Processing, Progress, no_progress
 from newsreplay.datasets.store import FORMAT, Dataset
 from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import DataError, NewsreplayError, did_you_mean
-from newsreplay.files import digest_of
+from newsreplay.files import LockedError, digest_of, locked, recover
 from newsreplay.machine import cores, home
 
 if TYPE_CHECKING:
@@ -141,9 +142,20 @@ def prepare_data(
     name = name or (kind if kind != "table" else path.name.split(".")[0])
     if not _NAME.fullmatch(name) or name == DEMO:
         raise DataError(f"a data set cannot be called {name!r}; use letters, digits, '.', '_' and '-', not {DEMO!r}")
-    return _prepare(
-        _Wanted(kind, path, columns, _in_ms(preparing)), home() / "data" / name, name, strict, report, progress
-    )
+    folder = home() / "data" / name
+    wanted = _Wanted(kind, path, columns, _in_ms(preparing))
+    with ExitStack() as stack:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder))
+            recover(folder)
+        except LockedError as holder:
+            raise DataError(
+                f"{name} is being prepared by {holder}; wait until it has ended, or give another name with --name"
+            ) from None
+        except OSError as error:
+            raise unwritable(folder, error) from None
+        return _prepare(wanted, folder, name, strict, report, progress)
 
 
 def remove_data(name: str) -> None:

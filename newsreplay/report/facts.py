@@ -73,6 +73,9 @@ def notes(run: RunFolder) -> list[Note]:
     info = run.info
     data = info["data"]
     result = [*(Note("leak", f"LEAKS THE FUTURE: {text}") for text in data["leaks"]), *leak_notes(run)]
+    if info.get("partial"):
+        text = f"a partial run: interrupted when {len(info['pairs']):,} of {info['pairs_in_all']:,} pairs were finished"
+        result.append(Note("warning", f"{text} (recommender and publisher); it has these alone"))
     result += [Note("made up", f"made up: {text}") for text in data["made_up"]]
     if data["rejected"]:
         text = f"rejected: {data['rejected']:,} of {data['rows_in']:,} rows could not be used"

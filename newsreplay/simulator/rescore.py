@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
@@ -16,11 +17,15 @@ from newsreplay.simulator.judgement.scoring import Answers, Scored, score, selec
 from newsreplay.simulator.run import measure_publisher
 from newsreplay.simulator.runs.columns import count, read_scores, read_slates, write_judgement
 from newsreplay.simulator.runs.folder import dataset_of, options_of, read_info
-from newsreplay.simulator.runs.options import DataSource, Options, Progress, quiet
+from newsreplay.simulator.runs.options import DataSource, Options, Progress, quiet, unheard
 from newsreplay.simulator.runs.pair import Judged
-from newsreplay.simulator.runs.paths import pair_files, publisher_files
+from newsreplay.simulator.runs.paths import pair_files
+from newsreplay.simulator.runs.place import UNFINISHED, Key, find_run, scored_again, target, writing
 from newsreplay.simulator.runs.records import PairRecord, PublisherRecord, RunRecord, ScopeRecord
-from newsreplay.simulator.runs.write import name_files, publisher_facts, remove_reports, write_info, write_results
+from newsreplay.simulator.runs.write import name_files, publisher_facts, write_info, write_results
+
+#: What of a run folder stays as it is; the rest is written anew.
+KEPT = ("slates", "scores", "timing.json", "training.json", UNFINISHED)
 
 
 class Changes(TypedDict, total=False):
@@ -37,18 +42,34 @@ def rescore(
     *,
     data: DataSource | None = None,
     progress: Progress = quiet,
+    report: Callable[[str], None] = unheard,
     **changes: Unpack[Changes],
 ) -> None:
-    """Judge and measure the answers that a run folder keeps once more, in place; nothing is replayed.
+    """Judge and measure the answers that a run folder keeps once more; nothing is replayed.
 
-    `changes` are `warmup`, `window`, `max_session_length` and `cluster` as in `run`; what is not named stays as it was.
-    The data are looked for where they lay; `data` names them otherwise. Raises `RunError` where the folder keeps no
-    answers, or the data are not those of the run.
+    The new results take the place of the old ones once they are whole. `changes` are `warmup`, `window`,
+    `max_session_length` and `cluster` as in `run`; what is not named stays as it was. The data are looked for where
+    they lay; `data` names them otherwise. `report` is told what is removed. Raises `RunError` where the folder keeps
+    no answers, the data are not those of the run, or another process writes the folder.
     """
-    folder = Path(folder)
+    read_info(find_run(folder))  # there is a run: else nothing is to be locked
+    folder = target(Path(folder))
+    try:
+        with writing(folder):
+            _rescore(folder, data, progress, report, {**changes})
+    except OSError as error:
+        raise RunError(f"cannot write beside {folder}: {error.strerror or error}") from None
+
+
+def _rescore(
+    folder: Path,
+    data: DataSource | None,
+    progress: Progress,
+    report: Callable[[str], None],
+    changed: dict[str, Any],
+) -> None:
     info = read_info(folder)
     before = options_of(info)
-    changed: dict[str, Any] = {**changes}
     for name in ("warmup", "window"):
         if changed.get(name) is not None:
             changed[name] = milliseconds(changed[name])
@@ -63,18 +84,20 @@ def rescore(
         path = pair_files(folder, pair["publisher"], pair["recommender"]).slates
         if count(path) != len(dataset.publisher(pair["publisher"]).requests.row):
             raise RunError(f"{path} does not hold answers to this log")
-    (folder / "unfinished").write_text("scoring has not ended; do it again: newsreplay score\n")
-    remove_reports(folder)
-    results, publishers = _score_again(folder, info, dataset, options, progress)
-    write_results(folder, results)
-    again: RunRecord = {
-        **info,
-        "options": options.flat(),
-        "publishers": publishers,
-        "rescored": cast(ScopeRecord, {**info["rescored"], **changed}),
-    }
-    write_info(folder, again)
-    (folder / "unfinished").unlink()
+    with scored_again(folder, *KEPT) as (work, removed):
+        results, publishers = _score_again(work, info, dataset, options, progress)
+        write_results(work, results)
+        again: RunRecord = {
+            **info,
+            "options": options.flat(),
+            "publishers": publishers,
+            "rescored": cast(ScopeRecord, {**info["rescored"], **changed}),
+        }
+        if not info.get("partial"):  # another set of options makes another run
+            again["key"] = Key.of(again).digest()
+        write_info(work, again)
+    if removed:
+        report(f"removed {', '.join(removed)} of {folder}, which showed the earlier results; make them again")
 
 
 def _score_again(
@@ -88,9 +111,6 @@ def _score_again(
     for name in (facts["publisher"] for facts in info["publishers"]):
         publisher = dataset.publisher(name)
         scored = select_scored(publisher, options.scope, options.answering.seed)
-        publisher_files(folder, name).scored_impressions.unlink(
-            missing_ok=True
-        )  # not written where no impression is scored
         judged = []
         for pair in (pair for pair in pairs if pair["publisher"] == name):
             judged.append(_judge_again(folder, publisher, scored, pair, options.answering.k))
@@ -105,7 +125,6 @@ def _judge_again(folder: Path, publisher: Publisher, scored: Scored, pair: PairR
     files = pair_files(folder, publisher.name, pair["recommender"])
     answers = Answers(read_slates(files.slates, publisher, k), read_scores(files.scores, publisher))
     judgement = score(publisher, scored, answers)
-    files.rankings.unlink(missing_ok=True)
     write_judgement(files, judgement)
     name_files(pair, files, folder)
     return Judged(

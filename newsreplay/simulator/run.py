@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from newsreplay.datasets.store import Dataset
@@ -16,8 +16,9 @@ from newsreplay.simulator.runs.columns import write_impressions, write_scored
 from newsreplay.simulator.runs.options import Answering, Execution, Options
 from newsreplay.simulator.runs.pair import Judged, Pair
 from newsreplay.simulator.runs.paths import pair_files, publisher_files
+from newsreplay.simulator.runs.place import Numbered, claimed
 from newsreplay.simulator.runs.records import PublisherRecord
-from newsreplay.simulator.runs.write import fresh_folder, publisher_facts, write_replicates, write_results, write_run
+from newsreplay.simulator.runs.write import Manifest, publisher_facts, write_replicates, write_results, write_run
 from newsreplay.simulator.workers import Workers
 from newsreplay.spec import Spec
 
@@ -25,24 +26,43 @@ from newsreplay.spec import Spec
 def run(
     dataset: Dataset,
     entries: list[Entry],
-    out: Path,
+    out: Path | Numbered,
     options: Options = Options(),
     *,
     publishers: Iterable[str] | None = None,
     execution: Execution = Execution(),
-) -> None:
-    """Replay a data set before recommenders, score them, and write the run folder `out` (`newsreplay.api.run`)."""
-    begun = time.perf_counter()
+    overwrite: bool = False,
+) -> Path:
+    """Replay a data set before recommenders, score them, and write the run folder `out` (`newsreplay.api.run`).
+
+    Returns the folder. Until the run is whole it lies beside, and what was in the folder is untouched. Raises
+    `InterruptedRunError` in place of `KeyboardInterrupt`, once what is finished is measured.
+    """
     chosen = _publishers(dataset, publishers)
     repeated = repeat_with_seeds(entries, options.answering.seeds, execution.apart)
-    folder = fresh_folder(out)
-    pairs = [
-        Pair(dataset.folder, publisher, entry, options, folder, without_seed)
-        for publisher in chosen
-        for entry, without_seed in repeated
-    ]
-    judged, facts = _replay_and_measure(dataset, pairs, execution)
-    write_run(folder, dataset, entries, options, facts, judged, time.perf_counter() - begun, execution.command)
+    manifest = Manifest(dataset, chosen, entries, options, execution.command)
+    with claimed(out, manifest.key(), overwrite=overwrite, report=execution.report) as claim:
+        pairs = [
+            Pair(dataset.folder, publisher, entry, options, claim.partial, without_seed)
+            for publisher in chosen
+            for entry, without_seed in repeated
+        ]
+        progress = RunProgress(claim.partial, manifest, pairs)
+        try:
+            _replay(progress, execution)
+        except KeyboardInterrupt:
+            finish_partial(progress, execution.report)
+            raise InterruptedRunError(claim.partial) from None
+        claim.finish()
+        return claim.folder
+
+
+class InterruptedRunError(KeyboardInterrupt):
+    """A run was interrupted; `folder` has what was finished by then, which `Run` opens if it is a pair at least."""
+
+    def __init__(self, folder: Path):
+        super().__init__(f"the run was interrupted; what it had finished lies in {folder}")
+        self.folder = folder
 
 
 def repeat_with_seeds(
@@ -75,35 +95,71 @@ def _publishers(dataset: Dataset, chosen: Iterable[str] | None) -> list[str]:
     return [name for name in dataset.publishers if name in wanted]
 
 
-def _replay_and_measure(
-    dataset: Dataset, pairs: list[Pair], execution: Execution
-) -> tuple[list[Judged], list[PublisherRecord]]:
-    """Judge all pairs; each publisher is measured and written as soon as its last pair is in."""
-    folder, options = pairs[0].folder, pairs[0].options
-    rows = {facts["publisher"]: facts["rows"] for facts in dataset.card["publishers"]}
-    total = sum(rows[pair.publisher] for pair in pairs)
-    order = {(pair.publisher, pair.entry.label): number for number, pair in enumerate(pairs)}
-    judged: dict[str, list[Judged]] = {pair.publisher: [] for pair in pairs}
-    waiting = {name: sum(pair.publisher == name for pair in pairs) for name in judged}
-    results: dict[str, list[Result]] = {}
-    facts: dict[str, PublisherRecord] = {}
+class RunProgress:
+    """The pairs of a run as they end. Each publisher is measured and written with its last one."""
+
+    def __init__(self, folder: Path, manifest: Manifest, pairs: list[Pair]):
+        self.folder, self.manifest, self.pairs = folder, manifest, pairs
+        self.begun = time.perf_counter()
+        self.order = {(pair.publisher, pair.entry.label): number for number, pair in enumerate(pairs)}
+        self.judged: dict[str, list[Judged]] = {name: [] for name in manifest.publishers}
+        self.results: dict[str, list[Result]] = {}  # of publishers that are measured
+        self.facts: dict[str, PublisherRecord] = {}
+
+    def add(self, pair: Judged) -> None:
+        """Take in a pair that has ended."""
+        name = pair.publisher
+        self.judged[name].append(pair)
+        if len(self.judged[name]) == sum(name == pair.publisher for pair in self.pairs):
+            self.measure(name)
+            self.write()  # so that a killed run has it
+
+    def measure(self, name: str) -> None:
+        """Measure the pairs of a publisher that have ended."""
+        options = self.manifest.options
+        done = sorted(self.judged[name], key=lambda pair: self.order[pair.publisher, pair.recommender])
+        publisher, scored = load_scored(self.manifest.dataset, name, options.scope, options.answering.seed)
+        self.facts[name] = publisher_facts(self.manifest.dataset, name, scored, done)
+        self.results[name] = measure_publisher(self.folder, publisher, scored, done, options.answering)
+        self.judged[name] = [pair.without_sums() for pair in done]
+
+    def write(self) -> None:
+        """Write what is measured: the whole run, or a partial one."""
+        names = [name for name in self.judged if name in self.results]
+        write_results(self.folder, [result for name in names for result in self.results[name]])
+        write_run(
+            self.folder,
+            self.manifest,
+            [self.facts[name] for name in names],
+            [pair for name in names for pair in self.judged[name]],
+            time.perf_counter() - self.begun,
+            pairs_in_all=len(self.pairs),
+        )
+
+
+def _replay(progress: RunProgress, execution: Execution) -> None:
+    """Judge all pairs."""
+    rows = {facts["publisher"]: facts["rows"] for facts in progress.manifest.dataset.card["publishers"]}
+    total = sum(rows[pair.publisher] for pair in progress.pairs)
 
     def show(line: str, done: int) -> None:
         execution.progress(f"replaying · {line}" if line else "replaying", done, total)
 
     with Workers(execution, show) as workers:
-        for answer in workers.judge(pairs):
-            name = answer.publisher
-            judged[name].append(answer)
-            waiting[name] -= 1
-            if not waiting[name]:
-                done = sorted(judged[name], key=lambda pair: order[pair.publisher, pair.recommender])
-                publisher, scored = load_scored(dataset, name, options.scope, options.answering.seed)
-                facts[name] = publisher_facts(dataset, name, scored, done)
-                results[name] = measure_publisher(folder, publisher, scored, done, options.answering)
-                judged[name] = [pair.without_sums() for pair in done]
-    write_results(folder, [result for name in judged for result in results[name]])
-    return [pair for name in judged for pair in judged[name]], [facts[name] for name in judged]
+        for answer in workers.judge(progress.pairs):
+            progress.add(answer)
+
+
+def finish_partial(progress: RunProgress, report: Callable[[str], None]) -> None:
+    """Measure and write what has ended of a run that was interrupted, so that its folder can be opened."""
+    waiting = [name for name, pairs in progress.judged.items() if pairs and name not in progress.results]
+    if waiting:
+        report(f"interrupted; measuring what is finished of {', '.join(waiting)} (again to leave that out)")
+    for name in waiting:
+        progress.measure(name)
+    if progress.results:
+        progress.write()
+        report(f"what is finished lies in {progress.folder}, a partial run; the same command begins anew")
 
 
 def measure_publisher(

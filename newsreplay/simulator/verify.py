@@ -15,6 +15,7 @@ from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.run import run
 from newsreplay.simulator.runs.folder import dataset_of, options_of, read_info, read_results
 from newsreplay.simulator.runs.options import DataSource, Execution, Progress, quiet
+from newsreplay.simulator.runs.place import find_run
 from newsreplay.simulator.runs.records import PAIR_FILES, RunRecord
 from newsreplay.spec import parse_spec
 
@@ -35,8 +36,10 @@ def verify(
     Without kept answers, what became of them is compared. Raises `RunError` where the run cannot be made again: its
     data are others, or it was given recommender objects from Python.
     """
-    folder = Path(folder)
+    folder = find_run(folder)
     info = read_info(folder)
+    if info.get("partial"):
+        raise RunError(f"{folder} is a partial run; run it again whole: {info['command'] or 'newsreplay run'}")
     if info["objects"]:
         raise RunError(
             f"{folder} was made with objects from Python ({', '.join(info['objects'])}), which it cannot make again; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shlex
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,9 +56,13 @@ def test_the_warm_up_the_window_and_the_longest_session_say_what_is_scored(repla
 
 def test_a_split_says_what_is_scored(cli: Cli, mind: Path) -> None:
     words = ("run", "--data", f"mind:{mind}", "--recommenders", "recency", "--out", "runs/split")
-    assert cli(*words).exit_code == 0
+    first = cli(*words)
+    assert first.exit_code == 0, first.output
     assert info_of("runs/split")["publishers"][0]["scored_sessions"] == 2
-    assert cli(*words, "--split", "awrs-validation").exit_code == 0
+    assert "runs/split holds a run with another warmup, another window; replace it with --overwrite" in complaint(
+        cli(*words, "--split", "awrs-validation")
+    )
+    assert cli(*words, "--split", "awrs-validation", "--overwrite").exit_code == 0
     assert info_of("runs/split")["publishers"][0]["scored_sessions"] == 1
 
 
@@ -200,7 +205,7 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
     info = info_of("runs/clicks")
     assert [*info] == [
         *("format", "newsreplay", "python", "packages", "platform", "command"),
-        *("data", "options", "rescored", "recommenders", "objects", "publishers", "pairs"),
+        *("key", "data", "options", "rescored", "recommenders", "objects", "publishers", "pairs"),
     ]
     assert (info["format"], info["newsreplay"]) == (3, newsreplay.__version__)
     assert [*info["data"]] == [
@@ -434,26 +439,50 @@ def test_when_every_recommender_fails_the_command_fails_but_the_run_is_kept(cli:
 # --- interruptions --------------------------------------------------------------------------------------
 
 
+def test_overwrite_without_out_is_refused(cli: Cli) -> None:
+    assert "--overwrite is for --out" in complaint(cli("run", "--data", "clicks.csv", "--overwrite"))
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_leaves_a_folder_that_the_leaderboard_refuses(cli: Cli, replay: Cli, jobs: str) -> None:
+def test_ctrl_c_keeps_what_is_finished_beside_the_latest_run(cli: Cli, replay: Cli, jobs: str) -> None:
     replay("--recommenders", "recency")
-    result = cli("run", "--data", "clicks.csv", "--recommenders", "recency,mine.py:CtrlC", "--jobs", jobs)
-    assert result.exit_code == 130
-    assert "Aborted!" in result.stderr
-    assert "Traceback" not in result.output
-    assert "runs/clicks holds a run that has not ended; start one with" in complaint(cli("leaderboard", "runs/clicks"))
-    replay("--recommenders", "recency")  # the same folder can be used again
-    assert cli("leaderboard", "runs/clicks").exit_code == 0
+    before = files_of("runs/clicks")
+    words = ("run", "--data", "clicks.csv", "--recommenders", "recency,mine.py:CtrlC", "--jobs", jobs)
+    for _ in range(2):  # the second takes the place of the first
+        result = cli(*words)
+        assert result.exit_code == 130
+        assert "Aborted!" in result.stderr
+        assert "Traceback" not in result.output
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["clicks", "clicks-1", "clicks-2.partial"]
+    assert files_of("runs/clicks") == before
+    if Path("runs/clicks-2.partial/run.json").exists():  # recency may have ended before it, or not
+        assert "what is finished lies in runs/clicks-2.partial, a partial run" in result.stderr
 
 
-def test_an_interruption_while_progress_is_shown_leaves_an_unfinished_run(folder: Path) -> None:
+def test_sigterm_ends_a_command_as_ctrl_c_does_with_its_own_status(cli: Cli, folder: Path) -> None:
+    with (folder / "mine.py").open("a") as file:
+        file.write(
+            "\nclass Told(Newest):\n    def recommend(self, request, k):\n"
+            "        os.kill(multiprocessing.parent_process().pid, signal.SIGTERM)\n        time.sleep(600)\n"
+        )
+    before = signal.getsignal(signal.SIGTERM)
+    result = cli("run", "--data", "clicks.csv", "--recommenders", "mine.py:Told", "--jobs", "1", "--out", "run")
+    assert result.exit_code == 143
+    assert result.stderr.splitlines()[-1] == "Terminated"
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert sorted(path.name for path in Path().iterdir() if path.name.startswith(("run", "."))) == ["run.partial"]
+
+
+def test_an_interruption_before_anything_is_finished_leaves_a_folder_that_says_so(folder: Path) -> None:
     def interrupt(what: str, done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         newsreplay.run("clicks.csv", "recency", out="stopped", progress=interrupt)
-    with pytest.raises(RunError, match="stopped holds a run that has not ended"):
+    with pytest.raises(RunError, match=r"stopped holds no run, but stopped.partial what was interrupted"):
         Run("stopped")
+    with pytest.raises(RunError, match=r"stopped.partial holds a run that has not ended, of which nothing is measured"):
+        Run("stopped.partial")
 
 
 def test_progress_ends_at_the_number_of_rows_of_all_pairs(folder: Path) -> None:

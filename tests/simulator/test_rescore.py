@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import newsreplay
 from newsreplay.api import Run
 from newsreplay.errors import NewsreplayError, RunError
+from newsreplay.files import locked
 from newsreplay.report.tables.costs import costs
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.report.tables.missed import missed
@@ -153,7 +155,7 @@ def test_what_recommenders_cost_stays_what_it_was(log: Path) -> None:
     assert Path("run/timing.json").read_bytes() == before
 
 
-def test_an_interrupted_scoring_leaves_a_folder_that_says_what_to_do(log: Path) -> None:
+def test_an_interrupted_scoring_leaves_the_earlier_results(log: Path) -> None:
     replayed("run")
     shutil.copytree("run", "before")
 
@@ -163,11 +165,43 @@ def test_an_interrupted_scoring_leaves_a_folder_that_says_what_to_do(log: Path) 
 
     with pytest.raises(KeyboardInterrupt):
         rescore("run", warmup=6 * HOUR, progress=interrupt)
-    with pytest.raises(RunError, match=r"scoring run has not ended; do it again with 'newsreplay score run'"):
-        Run("run")
-    assert "newsreplay score" in Path("run/unfinished").read_text()
-    rescore("run")
     assert bytes_of("run") == bytes_of("before")
+    assert Run("run").results == Run("before").results
+    assert not [path for path in Path().iterdir() if path.name.startswith(".run")]
+    rescore("run", warmup=6 * HOUR)
+    assert Run("run").info["options"]["warmup"] == 6 * HOUR
+
+
+def test_a_scoring_removes_what_shows_old_results_says_so_and_keeps_what_else_there_is(log: Path) -> None:
+    run = replayed("run", "recency")
+    run.report()
+    Path("run/notes.txt").write_text("mine")
+    said: list[str] = []
+    rescore("run", warmup=HOUR, report=said.append)
+    assert said == ["removed report.html of run, which showed the earlier results; make them again"]
+    assert not Path("run/report.html").exists()
+    assert Path("run/notes.txt").read_text() == "mine"
+    said.clear()
+    rescore("run", report=said.append)
+    assert said == []
+
+
+def test_what_is_being_written_is_not_scored(log: Path) -> None:
+    replayed("run", "recency")
+    with locked(Path("run")), pytest.raises(RunError, match=rf"run is being written by process {os.getpid()} on "):
+        rescore("run")
+    assert not Path(".run.lock").exists()
+
+
+def test_a_run_scored_otherwise_is_another_run(log: Path) -> None:
+    replayed("run", "recency")
+    before = Run("run").info["key"]
+    rescore("run", warmup=HOUR)
+    assert Run("run").info["key"] == replayed("fresh", "recency", warmup=HOUR).info["key"] != before
+    with pytest.raises(RunError, match="run holds a run with another warmup; replace it with --overwrite"):
+        replayed("run", "recency")
+    rescore("run", warmup=0)
+    assert Run("run").info["key"] == before
 
 
 def test_a_folder_without_answers_cannot_be_scored_again(log: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,7 +86,7 @@ def prepare(
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (
             work_folder(folder.parent, processing.key) as work,
-            folder_written_whole(folder, mark="card.json") as result,
+            folder_written_whole(folder, replace=True) as result,
         ):
             intake = read_parts(plan, work, strict=strict, processing=processing)
             facts, unread = _write_publishers(order, intake, result, work)
@@ -95,13 +94,15 @@ def prepare(
             text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
             (result / "card.json").write_text(text, "utf-8", errors="backslashreplace")  # what is no text: JSON escapes
             write_rejects(result / "rejects.csv", work)
-            if folder.exists():
-                (folder / "card.json").unlink(missing_ok=True)  # first: a folder without it is no data set
-                shutil.rmtree(folder)
     except OSError as error:
-        reason = error.strerror or error
-        raise DataError(f"cannot write to {folder.parent}: {reason}; set NEWSREPLAY_HOME to a folder for it") from None
+        raise unwritable(folder, error) from None
     return Dataset(folder)
+
+
+def unwritable(folder: Path, error: OSError) -> DataError:
+    """Why a data set cannot be written."""
+    reason = error.strerror or error
+    return DataError(f"cannot write to {folder.parent}: {reason}; set NEWSREPLAY_HOME to a folder for it")
 
 
 class _Order(NamedTuple):

@@ -28,28 +28,25 @@ from newsreplay.simulator.runs.columns import (
 )
 from newsreplay.simulator.runs.options import DataSource, Options
 from newsreplay.simulator.runs.paths import pair_files, publisher_files
+from newsreplay.simulator.runs.place import UNFINISHED, find_run, partial_of
 from newsreplay.simulator.runs.records import FORMAT, PairFile, PairRecord, PublisherRecord, RunRecord, TimingRecord
+from newsreplay.spec import parse_spec
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class RunFolder:
-    """The folder of a finished run, read: `to_pandas`, `slates` and `scores` hand out frames.
+    """The folder of a run, read: `to_pandas`, `slates` and `scores` hand out frames.
 
-    `keep` is closed when the run is no longer used. Raises `RunError` where the folder holds no finished run.
+    Of a run that was interrupted (`info["partial"]`) it has what was finished. `keep` is closed when the run is no
+    longer used. Raises `RunError` where the folder holds no run of which anything is finished.
     """
 
     def __init__(self, folder: str | Path, keep: ExitStack | None = None):
-        self.folder = Path(folder)
+        self.folder = find_run(folder)
         if keep is not None:
             weakref.finalize(self, keep.close)
-        unfinished, finished = (self.folder / "unfinished").exists(), (self.folder / "run.json").exists()
-        if unfinished and finished:
-            raise RunError(f"scoring {self.folder} has not ended; do it again with 'newsreplay score {self.folder}'")
-        if not finished:
-            state = "a run that has not ended" if unfinished else "no run"
-            raise RunError(f"{self.folder} holds {state}; start one with 'newsreplay run --out {self.folder}'")
         self.info: RunRecord = read_info(self.folder)  #: data, options, versions, publishers, pairs
         #: What of the future each recommender was given that was given any, also by its name without a seed.
         self.leaks: dict[str, str] = {
@@ -108,11 +105,8 @@ class RunFolder:
         for pair in self.pairs(publisher):
             if "without_seed" in pair:
                 repeated.setdefault(pair["without_seed"], []).append(pair)
-        seeds = self.info["options"]["seeds"]
         return {
-            spec: {
-                seed: pair["recommender"] for seed, pair in zip(seeds, pairs, strict=True) if pair["status"] == "done"
-            }
+            spec: {_seed_of(pair): pair["recommender"] for pair in pairs if pair["status"] == "done"}
             for spec, pairs in repeated.items()
         }
 
@@ -149,6 +143,10 @@ class RunFolder:
         return read_rankings(pair_files(self.folder, publisher, recommender).rankings)
 
 
+def _seed_of(pair: PairRecord) -> int:
+    return int(cast(int, dict(parse_spec(pair["recommender"]).parameters)["seed"]))
+
+
 T = TypeVar("T")
 
 
@@ -164,12 +162,17 @@ def _read_json(path: Path, shape: type[T]) -> T:
 
 
 def read_info(folder: Path) -> RunRecord:
-    """The run.json of a folder, also while its scoring has not ended.
+    """The run.json of a folder.
 
     Raises `RunError` where there is none, and for one of another format with the command to run again.
     """
     if not (folder / "run.json").exists():
-        raise RunError(f"{folder} holds no run; start one with 'newsreplay run --out {folder}'")
+        state = "no run"
+        if (folder / UNFINISHED).exists():
+            state = f"a run that has not ended, of which nothing is measured yet{_answered(folder)}"
+        elif (partial := partial_of(folder)).exists():
+            state += f", but {partial} what was interrupted"
+        raise RunError(f"{folder} holds {state}; start one with 'newsreplay run --out {folder}'")
     info = _read_json(folder / "run.json", dict)
     if info.get("format") != FORMAT:
         command = info.get("command") or f"newsreplay run --out {folder}"
@@ -178,6 +181,12 @@ def read_info(folder: Path) -> RunRecord:
             f"{FORMAT}); run it again: {command}"
         )
     return cast(RunRecord, info)
+
+
+def _answered(folder: Path) -> str:
+    """In words, the answers that a killed run has left: without their likes they were never measured."""
+    answers = len([*folder.glob("outcomes/*/*")])
+    return f" (what became of {answers:,} pairs' answers lies there)" if answers else ""
 
 
 def read_results(folder: Path) -> list[Result]:

@@ -83,6 +83,10 @@ def quiet(what: str, done: int, total: int) -> None:
     """Progress that nobody looks at."""
 
 
+def unheard(line: str) -> None:
+    """A report that nobody hears."""
+
+
 @dataclass(frozen=True)
 class Execution:
     """Where pairs are replayed, and who follows it; changes nothing of the results."""
@@ -90,6 +94,7 @@ class Execution:
     jobs: int | None = None  #: pairs at a time; None = one a core, all in this process
     executor: Executor | None = None  #: replays the pairs in place of this process
     progress: Progress = quiet
+    report: Callable[[str], None] = unheard  #: takes lines on what became of folders
     command: str | None = None  #: what reproduces the run, kept in run.json
     pair_timeout: int | None = None  #: ms after which a pair is given up
 

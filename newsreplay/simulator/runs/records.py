@@ -109,11 +109,14 @@ class RunRecord(TypedDict):
     """run.json: what a run was and how it went."""
 
     format: int
+    partial: NotRequired[bool]
+    pairs_in_all: NotRequired[int]
     newsreplay: str
     python: str
     packages: dict[str, str]
     platform: str
     command: str | None
+    key: str | None
     data: DataRecord
     options: OptionsRecord
     rescored: ScopeRecord

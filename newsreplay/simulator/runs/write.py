@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import math
 import platform
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from newsreplay.datasets.store import Dataset
-from newsreplay.errors import RunError
 from newsreplay.files import written_whole
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.registry import Entry
@@ -22,7 +20,8 @@ from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scoring import Scored
 from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.pair import Judged
-from newsreplay.simulator.runs.paths import FOLDERS, PairFiles, pair_files
+from newsreplay.simulator.runs.paths import PairFiles, pair_files
+from newsreplay.simulator.runs.place import UNFINISHED, Key
 from newsreplay.simulator.runs.records import (
     FORMAT,
     PAIR_FILES,
@@ -39,34 +38,29 @@ from newsreplay.spec import Spec
 from newsreplay.version import __version__
 
 
-def fresh_folder(folder: Path) -> Path:
-    """An empty run folder; an older run in its place goes. Raises `RunError` if it cannot be written."""
-    try:
-        marks = ("run.json", "unfinished")
-        if folder.exists() and not any((folder / mark).exists() for mark in marks) and not _is_empty(folder):
-            raise RunError(f"{folder} holds something that is not a run; name another folder with --out")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "unfinished").write_text("this run has not ended; run.json is written last\n")
-        for name in ("run.json", "results.json", "timing.json", "training.json"):
-            (folder / name).unlink(missing_ok=True)
-        for name in FOLDERS:
-            if (folder / name).exists():
-                shutil.rmtree(folder / name)
-        remove_reports(folder)
-    except OSError as error:
-        raise RunError(f"cannot write to {folder}: {error.strerror or error}; name another folder with --out") from None
-    return folder
+class Manifest(NamedTuple):
+    """What a run is to be."""
 
+    dataset: Dataset
+    publishers: list[str]  #: their names
+    entries: list[Entry]  #: the recommenders as they were given, one for all its seeds
+    options: Options
+    command: str | None = None  #: what reproduces the run
 
-def remove_reports(folder: Path) -> None:
-    """Remove the page and the pictures that show what is no longer so."""
-    (folder / "report.html").unlink(missing_ok=True)
-    if (folder / "pictures").exists():
-        shutil.rmtree(folder / "pictures")
+    def key(self) -> Key:
+        """What makes another run the same."""
+        return Key(
+            self.dataset.card["digest"],
+            self.publishers,
+            [entry.label for entry in self.entries],
+            self.objects(),
+            self.options.flat(),
+            __version__,
+        )
 
-
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
+    def objects(self) -> list[str]:
+        """Labels of the recommenders that are Python objects."""
+        return [entry.label for entry in self.entries if not isinstance(entry.source, Spec)]
 
 
 def write_json(path: Path, value: object) -> None:
@@ -89,17 +83,16 @@ def write_replicates(path: Path, replicates: Column) -> None:
 
 def write_run(
     folder: Path,
-    dataset: Dataset,
-    entries: list[Entry],
-    options: Options,
+    manifest: Manifest,
     publishers: list[PublisherRecord],
     judged: list[Judged],
     seconds: float,
-    command: str | None,
+    *,
+    pairs_in_all: int,
 ) -> None:
     """Write what a run was and how it went; its results are there already.
 
-    `entries` are the recommenders as they were given, one for all its seeds.
+    It is a partial one if fewer pairs were judged than there are in all.
     """
     timing: TimingRecord = {
         "seconds": round(seconds, 3),
@@ -119,17 +112,21 @@ def write_run(
         "python": platform.python_version(),
         "packages": _versions(),
         "platform": platform.platform(),
-        "command": command,
-        "data": _data(dataset),
-        "options": options.flat(),
+        "command": manifest.command,
+        "key": manifest.key().digest(),
+        "data": _data(manifest.dataset),
+        "options": manifest.options.flat(),
         "rescored": {},
-        "recommenders": [entry.label for entry in entries],
-        "objects": [entry.label for entry in entries if not isinstance(entry.source, Spec)],
+        "recommenders": [entry.label for entry in manifest.entries],
+        "objects": manifest.objects(),
         "publishers": publishers,
         "pairs": [_pair(pair, folder) for pair in judged],
     }
+    if len(judged) < pairs_in_all:
+        record["partial"], record["pairs_in_all"] = True, pairs_in_all
     write_info(folder, record)
-    (folder / "unfinished").unlink(missing_ok=True)
+    if "partial" not in record:
+        (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def write_info(folder: Path, record: RunRecord) -> None:
