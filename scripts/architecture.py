@@ -24,7 +24,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("log", "arrow", "kernels", "datasets", "recommenders", "simulator", "report"),
         *("api", "commands", "cli", "__main__"),
     ),
-    "newsreplay.datasets": ("base", "store", "reading", "sources", "preparing", "fetching", "find"),
+    "newsreplay.datasets": ("base", "checksums", "store", "reading", "sources", "preparing", "fetching", "find"),
     "newsreplay.recommenders": ("base", "protocols", "baselines", "references", "neural", "registry"),
     "newsreplay.recommenders.neural": (
         *("models", "articles", "stream", "learning", "weights", "options", "learned", "recommender", "recommenders"),

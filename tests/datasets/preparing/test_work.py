@@ -275,8 +275,8 @@ def test_a_part_that_fails_stops_those_that_run_and_those_that_have_not_begun(tm
 
 def test_a_second_process_gets_a_folder_of_its_own(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        first = stack.enter_context(work_folder(tmp_path, "k"))
-        with work_folder(tmp_path, "k") as other:
+        first = stack.enter_context(work_folder(tmp_path / "data", "k"))
+        with work_folder(tmp_path / "data", "k") as other:
             assert other != first
             (other / "x").touch()
             assert list(first.iterdir()) == []
@@ -289,7 +289,7 @@ def test_a_second_process_gets_a_folder_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_process_that_ends_leaves_its_folder_to_the_next(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), work_folder(tmp_path, "k") as first:
+    with pytest.raises(KeyboardInterrupt), work_folder(tmp_path / "data", "k") as first:
         raise KeyboardInterrupt
-    with work_folder(tmp_path, "k") as second_folder:
+    with work_folder(tmp_path / "data", "k") as second_folder:
         assert second_folder == first
