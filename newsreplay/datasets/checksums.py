@@ -53,12 +53,12 @@ class Checksums:
                 raise ValueError("it is no plain file")
             told = json.loads(path.read_text("utf-8"))
             block = told["block"]
+            if told["sum"] != _sum_of(block, told["files"]):
+                raise ValueError("it is not what was written")
             files = {name: _Sum(size, blocks) for name, (size, blocks) in told["files"].items()}
-            if any(len(blocks) != -(-size // block) for size, blocks in files.values()):
-                raise ValueError("sizes and blocks do not fit together")
         except FileNotFoundError:
             raise damaged(folder, NAME, "it is missing") from None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise damaged(folder, NAME, str(error) or type(error).__name__) from None
         return cls(folder, block, files)
 
@@ -117,7 +117,13 @@ def write_checksums(folder: Path, block: int = BLOCK) -> None:
     files = {name: [size, sums] for name, size, sums in zip(names, sizes, blocks, strict=True)}
     # A line per file: whoever looks at it finds the one that an error names.
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(told)}" for name, told in files.items())
-    (folder / NAME).write_text(f'{{"block": {block}, "files": {{\n{lines}\n}}}}\n', "utf-8")
+    text = f'{{"sum": {_sum_of(block, files)}, "block": {block}, "files": {{\n{lines}\n}}}}\n'
+    (folder / NAME).write_text(text, "utf-8")
+
+
+def _sum_of(block: object, files: object) -> int:
+    """The checksum of the checksums themselves."""
+    return zlib.crc32(json.dumps([block, files]).encode())
 
 
 def _sums(path: Path, block: int) -> Iterator[int]:

@@ -156,7 +156,7 @@ def _check_publishers(file: str, names: Collection[object], most: int) -> None:
         raise DataError(
             f"{file}: rows of {len(names):,} publishers or more ({few}, …), and a data set has at most {most:,}, each "
             "with a log of its own. Is the publisher's column one of readers, sessions or articles? Name the right one "
-            "with --columns publisher=…, or leave it out of the file"
+            "with --columns publisher=…, or leave the column out"
         )
 
 
