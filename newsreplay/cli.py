@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import click
 
 from newsreplay.errors import NewsreplayError
+from newsreplay.escaping import escaped
 from newsreplay.version import __version__
 
 
@@ -70,7 +71,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except NewsreplayError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(escaped(str(error), keep="\n")) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

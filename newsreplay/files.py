@@ -42,8 +42,7 @@ def cannot_write(folder: Path, error: OSError, variable: str = "NEWSREPLAY_HOME"
     full = errno.errorcode.get(error.errno or 0) in ("ENOSPC", "EDQUOT", "EFBIG")
     reason = os.strerror(error.errno) if error.errno else str(error)  # Arrow adds words of its own
     return DataError(
-        f"cannot write to {folder}: {reason}; "
-        f"{'make room there or ' if full else ''}set {variable} to a folder for it"
+        f"cannot write to {folder}: {reason}; {'make room there or ' if full else ''}set {variable} to a folder for it"
     )
 
 

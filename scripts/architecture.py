@@ -20,7 +20,7 @@ PICTURE = Path("docs/architecture.svg")
 #: What lies in each folder that has an order, from the ground up; files and folders alike.
 ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
-        *("errors", "version", "machine", "files", "spec", "durations"),
+        *("escaping", "errors", "version", "machine", "files", "spec", "durations"),
         *("log", "arrow", "kernels", "datasets", "recommenders", "simulator", "report"),
         *("api", "commands", "cli", "__main__"),
     ),

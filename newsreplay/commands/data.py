@@ -11,6 +11,7 @@ import click
 from newsreplay.commands.bars import download_bar, progress_bar, report_line
 from newsreplay.commands.options import FileOptions, file_options, split_names
 from newsreplay.errors import NewsreplayError
+from newsreplay.escaping import escaped
 
 if TYPE_CHECKING:
     from newsreplay.datasets.store import Dataset
@@ -32,10 +33,10 @@ def list_data() -> None:
         try:
             card = dataset.card
         except NewsreplayError as error:  # one that cannot be read does not cost the list
-            click.echo(f"{name}: {error}")
+            click.echo(escaped(f"{name}: {error}"))
             continue
         reads = sum(facts["reads"] for facts in card["publishers"])
-        click.echo(f"{name}: {card['kind']}, {reads:,} reads, {len(card['publishers'])} publishers")
+        click.echo(f"{name}: {escaped(card['kind'])}, {reads:,} reads, {len(card['publishers'])} publishers")
     left = leftovers()
     if left:
         size = sum(leftover.size for leftover in left) / 1e6
@@ -44,7 +45,7 @@ def list_data() -> None:
             "may go on with them, 'newsreplay data remove --leftovers' removes them"
         )
         for leftover in left:
-            click.echo(f"  {leftover.folder}: {leftover.size / 1e6:,.1f} MB")
+            click.echo(f"  {escaped(str(leftover.folder))}: {leftover.size / 1e6:,.1f} MB")
     click.echo(f"kinds that can be prepared: {', '.join(kinds())}")
 
 

@@ -34,6 +34,7 @@ from newsreplay.arrow import map_batch, to_numpy
 from newsreplay.datasets.base import FACTS, Card
 from newsreplay.datasets.checksums import Checksums, way_out
 from newsreplay.errors import DataError
+from newsreplay.escaping import escaped
 from newsreplay.log.catalog import Articles, Profiles, Updates
 from newsreplay.log.publisher import REQUEST_DTYPES, SESSION_DTYPES, UPDATE_DTYPES, Publisher, Requests, Sessions
 from newsreplay.log.rows import LOG_DTYPES, POOL_DTYPES, Column, Log, Pools
@@ -108,7 +109,7 @@ class Dataset:
     def publisher(self, name: str) -> Publisher:
         """One publisher's log. Raises `DataError` if there is none of that name, or its files are damaged."""
         if name not in self.publishers:
-            raise DataError(f"{self.name} has no publisher {name!r}; it has {', '.join(self.publishers)}")
+            raise DataError(f"{self.name} has no publisher {name!r}; it has {escaped(', '.join(self.publishers))}")
         below = f"publishers/{self.publishers.index(name)}/"
         self.checksums.compare(below)
         files = {path.removeprefix(below) for path in self.checksums.files if path.startswith(below)}

@@ -22,6 +22,8 @@ class Limits:
     members: int = 100_000  #: of an archive
     unpacked: int = 500 * 10**9  #: bytes that an archive may unpack to, whatever its size
     chunk: int = 1 << 20  #: bytes read at once
+    window: float = 60.0  #: seconds within which an answer must begin, and over which its pace is taken
+    slowest: int = 500  #: bytes a second over that time; a slower connection counts as broken
 
 
 LIMITS = Limits()

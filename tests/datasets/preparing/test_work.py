@@ -394,7 +394,9 @@ def test_more_publishers_in_one_block_than_the_limit_are_refused_before_any_is_w
     names = [f"reader {n}" for n in range(4)]
     rows = rows_of(*"abcd").append_column("publisher", pa.array(names))
     plan = Plan([Part(Path(), "f")], lambda part: [Block("clicks.csv", rows, records=4, kept=4)])
-    with pytest.raises(DataError, match=r"clicks\.csv: rows of 4 publishers or more \('reader 0', .* at most 3, .*readers"):
+    with pytest.raises(
+        DataError, match=r"clicks\.csv: rows of 4 publishers or more \('reader 0', .* at most 3, .*readers"
+    ):
         prepare(plan, tmp_path / "data", publishers=3)
     assert list(tmp_path.rglob("*.arrow")) == []
     assert len(prepare(plan, tmp_path / "data", publishers=4).publishers) == 4
