@@ -110,7 +110,19 @@ class Fits(Recommender):
         ("data", "describe", "tuesday", "--draw", "pictures"),
         ("run", "--data", "tuesday", "--recommenders", "recency", "--out", "run"),
         ("check", "recency", "--data", "tuesday"),
-        ("train", "fits.py:Fits", "--data", "tuesday", "--publisher", "A", "--warmup", "1m", "--out", "weights"),
+        (
+            "train",
+            "--recommender",
+            "fits.py:Fits",
+            "--data",
+            "tuesday",
+            "--publisher",
+            "A",
+            "--warmup",
+            "1m",
+            "--out",
+            "weights",
+        ),
         ("score", "done"),
         ("verify", "done"),
     ],
@@ -126,6 +138,7 @@ def test_every_command_refuses_damaged_data_in_one_line(cli: Cli, folder: Path, 
         path = home.home() / "data" / "tuesday" / "publishers" / "0" / "log" / "item.npy"
         content = bytearray(path.read_bytes())
         content[-2] ^= 0x40
+        path.unlink()  # this process may still hold what it was
         path.write_bytes(content)
         again = "prepare it again: newsreplay data prepare table clicks.csv --name tuesday"
         said = complaint(cli(*words))

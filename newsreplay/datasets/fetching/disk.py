@@ -25,6 +25,11 @@ class Limits:
     window: float = 60.0  #: seconds within which an answer must begin, and over which its pace is taken
     slowest: int = 500  #: bytes a second over that time; a slower connection counts as broken
 
+    @property
+    def least(self) -> int:
+        """Bytes that a connection must bring in a window."""
+        return int(self.slowest * self.window)
+
 
 LIMITS = Limits()
 

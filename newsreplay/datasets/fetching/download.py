@@ -180,7 +180,7 @@ class _Download:
 
     def receive_all(self) -> None:
         """Goes on with the part that is there, and tries again as long as enough comes."""
-        enough = int(self.limits.slowest * self.limits.window)  # what a connection must bring to be worth another
+        enough = self.limits.least  # what a connection must bring to be worth another
         longest, fruitless = -enough, 0
         while True:
             try:
@@ -241,9 +241,7 @@ class _Download:
     def arriving(self, headers: dict[str, str]) -> Items[_Head]:
         """The server's answer, then its bytes as they come; a server that is too slow has broken off."""
         try:
-            yield from at_pace(
-                self.exchange(headers), self.limits.window, int(self.limits.slowest * self.limits.window)
-            )
+            yield from at_pace(self.exchange(headers), self.limits.window, self.limits.least)
         except TooSlowError:
             pace = f"less than {self.limits.slowest:,} bytes a second for {self.limits.window:g} s"
             raise _BrokenError(f"the server sends {pace}") from None

@@ -63,9 +63,10 @@ def _draw(items: Items[T], found: Queue[tuple[T, bytes] | _End], stopped: thread
     def hand_over(item: tuple[T, bytes] | _End) -> None:
         while not stopped.is_set():
             try:
-                return found.put(item, timeout=WAKE)
+                found.put(item, timeout=WAKE)
             except Full:
                 continue
+            return
 
     error = None
     try:

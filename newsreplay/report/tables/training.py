@@ -20,8 +20,9 @@ def summary(trained: Trained, data: str) -> str:
     """
     self_report = trained.self_report
     lines = [
-        f"{escaped(trained.recommender)} learned from {escaped(trained.publisher)}, {_moment(trained.begin)} to {_moment(trained.until)} "
-        f"UTC: {trained.impressions:,} impressions, {trained.reads:,} reads, {trained.rows:,} rows"
+        f"{escaped(trained.recommender)} learned from {escaped(trained.publisher)}, "
+        f"{_moment(trained.begin)} to {_moment(trained.until)} UTC: "
+        f"{trained.impressions:,} impressions, {trained.reads:,} reads, {trained.rows:,} rows"
     ]
     if self_report.rounds:
         names = list(dict.fromkeys(name for numbers in self_report.rounds for name in numbers))

@@ -372,7 +372,7 @@ def test_whichever_file_the_disk_has_no_room_for_it_is_said_and_nothing_is_left(
     whole = prepare(plan, tmp_path / "whole" / "data", **how).folder
     sizes = {path.stat().st_size for path in whole.rglob("*") if path.is_file()}
     for size in sorted(sizes):
-        full = pytest.raises(DataError, match="cannot write to .*/home: File too large; make room there or set NEWS")
+        full = pytest.raises(DataError, match=r"cannot write to .*/home: File too large; make room there or set NEWS")
         with files_of_at_most(size - 1), full:
             prepare(plan, tmp_path / "home" / "data", **how)
         assert names_in(tmp_path / "home") == []
