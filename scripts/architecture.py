@@ -116,7 +116,8 @@ MEANING = {
     "log": "rows, articles, publishers",
     "ground": "errors, files, specs, durations",
 }
-_BOX = {"commands": "cli", "__main__": "cli", "arrow": "log"} | dict.fromkeys(ORDER["newsreplay"][:6], "ground")
+_GROUND = ORDER["newsreplay"][: ORDER["newsreplay"].index("log")]
+_BOX = {"commands": "cli", "__main__": "cli", "arrow": "log"} | dict.fromkeys(_GROUND, "ground")
 WIDTH, HEIGHT, GAP, LEFT = 460, 46, 22, 230  #: pixels
 
 

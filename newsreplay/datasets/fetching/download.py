@@ -85,7 +85,7 @@ class _BrokenError(Exception):
     """A download that may go on when it is tried again."""
 
 
-class _Head(NamedTuple):
+class _AnswerHead(NamedTuple):
     """What stands above the bytes of an answer."""
 
     status: int
@@ -238,7 +238,7 @@ class _Download:
                 self.part.drop()
             raise _BrokenError(f"the connection ended after {done:,} of {total:,} bytes")
 
-    def arriving(self, headers: dict[str, str]) -> Items[_Head]:
+    def arriving(self, headers: dict[str, str]) -> Items[_AnswerHead]:
         """The server's answer, then its bytes as they come; a server that is too slow has broken off."""
         try:
             yield from at_pace(self.exchange(headers), self.limits.window, self.limits.least)
@@ -246,14 +246,14 @@ class _Download:
             pace = f"less than {self.limits.slowest:,} bytes a second for {self.limits.window:g} s"
             raise _BrokenError(f"the server sends {pace}") from None
 
-    def exchange(self, headers: dict[str, str]) -> Items[_Head]:
+    def exchange(self, headers: dict[str, str]) -> Items[_AnswerHead]:
         with self.answer(headers) as answer:
-            head = _Head(answer.status, answer.headers, answer.length)
+            head = _AnswerHead(answer.status, answer.headers, answer.length)
             yield head, b""
             for data in _body(answer, self.limits.chunk):
                 yield head, data
 
-    def goes_on(self, answer: _Head, done: int, total: int | None, validator: str) -> int | None:
+    def goes_on(self, answer: _AnswerHead, done: int, total: int | None, validator: str) -> int | None:
         """The whole size, where the answer is the rest of what the part is from."""
         stretch = re.fullmatch(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", answer.headers.get("Content-Range", ""))
         whole = int(stretch[2]) if stretch and stretch[2] != "*" else total
@@ -306,7 +306,7 @@ class _Download:
             yield answer
 
 
-def _validator(answer: _Head) -> str:
+def _validator(answer: _AnswerHead) -> str:
     """What `If-Range` can compare; a weak ETag does not promise the same bytes."""
     tag: str = answer.headers.get("ETag", "")
     return tag if tag.startswith('"') else answer.headers.get("Last-Modified", "")
