@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from newsreplay import machine as home
+from newsreplay.datasets import find_data
+from newsreplay.errors import DataError
 from tests.commands.conftest import Cli, complaint, files_of, info_of
 
 KINDS = "adressa, deskdrop, ebnerd, globo, mind, nemig, newsreel, streamingrec, table"
@@ -171,9 +173,11 @@ def test_foreign_text_is_shown_escaped_by_the_commands_on_data(cli: Cli, folder:
     evil = "\x1b[2Jevil\u202e"
     (folder / "clicks.csv").write_text(f"time,publisher,user,item\n2020-01-01,{evil},ann,a\nnoon{evil},A,ann,b\n")
     prepared = cli("data", "prepare", "table", "clicks.csv", "--name", "tuesday")
-    refused = cli("run", "--data", "tuesday", "--publishers", "B")
+    described = cli("data", "describe", "tuesday")
+    with pytest.raises(DataError, match=r"has no publisher 'B'; it has \\x1b\[2Jevil\\u202e"):
+        find_data("tuesday").publisher("B")
     card = home.home() / "data" / "tuesday" / "card.json"
     card.write_text(card.read_text().replace('"format": 3', f'"format": "{evil}"'.replace("\x1b", r"\u001b")))
-    for result in (prepared, refused, cli("data", "list"), cli("data", "describe", "tuesday")):
+    for result in (prepared, described, cli("data", "list")):
         assert r"\x1b[2Jevil\u202e" in result.output
         assert all(c == "\n" or c.isprintable() for c in result.output)
