@@ -14,6 +14,7 @@ from newsreplay.datasets import find_data, prepare_data
 from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunError, SpecError
+from newsreplay.escaping import escaped
 from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Event, Kind
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport
@@ -78,7 +79,8 @@ class Run(RunFolder):
         from newsreplay.report.facts import display_name
 
         frame = self.to_pandas()
-        frame["recommender"] = frame.recommender.map(lambda name: display_name(self, name))
+        frame["recommender"] = frame.recommender.map(lambda name: escaped(display_name(self, name)))
+        frame["publisher"] = frame.publisher.map(escaped)
         wide = frame[frame.metric.str.endswith("_success@1")].pivot_table(
             index="recommender", columns=["publisher", "metric"], values="value", sort=False
         )

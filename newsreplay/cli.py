@@ -15,6 +15,7 @@ import click
 from newsreplay.commands.ending import ended_by_sigterm
 from newsreplay.commands.interrupted import ended_by_ctrl_c
 from newsreplay.errors import NewsreplayError
+from newsreplay.escaping import escaped
 from newsreplay.version import __version__
 
 
@@ -73,7 +74,7 @@ class LazyGroup(click.Group):
             with ended_by_ctrl_c(), ended_by_sigterm():
                 return super().invoke(ctx)
         except NewsreplayError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(escaped(str(error), keep="\n")) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

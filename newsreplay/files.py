@@ -1,4 +1,4 @@
-"""Writing files and folders whole or not at all, locks on what is written, and digests of files."""
+"""Writing files and folders whole or not at all, and digests of files."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import ctypes
 import errno
 import hashlib
 import os
-import secrets
 import shutil
-import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
-try:
-    import fcntl
-except ImportError:  # Windows: two processes that write one folder at once are on their own
-    fcntl = None  # type: ignore[assignment]
+from newsreplay.errors import DataError
+from newsreplay.locks import OLD, own_folder
 
 
 def digest_of(files: Iterable[Path], *words: str) -> str:
@@ -32,6 +27,15 @@ def digest_of(files: Iterable[Path], *words: str) -> str:
         if file.is_file():
             digest.update(f"{file.parent.name}/{file.name}".encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
+
+
+def cannot_write(folder: Path, error: OSError, variable: str = "NEWSREPLAY_HOME") -> DataError:
+    """The error for data that cannot be written to `folder`, which a variable of the environment names."""
+    full = errno.errorcode.get(error.errno or 0) in ("ENOSPC", "EDQUOT", "EFBIG")
+    reason = os.strerror(error.errno) if error.errno else str(error)  # Arrow adds words of its own
+    return DataError(
+        f"cannot write to {folder}: {reason}; {'make room there or ' if full else ''}set {variable} to a folder for it"
+    )
 
 
 @contextmanager
@@ -59,9 +63,7 @@ def folder_written_whole(folder: Path, *, replace: bool = False) -> Iterator[Pat
     or, with `replace`, goes. Raises `OSError`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
-    work.mkdir()  # not as tempfile makes them, for this user's eyes alone
-    try:
+    with own_folder(folder.parent, f".{folder.name}-") as work:
         yield work
         if replace:
             replace_folder(work, folder)
@@ -71,8 +73,6 @@ def folder_written_whole(folder: Path, *, replace: bool = False) -> Iterator[Pat
         except OSError:
             if not folder.exists():
                 raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def replace_folder(new: Path, folder: Path) -> None:
@@ -101,7 +101,7 @@ def replace_folder(new: Path, folder: Path) -> None:
 
 def old_of(folder: Path) -> Path:
     """Where a folder lies that is being replaced."""
-    return folder.with_name(f".{folder.name}.old")
+    return folder.with_name(f".{folder.name}{OLD}")
 
 
 def recover(folder: Path) -> None:
@@ -138,48 +138,3 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
         os.link(source, target, follow_symlinks=False)
     except (OSError, NotImplementedError):
         shutil.copy2(source, target, follow_symlinks=False)
-
-
-class LockedError(Exception):
-    """Another process has the lock; the text names it."""
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Whoever is in here is the only one to write `folder`. Raises `LockedError` where another process is, `OSError`.
-
-    The lock is a file beside the folder that names its process. The system lets go of it when the process ends, however
-    that happens. On file systems without locks nobody is kept out.
-    """
-    path = folder.with_name(f".{folder.name}.lock")
-    while True:
-        with path.open("a+") as file:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    file.seek(0)
-                    raise LockedError(file.read().strip() or "another process") from None
-                except OSError:
-                    pass
-            if not _is_at(file, path):
-                continue  # whoever had it before has removed it meanwhile
-            try:
-                file.truncate(0)
-                file.write(f"process {os.getpid()} on {socket.gethostname()}")
-                file.flush()
-                yield
-            finally:
-                with suppress(OSError):  # Windows removes no open file
-                    path.unlink()
-                if fcntl is not None:
-                    with suppress(OSError):
-                        fcntl.flock(file, fcntl.LOCK_UN)  # also of what a forked process inherited
-            return
-
-
-def _is_at(file: IO[str], path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except OSError:
-        return False

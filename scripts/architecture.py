@@ -20,11 +20,11 @@ PICTURE = Path("docs/architecture.svg")
 #: What lies in each folder that has an order, from the ground up; files and folders alike.
 ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
-        *("errors", "version", "machine", "files", "processes", "spec", "durations"),
+        *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations"),
         *("log", "arrow", "kernels", "datasets", "recommenders", "simulator", "report"),
         *("api", "preload", "commands", "cli", "__main__"),
     ),
-    "newsreplay.datasets": ("base", "store", "reading", "sources", "preparing", "fetching", "find"),
+    "newsreplay.datasets": ("base", "checksums", "store", "reading", "sources", "preparing", "fetching", "find"),
     "newsreplay.recommenders": ("base", "protocols", "baselines", "references", "neural", "registry"),
     "newsreplay.recommenders.neural": (
         *("models", "articles", "stream", "learning", "weights", "options", "learned", "recommender", "recommenders"),
@@ -116,9 +116,8 @@ MEANING = {
     "log": "rows, articles, publishers",
     "ground": "errors, files, specs, durations",
 }
-_BOX = {"commands": "cli", "__main__": "cli", "preload": "api", "arrow": "log"} | dict.fromkeys(
-    ORDER["newsreplay"][:7], "ground"
-)
+_GROUND = ORDER["newsreplay"][: ORDER["newsreplay"].index("log")]
+_BOX = {"commands": "cli", "__main__": "cli", "preload": "api", "arrow": "log"} | dict.fromkeys(_GROUND, "ground")
 WIDTH, HEIGHT, GAP, LEFT = 460, 46, 22, 230  #: pixels
 
 

@@ -53,7 +53,7 @@ def test_a_change_in_any_folder_that_preparing_depends_on_makes_prepared_data_st
     assert_seen(preparing_sources, package, files[0], is_below(folder, PREPARING))
 
 
-@pytest.mark.parametrize("name", ["arrow.py", "datasets/base.py", "datasets/store.py"])
+@pytest.mark.parametrize("name", ["arrow.py", "datasets/base.py", "datasets/checksums.py", "datasets/store.py"])
 def test_so_do_the_single_files_that_preparing_depends_on(name: str, package: Path) -> None:
     assert_seen(preparing_sources, package, package / name, True)
 

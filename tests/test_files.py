@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,9 +12,8 @@ import pytest
 
 from newsreplay import files
 from newsreplay.files import (
-    LockedError,
+    cannot_write,
     folder_written_whole,
-    locked,
     old_of,
     recover,
     replace_folder,
@@ -120,32 +116,8 @@ def refuse(one: Path, other: Path) -> None:
     raise NotImplementedError
 
 
-HOLDER = """
-import sys
-from pathlib import Path
-from newsreplay.files import locked
-with locked(Path(sys.argv[1])):
-    print("locked", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_a_lock_names_who_has_it_and_goes_with_its_process(tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    words = [sys.executable, "-c", HOLDER, str(folder)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "locked\n"
-        with pytest.raises(LockedError, match=rf"^process {holder.pid} on {socket.gethostname()}$"), locked(folder):
-            pass
-        holder.kill()
-        holder.wait()
-        with locked(folder):
-            pass
-    assert [*tmp_path.iterdir()] == []
-
-
-def test_a_lock_keeps_out_whoever_else_writes_in_the_same_process(tmp_path: Path) -> None:
-    for _ in range(2):
-        with locked(tmp_path / "folder"), pytest.raises(LockedError), locked(tmp_path / "folder"):
-            pass
+@pytest.mark.parametrize(("number", "room"), [(28, True), (122, True), (27, True), (13, False), (30, False)])
+def test_a_full_disk_is_told_from_one_that_may_not_be_written(number: int, room: bool) -> None:
+    text = str(cannot_write(Path("home"), OSError(number, "words of its own")))
+    assert text.startswith(f"cannot write to home: {os.strerror(number)}; ")
+    assert ("make room there or set NEWSREPLAY_HOME" in text) == room

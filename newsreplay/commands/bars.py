@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 
 import click
 
+from newsreplay.escaping import escaped
+
 Progress = Callable[[str, int, int], None]  #: what is being done, rows done, rows in all
 Report = Callable[[str], None]  #: one line
 
 
 def report_line(text: str) -> None:
-    """Print a line on stderr."""
-    click.echo(text, err=True)
+    """Print a line on stderr, what is foreign in it escaped."""
+    click.echo(escaped(text), err=True)
 
 
 @contextlib.contextmanager
@@ -29,7 +31,7 @@ def progress_bar() -> Iterator[Progress]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+        yield lambda what, done, total: bar.update(task, description=escaped(what), completed=done, total=total)
 
 
 @contextlib.contextmanager
@@ -46,8 +48,8 @@ def training_bars() -> Iterator[tuple[Progress, Report]]:
         replaying = bar.add_task("replaying", total=None)
         fitting = bar.add_task("training", total=None, visible=False)
         yield (
-            lambda what, done, total: bar.update(replaying, description=what, completed=done, total=total),
-            lambda line: bar.update(fitting, description=line, visible=True),
+            lambda what, done, total: bar.update(replaying, description=escaped(what), completed=done, total=total),
+            lambda line: bar.update(fitting, description=escaped(line), visible=True),
         )
 
 

@@ -11,6 +11,7 @@ import click
 from newsreplay.commands.bars import download_bar, progress_bar, report_line
 from newsreplay.commands.options import FileOptions, file_options, split_names
 from newsreplay.errors import NewsreplayError
+from newsreplay.escaping import escaped
 
 if TYPE_CHECKING:
     from newsreplay.datasets.store import Dataset
@@ -24,7 +25,7 @@ def data() -> None:
 @data.command(name="list")
 def list_data() -> None:
     """List what can be named with --data."""
-    from newsreplay.datasets import kinds, prepared
+    from newsreplay.datasets import kinds, leftovers, prepared
 
     click.echo("demo: three synthetic publishers, generated at first use")
     for dataset in prepared():
@@ -32,10 +33,19 @@ def list_data() -> None:
         try:
             card = dataset.card
         except NewsreplayError as error:  # one that cannot be read does not cost the list
-            click.echo(f"{name}: {error}")
+            click.echo(escaped(f"{name}: {error}"))
             continue
         reads = sum(facts["reads"] for facts in card["publishers"])
-        click.echo(f"{name}: {card['kind']}, {reads:,} reads, {len(card['publishers'])} publishers")
+        click.echo(f"{name}: {escaped(card['kind'])}, {reads:,} reads, {len(card['publishers'])} publishers")
+    left = leftovers()
+    if left:
+        size = sum(leftover.size for leftover in left) / 1e6
+        click.echo(
+            f"left by preparations that were interrupted: {len(left):,} folders, {size:,.1f} MB; the same command "
+            "may go on with them, 'newsreplay data remove --leftovers' removes them"
+        )
+        for leftover in left:
+            click.echo(f"  {escaped(str(leftover.folder))}: {leftover.size / 1e6:,.1f} MB")
     click.echo(f"kinds that can be prepared: {', '.join(kinds())}")
 
 
@@ -78,6 +88,7 @@ def describe(name: str, draw: Path | None, files: FileOptions) -> None:
         dataset = find_data(
             name, columns=files.columns, preparing=files.preparing, report=report_line, progress=progress
         )
+    dataset.compare()  # whoever looks at what a data set holds is told if it no longer does
     _describe(dataset)
     if draw is not None:
         from newsreplay.report.pictures.dataset import draw as draw_pictures
@@ -95,15 +106,18 @@ def _describe(dataset: Dataset) -> None:
 @data.command()
 @click.argument("names", nargs=-1, metavar="NAME…")
 @click.option("--cached", is_flag=True, help="What was prepared without a name, and what was left unfinished.")
-def remove(names: tuple[str, ...], cached: bool) -> None:
+@click.option("--leftovers", is_flag=True, help="Only what was left unfinished, as 'data list' shows it.")
+def remove(names: tuple[str, ...], cached: bool, leftovers: bool) -> None:
     """Remove prepared data sets; the files they were made from stay."""
-    from newsreplay.datasets import remove_cached, remove_data
+    from newsreplay.datasets import remove_cached, remove_data, remove_leftovers
 
-    if not names and not cached:
-        raise click.UsageError("name the data sets to remove, or give --cached")
+    if not names and not cached and not leftovers:
+        raise click.UsageError("name the data sets to remove, or give --cached or --leftovers")
     for name in names:
         remove_data(name)
         click.echo(f"removed {name}")
+    if leftovers:
+        click.echo(f"removed {remove_leftovers():,} folders that were left unfinished")
     if cached:
         click.echo(f"removed {remove_cached():,} data sets that were prepared without a name")
 

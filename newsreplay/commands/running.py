@@ -34,6 +34,7 @@ from newsreplay.commands.options import (
     scope_options,
     split_names,
 )
+from newsreplay.escaping import escaped
 
 if TYPE_CHECKING:
     from newsreplay.api import Run
@@ -284,7 +285,7 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
     with progress_bar() as progress:
         differences = find_differences(folder, data=data, jobs=jobs or cores(), progress=progress)
     for difference in differences:
-        click.echo(f"{difference.recommender} on {difference.publisher}: {difference.what}")
+        click.echo(escaped(f"{difference.recommender} on {difference.publisher}: {difference.what}"))
     if differences:
         changed = len({(difference.recommender, difference.publisher) for difference in differences})
         raise click.ClickException(f"{changed} of {len(pairs)} pairs are not as they were")
@@ -315,6 +316,6 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
     for entry in entries:
         checked = check_one(entry.label, dataset, cuts=cuts, k=k, seed=seed)
         failed += not checked.passed
-        click.echo(str(checked))
+        click.echo(escaped(str(checked), keep="\n"))
     if failed:
         raise click.ClickException(f"{failed} did not pass")

@@ -9,19 +9,21 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from newsreplay.datasets.base import Plan
-from newsreplay.datasets.preparing.prepare import Shaping, prepare, unwritable
+from newsreplay.datasets.preparing.prepare import Shaping, prepare
 from newsreplay.datasets.preparing.work import Processing, Progress, no_progress
+from newsreplay.datasets.reading.plain import check_files
 from newsreplay.datasets.store import FORMAT, Dataset
 from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import DataError, NewsreplayError, did_you_mean
-from newsreplay.files import LockedError, digest_of, locked, recover
+from newsreplay.files import cannot_write, digest_of, recover
+from newsreplay.locks import LockedError, abandoned, locked, remove_abandoned
 from newsreplay.machine import cores, home
 
 if TYPE_CHECKING:
@@ -154,7 +156,7 @@ def prepare_data(
                 f"{name} is being prepared by {holder}; wait until it has ended, or give another name with --name"
             ) from None
         except OSError as error:
-            raise unwritable(folder, error) from None
+            raise cannot_write(folder.parent, error) from None
         return _prepare(wanted, folder, name, strict, report, progress)
 
 
@@ -167,16 +169,36 @@ def remove_data(name: str) -> None:
     shutil.rmtree(folder)
 
 
+class Leftover(NamedTuple):
+    """A folder that a preparation left which was killed."""
+
+    folder: Path
+    size: int  #: bytes
+
+
+def leftovers() -> list[Leftover]:
+    """What preparations that were killed have left: not what a process is at work on."""
+    found = [path for name in ("data", "prepared") for path in abandoned(home() / name)]
+    return [Leftover(path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file())) for path in found]
+
+
+def remove_leftovers() -> int:
+    """Remove what preparations that were killed have left; returns how many folders. Their sources stay."""
+    return sum(remove_abandoned(left.folder) for left in leftovers())
+
+
 def remove_cached() -> int:
     """Remove what was prepared without a name (tables, KIND:PATH, the demo) or left unfinished; returns how many."""
+    remove_leftovers()
     kept = home() / "prepared"
-    paths = [*(kept.iterdir() if kept.is_dir() else []), *(home() / "data").glob(".*")]
+    paths = [path for path in (kept.iterdir() if kept.is_dir() else []) if not path.name.startswith(".")]
     for path in paths:
         if path.is_dir():
+            (path / "card.json").unlink(missing_ok=True)  # first: a folder without it is no data set
             shutil.rmtree(path)
         else:
             path.unlink()
-    return sum(not path.name.startswith(".") for path in paths)
+    return len(paths)
 
 
 class _Wanted(NamedTuple):
@@ -254,6 +276,7 @@ def _report_card(dataset: Dataset, report: Report) -> None:
 
 
 def _plan(wanted: _Wanted) -> Plan:
+    check_files(_files_of(wanted))
     module, function = READERS[wanted.kind].split(":")
     reader = getattr(importlib.import_module(module), function)
     taken = inspect.signature(reader).parameters
@@ -282,14 +305,35 @@ def _of_frame(frame: pd.DataFrame, columns: dict[str, str] | None, preparing: Pr
     """Prepare a frame under a digest of its contents, as the Parquet table it would be."""
     if not hasattr(frame, "to_parquet"):
         raise DataError(f"data is a {type(frame).__name__}; give a name, a path, a Dataset or a pandas frame")
-    with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
-        path = Path(work) / "frame.parquet"
+    with _temporary_folder() as work:
+        path = work / "frame.parquet"
         frame.to_parquet(path, index=False)
         key = json.dumps([FORMAT, columns, preparing, _sources()]).encode() + path.read_bytes()
         folder = home() / "prepared" / hashlib.blake2b(key, digest_size=12).hexdigest()
         if (folder / "card.json").is_file():
             return Dataset(folder)
         return _prepare(_Wanted("table", path, columns, preparing), folder, "frame", False, report, no_progress)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    try:
+        with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
+            yield Path(work)
+    except OSError as error:
+        raise cannot_write(Path(tempfile.gettempdir()), error, "TMPDIR") from error
+
+
+def _files_of(wanted: _Wanted) -> list[Path]:
+    """What may be read of a source; hidden files never are."""
+    path = wanted.path
+    if not path.is_dir():
+        return [path]
+    if wanted.kind == "table":
+        return [file for role in ("reads", "articles") for file in sorted(path.glob(f"{role}.*"))]
+    return [
+        file for file in sorted(path.rglob("*")) if not any(part[0] == "." for part in file.relative_to(path).parts)
+    ]
 
 
 def _state(path: Path) -> list[tuple[str, int, int]]:
@@ -307,7 +351,8 @@ def _size_and_time(file: Path) -> tuple[int, int]:
 #: What shapes prepared data, with all below it; not how data are found, or fetched.
 PREPARING = (
     *("arrow.py", "kernels", "log"),
-    *("datasets/base.py", "datasets/store.py", "datasets/preparing", "datasets/reading", "datasets/sources"),
+    *("datasets/base.py", "datasets/checksums.py", "datasets/store.py"),
+    *("datasets/preparing", "datasets/reading", "datasets/sources"),
 )
 
 
@@ -332,9 +377,9 @@ def _demo(report: Report) -> Dataset:
     from newsreplay.datasets.sources.table.plan import plan_table
 
     report("generating the demo: three synthetic publishers (once)")
-    with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
-        synthesize(Path(work))
-        plan = plan_table(Path(work))
+    with _temporary_folder() as work:
+        synthesize(work)
+        plan = plan_table(work)
         plan.source = "generated by newsreplay (docs/synthetic.md)"
         plan.licence = "Apache-2.0, as newsreplay"
         plan.made_up = [

@@ -1,6 +1,7 @@
 """The store: raw rows become logs, once, and are memory-mapped ever after.
 
-A data set is a folder: `card.json`, `rejects.csv`, and per publisher the columns as NumPy files
+A data set is a folder: `card.json`, `rejects.csv`, `checksums.json` (see `newsreplay.datasets.checksums`), and per
+publisher the columns as NumPy files
 
     log/        one value per log row: time, kind, session, user, item, category, impression
     pools/      of the impressions: at (bounds), item, clicked
@@ -20,6 +21,7 @@ readers read before the log, without times), `outside.arrow` (articles that only
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +32,9 @@ import pyarrow as pa
 
 from newsreplay.arrow import map_batch, to_numpy
 from newsreplay.datasets.base import FACTS, Card
+from newsreplay.datasets.checksums import Checksums, way_out
 from newsreplay.errors import DataError
+from newsreplay.escaping import escaped
 from newsreplay.log.catalog import Articles, Profiles, Updates
 from newsreplay.log.publisher import REQUEST_DTYPES, SESSION_DTYPES, UPDATE_DTYPES, Publisher, Requests, Sessions
 from newsreplay.log.rows import LOG_DTYPES, POOL_DTYPES, Column, Log, Pools
@@ -52,7 +56,8 @@ class ColumnFiles:
     def add(self, **columns: Column) -> None:
         """Append to columns."""
         for name, values in columns.items():
-            np.ascontiguousarray(values, self.dtypes[name]).tofile(self.files[name])
+            # Not `tofile`, which has no word for a full disk and does not notice one at all when it closes.
+            self.files[name].write(np.ascontiguousarray(values, self.dtypes[name]).data)
             self.lengths[name] += len(values)
 
     def __enter__(self) -> ColumnFiles:
@@ -61,8 +66,10 @@ class ColumnFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name, file in self.files.items():
-            with file:
+        with ExitStack() as stack:  # all are closed, whichever cannot be written
+            for file in self.files.values():
+                stack.enter_context(file)
+            for name, file in self.files.items() if error is None else ():
                 shape = {"descr": self.dtypes[name].str, "fortran_order": False, "shape": (self.lengths[name],)}
                 text = repr(shape).encode()
                 magic = b"\x93NUMPY\x01\x00" + (self.HEADER - 10).to_bytes(2, "little")
@@ -84,6 +91,11 @@ class Dataset:
         """Where the data come from, what was kept, left out and made up, and the facts per publisher."""
         return _read_card(self.folder)
 
+    @cached_property
+    def checksums(self) -> Checksums:
+        """What the files must be. Raises `DataError` if that is damaged itself."""
+        return Checksums.read(self.folder)
+
     @property
     def name(self) -> str:
         """The name it was prepared under."""
@@ -95,22 +107,34 @@ class Dataset:
         return [facts["publisher"] for facts in self.card["publishers"]]
 
     def publisher(self, name: str) -> Publisher:
-        """One publisher's log. Raises `DataError` if there is none of that name."""
+        """One publisher's log. Raises `DataError` if there is none of that name, or its files are damaged."""
         if name not in self.publishers:
-            raise DataError(f"{self.name} has no publisher {name!r}; it has {', '.join(self.publishers)}")
-        return _open_publisher(name, self.folder / "publishers" / str(self.publishers.index(name)), self.card["frozen"])
+            raise DataError(f"{self.name} has no publisher {name!r}; it has {escaped(', '.join(self.publishers))}")
+        below = f"publishers/{self.publishers.index(name)}/"
+        self.checksums.compare(below)
+        files = {path.removeprefix(below) for path in self.checksums.files if path.startswith(below)}
+        return _open_publisher(name, self.folder / below, files, self.card["frozen"])
+
+    def compare(self) -> None:
+        """Compare all files with their checksums. Raises `DataError` for the first that is damaged."""
+        self.checksums.compare()
 
 
 def _read_card(folder: Path) -> Card:
+    path = folder / "card.json"
     try:
-        card = dict(json.loads((folder / "card.json").read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{folder} is no prepared data set: {error}") from None
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no plain file")
+        card = dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{folder} is no prepared data set: {path.name}: {why}; {way_out(folder)}") from None
     if card.get("format") != FORMAT:
         raise DataError(
             f"{folder} was prepared by another version of newsreplay (format {card.get('format')}, "
             f"this one reads {FORMAT}); prepare it again"
         )
+    Checksums.read(folder).compare(path.name)
     return cast(Card, card)
 
 
@@ -147,10 +171,10 @@ def open_log(folder: Path) -> Log:
     )
 
 
-def _open_publisher(name: str, folder: Path, frozen: bool) -> Publisher:
+def _open_publisher(name: str, folder: Path, files: set[str], frozen: bool) -> Publisher:
+    """The publisher in a folder, which holds `files`."""
     articles = texts_of(folder / "articles.arrow")
-    timed = (folder / "requests" / "active.npy").exists()
-    requests = REQUEST_DTYPES | ({"active": np.dtype(np.float32)} if timed else {})
+    requests = REQUEST_DTYPES | ({"active": np.dtype(np.float32)} if "requests/active.npy" in files else {})
     columns = {column: _column_of(folder / "requests", column, dtype) for column, dtype in requests.items()}
     texts = [fact for fact in FACTS if fact != "category" and fact in articles.schema.names]
     return Publisher(
@@ -163,7 +187,7 @@ def _open_publisher(name: str, folder: Path, frozen: bool) -> Publisher:
             category_row=to_numpy(articles.column("category_row")),
             texts={fact: (articles.column(fact), to_numpy(articles.column(f"{fact}_row"))) for fact in texts},
             categories=texts_of(folder / "categories.arrow").column("name"),
-            profiles=_open_profiles(folder, frozen),
+            profiles=_open_profiles(folder, frozen) if "profiles.arrow" in files else None,
             updates=Updates(
                 **{name: _column_of(folder / "updates", name, dtype) for name, dtype in UPDATE_DTYPES.items()}
             ),
@@ -177,9 +201,7 @@ def _open_publisher(name: str, folder: Path, frozen: bool) -> Publisher:
     )
 
 
-def _open_profiles(folder: Path, frozen: bool) -> Profiles | None:
-    if not (folder / "profiles.arrow").exists():
-        return None
+def _open_profiles(folder: Path, frozen: bool) -> Profiles:
     profiles, outside = texts_of(folder / "profiles.arrow"), texts_of(folder / "outside.arrow")
     lists = profiles.column("items")
     return Profiles(

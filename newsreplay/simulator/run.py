@@ -87,10 +87,8 @@ def repeat_with_seeds(
 
 
 def _publishers(dataset: Dataset, chosen: Iterable[str] | None) -> list[str]:
-    if chosen is None:
-        return dataset.publishers
-    wanted = list(chosen)
-    for name in wanted:
+    wanted = dataset.publishers if chosen is None else list(chosen)
+    for name in wanted:  # what does not exist or is damaged is refused before anything is written
         dataset.publisher(name)
     return [name for name in dataset.publishers if name in wanted]
 

@@ -14,6 +14,7 @@ from newsreplay.datasets import find_data
 from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import NewsreplayError
+from newsreplay.escaping import escaped
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import DAY, IMPRESSION, READ, cut
 from newsreplay.recommenders.base import SelfReport, Setting
@@ -144,7 +145,7 @@ def trainee(recommender: str | Spec | object) -> tuple[Entry, Any]:
 def _publisher(dataset: Dataset, name: str | None) -> Publisher:
     if name is None and len(dataset.publishers) > 1:
         raise NewsreplayError(
-            f"{dataset.name} has {len(dataset.publishers)} publishers, {', '.join(dataset.publishers)}; "
+            f"{dataset.name} has {len(dataset.publishers)} publishers, {escaped(', '.join(dataset.publishers))}; "
             "choose one with --publisher"
         )
     return dataset.publisher(dataset.publishers[0] if name is None else name)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from newsreplay import machine as home
-from tests.commands.conftest import Cli, complaint, info_of
+from newsreplay.datasets import find_data
+from newsreplay.errors import DataError
+from tests.commands.conftest import Cli, complaint, files_of, info_of
 
 KINDS = "adressa, deskdrop, ebnerd, globo, mind, nemig, newsreel, streamingrec, table"
 
@@ -90,3 +92,92 @@ def test_describe_draws(cli: Cli) -> None:
     assert result.exit_code == 0, result.output
     assert "drew pictures/session_lengths.png" in result.stdout
     assert Path("pictures/popularity.svg").read_text().startswith("<?xml")
+
+
+# --- damage, leftovers, foreign text ----------------------------------------------------------------------
+
+FITS = """
+from newsreplay import Recommender
+class Fits(Recommender):
+    def fit(self): pass
+    def save_weights(self, path): pass
+    def recommend(self, request, k): return []
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("data", "describe", "tuesday"),
+        ("data", "describe", "tuesday", "--draw", "pictures"),
+        ("run", "--data", "tuesday", "--recommenders", "recency", "--out", "run"),
+        ("check", "recency", "--data", "tuesday"),
+        (
+            "train",
+            "--recommender",
+            "fits.py:Fits",
+            "--data",
+            "tuesday",
+            "--publisher",
+            "A",
+            "--warmup",
+            "1m",
+            "--out",
+            "weights",
+        ),
+        ("score", "done"),
+        ("verify", "done"),
+    ],
+    ids=" ".join,
+)
+def test_every_command_refuses_damaged_data_in_one_line(cli: Cli, folder: Path, words: tuple[str, ...]) -> None:
+    (folder / "fits.py").write_text(FITS)
+    try:
+        assert cli("data", "prepare", "table", "clicks.csv", "--name", "tuesday").exit_code == 0
+        done = cli("run", "--data", "tuesday", "--recommenders", "recency", "--out", "done")
+        assert done.exit_code == 0, done.output
+        before = files_of("done")
+        path = home.home() / "data" / "tuesday" / "publishers" / "0" / "log" / "item.npy"
+        content = bytearray(path.read_bytes())
+        content[-2] ^= 0x40
+        path.unlink()  # this process may still hold what it was
+        path.write_bytes(content)
+        again = "prepare it again: newsreplay data prepare table clicks.csv --name tuesday"
+        said = complaint(cli(*words))
+        assert "publishers/0/log/item.npy is damaged: bytes 0 to " in said
+        assert said.endswith(again)
+        assert files_of("done") == before
+        assert not {"run", "weights", "pictures"} & {left.name for left in folder.iterdir()}
+    finally:
+        cli("data", "remove", "tuesday")
+
+
+@pytest.mark.usefixtures("own_home")
+def test_what_killed_preparations_left_is_listed_and_removed(cli: Cli) -> None:
+    cli("data", "prepare", "table", "clicks.csv", "--name", "tuesday")
+    left = home.home() / "data" / ".work-monday-k"
+    (left / "000000").mkdir(parents=True)
+    (left / "000000" / "half").write_bytes(bytes(1_500_000))
+    listed = cli("data", "list").stdout
+    assert "left by preparations that were interrupted: 1 folders, 1.5 MB" in listed
+    assert "'newsreplay data remove --leftovers' removes them" in listed
+    assert f"{left}: 1.5 MB" in listed
+    assert cli("data", "remove", "--leftovers").stdout == "removed 1 folders that were left unfinished\n"
+    assert not left.exists()
+    assert "left by" not in cli("data", "list").stdout
+    assert "tuesday: table" in cli("data", "list").stdout
+
+
+@pytest.mark.usefixtures("own_home")
+def test_foreign_text_is_shown_escaped_by_the_commands_on_data(cli: Cli, folder: Path) -> None:
+    evil = "\x1b[2Jevil\u202e"
+    (folder / "clicks.csv").write_text(f"time,publisher,user,item\n2020-01-01,{evil},ann,a\nnoon{evil},A,ann,b\n")
+    prepared = cli("data", "prepare", "table", "clicks.csv", "--name", "tuesday")
+    described = cli("data", "describe", "tuesday")
+    with pytest.raises(DataError, match=r"has no publisher 'B'; it has \\x1b\[2Jevil\\u202e"):
+        find_data("tuesday").publisher("B")
+    card = home.home() / "data" / "tuesday" / "card.json"
+    card.write_text(card.read_text().replace('"format": 3', f'"format": "{evil}"'.replace("\x1b", r"\u001b")))
+    for result in (prepared, described, cli("data", "list")):
+        assert r"\x1b[2Jevil\u202e" in result.output
+        assert all(c == "\n" or c.isprintable() for c in result.output)

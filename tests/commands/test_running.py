@@ -384,7 +384,7 @@ def test_recommenders_that_fail_cost_only_their_own_rows(replay: Cli) -> None:
         assert pair["status"] == "failed"
         assert pair["error"].startswith(error)
         assert pair["traceback"].startswith("Traceback (most recent call last):\n")
-        shown = f"FAILED: mine.py:{name} on A: {error}".translate({0x1B: "\ufffd", 0xDCFF: "\ufffd"})
+        shown = f"FAILED: mine.py:{name} on A: {error}".translate({0x1B: r"\x1b", 0xDCFF: r"\udcff"})
         assert shown in result.stdout
 
 

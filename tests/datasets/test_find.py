@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +17,20 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from newsreplay.datasets import find, find_data, kinds, prepare_data, prepared
+from newsreplay.datasets import (
+    find,
+    find_data,
+    kinds,
+    leftovers,
+    prepare_data,
+    prepared,
+    remove_cached,
+    remove_leftovers,
+)
 from newsreplay.datasets.sources.synthetic import newsroom as synthetic
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
+from newsreplay.locks import own_folder
 
 ROWS = "time,user,item\n2020-01-01T00:00:00Z,ann,a\n2020-01-01T00:01:00Z,ann,b\n"
 OTHER = "ts,reader_no,doc\n2020-01-01T00:00:00Z,ann,a\n"
@@ -300,3 +317,151 @@ def test_columns_are_refused_where_they_would_be_ignored(clicks: Path, tiny_demo
         assert error_of(name, columns=COLUMNS) == (
             f"{name} is prepared already; --columns goes with KIND:PATH or 'newsreplay data prepare'"
         )
+
+
+# --- what is no file, and what is no data -----------------------------------------------------------------
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        here = Path.cwd()
+        os.chdir(path.parent)  # such names may not be long
+        server.bind(path.name)
+        os.chdir(here)
+
+
+def make_link_to_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+SORTS = [(make_pipe, "a pipe"), (make_socket, "a socket"), (make_link_to_device, "a device")]
+
+
+@pytest.mark.parametrize(("make", "sort"), SORTS)
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "parquet", "arrow"])
+def test_what_is_no_plain_file_is_refused_as_a_table(
+    clicks: Path, make: Callable[[Path], None], sort: str, ending: str
+) -> None:
+    make(Path(f"stream.{ending}"))
+    wanted = f"stream.{ending} is {sort}, not a file: save what it brings as a file and name that"
+    assert error_of(f"stream.{ending}") == error_of(f"table:stream.{ending}") == wanted
+
+
+@pytest.mark.parametrize(("make", "sort"), SORTS)
+@pytest.mark.parametrize("kind", kinds())
+def test_what_is_no_plain_file_is_refused_by_every_kind_also_in_a_folder(
+    clicks: Path, make: Callable[[Path], None], sort: str, kind: str
+) -> None:
+    make(Path("stream"))
+    assert f"stream is {sort}, not a file" in error_of(f"{kind}:stream")
+    name = {"mind": "behaviors.tsv", "table": "reads.csv"}.get(kind, "20170101.csv")
+    Path("folder/deep").mkdir(parents=True)
+    path = Path("folder") / ("" if kind == "table" else "deep") / name
+    make(path)
+    assert f"{path} is {sort}, not a file" in error_of(f"{kind}:folder")
+
+
+@pytest.mark.parametrize("stdin", [subprocess.PIPE, subprocess.DEVNULL])
+def test_standard_input_is_refused(stdin: int) -> None:
+    code = "import newsreplay.datasets as d; d.find_data('/dev/stdin')"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=stdin, stderr=subprocess.PIPE, text=True) as process:
+        error = process.communicate()[1]
+    assert "DataError: /dev/stdin is a " in error
+    assert "not a file: save what it brings as a file" in error
+
+
+def test_pipes_that_nobody_would_read_are_no_obstacle(clicks: Path) -> None:
+    Path("folder").mkdir()
+    Path("folder/reads.csv").write_text(ROWS)
+    make_pipe(Path("folder/other"))
+    assert articles(find_data("folder")) == ["a", "b"]
+    Path("news/.git").mkdir(parents=True)
+    make_pipe(Path("news/.git/monitor"))
+    make_pipe(Path("news/.pipe"))
+    assert "is a pipe" not in error_of("newsreel:news")
+
+
+PAGES = [
+    b"<!DOCTYPE html>\n<html><body>Please log in</body></html>",
+    b"\n\r\n  <!doctype HTML PUBLIC '-//W3C//DTD'><p>",
+    b"<HTML lang=en>",
+    b"\xef\xbb\xbf<html>",
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "tsv.zst", "parquet", "arrow", "feather"])
+def test_a_web_page_is_not_taken_for_a_table(clicks: Path, page: bytes, ending: str) -> None:
+    Path(f"week.{ending}").write_bytes(page)
+    assert error_of(f"week.{ending}").startswith(f"week.{ending} is a web page, not data: ")
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_a_web_page_is_not_taken_for_data_of_any_kind(clicks: Path, kind: str) -> None:
+    for name in ("week.zip", "week.tar.gz", "20170101", "behaviors.tsv"):
+        Path(name).write_bytes(PAGES[0])
+        assert error_of(f"{kind}:{name}").startswith(f"{name} is a web page, not data: ")
+    Path("folder").mkdir()
+    name = "folder/reads.csv" if kind == "table" else "folder/news.tsv"
+    Path(name).write_bytes(PAGES[0])
+    assert error_of(f"{kind}:folder").startswith(f"{name} is a web page, not data: ")
+
+
+def test_a_page_that_says_that_it_is_one_may_lie_beside_the_data(clicks: Path) -> None:
+    Path("folder").mkdir()
+    Path("folder/reads.csv").write_text(ROWS)
+    Path("folder/reads.html").write_bytes(PAGES[0])
+    assert articles(find_data("folder")) == ["a", "b"]
+
+
+def test_text_that_has_marks_is_no_page(clicks: Path) -> None:
+    clicks.write_text(ROWS.replace("ann", "<html>"))
+    assert articles(find_data(clicks)) == ["a", "b"]
+
+
+# --- limits -----------------------------------------------------------------------------------------------
+
+
+def test_a_column_of_readers_named_as_publishers_is_refused_with_a_hint(clicks: Path, empty_home: Path) -> None:
+    rows = [f"2020-01-01T00:00:00Z,reader {n},a\n" for n in range(2_000)]
+    clicks.write_text("time,user,item\n" + "".join(rows))
+    error = error_of(clicks, columns={"publisher": "user"})
+    assert "clicks.csv: rows of 1,001 publishers or more ('reader 0', 'reader 1', 'reader 10', …)" in error
+    assert "at most 1,000" in error
+    assert "Is the publisher's column one of readers, sessions or articles?" in error
+    assert not [*(empty_home / "prepared").glob("*/publishers")]
+    assert len(find_data(clicks).publishers) == 1
+
+
+def test_a_frame_that_the_folder_for_temporary_files_has_no_room_for_is_an_error_in_words() -> None:
+    frame = pd.read_csv(io.StringIO(ROWS))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        error = error_of(frame)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert re.fullmatch("cannot write to .*: File too large; make room there or set TMPDIR to a folder for it", error)
+
+
+# --- leftovers --------------------------------------------------------------------------------------------
+
+
+def test_what_killed_preparations_left_is_listed_with_its_size_and_removed(empty_home: Path, clicks: Path) -> None:
+    find_data(clicks)
+    assert leftovers() == []
+    for place, name, size in (("data", ".work-x-k", 300), ("prepared", ".x-1a2b", 20)):
+        (empty_home / place / name / "deep").mkdir(parents=True)
+        (empty_home / place / name / "deep" / "half").write_bytes(bytes(size))
+    assert [(left.folder.name, left.size) for left in leftovers()] == [(".work-x-k", 300), (".x-1a2b", 20)]
+    with own_folder(empty_home / "data", ".busy-") as busy:
+        assert len(leftovers()) == 2
+        assert remove_leftovers() == 2
+        assert remove_cached() == 1
+        assert busy.is_dir()
+    assert leftovers() == []
+    assert [*(empty_home / "prepared").iterdir()] == [*(empty_home / "data").iterdir()] == []

@@ -961,7 +961,7 @@ def test_a_damaged_card_is_refused(prepared: Prepare, text: str) -> None:
 def test_a_damaged_column_file_is_refused(prepared: Prepare) -> None:
     dataset = prepared([read(0, "a")])
     (dataset.folder / "publishers" / "0" / "log" / "time.npy").write_bytes(b"NUMPY but not really" * 20)
-    with pytest.raises(DataError, match=r"time\.npy cannot be read .*prepare the data set again"):
+    with pytest.raises(DataError, match=r"time\.npy is damaged: it has 400 bytes, not 136; remove the folder"):
         the(dataset)
 
 

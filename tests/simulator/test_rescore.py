@@ -17,7 +17,7 @@ import pytest
 import newsreplay
 from newsreplay.api import Run
 from newsreplay.errors import NewsreplayError, RunError
-from newsreplay.files import locked
+from newsreplay.locks import locked
 from newsreplay.report.tables.costs import costs
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.report.tables.missed import missed

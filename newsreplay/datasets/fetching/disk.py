@@ -22,6 +22,13 @@ class Limits:
     members: int = 100_000  #: of an archive
     unpacked: int = 500 * 10**9  #: bytes that an archive may unpack to, whatever its size
     chunk: int = 1 << 20  #: bytes read at once
+    window: float = 60.0  #: seconds within which an answer must begin, and over which its pace is taken
+    slowest: int = 500  #: bytes a second over that time; a slower connection counts as broken
+
+    @property
+    def least(self) -> int:
+        """Bytes that a connection must bring in a window."""
+        return int(self.slowest * self.window)
 
 
 LIMITS = Limits()

@@ -24,8 +24,10 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from newsreplay.datasets.fetching.disk import LIMITS, Limits, Progress, Report, check_room, words
+from newsreplay.datasets.fetching.pace import Items, TooSlowError, at_pace
 from newsreplay.datasets.fetching.sources import Remote, describe, find_source, prepare_command
 from newsreplay.datasets.fetching.unpack import unpack_once
+from newsreplay.datasets.reading.plain import is_page
 from newsreplay.errors import DataError
 from newsreplay.machine import home
 from newsreplay.version import __version__
@@ -81,6 +83,14 @@ def fetch(
 
 class _BrokenError(Exception):
     """A download that may go on when it is tried again."""
+
+
+class _AnswerHead(NamedTuple):
+    """What stands above the bytes of an answer."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    length: int | None  #: bytes that follow
 
 
 class _Part(NamedTuple):
@@ -155,6 +165,9 @@ class _Download:
         size = path.stat().st_size
         if self.file.size not in (None, size):
             return f"it has {size:,} bytes, not {self.file.size:,}"
+        with path.open("rb") as stream:
+            if is_page(stream.read(512)):
+                return "it is a web page"
         if self.file.sha256 is not None:
             digest = hashlib.sha256()
             with path.open("rb") as stream:
@@ -166,13 +179,14 @@ class _Download:
         return ""
 
     def receive_all(self) -> None:
-        """Goes on with the part that is there, and tries again as long as more comes."""
-        longest, fruitless = -1, 0
+        """Goes on with the part that is there, and tries again as long as enough comes."""
+        enough = self.limits.least  # what a connection must bring to be worth another
+        longest, fruitless = -enough, 0
         while True:
             try:
                 return self.receive()
             except _BrokenError as error:
-                fruitless = 0 if self.part.length > longest else fruitless + 1
+                fruitless = 0 if self.part.length >= longest + enough else fruitless + 1
                 longest = max(longest, self.part.length)
                 if fruitless == len(PAUSES):
                     raise DataError(
@@ -191,7 +205,8 @@ class _Download:
         headers = {"User-Agent": f"newsreplay/{__version__}", "Accept-Encoding": "identity"}
         if done:
             headers |= {"Range": f"bytes={done}-", "If-Range": validator}
-        with self.answer(headers) as answer:
+        with contextlib.closing(self.arriving(headers)) as arriving:
+            answer, _ = next(arriving)
             if answer.status == 206 and done:
                 total = self.goes_on(answer, done, total, validator)
             elif answer.status == 200:
@@ -201,10 +216,15 @@ class _Download:
                 raise DataError(
                     f"{self.file.url}: the server answers {answer.status}, not with the file: see {self.page}"
                 )
+            if answer.headers.get_content_type() == "text/html":
+                self.part.drop()
+                raise DataError(
+                    f"{self.file.url}: the server sends a web page, not the file; it may want a login: see {self.page}"
+                )
             self.check_size(total)
             check_room(self.path.parent, self.limits, (total or done) - done)
             with self.part.path.open("ab") as out:
-                for data in _body(answer, self.limits.chunk):
+                for _, data in arriving:
                     done += len(data)
                     if done > self.limit:
                         break
@@ -218,7 +238,22 @@ class _Download:
                 self.part.drop()
             raise _BrokenError(f"the connection ended after {done:,} of {total:,} bytes")
 
-    def goes_on(self, answer: http.client.HTTPResponse, done: int, total: int | None, validator: str) -> int | None:
+    def arriving(self, headers: dict[str, str]) -> Items[_AnswerHead]:
+        """The server's answer, then its bytes as they come; a server that is too slow has broken off."""
+        try:
+            yield from at_pace(self.exchange(headers), self.limits.window, self.limits.least)
+        except TooSlowError:
+            pace = f"less than {self.limits.slowest:,} bytes a second for {self.limits.window:g} s"
+            raise _BrokenError(f"the server sends {pace}") from None
+
+    def exchange(self, headers: dict[str, str]) -> Items[_AnswerHead]:
+        with self.answer(headers) as answer:
+            head = _AnswerHead(answer.status, answer.headers, answer.length)
+            yield head, b""
+            for data in _body(answer, self.limits.chunk):
+                yield head, data
+
+    def goes_on(self, answer: _AnswerHead, done: int, total: int | None, validator: str) -> int | None:
         """The whole size, where the answer is the rest of what the part is from."""
         stretch = re.fullmatch(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", answer.headers.get("Content-Range", ""))
         whole = int(stretch[2]) if stretch and stretch[2] != "*" else total
@@ -271,7 +306,7 @@ class _Download:
             yield answer
 
 
-def _validator(answer: http.client.HTTPResponse) -> str:
+def _validator(answer: _AnswerHead) -> str:
     """What `If-Range` can compare; a weak ETag does not promise the same bytes."""
     tag: str = answer.headers.get("ETag", "")
     return tag if tag.startswith('"') else answer.headers.get("Last-Modified", "")

@@ -63,7 +63,7 @@ class Buckets:
         for number, part in parts:
             if self.spilled:
                 with (self.folder / f"bucket-{number}").open("ab") as file:
-                    part.tofile(file)
+                    file.write(np.ascontiguousarray(part).data)  # not `tofile`, which does not notice a full disk
             else:
                 self.rows[number].append(part)
 

@@ -12,16 +12,24 @@ import pyarrow.compute as pc
 
 from newsreplay.arrow import write_batch
 from newsreplay.datasets.base import Block, Part, Plan, PublisherCard, Raw
+from newsreplay.datasets.checksums import write_checksums
 from newsreplay.datasets.preparing import gather, sampling, walk
 from newsreplay.datasets.preparing.buckets import reads_of
 from newsreplay.datasets.preparing.card import card_of, facts_of
 from newsreplay.datasets.preparing.gather import Gathered
 from newsreplay.datasets.preparing.sessions import reader_names, session_names
 from newsreplay.datasets.preparing.walk import Walked
-from newsreplay.datasets.preparing.work import Intake, Processing, read_parts, work_folder, write_rejects
+from newsreplay.datasets.preparing.work import (
+    Intake,
+    Processing,
+    read_parts,
+    remove_leftovers,
+    work_folder,
+    write_rejects,
+)
 from newsreplay.datasets.store import ColumnFiles, Dataset
 from newsreplay.errors import DataError
-from newsreplay.files import folder_written_whole
+from newsreplay.files import cannot_write, folder_written_whole
 from newsreplay.log.publisher import SESSION_DTYPES
 
 DEFAULT = Processing()
@@ -85,7 +93,7 @@ def prepare(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (
-            work_folder(folder.parent, processing.key) as work,
+            work_folder(folder, processing.key) as work,
             folder_written_whole(folder, replace=True) as result,
         ):
             intake = read_parts(plan, work, strict=strict, processing=processing)
@@ -94,15 +102,11 @@ def prepare(
             text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
             (result / "card.json").write_text(text, "utf-8", errors="backslashreplace")  # what is no text: JSON escapes
             write_rejects(result / "rejects.csv", work)
+            write_checksums(result)
+        remove_leftovers(folder)
     except OSError as error:
-        raise unwritable(folder, error) from None
+        raise cannot_write(folder.parent, error) from None
     return Dataset(folder)
-
-
-def unwritable(folder: Path, error: OSError) -> DataError:
-    """Why a data set cannot be written."""
-    reason = error.strerror or error
-    return DataError(f"cannot write to {folder.parent}: {reason}; set NEWSREPLAY_HOME to a folder for it")
 
 
 class _Order(NamedTuple):

@@ -11,35 +11,31 @@ import csv
 import json
 import os
 import shutil
-import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple, TypedDict, cast
+from typing import NamedTuple, TypedDict, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-try:
-    import fcntl
-except ImportError:  # Windows: two processes that prepare the same data at once are on their own
-    fcntl = None  # type: ignore[assignment]
-
 from newsreplay.arrow import in_one_piece, to_arrow, to_numpy, write_batch
 from newsreplay.datasets.base import FACTS, Block, Part, Plan, Reject
 from newsreplay.errors import DataError
 from newsreplay.files import written_whole
+from newsreplay.locks import DAY, LOCK, abandoned, age_of, held, own_folder, remove_abandoned
 from newsreplay.log.rows import READ, Column
 
 Progress = Callable[[str, int, int], None]  #: what is being done, how much of it is done, of how much
 
 IDS = ("user", "session", "item")
 TEXT = pa.dictionary(pa.int32(), pa.large_string())
+WORK = ".work-"  #: what the names of folders begin with from which a preparation may go on
 TABLES = ("rows", "articles", "profiles")
 
 
@@ -49,12 +45,13 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Processing:
-    """How data are prepared: what changes the time and memory it takes, and nothing in the data."""
+    """How data are prepared: what changes the time and memory it takes, and nothing in the data but for the limit."""
 
     key: str | None = None  #: equal keys name equal work: what was read before an interruption is not read again
     jobs: int = 1  #: parts read at once
     bucket: int = 1_000_000  #: rows sorted at once
     in_memory: int = 1 << 28  #: bytes of blocks, and of rows to be sorted, that are kept in memory
+    publishers: int = 1_000  #: limit: each has a folder, and a log that every recommender is replayed on
     progress: Progress = no_progress
 
 
@@ -91,33 +88,36 @@ class Intake(NamedTuple):
 
 
 @contextmanager
-def work_folder(parent: Path, key: str | None) -> Iterator[Path]:
-    """A folder for the parts read so far, the same for the same key; it goes when the preparing succeeds.
+def work_folder(folder: Path, key: str | None) -> Iterator[Path]:
+    """A folder for the parts of the data set `folder` read so far, the same for the same key, beside it.
 
-    Without a key it goes in any case.
+    It goes when the preparing succeeds, or the disk is full; without a key it goes in any case.
     """
     if key is not None:
-        with (parent / f".lock-{key}").open("w") as lock:
-            if _locked(lock):
-                folder = parent / f".work-{key}"
-                folder.mkdir(exist_ok=True)
-                yield folder
-                shutil.rmtree(folder, ignore_errors=True)
-                Path(lock.name).unlink(missing_ok=True)
+        kept = folder.with_name(f"{WORK}{folder.name}-{key}")
+        with held(kept.with_name(kept.name + LOCK)) as mine:
+            if mine:
+                kept.mkdir(exist_ok=True)
+                try:
+                    yield kept
+                except OSError:  # what lies here may be what fills the disk
+                    shutil.rmtree(kept, ignore_errors=True)
+                    raise
+                shutil.rmtree(kept, ignore_errors=True)
                 return
-    with tempfile.TemporaryDirectory(prefix=".work-", dir=parent) as own:
-        yield Path(own)
+    with own_folder(folder.parent, f".{folder.name}-work-") as own:
+        yield own
 
 
-def _locked(file: IO[str]) -> bool:
-    """Whether this process has the file to itself now."""
-    try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever had it before may have removed it meanwhile.
-        return os.path.samestat(os.fstat(file.fileno()), Path(file.name).stat())
-    except OSError:
-        return False
+def remove_leftovers(folder: Path) -> None:
+    """Remove what preparations that were killed left beside the data set `folder`, which is whole now.
+
+    Parts that another data set's preparation has read stay for a day, since it may go on with them.
+    """
+    for left in abandoned(folder.parent):
+        others = left.name.startswith(WORK) and left.name.rpartition("-")[0] != f"{WORK}{folder.name}"
+        if not others or age_of(left) > DAY:
+            remove_abandoned(left)
 
 
 def read_parts(plan: Plan, work: Path, *, strict: bool, processing: Processing) -> Intake:
@@ -128,8 +128,10 @@ def read_parts(plan: Plan, work: Path, *, strict: bool, processing: Processing) 
     stop = threading.Event()
     with ThreadPoolExecutor(processing.jobs) as pool:
         futures: list[Future[PartIntake]] = [
-            pool.submit(_read_part, plan, part, work / f"{number:06}", stop) for number, part in enumerate(plan.parts)
+            pool.submit(_read_part, plan, part, work / f"{number:06}", stop, processing.publishers)
+            for number, part in enumerate(plan.parts)
         ]
+        publishers: set[str] = set()
         try:
             for part, future in zip(plan.parts, futures, strict=True):
                 intakes.append(future.result())
@@ -138,6 +140,8 @@ def read_parts(plan: Plan, work: Path, *, strict: bool, processing: Processing) 
                     raise DataError(
                         f"{first.file} {plan.unit} {first.line}: {first.reason}; without --strict it is left out"
                     )
+                publishers.update(name for block in intakes[-1]["blocks"] for name in block["files"])
+                _check_publishers(part.name, publishers, processing.publishers)
                 done += part.weight
                 processing.progress("reading", done, total)
         finally:
@@ -147,11 +151,21 @@ def read_parts(plan: Plan, work: Path, *, strict: bool, processing: Processing) 
     return _intake_of(intakes, work)
 
 
+def _check_publishers(file: str, names: Collection[object], most: int) -> None:
+    if len(names) > most:
+        few = ", ".join(repr(str(name)) for name in sorted(map(str, names))[:3])
+        raise DataError(
+            f"{file}: rows of {len(names):,} publishers or more ({few}, …), and a data set has at most {most:,}, each "
+            "with a log of its own. Is the publisher's column one of readers, sessions or articles? Name the right one "
+            "with --columns publisher=…, or leave the column out"
+        )
+
+
 class _StoppedError(Exception):
     """Another part failed."""
 
 
-def _read_part(plan: Plan, part: Part, folder: Path, stop: threading.Event) -> PartIntake:
+def _read_part(plan: Plan, part: Part, folder: Path, stop: threading.Event, most: int) -> PartIntake:
     done = folder / "intake.json"
     if done.is_file():
         return cast(PartIntake, json.loads(done.read_text("utf-8")))
@@ -162,7 +176,7 @@ def _read_part(plan: Plan, part: Part, folder: Path, stop: threading.Event) -> P
     for number, block in enumerate(_blocks(plan, part)):
         if stop.is_set():
             raise _StoppedError
-        blocks.append(_store_block(block, plan, folder, number))
+        blocks.append(_store_block(block, plan, folder, number, most))
     intake = PartIntake(blocks=blocks)
     with written_whole(done) as unfinished:
         unfinished.write_text(json.dumps(intake), "utf-8")
@@ -176,7 +190,8 @@ def _blocks(plan: Plan, part: Part) -> Iterator[Block]:
         raise DataError(f"{part.name} cannot be read: {error.strerror or error}") from error
 
 
-def _store_block(block: Block, plan: Plan, folder: Path, number: int) -> BlockIntake:
+def _store_block(block: Block, plan: Plan, folder: Path, number: int, most: int) -> BlockIntake:
+    """Write a block's tables by publisher, of which there are at most `most`."""
     if block.records != block.kept + len(block.rejects) + block.dropped.total():
         raise AssertionError(
             f"{block.file}: {block.records} records in, but {block.kept} kept, {len(block.rejects)} rejected and "
@@ -187,7 +202,7 @@ def _store_block(block: Block, plan: Plan, folder: Path, number: int) -> BlockIn
         table = getattr(block, name)
         if table is None or not table.num_rows:
             continue
-        for publisher, share in _by_publisher(table, plan.publisher):
+        for publisher, share in _by_publisher(table, plan.publisher, block.file, most):
             path = (
                 folder / f"{number}-{name}-{list(files).index(publisher) if publisher in files else len(files)}.arrow"
             )
@@ -208,7 +223,7 @@ def _store_block(block: Block, plan: Plan, folder: Path, number: int) -> BlockIn
     }
 
 
-def _by_publisher(table: pa.Table, only: str | None) -> Iterator[tuple[str, pa.Table]]:
+def _by_publisher(table: pa.Table, only: str | None, file: str, most: int) -> Iterator[tuple[str, pa.Table]]:
     if "publisher" not in table.column_names:
         yield only if only is not None else "", table
         return
@@ -217,6 +232,7 @@ def _by_publisher(table: pa.Table, only: str | None) -> Iterator[tuple[str, pa.T
     publisher = in_one_piece(pc.dictionary_encode(_plain(table["publisher"])).unify_dictionaries().combine_chunks())
     if publisher.null_count:
         raise AssertionError("a row names no publisher")
+    _check_publishers(file, publisher.dictionary[: most + 1], most)
     names = publisher.dictionary.cast(pa.large_string()).to_pylist()
     table = table.drop_columns(["publisher"])
     for code, name in enumerate(names):

@@ -9,9 +9,18 @@ const { contents, headings, ranking } = JSON.parse(document.getElementById("data
 /** What `table` has of a name: one called "constructor" finds nothing that it did not bring. */
 const lookup = (table, name) => (Object.hasOwn(table, name) ? table[name] : undefined);
 
-/** A foreign name on one line: no control or direction characters, no towers of accents. */
+/** An escape as in Python, as the tables have it. */
+function escapeOf(sign) {
+  const number = sign.codePointAt(0), digits = number.toString(16);
+  const short = { 9: "\\t", 10: "\\n", 13: "\\r" }[number];
+  if (short) return short;
+  return number < 256 ? "\\x" + digits.padStart(2, "0")
+    : number < 65536 ? "\\u" + digits.padStart(4, "0") : "\\U" + digits.padStart(8, "0");
+}
+
+/** A foreign name on one line: control and direction characters as escapes, no towers of accents. */
 function plain(text) {
-  const line = String(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\uFFFD").replace(/(\p{M}{3})\p{M}+/gu, "$1");
+  const line = String(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escapeOf).replace(/(\p{M}{3})\p{M}+/gu, "$1");
   return line.trim() || "(no name)";
 }
 

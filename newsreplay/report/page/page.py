@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from newsreplay.errors import RunError
+from newsreplay.escaping import escaped
 from newsreplay.files import written_whole
 from newsreplay.report import colours
 from newsreplay.report.headings import heading
@@ -50,7 +51,7 @@ def page_of(contents: ReportContents) -> bytes:
     parts = {
         "policy": f"default-src 'none'; script-src {hashes}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'",
-        "title": html.escape(contents["title"]).encode("ascii", "xmlcharrefreplace").decode(),
+        "title": html.escape(escaped(contents["title"])).encode("ascii", "xmlcharrefreplace").decode(),
         "style": style,
         "data": embedded({"contents": _rounded(contents), "headings": _headings(contents), "ranking": RULE}),
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from newsreplay.errors import NewsreplayError
+from newsreplay.escaping import for_spreadsheet
 from newsreplay.log.rows import Column
 
 try:
@@ -181,5 +182,5 @@ def write_table(path: Path, header: list[str], rows: Rows) -> Path:
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(header)
-        writer.writerows(rows)
+        writer.writerows([for_spreadsheet(*cell) for cell in zip(header, row, strict=True)] for row in rows)
     return path

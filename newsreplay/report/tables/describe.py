@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from newsreplay.datasets.base import PublisherCard
 from newsreplay.datasets.store import Dataset
+from newsreplay.escaping import escaped
 
 
 def describe(dataset: Dataset) -> str:
@@ -21,10 +22,10 @@ def describe(dataset: Dataset) -> str:
         for label, cell, needed in _ROWS
         if needed is None or any(facts.get(needed) for facts in publishers)
     ]
-    headers = [card["name"], *(facts["publisher"] for facts in publishers)]
+    headers = [escaped(name) for name in (card["name"], *dataset.publishers)]
     align = ("left", *("right" for _ in publishers))
     table = tabulate(rows, headers, tablefmt="simple", colalign=align, disable_numparse=True)
-    return "\n".join([table, "", *_card_lines(dataset)])
+    return "\n".join([table, "", *map(escaped, _card_lines(dataset))])
 
 
 def _card_lines(dataset: Dataset) -> list[str]:

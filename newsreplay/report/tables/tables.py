@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
+from newsreplay.escaping import escaped, for_spreadsheet
 from newsreplay.report.headings import LEAKS
 from newsreplay.simulator.runs.folder import RunFolder
 
@@ -66,7 +67,7 @@ def render(table: ReportTable, style: str) -> str:
 
 def _csv(records: Sequence[Record]) -> str:
     header = list(dict.fromkeys(key for record in records for key in record))
-    rows = ([record.get(key) for key in header] for record in records)
+    rows = ([for_spreadsheet(key, record.get(key)) for key in header] for record in records)
     return "\n".join([_csv_line(header), *map(_csv_line, rows)])
 
 
@@ -77,8 +78,8 @@ def _csv_line(row: Sequence[object]) -> str:
 
 
 def plain_text(text: str, style: str = "table", longest: int = LONGEST) -> str:
-    """Foreign text, without what would break a line, a terminal or a Markdown cell."""
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """Foreign text, with escapes for what would break a line, a terminal or a Markdown cell."""
+    text = escaped(text)
     if len(text) > longest:
         mark = LEAKS if text.endswith(LEAKS) else ""
         text = text[: longest - 1 - len(mark)] + "…" + mark

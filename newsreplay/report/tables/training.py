@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from tabulate import tabulate
 
 from newsreplay.durations import duration_text
+from newsreplay.escaping import escaped
 from newsreplay.simulator.train import Trained
 from newsreplay.spec import Spec, parse_spec
 
@@ -19,15 +20,16 @@ def summary(trained: Trained, data: str) -> str:
     """
     self_report = trained.self_report
     lines = [
-        f"{trained.recommender} learned from {trained.publisher}, {_moment(trained.begin)} to {_moment(trained.until)} "
-        f"UTC: {trained.impressions:,} impressions, {trained.reads:,} reads, {trained.rows:,} rows"
+        f"{escaped(trained.recommender)} learned from {escaped(trained.publisher)}, "
+        f"{_moment(trained.begin)} to {_moment(trained.until)} UTC: "
+        f"{trained.impressions:,} impressions, {trained.reads:,} reads, {trained.rows:,} rows"
     ]
     if self_report.rounds:
         names = list(dict.fromkeys(name for numbers in self_report.rounds for name in numbers))
         rows = [[_cell(name, numbers.get(name)) for name in names] for numbers in self_report.rounds]
         align = ["right"] * len(names)
         lines += ["", tabulate(rows, names, tablefmt="simple", colalign=align, disable_numparse=True), ""]
-    lines += self_report.notes
+    lines += map(escaped, self_report.notes)
     fitting = (
         f"{self_report.parameters:,} parameters, fitted in {self_report.training:,.0f} s of {trained.seconds:,.0f} s"
     )

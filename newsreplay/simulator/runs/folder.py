@@ -13,6 +13,7 @@ import numpy as np
 from newsreplay.datasets import find_data
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError, RunError
+from newsreplay.escaping import escaped
 from newsreplay.log.rows import Column
 from newsreplay.simulator.judgement.judge import Outcomes
 from newsreplay.simulator.judgement.metrics import Measured, Result
@@ -93,7 +94,7 @@ class RunFolder:
         for facts in self.info["publishers"]:
             if facts["publisher"] == publisher:
                 return facts
-        raise RunError(f"{self.folder} has no publisher {publisher!r}; it has {', '.join(self.publishers)}")
+        raise RunError(f"{self.folder} has no publisher {publisher!r}; it has {escaped(', '.join(self.publishers))}")
 
     def pairs(self, publisher: str) -> list[PairRecord]:
         """What run.json has of each recommender on a publisher."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from newsreplay.errors import RunError
-from newsreplay.files import LockedError, link_or_copy, locked, old_of, recover, replace_folder, written_whole
+from newsreplay.files import link_or_copy, old_of, recover, replace_folder, written_whole
+from newsreplay.locks import LockedError, locked
 from newsreplay.simulator.runs.paths import FOLDERS, file_name
 from newsreplay.simulator.runs.records import OptionsRecord, RunRecord
 

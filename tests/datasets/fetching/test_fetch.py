@@ -13,6 +13,7 @@ import ssl
 import stat
 import tarfile
 import threading
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -235,6 +236,112 @@ def test_every_stretch_that_brings_something_is_a_new_beginning(fetched: Fetched
     fetched(a_little)
     assert fetched.bytes() == BODY
     assert fetched.slept == [1] * 10
+
+
+IMPATIENT = Limits(spare=0, window=0.2, slowest=10_000)
+
+
+def drips(announced: bytes) -> Answer:
+    """Sends `announced`, and then a byte now and then until nobody listens any more."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(announced)
+        for _ in range(75):
+            request.wfile.write(b"7")
+            time.sleep(0.02)
+
+    return answer
+
+
+STATUS = b"HTTP/1.1 200 OK\r\n"
+DRIPS = {
+    "the body": STATUS + b"Content-Length: 307200\r\n\r\n",
+    "a body without an end": STATUS + b"\r\n",
+    "the length of a chunk": STATUS + b"Transfer-Encoding: chunked\r\n\r\n5;",
+    "a chunk": STATUS + b"Transfer-Encoding: chunked\r\n\r\n100000\r\n",
+    "the headers": STATUS + b"ETag: ",
+    "the status": b"HTTP/1.1 2",
+}
+
+
+@pytest.mark.parametrize("announced", DRIPS.values(), ids=DRIPS)
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(fetched: Fetched, announced: bytes) -> None:
+    with pytest.raises(
+        DataError, match=r"the server sends less than 10,000 bytes a second for 0\.2 s\. Run this again"
+    ):
+        fetched(drips(announced), limits=IMPATIENT)
+    assert fetched.slept == [1, 2, 5, 15, 30]
+
+
+def test_after_a_server_was_too_slow_the_download_goes_on_where_it_stopped(fetched: Fetched) -> None:
+    start = STATUS + f"ETag: {TAG}\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+
+    def slows_down(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(start + BODY[:100_000])
+        time.sleep(0.5)
+
+    fetched(slows_down, whole(), limits=IMPATIENT)
+    assert fetched.bytes() == BODY
+    assert fetched.site.asked[1]["range"] == "bytes=100000-"
+
+
+def test_connections_that_end_after_a_byte_are_given_up(fetched: Fetched) -> None:
+    def a_byte(request: BaseHTTPRequestHandler) -> None:
+        begin = int(request.headers.get("Range", "bytes=0-")[6:-1])
+        request.send_response(206 if begin else 200)
+        request.send_header("ETag", TAG)
+        request.send_header("Content-Range", f"bytes {begin}-{len(BODY) - 1}/{len(BODY)}")
+        request.send_header("Content-Length", str(len(BODY) - begin))
+        request.end_headers()
+        request.wfile.write(BODY[begin : begin + 1])
+
+    with pytest.raises(DataError, match=r"it goes on where it stopped \(6 bytes\)"):
+        fetched(a_byte)
+    assert fetched.slept == [1, 2, 5, 15, 30]
+
+
+def test_a_slow_server_that_keeps_its_pace_is_waited_for(fetched: Fetched) -> None:
+    def steady(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(STATUS + f"Content-Length: {len(BODY)}\r\n\r\n".encode())
+        for begin in range(0, len(BODY), 10_240):
+            request.wfile.write(BODY[begin : begin + 10_240])
+            time.sleep(0.005)
+
+    fetched(steady, limits=Limits(spare=0, window=0.3, slowest=100))
+    assert fetched.bytes() == BODY
+    assert fetched.slept == []
+
+
+PAGE = b"<!DOCTYPE html>\n<html><body>Please log in.</body></html>"
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/html; charset=utf-8", "TEXT/HTML"])
+def test_an_answer_that_is_a_web_page_is_not_taken_for_the_file(fetched: Fetched, kind: str) -> None:
+    with pytest.raises(DataError, match=r"sends a web page, not the file; it may want a login: see https://terms\.ex"):
+        fetched(whole(PAGE, Content_Type=kind))
+    assert fetched.left() == []
+
+
+@pytest.mark.parametrize("kind", ["application/x-tar", "application/octet-stream", "text/plain"])
+def test_a_web_page_that_is_called_something_else_is_not_taken_for_the_file(fetched: Fetched, kind: str) -> None:
+    with pytest.raises(DataError, match="came whole but is not the published file: it is a web page"):
+        fetched(whole(PAGE, Content_Type=kind))
+    assert fetched.left() == []
+
+
+def test_a_rest_that_is_a_web_page_is_not_appended(fetched: Fetched) -> None:
+    begin = len(BODY) - len(PAGE)
+    place = f"bytes {begin}-{len(BODY) - 1}/{len(BODY)}"
+    page = says(206, PAGE, Content_Range=place, ETag=TAG, Content_Length=str(len(PAGE)), Content_Type="text/html")
+    with pytest.raises(DataError, match="sends a web page"):
+        fetched(torn(begin), page)
+
+
+def test_a_web_page_that_was_downloaded_before_is_not_kept_for_the_file(fetched: Fetched) -> None:
+    fetched.folder.mkdir(parents=True)
+    (fetched.folder / "week.tar").write_bytes(PAGE)
+    with pytest.raises(DataError, match=r"week\.tar is not the published file: it is a web page; remove it and run"):
+        fetched(whole())
 
 
 def test_a_file_that_changed_meanwhile_is_downloaded_from_its_start(fetched: Fetched) -> None:
@@ -567,8 +674,14 @@ def test_a_refused_archive_leaves_nothing_behind(fetched: Fetched) -> None:
     assert [path.name for path in fetched.folder.parent.iterdir()] == ["week"]
 
 
-def test_a_page_that_is_no_archive_is_refused(fetched: Fetched) -> None:
+def test_a_text_that_is_no_archive_is_refused(fetched: Fetched) -> None:
     with pytest.raises(DataError, match="cannot be unpacked: File is not a zip file"):
+        fetched(whole(b"Please accept our terms"), name="news.zip", unpack=True)
+    assert fetched.left() == []
+
+
+def test_a_page_that_is_no_archive_is_called_a_page(fetched: Fetched) -> None:
+    with pytest.raises(DataError, match="is not the published file: it is a web page"):
         fetched(whole(b"<html>Please accept our terms"), name="news.zip", unpack=True)
     assert fetched.left() == []
 

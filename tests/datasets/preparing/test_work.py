@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
+import resource
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from newsreplay.datasets.preparing import prepare as prepare_module
 from newsreplay.datasets.preparing.work import Intake, Processing, read_parts, work_folder
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
+from newsreplay.locks import own_folder
 
 T0 = 1_577_836_800_000  # 2020-01-01
 
@@ -275,8 +278,8 @@ def test_a_part_that_fails_stops_those_that_run_and_those_that_have_not_begun(tm
 
 def test_a_second_process_gets_a_folder_of_its_own(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        first = stack.enter_context(work_folder(tmp_path, "k"))
-        with work_folder(tmp_path, "k") as other:
+        first = stack.enter_context(work_folder(tmp_path / "data", "k"))
+        with work_folder(tmp_path / "data", "k") as other:
             assert other != first
             (other / "x").touch()
             assert list(first.iterdir()) == []
@@ -289,7 +292,126 @@ def test_a_second_process_gets_a_folder_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_process_that_ends_leaves_its_folder_to_the_next(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), work_folder(tmp_path, "k") as first:
+    with pytest.raises(KeyboardInterrupt), work_folder(tmp_path / "data", "k") as first:
         raise KeyboardInterrupt
-    with work_folder(tmp_path, "k") as second_folder:
+    with work_folder(tmp_path / "data", "k") as second_folder:
         assert second_folder == first
+
+
+# --- leftovers -------------------------------------------------------------------------------------------
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_a_killed_preparation_left_is_removed_by_the_next_that_succeeds(tmp_path: Path) -> None:
+    for name in (".data-1a2b", ".other-1a2b", ".data-work-1a2b", ".work-data-old"):
+        (tmp_path / name / "000000").mkdir(parents=True)
+        (tmp_path / f"{name}.lock").touch()
+    prepare(Source().plan, tmp_path / "data")
+    assert names_in(tmp_path) == ["data"]
+
+
+def test_what_another_data_set_may_go_on_with_stays_for_a_day(tmp_path: Path) -> None:
+    fresh, old, alike = (tmp_path / f".work-{name}" for name in ("other-k", "old-k", "data-more-k"))
+    for folder in (fresh, old, alike):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    prepare(Source().plan, tmp_path / "data")
+    assert names_in(tmp_path) == [alike.name, fresh.name, "data"]
+
+
+def test_what_a_process_is_at_work_on_stays(tmp_path: Path) -> None:
+    with (
+        own_folder(tmp_path, ".other-") as own,
+        work_folder(tmp_path / "data", "k2") as kept,
+        work_folder(tmp_path / "data", None) as other,
+    ):
+        for folder in (own, kept, other):
+            (folder / "half").touch()
+            os.utime(folder, (0, 0))
+        prepare(Source().plan, tmp_path / "data")
+        assert all((folder / "half").exists() for folder in (own, kept, other))
+    assert names_in(tmp_path) == ["data"]
+
+
+def test_a_preparation_that_fails_removes_nothing_of_others(tmp_path: Path) -> None:
+    (tmp_path / ".other-1a2b").mkdir()
+    source = Source()
+    source.stop_at, source.error = 2, DataError("damaged")
+    with pytest.raises(DataError, match="damaged"):
+        prepare(source.plan, tmp_path / "data")
+    assert (tmp_path / ".other-1a2b").is_dir()
+
+
+# --- a full disk -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The system lets no file grow larger, as if the disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("key", ["k", None])
+@pytest.mark.parametrize("in_memory", [0, 1 << 28])
+def test_whichever_file_the_disk_has_no_room_for_it_is_said_and_nothing_is_left(
+    tmp_path: Path, key: str | None, in_memory: int
+) -> None:
+    rows = rows_of(*(f"article {n}" for n in range(200)))
+    rejects = [Reject("f", 1, "bad", "text")] * 3
+    block = Block("f", rows, None, None, 203, 203, 200, rejects)
+    plan = Plan([Part(Path(), "f")], lambda part: [block], "p")
+    how = {"key": key, "in_memory": in_memory, "bucket": 50}
+    whole = prepare(plan, tmp_path / "whole" / "data", **how).folder
+    sizes = {path.stat().st_size for path in whole.rglob("*") if path.is_file()}
+    for size in sorted(sizes):
+        full = pytest.raises(DataError, match=r"cannot write to .*/home: File too large; make room there or set NEWS")
+        with files_of_at_most(size - 1), full:
+            prepare(plan, tmp_path / "home" / "data", **how)
+        assert names_in(tmp_path / "home") == []
+    assert prepare(plan, tmp_path / "home" / "data", **how).card["digest"] == Dataset(whole).card["digest"]
+
+
+def test_a_full_disk_while_data_are_prepared_again_leaves_the_old(tmp_path: Path) -> None:
+    dataset = prepare(Source().plan, tmp_path / "data")
+    with files_of_at_most(200), pytest.raises(DataError, match="make room there"):
+        prepare(Source().plan, tmp_path / "data")
+    assert names_in(tmp_path) == ["data"]
+    assert Dataset(tmp_path / "data").publisher("p").users.to_pylist() == dataset.publisher("p").users.to_pylist()
+
+
+# --- publishers ------------------------------------------------------------------------------------------
+
+
+def test_more_publishers_in_one_block_than_the_limit_are_refused_before_any_is_written(tmp_path: Path) -> None:
+    names = [f"reader {n}" for n in range(4)]
+    rows = rows_of(*"abcd").append_column("publisher", pa.array(names))
+    plan = Plan([Part(Path(), "f")], lambda part: [Block("clicks.csv", rows, records=4, kept=4)])
+    with pytest.raises(
+        DataError, match=r"clicks\.csv: rows of 4 publishers or more \('reader 0', .* at most 3, .*readers"
+    ):
+        prepare(plan, tmp_path / "data", publishers=3)
+    assert list(tmp_path.rglob("*.arrow")) == []
+    assert len(prepare(plan, tmp_path / "data", publishers=4).publishers) == 4
+
+
+def test_publishers_are_counted_over_all_parts_and_the_rest_is_not_read(tmp_path: Path) -> None:
+    begun = []
+
+    def read(part: Part) -> Iterator[Block]:
+        begun.append(part.begin)
+        yield Block("f", rows_of("a", publisher=f"p{part.begin}"), records=1, kept=1)
+
+    plan = Plan([Part(Path(), f"f{n}", n) for n in range(500)], read)
+    with pytest.raises(DataError, match="f3: rows of 4 publishers or more"):
+        prepare(plan, tmp_path / "data", publishers=3)
+    assert len(begun) < 500
+    many = [Part(Path(), f"f{n}", n % 3) for n in range(50)]
+    assert len(prepare(Plan(many, read), tmp_path / "data", "k2", publishers=3).publishers) == 3

@@ -14,7 +14,8 @@ import pytest
 import newsreplay
 from newsreplay.api import Run
 from newsreplay.errors import RunError
-from newsreplay.files import locked, old_of
+from newsreplay.files import old_of
+from newsreplay.locks import locked
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.run import InterruptedRunError
 from newsreplay.simulator.runs.place import Key, Numbered, claimed, find_run

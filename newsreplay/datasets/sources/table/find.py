@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from newsreplay.errors import DataError
+from newsreplay.escaping import escaped
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
@@ -227,7 +228,7 @@ def writable(path: Path) -> str:
 def printable(text: str, longest: int = 200) -> str:
     """Text that can be printed anywhere, on one line."""
     text = shown_text(text)
-    text = "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text[: longest + 1])
+    text = "".join(map(escaped, text[: longest + 1]))
     return text if len(text) <= longest else text[:longest] + "…"
 
 

@@ -1,0 +1,85 @@
+"""Locks go with their process, and what a killed process left is found."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from newsreplay.locks import LockedError, abandoned, held, locked, remove_abandoned
+
+HOLDER = """
+import sys
+from pathlib import Path
+from newsreplay.locks import locked
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_names_who_has_it_and_goes_with_its_process(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    words = [sys.executable, "-c", HOLDER, str(folder)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(LockedError, match=rf"^process {holder.pid} on {socket.gethostname()}$"), locked(folder):
+            pass
+        holder.kill()
+        holder.wait()
+        with locked(folder):
+            pass
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_lock_keeps_out_whoever_else_writes_in_the_same_process(tmp_path: Path) -> None:
+    for _ in range(2):
+        with locked(tmp_path / "folder"), pytest.raises(LockedError), locked(tmp_path / "folder"):
+            pass
+
+
+OWNER = """
+import sys
+from pathlib import Path
+from newsreplay.locks import own_folder
+with own_folder(Path(sys.argv[1]), ".data-") as folder:
+    (folder / "half").write_text("half")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_folder_is_abandoned_once_its_process_was_killed_and_not_before(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", OWNER, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        folder = Path(process.stdout.readline().strip())
+        assert (folder / "half").exists()
+        assert abandoned(tmp_path) == []
+        assert not remove_abandoned(folder)
+        process.kill()
+        process.wait()
+    assert (folder / "half").exists()
+    assert abandoned(tmp_path) == [folder]
+    assert remove_abandoned(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_hidden_folders_can_be_abandoned(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / ".file").touch()
+    (tmp_path / ".link").symlink_to(tmp_path / "data")
+    assert abandoned(tmp_path) == abandoned(tmp_path / "nowhere") == []
+
+
+def test_a_lock_is_held_by_one_and_then_by_the_next(tmp_path: Path) -> None:
+    lock = tmp_path / "data.lock"
+    with held(lock) as first, held(lock) as second:
+        assert (first, second) == (True, False)
+    assert not lock.exists()
+    with held(lock) as third:
+        assert third
