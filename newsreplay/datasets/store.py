@@ -98,7 +98,9 @@ class Dataset:
         """One publisher's log. Raises `DataError` if there is none of that name."""
         if name not in self.publishers:
             raise DataError(f"{self.name} has no publisher {name!r}; it has {', '.join(self.publishers)}")
-        return _open_publisher(name, self.folder / "publishers" / str(self.publishers.index(name)), self.card["frozen"])
+        number = self.publishers.index(name)
+        publisher = _open_publisher(name, self.folder / "publishers" / str(number), self.card["frozen"])
+        return publisher._replace(session_ids=self.card["publishers"][number]["session_ids"])
 
 
 def _read_card(folder: Path) -> Card:

@@ -19,6 +19,7 @@ from newsreplay.simulator.runs.records import PairTimingRecord, PublisherRecord
 from newsreplay.spec import check_names
 
 HEADLINE = "event_success@1"
+LOGGED = "logged"  #: what readers were shown, as a recommender
 
 
 def usual_metric(results: Iterable[Result]) -> str:
@@ -33,6 +34,11 @@ def usual_metric(results: Iterable[Result]) -> str:
 def foresees(pair: Mapping[str, object]) -> bool:
     """Whether the recommender of a pair of run.json sees the future by design, as an oracle does."""
     return pair.get("foresight") == "oracle"
+
+
+def is_reference(pair: Mapping[str, object]) -> bool:
+    """Whether a pair of run.json is there for comparison and not ranked: an oracle's, or that of what readers saw."""
+    return foresees(pair) or pair["recommender"] == LOGGED
 
 
 def is_repeated(pair: Mapping[str, object]) -> bool:
@@ -83,7 +89,7 @@ def notes(run: RunFolder) -> list[Note]:
             "depend on the machine"
         )
         result.append(Note("warning", text))
-    logged = any(pair["recommender"] == "logged" for pair in info["pairs"])
+    logged = any(pair["recommender"] == LOGGED for pair in info["pairs"])
     if logged and data["kind"] in _UNORDERED:
         text = "logged means nothing here: the source does not list candidates as readers saw them"
         result.append(Note("warning", text))
@@ -177,9 +183,18 @@ def _self_report_notes(run: RunFolder) -> list[Note]:
 def interval(run: RunFolder) -> str:
     """How intervals were made, in a sentence."""
     return (
-        f"95 % intervals: percentile bootstrap over {run.info['options']['cluster']}s, 1,000 replicates, paired across "
-        "recommenders; p-values of paired differences, Holm-corrected."
+        f"95 % intervals: percentile bootstrap over {resampled(run)}, 1,000 replicates, paired across recommenders, "
+        "exact ones where there are few hits; p-values of paired differences, Holm-corrected for all pairs."
     )
+
+
+def resampled(run: RunFolder) -> str:
+    """What was resampled, in words: "sessions", or "sessions (impressions: users)"."""
+    slates = list(dict.fromkeys(f"{facts['resampled']}s" for facts in run.info["publishers"]))
+    shown = [facts for facts in run.info["publishers"] if facts["scored_impressions"]]
+    impressions = list(dict.fromkeys(f"{facts['impressions_resampled']}s" for facts in shown))
+    words = " or ".join(slates)
+    return words if impressions in ([], slates) else f"{words} (impressions: {' or '.join(impressions)})"
 
 
 def commands(run: RunFolder) -> list[str]:
