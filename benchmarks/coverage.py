@@ -207,14 +207,13 @@ def shown(share: float, logs: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, help="draw from the sessions of this run folder")
+    parser.add_argument("--run", type=Path, help="draw from the sessions of this run folder, not from made-up ones")
     parser.add_argument("--recommender", default="trend(hours=24)", help="whose hits they have")
     parser.add_argument("--other", default="popular(hours=24)", help="whose hits are compared with them")
     parser.add_argument("--logs", type=int, default=1000, help="per row")
     options = parser.parse_args()
-    made, logs = made_up(), options.logs
-    real = of_run(options.run, options.recommender, options.other) if options.run else []
-    populations = [*real, made]
+    logs = options.logs
+    populations = of_run(options.run, options.recommender, options.other) if options.run else [made_up()]
     rows = []
     for population in [*populations, *(thinned(each, rate) for each in populations for rate in RATES)]:
         for sessions in SIZES:

@@ -71,6 +71,7 @@ def give_names(runs: Sequence[RunFolder], names: dict[str, str]) -> None:
 # --- notes ----------------------------------------------------------------------------------------------
 
 _UNORDERED = ("mind", "ebnerd", "nemig")  #: sources whose candidates are shuffled, or listed by their outcome
+ALIKE = 2500  #: of sessions as weighty as the longest, which it takes to cover 94 % (`covers_too_little`)
 FEW_CLUSTERS = 30  #: with fewer, percentile intervals cover clearly less than they state (docs/intervals.md)
 
 
@@ -126,13 +127,28 @@ def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool) -> li
     if facts["hits"]:
         share = facts["hits_of_longest"] / facts["hits"]
         result.append(Note("note", f"the longest 1 % of {name}'s scored sessions bring {share:.1%} of all hits at 1"))
+        if covers_too_little(facts["scored_sessions"], share):
+            text = (
+                f"{name}'s intervals of E hold the truth in fewer than 94 of 100 such logs: {facts['scored_sessions']:,} "
+                "scored sessions are too few for so large a share of their longest; those of P are exact"
+            )
+            result.append(Note("warning", text))
     if 0 < facts["clusters"] < FEW_CLUSTERS:
         text = (
-            f"{name} has only {facts['clusters']} clusters ({run.info['options']['cluster']}) to resample; its "
+            f"{name} has only {facts['clusters']} clusters ({facts['resampled']}) to resample; its "
             "intervals are too narrow"
         )
         result.append(Note("warning", text))
     return result
+
+
+def covers_too_little(sessions: int, share: float) -> bool:
+    """Whether intervals of E are too narrow, by the scored sessions and what share of all hits the longest 1 % bring.
+
+    Measured in docs/intervals.md: sessions that bring a share each like the longest count as so many that are alike.
+    """
+    longest = -(-sessions // 100)
+    return 0 < longest < ALIKE * share**2
 
 
 def leak_notes(run: RunFolder) -> list[Note]:

@@ -22,7 +22,8 @@ from newsreplay.log.rows import Column
 ALPHA = 0.05  #: chance of one false finding among all pairs that are compared together
 FEW_DIFFER = 10  #: clusters; where fewer differ, p is that of a sign test
 
-#: Standard errors that a true difference must be away from nothing to be found, at 5 % two-sided, with 80 % power.
+#: Standard errors that a true difference must be away from nothing to be found, at 5 % two-sided, with 80 % power, if
+#: differences were normal. Where sessions are skewed it is found in 60 to 80 % (docs/intervals.md).
 RESOLVABLE = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.80)
 
 _LEVELS = (0.025, 0.975)
@@ -39,7 +40,7 @@ class Differences(NamedTuple):
     high: Column  #: float64[pairs], 97.5 percentile
     p: Column  #: float64[pairs], two-sided, of no difference
     p_holm: Column  #: float64[pairs], corrected for all pairs handed over together (Holm 1979)
-    resolvable: Column  #: float64[pairs], the smallest true difference that this log finds 4 times in 5
+    resolvable: Column  #: float64[pairs], a true difference that such logs find in 3 of 5 or more
 
 
 class Ranks(NamedTuple):

@@ -57,8 +57,8 @@ class ByCluster:
             if name == "session_success":
                 session = np.unique(session)
             return np.bincount(cluster[session], minlength=clusters).astype(np.float64)
-        nothing = np.empty(0, np.int32)
-        frame = Frame(reads.session[begin[:-1]], begin, nothing, reads.relevant, reads.reachable, reads.again)
+        known = {"session": reads.session[begin[:-1]], "begin": begin, "relevant": reads.relevant}
+        frame = Frame(**{name: known.get(name, np.empty(0, np.int32)) for name in Frame._fields})  # all that sums need
         outcomes = self.run.outcomes(self.publisher, recommender)
         sums = tally(frame, outcomes, cluster.astype(np.int32), clusters, (cut,))
         return np.ascontiguousarray(sums[:, 0, [*SLATES].index(name)])
