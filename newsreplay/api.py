@@ -141,8 +141,7 @@ def run(
       given up; one in this process every 16,384 rows at most. If either is given, every pair of a plain-Python
       recommender gets a process of its own; a script then needs `if __name__ == "__main__":`. Objects that cannot be
       pickled stay here. `executor` runs pairs elsewhere. None of these changes a byte of the results.
-    - `cluster`: what is resampled for intervals, "session", "user" or "day"; by default sessions, and for impressions
-      users where the source has no session ids.
+    - `cluster`: what is resampled for intervals, "session", "user" or "day"; None = as fits.
     - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
       late, and with `strict_deadline` counts as none. Then results depend on the machine.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.

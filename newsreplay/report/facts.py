@@ -71,7 +71,8 @@ def give_names(runs: Sequence[RunFolder], names: dict[str, str]) -> None:
 # --- notes ----------------------------------------------------------------------------------------------
 
 _UNORDERED = ("mind", "ebnerd", "nemig")  #: sources whose candidates are shuffled, or listed by their outcome
-ALIKE = 2500  #: of sessions as weighty as the longest, which it takes to cover 94 % (`covers_too_little`)
+FEW_SESSIONS = 200  #: with fewer scored sessions intervals of E cover less than 94 % (docs/intervals.md)
+ALIKE = 2500  #: and with fewer than so many times the squared share of the longest 1 % among these
 FEW_CLUSTERS = 30  #: with fewer, percentile intervals cover clearly less than they state (docs/intervals.md)
 
 
@@ -129,8 +130,9 @@ def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool) -> li
         result.append(Note("note", f"the longest 1 % of {name}'s scored sessions bring {share:.1%} of all hits at 1"))
         if covers_too_little(facts["scored_sessions"], share):
             text = (
-                f"{name}'s intervals of E hold the truth in fewer than 94 of 100 such logs: {facts['scored_sessions']:,} "
-                "scored sessions are too few for so large a share of their longest; those of P are exact"
+                f"intervals of E at {name} hold the truth in fewer than 94 of 100 such logs: "
+                f"{facts['scored_sessions']:,} scored sessions are too few where a few long ones bring so many hits; "
+                "those of P are exact"
             )
             result.append(Note("warning", text))
     if 0 < facts["clusters"] < FEW_CLUSTERS:
@@ -143,12 +145,14 @@ def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool) -> li
 
 
 def covers_too_little(sessions: int, share: float) -> bool:
-    """Whether intervals of E are too narrow, by the scored sessions and what share of all hits the longest 1 % bring.
+    """Whether intervals of E cover less than 94 %, by the scored sessions and the share of hits of their longest 1 %.
 
-    Measured in docs/intervals.md: sessions that bring a share each like the longest count as so many that are alike.
+    Measured in docs/intervals.md.
+
+    >>> covers_too_little(150, 0.0), covers_too_little(1000, 0.05), covers_too_little(1000, 0.1)
+    (True, False, True)
     """
-    longest = -(-sessions // 100)
-    return 0 < longest < ALIKE * share**2
+    return sessions < FEW_SESSIONS or -(-sessions // 100) < ALIKE * share**2
 
 
 def leak_notes(run: RunFolder) -> list[Note]:

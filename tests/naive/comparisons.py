@@ -62,8 +62,9 @@ def _bootstrapped(value_a: float, value_b: float, a: Row, b: Row) -> Difference:
     not_below = len([d for d in drawn if d >= 0])
     p = min(1.0, 2 * (min(not_above, not_below) + 1) / (len(drawn) + 1))
     error = nan if len(drawn) < 2 else 0.0 if len(set(drawn)) == 1 else stdev(drawn)
-    if min(not_above, not_below) == 0 and error > 0:
-        p = min(p, 2 * NormalDist().cdf(-abs(difference) / error))
+    if error > 0:
+        normal = 2 * NormalDist().cdf(-abs(difference) / error)
+        p = normal if min(not_above, not_below) == 0 else max(p, normal)
     if math.isnan(difference):
         p = nan
     low, high = percentile(drawn, Fraction(25, 1000)), percentile(drawn, Fraction(975, 1000))

@@ -16,6 +16,8 @@ from newsreplay.api import Run
 from newsreplay.log.rows import DAY
 from newsreplay.simulator.judgement.intervals import REPLICATES
 from newsreplay.simulator.judgement.judge import Outcomes
+from newsreplay.simulator.judgement.measures import IMPRESSIONS
+from newsreplay.simulator.judgement.rankings import Ranked
 from newsreplay.simulator.judgement.scoring import Judgement
 from newsreplay.simulator.runs.columns import write_judgement
 from newsreplay.simulator.runs.options import Options
@@ -84,7 +86,10 @@ def run_of(
                 low, high = (None, None) if value is None else np.percentile(row, [2.5, 97.5]).tolist()
                 result = {"publisher": publisher, "recommender": name, "metric": metric, "value": value}
                 results.append(result | {"low": low, "high": high, "n": 0 if value is None else 4})
-            _outcomes(pair_files(folder, publisher, name), np.array(rows))
+            ranked = any(by_metric.get(metric) is not None for metric in IMPRESSIONS)
+            _outcomes(pair_files(folder, publisher, name), np.array(rows), ranked=ranked)
+            if ranked:
+                _impressions(publisher_files(folder, publisher).scored_impressions)
             drawn += rows
         done = sum(pair["publisher"] == publisher and pair["status"] == "done" for pair in pairs)
         table = np.array(drawn).reshape(done, -1, REPLICATES) if done else np.empty((0, 0, REPLICATES))
@@ -149,17 +154,30 @@ def _frame(path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     columns = {name: pa.array(np.zeros(2 * SESSIONS)).cast(kind) for name, kind in kinds.items() if name != "category"}
     number = pa.array(np.arange(2 * SESSIONS) // 2)
-    columns |= {"session": number.cast(pa.int32()), "cluster": number, "category": pa.nulls(2 * SESSIONS, pa.string())}
+    columns |= {"session": number.cast(pa.int32()), "relevant": pa.array([1, 0] * SESSIONS, pa.int32())}
+    columns |= {"cluster": number, "category": pa.nulls(2 * SESSIONS, pa.string())}
     pq.write_table(pa.table(columns, pa.schema(kinds)), path)
 
 
-def _outcomes(files: PairFiles, drawn: Any) -> None:
-    """Hits in half of the sessions: in others for other replicates, in the same for the same."""
+def _impressions(path: Path) -> None:
+    """An impression in each of these sessions."""
+    kinds = {"row": pa.int64(), "time": pa.int64(), "cluster": pa.int64(), "session": pa.int32()}
+    kinds |= {"returning": pa.bool_(), "candidates": pa.int32()}
+    columns = {name: pa.array(np.zeros(SESSIONS)).cast(kind) for name, kind in kinds.items()}
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns | {"cluster": pa.array(np.arange(SESSIONS))}, pa.schema(kinds)), path)
+
+
+def _outcomes(files: PairFiles, drawn: Any, *, ranked: bool) -> None:
+    """Hits in half of the sessions, and clicks ranked first: in the same ones where the replicates are the same."""
     hit = np.random.default_rng(zlib.crc32(drawn.tobytes())).random(SESSIONS) < 0.5
     place = np.zeros((SESSIONS, 2), np.int16)
     place[:, 1] = hit
-    outcomes = Outcomes(place.ravel(), np.zeros((2 * SESSIONS, 2), np.uint8))
-    write_judgement(files, Judgement(outcomes, None, None))  # type: ignore[arg-type]
+    relevant = np.zeros((2 * SESSIONS, 2), np.uint8)
+    relevant[::2, 0] = hit
+    outcomes = Outcomes(place.ravel(), relevant)
+    rankings = Ranked(np.column_stack([hit] * len(IMPRESSIONS)).astype(float)) if ranked else None
+    write_judgement(files, Judgement(outcomes, rankings, None))  # type: ignore[arg-type]
 
 
 def spread(value: float, width: float, seed: int) -> Any:

@@ -187,5 +187,5 @@ def _notes(is_pair: bool, metrics: list[str], style: str) -> list[str]:
         f"values, differences and intervals {next(iter(units))}" if len(units) == 1 and is_pair else in_units,
         f"differences are paired: both sides are resampled alike; {MARKS[style][0]}: p <= {ALPHA:g} after Holm's "
         "correction for all pairs of the run's recommenders",
-        "resolvable: 2.8 standard errors; a true difference of that size is found in 3 of 5 such logs or more",
+        "resolvable: 2.8 standard errors; a true difference of that size is found in half of such logs or more",
     ]

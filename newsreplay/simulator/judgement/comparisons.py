@@ -23,7 +23,7 @@ ALPHA = 0.05  #: chance of one false finding among all pairs that are compared t
 FEW_DIFFER = 10  #: clusters; where fewer differ, p is that of a sign test
 
 #: Standard errors that a true difference must be away from nothing to be found, at 5 % two-sided, with 80 % power, if
-#: differences were normal. Where sessions are skewed it is found in 60 to 80 % (docs/intervals.md).
+#: differences were normal. Where sessions are skewed it is found in 50 to 80 % (docs/intervals.md).
 RESOLVABLE = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.80)
 
 _LEVELS = (0.025, 0.975)
@@ -40,7 +40,7 @@ class Differences(NamedTuple):
     high: Column  #: float64[pairs], 97.5 percentile
     p: Column  #: float64[pairs], two-sided, of no difference
     p_holm: Column  #: float64[pairs], corrected for all pairs handed over together (Holm 1979)
-    resolvable: Column  #: float64[pairs], a true difference that such logs find in 3 of 5 or more
+    resolvable: Column  #: float64[pairs], a true difference that such logs find half of the time or more
 
 
 class Ranks(NamedTuple):
@@ -66,11 +66,12 @@ def compare(
     clusters differ for a bootstrap.
 
     p counts the replicates on the other side of nothing, 2 (min(#(d <= 0), #(d >= 0)) + 1) / (replicates + 1), at
-    most 1 (Davison & Hinkley 1997, section 4.2, for the + 1). If not one lies there, counting gives no more than "below
-    2 / (replicates + 1)", which no correction for 25 or more pairs survives; then p is what a normal distribution of
-    the replicates' standard deviation gives, if that is less. Replicates that never differ from one another keep the
-    counted p: they hold nothing about chance. Where fewer than `FEW_DIFFER` clusters differ, p is that of an exact sign
-    test: twice the chance that of so many coins as many or more fall to the row with the higher value, at most 1.
+    most 1 (Davison & Hinkley 1997, section 4.2, for the + 1), and is at least what a normal distribution of the
+    replicates' standard deviation gives: those of a few weighty sessions lean the wrong way, and counting them alone
+    finds too much. Where not one lies on the other side, counting says no more than "below 2 / (replicates + 1)", which
+    no correction for 25 or more pairs survives; then the normal distribution's is p. Replicates that never differ keep
+    the counted p: they hold nothing about chance. Where fewer than `FEW_DIFFER` clusters differ, p is that of an exact
+    sign test: twice the chance that of so many coins as many or more fall to the row with the higher value, at most 1.
 
     `resolvable` is `RESOLVABLE` times the standard deviation of the paired differences.
     """
@@ -193,8 +194,9 @@ def _deviation(drawn: Column, count: Column) -> Column:
 def _p_values(difference: Column, drawn: Column, count: Column, error: Column) -> Column:
     other_side = np.minimum((drawn <= 0).sum(axis=1), (drawn >= 0).sum(axis=1))
     p: Column = np.minimum(2 * (other_side + 1) / (count + 1), 1)
-    for pair in np.flatnonzero((other_side == 0) & (error > 0)):
-        p[pair] = min(p[pair], math.erfc(abs(difference[pair]) / error[pair] / math.sqrt(2)))
+    for pair in np.flatnonzero(error > 0):
+        normal = math.erfc(abs(difference[pair]) / error[pair] / math.sqrt(2))
+        p[pair] = max(p[pair], normal) if other_side[pair] else normal
     p[count == 0] = np.nan
     return p
 
@@ -204,4 +206,4 @@ def _sign_test(difference: float, more: int, fewer: int) -> float:
     if difference == 0:
         return 1.0
     tosses, heads = more + fewer, more if difference > 0 else fewer
-    return min(1.0, sum(math.comb(tosses, n) for n in range(heads, tosses + 1)) / 2 ** (tosses - 1))
+    return min(1.0, sum(math.comb(tosses, n) for n in range(heads, tosses + 1)) / 2.0 ** (tosses - 1))

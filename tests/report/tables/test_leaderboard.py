@@ -40,9 +40,9 @@ def bare(run: Run, **options: Any) -> dict[str, list[str]]:
 
 def test_publishers_stand_side_by_side_and_the_best_of_each_column_is_marked(tmp_path: Path) -> None:
     assert bare(run_of(tmp_path / "run", TWO)) == {
-        "popular": ["12.500*", "5.000", "5.000*", "1.000", "1.5"],
-        "recency": ["2.000", "1.000", "5.000*", "4.000*", "2.2"],
-        "trend(hours=6)": ["12.500*", "6.250*", "1.000", "2.000", "2.2"],
+        "popular": ["12.500*", "5.000", "5.000*", "1.000", "1.5   (1–2)"],
+        "recency": ["2.000", "1.000", "5.000*", "4.000*", "2.2 (2–2.5)"],
+        "trend(hours=6)": ["12.500*", "6.250*", "1.000", "2.000", "2.2 (2–2.5)"],
     }
 
 
@@ -81,9 +81,9 @@ def test_columns_are_headed_and_lined_up(tmp_path: Path, intervals: bool) -> Non
 def test_the_order_is_that_of_the_mean_rank_and_equal_values_share_theirs(tmp_path: Path) -> None:
     rows = bare(run_of(tmp_path / "run", TWO))
     assert {name: cells[-1] for name, cells in rows.items()} == {
-        "popular": "1.5",  # first and second at A, first and second at B
-        "recency": "2.2",  # third at A, shares the first two places at B
-        "trend(hours=6)": "2.2",
+        "popular": "1.5   (1–2)",  # first and second at A, first and second at B
+        "recency": "2.2 (2–2.5)",  # third at A, shares the first two places at B
+        "trend(hours=6)": "2.2 (2–2.5)",
     }
     assert list(rows) == ["popular", "recency", "trend(hours=6)"]  # as typed where the mean ranks are equal
 
@@ -118,7 +118,7 @@ def test_a_failed_pair_is_shown_as_failed_and_ranks_last(tmp_path: Path) -> None
     }
     run = run_of(tmp_path / "run", values)
     rows = bare(run)
-    assert rows["mine"] == ["failed", "failed", "90.000*", "90.000*", "1.8"]
+    assert rows["mine"] == ["failed", "failed", "90.000*", "90.000*", "1.8 (1.5–2)"]
     assert rows["broken"] == ["failed", "failed", "failed", "failed", "-"]
     assert rows["recency"] == ["0.000", "0.000", "50.000", "50.000", "1.5"]
     assert "FAILED: mine on A: ValueError: no licence" in leaderboard([run])
@@ -315,14 +315,18 @@ def test_the_footer_tells_where_the_numbers_come_from(tmp_path: Path) -> None:
     footer = leaderboard([run]).split("\n\n", 1)[1].splitlines()
     assert footer == [
         "E@1, P@1: in per cent; ±: half the width of the 95 % interval",
-        "*: best of its column; ~: may be first (paired tests of all pairs, p > 0.05 after Holm); rank by E@1, with the "
-        "range that these tests leave it",
+        "*: best of its column; ~: may be first (paired tests of all pairs, p > 0.05 after Holm); rank by E@1, with "
+        "the range that these tests leave it",
         "data: gazette; sessions scored: A 4 of 1,234, B 4 of 1,234",
         "made up: the times",
         "made up: the readers",
         "rejected: 1,200 of 5,000 rows could not be used",
         "the longest 1 % of A's scored sessions bring 25.0% of all hits at 1",
+        "intervals of E at A hold the truth in fewer than 94 of 100 such logs: 4 scored sessions are too few where a "
+        "few long ones bring so many hits; those of P are exact",
         "the longest 1 % of B's scored sessions bring 25.0% of all hits at 1",
+        "intervals of E at B hold the truth in fewer than 94 of 100 such logs: 4 scored sessions are too few where a "
+        "few long ones bring so many hits; those of P are exact",
         f"1.2 s; the run lies in {tmp_path / 'run'}",
     ]
 
@@ -365,7 +369,7 @@ def test_csv_has_every_metric_with_its_interval(tmp_path: Path) -> None:
 def test_markdown_has_a_cell_for_everything(tmp_path: Path) -> None:
     lines = leaderboard([run_of(tmp_path / "run", TWO)], style="markdown", intervals=False).splitlines()
     assert cells_of_markdown(lines[0]) == ["recommender", "A E@1", "A P@1", "B E@1", "B P@1", "mean rank"]
-    assert cells_of_markdown(lines[2]) == ["popular", "**12.500**", "5.000", "**5.000**", "1.000", "1.5"]
+    assert cells_of_markdown(lines[2]) == ["popular", "**12.500**", "5.000", "**5.000**", "1.000", "1.5 (1–2)"]
     assert lines[5] == ""
 
 

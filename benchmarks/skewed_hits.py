@@ -1,4 +1,4 @@
-"""Coverage where hits are skewed or few: python benchmarks/coverage.py [--run RUN] [--logs 1000] [--recommender SPEC]
+"""Coverage where hits are skewed or few: python benchmarks/skewed_hits.py [--run RUN] [--logs 1000]
 
 How often the 95 % intervals of event- and session-level success hold the truth, how often paired tests of equally good
 recommenders find a difference, and how often the ranges of the ranks of ten close recommenders hold all ten true ranks.
