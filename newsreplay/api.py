@@ -119,7 +119,7 @@ def run(
     out: str | Path | Numbered | None = None,
     overwrite: bool = False,
     slates: bool = True,
-    cluster: str = "session",
+    cluster: str | None = None,
     timed: bool = False,
     deadline: Duration | None = None,
     strict_deadline: bool = False,
@@ -148,17 +148,15 @@ def run(
       given up; one in this process every 16,384 rows at most. If either is given, every pair of a plain-Python
       recommender gets a process of its own; a script then needs `if __name__ == "__main__":`. Objects that cannot be
       pickled stay here. `executor` runs pairs elsewhere. None of these changes a byte of the results.
-    - `cluster`: what is resampled for intervals, "session", "user" or "day".
+    - `cluster`: what is resampled for intervals, "session", "user" or "day"; None = as fits.
     - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
       late, and with `strict_deadline` counts as none. Then results depend on the machine.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
     - `progress(what, done, total)` is told how far the replay is, in rows; `report(line)` what became of folders.
 
-    A recommender that raises costs only its own results. Raises `NewsreplayError` where the data, a spec or
-    the folder cannot be used.
+    A recommender that raises costs only its own results. Raises `NewsreplayError` where anything cannot be used.
     """
-    limit = _limit(pair_timeout)
-    execution = Execution(jobs, executor, progress or quiet, report or unheard, command, limit)
+    execution = Execution(jobs, executor, progress or quiet, report or unheard, command, _limit(pair_timeout))
     with redirect_stdout(sys.stderr):  # what strangers print while they are made
         entries = start_list(_listed(recommenders), execution.apart)
     dataset = find_data(data, columns=columns, preparing=preparing)
@@ -197,7 +195,7 @@ def _scope(
     warmup: Duration,
     window: Duration | None,
     max_session_length: int | None,
-    cluster: str,
+    cluster: str | None,
 ) -> Scope:
     """What is scored: a named stretch of the data set's own, or what lies after the warm-up and in the window."""
     before, within = milliseconds(warmup), _limit(window)

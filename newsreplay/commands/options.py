@@ -168,15 +168,12 @@ names_option = click.option(
 run_argument = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
 
 
-def cluster_option(default: str | None = None) -> Decorator:
-    """`--cluster`, with or without a default; part of `scope`."""
-    return click.option(
-        "--cluster",
-        type=click.Choice(["session", "user", "day"]),
-        default=default,
-        show_default=True,
-        help="What is resampled for intervals.",
-    )
+#: Part of `scope`.
+cluster_option = click.option(
+    "--cluster",
+    type=click.Choice(["session", "user", "day"]),
+    help="What is resampled for intervals.  [default: sessions; for impressions users, if the source has no sessions]",
+)
 
 
 def scope_options(warmup: str, *, split: bool = False) -> Decorator:

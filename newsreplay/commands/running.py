@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     help="Give up a recommender that takes longer on a publisher: 10m. It fails, the others go on.",
 )
 @click.option("--slates/--no-slates", default=True, help="Keep every answer in the run folder.  [default: keep]")
-@cluster_option("session")
+@cluster_option
 @click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
 @click.option("--deadline", callback=parse_time, help="An answer that takes longer is late: 100ms. Implies --timed.")
 @click.option("--strict-deadline", is_flag=True, help="Late answers count as misses.")
@@ -242,7 +242,7 @@ def train(
 @run_argument
 @moved_data_option
 @scope_options("Leave the first stretch unscored: 1d, 36h; 0h for none.")
-@cluster_option()
+@cluster_option
 @names_option
 @leaderboard_options
 def score(

@@ -67,6 +67,7 @@ class PublisherCard(TypedDict):
     shared_ids: int  #: session ids under which several users occur
     shared_sessions: int  #: sessions that they are by user
     nobody: int  #: rows of the source with neither user nor session
+    session_ids: bool  #: the source has session ids (of some rows at least); else sessions are visits of users
     digest: str  #: of the prepared columns, 32 hexadecimal digits
     profiles: NotRequired[int]  #: readers with a profile
     profiles_differ: NotRequired[int]  #: readers whose history differs between their rows

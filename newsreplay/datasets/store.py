@@ -110,10 +110,12 @@ class Dataset:
         """One publisher's log. Raises `DataError` if there is none of that name, or its files are damaged."""
         if name not in self.publishers:
             raise DataError(f"{self.name} has no publisher {name!r}; it has {escaped(', '.join(self.publishers))}")
-        below = f"publishers/{self.publishers.index(name)}/"
+        number = self.publishers.index(name)
+        below = f"publishers/{number}/"
         self.checksums.compare(below)
         files = {path.removeprefix(below) for path in self.checksums.files if path.startswith(below)}
-        return _open_publisher(name, self.folder / below, files, self.card["frozen"])
+        publisher = _open_publisher(name, self.folder / below, files, self.card["frozen"])
+        return publisher._replace(session_ids=self.card["publishers"][number]["session_ids"])
 
     def compare(self) -> None:
         """Compare all files with their checksums. Raises `DataError` for the first that is damaged."""

@@ -44,6 +44,7 @@ class Publisher(NamedTuple):
     users: pa.Array  #: string[users], ids
     requests: Requests
     sessions: Sessions
+    session_ids: bool = True  #: the source has session ids; without, a session is a visit of its user
 
 
 SESSION_DTYPES: dict[str, DType] = {

@@ -23,10 +23,12 @@ from newsreplay.report.facts import (
     display_name,
     foresees,
     interval,
+    is_reference,
     notes,
     number,
     pareto,
     quality_and_cost,
+    resampled,
     seed_notes,
     usual_metric,
 )
@@ -42,9 +44,10 @@ from newsreplay.report.records import (
     TimeSeries,
 )
 from newsreplay.report.slices import DIMENSIONS, FEW, PublisherColumns, over_time, sliced
-from newsreplay.simulator.judgement.comparisons import against_best, ranks
+from newsreplay.simulator.judgement.comparisons import compare, count_wins, ranks
 from newsreplay.simulator.judgement.intervals import REPLICATES
 from newsreplay.simulator.judgement.metrics import Measured
+from newsreplay.simulator.runs.by_cluster import ByCluster
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.records import PairRecord, PublisherRecord
 
@@ -56,14 +59,16 @@ def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
     and success over time, which take longest, are left out.
     Raises `RunError` where a file of the folder is missing.
     """
-    names = list(dict.fromkeys(pair["recommender"] for pair in run.info["pairs"] if not foresees(pair)))
+    names = list(dict.fromkeys(pair["recommender"] for pair in run.info["pairs"] if not is_reference(pair)))
     metric = usual_metric(run.results)
-    publishers, columns = [], []
+    publishers, ranked = [], []
+    fair = [row for row, name in enumerate(names) if name not in run.leaks]
     for publisher in run.publishers:
         measured = run.measured(publisher)
         publishers.append(_publisher(run, publisher, measured, slices))
-        columns.append(_column(measured, metric, names))
-    order, means = by_mean_rank(names, run.leaks, columns)
+        values, drawn = _column(measured, metric, names)
+        ranked.append((values, ranks(values[fair], compare(values[fair], drawn[fair], []))))
+    order, means = by_mean_rank(names, run.leaks, ranked)
     mean_ranks = [(display_name(run, name), number(means[name].rank) if name in means else None) for name in order]
     return {
         "format": 1,
@@ -103,7 +108,7 @@ def _manifest(run: RunFolder) -> list[tuple[str, str]]:
         "warm-up": duration_text(options["warmup"]),
         "window": "" if options["window"] is None else duration_text(options["window"]),
         "longest session scored": "" if options["max_session_length"] is None else str(options["max_session_length"]),
-        "resampled": options["cluster"],
+        "resampled": resampled(run),
         "seed": str(options["seed"]),
         "seeds of training": ", ".join(map(str, options.get("seeds", ()))),
         "deadline": "" if options["deadline"] is None else f"{options['deadline']:g} ms",
@@ -193,7 +198,7 @@ def _row(
         "recommender": display_name(run, name),
         "status": pair["status"],
         "error": pair.get("error"),
-        "foresees": foresees(pair),
+        "foresees": is_reference(pair),
         "leaks": run.leaks.get(name),
         "results": results,
         "rank": None,
@@ -215,27 +220,30 @@ def _add_ranks(
     ranked = [
         place
         for place, number_of in enumerate(done)
-        if not foresees(pairs[number_of]) and pairs[number_of]["recommender"] not in run.leaks
+        if not is_reference(pairs[number_of]) and pairs[number_of]["recommender"] not in run.leaks
     ]
     values = column_of(measured, metric)[ranked]
     replicates = measured.replicates[ranked, metric]
     if np.isnan(values).all():
         return
-    places = ranks(values, replicates)
-    against = against_best(values, replicates)
-    against_by = dict(zip(against.a.tolist(), range(len(against.a)), strict=True))
+    name = measured.results[metric].metric
+    by_cluster = ByCluster(run, pairs[0]["publisher"])
+    wins = count_wins([by_cluster.sums(pairs[done[place]]["recommender"], name) for place in ranked])
+    found = compare(values, replicates, wins=wins)
+    places = ranks(values, found)
+    best = int(np.nanargmax(values))
+    pair_of = {pair: at for at, pair in enumerate(zip(found.a.tolist(), found.b.tolist(), strict=True))}
     for i, place in enumerate(ranked):
         if math.isnan(values[i]):
             continue
         row = rows[done[place]]
         rank, low, high = (number(float(column[i])) for column in (places.rank, places.low, places.high))
         row["rank"] = (rank, low, high)
-        row["stable"] = bool(places.stable[i])
-        if i in against_by:
-            at = against_by[i]
-            difference, low, high, p = (
-                number(float(column[at])) for column in (against.difference, against.low, against.high, against.p_holm)
-            )
+        row["stable"] = bool(places.low[i] == places.high[i])
+        if i != best:
+            at = pair_of[min(i, best), max(i, best)]
+            ends = [found.low[at], found.high[at]] if i < best else [-found.high[at], -found.low[at]]
+            difference, low, high, p = (number(float(n)) for n in (values[i] - values[best], *ends, found.p_holm[at]))
             row["against_best"] = (difference, low, high, p)
 
 

@@ -19,6 +19,7 @@ from newsreplay.simulator.runs.records import PairTimingRecord, PublisherRecord
 from newsreplay.spec import check_names
 
 HEADLINE = "event_success@1"
+LOGGED = "logged"  #: what readers were shown, as a recommender
 
 
 def usual_metric(results: Iterable[Result]) -> str:
@@ -33,6 +34,11 @@ def usual_metric(results: Iterable[Result]) -> str:
 def foresees(pair: Mapping[str, object]) -> bool:
     """Whether the recommender of a pair of run.json sees the future by design, as an oracle does."""
     return pair.get("foresight") == "oracle"
+
+
+def is_reference(pair: Mapping[str, object]) -> bool:
+    """Whether a pair of run.json is there for comparison and not ranked: an oracle's, or that of what readers saw."""
+    return foresees(pair) or pair["recommender"] == LOGGED
 
 
 def is_repeated(pair: Mapping[str, object]) -> bool:
@@ -65,6 +71,8 @@ def give_names(runs: Sequence[RunFolder], names: dict[str, str]) -> None:
 # --- notes ----------------------------------------------------------------------------------------------
 
 _UNORDERED = ("mind", "ebnerd", "nemig")  #: sources whose candidates are shuffled, or listed by their outcome
+FEW_SESSIONS = 200  #: with fewer scored sessions intervals of E cover less than 94 % (docs/intervals.md)
+ALIKE = 2500  #: and with fewer than so many times the squared share of the longest 1 % among these
 FEW_CLUSTERS = 30  #: with fewer, percentile intervals cover clearly less than they state (docs/intervals.md)
 
 
@@ -86,7 +94,7 @@ def notes(run: RunFolder) -> list[Note]:
             "depend on the machine"
         )
         result.append(Note("warning", text))
-    logged = any(pair["recommender"] == "logged" for pair in info["pairs"])
+    logged = any(pair["recommender"] == LOGGED for pair in info["pairs"])
     if logged and data["kind"] in _UNORDERED:
         text = "logged means nothing here: the source does not list candidates as readers saw them"
         result.append(Note("warning", text))
@@ -123,13 +131,31 @@ def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool) -> li
     if facts["hits"]:
         share = facts["hits_of_longest"] / facts["hits"]
         result.append(Note("note", f"the longest 1 % of {name}'s scored sessions bring {share:.1%} of all hits at 1"))
+        if covers_too_little(facts["scored_sessions"], share):
+            text = (
+                f"intervals of E at {name} hold the truth in fewer than 94 of 100 such logs: "
+                f"{facts['scored_sessions']:,} scored sessions are too few where a few long ones bring so many hits; "
+                "those of P are exact"
+            )
+            result.append(Note("warning", text))
     if 0 < facts["clusters"] < FEW_CLUSTERS:
         text = (
-            f"{name} has only {facts['clusters']} clusters ({run.info['options']['cluster']}) to resample; its "
+            f"{name} has only {facts['clusters']} clusters ({facts['resampled']}) to resample; its "
             "intervals are too narrow"
         )
         result.append(Note("warning", text))
     return result
+
+
+def covers_too_little(sessions: int, share: float) -> bool:
+    """Whether intervals of E cover less than 94 %, by the scored sessions and the share of hits of their longest 1 %.
+
+    Measured in docs/intervals.md.
+
+    >>> covers_too_little(150, 0.0), covers_too_little(1000, 0.05), covers_too_little(1000, 0.1)
+    (True, False, True)
+    """
+    return sessions < FEW_SESSIONS or -(-sessions // 100) < ALIKE * share**2
 
 
 def leak_notes(run: RunFolder) -> list[Note]:
@@ -180,9 +206,18 @@ def _self_report_notes(run: RunFolder) -> list[Note]:
 def interval(run: RunFolder) -> str:
     """How intervals were made, in a sentence."""
     return (
-        f"95 % intervals: percentile bootstrap over {run.info['options']['cluster']}s, 1,000 replicates, paired across "
-        "recommenders; p-values of paired differences, Holm-corrected."
+        f"95 % intervals: percentile bootstrap over {resampled(run)}, 1,000 replicates, paired across recommenders, "
+        "exact ones where there are few hits; p-values of paired differences, Holm-corrected for all pairs."
     )
+
+
+def resampled(run: RunFolder) -> str:
+    """What was resampled, in words: "sessions", or "sessions (impressions: users)"."""
+    slates = list(dict.fromkeys(f"{facts['resampled']}s" for facts in run.info["publishers"]))
+    shown = [facts for facts in run.info["publishers"] if facts["scored_impressions"]]
+    impressions = list(dict.fromkeys(f"{facts['impressions_resampled']}s" for facts in shown))
+    words = " or ".join(slates)
+    return words if impressions in ([], slates) else f"{words} (impressions: {' or '.join(impressions)})"
 
 
 def commands(run: RunFolder) -> list[str]:

@@ -72,6 +72,16 @@ def check_rank(metric: str) -> None:
         raise NewsreplayError(f"{metric} describes recommenders, it does not judge them; rank by another metric")
 
 
+def format_half(value: float, metric: str) -> str:
+    """Half the width of an interval as text; one that rounds to nothing is less than the last digit.
+
+    >>> format_half(0.0004, "event_success@1"), format_half(0.000004, "event_success@1"), format_half(0.0, "auc")
+    ('0.040', '<0.001', '0.000')
+    """
+    text = format_value(value, metric)
+    return "<0.001" if value > 0 and text == "0.000" else text
+
+
 def format_value(value: float | None, metric: str) -> str:
     """A value as text without its unit: shares in per cent.
 

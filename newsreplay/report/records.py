@@ -43,12 +43,12 @@ class RecommenderRow(TypedDict):
     recommender: str
     status: str  #: "done" or "failed"
     error: str | None
-    foresees: bool  #: drawn for reference and not ranked
+    foresees: bool  #: an oracle, or what readers were shown: drawn for reference and not ranked
     leaks: str | None  #: what of the future it was given; then it is not ranked
     results: dict[str, Estimate]  #: by metric
-    rank: tuple[float | None, float | None, float | None] | None  #: with the range of 95 % of the replicates
-    stable: bool  #: the rank is the same in at least 95 % of the replicates
-    #: difference to the best, its interval, and p after Holm's correction
+    rank: tuple[float | None, float | None, float | None] | None  #: with the range that paired tests leave it
+    stable: bool  #: that range is one rank
+    #: difference to the best, its interval, and p after Holm's correction for all pairs
     against_best: tuple[float | None, float | None, float | None, float | None] | None
     cost: Costs | None
     pareto: bool  #: no other recommender is both better and cheaper

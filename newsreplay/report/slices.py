@@ -202,7 +202,7 @@ class PublisherColumns:
     def _clusters(self, cluster: Column) -> tuple[Column, Column]:
         """The units that are resampled, and the unit of each row; many are resampled in groups."""
         unit, group = np.unique(cluster, return_inverse=True)
-        clusters = coarser(Clusters(group, unit), self.publisher, self.seed, self.sizes)
+        clusters = coarser(Clusters(group, unit, group), self.publisher, self.seed, self.sizes)
         return clusters.unit, clusters.group
 
     def _fill(

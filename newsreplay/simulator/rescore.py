@@ -34,7 +34,7 @@ class Changes(TypedDict, total=False):
     warmup: Duration
     window: Duration | None
     max_session_length: int | None
-    cluster: str
+    cluster: str | None
 
 
 def rescore(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import combinations, product
 from statistics import NormalDist, stdev
 from typing import NamedTuple
 
@@ -28,7 +29,30 @@ def percentile(sample: Sequence[float], level: Fraction) -> float:
     return ordered[below] + float(place - below) * (ordered[above] - ordered[below])
 
 
-def compare(value_a: float, value_b: float, a: Row, b: Row) -> Difference:
+def sign_test(difference: float, a: Row, b: Row) -> float | None:
+    """Twice the chance that so many coins fall the same way as the difference; None where ten clusters differ."""
+    signs = [x > y for x, y in zip(a, b, strict=True) if x != y]
+    if len(signs) >= 10:
+        return None
+    if difference == 0:
+        return 1.0
+    agreeing = sum(sign == (difference > 0) for sign in signs)
+    tosses = list(product([False, True], repeat=len(signs)))
+    return min(1.0, 2 * sum(sum(toss) >= agreeing for toss in tosses) / len(tosses))
+
+
+def compare(
+    value_a: float, value_b: float, a: Row, b: Row, sums_a: Row | None = None, sums_b: Row | None = None
+) -> Difference:
+    """By the replicates `a` and `b`; where few clusters differ in `sums_a` and `sums_b`, p is that of a sign test."""
+    found = _bootstrapped(value_a, value_b, a, b)
+    if sums_a is None or sums_b is None or math.isnan(found.difference):
+        return found
+    p = sign_test(found.difference, sums_a, sums_b)
+    return found if p is None else found._replace(p=p)
+
+
+def _bootstrapped(value_a: float, value_b: float, a: Row, b: Row) -> Difference:
     nan = math.nan
     difference = value_a - value_b
     drawn = [x - y for x, y in zip(a, b, strict=True) if not math.isnan(x) and not math.isnan(y)]
@@ -38,8 +62,9 @@ def compare(value_a: float, value_b: float, a: Row, b: Row) -> Difference:
     not_below = len([d for d in drawn if d >= 0])
     p = min(1.0, 2 * (min(not_above, not_below) + 1) / (len(drawn) + 1))
     error = nan if len(drawn) < 2 else 0.0 if len(set(drawn)) == 1 else stdev(drawn)
-    if min(not_above, not_below) == 0 and error > 0:
-        p = min(p, 2 * NormalDist().cdf(-abs(difference) / error))
+    if error > 0:
+        normal = 2 * NormalDist().cdf(-abs(difference) / error)
+        p = normal if min(not_above, not_below) == 0 else max(p, normal)
     if math.isnan(difference):
         p = nan
     low, high = percentile(drawn, Fraction(25, 1000)), percentile(drawn, Fraction(975, 1000))
@@ -62,41 +87,27 @@ def rank(values: Sequence[float]) -> list[float]:
     return [1 + sum(other > own for other in key) + (key.count(own) - 1) / 2 for own in key]
 
 
-def occurred(sample: Sequence[float], level: Fraction) -> float:
-    """The smallest entry that at least `level` of the sample does not exceed."""
-    return min(x for x in sample if Fraction(sum(y <= x for y in sample), len(sample)) >= level)
-
-
 class Ranked(NamedTuple):
     rank: float
     low: float
     high: float
-    stable: bool
 
 
-def mean_ranks(values: Sequence[Sequence[float]], replicates: Sequence[Sequence[Row]]) -> list[Ranked]:
-    """Over publishers; of one publisher these are its ranks, but for what stable means."""
-    rows = len(values[0])
-    used = [p for p in range(len(values)) if not all(math.isnan(v) for v in values[p])] or [0]
-
-    def mean(of: Sequence[Sequence[float]]) -> list[float]:
-        each = [rank(column) for column in of]
-        return [sum(one[row] for one in each) / len(each) for row in range(rows)]
-
-    drawn = []
-    for i in range(len(replicates[0][0])):
-        columns = [[replicates[p][row][i] for row in range(rows)] for p in used]
-        if not any(all(math.isnan(v) for v in column) for column in columns):
-            drawn.append(mean(columns))
-    means = mean([values[p] for p in used])
-    places = rank([-m for m in means])
-    result = []
-    for row in range(rows):
-        mine = [each[row] for each in drawn]
-        same = [rank([-m for m in each])[row] == places[row] for each in drawn]
-        if mine:
-            low, high = occurred(mine, Fraction(25, 1000)), occurred(mine, Fraction(975, 1000))
-            result.append(Ranked(means[row], low, high, Fraction(sum(same), len(same)) >= Fraction(95, 100)))
-        else:
-            result.append(Ranked(means[row], math.nan, math.nan, False))
-    return result
+def ranks(values: Sequence[float], replicates: Sequence[Row], sums: Sequence[Row] | None = None) -> list[Ranked]:
+    """Ranks with their ranges: who beats whom, by the tests of all pairs, one pair at a time."""
+    rows = range(len(values))
+    pairs = list(combinations(rows, 2))
+    clusters = sums or [None] * len(values)
+    found = [compare(values[a], values[b], replicates[a], replicates[b], clusters[a], clusters[b]) for a, b in pairs]
+    corrected = holm([each.p for each in found])
+    beats = {
+        (a, b) if each.difference > 0 else (b, a)
+        for (a, b), each, p in zip(pairs, found, corrected, strict=True)
+        if p <= 0.05 and each.difference != 0
+    }
+    beats |= {(a, b) for a in rows for b in rows if math.isnan(values[b]) and not math.isnan(values[a])}
+    places = rank(values)
+    return [
+        Ranked(places[row], 1 + sum(b == row for _, b in beats), len(values) - sum(a == row for a, _ in beats))
+        for row in rows
+    ]

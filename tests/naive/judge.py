@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from scipy.special import betaincinv
 
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.catalog import bare_articles
@@ -269,6 +270,42 @@ def replicated(
         n = sum(weights[unit] * counts[unit] for unit in counts)
         found.append(float(sum(weights[unit] * sums[unit] for unit in counts) / n) if n else None)
     return found
+
+
+def clopper_pearson(hits: float, trials: float) -> tuple[float, float]:
+    """The exact interval of a share, of broken numbers too."""
+    low = float(betaincinv(hits, trials - hits + 1, 0.025)) if hits > 0 else 0.0
+    return low, float(betaincinv(hits + 1, trials - hits, 0.975)) if hits < trials else 1.0
+
+
+def success_interval(
+    hits: Sequence[int], units: Sequence[int], by_session: bool, drawn: tuple[float, float]
+) -> tuple[float, float]:
+    """Of session-level success: `hits` and `units` are those of the sessions, `drawn` is what the bootstrap says."""
+    sessions, hit = len(hits), sum(n > 0 for n in hits)
+    if by_session:
+        return clopper_pearson(hit, sessions)
+    clusters = {unit: [n > 0 for n, own in zip(hits, units, strict=True) if own == unit] for unit in units}
+    if sum(any(c) for c in clusters.values()) >= 40 and sum(not all(c) for c in clusters.values()) >= 40:
+        return drawn
+    share = Fraction(hit, sessions)
+    if share in (0, 1):
+        inflation = Fraction(sum(len(c) ** 2 for c in clusters.values()), sessions)
+    else:
+        squares = sum((sum(c) - share * len(c)) ** 2 for c in clusters.values())
+        inflation = max(Fraction(1), squares / (sessions * share * (1 - share)))
+    return clopper_pearson(float(hit / inflation), float(sessions / inflation))
+
+
+def event_interval(
+    hits: Sequence[int], success: tuple[float, float], drawn: tuple[float, float]
+) -> tuple[float, float]:
+    """Of event-level success, given that of session-level success at the same cut-off."""
+    hit = sum(n > 0 for n in hits)
+    if hit >= 40:
+        return drawn
+    each = sum(hits) / hit if hit else 1.0
+    return min(drawn[0], success[0] * each), max(drawn[1], success[1] * each)
 
 
 # --- slices -----------------------------------------------------------------------------------------------

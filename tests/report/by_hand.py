@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,13 @@ import pyarrow.parquet as pq
 from newsreplay.api import Run
 from newsreplay.log.rows import DAY
 from newsreplay.simulator.judgement.intervals import REPLICATES
+from newsreplay.simulator.judgement.judge import Outcomes
+from newsreplay.simulator.judgement.measures import IMPRESSIONS
+from newsreplay.simulator.judgement.rankings import Ranked
+from newsreplay.simulator.judgement.scoring import Judgement
+from newsreplay.simulator.runs.columns import write_judgement
 from newsreplay.simulator.runs.options import Options
-from newsreplay.simulator.runs.paths import publisher_files
+from newsreplay.simulator.runs.paths import PairFiles, pair_files, publisher_files
 from newsreplay.simulator.runs.records import FORMAT
 from newsreplay.simulator.runs.write import write_replicates
 
@@ -72,17 +78,23 @@ def run_of(
             by_metric = (
                 dict(cell) if isinstance(cell, Mapping) else dict(zip(SUCCESS, cell or (None, None), strict=True))
             )
+            rows = []
             for metric, value in by_metric.items():
                 constant = np.full(REPLICATES, np.nan if value is None else value)
                 row = np.asarray((replicates or {}).get((publisher, name, metric), constant), np.float64)
-                drawn.append(row)
+                rows.append(row)
                 low, high = (None, None) if value is None else np.percentile(row, [2.5, 97.5]).tolist()
                 result = {"publisher": publisher, "recommender": name, "metric": metric, "value": value}
                 results.append(result | {"low": low, "high": high, "n": 0 if value is None else 4})
+            ranked = any(by_metric.get(metric) is not None for metric in IMPRESSIONS)
+            _outcomes(pair_files(folder, publisher, name), np.array(rows), ranked=ranked)
+            if ranked:
+                _impressions(publisher_files(folder, publisher).scored_impressions)
+            drawn += rows
         done = sum(pair["publisher"] == publisher and pair["status"] == "done" for pair in pairs)
         table = np.array(drawn).reshape(done, -1, REPLICATES) if done else np.empty((0, 0, REPLICATES))
         write_replicates(publisher_files(folder, publisher).replicates, table)
-        _no_reads(publisher_files(folder, publisher).frame)
+        _frame(publisher_files(folder, publisher).frame)
     card = {"name": "gazette", "kind": "table", "made_up": [], "leaks": [], "notes": [], "rejected": 0, "rows_in": 5000}
     info = {
         "format": FORMAT,
@@ -123,19 +135,49 @@ def _facts(publisher: str, digest: str) -> dict[str, Any]:
         "scored_impressions": 0,
         "impressions_without_outcome": 0,
         "impressions_of_one_class": 0,
+        "resampled": "session",
+        "impressions_resampled": "session",
         "clusters": 400,
         "hits": 8,
         "hits_of_longest": 2,
     }
 
 
-def _no_reads(path: Path) -> None:
-    """A frame of no reads: tables of results need none."""
+SESSIONS = 100  #: of two reads each, in clusters of their own
+
+
+def _frame(path: Path) -> None:
+    """A frame of so many sessions, whose reads are all alike."""
     kinds = {name: pa.int64() for name in ("row", "time", "cluster", "age")}
     kinds |= {name: pa.int32() for name in ("session", "relevant")}
     kinds |= {name: pa.bool_() for name in ("reachable", "again", "returning")} | {"category": pa.string()}
     path.parent.mkdir(exist_ok=True)
-    pq.write_table(pa.schema(kinds).empty_table(), path)
+    columns = {name: pa.array(np.zeros(2 * SESSIONS)).cast(kind) for name, kind in kinds.items() if name != "category"}
+    number = pa.array(np.arange(2 * SESSIONS) // 2)
+    columns |= {"session": number.cast(pa.int32()), "relevant": pa.array([1, 0] * SESSIONS, pa.int32())}
+    columns |= {"cluster": number, "category": pa.nulls(2 * SESSIONS, pa.string())}
+    pq.write_table(pa.table(columns, pa.schema(kinds)), path)
+
+
+def _impressions(path: Path) -> None:
+    """An impression in each of these sessions."""
+    kinds = {"row": pa.int64(), "time": pa.int64(), "cluster": pa.int64(), "session": pa.int32()}
+    kinds |= {"returning": pa.bool_(), "candidates": pa.int32()}
+    columns = {name: pa.array(np.zeros(SESSIONS)).cast(kind) for name, kind in kinds.items()}
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns | {"cluster": pa.array(np.arange(SESSIONS))}, pa.schema(kinds)), path)
+
+
+def _outcomes(files: PairFiles, drawn: Any, *, ranked: bool) -> None:
+    """Hits in half of the sessions, and clicks ranked first: in the same ones where the replicates are the same."""
+    hit = np.random.default_rng(zlib.crc32(drawn.tobytes())).random(SESSIONS) < 0.5
+    place = np.zeros((SESSIONS, 2), np.int16)
+    place[:, 1] = hit
+    relevant = np.zeros((2 * SESSIONS, 2), np.uint8)
+    relevant[::2, 0] = hit
+    outcomes = Outcomes(place.ravel(), relevant)
+    rankings = Ranked(np.column_stack([hit] * len(IMPRESSIONS)).astype(float)) if ranked else None
+    write_judgement(files, Judgement(outcomes, rankings, None))  # type: ignore[arg-type]
 
 
 def spread(value: float, width: float, seed: int) -> Any:

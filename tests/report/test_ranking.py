@@ -19,39 +19,43 @@ from newsreplay.report.pictures.drawing import drawing_into
 from newsreplay.report.pictures.ranks import publishers_by_recommenders
 from newsreplay.report.ranking import by_mean_rank
 from newsreplay.report.tables.leaderboard import leaderboard
+from newsreplay.simulator.judgement.comparisons import Ranks, compare
+from newsreplay.simulator.judgement.comparisons import ranks as ranks_of
 from tests.report.by_hand import rows_of, run_of
 from tests.report.made_up_contents import mean_ranks_of
 
 E = "event_success@1"
 
 
-def columns_of(values: list[float | None]) -> tuple[Any, Any]:
+def publisher_of(values: list[float | None], leaking: tuple[int, ...] = ()) -> tuple[Any, Ranks]:
+    """Values, and the ranks of those that do not leak, nobody being certain."""
     column = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    return column, np.repeat(column[:, None], 3, axis=1)
+    fair = np.delete(column, leaking)
+    return column, ranks_of(fair, compare(fair, np.repeat(fair[:, None], 3, axis=1), []))
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 4)), min_size=1, max_size=8))
 def test_equal_values_share_their_ranks_and_names_without_a_value_come_last(values: list[int | None]) -> None:
     names = [str(number) for number in range(len(values))]
-    order, ranks = by_mean_rank(names, (), [columns_of(list(values))])
+    order, ranks = by_mean_rank(names, (), [publisher_of(list(values))])
     comparable = [-1 if value is None else value for value in values]
     assert order == sorted(names, key=lambda name: -comparable[int(name)])
     assert set(ranks) == {name for name, value in zip(names, values, strict=True) if value is not None}
     for name, mean in ranks.items():
         value = comparable[int(name)]
         better, equal = sum(other > value for other in comparable), comparable.count(value)
-        assert mean.rank == mean.low == mean.high == better + (equal + 1) / 2
-        assert mean.stable
+        assert mean.rank == better + (equal + 1) / 2
+        assert (mean.low, mean.high) == (1, len(values) - comparable.count(-1))
 
 
 def test_a_recommender_that_leaks_stands_where_its_values_would_place_it_and_has_no_rank() -> None:
-    order, ranks = by_mean_rank(["a", "leak", "b", "none"], ["leak"], [columns_of([1.0, 2.0, 3.0, None])])
+    order, ranks = by_mean_rank(["a", "leak", "b", "none"], ["leak"], [publisher_of([1.0, 2.0, 3.0, None], (1,))])
     assert order == ["b", "leak", "a", "none"]
     assert {name: mean.rank for name, mean in ranks.items()} == {"b": 1, "a": 2}
 
 
 def test_where_all_leak_they_stand_by_value() -> None:
-    order, ranks = by_mean_rank(["a", "b"], ["a", "b"], [columns_of([1.0, 2.0])])
+    order, ranks = by_mean_rank(["a", "b"], ["a", "b"], [publisher_of([1.0, 2.0], (0, 1))])
     assert sorted(order) == ["a", "b"]
     assert not ranks
 
@@ -79,7 +83,7 @@ def test_table_pictures_and_page_have_one_order(run: Run, tmp_path: Path) -> Non
     expected = [("d", 7 / 3), ("b", 8 / 3), ("c", 8.5 / 3), ("a", 3.0), ("gone", None)]
     board = rows_of(leaderboard([run], metrics=[E]))
     assert [*board] == [name for name, _ in expected]
-    assert [cells[-1] for cells in board.values()] == ["2.3", "2.7", "2.8", "3.0", "-"]
+    assert [cells[-1].split()[0] for cells in board.values()] == ["2.3", "2.7", "2.8", "3.0", "-"]
     told = contents(run, slices=False)
     assert [name for name, _ in told["mean_ranks"]] == [name for name, _ in expected]
     assert [rank for _, rank in told["mean_ranks"]] == [

@@ -125,13 +125,12 @@ function columnsOf(publisher) {
   const rank = {
     key: "rank",
     label: "rank",
-    meaning: `rank by ${textOf(headline)}, with the range that holds 95 % of its replicates`,
+    meaning: `rank by ${textOf(headline)}, with the range that paired tests of all pairs leave it`,
     value: row => row.rank?.[0] ?? null,
     fill: (cell, row) => {
       if (!row.rank) return cell.append("–");
       const [at, low, high] = row.rank;
       cell.append(el("b", {}, String(at)), low === high ? "" : ` ${low}–${high}`);
-      if (!row.stable) cell.append(el("span", { class: "unstable", title: "rank not stable" }, " ≈"));
     },
     tips: row => (row.rank ? [rankInFull(row)] : []),
   };
@@ -301,8 +300,8 @@ function leaderboard(publisher) {
   listenCells(table);
   again();
   const tools = el("div", { class: "tools" }, el("label", {}, "Filter ", filter), chooser(publisher, all, again));
-  const legend = `★ best · ≈ the rank is not stable: other replicates give another · ◆ ${PARETO} ·
-    numbers after a rank hold 95 % of its replicates. Point at a cell, or walk with the arrow keys, for exact numbers.`;
+  const legend = `★ best · ◆ ${PARETO} ·
+    numbers after a rank are the range that paired tests of all pairs leave it. Point at a cell, or walk with the arrow keys, for exact numbers.`;
   return el("div", {}, tools, count, box, el("p", { class: "note" }, legend));
 }
 

@@ -94,7 +94,7 @@ function figuresOf(publisher) {
   else figures.push(leftOut("Success over time", "no stretch of time has sessions enough"));
 
   const placed = sorted(rows.filter(row => row.rank), row => row.rank[0], false);
-  const ranksTitle = "Ranks, and the ranges that hold 95 % of the replicates";
+  const ranksTitle = "Ranks, and the ranges that paired tests leave them";
   if (placed.length > 1) figures.push(rankRanges(ranksTitle, placed, seriesOf));
   else figures.push(leftOut("Ranks", "fewer than two recommenders have one"));
 

@@ -380,8 +380,8 @@ function ladder(title, name, rows, seriesOf, { domain, xTicks, xLabel, marksOf, 
   return figure(title, draw, { name, note: limit || null, controls: legend });
 }
 
-function rankInFull({ rank: [rank, low, high], stable }) {
-  return `rank ${rank}; 95 % of replicates: ${low} to ${high}; ${stable ? "stable" : "not stable"}`;
+function rankInFull({ rank: [rank, low, high] }) {
+  return low === high ? `rank ${rank}, certain` : `rank ${rank}; paired tests leave ${low} to ${high}`;
 }
 
 function rankRanges(title, rows, seriesOf) {

@@ -92,7 +92,7 @@ def publishers_by_recommenders_rows(run: ArrangedRun) -> Rows:
 
 
 def rank_stability(run: ArrangedRun) -> Figure | None:
-    """Draw each publisher's ranks with the range of 95 % of the replicates; None where nothing is ranked."""
+    """Draw each publisher's ranks with the ranges that paired tests leave; None where nothing is ranked."""
     ranked = set(run.ranked)
     drawn = [
         (
@@ -108,11 +108,14 @@ def rank_stability(run: ArrangedRun) -> Figure | None:
     most = max(len(rows) for _, rows in drawn)
     sheet = Sheet(
         f"{run.title}: ranks by {' and '.join(heading(metric).text for metric in metrics)}, and how sure they are",
-        note_below(run, f"Bars hold the rank in 95 % of the replicates. {run.contents['interval']}"),
+        note_below(
+            run,
+            f"Bars: the ranks that paired tests of all pairs leave open (5 % after Holm). {run.contents['interval']}",
+        ),
         len(drawn),
         3,
         LINE * (most + 1) + 0.55,
-        ["stable", "not stable"],
+        ["one rank", "several possible"],
     )
     looks: dict[bool, Look] = {
         True: {"color": SERIES[0], "marker": "o", "markerfacecolor": SERIES[0]},

@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 
 from newsreplay.durations import duration_text
 from newsreplay.errors import NewsreplayError, RunError, did_you_mean
 from newsreplay.log.rows import Column
-from newsreplay.report.facts import base_name, display_name, foresees, number, usual_metric
+from newsreplay.report.facts import base_name, display_name, foresees, is_reference, number, usual_metric
 from newsreplay.report.tables.tables import Record
+from newsreplay.simulator.judgement.comparisons import Ranks, compare, count_wins, ranks
+from newsreplay.simulator.judgement.counting import FEW_HITS
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles
 from newsreplay.simulator.judgement.metrics import Result
+from newsreplay.simulator.runs.by_cluster import ByCluster
 from newsreplay.simulator.runs.folder import RunFolder
+from newsreplay.simulator.runs.records import PublisherRecord
 
 PAPER_SCALE = 100_000
 SUCCESS = ("event_success@1", "session_success@1")
@@ -34,6 +38,13 @@ class LeaderboardOptions:
     paper_scale: bool  #: E@1 and P@1 times `PAPER_SCALE`, as in Kille & Lommatzsch (2019), in place of per cent
 
 
+class Compared(NamedTuple):
+    """Some rows by one metric of a publisher."""
+
+    values: Column  #: float64[rows], NaN = none
+    ranks: Ranks
+
+
 class Board:
     """The results of some runs, rows and publishers side by side."""
 
@@ -42,9 +53,12 @@ class Board:
         self.results: list[Result] = []
         self.failed: set[tuple[str, str]] = set()  # (recommender, publisher)
         self.foreseeing: set[str] = set()
+        self.references: set[str] = set()  # foreseeing ones, and what readers were shown
         self.leaking: set[str] = set()
         self.cells: dict[tuple[str, str, str], Result] = {}  # (recommender, publisher, metric)
         self.drawn: dict[tuple[str, str, str], Column] = {}
+        self.origin: dict[tuple[str, str], tuple[ByCluster, str]] = {}  # (recommender, publisher) → its name in its run
+        self._compared: dict[tuple[str, str, tuple[str, ...]], Compared] = {}
         self.spread: dict[tuple[str, str, str], float] = {}  # standard deviation over seeds, of rows that have any
         self.repeated: dict[tuple[str, str], dict[int, str]] = {}  # (recommender, publisher) → seed → its own row
         names: dict[str, None] = {}
@@ -53,6 +67,7 @@ class Board:
         for run in runs:
             for publisher in run.publishers:
                 publishers[publisher] = None
+                by_cluster = ByCluster(run, publisher)
                 for pair in run.pairs(publisher):
                     name = row_of[id(run), base_name(pair), publisher]
                     names[name] = None
@@ -60,6 +75,8 @@ class Board:
                         self.failed.add((name, publisher))
                     if foresees(pair):
                         self.foreseeing.add(name)
+                    if is_reference(pair):
+                        self.references.add(name)
                     if pair["recommender"] in run.leaks:
                         self.leaking.add(name)
                 for base, seeds in run.seeds(publisher).items():
@@ -72,12 +89,16 @@ class Board:
                     name = row_of[id(run), result.recommender, publisher]
                     self.results.append(result._replace(recommender=name))
                     self.cells[name, publisher, result.metric] = result
+                    self.origin[name, publisher] = by_cluster, result.recommender
                     self.drawn[name, publisher, result.metric] = measured.replicates[place // width, place % width]
         self.names, self.publishers = list(names), list(publishers)
         self.metrics = list(dict.fromkeys(result.metric for result in self.results))
         self._average()
         #: Differences are paired only if all were resampled alike.
-        self.paired = len({(run.info["options"]["seed"], run.info["options"]["cluster"]) for run in runs}) == 1
+        self.paired = len({run.info["options"]["seed"] for run in runs}) == 1 and all(
+            len({(facts["resampled"], facts["impressions_resampled"]) for facts in self._facts(name)}) == 1
+            for name in self.publishers
+        )
 
     def _average(self) -> None:
         """Recommenders that were repeated have the mean over their seeds, of values and of each replicate.
@@ -92,12 +113,52 @@ class Board:
                 if not values or len(values) < len(cells):
                     continue
                 drawn = np.mean([self.drawn[row, publisher, metric] for row in rows], axis=0)
-                low, high = (number(bound[0]) for bound in percentiles(drawn[None]))
                 mean = number(float(np.mean(values)))
-                self.cells[name, publisher, metric] = Result(publisher, name, metric, mean, low, high, cells[0].n)
+                bounds = self._bounds(publisher, metric, drawn, cells)
+                self.cells[name, publisher, metric] = Result(publisher, name, metric, mean, *bounds, cells[0].n)
                 self.drawn[name, publisher, metric] = drawn
                 if len(values) > 1:
                     self.spread[name, publisher, metric] = float(np.std(values, ddof=1))
+
+    def _bounds(
+        self, publisher: str, metric: str, drawn: Column, cells: list[Result]
+    ) -> tuple[float | None, float | None]:
+        """The interval of a mean over seeds: of its replicates, or of its seeds' bounds where these are exact ones."""
+        bounds = [(cell.low, cell.high) for cell in cells if cell.low is not None and cell.high is not None]
+        if len(bounds) < len(cells):
+            return None, None
+        name, _, cut = metric.partition("@")
+        exact = name == "session_success"
+        if name == "event_success":
+            success = [self.cells[cell.recommender, publisher, f"session_success@{cut}"] for cell in cells]
+            exact = any(cell.value is None or round(cell.value * cell.n) < FEW_HITS for cell in success)
+        low, high = np.mean(bounds, axis=0) if exact else [bound[0] for bound in percentiles(drawn[None])]
+        return number(float(low)), number(float(high))
+
+    def _facts(self, publisher: str) -> list[PublisherRecord]:
+        return [facts for run in self.runs for facts in run.info["publishers"] if facts["publisher"] == publisher]
+
+    def compared(self, publisher: str, metric: str, names: Sequence[str]) -> Compared:
+        """All pairs of some rows by one metric; without tests where rows were not resampled alike."""
+        key = publisher, metric, tuple(names)
+        if key not in self._compared:
+            values, drawn = self.column(publisher, metric, names)
+            if self.paired:
+                there = [row for row, value in enumerate(values) if not math.isnan(value)]
+                sums = [self._sums(names[row], publisher, metric) for row in there]
+                wins = np.zeros((len(names), len(names)), np.int64)
+                wins[np.ix_(there, there)] = count_wins(sums)
+                differences = compare(values, drawn, wins=wins)
+            else:
+                differences = compare(values, drawn, [])
+            self._compared[key] = Compared(values, ranks(values, differences))
+        return self._compared[key]
+
+    def _sums(self, name: str, publisher: str, metric: str) -> Column:
+        """What a row adds up to in every cluster; of one that was repeated the mean over its seeds."""
+        rows = self.repeated.get((name, publisher), {0: name}).values()
+        sums = [by_cluster.sums(own, metric) for by_cluster, own in (self.origin[row, publisher] for row in rows)]
+        return sums[0] if len(sums) == 1 else np.mean(sums, axis=0)
 
     def records(self) -> list[Record]:
         """Every result as it is, and after them the means over seeds."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
-from newsreplay.report.facts import HEADLINE, column_of, display_name, foresees, leak_notes, number, seed_notes
+from newsreplay.report.facts import HEADLINE, column_of, display_name, is_reference, leak_notes, number, seed_notes
 from newsreplay.report.headings import IN_UNITS, format_value, heading, metric_named
 from newsreplay.report.tables.tables import (
     BEST,
@@ -21,12 +21,11 @@ from newsreplay.report.tables.tables import (
     publisher_caption,
     render,
 )
-from newsreplay.simulator.judgement.comparisons import Differences
+from newsreplay.simulator.judgement.comparisons import ALPHA, Differences, count_wins
 from newsreplay.simulator.judgement.comparisons import compare as compare_rows
 from newsreplay.simulator.judgement.metrics import Measured
+from newsreplay.simulator.runs.by_cluster import ByCluster
 from newsreplay.simulator.runs.folder import RunFolder
-
-CERTAIN = 0.05  #: a difference with a smaller p (Holm) is marked
 
 
 class _Pair(NamedTuple):
@@ -38,6 +37,7 @@ class _Pair(NamedTuple):
     left: float
     right: float
     numbers: dict[str, float | None]  #: difference, low, high, p, p_holm, resolvable
+    alike: bool  #: they gave the same answers
 
 
 def compare(
@@ -113,20 +113,36 @@ def _pairs(
 ) -> list[_Pair]:
     """The differences by one metric: of the two chosen recommenders, of one and every other, or of all pairs.
 
-    The family that p-values are corrected for is all that do not foresee, and the chosen ones.
+    The family that p-values are corrected for is all that can be ranked, and the chosen ones.
     """
     pairs = [pair for pair in run.pairs(publisher) if pair["status"] == "done"]
     names = [pair["recommender"] for pair in pairs]
-    family = [row for row, pair in enumerate(pairs) if not foresees(pair) or names[row] in chosen]
+    family = [
+        row
+        for row, pair in enumerate(pairs)
+        if names[row] in chosen or not (is_reference(pair) or names[row] in run.leaks)
+    ]
     values = column_of(measured, column)[family]
-    differences = compare_rows(values, measured.replicates[family, column])
+    by_cluster = ByCluster(run, publisher)
+    wins = None
+    if heading(metric).higher_is_better is not None:
+        wins = count_wins([by_cluster.sums(names[row], metric) for row in family])
+    differences = compare_rows(values, measured.replicates[family, column], wins=wins)
     place = {pair: i for i, pair in enumerate(zip(differences.a.tolist(), differences.b.tolist(), strict=True))}
     result = []
     for left, right in _wanted([family.index(names.index(name)) for name in chosen], len(family)):
         numbers = _numbers(differences, place[min(left, right), max(left, right)], 1.0 if left < right else -1.0)
         a, b = (display_name(run, names[family[side]]) for side in (left, right))
-        result.append(_Pair(a, b, metric, values[left], values[right], numbers))
+        alike = _answer_alike(measured, family[left], family[right])
+        result.append(_Pair(a, b, metric, values[left], values[right], numbers, alike))
     return result
+
+
+def _answer_alike(measured: Measured, a: int, b: int) -> bool:
+    """Whether two rows gave the same answers: all that is measured of them is the same, in every replicate too."""
+    width = measured.replicates.shape[1]
+    mine, others = ([result[3:] for result in measured.results[row * width :][:width]] for row in (a, b))
+    return mine == others and np.array_equal(measured.replicates[a], measured.replicates[b], equal_nan=True)
 
 
 def _wanted(chosen: list[int], rows: int) -> list[tuple[int, int]]:
@@ -151,10 +167,11 @@ def _numbers(differences: Differences, place: int, sign: float) -> dict[str, flo
 
 def _cells(pair: _Pair) -> list[Cell]:
     metric, numbers, p = pair.metric, pair.numbers, pair.numbers["p_holm"]
+    ends = [format_value(numbers[end], metric) for end in ("low", "high")]
     return [
         *(Cell(format_value(None if np.isnan(value) else value, metric)) for value in (pair.left, pair.right)),
-        Cell(format_value(numbers["difference"], metric), "", BEST if p is not None and p < CERTAIN else ""),
-        Cell(f"[{format_value(numbers['low'], metric)}, {format_value(numbers['high'], metric)}]"),
+        Cell(format_value(numbers["difference"], metric), "", BEST if p is not None and p <= ALPHA else ""),
+        Cell("identical" if pair.alike else f"[{ends[0]}, {ends[1]}]"),
         Cell(p_text(numbers["p"])),
         Cell(p_text(p)),
         Cell(format_value(numbers["resolvable"], metric)),
@@ -168,7 +185,7 @@ def _notes(is_pair: bool, metrics: list[str], style: str) -> list[str]:
     in_units = "; ".join(f"{', '.join(names)}: {unit}" for unit, names in units.items())
     return [
         f"values, differences and intervals {next(iter(units))}" if len(units) == 1 and is_pair else in_units,
-        f"differences are paired: both sides are resampled alike; {MARKS[style][0]}: p < {CERTAIN:g} after Holm's "
+        f"differences are paired: both sides are resampled alike; {MARKS[style][0]}: p <= {ALPHA:g} after Holm's "
         "correction for all pairs of the run's recommenders",
-        "resolvable: the smallest true difference that this log would find 4 times in 5",
+        "resolvable: 2.8 standard errors; a true difference of that size is found in half of such logs or more",
     ]

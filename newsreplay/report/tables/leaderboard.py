@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from newsreplay.report.facts import notes
-from newsreplay.report.headings import IN_UNITS, check_rank, format_value, heading, metric_named
+from newsreplay.report.headings import IN_UNITS, check_rank, format_half, format_value, heading, metric_named
 from newsreplay.report.ranking import MeanRank, by_mean_rank
 from newsreplay.report.tables.board import PAPER_SCALE, SUCCESS, Board, LeaderboardOptions
 from newsreplay.report.tables.tables import BEST, LEVEL, MARKS, Cell, ReportTable, render
-from newsreplay.simulator.judgement.comparisons import against_best
+from newsreplay.simulator.judgement.comparisons import ALPHA
 from newsreplay.simulator.runs.folder import RunFolder
-
-LEVEL_P = 0.05  #: a difference to the best with a larger p (Holm) does not count as one
 
 
 def leaderboard(
@@ -48,12 +46,15 @@ def leaderboard(
 
 
 def _table(board: Board, options: LeaderboardOptions) -> ReportTable:
-    names = [name for name in board.names if name not in board.foreseeing]
-    by_publisher = [board.column(publisher, options.rank_by, names) for publisher in board.publishers]
-    order, ranks = by_mean_rank(names, board.leaking, by_publisher)
-    rows = [*(name for name in board.names if name in board.foreseeing), *order]
-    columns = [(publisher, metric) for publisher in board.publishers for metric in options.metrics]
+    names = [name for name in board.names if name not in board.references]
     ranked = [name for name in names if name not in board.leaking]
+    by_publisher = [
+        (board.column(publisher, options.rank_by, names)[0], board.compared(publisher, options.rank_by, ranked).ranks)
+        for publisher in board.publishers
+    ]
+    order, ranks = by_mean_rank(names, board.leaking, by_publisher)
+    rows = [*(name for name in board.names if name in board.references), *order]
+    columns = [(publisher, metric) for publisher in board.publishers for metric in options.metrics]
     marks = {column: _marks(board, *column, ranked) for column in columns}
     body = [
         (name, [*(_cell(board, options, name, column, marks[column].get(name, "")) for column in columns), rank])
@@ -76,29 +77,30 @@ def _cell(board: Board, options: LeaderboardOptions, name: str, column: tuple[st
         spread = board.spread.get((name, publisher, metric))
         beside = "" if spread is None else f"s{_value(spread, metric, options)}"
         if result.low is not None and result.high is not None:
-            within = f"±{_value((result.high - result.low) / 2, metric, options)}"
+            within = f"±{_half((result.high - result.low) / 2, metric, options)}"
     return Cell(_value(result.value, metric, options), within, mark, beside)
 
 
 def _rank_cell(board: Board, mean: MeanRank | None) -> Cell:
-    """The mean rank of a recommender, with its 95 % range where it is not stable."""
+    """The mean rank of a recommender, with its range."""
     if mean is None:
         return Cell("-")
-    varies = board.paired and not mean.stable and mean.low < mean.high
+    varies = board.paired and mean.low < mean.high
     return Cell(f"{mean.rank:.1f}", f"({mean.low:.3g}–{mean.high:.3g})" if varies else "")
 
 
 def _marks(board: Board, publisher: str, metric: str, names: list[str]) -> dict[str, str]:
-    """The best of a column, and those that are not certainly worse."""
-    values, drawn = board.column(publisher, metric, names)
-    if heading(metric).higher_is_better is None or np.isnan(values).all() or np.nanmax(values) == 0:
+    """The best of a column, and those the range of whose rank holds 1."""
+    if heading(metric).higher_is_better is None:
+        return {}
+    values, ranks = board.compared(publisher, metric, names)
+    if np.isnan(values).all() or np.nanmax(values) == 0:
         return {}
     marks = {name: BEST for name, value in zip(names, values, strict=True) if value == np.nanmax(values)}
     if board.paired:
-        against = against_best(values, drawn)
-        for row, p in zip(against.a.tolist(), against.p_holm.tolist(), strict=True):
-            if p > LEVEL_P:
-                marks.setdefault(names[row], LEVEL)
+        for name, value, low in zip(names, values, ranks.low, strict=True):
+            if low == 1 and not np.isnan(value):
+                marks.setdefault(name, LEVEL)
     return marks
 
 
@@ -106,6 +108,13 @@ def _value(value: float, metric: str, options: LeaderboardOptions) -> str:
     if options.paper_scale and metric in SUCCESS:
         return f"{value * PAPER_SCALE:.0f}"
     return format_value(value, metric)
+
+
+def _half(value: float, metric: str, options: LeaderboardOptions) -> str:
+    """Half the width of an interval; one that rounds to nothing is less than the last digit."""
+    if options.paper_scale and metric in SUCCESS:
+        return f"{value * PAPER_SCALE:.0f}" if round(value * PAPER_SCALE) or not value else "<1"
+    return format_half(value, metric)
 
 
 def _footer(board: Board, options: LeaderboardOptions) -> list[str]:
@@ -119,8 +128,8 @@ def _footer(board: Board, options: LeaderboardOptions) -> list[str]:
     best, level = MARKS[options.style]
     marks, ranked = f"{best}: best of its column", f"rank by {heading(options.rank_by).text}"
     if board.paired:
-        marks += f"; {level}: cannot be told from it (paired, p > {LEVEL_P:g} after Holm)"
-        ranked += ", with its 95 % range where it is not stable"
+        marks += f"; {level}: may be first (paired tests of all pairs, p > {ALPHA:g} after Holm)"
+        ranked += ", with the range that these tests leave it"
     else:
         ranked += (
             "; the runs were not resampled alike (seed, cluster), so nothing says what differs by more than chance"
@@ -132,6 +141,8 @@ def _footer(board: Board, options: LeaderboardOptions) -> list[str]:
         lines.append(
             f"{', '.join(sorted(board.foreseeing))}: knows the future; what could be reached at most; not ranked"
         )
+    if shown := sorted(board.references - board.foreseeing):
+        lines.append(f"{', '.join(shown)}: what readers were shown, for comparison; not ranked")
     for run in board.runs:
         lines += _run_lines(run)
         if options.style == "table":

@@ -14,6 +14,23 @@ from newsreplay.log.rows import DAY, Column
 KINDS = ("session", "user", "day")
 
 
+class Resampled(NamedTuple):
+    """What is resampled on a publisher: one of `KINDS` each."""
+
+    slates: str
+    impressions: str
+
+
+def fitting(publisher: Publisher, kind: str | None) -> Resampled:
+    """What is resampled: `kind` if there is one, else sessions; for impressions users, if sessions are made of visits.
+
+    A visit that is told by its pauses is no unit of what readers are shown, and impressions need no session to count.
+    """
+    if kind is not None:
+        return Resampled(kind, kind)
+    return Resampled("session", "session" if publisher.session_ids else "user")
+
+
 class ClusterSizes(NamedTuple):
     """From how many clusters on they are resampled in hashed groups, and in how many."""
 
@@ -28,6 +45,7 @@ class Clusters(NamedTuple):
 
     group: Column  #: int32[sessions], which of `unit`
     unit: Column  #: int64[groups]: the session, reader or day (since the epoch) that is resampled, or a group's number
+    ungrouped: Column  #: int[sessions], the same as `group` where clusters stand for themselves, else before hashing
 
 
 def clusters(
@@ -51,11 +69,12 @@ def clusters(
         resampled = time // DAY
     else:
         raise NewsreplayError(f"no cluster is called {kind!r}; there are {', '.join(KINDS)}")
-    unit, group = np.unique(resampled, return_inverse=True)
+    unit, inverse = np.unique(resampled, return_inverse=True)
+    group = inverse.astype(np.int32)
     if len(unit) <= sizes.most:
-        return Clusters(group.astype(np.int32), unit)
+        return Clusters(group, unit, group)
     hashed = mix_all(key_of(seed, publisher.name, "group"), unit) % np.uint64(sizes.groups)
-    return Clusters(hashed.astype(np.int32)[group], np.arange(sizes.groups))
+    return Clusters(hashed.astype(np.int32)[group], np.arange(sizes.groups), group)
 
 
 def coarser(fine: Clusters, publisher: str, seed: int = 0, sizes: ClusterSizes = ClusterSizes()) -> Clusters:
@@ -63,7 +82,7 @@ def coarser(fine: Clusters, publisher: str, seed: int = 0, sizes: ClusterSizes =
     if len(fine.unit) <= sizes.most_coarse:
         return fine
     hashed = mix_all(key_of(seed, publisher, "coarse"), fine.unit.astype(np.int64)) % np.uint64(sizes.groups_coarse)
-    return Clusters(hashed.astype(np.int32)[fine.group], np.arange(sizes.groups_coarse))
+    return Clusters(hashed.astype(np.int32)[fine.group], np.arange(sizes.groups_coarse), fine.ungrouped)
 
 
 def _users(publisher: Publisher) -> Column:

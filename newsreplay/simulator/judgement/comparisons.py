@@ -1,15 +1,17 @@
 """Comparisons of recommenders on one publisher: paired differences, p-values, ranks and how far they can be trusted.
 
-All of it is read off paired bootstrap replicates of one metric: replicate i weighs the sessions alike for every
-recommender (`newsreplay.simulator.judgement.intervals`), so differences and ranks are taken within a replicate. Rows
-are recommenders, and higher is better: negate a metric of which less is better. NaN says that a row, or a row in one
-replicate, has no value; a pair is judged by the replicates in which both rows have one.
+Differences are read off paired bootstrap replicates of one metric: replicate i weighs the sessions alike for every
+recommender (`newsreplay.simulator.judgement.intervals`), so they are taken within a replicate. Where few clusters
+differ at all, a bootstrap cannot tell how they vary, and their signs are counted. Rows are recommenders, and higher is
+better: negate a metric of which less is better. NaN says that a row, or a row in one replicate, has no value; a pair
+is judged by the replicates in which both rows have one.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -17,9 +19,11 @@ import numpy as np
 
 from newsreplay.log.rows import Column
 
-STABLE = 0.95  #: share of the replicates in which a stable rank is the same
+ALPHA = 0.05  #: chance of one false finding among all pairs that are compared together
+FEW_DIFFER = 10  #: clusters; where fewer differ, p is that of a sign test
 
-#: Standard errors that a true difference must be away from nothing to be found, at 5 % two-sided, with 80 % power.
+#: Standard errors that a true difference must be away from nothing to be found, at 5 % two-sided, with 80 % power, if
+#: differences were normal. Where sessions are skewed it is found in 50 to 80 % (docs/intervals.md).
 RESOLVABLE = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.80)
 
 _LEVELS = (0.025, 0.975)
@@ -36,31 +40,38 @@ class Differences(NamedTuple):
     high: Column  #: float64[pairs], 97.5 percentile
     p: Column  #: float64[pairs], two-sided, of no difference
     p_holm: Column  #: float64[pairs], corrected for all pairs handed over together (Holm 1979)
-    resolvable: Column  #: float64[pairs], the smallest true difference that this log finds 4 times in 5
+    resolvable: Column  #: float64[pairs], a true difference that such logs find half of the time or more
 
 
 class Ranks(NamedTuple):
     """Where rows stand, 1 = best; one entry per row."""
 
     rank: Column  #: float64[rows], equal values share the mean of their ranks; rows without a value come last
-    low: Column  #: float64[rows], 2.5 percentile of the rank over the replicates, a rank that occurred
-    high: Column  #: float64[rows], 97.5 percentile
-    stable: Column  #: bool[rows], the rank is the same in at least 95 % of the replicates
+    low: Column  #: float64[rows], 1 + the rows that beat it
+    high: Column  #: float64[rows], the number of rows - those that it beats
 
 
 def compare(
-    values: Column, replicates: Column, pairs: Column | Sequence[tuple[int, int]] | None = None, block: int = BLOCK
+    values: Column,
+    replicates: Column,
+    pairs: Column | Sequence[tuple[int, int]] | None = None,
+    *,
+    wins: Column | None = None,
+    block: int = BLOCK,
 ) -> Differences:
     """Compare rows pair by pair; Holm's correction counts all pairs handed over.
 
     `values` is float64[rows], `replicates` float64[rows, replicates], `pairs` int[pairs, 2] (a, b); by default all
-    pairs a < b; `block` of them are compared at a time.
+    pairs a < b; `block` of them are compared at a time. `wins` is int64[rows, rows] (`count_wins`); without it enough
+    clusters differ for a bootstrap.
 
     p counts the replicates on the other side of nothing, 2 (min(#(d <= 0), #(d >= 0)) + 1) / (replicates + 1), at
-    most 1 (Davison & Hinkley 1997, section 4.2, for the + 1). If not one lies there, counting gives no more than "below
-    2 / (replicates + 1)", which no correction for 25 or more pairs survives; then p is what a normal distribution of
-    the replicates' standard deviation gives, if that is less. Replicates that never differ from one another keep the
-    counted p: they hold nothing about chance.
+    most 1 (Davison & Hinkley 1997, section 4.2, for the + 1), and is at least what a normal distribution of the
+    replicates' standard deviation gives: those of a few weighty sessions lean the wrong way, and counting them alone
+    finds too much. Where not one lies on the other side, counting says no more than "below 2 / (replicates + 1)", which
+    no correction for 25 or more pairs survives; then the normal distribution's is p. Replicates that never differ keep
+    the counted p: they hold nothing about chance. Where fewer than `FEW_DIFFER` clusters differ, p is that of an exact
+    sign test: twice the chance that of so many coins as many or more fall to the row with the higher value, at most 1.
 
     `resolvable` is `RESOLVABLE` times the standard deviation of the paired differences.
     """
@@ -72,24 +83,36 @@ def compare(
     low, high, p, error = np.full((4, len(a)), np.nan)
     for begin in range(0, len(a), block):
         part = slice(begin, begin + block)
-        drawn = np.sort(replicates[a[part]] - replicates[b[part]], axis=1)  # NaN last
+        drawn = replicates[a[part]] - replicates[b[part]]
         count = (~np.isnan(drawn)).sum(axis=1)
+        error[part] = _deviation(drawn, count)  # before they are sorted: b against a is the same to the bit
+        drawn = np.sort(drawn, axis=1)  # NaN last
         low[part], high[part] = (_percentile(drawn, count, level) for level in _LEVELS)
-        error[part] = _deviation(drawn, count)
         p[part] = _p_values(difference[part], drawn, count, error[part])
+    if wins is not None:
+        for pair in np.flatnonzero(wins[a, b] + wins[b, a] < FEW_DIFFER):
+            p[pair] = _sign_test(difference[pair], int(wins[a[pair], b[pair]]), int(wins[b[pair], a[pair]]))
     p[np.isnan(difference)] = np.nan
     return Differences(a, b, difference, low, high, p, holm(p), RESOLVABLE * error)
 
 
-def against_best(values: Column, replicates: Column) -> Differences:
-    """Every other row (a) against the row with the highest value (b; of equals the first), a family of its own.
+def count_wins(sums: Sequence[Column], most: int = FEW_DIFFER) -> Column:
+    """In how many clusters row a has more than row b: int64[rows, rows], counted up to the `most`-th that differs.
 
-    Without any value there is no best row and no pair.
+    `sums` are the rows' sums in the same clusters, number[clusters] each.
     """
-    if np.isnan(values).all():
-        return compare(values, replicates, [])
-    best = int(np.nanargmax(values))
-    return compare(values, replicates, [(row, best) for row in range(len(values)) if row != best])
+    wins = np.zeros((len(sums), len(sums)), np.int64)
+    for a, b in combinations(range(len(sums)), 2):
+        begin, step, left = 0, 1 << 10, most
+        while left and begin < len(sums[a]):  # mostly the first few clusters tell
+            mine, others = (sums[row][begin : begin + step] for row in (a, b))
+            at = np.flatnonzero(mine != others)[:left]
+            above = int(np.count_nonzero(mine[at] > others[at]))
+            wins[a, b] += above
+            wins[b, a] += len(at) - above
+            left -= len(at)
+            begin, step = begin + step, 8 * step
+    return wins
 
 
 def holm(p: Column) -> Column:
@@ -105,41 +128,28 @@ def holm(p: Column) -> Column:
     return corrected
 
 
-def ranks(values: Column, replicates: Column) -> Ranks:
-    """Rank rows by value (float64[rows]), and by each of `replicates` (float64[rows, replicates]).
+def ranks(values: Column, differences: Differences) -> Ranks:
+    """Rank rows by value (float64[rows]), with the ranges that the paired tests of all pairs (`compare`) leave.
 
-    Percentiles are of the inverted distribution function: ranks that occurred, nothing in between. Replicates in
-    which no row has a value count for nothing; if there is no other, low and high are NaN and nothing is stable.
+    A row beats another if its value is higher and p, corrected for all pairs, is at most `ALPHA`. A row without a value
+    is beaten, untested, by every row with one.
     """
-    drawn = _places(replicates.T[~np.isnan(replicates).all(axis=0)])
-    return _spread(_places(values), drawn, _places(values), drawn)
+    beats = np.zeros((len(values), len(values)), bool)
+    certain = differences.p_holm <= ALPHA
+    for better, worse, sign in ((differences.a, differences.b, 1), (differences.b, differences.a, -1)):
+        some = certain & (sign * differences.difference > 0)
+        beats[better[some], worse[some]] = True
+    absent = np.isnan(values)
+    beats[np.ix_(~absent, absent)] = True
+    return Ranks(_places(values), 1.0 + beats.sum(axis=0), float(len(values)) - beats.sum(axis=1))
 
 
-def mean_ranks(values: Sequence[Column], replicates: Sequence[Column]) -> Ranks:
-    """The mean over publishers of the ranks on each, and how it varies.
+def mean_ranks(publishers: Sequence[Ranks]) -> Ranks:
+    """The mean over publishers of the ranks on each, and of the low and the high ends of their ranges.
 
-    Every publisher has the same rows in the same order, NaN where one is missing: there it ranks last. Replicate i
-    of one publisher goes with replicate i of the others. Publishers without any value are left out, and so are
-    replicates in which another has none. `rank`, `low` and `high` are mean ranks; `stable` says that the row's place
-    in the order of mean ranks is the same in at least 95 % of the replicates. Raises `ValueError` if the
-    publishers differ in rows or replicates.
+    Every publisher has the same rows in the same order.
     """
-    if len({table.shape for table in replicates}) != 1:
-        raise ValueError(f"publishers differ in rows or replicates: {[table.shape for table in replicates]}")
-    used = [number for number, column in enumerate(values) if not np.isnan(column).all()] or [0]
-    whole = ~np.any([np.isnan(replicates[number]).all(axis=0) for number in used], axis=0)
-    mean = np.mean([_places(values[number]) for number in used], axis=0)
-    drawn = np.mean([_places(replicates[number].T[whole]) for number in used], axis=0)
-    return _spread(mean, drawn, _places(-mean), _places(-drawn))
-
-
-def _spread(rank: Column, drawn: Column, place: Column, places: Column) -> Ranks:
-    """Percentiles of the drawn ranks (float64[replicates, rows]), and whether places stay as they are."""
-    if not drawn.size:
-        nothing = np.full(len(rank), np.nan)
-        return Ranks(rank, nothing, nothing, np.zeros(len(rank), bool))
-    low, high = np.quantile(drawn, _LEVELS, axis=0, method="inverted_cdf")
-    return Ranks(rank, low, high, (places == place).mean(axis=0) >= STABLE)
+    return Ranks(*(np.mean([getattr(each, name) for each in publishers], axis=0) for name in Ranks._fields))
 
 
 def _places(values: Column) -> Column:
@@ -176,8 +186,7 @@ def _deviation(drawn: Column, count: Column) -> Column:
     with np.errstate(invalid="ignore", divide="ignore"):
         away = drawn - (np.where(known, drawn, 0).sum(axis=1) / count)[:, None]
         deviation: Column = np.sqrt(np.where(known, away**2, 0).sum(axis=1) / (count - 1))
-    least, most = drawn[:, 0], drawn[np.arange(len(drawn)), np.maximum(count - 1, 0)]
-    deviation[least == most] = 0
+    deviation[np.fmin.reduce(drawn, axis=1) == np.fmax.reduce(drawn, axis=1)] = 0
     deviation[count < 2] = np.nan
     return deviation
 
@@ -185,7 +194,16 @@ def _deviation(drawn: Column, count: Column) -> Column:
 def _p_values(difference: Column, drawn: Column, count: Column, error: Column) -> Column:
     other_side = np.minimum((drawn <= 0).sum(axis=1), (drawn >= 0).sum(axis=1))
     p: Column = np.minimum(2 * (other_side + 1) / (count + 1), 1)
-    for pair in np.flatnonzero((other_side == 0) & (error > 0)):
-        p[pair] = min(p[pair], math.erfc(abs(difference[pair]) / error[pair] / math.sqrt(2)))
+    for pair in np.flatnonzero(error > 0):
+        normal = math.erfc(abs(difference[pair]) / error[pair] / math.sqrt(2))
+        p[pair] = max(p[pair], normal) if other_side[pair] else normal
     p[count == 0] = np.nan
     return p
+
+
+def _sign_test(difference: float, more: int, fewer: int) -> float:
+    """The p of a difference: `more` clusters lie above nothing, `fewer` below."""
+    if difference == 0:
+        return 1.0
+    tosses, heads = more + fewer, more if difference > 0 else fewer
+    return min(1.0, sum(math.comb(tosses, n) for n in range(heads, tosses + 1)) / 2.0 ** (tosses - 1))

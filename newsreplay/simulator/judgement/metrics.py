@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from newsreplay.log.rows import Column
+from newsreplay.simulator.judgement.counting import FEW, event_bounds, success_bounds
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
 from newsreplay.simulator.judgement.measures import IMPRESSIONS, MEANS, POOLED, SLATES, WHOLES, cut_offs
 from newsreplay.simulator.judgement.scoring import Scored, Sums
@@ -39,6 +40,7 @@ class _Metric(NamedTuple):
     value: float
     n: int
     replicates: Column  # float64[replicates]
+    nonzero: int = 0  # clusters in which it is not zero, counted before any grouping
 
 
 def measure(
@@ -71,12 +73,28 @@ def measure(
     ]
     replicates = np.array([[metric.replicates for metric in row] for row in rows])
     low, high = (bound.reshape(len(rows), -1) for bound in percentiles(replicates.reshape(-1, REPLICATES)))
+    few = np.array([[metric.nonzero < FEW for metric in row] for row in rows])
+    exact = [_success(sums, scored, low[row], high[row]) for row, sums in enumerate(recommenders.values())]
+    low[few], high[few] = np.nan, np.nan
+    for row, (lows, highs) in enumerate(exact):
+        success = [cut * len(SLATES) + measure for measure in range(2) for cut in range(len(cuts))]
+        low[row, success], high[row, success] = lows, highs
     results = [
         Result(publisher, name, metric.name, _number(metric.value), _number(low[i, j]), _number(high[i, j]), metric.n)
         for i, (name, row) in enumerate(zip(recommenders, rows, strict=True))
         for j, metric in enumerate(row)
     ]
     return Measured(results, replicates)
+
+
+def _success(sums: Sums, scored: Scored, low: Column, high: Column) -> tuple[Column, Column]:
+    """The bounds of event-level success at all cut-offs, then those of session-level success."""
+    cuts = len(sums.counted.hits)
+    event, session = (slice(first, cuts * len(SLATES), len(SLATES)) for first in range(2))
+    success = success_bounds(sums.counted, scored.resampled.slates, (low[session], high[session]))
+    value = sums.reads[:, :, 0].sum(axis=0) / max(sums.counted.sessions, 1)
+    bounds = event_bounds(sums.counted, value, success, (low[event], high[event]))
+    return np.concatenate([bounds[0], success[0]]), np.concatenate([bounds[1], success[1]])
 
 
 def _reads(cuts: tuple[int, ...], sums: Sums, over: Column, below: Column, above: Column) -> Iterator[_Metric]:
@@ -87,7 +105,8 @@ def _reads(cuts: tuple[int, ...], sums: Sums, over: Column, below: Column, above
             column = ("sessions", "requests").index(per)
             n = int(over[:, column].sum())
             statistics = ratios(above[c * len(SLATES) + m], below[column])
-            yield _Metric(f"{name}@{cut}", totals[c, m] / n if n else math.nan, n, statistics)
+            nonzero = int(sums.reads_nonzero[c, m])
+            yield _Metric(f"{name}@{cut}", totals[c, m] / n if n else math.nan, n, statistics, nonzero)
 
 
 def _beyond_accuracy(k: int, sums: Sums, above: Column, below: Column) -> Iterator[_Metric]:
@@ -95,7 +114,8 @@ def _beyond_accuracy(k: int, sums: Sums, above: Column, below: Column) -> Iterat
     nothing = np.full(REPLICATES, np.nan)
     for m, name in enumerate(MEANS):
         total, n = float(sums.beyond.sums[:, m].sum()), int(sums.beyond.counts[:, m].sum())
-        yield _Metric(f"{name}@{k}", total / n if n else math.nan, n, ratios(above[m], below[m]))
+        nonzero = int(sums.beyond_nonzero[m])
+        yield _Metric(f"{name}@{k}", total / n if n else math.nan, n, ratios(above[m], below[m]), nonzero)
     recommended = int(sums.beyond.counts[:, 0].sum())
     for name in WHOLES:
         yield _Metric(f"{name}@{k}", getattr(sums.beyond, name), recommended, nothing)
@@ -110,7 +130,7 @@ def _impressions(
     nothing = np.full(REPLICATES, np.nan)
     metrics = {name: [_Metric(what, math.nan, 0, nothing) for what in names] for name in recommenders}
     scoring = {name: sums.impressions for name, sums in recommenders.items() if sums.impressions is not None}
-    group, unit = scored.impression_clusters
+    group, unit, _ = scored.impression_clusters
     count = np.bincount(group, minlength=len(unit)).astype(np.float64)
     tables = [np.column_stack([ranked.sums, *ranked.pooled[1:]]) for ranked in scoring.values()]
     below, *sums = resampled([count[:, None], *tables], unit)
@@ -120,8 +140,8 @@ def _impressions(
         values = [*(ranked.sums.sum(axis=0) / n), ranked.pooled.value]
         statistics = [*ratios(above[:width], below), over_clicked + over_passed - ranked.pooled.value]
         metrics[name] = [
-            _Metric(what, value, n, replicates)
-            for what, value, replicates in zip(names, values, statistics, strict=True)
+            _Metric(what, value, n, replicates, nonzero)
+            for what, value, replicates, nonzero in zip(names, values, statistics, ranked.nonzero.tolist(), strict=True)
         ]
     return metrics
 

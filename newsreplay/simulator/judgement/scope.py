@@ -15,12 +15,12 @@ class Scope:
     warmup: int = 0  #: ms from the log's first read on that are not scored
     window: int | None = None  #: ms after the warm-up in which scored sessions begin; None = until the log ends
     max_session_length: int | None = None  #: longer sessions (reads) are not scored; None = all are
-    cluster: str = "session"  #: what is resampled for intervals: session, user or day
+    cluster: str | None = None  #: what is resampled for intervals: session, user or day; None = as fits (`fitting`)
 
     def __post_init__(self) -> None:
         if self.warmup < 0 or (self.window is not None and self.window <= 0):
             raise NewsreplayError("the warm-up cannot be negative, and the window must be longer than nothing")
         if self.max_session_length is not None and self.max_session_length < 2:
             raise NewsreplayError("no session of fewer than 2 reads is scored; let the longest have 2 at least")
-        if self.cluster not in KINDS:
+        if self.cluster is not None and self.cluster not in KINDS:
             raise NewsreplayError(f"no cluster is called {self.cluster!r}; there are {', '.join(KINDS)}")

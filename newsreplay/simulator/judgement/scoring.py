@@ -13,7 +13,8 @@ import numpy as np
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import Column
 from newsreplay.simulator.judgement.beyond_accuracy import BeyondAccuracy, beyond_accuracy
-from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, clusters, coarser
+from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, Resampled, clusters, coarser, fitting
+from newsreplay.simulator.judgement.counting import FEW, HitSessions, count_hit_sessions
 from newsreplay.simulator.judgement.judge import Frame, Outcomes, frame, judge, tally
 from newsreplay.simulator.judgement.measures import cut_offs
 from newsreplay.simulator.judgement.rankings import (
@@ -31,6 +32,7 @@ class Scored(NamedTuple):
     """What is scored of one publisher, and the clusters in which it is resampled."""
 
     frame: Frame
+    resampled: Resampled  #: what its clusters are
     clusters: Clusters  #: of the frame's sessions
     coarse: Clusters  #: of the frame's sessions, in fewer groups: for metrics beyond accuracy
     group: Column  #: int32[requests], the coarse group of each scored request, -1 = not scored
@@ -46,6 +48,7 @@ class RankedSums(NamedTuple):
 
     sums: Column  #: float64[groups, 6]: `measures.IMPRESSIONS`
     pooled: Pooled
+    nonzero: Column  #: int64[7], clusters in which these are not zero, counted before any grouping; the last is pooled
 
 
 class Sums(NamedTuple):
@@ -53,7 +56,10 @@ class Sums(NamedTuple):
 
     reads: Column  #: float64[groups, cut-offs, 6]: the judge's measures
     hits: tuple[int, int]  #: at 1: of all scored sessions, and of the longest 1 %
+    counted: HitSessions
+    reads_nonzero: Column  #: int64[cut-offs, 6], clusters in which `reads` are not zero, counted before any grouping
     beyond: BeyondAccuracy
+    beyond_nonzero: Column  #: int64[len(MEANS)], likewise of `beyond`
     impressions: RankedSums | None  #: None = it does not score them
 
 
@@ -78,7 +84,9 @@ def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: Clus
     """What is scored of a publisher; `seed` and `sizes` group clusters where there are many."""
     limits = (scope.warmup, scope.window, scope.max_session_length)
     scored = frame(publisher, *limits)
-    by = clusters(publisher, scored.session, publisher.sessions.first_time[scored.session], scope.cluster, seed, sizes)
+    resampled = fitting(publisher, scope.cluster)
+    begun = publisher.sessions.first_time[scored.session]
+    by = clusters(publisher, scored.session, begun, resampled.slates, seed, sizes)
     lengths = np.diff(scored.begin)
     group = np.full(len(publisher.requests.row), -1, np.int32)
     coarse = coarser(by, publisher.name, seed, sizes)
@@ -89,6 +97,7 @@ def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: Clus
     with_successor = np.repeat(by.group, lengths)[scored.relevant > 0]
     return Scored(
         scored,
+        resampled,
         by,
         coarse,
         group,
@@ -96,34 +105,87 @@ def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: Clus
         np.bincount(with_successor, minlength=len(by.unit)),
         longest,
         impressions,
-        clusters(publisher, impressions.session, impressions.time, scope.cluster, seed, sizes),
+        clusters(publisher, impressions.session, impressions.time, resampled.impressions, seed, sizes),
     )
 
 
 def score(publisher: Publisher, scored: Scored, answers: Answers) -> Judgement:
     """Judge one recommender's answers and add them up."""
-    k = answers.slates.shape[1]
-    groups = len(scored.clusters.unit)
     outcomes = judge(publisher, answers.slates, scored.frame, answers.late)
     slates = answers.slates if answers.late is None else np.where(answers.late[:, None], np.int32(-1), answers.slates)
     hit = outcomes.place == 1
-    ranked = impressions = None
-    scores = answers.scores
-    if scores is not None and len(scored.impressions.impression):
-        if answers.late_scores is not None:
-            scores = np.where(np.repeat(answers.late_scores, np.diff(publisher.log.pools.at)), -np.inf, scores)
-        ranked = rank_impressions(publisher.log, scores, scored.impressions)
-        group, count = scored.impression_clusters.group, len(scored.impression_clusters.unit)
-        sums = np.column_stack([np.bincount(group, column, count) for column in ranked.values.T])
-        impressions = RankedSums(sums, pooled(publisher.log, scores, scored.impressions, group, count))
     hits_of_longest = hit & np.repeat(scored.longest, np.diff(scored.frame.begin))
+    ranked, impressions = _rank(publisher, scored, answers)
+    reads, reads_nonzero = _tally(scored, outcomes, cut_offs(answers.slates.shape[1]))
+    beyond, beyond_nonzero = _beyond(publisher, scored, slates)
     return Judgement(
         outcomes,
         ranked,
         Sums(
-            tally(scored.frame, outcomes, scored.clusters.group, groups, cut_offs(k)),
+            reads,
             (int(np.count_nonzero(hit)), int(np.count_nonzero(hits_of_longest))),
-            beyond_accuracy(publisher, slates, scored.group >= 0, scored.group, len(scored.coarse.unit)),
+            _hit_sessions(scored, outcomes, cut_offs(answers.slates.shape[1])),
+            reads_nonzero,
+            beyond,
+            beyond_nonzero,
             impressions,
         ),
     )
+
+
+def _tally(scored: Scored, outcomes: Outcomes, cuts: tuple[int, ...]) -> tuple[Column, Column]:
+    """The judge's measures by cluster, and in how many clusters each is not zero."""
+    by = scored.clusters
+    reads = tally(scored.frame, outcomes, by.group, len(by.unit), cuts)
+    nonzero = np.count_nonzero(reads, axis=0)
+    if _hidden(by, nonzero):
+        ungrouped = tally(scored.frame, outcomes, by.ungrouped, int(by.ungrouped.max()) + 1, cuts)
+        nonzero = np.count_nonzero(ungrouped, axis=0)
+    return reads, nonzero
+
+
+def _hit_sessions(scored: Scored, outcomes: Outcomes, cuts: tuple[int, ...]) -> HitSessions:
+    begin = scored.frame.begin[:-1]
+    hit = np.zeros((len(begin), len(cuts)), bool)
+    for number, cut in enumerate(cuts if len(begin) else ()):
+        hit[:, number] = np.logical_or.reduceat((outcomes.place > 0) & (outcomes.place <= cut), begin)
+    return count_hit_sessions(hit, scored.clusters.ungrouped)
+
+
+def _beyond(publisher: Publisher, scored: Scored, slates: Column) -> tuple[BeyondAccuracy, Column]:
+    """What slates are besides accurate, and in how many clusters each mean is not zero."""
+    by = scored.coarse
+    beyond = beyond_accuracy(publisher, slates, scored.group >= 0, scored.group, len(by.unit))
+    nonzero = np.count_nonzero(beyond.sums, axis=0)
+    if _hidden(by, nonzero):
+        group = np.full(len(scored.group), -1, np.int32)
+        group[scored.frame.request] = np.repeat(by.ungrouped, np.diff(scored.frame.begin))
+        ungrouped = beyond_accuracy(publisher, slates, group >= 0, group, int(by.ungrouped.max()) + 1)
+        nonzero = np.count_nonzero(ungrouped.sums, axis=0)
+    return beyond, nonzero
+
+
+def _rank(publisher: Publisher, scored: Scored, answers: Answers) -> tuple[Ranked | None, RankedSums | None]:
+    """How a recommender ranked the impressions, each of them and summed by cluster; None if it scored none."""
+    scores = answers.scores
+    if scores is None or not len(scored.impressions.impression):
+        return None, None
+    if answers.late_scores is not None:
+        scores = np.where(np.repeat(answers.late_scores, np.diff(publisher.log.pools.at)), -np.inf, scores)
+    ranked = rank_impressions(publisher.log, scores, scored.impressions)
+    by = scored.impression_clusters
+
+    def summed(group: Column, count: int) -> tuple[Column, Pooled, Column]:
+        sums = np.column_stack([np.bincount(group, column, count) for column in ranked.values.T])
+        pool = pooled(publisher.log, scores, scored.impressions, group, count)
+        return sums, pool, np.append(np.count_nonzero(sums, axis=0), np.count_nonzero(pool.above + pool.below))
+
+    sums, pool, nonzero = summed(by.group, len(by.unit))
+    if _hidden(by, nonzero):
+        nonzero = summed(by.ungrouped, int(by.ungrouped.max()) + 1)[2]
+    return ranked, RankedSums(sums, pool, nonzero)
+
+
+def _hidden(by: Clusters, nonzero: Column) -> bool:
+    """Whether groups that are not zero are too few to say that clusters are: some may share one."""
+    return by.group is not by.ungrouped and bool(((nonzero > 0) & (nonzero < FEW)).any())

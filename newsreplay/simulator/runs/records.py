@@ -39,7 +39,7 @@ class OptionsRecord(TypedDict):
     warmup: int
     window: int | None
     max_session_length: int | None
-    cluster: str
+    cluster: str | None
     slates: bool
 
 
@@ -49,7 +49,7 @@ class ScopeRecord(TypedDict, total=False):
     warmup: int
     window: int | None
     max_session_length: int | None
-    cluster: str
+    cluster: str | None
 
 
 class PublisherRecord(TypedDict):
@@ -70,6 +70,8 @@ class PublisherRecord(TypedDict):
     scored_impressions: int
     impressions_without_outcome: int
     impressions_of_one_class: int
+    resampled: str
+    impressions_resampled: str
     clusters: int
     hits: int
     hits_of_longest: int

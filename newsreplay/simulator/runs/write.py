@@ -203,6 +203,8 @@ def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Ju
         "scored_impressions": len(scored.impressions.impression),
         "impressions_without_outcome": scored.impressions.unknown,
         "impressions_of_one_class": scored.impressions.single_class,
+        "resampled": scored.resampled.slates,
+        "impressions_resampled": scored.resampled.impressions,
         "clusters": len(scored.clusters.unit),
         "hits": sum(all_hits for all_hits, _ in hits),
         "hits_of_longest": sum(of_longest for _, of_longest in hits),

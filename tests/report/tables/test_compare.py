@@ -133,7 +133,7 @@ def test_the_table_marks_what_is_certain_and_shows_both_values(tmp_path: Path) -
     (cells,) = rows_of(text).values()
     assert cells[:3] == ["10.000", "30.000", "-20.000*"]
     assert cells[4:6] == ["<0.001", "<0.001"]
-    assert "*: p < 0.05 after Holm's" in text
+    assert "*: p <= 0.05 after Holm's" in text
     pairs = rows_of(compare(run))
     assert list(pairs) == ["a - b", "a - c", "b - c"]
     assert not pairs["b - c"][2].endswith("*")

@@ -20,6 +20,7 @@ from newsreplay.errors import NewsreplayError, RunError
 from newsreplay.report.tables.by_slice import by_slice
 from newsreplay.report.tables.costs import costs
 from newsreplay.report.tables.leaderboard import leaderboard
+from tests.naive import comparisons as naive
 from tests.report.by_hand import HOSTILE, Values, rows_of, run_of, spread
 
 TWO: Values = {
@@ -39,9 +40,9 @@ def bare(run: Run, **options: Any) -> dict[str, list[str]]:
 
 def test_publishers_stand_side_by_side_and_the_best_of_each_column_is_marked(tmp_path: Path) -> None:
     assert bare(run_of(tmp_path / "run", TWO)) == {
-        "popular": ["12.500*", "5.000", "5.000*", "1.000", "1.5"],
-        "recency": ["2.000", "1.000", "5.000*", "4.000*", "2.2"],
-        "trend(hours=6)": ["12.500*", "6.250*", "1.000", "2.000", "2.2"],
+        "popular": ["12.500*", "5.000", "5.000*", "1.000", "1.5   (1–2)"],
+        "recency": ["2.000", "1.000", "5.000*", "4.000*", "2.2 (2–2.5)"],
+        "trend(hours=6)": ["12.500*", "6.250*", "1.000", "2.000", "2.2 (2–2.5)"],
     }
 
 
@@ -80,9 +81,9 @@ def test_columns_are_headed_and_lined_up(tmp_path: Path, intervals: bool) -> Non
 def test_the_order_is_that_of_the_mean_rank_and_equal_values_share_theirs(tmp_path: Path) -> None:
     rows = bare(run_of(tmp_path / "run", TWO))
     assert {name: cells[-1] for name, cells in rows.items()} == {
-        "popular": "1.5",  # first and second at A, first and second at B
-        "recency": "2.2",  # third at A, shares the first two places at B
-        "trend(hours=6)": "2.2",
+        "popular": "1.5   (1–2)",  # first and second at A, first and second at B
+        "recency": "2.2 (2–2.5)",  # third at A, shares the first two places at B
+        "trend(hours=6)": "2.2 (2–2.5)",
     }
     assert list(rows) == ["popular", "recency", "trend(hours=6)"]  # as typed where the mean ranks are equal
 
@@ -117,7 +118,7 @@ def test_a_failed_pair_is_shown_as_failed_and_ranks_last(tmp_path: Path) -> None
     }
     run = run_of(tmp_path / "run", values)
     rows = bare(run)
-    assert rows["mine"] == ["failed", "failed", "90.000*", "90.000*", "1.8"]
+    assert rows["mine"] == ["failed", "failed", "90.000*", "90.000*", "1.8 (1.5–2)"]
     assert rows["broken"] == ["failed", "failed", "failed", "failed", "-"]
     assert rows["recency"] == ["0.000", "0.000", "50.000", "50.000", "1.5"]
     assert "FAILED: mine on A: ValueError: no licence" in leaderboard([run])
@@ -191,25 +192,8 @@ def test_a_metric_that_is_not_there_is_named_with_the_nearest(tmp_path: Path) ->
 # --- the best, and those that cannot be told from it ------------------------------------------------------
 
 
-def p_by_hand(drawn: list[float]) -> float:
-    """Counted: twice the smaller side of nothing, one added to count and replicates."""
-    return min(1.0, 2 * (min(sum(d <= 0 for d in drawn), sum(d >= 0 for d in drawn)) + 1) / (len(drawn) + 1))
-
-
-def level_by_hand(values: dict[str, float], drawn: dict[str, Any]) -> set[str]:
-    """Whoever's difference to the best does not survive Holm's correction at 5 %."""
-    best = max(values, key=lambda name: values[name])
-    others = sorted((p_by_hand((drawn[name] - drawn[best]).tolist()), name) for name in values if name != best)
-    rejected = set()
-    for step, (p, name) in enumerate(others):
-        if p * (len(others) - step) > 0.05:
-            break
-        rejected.add(name)
-    return {*values} - rejected - {name for name in values if values[name] == values[best]}
-
-
 @pytest.mark.parametrize("seed", range(6))
-def test_those_are_marked_that_holm_cannot_tell_from_the_best(tmp_path: Path, seed: int) -> None:
+def test_those_are_marked_the_range_of_whose_rank_holds_the_first(tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     names = [f"r{i}" for i in range(7)]
     values = {name: round(0.5 - 0.012 * i, 6) for i, name in enumerate(names)}
@@ -221,7 +205,8 @@ def test_those_are_marked_that_holm_cannot_tell_from_the_best(tmp_path: Path, se
         replicates={("A", name, "event_success@1"): each for name, each in drawn.items()},
     )
     rows = rows_of(leaderboard([run], metrics=["event_success@1"], intervals=False))
-    level = level_by_hand(values, drawn)
+    ranked = naive.ranks(list(values.values()), [each.tolist() for each in drawn.values()])
+    level = {name for name, each in zip(names[1:], ranked[1:], strict=True) if each.low == 1}
     assert 0 < len(level) < 6  # else this shows nothing
     assert {name for name, cells in rows.items() if cells[0].endswith("~")} == level
     assert [name for name, cells in rows.items() if cells[0].endswith("*")] == ["r0"]
@@ -250,12 +235,7 @@ def test_marks_are_set_in_type_where_there_is_type(tmp_path: Path, style: str, b
 # --- ranks ------------------------------------------------------------------------------------------------
 
 
-def rank_of(name: str, values: dict[str, float]) -> float:
-    better = sum(other > values[name] for other in values.values())
-    return 1 + better + (sum(other == values[name] for other in values.values()) - 1) / 2
-
-
-def test_a_rank_has_its_range_where_it_is_not_stable_and_only_there(tmp_path: Path) -> None:
+def test_a_rank_has_the_range_that_paired_tests_of_all_pairs_leave_it(tmp_path: Path) -> None:
     values = {"first": 0.9, "second": 0.52, "third": 0.5, "fourth": 0.1, "fifth": 0.02}
     drawn = {name: spread(value, 0.02, seed) for seed, (name, value) in enumerate(values.items())}
     run = run_of(
@@ -263,29 +243,38 @@ def test_a_rank_has_its_range_where_it_is_not_stable_and_only_there(tmp_path: Pa
         {name: {"A": {"event_success@1": value}} for name, value in values.items()},
         replicates={("A", name, "event_success@1"): each for name, each in drawn.items()},
     )
-    expected = {}
-    for name in values:
-        places = sorted(rank_of(name, {other: drawn[other][i] for other in values}) for i in range(1000))
-        text = f"{rank_of(name, values):.1f}"
-        if sum(place == rank_of(name, values) for place in places) < 950:
-            text += f" ({places[24]:g}–{places[974]:g})"  # the 25th and the 975th of 1,000
-        expected[name] = text
     rows = rows_of(leaderboard([run], metrics=["event_success@1"]))
-    assert {name: cells[-1] for name, cells in rows.items()} == expected
-    assert ["–" in cells[-1] for cells in rows.values()] == [False, True, True, False, False]
+    expected = naive.ranks(list(values.values()), [each.tolist() for each in drawn.values()])
+    texts = [f"{rank:.1f}" + (f" ({low}–{high})" if low < high else "") for rank, low, high in expected]
+    assert [cells[-1] for cells in rows.values()] == texts == ["1.0", "2.0 (2–3)", "3.0 (2–3)", "4.0", "5.0"]
 
 
-def test_a_mean_rank_varies_with_the_same_replicate_of_every_publisher(tmp_path: Path) -> None:
-    up, down = [np.where(np.arange(1000) % 2 == side, 0.6, 0.4) for side in (0, 1)]
-    values: Values = {name: {p: {"event_success@1": 0.5} for p in "AB"} for name in ("a", "b")}
-    drawn = {
-        ("A", "a", "event_success@1"): up,
-        ("A", "b", "event_success@1"): down,
-        ("B", "a", "event_success@1"): down,
-        ("B", "b", "event_success@1"): up,
+def test_a_mean_rank_has_the_mean_of_the_low_and_of_the_high_ends(tmp_path: Path) -> None:
+    values: Values = {
+        "a": {"A": {"event_success@1": 0.5}, "B": {"event_success@1": 0.9}},
+        "b": {"A": {"event_success@1": 0.4}, "B": {"event_success@1": 0.1}},
     }
+    drawn = {(p, name, "event_success@1"): spread(0.5, 0.2, seed) for p in "A" for seed, name in enumerate("ab")}
+    drawn |= {("B", "a", "event_success@1"): spread(0.9, 0.01, 3), ("B", "b", "event_success@1"): spread(0.1, 0.01, 4)}
     rows = rows_of(leaderboard([run_of(tmp_path / "run", values, replicates=drawn)], metrics=["event_success@1"]))
-    assert {name: cells[-1] for name, cells in rows.items()} == {"a": "1.5", "b": "1.5"}
+    assert {name: cells[-1] for name, cells in rows.items()} == {"a": "1.0 (1–1.5)", "b": "2.0 (1.5–2)"}
+
+
+def test_identical_answers_share_the_range_of_their_ranks_and_the_mark(tmp_path: Path) -> None:
+    values: Values = {name: {"A": {"event_success@1": 0.5}} for name in ("a", "b", "c")}
+    same, other = spread(0.5, 0.1, 1), spread(0.3, 0.01, 2)
+    values = {**values, "c": {"A": {"event_success@1": 0.3}}}
+    drawn = {("A", name, "event_success@1"): row for name, row in {"a": same, "b": same, "c": other}.items()}
+    rows = rows_of(leaderboard([run_of(tmp_path / "run", values, replicates=drawn)], metrics=["event_success@1"]))
+    assert rows["a"] == rows["b"]
+
+
+def test_what_readers_were_shown_stands_for_comparison_and_is_not_ranked(tmp_path: Path) -> None:
+    values: Values = {name: {"A": (share, share)} for name, share in {"a": 0.2, "logged": 0.3, "b": 0.1}.items()}
+    board = leaderboard([run_of(tmp_path / "run", values)], intervals=False)
+    assert {name: cells[-1] for name, cells in rows_of(board).items()} == {"logged": "-", "a": "1.0", "b": "2.0"}
+    assert rows_of(board)["a"][0].endswith("*")
+    assert "logged: what readers were shown, for comparison; not ranked" in board
 
 
 # --- who foresees -----------------------------------------------------------------------------------------
@@ -326,14 +315,18 @@ def test_the_footer_tells_where_the_numbers_come_from(tmp_path: Path) -> None:
     footer = leaderboard([run]).split("\n\n", 1)[1].splitlines()
     assert footer == [
         "E@1, P@1: in per cent; ±: half the width of the 95 % interval",
-        "*: best of its column; ~: cannot be told from it (paired, p > 0.05 after Holm); rank by E@1, with its 95 % "
-        "range where it is not stable",
+        "*: best of its column; ~: may be first (paired tests of all pairs, p > 0.05 after Holm); rank by E@1, with "
+        "the range that these tests leave it",
         "data: gazette; sessions scored: A 4 of 1,234, B 4 of 1,234",
         "made up: the times",
         "made up: the readers",
         "rejected: 1,200 of 5,000 rows could not be used",
         "the longest 1 % of A's scored sessions bring 25.0% of all hits at 1",
+        "intervals of E at A hold the truth in fewer than 94 of 100 such logs: 4 scored sessions are too few where a "
+        "few long ones bring so many hits; those of P are exact",
         "the longest 1 % of B's scored sessions bring 25.0% of all hits at 1",
+        "intervals of E at B hold the truth in fewer than 94 of 100 such logs: 4 scored sessions are too few where a "
+        "few long ones bring so many hits; those of P are exact",
         f"1.2 s; the run lies in {tmp_path / 'run'}",
     ]
 
@@ -376,7 +369,7 @@ def test_csv_has_every_metric_with_its_interval(tmp_path: Path) -> None:
 def test_markdown_has_a_cell_for_everything(tmp_path: Path) -> None:
     lines = leaderboard([run_of(tmp_path / "run", TWO)], style="markdown", intervals=False).splitlines()
     assert cells_of_markdown(lines[0]) == ["recommender", "A E@1", "A P@1", "B E@1", "B P@1", "mean rank"]
-    assert cells_of_markdown(lines[2]) == ["popular", "**12.500**", "5.000", "**5.000**", "1.000", "1.5"]
+    assert cells_of_markdown(lines[2]) == ["popular", "**12.500**", "5.000", "**5.000**", "1.000", "1.5 (1–2)"]
     assert lines[5] == ""
 
 
@@ -471,24 +464,31 @@ def test_runs_that_do_not_score_the_same_do_not_share_a_table(tmp_path: Path, op
         leaderboard(runs)
 
 
-@pytest.mark.parametrize(("option", "value"), [("seed", 1), ("cluster", "day")])
+@pytest.mark.parametrize(("option", "value"), [("seed", 1), ("resampled", "day"), ("impressions_resampled", "user")])
 def test_runs_that_were_resampled_otherwise_are_joined_without_what_needs_pairs(
     tmp_path: Path, option: str, value: Any
 ) -> None:
-    def runs(options: dict[str, Any]) -> list[Run]:
-        place = tmp_path / ("other" if options else "same")
+    def runs(options: dict[str, Any], facts: dict[str, Any]) -> list[Run]:
+        place = tmp_path / ("other" if options or facts else "same")
         drawn = [{("A", name, "event_success@1"): spread(0.5, 0.1, seed)} for seed, name in enumerate("ab")]
         return [
             run_of(place / "one", {"a": {"A": {"event_success@1": 0.5}}}, replicates=drawn[0]),
-            run_of(place / "two", {"b": {"A": {"event_success@1": 0.49}}}, replicates=drawn[1], options=options),
+            run_of(
+                place / "two",
+                {"b": {"A": {"event_success@1": 0.49}}},
+                replicates=drawn[1],
+                options=options,
+                facts=facts,
+            ),
         ]
 
     paired, apart = (
-        leaderboard(each, metrics=["event_success@1"], intervals=False) for each in (runs({}), runs({option: value}))
+        leaderboard(each, metrics=["event_success@1"], intervals=False)
+        for each in (runs({}, {}), runs({"seed": 1}, {}) if option == "seed" else runs({}, {option: value}))
     )
     assert rows_of(paired) == {"a": ["50.000*", "1.0 (1–2)"], "b": ["49.000~", "2.0 (1–2)"]}
     assert rows_of(apart) == {"a": ["50.000*", "1.0"], "b": ["49.000", "2.0"]}
-    assert "cannot be told" not in apart
+    assert "may be first" not in apart
     assert "range" not in apart
     assert "the runs were not resampled alike" in apart
 

@@ -123,12 +123,128 @@ def test_every_recommender_has_the_same_metrics_in_the_same_order_as_its_replica
     assert names[0] == names[1]
     assert [result.recommender for result in measured.results] == [name for name in case.slates for _ in names[0]]
     assert measured.replicates.shape == (2, len(names[0]), intervals.REPLICATES)
-    for result, replicates in zip(measured.results, measured.replicates.reshape(-1, 1000), strict=True):
-        there = replicates[~np.isnan(replicates)]
-        if result.low is None:
-            assert not there.size
-        else:
-            assert [result.low, result.high] == pytest.approx(np.percentile(there, [2.5, 97.5]), rel=1e-11, abs=1e-15)
+
+
+# --- intervals -------------------------------------------------------------------------------------------------
+
+
+def hit_by(measured: Measured, hits: list[int], cluster: list[int], cut: int, by_session: bool) -> None:
+    """Assert that E and P at a cut-off have the intervals that sessions with so many hits in these clusters have."""
+    found, drawn = cells(measured, "silent"), {}
+    names = list(found)
+    for metric in ("event_success", "session_success"):
+        replicates = measured.replicates[-1, names.index(f"{metric}@{cut}")]
+        drawn[metric] = tuple(np.percentile(replicates[~np.isnan(replicates)], [2.5, 97.5]))
+    success = naive_judge.success_interval(hits, cluster, by_session, drawn["session_success"])
+    assert found[f"session_success@{cut}"][4:6] == pytest.approx(success, rel=1e-8, abs=1e-12)
+    event = naive_judge.event_interval(hits, success, drawn["event_success"])
+    assert found[f"event_success@{cut}"][4:6] == pytest.approx(event, rel=1e-8, abs=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(case=cases(), cluster=st.sampled_from(KINDS))
+def test_success_has_the_interval_of_the_oracle_whatever_is_the_cluster(case: Case, cluster: str) -> None:
+    _, measured = of_all(case, cluster=cluster)
+    sessions = naive.scored_sessions(case.log)
+    if not sessions:
+        assert {result[4:6] for result in measured.results if "_success" in result.metric} == {(None, None)}
+        return
+    for cut in cut_offs(case.k):
+        judged = naive.judge(case.log, case.slates["silent"], sessions, cut)
+        first = {s: next(read.time for read in naive.reads_of(case.log) if read.session == s) for s in judged}
+        units = [naive_judge.cluster(case.log, cluster, s, first[s]) for s in judged]
+        hit_by(measured, [one.hits for one in judged.values()], units, cut, cluster == "session")
+
+
+@pytest.mark.parametrize("cluster", KINDS)
+@pytest.mark.parametrize("sizes", [ClusterSizes(), ClusterSizes(most=30, groups=7, most_coarse=5, groups_coarse=3)])
+@pytest.mark.parametrize("articles", [2, 9, 80])
+def test_intervals_of_many_sessions_are_those_of_the_oracle_grouped_or_not(
+    cluster: str, sizes: ClusterSizes, articles: int
+) -> None:
+    """With 2 articles most sessions have a hit, with 80 few do: 40 clusters with and without are reached, or not."""
+    rng = np.random.default_rng(articles)
+    log = made_up(rng, 1200, sessions=240, readers=90, articles=articles)
+    answers = naive.code_by_first_appearance(rng.integers(0, articles, 1200).tolist())
+    case = Case(
+        log, 1, {"silent": [[item] if item != own else [] for item, own in zip(answers, log.item, strict=True)]}, []
+    )
+    _, measured = of_all(case, sizes=sizes, cluster=cluster)
+    judged = naive.judge(log, case.slates["silent"], naive.scored_sessions(log), 1)
+    first = {s: next(read.time for read in naive.reads_of(log) if read.session == s) for s in judged}
+    units = [naive_judge.cluster(log, cluster, s, first[s]) for s in judged]
+    hit_by(measured, [one.hits for one in judged.values()], units, 1, cluster == "session")
+
+
+def test_without_a_hit_success_may_still_be_more_than_nothing() -> None:
+    log = made_up(np.random.default_rng(3))
+    _, measured = of_all(Case(log, 1, {"silent": [[]] * 400}, []))
+    found = cells(measured, "silent")
+    sessions = found["session_success@1"].n
+    assert found["session_success@1"][3:6] == (0, 0, pytest.approx(1 - 0.025 ** (1 / sessions)))
+    assert found["event_success@1"][3:6] == found["session_success@1"][3:6]
+
+
+@pytest.mark.parametrize("sizes", [ClusterSizes(), ClusterSizes(most=20, groups=6, most_coarse=5, groups_coarse=4)])
+@pytest.mark.parametrize(("hit", "has_one"), [(9, False), (10, True)])
+def test_other_metrics_need_ten_clusters_that_are_not_zero_counted_before_any_grouping(
+    sizes: ClusterSizes, hit: int, has_one: bool
+) -> None:
+    """60 sessions of two reads; in some of them the first slate has what is read next."""
+    sessions = np.repeat(np.arange(60), 2)
+    log = make_log(
+        time=np.arange(122) * 1000,
+        kind=[PUBLISH, PUBLISH] + [READ] * 120,
+        session=[-1, -1, *sessions],
+        user=[-1, -1, *sessions],
+        item=[0, 1, *[0, 1] * 60],
+        category=[-1] * 122,
+    )
+    slates = [[1] if number % 2 == 0 and number < 2 * hit else [] for number in range(120)]
+    _, measured = of_all(Case(log, 1, {"silent": slates}, []), sizes=sizes)
+    found = cells(measured, "silent")
+    for metric in ("session_hit_rate@1", "session_mrr@1", "session_ndcg@1", "session_recall@1", "age@1"):
+        assert found[metric].value
+        assert (found[metric].low is not None) == has_one, metric
+    assert found["event_success@1"].low is not None
+    assert found["session_success@1"].low is not None
+
+
+@pytest.mark.parametrize("sizes", [ClusterSizes(), ClusterSizes(most=8, groups=4)])
+@pytest.mark.parametrize("shown", [9, 10])
+def test_impressions_of_fewer_than_ten_sessions_have_no_interval(shown: int, sizes: ClusterSizes) -> None:
+    case = Case(shown_log(shown), 1, {"scoring": [[]] * (shown + 1)}, [1.0, 0.0, 0.0] * shown)
+    found = cells(of_all(case, sizes=sizes)[1], "scoring")
+    for metric in ("auc", "mrr", "ndcg@10", "auc_pooled"):
+        assert (found[metric].low is not None) == (shown == 10), metric
+
+
+# --- what is resampled -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("session_ids", "cluster", "expected"),
+    [
+        (True, None, ("session", "session")),
+        (False, None, ("session", "user")),
+        *((ids, kind, (kind, kind)) for ids in (True, False) for kind in KINDS),
+    ],
+)
+def test_sessions_are_resampled_and_for_impressions_users_where_the_source_has_no_session_ids(
+    session_ids: bool, cluster: str | None, expected: tuple[str, str]
+) -> None:
+    publisher = publisher_of(naive_judge.eight_shown()[0])._replace(session_ids=session_ids)
+    assert select_scored(publisher, Scope(cluster=cluster)).resampled == expected
+
+
+def test_impressions_of_visits_are_resampled_by_user_and_their_slates_by_session() -> None:
+    """Three users of twelve visits each: a visit is one session, and shows one impression."""
+    log = shown_log(36)
+    log = log._replace(user=np.where(log.session > 0, log.session % 3, 0).astype(np.int32))
+    publisher = publisher_of(log)._replace(session_ids=False)
+    of = select_scored(publisher, Scope())
+    assert len(of.impression_clusters.unit) == 3
+    assert len(select_scored(publisher, Scope(cluster="session")).impression_clusters.unit) == 36
 
 
 def test_each_metric_on_impressions_goes_by_its_own_name() -> None:
@@ -229,15 +345,17 @@ def test_differences_are_paired_since_an_answer_twice_has_the_same_replicates() 
     assert np.array_equal(measured.replicates[1], alone.replicates[0], equal_nan=True)
 
 
-def made_up(rng: np.random.Generator, reads: int = 400) -> Log:
-    """Reads of 80 sessions of 20 readers over four days, all mixed."""
-    session = naive.code_by_first_appearance(rng.integers(0, 80, reads).tolist())
-    item = naive.code_by_first_appearance(rng.integers(0, 9, reads).tolist())
+def made_up(
+    rng: np.random.Generator, reads: int = 400, sessions: int = 80, readers: int = 20, articles: int = 9
+) -> Log:
+    """Reads of sessions of some readers over four days, all mixed."""
+    session = naive.code_by_first_appearance(rng.integers(0, sessions, reads).tolist())
+    item = naive.code_by_first_appearance(rng.integers(0, articles, reads).tolist())
     return make_log(
         time=np.arange(reads) * (4 * DAY // reads),
         kind=[READ] * reads,
         session=session,
-        user=naive.code_by_first_appearance([s % 20 for s in session]),
+        user=naive.code_by_first_appearance([s % readers for s in session]),
         item=item,
         category=[-1] * reads,
     )

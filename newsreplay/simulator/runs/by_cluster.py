@@ -1,0 +1,75 @@
+"""What one metric adds up to in every cluster, from the columns of a run folder: for tests that count clusters."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from newsreplay.log.rows import Column
+from newsreplay.simulator.judgement.judge import Frame, tally
+from newsreplay.simulator.judgement.measures import IMPRESSIONS, POOLED, SLATES
+from newsreplay.simulator.runs.columns import Reads
+from newsreplay.simulator.runs.folder import RunFolder
+
+
+class _Sessions(NamedTuple):
+    """The scored sessions of a publisher, and the clusters that they and scored impressions are in."""
+
+    reads: Reads
+    begin: Column  # int64[sessions + 1], first read of each
+    cluster: Column  # int64[sessions], from 0
+    clusters: int
+
+
+class ByCluster:
+    """The sums of recommenders on one publisher of a run, cluster by cluster, each column read when it is asked for."""
+
+    def __init__(self, run: RunFolder, publisher: str):
+        self.run, self.publisher = run, publisher
+        self._sessions: _Sessions | None = None
+        self._impressions: tuple[Column, int] | None = None  # their clusters, from 0, and how many there are
+
+    def sums(self, recommender: str, metric: str) -> Column:
+        """What a metric that judges is a mean of, float64[clusters]; of the pooled AUC, which is no mean, the AUC's.
+
+        Clusters are as they are resampled, the same for all recommenders of the log.
+        """
+        name, _, cut = metric.partition("@")
+        if name in SLATES:
+            return self._of_slates(recommender, name, int(cut))
+        if self._impressions is None:
+            impressions = self.run.impressions(self.publisher)
+            cluster = np.empty(0, np.int64) if impressions is None else impressions.cluster
+            self._impressions = _numbered(cluster)
+        group, clusters = self._impressions
+        ranked = self.run.rankings(self.publisher, recommender)
+        if ranked is None:
+            return np.zeros(clusters)
+        values = ranked.values[:, IMPRESSIONS.index("auc" if metric == POOLED else metric)]
+        return np.bincount(group, values, clusters)
+
+    def _of_slates(self, recommender: str, name: str, cut: int) -> Column:
+        reads, begin, cluster, clusters = self._sessions = self._sessions or _sessions(self.run, self.publisher)
+        if name in ("event_success", "session_success"):
+            places = self.run.places(self.publisher, recommender)
+            session = np.searchsorted(begin, np.flatnonzero((places > 0) & (places <= cut)), side="right") - 1
+            if name == "session_success":
+                session = np.unique(session)
+            return np.bincount(cluster[session], minlength=clusters).astype(np.float64)
+        known = {"session": reads.session[begin[:-1]], "begin": begin, "relevant": reads.relevant}
+        frame = Frame(**{name: known.get(name, np.empty(0, np.int32)) for name in Frame._fields})  # all that sums need
+        outcomes = self.run.outcomes(self.publisher, recommender)
+        sums = tally(frame, outcomes, cluster.astype(np.int32), clusters, (cut,))
+        return np.ascontiguousarray(sums[:, 0, [*SLATES].index(name)])
+
+
+def _sessions(run: RunFolder, publisher: str) -> _Sessions:
+    reads = run.reads(publisher)
+    first = np.flatnonzero(np.append(True, reads.session[1:] != reads.session[:-1])[: len(reads.session)])
+    return _Sessions(reads, np.append(first, len(reads.session)), *_numbered(reads.cluster[first]))
+
+
+def _numbered(cluster: Column) -> tuple[Column, int]:
+    unit, number = np.unique(cluster, return_inverse=True)
+    return number, len(unit)
