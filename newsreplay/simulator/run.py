@@ -13,7 +13,8 @@ from newsreplay.recommenders.registry import Entry, find, start_list
 from newsreplay.simulator.judgement.metrics import Result, measure
 from newsreplay.simulator.judgement.scoring import Scored
 from newsreplay.simulator.pairs import load_scored
-from newsreplay.simulator.runs.columns import write_impressions, write_scored
+from newsreplay.simulator.runs.answers import write_impressions, write_requests
+from newsreplay.simulator.runs.columns import write_scored
 from newsreplay.simulator.runs.options import Answering, Execution, Options
 from newsreplay.simulator.runs.pair import Judged, Pair
 from newsreplay.simulator.runs.paths import pair_files, publisher_files
@@ -117,6 +118,9 @@ def measure_publisher(
     files = publisher_files(folder, publisher.name)
     write_scored(folder, publisher, scored)
     write_replicates(files.replicates, measured.replicates)
-    if any(pair_files(folder, publisher.name, recommender).scores.exists() for recommender in sums):
+    pairs = [pair_files(folder, publisher.name, recommender) for recommender in sums]
+    if any(pair.slates.exists() for pair in pairs):
+        write_requests(files.requests, publisher)
+    if any(pair.scores.exists() for pair in pairs):
         write_impressions(files.impressions, publisher)
     return measured.results

@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 
+from newsreplay.errors import RunError
 from newsreplay.machine import cores
 from newsreplay.recommenders.base import Compiled
 from newsreplay.recommenders.registry import Entry
@@ -138,7 +139,7 @@ class Workers:
             pair = futures[future]
             try:
                 answer = future.result()
-            except (StoppedError, KeyboardInterrupt):
+            except (StoppedError, KeyboardInterrupt, RunError):
                 raise
             except Exception as error:  # the worker itself died
                 if orphans is not None and isinstance(error, BrokenExecutor):

@@ -73,12 +73,12 @@ def test_a_rerun_replaces_the_run_in_its_folder(replay: Cli) -> None:
     replay("--recommenders", "recency,circular")
     replay("--recommenders", "recency", "--publishers", "A")
     assert sorted(files_of("runs/clicks")) == [
-        "frame/A.parquet",
-        "outcomes/A/recency.parquet",
+        "frame/A.arrow",
+        "outcomes/A/recency.arrow",
         "replicates/A.npy",
         "results.json",
         "run.json",
-        "slates/A/recency.parquet",
+        "slates/A/recency.arrow",
         "timing.json",
     ]
 
@@ -186,12 +186,12 @@ def test_data_that_are_not_there_are_said_in_one_line(cli: Cli) -> None:
 def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
     replay("--recommenders", "recency,circular:size=5,mine.py:Newest", "-k", "3", "--warmup", "1m", "--seed", "7")
     answers = [
-        f"{publisher}/{name}.parquet"
+        f"{publisher}/{name}.arrow"
         for publisher in ("A", "B%2F2")
         for name in ("circular(size=5)", "mine.py%3ANewest", "recency")
     ]
     assert sorted(files_of("runs/clicks")) == [
-        *("frame/A.parquet", "frame/B%2F2.parquet"),
+        *("frame/A.arrow", "frame/B%2F2.arrow"),
         *(f"outcomes/{name}" for name in answers),
         *("replicates/A.npy", "replicates/B%2F2.npy", "results.json", "run.json"),
         *(f"slates/{name}" for name in answers),
@@ -236,8 +236,8 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
         "publisher": "A",
         "recommender": "circular(size=5)",
         "status": "done",
-        "slates": "slates/A/circular(size=5).parquet",
-        "outcomes": "outcomes/A/circular(size=5).parquet",
+        "slates": "slates/A/circular(size=5).arrow",
+        "outcomes": "outcomes/A/circular(size=5).arrow",
     }
     assert all(Path("runs/clicks", pair["slates"]).is_file() for pair in info["pairs"])
 
@@ -271,7 +271,7 @@ def test_timings_tell_the_seconds_of_every_pair(replay: Cli) -> None:
 
 def test_slates_have_the_publishers_own_ids_one_row_per_request_in_log_order(replay: Cli) -> None:
     replay("--recommenders", "recency", "-k", "2")
-    table = pq.read_table("runs/clicks/slates/A/recency.parquet")
+    table = pq.read_table("runs/clicks/slates/A/recency.arrow")
     assert table.column_names == ["row", "time", "session", "user", "item", "slate"]
     assert [str(kind) for kind in table.schema.types[:2]] == ["int64", "timestamp[ms, tz=UTC]"]
     assert table["slate"].type.value_type == table["item"].type == "string"
@@ -325,8 +325,8 @@ def test_results_and_slates_are_the_same_bytes_for_any_number_of_jobs_and_any_nu
         assert len(same) == 1 + 2 * (2 + 4 + 4)
         assert [files_of(out)[name] for name in same] == [files_of("one")[name] for name in same]
     replay(*words, "--seed", "1", "--out", "other")
-    assert files_of("other")["slates/A/random.parquet"] != files_of("one")["slates/A/random.parquet"]
-    assert files_of("other")["slates/A/recency.parquet"] == files_of("one")["slates/A/recency.parquet"]
+    assert files_of("other")["slates/A/random.arrow"] != files_of("one")["slates/A/random.arrow"]
+    assert files_of("other")["slates/A/recency.arrow"] == files_of("one")["slates/A/recency.arrow"]
 
 
 def test_a_name_becomes_a_file_name_that_cannot_leave_its_folder() -> None:
@@ -370,7 +370,7 @@ def test_recommenders_that_fail_cost_only_their_own_rows(replay: Cli) -> None:
     result = replay("--recommenders", ",".join(["recency", *strangers]), "--jobs", "1", "--out", "mixed")
     assert e1(result.stdout) == {"recency": e1(alone.stdout)["recency"], **dict.fromkeys(strangers, "failed")}
     assert files_of("mixed")["results.json"] == files_of("alone")["results.json"]
-    assert files_of("mixed")["slates/A/recency.parquet"] == files_of("alone")["slates/A/recency.parquet"]
+    assert files_of("mixed")["slates/A/recency.arrow"] == files_of("alone")["slates/A/recency.arrow"]
     assert not [name for name in files_of("mixed") if "mine" in name]
     pairs = {pair["recommender"]: pair for pair in info_of("mixed")["pairs"] if pair["publisher"] == "A"}
     assert pairs["recency"]["status"] == "done"

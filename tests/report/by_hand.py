@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from newsreplay.api import Run
 from newsreplay.log.rows import DAY
 from newsreplay.simulator.judgement.intervals import REPLICATES
+from newsreplay.simulator.runs.files import write_batches
 from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.paths import publisher_files
 from newsreplay.simulator.runs.records import FORMAT
 from newsreplay.simulator.runs.write import write_replicates
+from tests.sealed import sealed
 
 Cell = tuple[float, float] | Mapping[str, float | None] | str | None
 Values = Mapping[str, Mapping[str, Cell]]
@@ -103,7 +104,7 @@ def run_of(
     }
     for name, value in (("results", results), ("timing", {"seconds": 1.25, "pairs": timings}), ("run", info)):
         (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
-    return Run(folder)
+    return Run(sealed(folder))
 
 
 def _facts(publisher: str, digest: str) -> dict[str, Any]:
@@ -133,9 +134,9 @@ def _no_reads(path: Path) -> None:
     """A frame of no reads: tables of results need none."""
     kinds = {name: pa.int64() for name in ("row", "time", "cluster", "age")}
     kinds |= {name: pa.int32() for name in ("session", "relevant")}
-    kinds |= {name: pa.bool_() for name in ("reachable", "again", "returning")} | {"category": pa.string()}
-    path.parent.mkdir(exist_ok=True)
-    pq.write_table(pa.schema(kinds).empty_table(), path)
+    kinds |= {name: pa.bool_() for name in ("reachable", "again", "returning")}
+    kinds |= {"category": pa.dictionary(pa.int32(), pa.string())}
+    write_batches(path, pa.schema(kinds), [])
 
 
 def spread(value: float, width: float, seed: int) -> Any:

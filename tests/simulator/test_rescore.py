@@ -238,8 +238,8 @@ def test_answers_to_another_log_are_refused(log: Path, what: str) -> None:
         else:
             rows[40]["slate"] = ["i1", "i2", "i3", "i4"] if what == "longer" else ["who?"]
 
-    edit_slates(Path("run/slates/A/recency.parquet"), change)
-    with pytest.raises(RunError, match=r"A/recency.parquet does not hold answers to this log"):
+    edit_slates(Path("run/slates/A/recency.arrow"), change)
+    with pytest.raises(RunError, match=r"A/recency.arrow does not hold answers to this log"):
         rescore("run")
 
 
@@ -270,7 +270,7 @@ def test_a_changed_answer_is_named_with_its_place(log: Path) -> None:
     def change(rows: list[dict[str, Any]]) -> None:
         rows[57]["slate"] = rows[57]["slate"][::-1]
 
-    edit_slates(Path("run/slates/A/recency.parquet"), change)
+    edit_slates(Path("run/slates/A/recency.arrow"), change)
     assert verify("run", jobs=1) == [Difference("A", "recency", "slates differ from place 57 on")]
 
 

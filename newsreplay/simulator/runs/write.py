@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import platform
@@ -15,11 +16,11 @@ import numpy as np
 
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import RunError
-from newsreplay.files import written_whole
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scoring import Scored
+from newsreplay.simulator.runs.files import seal, written
 from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.pair import Judged
 from newsreplay.simulator.runs.paths import FOLDERS, PairFiles, pair_files
@@ -47,9 +48,9 @@ def fresh_folder(folder: Path) -> Path:
             raise RunError(f"{folder} holds something that is not a run; name another folder with --out")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "unfinished").write_text("this run has not ended; run.json is written last\n")
-        for name in ("run.json", "results.json", "timing.json", "training.json"):
+        for name in ("run.json", "SHA256SUMS", "results.json", "timing.json", "training.json"):
             (folder / name).unlink(missing_ok=True)
-        for name in FOLDERS:
+        for name in (*FOLDERS, "export"):
             if (folder / name).exists():
                 shutil.rmtree(folder / name)
         remove_reports(folder)
@@ -70,10 +71,14 @@ def _is_empty(folder: Path) -> bool:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a JSON file, whole or not at all."""
+    """Write a JSON file, whole or not at all. Raises `RunError` if it cannot be written."""
+    with written(path) as work:
+        work.write_bytes(_json(value))
+
+
+def _json(value: object) -> bytes:
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    with written_whole(path) as work:
-        work.write_text(text, "utf-8", errors="backslashreplace")  # what is no text becomes a JSON escape
+    return text.encode("utf-8", errors="backslashreplace")  # what is no text becomes a JSON escape
 
 
 def write_results(folder: Path, results: list[Result]) -> None:
@@ -82,9 +87,11 @@ def write_results(folder: Path, results: list[Result]) -> None:
 
 
 def write_replicates(path: Path, replicates: Column) -> None:
-    """Write the bootstrap of a publisher, float64[recommenders, metrics, replicates]."""
-    with written_whole(path) as work, work.open("wb") as file:
-        np.save(file, replicates, allow_pickle=False)
+    """Write the bootstrap of a publisher, float64[recommenders, metrics, replicates]. Raises `RunError`."""
+    content = io.BytesIO()  # NumPy leaves the last bytes of a file to C, which tells nobody that the disk was full
+    np.save(content, replicates, allow_pickle=False)
+    with written(path) as work:
+        work.write_bytes(content.getbuffer())
 
 
 def write_run(
@@ -133,8 +140,8 @@ def write_run(
 
 
 def write_info(folder: Path, record: RunRecord) -> None:
-    """Write run.json."""
-    write_json(folder / "run.json", record)
+    """Write run.json, and the digests of all files there are. Raises `RunError` if they cannot be written."""
+    seal(folder, _json(record))
 
 
 def _data(dataset: Dataset) -> DataRecord:
