@@ -137,7 +137,7 @@ class Digests:
             raise RunError(f"{path} cannot be read ({_reason(error)}); run it again") from None
         self.of = {line[2]: line[1] for line in lines if line}
         if None in lines or _RUN not in self.of:
-            raise RunError(f"{path} is damaged; run it again")
+            raise RunError(f"{path} cannot be read (it does not hold what was written); run it again")
 
     def whole(self, path: Path) -> Path:
         """The path of a file of the run, once it is known to hold what was written. Raises `RunError`."""
@@ -146,7 +146,7 @@ class Digests:
         except OSError as error:
             raise RunError(f"{path} cannot be read ({_reason(error)}); {_way_out(path)}") from None
         if digest != self.of.get(path.relative_to(self.folder).as_posix()):
-            raise RunError(f"{path} is damaged: it does not hold what was written ({_SUMS}); {_way_out(path)}")
+            raise RunError(f"{path} cannot be read (it does not hold what was written); {_way_out(path)}")
         return path
 
 
