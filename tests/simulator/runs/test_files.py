@@ -129,7 +129,7 @@ OFTEN = ("results.json", "timing.json")
 #: What each use reads besides run.json and the digests: files, and folders of files.
 READ = {
     "leaderboard": (*OFTEN, "replicates"),
-    "slices": (*OFTEN, "frame", "outcomes"),
+    "slices": (*OFTEN, "frame", "outcomes", "scored_impressions", "rankings"),
     "compare": (*OFTEN, "replicates"),
     "slates": (*OFTEN, "requests", "slates", "impressions", "scores"),
     "score": ("timing.json", "training.json", "slates", "scores"),
