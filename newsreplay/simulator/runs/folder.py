@@ -64,7 +64,7 @@ class RunFolder:
             for name in (pair["recommender"], pair.get("without_seed", pair["recommender"]))
         }
         self.names: dict[str, str] = {}  #: display names, by specs as run.json has them, for those that were given one
-        self.timing: TimingRecord = cast(TimingRecord, _read_json(self._whole("timing.json"), dict))
+        self.timing: TimingRecord = cast(TimingRecord, _read_json(self._whole(self.folder / "timing.json"), dict))
         self.results: list[Result] = read_results(self.folder)
 
     def to_pandas(self) -> pd.DataFrame:
@@ -118,7 +118,7 @@ class RunFolder:
         pair = self._pair(publisher, recommender)
         if what not in pair:
             raise RunError(f"{self.folder} keeps no {what} of {recommender} on {publisher}")
-        return self._whole(pair[what])
+        return self._whole(self.folder / pair[what])
 
     def _pair(self, publisher: str, recommender: str) -> PairRecord:
         for pair in self.info["pairs"]:
@@ -126,9 +126,9 @@ class RunFolder:
                 return pair
         raise RunError(f"{self.folder} has no {recommender} on {publisher}")
 
-    def _whole(self, path: str | Path) -> Path:
-        """A file of the run, by its path or its name below the folder, that is what was written. Raises `RunError`."""
-        return self._digests.whole(self.folder / path)
+    def _whole(self, path: Path) -> Path:
+        """The path of a file of the run that holds what was written. Raises `RunError`."""
+        return self._digests.whole(path)
 
     @property
     def publishers(self) -> list[str]:
@@ -193,7 +193,7 @@ class RunFolder:
     def rankings(self, publisher: str, recommender: str) -> Ranked | None:
         """What one recommender's scores were worth, by the places of `impressions`; None if it scored none."""
         pair = self._pair(publisher, recommender)
-        return read_rankings(self._whole(pair["rankings"])) if "rankings" in pair else None
+        return read_rankings(self._whole(self.folder / pair["rankings"])) if "rankings" in pair else None
 
 
 T = TypeVar("T")
