@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 ANSWERS = ("slates", "scores")
 
@@ -32,7 +31,7 @@ def differences(before: Path, after: Path) -> Iterator[str]:
             yield f"{name} differs"
     for kind in ANSWERS:
         old, new = (
-            {path.relative_to(folder) for path in (folder / kind).rglob("*.parquet")} for folder in (before, after)
+            {path.relative_to(folder) for path in (folder / kind).rglob("*.arrow")} for folder in (before, after)
         )
         for path in sorted(old ^ new):
             yield f"{path} is in one run only"
@@ -42,8 +41,11 @@ def differences(before: Path, after: Path) -> Iterator[str]:
 
 
 def same(one: Path, other: Path) -> bool:
-    """Whether two Parquet files hold the same columns and values."""
-    tables: list[pa.Table] = [pq.read_table(path) for path in (one, other)]
+    """Whether two Arrow files hold the same columns and values."""
+    tables = []
+    for path in (one, other):
+        with pa.OSFile(str(path)) as source:
+            tables.append(pa.ipc.open_file(source).read_all())
     return bool(tables[0].equals(tables[1]))
 
 
@@ -56,7 +58,7 @@ def main(before: Path, after: Path) -> int:
             failed = True
             continue
         found = list(differences(before / name, after / name))
-        files = sum(1 for kind in ANSWERS for _ in (before / name / kind).rglob("*.parquet"))
+        files = sum(1 for kind in ANSWERS for _ in (before / name / kind).rglob("*.arrow"))
         print(f"{name}: {'; '.join(found) if found else f'results.json and {files} files of answers are the same'}")
         failed = failed or bool(found)
     return int(failed)

@@ -55,8 +55,8 @@ def in_one_piece(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def dictionary_of(codes: Column, values: pa.Array, *, valid: npt.NDArray[np.bool_] | None = None) -> pa.DictionaryArray:
-    """A dictionary-encoded column of codes into texts (cast to `pa.string()`); null where it is not `valid`."""
-    return pa.DictionaryArray.from_arrays(to_arrow(codes, valid=valid), values.cast(pa.string()))
+    """A dictionary-encoded column of codes into texts; null where it is not `valid`."""
+    return pa.DictionaryArray.from_arrays(to_arrow(codes, valid=valid), values)
 
 
 def lists_of(bounds: Column, values: pa.Array) -> pa.LargeListArray:

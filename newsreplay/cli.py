@@ -42,6 +42,7 @@ COMMANDS = {
     "compare": LazyCommand("newsreplay.commands.showing:compare", "Compare recommenders of a run."),
     "plot": LazyCommand("newsreplay.commands.showing:plot", "Draw a run."),
     "report": LazyCommand("newsreplay.commands.showing:report", "Write a run as one HTML page."),
+    "export": LazyCommand("newsreplay.commands.showing:export", "Write the answers of a run for other tools."),
     "recommenders": LazyCommand(
         "newsreplay.commands.showing:recommenders", "List the recommenders, their parameters and presets."
     ),

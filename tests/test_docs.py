@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -95,7 +94,7 @@ def test_one_event_becomes_what_its_page_shows(tmp_path: Path, monkeypatch: pyte
     ]
     assert set(log.kind.tolist()) == {newsreplay.READ}
 
-    slates = pd.read_parquet("runs/six/slates/clicks/circular.parquet")
+    slates = newsreplay.Run("runs/six").slates("clicks", "circular")
     [[row, time, session, user, item, slate]] = cells(ONE_EVENT, "| row | time | session | user | item | slate |")
     one = slates[slates.row == int(row)].iloc[0]
     assert (str(one.time), one.session, one.user, one["item"]) == (f"{time}+00:00", session, user, item)

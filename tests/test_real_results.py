@@ -35,7 +35,7 @@ def test_auc_and_ndcg_on_real_impressions_are_those_of_scikit_learn(
 ) -> None:
     run = replayed(real_data / name, kind, ",".join(BASELINES), tmp_path / "run")
     (publisher,) = run.publishers
-    shown = pd.read_parquet(tmp_path / "run" / "impressions" / f"{publisher}.parquet").set_index("row")
+    shown = pd.read_feather(tmp_path / "run" / "impressions" / f"{publisher}.arrow").set_index("row")
     results = {(result.recommender, result.metric): result for result in run.results}
     impressions = run.impressions(publisher)
     assert impressions is not None

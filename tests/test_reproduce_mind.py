@@ -159,7 +159,7 @@ def test_neural_rows_are_the_same_bytes_one_by_one_and_in_processes(tmp_path: Pa
             out=out,
         )
         found.append({name: (out / name).read_bytes() for name in ("results.json",)})
-        found[-1] |= {path.name: path.read_bytes() for path in sorted((out / "scores").rglob("*.parquet"))}
+        found[-1] |= {path.name: path.read_bytes() for path in sorted((out / "scores").rglob("*.arrow"))}
     assert len(found[0]) == 3
     assert found[0] == found[1]
     seeds = {pair["recommender"] for pair in json.loads((tmp_path / "run1" / "run.json").read_text())["pairs"]}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from tests.scripts import script
@@ -13,17 +12,22 @@ from tests.scripts import script
 same_answers = script("same_answers")
 
 
-def run_folder(folder: Path, slates: list[list[str]], results: str = "[]", compression: str = "zstd") -> Path:
+def run_folder(folder: Path, slates: list[list[str]], results: str = "[]", compression: str | None = "lz4") -> Path:
     (folder / "slates" / "a").mkdir(parents=True)
     (folder / "run.json").write_text("{}")
     (folder / "results.json").write_text(results)
-    pq.write_table(pa.table({"slate": slates}), folder / "slates" / "a" / "trend.parquet", compression=compression)
+    table, options = pa.table({"slate": slates}), pa.ipc.IpcWriteOptions(compression=compression)
+    with (
+        pa.OSFile(str(folder / "slates" / "a" / "trend.arrow"), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema, options=options) as writer,
+    ):
+        writer.write_table(table)
     return folder
 
 
 def test_the_same_contents_in_other_bytes_are_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_folder(tmp_path / "before" / "demo", [["x"], ["y"]])
-    run_folder(tmp_path / "after" / "demo", [["x"], ["y"]], compression="none")
+    run_folder(tmp_path / "after" / "demo", [["x"], ["y"]], compression=None)
     assert same_answers.main(tmp_path / "before", tmp_path / "after") == 0
     assert capsys.readouterr().out == "demo: results.json and 1 files of answers are the same\n"
 
@@ -31,7 +35,7 @@ def test_the_same_contents_in_other_bytes_are_the_same(tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("slates", "results", "told"),
     [
-        ([["x"], ["z"]], "[]", "slates/a/trend.parquet differs"),
+        ([["x"], ["z"]], "[]", "slates/a/trend.arrow differs"),
         ([["x"], ["y"]], "[1]", "results.json differs"),
     ],
 )

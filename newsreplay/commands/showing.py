@@ -113,6 +113,24 @@ def report(folder: Path, page: Path | None, names: dict[str, str]) -> None:
 
 
 @click.command()
+@run_argument
+@click.option(
+    "--to",
+    "style",
+    type=click.Choice(["parquet", "csv", "json"]),
+    default="parquet",
+    show_default=True,
+    help="In csv a list is one cell of JSON; json has a row in each line.",
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: RUN/export]")
+def export(folder: Path, style: str, out: Path | None) -> None:
+    """Write the slates and scores of a run for other tools, each with what asked for it and the publisher's own ids."""
+    (run,) = _open([folder], {})
+    files = run.export(style, out)
+    click.echo(f"wrote {len(files)} files to {folder / 'export' if out is None else out}")
+
+
+@click.command()
 def recommenders() -> None:
     """List the recommenders, their parameters and presets."""
     import textwrap

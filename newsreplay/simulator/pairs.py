@@ -20,13 +20,14 @@ from newsreplay.log.rows import Column
 from newsreplay.recommenders.base import SelfReport, Setting
 from newsreplay.simulator.judgement.oracle import foresee
 from newsreplay.simulator.judgement.scope import Scope
-from newsreplay.simulator.judgement.scoring import Answers, Scored, score, select_scored
+from newsreplay.simulator.judgement.scoring import Answers, Judgement, Scored, score, select_scored
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.foresight import foresight_of, leaks_of
 from newsreplay.simulator.replay.replay import ignore, replay
 from newsreplay.simulator.replay.slates import NO_DROPS
 from newsreplay.simulator.replay.walk import Replayed
-from newsreplay.simulator.runs.columns import write_judgement, write_scores, write_slates
+from newsreplay.simulator.runs.answers import write_scores, write_slates
+from newsreplay.simulator.runs.columns import write_judgement
 from newsreplay.simulator.runs.options import Answering
 from newsreplay.simulator.runs.pair import AnswerTimes, Judged, Pair
 from newsreplay.simulator.runs.paths import pair_files
@@ -42,27 +43,23 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = ignore, report: Ca
     """Replay and judge one recommender on one publisher; whatever it raises becomes its error.
 
     `progress` takes the number of rows done, now and then, and `report` the lines that the recommender reports.
+    Raises `RunError` where what came of it cannot be written.
     """
     options = pair.options
     publisher, scored = load_scored(Dataset(pair.data), pair.publisher, options.scope, options.answering.seed)
     rows = len(publisher.log.time)
-    try:
-        with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
+    with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
+        try:
             replayed = _replay(pair, publisher, Path(work), progress, report)
             times, late, late_scores = _timed(replayed.times, options.answering)
             judgement = score(publisher, scored, Answers(replayed.slates, replayed.scores, late, late_scores))
             self_report = _plain(replayed.self_report)
-            progress(rows)  # nothing is written once nobody waits for it
-            files = pair_files(pair.folder, pair.publisher, pair.entry.label)
-            write_judgement(files, judgement)
-            if options.keeping.slates:
-                write_slates(files.slates, publisher, replayed.slates)
-                if replayed.scores is not None and len(replayed.scores):
-                    write_scores(files.scores, publisher, replayed.scores)
-    except (StoppedError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # a stranger's class may raise anything, SystemExit too
-        return failed(pair, one_line(error), traceback.format_exc(), rows)
+        except (StoppedError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a stranger's class may raise anything, SystemExit too
+            return failed(pair, one_line(error), traceback.format_exc(), rows)
+        progress(rows)  # nothing is written once nobody waits for it
+        _write(pair, publisher, replayed, judgement)  # a full disk is not the recommender's fault
     return Judged(
         publisher=pair.publisher,
         recommender=pair.entry.label,
@@ -79,6 +76,15 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = ignore, report: Ca
         leaks=leaks_of(replayed.foresight, self_report),
         self_report=self_report,
     )
+
+
+def _write(pair: Pair, publisher: Publisher, replayed: Replayed, judgement: Judgement) -> None:
+    files = pair_files(pair.folder, pair.publisher, pair.entry.label)
+    write_judgement(files, judgement)
+    if pair.options.keeping.slates:
+        write_slates(files.slates, publisher, replayed.slates)
+        if replayed.scores is not None and len(replayed.scores):
+            write_scores(files.scores, publisher, replayed.scores)
 
 
 def failed(pair: Pair, error: str, details: str | None, rows: int) -> Judged:

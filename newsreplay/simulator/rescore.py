@@ -15,17 +15,20 @@ from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.judgement.scoring import Answers, Scored, score, select_scored
 from newsreplay.simulator.run import measure_publisher
-from newsreplay.simulator.runs.columns import count, read_scores, read_slates, write_judgement
+from newsreplay.simulator.runs.answers import read_scores, read_slates
+from newsreplay.simulator.runs.columns import write_judgement
+from newsreplay.simulator.runs.files import Digests
 from newsreplay.simulator.runs.folder import dataset_of, options_of, read_info
 from newsreplay.simulator.runs.options import DataSource, Options, Progress, quiet, unheard
 from newsreplay.simulator.runs.pair import Judged
 from newsreplay.simulator.runs.paths import pair_files
 from newsreplay.simulator.runs.place import UNFINISHED, Key, find_run, scored_again, target, writing
-from newsreplay.simulator.runs.records import PairRecord, PublisherRecord, RunRecord, ScopeRecord
+from newsreplay.simulator.runs.records import PairFile, PairRecord, PublisherRecord, RunRecord, ScopeRecord
 from newsreplay.simulator.runs.write import name_files, publisher_facts, write_info, write_results
 
-#: What of a run folder stays as it is; the rest is written anew.
-KEPT = ("slates", "scores", "timing.json", "training.json", UNFINISHED)
+# What scoring does not write anew.
+ANSWERS: tuple[PairFile, ...] = ("slates", "scores")  #: of a pair
+TOLD = ("timing.json", "training.json")  #: of the run
 
 
 class Changes(TypedDict, total=False):
@@ -80,11 +83,11 @@ def _rescore(
     options = before._replace(scope=Scope(**(asdict(before.scope) | changed)))
     dataset = dataset_of(info, folder, data)
     pairs = [pair for pair in info["pairs"] if pair["status"] == "done"]
-    for pair in pairs:  # while the folder is still what it was
-        path = pair_files(folder, pair["publisher"], pair["recommender"]).slates
-        if count(path) != len(dataset.publisher(pair["publisher"]).requests.row):
-            raise RunError(f"{path} does not hold answers to this log")
-    with scored_again(folder, *KEPT) as (work, removed):
+    digests = Digests(folder)
+    kept = [pair[what] for pair in pairs for what in ANSWERS if what in pair]
+    for name in [*kept, *(name for name in TOLD if name in digests.of)]:
+        digests.whole(folder / name)  # while the folder is still what it was
+    with scored_again(folder, *ANSWERS, *TOLD, UNFINISHED) as (work, removed):
         results, publishers = _score_again(work, info, dataset, options, progress)
         write_results(work, results)
         again: RunRecord = {
@@ -123,7 +126,8 @@ def _score_again(
 
 def _judge_again(folder: Path, publisher: Publisher, scored: Scored, pair: PairRecord, k: int) -> Judged:
     files = pair_files(folder, publisher.name, pair["recommender"])
-    answers = Answers(read_slates(files.slates, publisher, k), read_scores(files.scores, publisher))
+    scores = read_scores(files.scores, publisher) if "scores" in pair else None
+    answers = Answers(read_slates(files.slates, publisher, k), scores)
     judgement = score(publisher, scored, answers)
     write_judgement(files, judgement)
     name_files(pair, files, folder)

@@ -12,7 +12,8 @@ from newsreplay.recommenders.registry import Entry, start_list, wants_seed
 from newsreplay.simulator.judgement.metrics import Result, measure
 from newsreplay.simulator.judgement.scoring import Scored
 from newsreplay.simulator.pairs import load_scored
-from newsreplay.simulator.runs.columns import write_impressions, write_scored
+from newsreplay.simulator.runs.answers import write_impressions, write_requests
+from newsreplay.simulator.runs.columns import write_scored
 from newsreplay.simulator.runs.options import Answering, Execution, Options
 from newsreplay.simulator.runs.pair import Judged, Pair
 from newsreplay.simulator.runs.paths import pair_files, publisher_files
@@ -103,6 +104,8 @@ class RunProgress:
         self.judged: dict[str, list[Judged]] = {name: [] for name in manifest.publishers}
         self.results: dict[str, list[Result]] = {}  # of publishers that are measured
         self.facts: dict[str, PublisherRecord] = {}
+        self.sealed: dict[str, str] = {}
+        self.written, self.took = 0.0, 0.0  # when it was written last, and how long that took
 
     def add(self, pair: Judged) -> None:
         """Take in a pair that has ended."""
@@ -110,7 +113,9 @@ class RunProgress:
         self.judged[name].append(pair)
         if len(self.judged[name]) == sum(name == pair.publisher for pair in self.pairs):
             self.measure(name)
-            self.write()  # so that a killed run has it
+            whole = len(self.results) == len(self.judged)
+            if whole or time.perf_counter() - self.written > 10 * self.took:
+                self.write()  # so that a killed run has it
 
     def measure(self, name: str) -> None:
         """Measure the pairs of a publisher that have ended."""
@@ -123,6 +128,7 @@ class RunProgress:
 
     def write(self) -> None:
         """Write what is measured: the whole run, or a partial one."""
+        begun = time.perf_counter()
         names = [name for name in self.judged if name in self.results]
         write_results(self.folder, [result for name in names for result in self.results[name]])
         write_run(
@@ -130,9 +136,12 @@ class RunProgress:
             self.manifest,
             [self.facts[name] for name in names],
             [pair for name in names for pair in self.judged[name]],
-            time.perf_counter() - self.begun,
+            begun - self.begun,
             pairs_in_all=len(self.pairs),
+            sealed=self.sealed,
         )
+        self.written = time.perf_counter()
+        self.took = self.written - begun
 
 
 def _replay(progress: RunProgress, execution: Execution) -> None:
@@ -169,6 +178,9 @@ def measure_publisher(
     files = publisher_files(folder, publisher.name)
     write_scored(folder, publisher, scored)
     write_replicates(files.replicates, measured.replicates)
-    if any(pair_files(folder, publisher.name, recommender).scores.exists() for recommender in sums):
+    pairs = [pair_files(folder, publisher.name, recommender) for recommender in sums]
+    if any(pair.slates.exists() for pair in pairs):
+        write_requests(files.requests, publisher)
+    if any(pair.scores.exists() for pair in pairs):
         write_impressions(files.impressions, publisher)
     return measured.results

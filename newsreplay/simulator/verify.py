@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow.parquet as pq
-
 from newsreplay.errors import RunError
 from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.run import run
+from newsreplay.simulator.runs.files import BATCH, Digests, opened
 from newsreplay.simulator.runs.folder import dataset_of, options_of, read_info, read_results
 from newsreplay.simulator.runs.options import DataSource, Execution, Progress, quiet
 from newsreplay.simulator.runs.place import find_run
@@ -66,7 +65,7 @@ def verify(
 
 
 def _differences(first: Path, second: Path, info: RunRecord, again: RunRecord) -> Iterator[Difference]:
-    reported = set()
+    reported, digests = set(), Digests(first)
     for pair, other in zip(info["pairs"], again["pairs"], strict=True):
         name = (pair["publisher"], pair["recommender"])
         if pair["status"] != other["status"]:
@@ -76,7 +75,10 @@ def _differences(first: Path, second: Path, info: RunRecord, again: RunRecord) -
         for what in PAIR_FILES:
             if (what in pair) != (what in other):
                 yield Difference(*name, f"{what} in one run only")
-            elif what in pair and (place := _first_difference(first / pair[what], second / other[what])) is not None:
+            elif (
+                what in pair
+                and (place := _first_difference(digests.whole(first / pair[what]), second / other[what])) is not None
+            ):
                 yield Difference(*name, f"{what} differ from place {place:,} on")
                 break
     before, now = (
@@ -95,14 +97,15 @@ def _cell(result: Result | None) -> str:
 
 
 def _first_difference(first: Path, second: Path) -> int | None:
-    """The first row in which two Parquet files differ; None if they hold the same."""
+    """The first row in which two Arrow files of a run differ; None if they hold the same."""
     if first.read_bytes() == second.read_bytes():
         return None
-    with pq.ParquetFile(first) as left, pq.ParquetFile(second) as right:
-        begin = 0
-        for ours, theirs in zip(left.iter_batches(1 << 16), right.iter_batches(1 << 16), strict=False):
-            if not ours.equals(theirs):
-                rows = zip(ours.to_pylist(), theirs.to_pylist(), strict=False)
-                return begin + next((i for i, (a, b) in enumerate(rows) if a != b), min(len(ours), len(theirs)))
-            begin += len(ours)
-        return None if left.metadata.num_rows == right.metadata.num_rows else begin
+    with opened(first) as left, opened(second) as right:
+        ours, theirs = left.read_all(), right.read_all()
+    for begin in range(0, min(len(ours), len(theirs)), BATCH):
+        pieces = [table.slice(begin, BATCH).to_pylist() for table in (ours, theirs)]
+        if pieces[0] != pieces[1]:
+            return begin + next(
+                (i for i, (a, b) in enumerate(zip(*pieces, strict=False)) if a != b), min(len(ours), len(theirs))
+            )
+    return None if len(ours) == len(theirs) else min(len(ours), len(theirs))

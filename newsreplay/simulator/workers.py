@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from newsreplay.durations import duration_text
-from newsreplay.errors import RecommenderError
+from newsreplay.errors import RecommenderError, RunError
 from newsreplay.machine import cores
 from newsreplay.processes import OwnProcess, Unreadable
 from newsreplay.recommenders.base import Compiled
@@ -44,7 +44,7 @@ def _replay_apart(pair: Pair, work: str, wire: Connection) -> None:
     tempfile.tempdir = work  # taken away with the run, whatever became of this process
     one_at_a_time = threading.Lock()
 
-    def tell(what: int | str | Judged) -> None:
+    def tell(what: int | str | Judged | RunError) -> None:
         with one_at_a_time:
             wire.send(what)
 
@@ -52,6 +52,9 @@ def _replay_apart(pair: Pair, work: str, wire: Connection) -> None:
         judged = replay_pair(pair, tell, lambda line: tell(printable(line)))
     except (StoppedError, KeyboardInterrupt) as error:  # nobody's but its own: Ctrl-C is not heard here
         judged = failed(pair, one_line(error), traceback.format_exc(), 0)
+    except RunError as error:  # as a full disk, which is not the recommender's fault
+        tell(RunError(str(error)))
+        return
     tell(judged)
 
 
@@ -252,7 +255,7 @@ class Workers:
         for future in as_completed(futures):
             try:
                 answer = future.result()
-            except (StoppedError, KeyboardInterrupt):
+            except (StoppedError, KeyboardInterrupt, RunError):
                 raise
             except Exception as error:  # the worker itself died
                 answer = failed(futures[future], f"its process ended: {type(error).__name__}: {error}", None, 0)

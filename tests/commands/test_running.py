@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
 import newsreplay
@@ -20,6 +19,7 @@ from newsreplay.api import Run
 from newsreplay.errors import RunError
 from newsreplay.simulator.runs.paths import file_name
 from tests.commands.conftest import CLICKS, MORE, Cli, complaint, e1, files_of, info_of, python
+from tests.sealed import sealed
 
 
 def test_a_table_of_clicks_becomes_a_leaderboard(replay: Cli) -> None:
@@ -78,12 +78,14 @@ def test_a_rerun_replaces_the_run_in_its_folder(replay: Cli) -> None:
     replay("--recommenders", "recency,circular")
     replay("--recommenders", "recency", "--publishers", "A")
     assert sorted(files_of("runs/clicks")) == [
-        "frame/A.parquet",
-        "outcomes/A/recency.parquet",
+        "SHA256SUMS",
+        "frame/A.arrow",
+        "outcomes/A/recency.arrow",
         "replicates/A.npy",
+        "requests/A.arrow",
         "results.json",
         "run.json",
-        "slates/A/recency.parquet",
+        "slates/A/recency.arrow",
         "timing.json",
     ]
 
@@ -191,14 +193,15 @@ def test_data_that_are_not_there_are_said_in_one_line(cli: Cli) -> None:
 def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
     replay("--recommenders", "recency,circular:size=5,mine.py:Newest", "-k", "3", "--warmup", "1m", "--seed", "7")
     answers = [
-        f"{publisher}/{name}.parquet"
+        f"{publisher}/{name}.arrow"
         for publisher in ("A", "B%2F2")
         for name in ("circular(size=5)", "mine.py%3ANewest", "recency")
     ]
     assert sorted(files_of("runs/clicks")) == [
-        *("frame/A.parquet", "frame/B%2F2.parquet"),
+        *("SHA256SUMS", "frame/A.arrow", "frame/B%2F2.arrow"),
         *(f"outcomes/{name}" for name in answers),
-        *("replicates/A.npy", "replicates/B%2F2.npy", "results.json", "run.json"),
+        *("replicates/A.npy", "replicates/B%2F2.npy", "requests/A.arrow", "requests/B%2F2.arrow"),
+        *("results.json", "run.json"),
         *(f"slates/{name}" for name in answers),
         "timing.json",
     ]
@@ -207,7 +210,7 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
         *("format", "newsreplay", "python", "packages", "platform", "command"),
         *("key", "data", "options", "rescored", "recommenders", "objects", "publishers", "pairs"),
     ]
-    assert (info["format"], info["newsreplay"]) == (3, newsreplay.__version__)
+    assert (info["format"], info["newsreplay"]) == (4, newsreplay.__version__)
     assert [*info["data"]] == [
         *("name", "kind", "digest", "source", "licence", "notes", "made_up", "leaks", "rows_in", "rejected"),
         *("options", "folder"),
@@ -241,8 +244,8 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
         "publisher": "A",
         "recommender": "circular(size=5)",
         "status": "done",
-        "slates": "slates/A/circular(size=5).parquet",
-        "outcomes": "outcomes/A/circular(size=5).parquet",
+        "slates": "slates/A/circular(size=5).arrow",
+        "outcomes": "outcomes/A/circular(size=5).arrow",
     }
     assert all(Path("runs/clicks", pair["slates"]).is_file() for pair in info["pairs"])
 
@@ -276,21 +279,17 @@ def test_timings_tell_the_seconds_of_every_pair(replay: Cli) -> None:
 
 def test_slates_have_the_publishers_own_ids_one_row_per_request_in_log_order(replay: Cli) -> None:
     replay("--recommenders", "recency", "-k", "2")
-    table = pq.read_table("runs/clicks/slates/A/recency.parquet")
-    assert table.column_names == ["row", "time", "session", "user", "item", "slate"]
-    assert [str(kind) for kind in table.schema.types[:2]] == ["int64", "timestamp[ms, tz=UTC]"]
-    assert table["slate"].type.value_type == table["item"].type == "string"
-    rows = table.to_pylist()
-    assert rows[1] == {
-        "row": 1,
-        "time": datetime(2020, 1, 1, 0, 1, tzinfo=UTC),
-        "session": "ann.1",
-        "user": "ann",
-        "item": "b",
-        "slate": ["a"],
-    }
-    assert [row["slate"] for row in rows] == [[], ["a"], ["a"], ["b"], ["b"], ["a"]]
-    assert [row["session"] for row in rows] == ["ann.1", "ann.1", "bob.1", "bob.1", "ann.1", "zoe.1"]
+    asked, answers = (pd.read_feather(f"runs/clicks/{name}.arrow") for name in ("requests/A", "slates/A/recency"))
+    assert asked.columns.tolist() == ["row", "time", "session", "user", "item"]
+    assert answers.columns.tolist() == ["slate"]
+    assert [str(kind) for kind in asked.dtypes[:2]] == ["int64", "datetime64[ms, UTC]"]
+    assert asked.iloc[1].tolist() == [1, datetime(2020, 1, 1, 0, 1, tzinfo=UTC), "ann.1", "ann", "b"]
+    assert [list(slate) for slate in answers["slate"]] == [[], ["a"], ["a"], ["b"], ["b"], ["a"]]
+    assert asked["session"].tolist() == ["ann.1", "ann.1", "bob.1", "bob.1", "ann.1", "zoe.1"]
+    frame = Run("runs/clicks").slates("A", "recency")
+    assert frame.columns.tolist() == ["row", "time", "session", "user", "item", "slate"]
+    assert frame.iloc[1, :5].tolist() == asked.iloc[1].tolist()
+    assert [list(slate) for slate in frame["slate"]] == [list(slate) for slate in answers["slate"]]
 
 
 def test_a_run_reads_its_slates_back(replay: Cli) -> None:
@@ -310,7 +309,7 @@ def test_without_slates_the_results_are_the_same(replay: Cli) -> None:
     replay(*words, "--out", "with")
     replay(*words, "--out", "without", "--no-slates")
     assert {name.split("/")[0] for name in files_of("without")} == {
-        *("frame", "outcomes", "replicates", "results.json", "run.json", "timing.json")
+        *("SHA256SUMS", "frame", "outcomes", "replicates", "results.json", "run.json", "timing.json")
     }
     assert files_of("without")["results.json"] == files_of("with")["results.json"]
     assert info_of("without")["options"]["slates"] is False
@@ -326,12 +325,12 @@ def test_results_and_slates_are_the_same_bytes_for_any_number_of_jobs_and_any_nu
     replay(*words, "--jobs", "1", "--out", "one")
     for out, jobs in (("again", "1"), ("two", "2")):
         replay(*words, "--jobs", jobs, "--out", out)
-        same = [name for name in files_of("one") if name not in ("run.json", "timing.json")]
-        assert len(same) == 1 + 2 * (2 + 4 + 4)
+        same = [name for name in files_of("one") if name not in ("run.json", "timing.json", "SHA256SUMS")]
+        assert len(same) == 1 + 2 * (3 + 4 + 4)
         assert [files_of(out)[name] for name in same] == [files_of("one")[name] for name in same]
     replay(*words, "--seed", "1", "--out", "other")
-    assert files_of("other")["slates/A/random.parquet"] != files_of("one")["slates/A/random.parquet"]
-    assert files_of("other")["slates/A/recency.parquet"] == files_of("one")["slates/A/recency.parquet"]
+    assert files_of("other")["slates/A/random.arrow"] != files_of("one")["slates/A/random.arrow"]
+    assert files_of("other")["slates/A/recency.arrow"] == files_of("one")["slates/A/recency.arrow"]
 
 
 def test_a_name_becomes_a_file_name_that_cannot_leave_its_folder() -> None:
@@ -375,7 +374,7 @@ def test_recommenders_that_fail_cost_only_their_own_rows(replay: Cli) -> None:
     result = replay("--recommenders", ",".join(["recency", *strangers]), "--jobs", "1", "--out", "mixed")
     assert e1(result.stdout) == {"recency": e1(alone.stdout)["recency"], **dict.fromkeys(strangers, "failed")}
     assert files_of("mixed")["results.json"] == files_of("alone")["results.json"]
-    assert files_of("mixed")["slates/A/recency.parquet"] == files_of("alone")["slates/A/recency.parquet"]
+    assert files_of("mixed")["slates/A/recency.arrow"] == files_of("alone")["slates/A/recency.arrow"]
     assert not [name for name in files_of("mixed") if "mine" in name]
     pairs = {pair["recommender"]: pair for pair in info_of("mixed")["pairs"] if pair["publisher"] == "A"}
     assert pairs["recency"]["status"] == "done"
@@ -563,6 +562,7 @@ def test_a_run_is_verified(cli: Cli, done: str) -> None:
     results = json.loads(Path(done, "results.json").read_text("utf-8"))
     results[0]["value"] = 0.5
     Path(done, "results.json").write_text(json.dumps(results))
+    sealed(Path(done))
     result = cli("verify", done)
     assert complaint(result) == "1 of 6 pairs are not as they were"
     assert result.stdout.startswith("recency on A: event_success@1 was 0.5 [")

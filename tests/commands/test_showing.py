@@ -10,6 +10,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PRESETS
@@ -162,3 +163,42 @@ def test_recommenders_lists_names_aliases_and_presets(cli: Cli) -> None:
     for alias, name in ALIASES.items():
         assert f"{alias} = {name}" in text
     assert f"preset baselines: {', '.join(PRESETS['baselines'])}" in text
+
+
+def test_answers_are_exported_for_other_tools(replay: Cli, cli: Cli) -> None:
+    replay("--recommenders", "recency,circular", "-k", "2", "--impressions", "sampled")
+    names = [
+        f"{what}/{p}/{spec}"
+        for what in ("scores", "slates")
+        for p in ("A", "B%2F2")
+        for spec in ("circular", "recency")
+    ]
+    for style in ("parquet", "csv", "json"):
+        told = cli("export", "runs/clicks", "--to", style, "--out", f"out/{style}").stdout
+        assert told == f"wrote 8 files to out/{style}\n"
+        assert sorted(files_of(f"out/{style}")) == [f"{name}.{style}" for name in names]
+    table = pq.read_table("out/parquet/slates/A/recency.parquet")
+    assert [str(kind) for kind in table.schema.types] == [
+        *(
+            "int64",
+            "timestamp[ms, tz=UTC]",
+            "large_string",
+            "large_string",
+            "large_string",
+            "list<element: large_string>",
+        )
+    ]
+    rows = [json.loads(line) for line in Path("out/json/slates/A/recency.json").read_text().splitlines()]
+    assert [row["slate"] for row in rows] == table.column("slate").to_pylist()
+    assert rows[0]["time"] == "2020-01-01T00:00:00.000+00:00"
+    with Path("out/csv/scores/A/recency.csv").open(newline="") as file:
+        cells = list(csv.DictReader(file))
+    scores = [json.loads(line) for line in Path("out/json/scores/A/recency.json").read_text().splitlines()]
+    assert [json.loads(row["scores"]) for row in cells] == [row["scores"] for row in scores]
+    assert [*cells[0]] == ["row", "time", "session", "user", "candidates", "clicked", "outcome_known", "scores"]
+    assert cli("export", "runs/clicks").stdout == "wrote 8 files to runs/clicks/export\n"
+    replay("--recommenders", "recency", "--no-slates")
+    assert not Path("runs/clicks/export").exists()
+    assert complaint(cli("export", "runs/clicks")) == (
+        "runs/clicks keeps no slates and no scores; run it again without --no-slates"
+    )

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from newsreplay.api import Run
 from newsreplay.log.rows import DAY
@@ -20,10 +19,12 @@ from newsreplay.simulator.judgement.measures import IMPRESSIONS
 from newsreplay.simulator.judgement.rankings import Ranked
 from newsreplay.simulator.judgement.scoring import Judgement
 from newsreplay.simulator.runs.columns import write_judgement
+from newsreplay.simulator.runs.files import write_columns
 from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.paths import PairFiles, pair_files, publisher_files
 from newsreplay.simulator.runs.records import FORMAT
 from newsreplay.simulator.runs.write import write_replicates
+from tests.sealed import sealed
 
 Cell = tuple[float, float] | Mapping[str, float | None] | str | None
 Values = Mapping[str, Mapping[str, Cell]]
@@ -115,7 +116,7 @@ def run_of(
     }
     for name, value in (("results", results), ("timing", {"seconds": 1.25, "pairs": timings}), ("run", info)):
         (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
-    return Run(folder)
+    return Run(sealed(folder))
 
 
 def _facts(publisher: str, digest: str) -> dict[str, Any]:
@@ -150,13 +151,12 @@ def _frame(path: Path) -> None:
     """A frame of so many sessions, whose reads are all alike."""
     kinds = {name: pa.int64() for name in ("row", "time", "cluster", "age")}
     kinds |= {name: pa.int32() for name in ("session", "relevant")}
-    kinds |= {name: pa.bool_() for name in ("reachable", "again", "returning")} | {"category": pa.string()}
-    path.parent.mkdir(exist_ok=True)
-    columns = {name: pa.array(np.zeros(2 * SESSIONS)).cast(kind) for name, kind in kinds.items() if name != "category"}
+    kinds |= {name: pa.bool_() for name in ("reachable", "again", "returning")}
+    columns = {name: pa.array(np.zeros(2 * SESSIONS)).cast(kind) for name, kind in kinds.items()}
     number = pa.array(np.arange(2 * SESSIONS) // 2)
     columns |= {"session": number.cast(pa.int32()), "relevant": pa.array([1, 0] * SESSIONS, pa.int32())}
-    columns |= {"cluster": number, "category": pa.nulls(2 * SESSIONS, pa.string())}
-    pq.write_table(pa.table(columns, pa.schema(kinds)), path)
+    columns |= {"cluster": number, "category": pa.nulls(2 * SESSIONS, pa.dictionary(pa.int32(), pa.string()))}
+    write_columns(path, columns)
 
 
 def _impressions(path: Path) -> None:
@@ -164,8 +164,7 @@ def _impressions(path: Path) -> None:
     kinds = {"row": pa.int64(), "time": pa.int64(), "cluster": pa.int64(), "session": pa.int32()}
     kinds |= {"returning": pa.bool_(), "candidates": pa.int32()}
     columns = {name: pa.array(np.zeros(SESSIONS)).cast(kind) for name, kind in kinds.items()}
-    path.parent.mkdir(exist_ok=True)
-    pq.write_table(pa.table(columns | {"cluster": pa.array(np.arange(SESSIONS))}, pa.schema(kinds)), path)
+    write_columns(path, columns | {"cluster": pa.array(np.arange(SESSIONS))})
 
 
 def _outcomes(files: PairFiles, drawn: Any, *, ranked: bool) -> None:

@@ -28,11 +28,13 @@ from newsreplay.simulator.judgement.scoring import Answers, score, select_scored
 from newsreplay.simulator.runs.columns import write_judgement, write_scored
 from newsreplay.simulator.runs.options import Answering, Options
 from newsreplay.simulator.runs.paths import pair_files
-from newsreplay.simulator.runs.records import FORMAT
+from newsreplay.simulator.runs.records import FORMAT, PairRecord
+from newsreplay.simulator.runs.write import name_files
 from tests import strategies
 from tests.naive import baselines as naive
 from tests.naive import judge as naive_judge
 from tests.naive.judge import padded, publisher_of
+from tests.sealed import sealed
 
 BY_READ, BY_SESSION = ("position", "age", "category"), ("hour", "day", "reader", "length")
 
@@ -53,13 +55,16 @@ def folder_of(
         write_judgement(pair_files(folder, publisher.name, name), verdict)
         tallies[name] = verdict.sums
     results = measure(publisher.name, options.answering.k, of, tallies, options.answering.seed).results
-    pairs = [{"publisher": publisher.name, "recommender": name, "status": "done"} for name in answers]
+    pairs: list[PairRecord] = [{"publisher": publisher.name, "recommender": name, "status": "done"} for name in answers]
+    for pair in pairs:
+        name_files(pair, pair_files(folder, publisher.name, pair["recommender"]), folder)
     failed = {"publisher": publisher.name, "recommender": "broken", "status": "failed", "error": "it broke"}
-    info = {"format": FORMAT, "options": options.flat(), "publishers": [{"publisher": publisher.name}]}
+    facts = {"publisher": publisher.name, "scored_impressions": len(of.impressions.impression)}
+    info = {"format": FORMAT, "options": options.flat(), "publishers": [facts]}
     (folder / "run.json").write_text(json.dumps(info | {"pairs": [*pairs, failed]}))
     (folder / "timing.json").write_text("{}")
     (folder / "results.json").write_text(json.dumps([result._asdict() for result in results]))
-    return Run(folder)
+    return Run(sealed(folder))
 
 
 class Case(NamedTuple):

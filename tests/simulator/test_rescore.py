@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 import newsreplay
@@ -22,7 +21,9 @@ from newsreplay.report.tables.costs import costs
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.report.tables.missed import missed
 from newsreplay.simulator.rescore import rescore
+from newsreplay.simulator.runs.files import opened, write_columns
 from newsreplay.simulator.verify import Difference, verify
+from tests.sealed import sealed
 
 STRANGERS = """
 import time
@@ -96,7 +97,7 @@ def bytes_of(folder: str) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(Path(folder).rglob("*"))
-        if path.is_file() and path.name != "timing.json"
+        if path.is_file() and path.name not in ("timing.json", "SHA256SUMS")
     }
 
 
@@ -245,6 +246,7 @@ def test_other_data_are_refused_and_the_same_data_may_lie_elsewhere(log: Path) -
     shutil.copytree(lay, "moved")
     info = Path("run/run.json")
     info.write_text(info.read_text().replace(str(lay), "/nowhere"))
+    sealed(Path("run"))
     with pytest.raises(RunError, match=r"the data of run are not there"):
         rescore("run")
     from newsreplay.datasets.store import Dataset
@@ -254,10 +256,17 @@ def test_other_data_are_refused_and_the_same_data_may_lie_elsewhere(log: Path) -
 
 
 def edit_slates(path: Path, change: Any) -> None:
-    table = pq.read_table(path)
+    with opened(path) as reader:
+        table = reader.read_all()
     rows = table.to_pylist()
     change(rows)
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    ids = table.column("slate").chunk(0).values.dictionary
+    codes = {item: code for code, item in enumerate([*ids.to_pylist(), "who?"])}
+    lists = pa.array([[codes[item] for item in row["slate"]] for row in rows], pa.list_(pa.int16()))
+    ids = pa.array(codes, ids.type) if "who?" in {item for row in rows for item in row["slate"]} else ids
+    coded = pa.ListArray.from_arrays(lists.offsets, pa.DictionaryArray.from_arrays(lists.values, ids))
+    write_columns(path, {"slate": coded})
+    sealed(path.parents[2])
 
 
 @pytest.mark.parametrize("what", ["fewer", "more", "longer", "unknown"])
@@ -272,8 +281,8 @@ def test_answers_to_another_log_are_refused(log: Path, what: str) -> None:
         else:
             rows[40]["slate"] = ["i1", "i2", "i3", "i4"] if what == "longer" else ["who?"]
 
-    edit_slates(Path("run/slates/A/recency.parquet"), change)
-    with pytest.raises(RunError, match=r"A/recency.parquet does not hold answers to this log"):
+    edit_slates(Path("run/slates/A/recency.arrow"), change)
+    with pytest.raises(RunError, match=r"A/recency.arrow does not hold answers to this log"):
         rescore("run")
 
 
@@ -304,7 +313,7 @@ def test_a_changed_answer_is_named_with_its_place(log: Path) -> None:
     def change(rows: list[dict[str, Any]]) -> None:
         rows[57]["slate"] = rows[57]["slate"][::-1]
 
-    edit_slates(Path("run/slates/A/recency.parquet"), change)
+    edit_slates(Path("run/slates/A/recency.arrow"), change)
     assert verify("run", jobs=1) == [Difference("A", "recency", "slates differ from place 57 on")]
 
 
@@ -316,6 +325,7 @@ def test_a_changed_result_is_named(log: Path, key: str) -> None:
     place = next(i for i, row in enumerate(results) if row["recommender"] == "circular(size=3)")
     results[place][key] = 0.125
     path.write_text(json.dumps(results))
+    sealed(Path("run"))
     (found,) = verify("run", jobs=1)
     assert found[:2] == ("A", "circular(size=3)")
     assert found.what.startswith("event_success@1 was ")
@@ -326,6 +336,7 @@ def test_a_result_that_is_gone_is_missed(log: Path) -> None:
     replayed("run", "recency", publishers=["A"])
     path = Path("run/results.json")
     path.write_text(json.dumps(json.loads(path.read_text())[:-1]))
+    sealed(Path("run"))
     (found,) = verify("run", jobs=1)
     assert found[:2] == ("A", "recency")
     assert "was not there" in found.what

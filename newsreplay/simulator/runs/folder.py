@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import weakref
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
+import pyarrow as pa
 
 from newsreplay.datasets import find_data
 from newsreplay.datasets.store import Dataset
@@ -18,6 +20,7 @@ from newsreplay.log.rows import Column
 from newsreplay.simulator.judgement.judge import Outcomes
 from newsreplay.simulator.judgement.metrics import Measured, Result
 from newsreplay.simulator.judgement.rankings import Ranked
+from newsreplay.simulator.runs.answers import scores_table, slates_table, with_ids
 from newsreplay.simulator.runs.columns import (
     Impressions,
     Reads,
@@ -27,6 +30,7 @@ from newsreplay.simulator.runs.columns import (
     read_rankings,
     read_reads,
 )
+from newsreplay.simulator.runs.files import Digests
 from newsreplay.simulator.runs.options import DataSource, Options
 from newsreplay.simulator.runs.paths import pair_files, publisher_files
 from newsreplay.simulator.runs.place import UNFINISHED, find_run, partial_of
@@ -49,6 +53,7 @@ class RunFolder:
         if keep is not None:
             weakref.finalize(self, keep.close)
         self.info: RunRecord = read_info(self.folder)  #: data, options, versions, publishers, pairs
+        self._digests = Digests(self.folder)
         #: What of the future each recommender was given that was given any, also by its name without a seed.
         self.leaks: dict[str, str] = {
             name: pair["leaks"]
@@ -57,7 +62,7 @@ class RunFolder:
             for name in (pair["recommender"], pair.get("without_seed", pair["recommender"]))
         }
         self.names: dict[str, str] = {}  #: display names, by specs as run.json has them, for those that were given one
-        self.timing: TimingRecord = cast(TimingRecord, _read_json(self.folder / "timing.json", dict))
+        self.timing: TimingRecord = cast(TimingRecord, _read_json(self._whole(self.folder / "timing.json"), dict))
         self.results: list[Result] = read_results(self.folder)
 
     def to_pandas(self) -> pd.DataFrame:
@@ -67,22 +72,61 @@ class RunFolder:
         return pd.DataFrame(self.results, columns=list(Result._fields))
 
     def slates(self, publisher: str, recommender: str) -> pd.DataFrame:
-        """The answers of one recommender on one publisher: row, time, session, user, item, slate."""
-        return self._frame(publisher, recommender, "slates")
+        """The answers of one recommender on one publisher: row, time, session, user, item, slate (list of ids)."""
+        return with_ids(self._slates(publisher, recommender)).to_pandas()
 
     def scores(self, publisher: str, recommender: str) -> pd.DataFrame:
-        """The scores that one recommender gave the candidates of each impression: row, scores."""
-        return self._frame(publisher, recommender, "scores")
+        """The scores that one recommender gave the candidates of each impression.
 
-    def _frame(self, publisher: str, recommender: str, what: PairFile) -> pd.DataFrame:
-        import pandas as pd
+        The columns are row, time, session, user, candidates (list of ids), clicked, outcome_known, scores.
+        """
+        return with_ids(self._scores(publisher, recommender)).to_pandas()
 
+    def export(self, to: str = "parquet", folder: str | Path | None = None) -> list[Path]:
+        """Write all slates and scores as files of another format, with the publisher's own ids; returns the files.
+
+        Each has what `slates` and `scores` hand out. `to` is "parquet", "csv" or "json" (a line a row); `folder` is
+        `export` in the run's folder unless one is named. Raises `RunError` where the run keeps neither.
+        """
+        from newsreplay.simulator.runs.export import FORMATS, export_table
+
+        if to not in FORMATS:
+            raise RunError(f"runs are exported to {', '.join(FORMATS)}, not to {to!r}")
+        folder = self.folder / "export" if folder is None else Path(folder)
+        tables: dict[PairFile, Callable[[str, str], pa.Table]] = {"slates": self._slates, "scores": self._scores}
+        files = []
+        for pair in self.info["pairs"]:
+            for what, table in tables.items():
+                if what in pair:
+                    files.append((folder / pair[what]).with_suffix(f".{to}"))
+                    export_table(table(pair["publisher"], pair["recommender"]), files[-1], to)
+        if not files:
+            raise RunError(f"{self.folder} keeps no slates and no scores; run it again without --no-slates")
+        return files
+
+    def _slates(self, publisher: str, recommender: str) -> pa.Table:
+        path = self._answers(publisher, recommender, "slates")
+        return slates_table(self._whole(publisher_files(self.folder, publisher).requests), path)
+
+    def _scores(self, publisher: str, recommender: str) -> pa.Table:
+        path = self._answers(publisher, recommender, "scores")
+        return scores_table(self._whole(publisher_files(self.folder, publisher).impressions), path)
+
+    def _answers(self, publisher: str, recommender: str, what: PairFile) -> Path:
+        pair = self._pair(publisher, recommender)
+        if what not in pair:
+            raise RunError(f"{self.folder} keeps no {what} of {recommender} on {publisher}")
+        return self._whole(self.folder / pair[what])
+
+    def _pair(self, publisher: str, recommender: str) -> PairRecord:
         for pair in self.info["pairs"]:
             if (pair["publisher"], pair["recommender"]) == (publisher, recommender):
-                if what not in pair:
-                    raise RunError(f"{self.folder} keeps no {what} of {recommender} on {publisher}")
-                return pd.read_parquet(self.folder / pair[what])
+                return pair
         raise RunError(f"{self.folder} has no {recommender} on {publisher}")
+
+    def _whole(self, path: Path) -> Path:
+        """The path of a file of the run that holds what was written. Raises `RunError`."""
+        return self._digests.whole(path)
 
     @property
     def publishers(self) -> list[str]:
@@ -114,7 +158,7 @@ class RunFolder:
     def measured(self, publisher: str) -> Measured:
         """Results and replicates of a publisher, recommender by recommender."""
         results = [result for result in self.results if result.publisher == publisher]
-        path = publisher_files(self.folder, publisher).replicates
+        path = self._whole(publisher_files(self.folder, publisher).replicates)
         try:
             replicates = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
@@ -125,23 +169,26 @@ class RunFolder:
 
     def reads(self, publisher: str) -> Reads:
         """The scored reads of a publisher."""
-        return read_reads(publisher_files(self.folder, publisher).frame)
+        return read_reads(self._whole(publisher_files(self.folder, publisher).frame))
 
     def impressions(self, publisher: str) -> Impressions | None:
         """The scored impressions of a publisher, if it has any."""
-        return read_impressions(publisher_files(self.folder, publisher).scored_impressions)
+        if not self.facts(publisher)["scored_impressions"]:
+            return None
+        return read_impressions(self._whole(publisher_files(self.folder, publisher).scored_impressions))
 
     def outcomes(self, publisher: str, recommender: str) -> Outcomes:
         """What became of one recommender's slates, by the places of `reads`."""
-        return read_outcomes(pair_files(self.folder, publisher, recommender).outcomes)
+        return read_outcomes(self._whole(pair_files(self.folder, publisher, recommender).outcomes))
 
     def places(self, publisher: str, recommender: str) -> Column:
         """The places of these outcomes alone, int16[reads]."""
-        return read_places(pair_files(self.folder, publisher, recommender).outcomes)
+        return read_places(self._whole(pair_files(self.folder, publisher, recommender).outcomes))
 
     def rankings(self, publisher: str, recommender: str) -> Ranked | None:
         """What one recommender's scores were worth, by the places of `impressions`; None if it scored none."""
-        return read_rankings(pair_files(self.folder, publisher, recommender).rankings)
+        pair = self._pair(publisher, recommender)
+        return read_rankings(self._whole(self.folder / pair["rankings"])) if "rankings" in pair else None
 
 
 def _seed_of(pair: PairRecord) -> int:
@@ -156,31 +203,34 @@ def _read_json(path: Path, shape: type[T]) -> T:
     try:
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from None
+        raise RunError(f"{path} cannot be read ({error}); run it again") from None
     if not isinstance(value, shape):
-        raise RunError(f"{path} cannot be read: it holds no {shape.__name__}")
+        raise RunError(f"{path} cannot be read (it holds no {shape.__name__}); run it again")
     return value
 
 
 def read_info(folder: Path) -> RunRecord:
     """The run.json of a folder.
 
-    Raises `RunError` where there is none, and for one of another format with the command to run again.
+    Raises `RunError` where there is none, for one of another format with the command to run again, and for one that
+    does not hold what was written.
     """
-    if not (folder / "run.json").exists():
+    path = folder / "run.json"
+    if not path.exists():
         state = "no run"
         if (folder / UNFINISHED).exists():
             state = f"a run that has not ended, of which nothing is measured yet{_answered(folder)}"
         elif (partial := partial_of(folder)).exists():
             state += f", but {partial} what was interrupted"
         raise RunError(f"{folder} holds {state}; start one with 'newsreplay run --out {folder}'")
-    info = _read_json(folder / "run.json", dict)
+    info = _read_json(path, dict)
     if info.get("format") != FORMAT:
         command = info.get("command") or f"newsreplay run --out {folder}"
         raise RunError(
             f"{folder} was written by another version of newsreplay (format {info.get('format')}, this one reads "
             f"{FORMAT}); run it again: {command}"
         )
+    Digests(folder).whole(path)
     return cast(RunRecord, info)
 
 
@@ -192,11 +242,11 @@ def _answered(folder: Path) -> str:
 
 def read_results(folder: Path) -> list[Result]:
     """The results.json of a folder. Raises `RunError`."""
-    path = folder / "results.json"
+    path = Digests(folder).whole(folder / "results.json")
     try:
         return [Result(**row) for row in _read_json(path, list)]
     except TypeError as error:
-        raise RunError(f"{path} cannot be read: {error}") from None
+        raise RunError(f"{path} cannot be read ({error}); run it again") from None
 
 
 def options_of(info: RunRecord) -> Options:

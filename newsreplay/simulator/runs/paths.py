@@ -22,16 +22,17 @@ class PublisherFiles(NamedTuple):
 
     frame: Path
     scored_impressions: Path
+    requests: Path
     impressions: Path
     replicates: Path
 
 
-FOLDERS = ("slates", "scores", "outcomes", "rankings", "frame", "scored_impressions", "impressions", "replicates")
+FOLDERS = (*PairFiles._fields, *PublisherFiles._fields)  #: where they lie
 
 
 def pair_files(folder: Path, publisher: str, label: str) -> PairFiles:
     """The files of a pair; names are percent-encoded where a file name could not hold them."""
-    name = f"{file_name(label)}.parquet"
+    name = f"{file_name(label)}.arrow"
     return PairFiles(*(folder / what / file_name(publisher) / name for what in PairFiles._fields))
 
 
@@ -39,9 +40,10 @@ def publisher_files(folder: Path, publisher: str) -> PublisherFiles:
     """The files of a publisher."""
     name = file_name(publisher)
     return PublisherFiles(
-        folder / "frame" / f"{name}.parquet",
-        folder / "scored_impressions" / f"{name}.parquet",
-        folder / "impressions" / f"{name}.parquet",
+        folder / "frame" / f"{name}.arrow",
+        folder / "scored_impressions" / f"{name}.arrow",
+        folder / "requests" / f"{name}.arrow",
+        folder / "impressions" / f"{name}.arrow",
         folder / "replicates" / f"{name}.npy",
     )
 

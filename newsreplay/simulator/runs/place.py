@@ -20,8 +20,8 @@ from newsreplay.locks import LockedError, locked
 from newsreplay.simulator.runs.paths import FOLDERS, file_name
 from newsreplay.simulator.runs.records import OptionsRecord, RunRecord
 
-JSON_FILES = ("run.json", "results.json", "timing.json", "training.json")
-REPORTS = ("report.html", "pictures")
+FILES = ("run.json", "results.json", "timing.json", "training.json", "SHA256SUMS")
+REPORTS = ("report.html", "pictures", "export")
 UNFINISHED = "unfinished"  #: a file that says so in a folder in which a run is being written
 PARTIAL = ".partial"  #: what the name of that folder ends with
 POINTER = "the latest run: "  #: how a file begins that leads to a run where links are refused
@@ -314,7 +314,7 @@ def keep_others(old: Path, new: Path, *names: str) -> list[str]:
     """
     if not old.is_dir():
         return []
-    made = {*JSON_FILES, *FOLDERS, *REPORTS, UNFINISHED} - {*names}
+    made = {*FILES, *FOLDERS, *REPORTS, UNFINISHED} - {*names}
     for path in sorted(old.iterdir()):
         if path.name in made or (new / path.name).exists():
             continue

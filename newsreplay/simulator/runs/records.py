@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict, get_args
 
-FORMAT = 3  #: of the run folder
+FORMAT = 4  #: of the run folder
 
 
 class DataRecord(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import platform
@@ -13,11 +14,11 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from newsreplay.datasets.store import Dataset
-from newsreplay.files import written_whole
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scoring import Scored
+from newsreplay.simulator.runs.files import seal, written
 from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.pair import Judged
 from newsreplay.simulator.runs.paths import PairFiles, pair_files
@@ -64,10 +65,14 @@ class Manifest(NamedTuple):
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a JSON file, whole or not at all."""
+    """Write a JSON file, whole or not at all. Raises `RunError` if it cannot be written."""
+    with written(path) as work:
+        work.write_bytes(_json(value))
+
+
+def _json(value: object) -> bytes:
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    with written_whole(path) as work:
-        work.write_text(text, "utf-8", errors="backslashreplace")  # what is no text becomes a JSON escape
+    return text.encode("utf-8", errors="backslashreplace")  # what is no text becomes a JSON escape
 
 
 def write_results(folder: Path, results: list[Result]) -> None:
@@ -76,9 +81,11 @@ def write_results(folder: Path, results: list[Result]) -> None:
 
 
 def write_replicates(path: Path, replicates: Column) -> None:
-    """Write the bootstrap of a publisher, float64[recommenders, metrics, replicates]."""
-    with written_whole(path) as work, work.open("wb") as file:
-        np.save(file, replicates, allow_pickle=False)
+    """Write the bootstrap of a publisher, float64[recommenders, metrics, replicates]. Raises `RunError`."""
+    content = io.BytesIO()  # NumPy leaves the last bytes of a file to C, which tells nobody that the disk was full
+    np.save(content, replicates, allow_pickle=False)
+    with written(path) as work:
+        work.write_bytes(content.getbuffer())
 
 
 def write_run(
@@ -89,10 +96,12 @@ def write_run(
     seconds: float,
     *,
     pairs_in_all: int,
+    sealed: dict[str, str],
 ) -> None:
     """Write what a run was and how it went; its results are there already.
 
-    It is a partial one if fewer pairs were judged than there are in all.
+    It is a partial one if fewer pairs were judged than there are in all. `sealed` has the digests of columns that were
+    written with an earlier part of it; new ones are added to it.
     """
     timing: TimingRecord = {
         "seconds": round(seconds, 3),
@@ -124,14 +133,14 @@ def write_run(
     }
     if len(judged) < pairs_in_all:
         record["partial"], record["pairs_in_all"] = True, pairs_in_all
-    write_info(folder, record)
+    seal(folder, _json(record), sealed)
     if "partial" not in record:
         (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def write_info(folder: Path, record: RunRecord) -> None:
-    """Write run.json."""
-    write_json(folder / "run.json", record)
+    """Write run.json, and the digests of all files there are. Raises `RunError` if they cannot be written."""
+    seal(folder, _json(record))
 
 
 def _data(dataset: Dataset) -> DataRecord:

@@ -22,6 +22,7 @@ from newsreplay.report.tables.costs import costs
 from newsreplay.report.tables.leaderboard import leaderboard
 from tests.naive import comparisons as naive
 from tests.report.by_hand import HOSTILE, Values, rows_of, run_of, spread
+from tests.sealed import sealed
 
 TWO: Values = {
     "recency": {"A": (0.02, 0.01), "B": (0.05, 0.04)},
@@ -600,12 +601,14 @@ def test_damaged_replicates_are_named(tmp_path: Path, content: bytes | None) -> 
 def test_replicates_of_another_run_are_refused(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", TWO)
     np.save(run.folder / "replicates" / "B.npy", np.zeros((1, 2, 1000)))
-    with pytest.raises(RunError, match=r"B.npy does not fit .*results.json; run it again"):
+    with pytest.raises(RunError, match=r"B.npy cannot be read \(it does not hold what was written\)"):
         leaderboard([run])
+    with pytest.raises(RunError, match=r"B.npy does not fit .*results.json; run it again"):
+        leaderboard([Run(sealed(run.folder))])
 
 
 def test_a_run_of_another_version_is_refused_with_the_way_out(tmp_path: Path) -> None:
     path = run_of(tmp_path / "run", TWO).folder / "run.json"
-    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
-    with pytest.raises(RunError, match=r"another version of newsreplay \(format 2, this one reads 3\); run it again"):
+    path.write_text(path.read_text().replace('"format": 4', '"format": 3'))
+    with pytest.raises(RunError, match=r"another version of newsreplay \(format 3, this one reads 4\); run it again"):
         Run(tmp_path / "run")

@@ -163,10 +163,10 @@ def test_an_older_folder_is_refused_with_the_command_to_run_again(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("old").mkdir()
-    Path("old/run.json").write_text(json.dumps({"format": 2, "command": command}))
+    Path("old/run.json").write_text(json.dumps({"format": 3, "command": command}))
     for read in (newsreplay.Run, lambda folder: read_info(Path(folder)), rescore):
         with pytest.raises(newsreplay.RunError) as refused:
             read("old")
         assert str(refused.value) == (
-            "old was written by another version of newsreplay (format 2, this one reads 3); run it again: " + again
+            "old was written by another version of newsreplay (format 3, this one reads 4); run it again: " + again
         )
