@@ -10,6 +10,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -167,27 +168,15 @@ def test_recommenders_lists_names_aliases_and_presets(cli: Cli) -> None:
 
 def test_answers_are_exported_for_other_tools(replay: Cli, cli: Cli) -> None:
     replay("--recommenders", "recency,circular", "-k", "2", "--impressions", "sampled")
-    names = [
-        f"{what}/{p}/{spec}"
-        for what in ("scores", "slates")
-        for p in ("A", "B%2F2")
-        for spec in ("circular", "recency")
-    ]
+    pairs = [f"{publisher}/{spec}" for publisher in ("A", "B%2F2") for spec in ("circular", "recency")]
+    names = [*(f"scores/{pair}" for pair in pairs[:2]), *(f"slates/{pair}" for pair in pairs)]  # B has no impression
     for style in ("parquet", "csv", "json"):
         told = cli("export", "runs/clicks", "--to", style, "--out", f"out/{style}").stdout
-        assert told == f"wrote 8 files to out/{style}\n"
+        assert told == f"wrote 6 files to out/{style}\n"
         assert sorted(files_of(f"out/{style}")) == [f"{name}.{style}" for name in names]
     table = pq.read_table("out/parquet/slates/A/recency.parquet")
-    assert [str(kind) for kind in table.schema.types] == [
-        *(
-            "int64",
-            "timestamp[ms, tz=UTC]",
-            "large_string",
-            "large_string",
-            "large_string",
-            "list<element: large_string>",
-        )
-    ]
+    assert table.column_names == ["row", "time", "session", "user", "item", "slate"]
+    assert not any(pa.types.is_dictionary(kind) for kind in table.schema.types)
     rows = [json.loads(line) for line in Path("out/json/slates/A/recency.json").read_text().splitlines()]
     assert [row["slate"] for row in rows] == table.column("slate").to_pylist()
     assert rows[0]["time"] == "2020-01-01T00:00:00.000+00:00"
@@ -196,7 +185,7 @@ def test_answers_are_exported_for_other_tools(replay: Cli, cli: Cli) -> None:
     scores = [json.loads(line) for line in Path("out/json/scores/A/recency.json").read_text().splitlines()]
     assert [json.loads(row["scores"]) for row in cells] == [row["scores"] for row in scores]
     assert [*cells[0]] == ["row", "time", "session", "user", "candidates", "clicked", "outcome_known", "scores"]
-    assert cli("export", "runs/clicks").stdout == "wrote 8 files to runs/clicks/export\n"
+    assert cli("export", "runs/clicks").stdout == "wrote 6 files to runs/clicks/export\n"
     replay("--recommenders", "recency", "--no-slates")
     assert not Path("runs/clicks/export").exists()
     assert complaint(cli("export", "runs/clicks")) == (
