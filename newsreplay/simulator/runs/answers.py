@@ -33,7 +33,7 @@ def write_requests(path: Path, publisher: Publisher) -> None:
 def write_slates(path: Path, publisher: Publisher, slates: Column) -> None:
     """Write slates, int32[requests, k], as lists of codes into the publisher's article ids. Raises `RunError`."""
     ids = publisher.articles.id
-    code = np.dtype(np.int16 if len(ids) <= 1 << 15 else np.int32)
+    code = np.dtype("int16" if len(ids) <= 1 << 15 else "int32")
     kind = pa.list_(pa.field("item", pa.dictionary(pa.from_numpy_dtype(code), ids.type)))
     write_batches(path, pa.schema([pa.field("slate", kind)]), _lists(slates, code, ids))
 
