@@ -19,6 +19,8 @@ from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Event, Kind
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport
 from newsreplay.recommenders.registry import Entry, start_list
+from newsreplay.report.facts import display_name
+from newsreplay.report.shown import shown
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.checks import Check, check_entry
@@ -76,15 +78,16 @@ class Run(RunFolder):
 
     def _repr_html_(self) -> str:
         """A plain table for notebooks."""
-        from newsreplay.report.facts import display_name
+        import pandas as pd
 
-        frame = self.to_pandas()
+        frame = pd.DataFrame([result for name in self.publishers for result in shown(self, name).results])
+        frame["value"] = frame["value"].astype(float)
         frame["recommender"] = frame.recommender.map(lambda name: escaped(display_name(self, name)))
         frame["publisher"] = frame.publisher.map(escaped)
         wide = frame[frame.metric.str.endswith("_success@1")].pivot_table(
-            index="recommender", columns=["publisher", "metric"], values="value", sort=False
+            index="recommender", columns=["publisher", "metric"], values="value", sort=False, dropna=False
         )
-        html: str = wide.to_html(escape=True)
+        html: str = wide.to_html(escape=True, na_rep="-")
         return html
 
     def report(self, path: str | Path | None = None) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import strategies as st
 
 from newsreplay.log.rows import DAY, HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
@@ -18,6 +20,7 @@ MIXED = [
     *[DAY, 2 * DAY + 1, 4 * DAY - 1, 4 * DAY, 4 * DAY + 1, 10 * DAY],
 ]
 CALM = [0, MINUTE, 1, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE]  # everything within the same hours
+INSTANTS = [0, 0, 0, MINUTE]  # most reads of a session share their time with another
 STARTS = [0, 1_488_326_400_000, 1_488_326_400_000 + 17 * HOUR + 12_345, DAY - 1]
 
 
@@ -44,8 +47,9 @@ def logs(
     max_users: int = 4,
     max_categories: int = 3,
     publishes: bool = True,
+    palettes: Sequence[list[int]] = (CALM, WHOLE_HOURS, MIXED),
 ) -> Log:
-    """Valid logs with at least one read; `publishes=False` for logs of reads only.
+    """Valid logs with at least one read; `publishes=False` for logs of reads only. `palettes` are of time between rows.
 
     Times may repeat (publish rows first, as in every log), sessions are cut after 60 minutes or come with
     the log, in which case they interleave and return after days. Any row may tell an article's category; the
@@ -55,7 +59,7 @@ def logs(
     n_users = draw(st.integers(1, max_users))
     never_told = draw(st.integers(0, n_items))  # articles 0 … never_told - 1 have no category
     own_sessions = draw(st.booleans())
-    palette = draw(st.sampled_from([CALM, WHOLE_HOURS, MIXED]))
+    palette = draw(st.sampled_from(palettes))
     start = draw(st.sampled_from(STARTS))
     kinds = [READ, READ, READ, PUBLISH] if publishes else [READ]
     at_least = draw(st.sampled_from([n for n in (1, 5, 15, 40, max_rows) if n <= max_rows]))
@@ -113,13 +117,19 @@ def pool_of(picks: list[int], known: int, *, repeats: bool) -> list[int]:
 
 
 @st.composite
-def logs_with_impressions(draw: st.DrawFn, *, max_rows: int = 40, repeats: bool = False) -> Log:
+def logs_with_impressions(
+    draw: st.DrawFn,
+    *,
+    max_rows: int = 40,
+    repeats: bool = False,
+    palettes: Sequence[list[int]] = (CALM, WHOLE_HOURS, MIXED),
+) -> Log:
     """Logs as `logs` makes them, with impressions before the reads of an instant, and the outcomes of most.
 
     Readers and sessions may have nothing but impressions so far; candidates are known, and each stands once in a pool
     unless it may repeat.
     """
-    log = draw(logs(max_rows=max_rows))
+    log = draw(logs(max_rows=max_rows, palettes=palettes))
     # Nine bytes a row: one for how many impressions stand before it, four for each of two; over and over again.
     pattern = bytes(draw(st.lists(st.integers(0, 255), min_size=9, max_size=36)))
     drawn = pattern * (9 * len(log.time) // len(pattern) + 1)

@@ -64,7 +64,8 @@ def leaderboard(
             # JSON and CSV have all the metrics at once.
             metrics = table.get("metrics", [None]) if style not in ("json", "csv") else [None]
             for metric in metrics:
-                click.echo(by_slice(run, by, style=style, metric=metric, intervals=table.get("intervals", False)))
+                named, intervals = table.get("metrics", []), table.get("intervals", False)
+                click.echo(by_slice(run, by, style=style, metric=metric, named=named, intervals=intervals))
         if cost:
             click.echo(costs(run, style=style, rank_by=table.get("rank_by")))
         if misses:

@@ -16,7 +16,6 @@ from newsreplay.durations import duration_text
 from newsreplay.log.rows import Column
 from newsreplay.report import misses
 from newsreplay.report.facts import (
-    HEADLINE,
     column_of,
     commands,
     costs_of,
@@ -30,7 +29,6 @@ from newsreplay.report.facts import (
     quality_and_cost,
     resampled,
     seed_notes,
-    usual_metric,
 )
 from newsreplay.report.ranking import by_mean_rank
 from newsreplay.report.records import (
@@ -43,6 +41,7 @@ from newsreplay.report.records import (
     SliceValues,
     TimeSeries,
 )
+from newsreplay.report.shown import HEADLINE, headline, hides, shown, usual_metric
 from newsreplay.report.slices import DIMENSIONS, FEW, PublisherColumns, over_time, sliced
 from newsreplay.simulator.judgement.comparisons import compare, count_wins, ranks
 from newsreplay.simulator.judgement.intervals import REPLICATES
@@ -55,18 +54,18 @@ from newsreplay.simulator.runs.records import PairRecord, PublisherRecord
 def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
     """All that a report of a run shows, fit for JSON.
 
-    Recommenders are ranked by E@1, or by AUC where no session is scored but impressions are. Without `slices` those
-    and success over time, which take longest, are left out.
+    Recommenders are ranked by E@1, or by AUC where E@1 is not shown (`shown.hides`) but impressions are scored. Without
+    `slices` those and success over time, which take longest, are left out.
     Raises `RunError` where a file of the folder is missing.
     """
     names = list(dict.fromkeys(pair["recommender"] for pair in run.info["pairs"] if not is_reference(pair)))
-    metric = usual_metric(run.results)
-    publishers, ranked = [], []
+    measured = {publisher: shown(run, publisher) for publisher in run.publishers}
+    publishers = [_publisher(run, publisher, measured[publisher], slices) for publisher in run.publishers]
+    metric = usual_metric(result for of_publisher in measured.values() for result in of_publisher.results)
     fair = [row for row, name in enumerate(names) if name not in run.leaks]
-    for publisher in run.publishers:
-        measured = run.measured(publisher)
-        publishers.append(_publisher(run, publisher, measured, slices))
-        values, drawn = _column(measured, metric, names)
+    ranked = []
+    for publisher in [name for name in run.publishers if not hides(run.facts(name), metric)] or run.publishers:
+        values, drawn = _column(measured[publisher], metric, names)
         ranked.append((values, ranks(values[fair], compare(values[fair], drawn[fair], []))))
     order, means = by_mean_rank(names, run.leaks, ranked)
     mean_ranks = [(display_name(run, name), number(means[name].rank) if name in means else None) for name in order]
@@ -123,7 +122,7 @@ def _manifest(run: RunFolder) -> list[tuple[str, str]]:
 
 def _publisher(run: RunFolder, name: str, measured: Measured, slices: bool) -> PublisherContents:
     facts = run.facts(name)
-    rank_by = "auc" if facts["scored_impressions"] and not facts["scored_sessions"] else HEADLINE
+    rank_by, hidden = headline(facts), hides(facts, HEADLINE)
     metrics = [result.metric for result in measured.results[: measured.replicates.shape[1]]]
     k, later = int(run.info["options"]["k"]), facts["later_reads"]
     columns = PublisherColumns(run, name)
@@ -131,10 +130,11 @@ def _publisher(run: RunFolder, name: str, measured: Measured, slices: bool) -> P
         "name": name,
         "facts": _facts(facts),
         "headline": rank_by,
+        "few_sessions": facts["scored_sessions"] if hidden else None,
         "metrics": metrics,
         "rows": _rows(run, columns, measured, metrics, rank_by),
         "causes": misses.causes(k),
-        "ceiling": facts["reachable_reads"] / later if later else None,
+        "ceiling": facts["reachable_reads"] / later if later and not hidden else None,
         "over_time": _over_time(columns) if slices else None,
         "slices": [_slices(columns, by) for by in DIMENSIONS] if slices else [],
     }
@@ -189,9 +189,10 @@ def _row(
 ) -> RecommenderRow:
     """A row without ranks."""
     name, k = pair["recommender"], int(run.info["options"]["k"])
-    later = run.facts(columns.publisher)["later_reads"]
+    facts = run.facts(columns.publisher)
+    later = facts["later_reads"]
     shares = None
-    if pair["status"] == "done" and later:
+    if pair["status"] == "done" and later and not hides(facts, HEADLINE):
         counts = misses.count(columns.reads, columns.places(name), k)
         shares = dict(zip(misses.causes(k), (counts / later).tolist(), strict=True))
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -13,20 +13,13 @@ from newsreplay.durations import duration_text
 from newsreplay.log.rows import Column
 from newsreplay.report.headings import LEAKS
 from newsreplay.report.records import Costs, Note
-from newsreplay.simulator.judgement.metrics import Measured, Result
+from newsreplay.report.shown import few_notes
+from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.records import PairTimingRecord, PublisherRecord
 from newsreplay.spec import check_names
 
-HEADLINE = "event_success@1"
 LOGGED = "logged"  #: what readers were shown, as a recommender
-
-
-def usual_metric(results: Iterable[Result]) -> str:
-    """The metric that ranks by default: E@1, or AUC where impressions are scored and no session is."""
-    valued = {result.metric for result in results if result.value is not None}
-    return "auc" if "auc" in valued and HEADLINE not in valued else HEADLINE
-
 
 # --- pairs of run.json ----------------------------------------------------------------------------------
 
@@ -76,8 +69,8 @@ ALIKE = 2500  #: and with fewer than so many times the squared share of the long
 FEW_CLUSTERS = 30  #: with fewer, percentile intervals cover clearly less than they state (docs/intervals.md)
 
 
-def notes(run: RunFolder) -> list[Note]:
-    """What a reader must know before a number is believed, the worst first."""
+def notes(run: RunFolder, named: Collection[str] = ()) -> list[Note]:
+    """What a reader must know before a number is believed, the worst first; `named` metrics were asked for by name."""
     info = run.info
     data = info["data"]
     result = [*(Note("leak", f"LEAKS THE FUTURE: {text}") for text in data["leaks"]), *leak_notes(run)]
@@ -99,7 +92,7 @@ def notes(run: RunFolder) -> list[Note]:
         text = "logged means nothing here: the source does not list candidates as readers saw them"
         result.append(Note("warning", text))
     for facts in info["publishers"]:
-        result += _publisher_notes(run, facts, logged)
+        result += [*_publisher_notes(run, facts, logged), *few_notes(facts, named)]
     for pair in info["pairs"]:
         name = run.names.get(pair["recommender"], pair["recommender"])
         if pair["status"] == "failed":
@@ -121,8 +114,9 @@ def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool) -> li
     if counts:
         result.append(Note("warning", f"impressions of {name} that count for nothing: {', '.join(counts)}"))
     if not facts["scored_sessions"] and not facts["scored_impressions"]:
-        text = f"nothing of {name} is scored: no session of two reads begins where it would count"
+        text = f"nothing of {name} is scored: no session of reads at two times begins where it would count"
         result.append(Note("warning", text))
+    result += _instant_notes(facts)
     if logged and not facts["impressions"]:
         result.append(Note("warning", f"logged has no answers on {name}: the log has no lists"))
     if run.info["data"]["options"].get("impressions") and not facts["impressions"]:
@@ -145,6 +139,24 @@ def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool) -> li
         )
         result.append(Note("warning", text))
     return result
+
+
+ONE_INSTANT = 0.05  #: from this share on, reads that share one time are a warning
+
+
+def _instant_notes(facts: PublisherRecord) -> list[Note]:
+    """Sessions and reads that cannot be judged in full, since reads share one time."""
+    name, alone, reads = facts["publisher"], facts["sessions_of_one_instant"], facts["scored_reads"]
+    with_two_reads, together = alone + facts["scored_sessions"], facts["reads_at_one_time"]
+    texts = {
+        f"{alone:,} of {with_two_reads:,} sessions of {name} with two reads are not scored: all of their reads share "
+        "one time": (alone, with_two_reads),
+        f"{together:,} of {reads:,} reads of {name}'s scored sessions share their time with the read before them, "
+        "whose slate does not count for them": (together, reads),
+    }
+    return [
+        Note("warning" if count >= ONE_INSTANT * of else "note", text) for text, (count, of) in texts.items() if count
+    ]
 
 
 def covers_too_little(sessions: int, share: float) -> bool:

@@ -19,7 +19,7 @@ class Heading(NamedTuple):
 HEADINGS = {
     "event_success": Heading("E", "%", True, "event-level success: hits per scored session"),
     "session_success": Heading("P", "%", True, "session-level success: share of scored sessions with a hit"),
-    "read_success": Heading("hits", "%", True, "share of the reads after a session's first that were hits"),
+    "read_success": Heading("hits", "%", True, "share of the reads after a session's first instant that were hits"),
     "session_hit_rate": Heading("hit rate", "%", True, "share of requests with a relevant article in the slate"),
     "session_mrr": Heading("slate MRR", "%", True, "mean of 1 / rank of the first relevant article of a slate"),
     "session_ndcg": Heading("slate nDCG", "%", True, "nDCG of slates"),

@@ -1,6 +1,6 @@
 """Misses: why reads were not hits.
 
-Every read that could have been a hit, which is every read of a scored session but its first, has one cause.
+Every read that could have been a hit, which is every read of a scored session after its first instant, has one cause.
 """
 
 from __future__ import annotations
@@ -27,16 +27,14 @@ def causes(k: int) -> list[str]:
 def count(reads: Reads, places: Column, k: int) -> Column:
     """How many reads have each cause (int64[causes]), by their places in earlier slates (int16[reads]).
 
-    - hit, or offered further down: an earlier slate of the session had the article, at that place;
+    - hit, or offered further down: a slate of the session at an earlier time had the article, at that place;
     - answered too late: only answers beyond a strict deadline had it;
-    - already read: the session had read it before, and it was not offered again;
-    - not known yet: no row had carried it by the session's last request on another article;
-    - never a candidate: all earlier slates ended before k, so the recommender had nothing more to offer;
+    - already read: the session had read it at an earlier time, and it was not offered again;
+    - not known yet: no row had carried it by the session's last request on another article at an earlier time;
+    - never a candidate: all slates of earlier times ended before k, so the recommender had nothing more to offer;
     - ranked below k: all the rest; at which rank is not in slates of k.
     """
-    later = np.ones(len(reads.session), bool)
-    later[0:1] = False
-    later[1:] = reads.session[1:] == reads.session[:-1]
+    later = reads.position > 1
     place = places[later]
     rules = [
         place == 1,

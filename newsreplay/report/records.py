@@ -81,6 +81,7 @@ class PublisherContents(TypedDict):
     name: str
     facts: list[tuple[str, str]]  #: label and text
     headline: str  #: the metric that ranks
+    few_sessions: int | None  #: scored sessions, where they are too few for metrics of slates; else None
     metrics: list[str]
     rows: list[RecommenderRow]
     causes: list[str]  #: of hits and misses, in the order of the bars

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.log.rows import DAY, HOUR, Column
 from newsreplay.report.records import NOTHING, Estimate
+from newsreplay.report.shown import hides
 from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, coarser
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
 from newsreplay.simulator.runs.columns import Impressions, Reads
@@ -43,16 +44,17 @@ class Dimension(NamedTuple):
     """A dimension: what it slices, and how."""
 
     label: str
-    reads: Callable[[Reads, Column], Slicing] | None = None  #: by a property of the read; `position` counts from 0
+    reads: Callable[[Reads], Slicing] | None = None  #: by a property of the read
     sessions: Callable[[Reads, Column, Column], Slicing] | None = None  #: of the session: its first places, its lengths
     impressions: Callable[[Impressions], Slicing] | None = None
 
 
-def sliced(columns: PublisherColumns, by: str) -> Slices:
+def sliced(columns: PublisherColumns, by: str, named: Collection[str] = ()) -> Slices:
     """One publisher's results by a dimension of `DIMENSIONS`.
 
-    By what a read is (position, age, category): `read_success@c`, the share of reads that were hits, a session's
-    first read aside. By what a session or an impression is: event- and session-level success, AUC, MRR and nDCG@10.
+    By what a read is (position, age, category): `read_success@c`, the share of reads that were hits, those of a
+    session's first instant aside. By what a session or an impression is: event- and session-level success, AUC, MRR and
+    nDCG@10. Of a publisher with few scored sessions only the `named` ones of slates have values (`shown.hides`).
     Raises `NewsreplayError` for another dimension.
     """
     if by not in DIMENSIONS:
@@ -62,7 +64,7 @@ def sliced(columns: PublisherColumns, by: str) -> Slices:
     chosen = DIMENSIONS[by]
     tables = []
     if chosen.reads is not None:
-        tables.append(columns.by_read(chosen.reads(columns.reads, columns.position)))
+        tables.append(columns.by_read(chosen.reads(columns.reads)))
     if chosen.sessions is not None:
         tables.append(columns.by_session(chosen.sessions(columns.reads, columns.begin, columns.length)))
     if chosen.impressions is not None and columns.impressions is not None:
@@ -71,6 +73,8 @@ def sliced(columns: PublisherColumns, by: str) -> Slices:
     if by in ("hour", "day"):
         groups.sort()
     metrics = {metric: table for table in tables for metric in table.cells}
+    facts = columns.run.facts(columns.publisher)
+    hidden = {metric for metric in metrics if hides(facts, metric, named)}
     return Slices(
         by,
         chosen.label,
@@ -78,12 +82,17 @@ def sliced(columns: PublisherColumns, by: str) -> Slices:
         list(metrics),
         {
             metric: {
-                name: [dict(zip(table.groups, cells, strict=True)).get(group, NOTHING) for group in groups]
+                name: [_shown(by_group.get(group), metric in hidden) for group in groups]
                 for name, cells in table.cells[metric].items()
+                for by_group in [dict(zip(table.groups, cells, strict=True))]
             }
             for metric, table in metrics.items()
         },
     )
+
+
+def _shown(estimate: Estimate | None, is_hidden: bool) -> Estimate:
+    return NOTHING if estimate is None else (None, None, None, estimate[3]) if is_hidden else estimate
 
 
 def over_time(columns: PublisherColumns, few: int = FEW) -> tuple[Column, int, dict[str, list[Estimate]]]:
@@ -127,7 +136,6 @@ class PublisherColumns:
         first[1:] = self.reads.session[1:] != self.reads.session[:-1]
         self.begin = np.flatnonzero(first)  #: of each session, in the reads
         self.length = np.diff(np.append(self.begin, len(first)))
-        self.position = np.arange(len(first)) - np.repeat(self.begin, self.length)  #: in its session, from 0
         self.names = [pair["recommender"] for pair in run.pairs(publisher) if pair["status"] == "done"]
         self._places: dict[str, Column] = {}
         self.seed = int(run.info["options"]["seed"])
@@ -135,7 +143,7 @@ class PublisherColumns:
         self.cuts = sorted({1, k})
 
     def places(self, name: str) -> Column:
-        """Where earlier slates of its session had each read: int16[reads]."""
+        """Where slates of its session at earlier times had each read: int16[reads]."""
         if name not in self._places:
             self._places[name] = self.run.places(self.publisher, name)
         return self._places[name]
@@ -146,8 +154,8 @@ class PublisherColumns:
         return (place > 0) & (place <= cut)
 
     def by_read(self, slicing: Slicing) -> _Table:
-        """Reads other than a session's first, by what they are."""
-        code = np.where(self.position > 0, slicing.code, -1)
+        """Reads after a session's first instant, by what they are."""
+        code = np.where(self.reads.position > 1, slicing.code, -1)
         metrics = [f"read_success@{cut}" for cut in self.cuts]
         columns = ([self.hits(name, cut) for cut in self.cuts] for name in self.names)
         return self._table(Slicing(slicing.groups, code), self.reads.cluster, metrics, columns)
@@ -268,9 +276,9 @@ def _days(time: Column) -> Slicing:
     return Slicing(names, code.astype(np.int64))
 
 
-def _categories(reads: Reads, position: Column) -> Slicing:
+def _categories(reads: Reads) -> Slicing:
     """The categories read most by name, the others together."""
-    later = position > 0
+    later = reads.position > 1
     counts = np.bincount(reads.category[later & (reads.category >= 0)], minlength=len(reads.categories))
     largest = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
     largest = largest[counts[largest] > 0]
@@ -308,11 +316,11 @@ DIMENSIONS = {
     ),
     "position": Dimension(
         "position of the read in its session",
-        reads=lambda reads, position: _binned(position, [2, 3, 5, 10], _READS),
+        reads=lambda reads: _binned(reads.position, [3, 4, 6, 11], _READS),
     ),
     "age": Dimension(
         "age of the article when it is read",
-        reads=lambda reads, position: _binned(reads.age, [HOUR, 6 * HOUR, DAY, 7 * DAY], _AGES),
+        reads=lambda reads: _binned(reads.age, [HOUR, 6 * HOUR, DAY, 7 * DAY], _AGES),
     ),
     "reader": Dimension(
         "whether the reader has read something before this session",

@@ -203,6 +203,10 @@ def complaint(result: Result) -> str:
     return line.removeprefix("Error: ")
 
 
+#: The clicks of these tests have too few sessions for E and P to be shown unless they are named.
+NAMED = ("--metrics", "E@1,P@1", "--rank-by", "E@1")
+
+
 def e1(board: str) -> dict[str, str]:
     """E@1 of the first publisher by recommender."""
     lines = board.split("\n\n")[0].splitlines()[3:]

@@ -18,12 +18,12 @@ import newsreplay
 from newsreplay.api import Run
 from newsreplay.errors import RunError
 from newsreplay.simulator.runs.paths import file_name
-from tests.commands.conftest import CLICKS, MORE, Cli, complaint, e1, files_of, info_of, python
+from tests.commands.conftest import CLICKS, MORE, NAMED, Cli, complaint, e1, files_of, info_of, python
 from tests.sealed import sealed
 
 
 def test_a_table_of_clicks_becomes_a_leaderboard(replay: Cli) -> None:
-    result = replay("--recommenders", "recency,circular:size=1")
+    result = replay("--recommenders", "recency,circular:size=1", *NAMED)
     # Recency at A offers - a a b b a: b's a and ann's a were on earlier slates. A buffer of one read is the
     # article on screen, which is never offered.
     assert e1(result.stdout) == {"recency": "100.000*", "circular(size=1)": "0.000"}
@@ -100,7 +100,7 @@ def test_a_leaking_recipe_is_said_under_every_table(cli: Cli) -> None:
 
 
 def test_recommenders_that_train_are_repeated_and_their_costs_stand_below(replay: Cli, cli: Cli) -> None:
-    text = replay("--recommenders", "recency,mine.py:Trained", "--seeds", "1,2", "--publishers", "A").stdout
+    text = replay("--recommenders", "recency,mine.py:Trained", "--seeds", "1,2", "--publishers", "A", *NAMED).stdout
     board, notes, cost = text.split("\n\n")[:3]
     assert [*e1(board)] == ["recency", "mine.py:Trained"]
     assert "mine.py:Trained: no texts" in notes.splitlines()
@@ -236,7 +236,8 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
     ]
     assert [*info["publishers"][0]] == [
         *("publisher", "rows", "reads", "sessions", "articles", "first", "last", "digest"),
-        *("scored_sessions", "later_reads", "reachable_reads"),
+        *("scored_sessions", "sessions_of_one_instant", "scored_reads", "reads_at_one_time"),
+        *("later_reads", "reachable_reads"),
         *("impressions", "scored_impressions", "impressions_without_outcome", "impressions_of_one_class"),
         *("clusters", "hits", "hits_of_longest"),
     ]
@@ -369,9 +370,9 @@ FAILING = {
 
 
 def test_recommenders_that_fail_cost_only_their_own_rows(replay: Cli) -> None:
-    alone = replay("--recommenders", "recency", "--jobs", "1", "--out", "alone")
+    alone = replay("--recommenders", "recency", "--jobs", "1", "--out", "alone", *NAMED)
     strangers = [f"mine.py:{name}" for name in FAILING]
-    result = replay("--recommenders", ",".join(["recency", *strangers]), "--jobs", "1", "--out", "mixed")
+    result = replay("--recommenders", ",".join(["recency", *strangers]), "--jobs", "1", "--out", "mixed", *NAMED)
     assert e1(result.stdout) == {"recency": e1(alone.stdout)["recency"], **dict.fromkeys(strangers, "failed")}
     assert files_of("mixed")["results.json"] == files_of("alone")["results.json"]
     assert files_of("mixed")["slates/A/recency.arrow"] == files_of("alone")["slates/A/recency.arrow"]
@@ -388,14 +389,15 @@ def test_recommenders_that_fail_cost_only_their_own_rows(replay: Cli) -> None:
 
 
 def test_a_recommender_that_fails_at_one_publisher_is_scored_at_the_other(replay: Cli) -> None:
-    result = replay("--recommenders", "recency,mine.py:RaisesOnlyAtB")
+    result = replay("--recommenders", "recency,mine.py:RaisesOnlyAtB", *NAMED)
     assert e1(result.stdout)["mine.py:RaisesOnlyAtB"] == "0.000"
     assert "FAILED: mine.py:RaisesOnlyAtB on B/2: ValueError: B is too much" in result.stdout
     assert "on A:" not in result.stdout
 
 
 def test_recommenders_that_fail_in_processes_of_their_own_are_told_apart_too(replay: Cli) -> None:
-    result = replay("--recommenders", "recency,mine.py:Leaves,mine.py:Newest", "--publishers", "A", "--jobs", "2")
+    words = ("--recommenders", "recency,mine.py:Leaves,mine.py:Newest", "--publishers", "A", "--jobs", "2")
+    result = replay(*words, *NAMED)
     assert e1(result.stdout) == {"recency": "100.000*", "mine.py:Newest": "100.000*", "mine.py:Leaves": "failed"}
     assert "FAILED: mine.py:Leaves on A: SystemExit: 3" in result.stdout
 
@@ -501,7 +503,8 @@ def test_progress_ends_at_the_number_of_rows_of_all_pairs(folder: Path) -> None:
 def test_a_run_without_a_folder_keeps_one_as_long_as_it_lives(folder: Path) -> None:
     run = newsreplay.run("clicks.csv", ["recency"], publishers=["A"])
     assert run.folder.is_dir()
-    assert e1(str(run)) == {"recency": "100.000*"}
+    assert e1(str(run)) == {"recency": "-"}  # of two sessions
+    assert e1(newsreplay.leaderboard([run], metrics=["E@1"])) == {"recency": "100.000*"}
     frame = run.to_pandas()
     assert list(frame.columns) == ["publisher", "recommender", "metric", "value", "low", "high", "n"]
     assert frame.value[0] == 1.0

@@ -403,17 +403,17 @@ def scored_sessions(log: Log, warmup_ms: int = 0, window_ms: int | None = None) 
         times = [read.time for read in reads if read.session == session]
         start = reads[0].time + warmup_ms
         in_window = times[0] >= start and (window_ms is None or times[0] < start + window_ms)
-        if len(times) >= 2 and in_window:
+        if times[-1] > times[0] and in_window:
             scored.append(session)
     return scored
 
 
 def hit_rows(log: Log, slates: Sequence[Sequence[int]], k: int) -> list[int]:
-    """The rows of all reads whose article an earlier slate of their session offered in its first k places."""
+    """The rows of all reads whose article a slate of their session at an earlier time has in its first k places."""
     answered = list(zip(reads_of(log), slates, strict=True))
     rows: list[int] = []
-    for n, (read, _) in enumerate(answered):
-        earlier = [slate for other, slate in answered[:n] if other.session == read.session]
+    for read, _ in answered:
+        earlier = [slate for other, slate in answered if other.session == read.session and other.time < read.time]
         if any(read.item in slate[:k] for slate in earlier):
             rows.append(read.row)
     return rows
@@ -441,8 +441,8 @@ def judge(
     for session in scored_sessions:
         answered = [(read, slate) for read, slate in zip(reads_of(log), slates, strict=True) if read.session == session]
         requests: list[RequestJudgement] = []
-        for n, (read, slate) in enumerate(answered):
-            relevant = {later.item for later, _ in answered[n + 1 :]} - {read.item}
+        for read, slate in answered:
+            relevant = {later.item for later, _ in answered if later.time > read.time} - {read.item}
             if relevant:
                 requests.append(judge_request(read.row, slate, relevant, k))
         judgements[session] = SessionJudgement(

@@ -65,16 +65,16 @@ class Fate(NamedTuple):
     request: int
     row: int
     session: int
-    position: int  #: in its session, from 1
-    place: int | str  #: the best one at which it was offered in time, or LATE, BELOW, NEVER
-    matches: list[bool]  #: for each place of its own slate, whether that article is read later
+    position: int  #: 1 + the reads of its session at earlier times
+    place: int | str  #: the best one at which it was offered in time, at an earlier instant, or LATE, BELOW, NEVER
+    matches: list[bool]  #: for each place of its own slate, whether that article is read at a later time
     relevant: int
     reachable: bool
     again: bool
 
     @property
     def cause(self) -> str:
-        """Why it was not a hit at 1; for reads that are not the first of their session."""
+        """Why it was not a hit at 1; for reads after the first instant of their session."""
         if isinstance(self.place, int):
             return HIT if self.place == 1 else LOWER
         if self.place == LATE:
@@ -103,8 +103,8 @@ def fates(
     found = []
     for session in scored_sessions(log) if sessions is None else sessions:
         reads = [(request, read) for request, read in enumerate(naive.reads_of(log)) if read.session == session]
-        for n, (request, read) in enumerate(reads):
-            earlier = reads[:n]
+        for request, read in reads:
+            earlier = [(other, read_before) for other, read_before in reads if read_before.time < read.time]
             in_time = [slates[other] for other, _ in earlier if not late[other]]
             too_late = [slates[other] for other, _ in earlier if late[other]]
             places = [list(slate).index(read.item) + 1 for slate in in_time if read.item in slate]
@@ -115,13 +115,13 @@ def fates(
                 place = LATE
             else:
                 place = BELOW if any(len(slate) == k for slate in in_time) else NEVER
-            relevant = {other.item for _, other in reads[n + 1 :]} - {read.item}
+            relevant = {other.item for _, other in reads if other.time > read.time} - {read.item}
             found.append(
                 Fate(
                     request,
                     read.row,
                     session,
-                    n + 1,
+                    len(earlier) + 1,
                     place,
                     [not late[request] and item in relevant for item in slates[request]],
                     len(relevant),
@@ -133,13 +133,19 @@ def fates(
 
 
 def oracle_slates(log: Log, k: int) -> list[list[int]]:
-    """For each read: what its session reads next and is known, each article once, not the one on screen."""
+    """For each read: what its session reads at later times and is known, each article once, not the one on screen.
+
+    The second read of an instant begins with the second of these, and so on around.
+    """
     reads = naive.reads_of(log)
     slates = []
     for n, read in enumerate(reads):
-        later = [other.item for other in reads[n + 1 :] if other.session == read.session]
+        later = [other.item for other in reads if other.session == read.session and other.time > read.time]
         known = known_at(log, read.row)
-        slates.append(list(dict.fromkeys(item for item in later if item in known and item != read.item))[:k])
+        listed = list(dict.fromkeys(item for item in later if item in known and item != read.item))
+        before = sum(other.session == read.session and other.time == read.time for other in reads[:n])
+        turned = [listed[(before + place) % len(listed)] for place in range(len(listed))]
+        slates.append(turned[:k])
     return slates
 
 

@@ -129,7 +129,10 @@ def _facts(publisher: str, digest: str) -> dict[str, Any]:
         "first": MONDAY,
         "last": MONDAY + DAY,
         "digest": digest,
-        "scored_sessions": 4,
+        "scored_sessions": 400,
+        "sessions_of_one_instant": 0,
+        "scored_reads": 410,
+        "reads_at_one_time": 0,
         "later_reads": 10,
         "reachable_reads": 7,
         "impressions": 0,
@@ -150,11 +153,12 @@ SESSIONS = 100  #: of two reads each, in clusters of their own
 def _frame(path: Path) -> None:
     """A frame of so many sessions, whose reads are all alike."""
     kinds = {name: pa.int64() for name in ("row", "time", "cluster", "age")}
-    kinds |= {name: pa.int32() for name in ("session", "relevant")}
+    kinds |= {name: pa.int32() for name in ("session", "position", "relevant")}
     kinds |= {name: pa.bool_() for name in ("reachable", "again", "returning")}
     columns = {name: pa.array(np.zeros(2 * SESSIONS)).cast(kind) for name, kind in kinds.items()}
     number = pa.array(np.arange(2 * SESSIONS) // 2)
     columns |= {"session": number.cast(pa.int32()), "relevant": pa.array([1, 0] * SESSIONS, pa.int32())}
+    columns |= {"position": pa.array([1, 2] * SESSIONS, pa.int32())}
     columns |= {"cluster": number, "category": pa.nulls(2 * SESSIONS, pa.dictionary(pa.int32(), pa.string()))}
     write_columns(path, columns)
 

@@ -28,7 +28,7 @@ ROW = {
     *("pareto", "misses"),
 }
 PUBLISHER = {
-    *("name", "facts", "headline", "metrics", "rows", "causes", "ceiling", "over_time", "slices"),
+    *("name", "facts", "headline", "few_sessions", "metrics", "rows", "causes", "ceiling", "over_time", "slices"),
 }
 
 

@@ -37,6 +37,7 @@ def counted(log: Log, slates: Slates, k: int, late: Sequence[bool] | None = None
         time=nothing,
         session=np.repeat(of.session, np.diff(of.begin)),
         cluster=nothing,
+        position=of.position,
         relevant=of.relevant,
         reachable=of.reachable,
         again=of.again,

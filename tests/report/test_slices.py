@@ -45,8 +45,12 @@ def folder_of(
     answers: dict[str, Answers],
     options: Options,
     sizes: ClusterSizes = ClusterSizes(),
+    sessions: int = 1000,
 ) -> Run:
-    """A run folder with these answers, as far as slices look at it."""
+    """A run folder with these answers, as far as slices look at it.
+
+    It says that `sessions` are scored, which are enough to show them.
+    """
     of = select_scored(publisher, options.scope, options.answering.seed, sizes)
     write_scored(folder, publisher, of)
     tallies = {}
@@ -59,7 +63,11 @@ def folder_of(
     for pair in pairs:
         name_files(pair, pair_files(folder, publisher.name, pair["recommender"]), folder)
     failed = {"publisher": publisher.name, "recommender": "broken", "status": "failed", "error": "it broke"}
-    facts = {"publisher": publisher.name, "scored_impressions": len(of.impressions.impression)}
+    facts = {
+        "publisher": publisher.name,
+        "scored_sessions": sessions,
+        "scored_impressions": len(of.impressions.impression),
+    }
     info = {"format": FORMAT, "options": options.flat(), "publishers": [facts]}
     (folder / "run.json").write_text(json.dumps(info | {"pairs": [*pairs, failed]}))
     (folder / "timing.json").write_text("{}")
@@ -201,6 +209,24 @@ def test_slices_of_reads_add_up_to_the_later_reads_and_their_hits(by: str, case:
     assert hits == sum(fate.place == 1 for fate in fates)
 
 
+@settings(max_examples=8, deadline=None)
+@given(case=cases())
+def test_few_sessions_have_their_counts_and_no_values_but_of_impressions_and_of_what_is_named(case: Case) -> None:
+    answers = {"scoring": Answers(padded(case.slates["scoring"], case.k), np.array(case.scores))}
+    options = Options(answering=Answering(k=case.k))
+    for by in (*BY_SESSION, *BY_READ):
+        with tempfile.TemporaryDirectory() as folder:
+            enough = PublisherColumns(folder_of(Path(folder), publisher_of(case.log), answers, options), "A")
+            whole, named = sliced(enough, by), [f"{what}@1" for what in ("event_success", "read_success")]
+            enough.run.info["publishers"][0]["scored_sessions"] = 29
+            few, asked = sliced(enough, by), sliced(enough, by, named)
+        for metric, cells in whole.cells.items():
+            bare = [(None, None, None, cell[3]) for cell in cells["scoring"]]
+            hidden = metric.partition("@")[0] in ("event_success", "session_success", "read_success")
+            assert few.cells[metric]["scoring"] == (bare if hidden else cells["scoring"])
+            assert asked.cells[metric]["scoring"] == (bare if hidden and metric not in named else cells["scoring"])
+
+
 @pytest.mark.parametrize("few", [1, 3])
 @settings(max_examples=12, deadline=None)
 @given(case=cases())
@@ -208,7 +234,8 @@ def test_success_over_time_is_that_of_the_sessions_that_begin_then(few: int, cas
     with tempfile.TemporaryDirectory() as folder:
         starts, width, cells = over_time(PublisherColumns(case.run(folder, cluster="session"), "A"), few)
     fates = naive_judge.fates(case.log, case.slates["silent"], case.k)
-    begun = [int(case.log.time[fate.row]) // width for fate in fates if fate.position == 1]
+    first = {fate.session: int(case.log.time[fate.row]) for fate in fates if fate.position == 1}
+    begun = [time // width for time in first.values()]
     enough = sorted({stretch for stretch in begun if begun.count(stretch) >= few})
     if not enough:
         assert (len(starts), cells) == (0, {})

@@ -98,6 +98,13 @@ def _left_out(
     ]
     if failed:
         notes.append(f"Failed and left out: {_listed(failed)}.")
+    few = [
+        f"{label} ({publisher['few_sessions']:,})"
+        for publisher, label in zip(publishers, publisher_labels, strict=True)
+        if publisher["few_sessions"] is not None
+    ]
+    if few:
+        notes.append(f"Too few scored sessions for metrics of slates, which are not drawn: {_listed(few)}.")
     if leaking:
         notes.append(f"Given the future on purpose, and so not ranked: {_listed([labels[name] for name in leaking])}.")
     return notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
@@ -12,7 +12,8 @@ import numpy as np
 from newsreplay.durations import duration_text
 from newsreplay.errors import NewsreplayError, RunError, did_you_mean
 from newsreplay.log.rows import Column
-from newsreplay.report.facts import base_name, display_name, foresees, is_reference, number, usual_metric
+from newsreplay.report.facts import base_name, display_name, foresees, is_reference, number
+from newsreplay.report.shown import hides, shown, usual_metric
 from newsreplay.report.tables.tables import Record
 from newsreplay.simulator.judgement.comparisons import Ranks, compare, count_wins, ranks
 from newsreplay.simulator.judgement.counting import FEW_HITS
@@ -46,10 +47,13 @@ class Compared(NamedTuple):
 
 
 class Board:
-    """The results of some runs, rows and publishers side by side."""
+    """The results of some runs as they are shown, rows and publishers side by side.
 
-    def __init__(self, runs: Sequence[RunFolder]):
-        self.runs = runs
+    `named` are the metrics that were asked for by name (`shown.hides`).
+    """
+
+    def __init__(self, runs: Sequence[RunFolder], named: Collection[str] = ()):
+        self.runs, self.named = runs, named
         self.results: list[Result] = []
         self.failed: set[tuple[str, str]] = set()  # (recommender, publisher)
         self.foreseeing: set[str] = set()
@@ -83,7 +87,7 @@ class Board:
                     self.repeated[row_of[id(run), base, publisher], publisher] = {
                         seed: row_of[id(run), name, publisher] for seed, name in seeds.items()
                     }
-                measured = run.measured(publisher)
+                measured = shown(run, publisher, named)
                 width = measured.replicates.shape[1]
                 for place, result in enumerate(measured.results):
                     name = row_of[id(run), result.recommender, publisher]
@@ -177,8 +181,16 @@ class Board:
         return [*SUCCESS, *(metric for metric in IMPRESSIONS if metric in valued)]
 
     def usual_rank(self) -> str:
-        """E@1, or AUC where no session is scored but impressions are."""
-        return usual_metric(self.results)
+        """E@1, or AUC where E@1 is shown nowhere but impressions are scored."""
+        return usual_metric(result for result in self.results if not self._is_hidden(result.publisher, result.metric))
+
+    def ranking(self, metric: str) -> list[str]:
+        """The publishers by which a metric ranks: those with few scored sessions only where there are no others."""
+        return [name for name in self.publishers if not self._is_hidden(name, metric)] or self.publishers
+
+    def _is_hidden(self, publisher: str, metric: str) -> bool:
+        """Whether a metric of a publisher is shown only if it is asked for by name."""
+        return any(publisher in run.publishers and hides(run.facts(publisher), metric) for run in self.runs)
 
     def check(self, metric: str) -> None:
         """Raise `NewsreplayError` for a metric that the runs do not have."""

@@ -8,24 +8,35 @@ from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.report.facts import display_name, leak_notes, seed_notes
 from newsreplay.report.headings import format_value, heading, metric_named
 from newsreplay.report.records import Estimate
+from newsreplay.report.shown import few_notes, hides
 from newsreplay.report.slices import PublisherColumns, sliced
 from newsreplay.report.tables.tables import Cell, Record, ReportTable, publisher_caption, render
 from newsreplay.simulator.runs.folder import RunFolder
 
 
 def by_slice(
-    run: RunFolder, by: str, *, style: str = "table", metric: str | None = None, intervals: bool = False
+    run: RunFolder,
+    by: str,
+    *,
+    style: str = "table",
+    metric: str | None = None,
+    named: Sequence[str] = (),
+    intervals: bool = False,
 ) -> str:
     """How the recommenders of a run fare by slice (`slices.DIMENSIONS`): a column a slice, a table a publisher.
 
-    Of the metrics a dimension has, the table shows one, by default the first; json and csv have all with intervals.
-    Raises `NewsreplayError` for another dimension or metric.
+    Of the metrics a dimension has, the table shows one, by default the first that has values; json and csv have all
+    with intervals. Of a publisher with few scored sessions, metrics of slates have values only if they are this one
+    or among the `named` (`shown.hides`). Raises `NewsreplayError` for another dimension or metric.
     """
+    asked = [metric_named(name) for name in (*((metric,) if metric else ()), *named)]
     tables: list[ReportTable] = []
     records: list[Record] = []
     for publisher in run.publishers:
-        cut = sliced(PublisherColumns(run, publisher), by)
-        chosen = metric_named(metric) if metric else cut.metrics[0]
+        facts = run.facts(publisher)
+        cut = sliced(PublisherColumns(run, publisher), by, asked)
+        usual = next((measured for measured in cut.metrics if not hides(facts, measured)), cut.metrics[0])
+        chosen = metric_named(metric) if metric else usual
         if chosen not in cut.metrics:
             hint = did_you_mean(chosen, cut.metrics) or f"There are {', '.join(cut.metrics)}."
             raise NewsreplayError(f"there is no {chosen!r} by {by}. {hint}")
@@ -49,7 +60,7 @@ def by_slice(
                 [*rows, ("n", [Cell(f"{count:,}") for count in counts])],
                 [
                     f"{heading(chosen).text} in per cent, by {cut.label}; n: {_counted(chosen)}",
-                    *(note.text for note in (*leak_notes(run), *seed_notes(run))),
+                    *(note.text for note in (*few_notes(facts, asked), *leak_notes(run), *seed_notes(run))),
                 ],
                 [],
                 publisher_caption(run, publisher),

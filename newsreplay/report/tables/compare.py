@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
-from newsreplay.report.facts import HEADLINE, column_of, display_name, is_reference, leak_notes, number, seed_notes
+from newsreplay.report.facts import column_of, display_name, is_reference, leak_notes, number, seed_notes
 from newsreplay.report.headings import IN_UNITS, format_value, heading, metric_named
+from newsreplay.report.shown import few_notes, headline, shown
 from newsreplay.report.tables.tables import (
     BEST,
     MARKS,
@@ -51,8 +52,10 @@ def compare(
     """Differences of recommenders of one run as text, a table a publisher.
 
     Of `a` and `b` by all the metrics that judge, or by `metrics`; of `a` and every other, or of all pairs, by the
-    first of `metrics` (E@1). p-values are corrected for all pairs of the run's recommenders on that publisher and
-    metric, whichever are shown. Raises `NewsreplayError` for a recommender or metric that the run does not have.
+    first of `metrics` (E@1, or AUC where E@1 is not shown). p-values are corrected for all pairs of the run's
+    recommenders on that publisher and metric, whichever are shown. Of a publisher with few scored sessions, metrics
+    of slates have values only if they are named (`shown.hides`). Raises `NewsreplayError` for a recommender or metric
+    that the run does not have.
     """
     names = [name for name in (a, b) if name is not None]
     requested = None if metrics is None else [metric_named(metric) for metric in metrics]
@@ -61,14 +64,14 @@ def compare(
     tables: list[ReportTable] = []
     records: list[Record] = []
     for publisher in run.publishers:
-        measured = run.measured(publisher)
+        facts, measured = run.facts(publisher), shown(run, publisher, requested or ())
         done = [pair["recommender"] for pair in run.pairs(publisher) if pair["status"] == "done"]
         if not {*names} <= {*done}:
             continue  # it failed on this publisher, and the leaderboard notes that
         known = [result.metric for result in measured.results[: measured.replicates.shape[1]]]
         _check_metrics(requested or (), known)
         judging = [metric for metric in known if heading(metric).higher_is_better is not None]
-        chosen = requested or (judging if is_pair else [HEADLINE])
+        chosen = requested or (judging if is_pair else [headline(facts)])
         pairs = [
             pair
             for metric in ((chosen if is_pair else chosen[:1]) if known else ())  # without any where all failed
@@ -80,7 +83,8 @@ def compare(
         body = [(heading(pair.metric).text if is_pair else f"{pair.a} - {pair.b}", _cells(pair)) for pair in pairs]
         sides = [display_name(run, name) for name in names] if is_pair else ["left", "right"]
         columns = [*sides, "difference", "95 % interval", "p", "p (Holm)", "resolvable"]
-        notes = [*_notes(is_pair, chosen, style), *(note.text for note in (*leak_notes(run), *seed_notes(run)))]
+        told = (*few_notes(facts, requested or ()), *leak_notes(run), *seed_notes(run))
+        notes = [*_notes(is_pair, chosen, style), *(note.text for note in told)]
         first, caption = "metric" if is_pair else "pair", publisher_caption(run, publisher)
         tables.append(ReportTable(first, [("", column) for column in columns], body, notes, [], caption))
     if style in ("json", "csv"):
@@ -133,7 +137,7 @@ def _pairs(
     for left, right in _wanted([family.index(names.index(name)) for name in chosen], len(family)):
         numbers = _numbers(differences, place[min(left, right), max(left, right)], 1.0 if left < right else -1.0)
         a, b = (display_name(run, names[family[side]]) for side in (left, right))
-        alike = _answer_alike(measured, family[left], family[right])
+        alike = _answer_alike(run.measured(publisher), family[left], family[right])
         result.append(_Pair(a, b, metric, values[left], values[right], numbers, alike))
     return result
 

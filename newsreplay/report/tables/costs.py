@@ -17,6 +17,7 @@ from newsreplay.report.facts import (
 )
 from newsreplay.report.headings import check_rank, format_value, heading, metric_named
 from newsreplay.report.records import Costs
+from newsreplay.report.shown import few_notes
 from newsreplay.report.tables.board import Board
 from newsreplay.report.tables.tables import BEST, MARKS, Cell, Record, ReportTable, publisher_caption, render
 from newsreplay.simulator.runs.folder import RunFolder
@@ -34,11 +35,12 @@ class _CostRow(NamedTuple):
 def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -> str:
     """What each recommender of a run costs, next to its quality; those that no other beats at both are marked.
 
-    Quality is E@1, or AUC where no session is scored or one of the recommenders was trained; a recommender that was
+    Quality is E@1, or AUC where E@1 is not shown or one of the recommenders was trained; a recommender that was
     repeated has the means over its seeds. Raises `NewsreplayError` for a metric that the run does not have.
     """
-    board = Board([run])
-    has_auc = any(result.metric == "auc" and result.value is not None for result in run.results)
+    named = [metric_named(rank_by)] if rank_by else []
+    board = Board([run], named)
+    has_auc = any(result.metric == "auc" and result.value is not None for result in board.results)
     usual = "auc" if was_trained(run) and has_auc else board.usual_rank()
     rank_by = metric_named(rank_by) if rank_by else usual
     board.check(rank_by)
@@ -63,7 +65,7 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -
                 "train, update: seconds of fitting on the warm-up and after it, which µs/event includes; answer: mean "
                 "of answers worked out together, else the median of timed ones"
             )
-        notes += [note.text for note in leak_notes(run)]
+        notes += [note.text for note in (*few_notes(run.facts(publisher), named), *leak_notes(run))]
         columns = [("", head) for head in (heading(rank_by).text, *heads)]
         tables.append(ReportTable("recommender", columns, body, notes, [], publisher_caption(run, publisher)))
     if style in ("json", "csv"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -27,11 +27,13 @@ def leaderboard(
     """The leaderboard of one or more runs as text.
 
     `style` is one of `FORMATS`; json and csv hold every metric with its interval. `metrics` are shown in that order,
-    by default E@1 and P@1, and AUC, MRR and nDCG where there are impressions; `rank_by` ranks, by default E@1. With
+    by default E@1 and P@1, and AUC, MRR and nDCG where there are impressions; `rank_by` ranks, by default E@1. Of a
+    publisher with few scored sessions, metrics of slates are shown only if they are named here (`shown.hides`). With
     `paper_scale` E and P are multiplied by 100,000 as in Kille & Lommatzsch (2019), else they are per cent.
     Raises `RunError` where runs cannot stand in one table, `NewsreplayError` for a metric that they do not have.
     """
-    board = Board(runs)
+    named = [metric_named(metric) for metric in (*(metrics or ()), *((rank_by,) if rank_by else ()))]
+    board = Board(runs, named)
     options = LeaderboardOptions(
         style,
         board.usual_metrics() if metrics is None else [metric_named(metric) for metric in metrics],
@@ -50,7 +52,7 @@ def _table(board: Board, options: LeaderboardOptions) -> ReportTable:
     ranked = [name for name in names if name not in board.leaking]
     by_publisher = [
         (board.column(publisher, options.rank_by, names)[0], board.compared(publisher, options.rank_by, ranked).ranks)
-        for publisher in board.publishers
+        for publisher in board.ranking(options.rank_by)
     ]
     order, ranks = by_mean_rank(names, board.leaking, by_publisher)
     rows = [*(name for name in board.names if name in board.references), *order]
@@ -144,7 +146,7 @@ def _footer(board: Board, options: LeaderboardOptions) -> list[str]:
     if shown := sorted(board.references - board.foreseeing):
         lines.append(f"{', '.join(shown)}: what readers were shown, for comparison; not ranked")
     for run in board.runs:
-        lines += _run_lines(run)
+        lines += _run_lines(run, board.named)
         if options.style == "table":
             lines.append(f"{run.timing['seconds']:.1f} s; the run lies in {run.folder}")
     return lines
@@ -159,7 +161,7 @@ def _spread_note(board: Board) -> str:
     return f"{means}; s: standard deviation over these seeds, which an interval over readers does not cover"
 
 
-def _run_lines(run: RunFolder) -> list[str]:
+def _run_lines(run: RunFolder, named: Collection[str]) -> list[str]:
     """The lines below a table about one of its runs."""
     publishers = run.info["publishers"]
     sessions = ", ".join(
@@ -173,5 +175,5 @@ def _run_lines(run: RunFolder) -> list[str]:
     scored = f"{sessions}; impressions scored: {impressions}" if impressions else sessions
     return [
         f"data: {run.info['data']['name']}; sessions scored: {scored}",
-        *(note.text for note in notes(run)),
+        *(note.text for note in notes(run, named)),
     ]

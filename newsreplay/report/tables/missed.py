@@ -5,6 +5,7 @@ from __future__ import annotations
 from newsreplay.report import misses
 from newsreplay.report.facts import display_name, leak_notes, seed_notes
 from newsreplay.report.misses import TOO_LATE
+from newsreplay.report.shown import HEADLINE, few_notes, hides
 from newsreplay.report.tables.tables import Cell, Record, ReportTable, publisher_caption, render
 from newsreplay.simulator.runs.folder import RunFolder
 
@@ -20,29 +21,41 @@ def missed(run: RunFolder, *, style: str = "table") -> str:
     for publisher in run.publishers:
         reads, facts = run.reads(publisher), run.facts(publisher)
         later = facts["later_reads"]
-        rows = []
+        rows: list[tuple[str, list[Cell]]] = []
+        hidden = hides(facts, HEADLINE)
         for pair in run.pairs(publisher):
             if pair["status"] != "done" or not later:
                 continue
-            counts = misses.count(reads, run.places(publisher, pair["recommender"]), k)
-            names = {"publisher": publisher, "recommender": display_name(run, pair["recommender"])}
-            records += [
-                {**names, "cause": cause, "reads": int(count), "share": count / later}
-                for cause, count in zip(causes, counts.tolist(), strict=True)
-            ]
-            cells = [Cell(f"{100 * counts[place] / later:.2f}") for place in drawn]
-            rows.append((display_name(run, pair["recommender"]), cells))
-        rows.sort(key=lambda row: -float(row[1][0].text))
-        ceiling = f"{facts['reachable_reads'] / later:.2%}" if later else "-"
+            name = display_name(run, pair["recommender"])
+            if hidden:
+                counts, cells = None, [Cell("-") for _ in drawn]
+            else:
+                counts = misses.count(reads, run.places(publisher, pair["recommender"]), k)
+                cells = [Cell(f"{100 * counts[place] / later:.2f}") for place in drawn]
+            rows.append((name, cells))
+            for place, cause in enumerate(causes):
+                number = None if counts is None else int(counts[place])
+                records.append(
+                    {
+                        "publisher": publisher,
+                        "recommender": name,
+                        "cause": cause,
+                        "reads": number,
+                        "share": None if number is None else number / later,
+                    }
+                )
+        if not hidden:
+            rows.sort(key=lambda row: -float(row[1][0].text))
+        ceiling = f"{facts['reachable_reads'] / later:.2%}" if later and not hidden else "-"
         tables.append(
             ReportTable(
                 "recommender",
                 [("", causes[place]) for place in drawn],
                 rows,
                 [
-                    f"per cent of {later:,} reads that could have been hits (all of scored sessions but their first); "
-                    f"an oracle reaches {ceiling} of them",
-                    *(note.text for note in (*leak_notes(run), *seed_notes(run))),
+                    f"per cent of {later:,} reads that could have been hits (those after a scored session's first "
+                    f"instant); an oracle reaches {ceiling} of them",
+                    *(note.text for note in (*few_notes(facts), *leak_notes(run), *seed_notes(run))),
                 ],
                 [],
                 publisher_caption(run, publisher),

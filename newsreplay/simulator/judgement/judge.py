@@ -4,6 +4,9 @@ Eq. 1 and 2 of Kille & Lommatzsch (2019), and the slates as rankings; docs/desig
 `frame` aligns the reads of the scored sessions, session by session; `judge` finds for each of them the place at which
 it had been offered, and which places of its own slate were read later. Every measure at every cut-off is a sum over
 these two (`tally`), whatever it is summed by.
+
+Later, earlier and again mean time, never rows: the reads of one instant know nothing of each other. An impression's
+several clicks are such reads, after an outcome row that has just named them all.
 """
 
 from __future__ import annotations
@@ -12,14 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from newsreplay.kernels.compiling import compiled, int64
+from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import Column
 from newsreplay.simulator.judgement.measures import SLATES
 
 # Places of a read that no slate had offered in time.
-BELOW = 0  #: ranked below k, as far as one can know: some earlier slate was full
-NO_CANDIDATE = -1  #: never a candidate: every earlier slate of the session ended before k
+BELOW = 0  #: ranked below k, as far as one can know: some slate of an earlier time was full
+NO_CANDIDATE = -1  #: never a candidate: every slate of the session at earlier times ended before k
 OFFERED_LATE = -2  #: offered in nothing but answers that came too late
 
 
@@ -29,16 +32,17 @@ class Frame(NamedTuple):
     session: Column  #: int32[sessions], codes, ascending
     begin: Column  #: int64[sessions + 1], session i has the places begin[i] … begin[i + 1] - 1
     request: Column  #: int32[reads], the request that the read raised
-    relevant: Column  #: int32[reads], distinct articles read later in the session, the current one excepted
-    reachable: Column  #: bool[reads], known and not on screen at some earlier request of the session
-    again: Column  #: bool[reads], the session has read the article before
+    position: Column  #: int32[reads], 1 + the reads of the session at earlier times; reads of one instant share it
+    relevant: Column  #: int32[reads], distinct articles that the session reads at later times, the current one excepted
+    reachable: Column  #: bool[reads], known and not on screen at some request of the session at an earlier time
+    again: Column  #: bool[reads], the session has read the article at an earlier time
 
 
 class Outcomes(NamedTuple):
     """What became of one recommender's slates, by the places of a frame."""
 
-    place: Column  #: int16[reads], best place at which an earlier slate of the session has the article; or see above
-    relevant: Column  #: uint8[reads, ceil(k / 8)], bit p: the article at place p (from 0) of the slate is read later
+    place: Column  #: int16[reads], best place of the article in the session's slates of earlier times; or see above
+    relevant: Column  #: uint8[reads, ceil(k / 8)], bit p: the article at place p (from 0) is read at a later time
 
 
 def span(publisher: Publisher, warmup: int, window: int | None) -> tuple[int, int]:
@@ -47,18 +51,29 @@ def span(publisher: Publisher, warmup: int, window: int | None) -> tuple[int, in
     return begin, int(np.iinfo(np.int64).max) if window is None else begin + window
 
 
+def with_two_reads(
+    publisher: Publisher,
+    warmup: int = 0,
+    window: int | None = None,
+    max_session_length: int | None = None,
+) -> Column:
+    """Which sessions have two reads, begin after the warm-up and within the window (ms) and are not too long: bool."""
+    sessions = publisher.sessions
+    begin, end = span(publisher, warmup, window)
+    found: Column = (sessions.reads >= 2) & (sessions.first_time >= begin) & (sessions.first_time < end)
+    return found if max_session_length is None else found & (sessions.reads <= max_session_length)
+
+
 def frame(
     publisher: Publisher,
     warmup: int = 0,
     window: int | None = None,
     max_session_length: int | None = None,
 ) -> Frame:
-    """The reads of the scored sessions: at least two reads, begun after the warm-up and within the window (ms)."""
+    """The reads of the scored sessions: those of `with_two_reads` whose first and last read differ in time."""
     sessions, log, requests = publisher.sessions, publisher.log, publisher.requests
-    begin, end = span(publisher, warmup, window)
-    scored = (sessions.reads >= 2) & (sessions.first_time >= begin) & (sessions.first_time < end)
-    if max_session_length is not None:
-        scored &= sessions.reads <= max_session_length
+    scored = with_two_reads(publisher, warmup, window, max_session_length)
+    scored &= log.time[requests.row[sessions.last]] > sessions.first_time  # without a read, `scored` is False already
     codes = np.flatnonzero(scored)
     starts = np.concatenate([[0], np.cumsum(sessions.reads[codes], dtype=np.int64)])
     reads = int(starts[-1])
@@ -67,43 +82,56 @@ def frame(
         starts,
         np.empty(reads, np.int32),
         np.empty(reads, np.int32),
+        np.empty(reads, np.int32),
         np.empty(reads, np.bool_),
         np.empty(reads, np.bool_),
     )
     # An article is known from the first row that carries it, and codes count up by first appearance.
     known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
     seen = np.full(len(publisher.articles.id), -1, np.int32)
-    _align(log.item, requests.row, requests.previous, sessions.last, known, seen, aligned)
+    _align(log.time, log.item, requests.row, requests.previous, sessions.last, known, seen, aligned)
     return aligned
 
 
 @compiled
-def _align(item: Any, row: Any, previous: Any, last: Any, known: Any, seen: Any, frame: Any) -> None:
+def _align(time: Any, item: Any, row: Any, previous: Any, last: Any, known: Any, seen: Any, frame: Any) -> None:
     for number in range(frame.session.size):
         session = frame.session[number]
         begin, end = frame.begin[number], frame.begin[number + 1]
         step = int64(last[session])
         distinct = 0
+        marked = end  # the places from here on are of later instants, and seen
         for place in range(end - 1, begin - 1, -1):
             frame.request[place] = step
-            current = item[row[step]]
-            had = seen[current] == session
-            frame.relevant[place] = distinct - had
-            if not had:
-                seen[current] = session
-                distinct += 1
+            if place < end - 1 and time[row[step]] < time[row[frame.request[place + 1]]]:
+                while marked > place + 1:
+                    marked -= 1
+                    coming = item[row[frame.request[marked]]]
+                    distinct += seen[coming] != session
+                    seen[coming] = session
+            frame.relevant[place] = distinct - (seen[item[row[step]]] == session)
             step = previous[step]
         # Marks of the way back become marks of the way there: -2 - session cannot be one of the others.
         onward = -2 - session
+        marked = begin  # the places before this one are of earlier instants, and seen
         other = int64(-1)  # the last request before this one with another article on screen
+        before, other_before = int64(-1), int64(-1)  # the last request of earlier instants, and `other` at that
         for place in range(begin, end):
             request = frame.request[place]
             current = item[row[request]]
-            if place > begin and item[row[frame.request[place - 1]]] != current:
-                other = frame.request[place - 1]
-            frame.reachable[place] = other >= 0 and current < known[other]
+            if place > begin:
+                ahead = int64(frame.request[place - 1])
+                if time[row[ahead]] < time[row[request]]:
+                    before, other_before = ahead, other
+                    while marked < place:
+                        seen[item[row[frame.request[marked]]]] = onward
+                        marked += 1
+                if item[row[ahead]] != current:
+                    other = ahead
+            away = before if before >= 0 and item[row[before]] != current else other_before
+            frame.position[place] = 1 + marked - begin
+            frame.reachable[place] = away >= 0 and current < known[away]
             frame.again[place] = seen[current] == onward
-            seen[current] = onward
 
 
 def judge(publisher: Publisher, slates: Column, frame: Frame, late: Column | None = None) -> Outcomes:
@@ -142,26 +170,24 @@ def _judge(item: Any, row: Any, frame: Any, slates: Any, outcomes: Any, scratch:
         # Stamps grow by more than k, so what an earlier session left behind is never above this one's.
         stamp += k + 1
         full = False
-        for at in range(begin, end):  # forward: what was offered before
-            request = frame.request[at]
-            current = item[row[request]]
+        entered = begin  # the places before this one are of earlier instants, and their slates are entered
+        for at in range(begin, end):  # forward: what was offered at earlier times
+            while entered - begin < frame.position[at] - 1:
+                full = _enter(slates[frame.request[entered]], timed, frame.request[entered], stamp, scratch) or full
+                entered += 1
+            current = item[row[frame.request[at]]]
             place = k + 1 - (scratch.offered[current] - stamp)
             if place > k:
                 place = int64(BELOW) if full else int64(NO_CANDIDATE)
                 if timed and scratch.offered_late[current] == stamp:
                     place = int64(OFFERED_LATE)
             outcomes.place[at] = place
-            late = timed and scratch.late[request]
-            for i in range(k):
-                candidate = slates[request, i]
-                if candidate < 0:
-                    break
-                if late:
-                    scratch.offered_late[candidate] = stamp
-                else:
-                    scratch.offered[candidate] = max(scratch.offered[candidate], stamp + k - i)
-            full = full or (slates[request, k - 1] >= 0 and not late)
-        for at in range(end - 1, begin - 1, -1):  # backward: what is relevant to a request is read after it
+        marked = end  # the places from here on are of later instants, and their articles are marked
+        for at in range(end - 1, begin - 1, -1):  # backward: what is relevant to a request is read at a later time
+            if at < end - 1 and frame.position[at] < frame.position[at + 1]:
+                while marked > at + 1:
+                    marked -= 1
+                    scratch.later[item[row[frame.request[marked]]]] = session
             request = frame.request[at]
             current = item[row[request]]
             if frame.relevant[at] > 0 and not (timed and scratch.late[request]):
@@ -171,7 +197,21 @@ def _judge(item: Any, row: Any, frame: Any, slates: Any, outcomes: Any, scratch:
                         break
                     if candidate != current and scratch.later[candidate] == session:
                         outcomes.relevant[at, i >> 3] |= np.uint8(1 << (i & 7))
-            scratch.later[current] = session
+
+
+@kernel
+def _enter(slate: Any, timed: bool, request: int, stamp: int, scratch: Any) -> bool:
+    """Enter a slate as offered; whether it was full and in time."""
+    late = timed and scratch.late[request]
+    for i in range(slate.size):
+        candidate = slate[i]
+        if candidate < 0:
+            return False
+        if late:
+            scratch.offered_late[candidate] = stamp
+        else:
+            scratch.offered[candidate] = max(scratch.offered[candidate], stamp + slate.size - i)
+    return not late
 
 
 def tally(frame: Frame, outcomes: Outcomes, group: Column, groups: int, cuts: tuple[int, ...]) -> Column:

@@ -7,12 +7,12 @@ of known articles can have.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from newsreplay.kernels.chain import chain, put_before, take_out
-from newsreplay.kernels.compiling import compiled, int64
+from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import Column
 
@@ -20,38 +20,74 @@ from newsreplay.log.rows import Column
 def foresee(publisher: Publisher, slates: Column, scores: Column) -> None:
     """Fill slates (int32[requests, k]) with what each session reads next, and scores (float64[places]) with clicks.
 
-    A slate has the distinct articles that are read later in the session, the soonest first, as far as they are known
-    at the request; not the one on screen.
+    A request's list has the distinct articles that the session reads at later times, in row order, as far as they are
+    known at the request; not the one on screen. The j-th request of a session at one instant begins at place
+    (j - 1) mod length of its list and goes around, so that several requests offer several articles first.
     """
     log, requests = publisher.log, publisher.requests
     known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
     articles = len(publisher.articles.id)
-    listed = np.full(articles, -1, np.int32)
-    _foresee(log.item, requests.row, requests.previous, publisher.sessions.last, known, chain(articles), listed, slates)
+    coming = _Coming(*chain(articles), np.full(articles, -1, np.int32))
+    _foresee(log.time, log.item, requests.row, requests.previous, publisher.sessions.last, known, coming, slates)
     scores[:] = log.pools.clicked
 
 
+class _Coming(NamedTuple):
+    """A chain (`kernels.chain`) of what the session reads later, the soonest first."""
+
+    after: Column  # int32[articles]
+    before: Column  # int32[articles]
+    first: Column  # int32[1]
+    listed: Column  # int32[articles], the session in whose chain an article is, -1 = none
+
+
 @compiled
-def _foresee(item: Any, row: Any, previous: Any, last: Any, known: Any, coming: Any, listed: Any, slates: Any) -> None:
-    """Each session backward, with a list of what is read later, the soonest first."""
+def _foresee(time: Any, item: Any, row: Any, previous: Any, last: Any, known: Any, coming: Any, slates: Any) -> None:
+    """Each session backward, instant by instant."""
     for session in range(last.size):
         coming.first[0] = -1
-        step = int64(last[session])
-        while step >= 0:
-            current = item[row[step]]
-            filled = 0
-            candidate = int64(coming.first[0])
-            while candidate >= 0 and filled < slates.shape[1]:
-                following = int64(coming.after[candidate])
-                if candidate >= known[step]:  # nor was it known at any earlier request
-                    take_out(coming, candidate)
-                    listed[candidate] = -1
-                elif candidate != current:
-                    slates[step, filled] = candidate
-                    filled += 1
-                candidate = following
-            if listed[current] == session:
-                take_out(coming, current)
-            listed[current] = session
-            put_before(coming, current, coming.first[0])
-            step = previous[step]
+        latest = int64(last[session])  # request of the instant at hand
+        while latest >= 0:
+            reads = 0
+            step = latest
+            while step >= 0 and time[row[step]] == time[row[latest]]:
+                reads += 1
+                step = int64(previous[step])
+            step = latest
+            for turn in range(reads - 1, -1, -1):
+                _offer(slates[step], item[row[step]], known[step], turn, coming)
+                step = int64(previous[step])
+            step = latest
+            for _ in range(reads):
+                current = item[row[step]]
+                if coming.listed[current] == session:
+                    take_out(coming, current)
+                coming.listed[current] = session
+                put_before(coming, current, coming.first[0])
+                step = int64(previous[step])
+            latest = step
+
+
+@kernel
+def _offer(slate: Any, current: int, known: int, turn: int, coming: Any) -> None:
+    """Fill a slate from place `turn` of the list on, and around; what is not known leaves the chain for good."""
+    length = 0
+    candidate = int64(coming.first[0])
+    while candidate >= 0 and (turn > 0 or length < slate.size):
+        following = int64(coming.after[candidate])
+        if candidate >= known:  # nor was it known at any earlier request
+            take_out(coming, candidate)
+            coming.listed[candidate] = -1
+        elif candidate != current:
+            length += 1
+        candidate = following
+    skipped = turn % length if length > 0 else 0
+    candidate = int64(coming.first[0])
+    place = 0
+    while candidate >= 0 and place < length:
+        if candidate != current:
+            at = place - skipped if place >= skipped else place - skipped + length
+            if at < slate.size:
+                slate[at] = candidate
+            place += 1
+        candidate = int64(coming.after[candidate])

@@ -15,7 +15,7 @@ from newsreplay.log.rows import Column
 from newsreplay.simulator.judgement.beyond_accuracy import BeyondAccuracy, beyond_accuracy
 from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, Resampled, clusters, coarser, fitting
 from newsreplay.simulator.judgement.counting import FEW, HitSessions, count_hit_sessions
-from newsreplay.simulator.judgement.judge import Frame, Outcomes, frame, judge, tally
+from newsreplay.simulator.judgement.judge import Frame, Outcomes, frame, judge, tally, with_two_reads
 from newsreplay.simulator.judgement.measures import cut_offs
 from newsreplay.simulator.judgement.rankings import (
     Pooled,
@@ -37,8 +37,9 @@ class Scored(NamedTuple):
     coarse: Clusters  #: of the frame's sessions, in fewer groups: for metrics beyond accuracy
     group: Column  #: int32[requests], the coarse group of each scored request, -1 = not scored
     sessions: Column  #: int64[groups], scored sessions
-    requests: Column  #: int64[groups], requests of theirs after which they read something else
+    requests: Column  #: int64[groups], requests of theirs after whose time they read something else
     longest: Column  #: bool[sessions], the longest 1 % of the scored ones
+    one_instant: int  #: sessions with two reads that are left out, since all of their reads share one time
     impressions: ScoredImpressions
     impression_clusters: Clusters  #: of the scored impressions
 
@@ -104,6 +105,7 @@ def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: Clus
         np.bincount(by.group, minlength=len(by.unit)),
         np.bincount(with_successor, minlength=len(by.unit)),
         longest,
+        int(np.count_nonzero(with_two_reads(publisher, *limits))) - len(scored.session),
         impressions,
         clusters(publisher, impressions.session, impressions.time, resampled.impressions, seed, sizes),
     )

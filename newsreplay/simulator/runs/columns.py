@@ -28,6 +28,7 @@ class Reads(NamedTuple):
     time: Column  #: int64[reads], ms UTC
     session: Column  #: int32[reads], session code
     cluster: Column  #: int64[reads], what the session is resampled with
+    position: Column  #: int32[reads], 1 + the reads of the session at earlier times
     relevant: Column  #: int32[reads]
     reachable: Column  #: bool[reads]
     again: Column  #: bool[reads]
@@ -62,6 +63,7 @@ def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
         "time": log.time[row],
         "session": np.repeat(frame.session, lengths),
         "cluster": np.repeat(scored.clusters.unit[scored.clusters.group], lengths),
+        "position": frame.position,
         "relevant": frame.relevant,
         "reachable": frame.reachable,
         "again": frame.again,
@@ -92,6 +94,7 @@ def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
 #: The columns of files by what their types are called, or how that begins.
 _READS = dict.fromkeys(("row", "time", "cluster", "age"), "int64") | {
     "session": "int32",
+    "position": "int32",
     "relevant": "int32",
     "reachable": "bool",
     "again": "bool",

@@ -64,6 +64,9 @@ class PublisherRecord(TypedDict):
     last: int
     digest: str
     scored_sessions: int
+    sessions_of_one_instant: int
+    scored_reads: int
+    reads_at_one_time: int
     later_reads: int
     reachable_reads: int
     impressions: int

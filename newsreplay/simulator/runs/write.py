@@ -196,6 +196,10 @@ def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Ju
     """What run.json has of a publisher."""
     facts = next(facts for facts in dataset.card["publishers"] if facts["publisher"] == name)
     hits = [pair.hits for pair in judged if pair.hits is not None and pair.foresight != "oracle"]
+    frame = scored.frame
+    begins = np.zeros(len(frame.request), bool)  # an instant of its session
+    begins[1:] = np.diff(frame.position) != 0
+    begins[frame.begin[:-1]] = True
     return {
         "publisher": name,
         "rows": facts["rows"],
@@ -205,9 +209,12 @@ def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Ju
         "first": facts["first"],
         "last": facts["last"],
         "digest": facts["digest"],
-        "scored_sessions": len(scored.frame.session),
-        "later_reads": len(scored.frame.request) - len(scored.frame.session),
-        "reachable_reads": int(np.count_nonzero(scored.frame.reachable)),
+        "scored_sessions": len(frame.session),
+        "sessions_of_one_instant": scored.one_instant,
+        "scored_reads": len(frame.request),
+        "reads_at_one_time": int(np.count_nonzero(~begins)),
+        "later_reads": int(np.count_nonzero(frame.position > 1)),
+        "reachable_reads": int(np.count_nonzero(frame.reachable)),
         "impressions": facts["impressions"],
         "scored_impressions": len(scored.impressions.impression),
         "impressions_without_outcome": scored.impressions.unknown,

@@ -318,7 +318,7 @@ def test_the_footer_tells_where_the_numbers_come_from(tmp_path: Path) -> None:
         "E@1, P@1: in per cent; ±: half the width of the 95 % interval",
         "*: best of its column; ~: may be first (paired tests of all pairs, p > 0.05 after Holm); rank by E@1, with "
         "the range that these tests leave it",
-        "data: gazette; sessions scored: A 4 of 1,234, B 4 of 1,234",
+        "data: gazette; sessions scored: A 400 of 1,234, B 400 of 1,234",
         "made up: the times",
         "made up: the readers",
         "rejected: 1,200 of 5,000 rows could not be used",

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from newsreplay.log.rows import HISTORY, HOUR, PUBLISH, READ, Column, Log, make_log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import start_list
-from newsreplay.simulator.judgement.judge import BELOW, NO_CANDIDATE, OFFERED_LATE, Frame, frame, judge, tally
+from newsreplay.simulator.judgement.judge import (
+    BELOW,
+    NO_CANDIDATE,
+    OFFERED_LATE,
+    Frame,
+    frame,
+    judge,
+    tally,
+    with_two_reads,
+)
 from newsreplay.simulator.judgement.measures import SLATES, cut_offs
 from newsreplay.simulator.replay.replay import replay
 from tests import strategies, worked
@@ -24,12 +33,15 @@ from tests.naive.judge import padded, publisher_of
 PLACES = {naive_judge.BELOW: BELOW, naive_judge.NEVER: NO_CANDIDATE, naive_judge.LATE: OFFERED_LATE}
 
 
-def reads_log(*reads: tuple[int, int], known: Sequence[int] = ()) -> Log:
-    """Reads (session, article), one a millisecond; each session is a reader. Articles `known` are published first."""
+def reads_log(*reads: tuple[int, int], known: Sequence[int] = (), times: Sequence[int] | None = None) -> Log:
+    """Reads (session, article), one a millisecond unless `times` tells them; each session is a reader.
+
+    Articles `known` are published first.
+    """
     session, item = zip(*reads, strict=True)
     none = [-1] * len(known)
     return make_log(
-        time=range(len(known) + len(reads)),
+        time=range(len(known) + len(reads)) if times is None else [0] * len(known) + list(times),
         kind=[PUBLISH] * len(known) + [READ] * len(reads),
         session=none + list(session),
         user=none + list(session),
@@ -51,7 +63,9 @@ def judged_cases(draw: st.DrawFn) -> Case:
 
     No replay leaves the article on screen in a slate; the judge would not count it as relevant.
     """
-    log = draw(st.one_of(strategies.logs(), strategies.logs(max_items=20, max_users=2)))
+    many_items = strategies.logs(max_items=20, max_users=2)
+    many_at_once = strategies.logs(max_items=20, max_users=2, palettes=[strategies.INSTANTS])
+    log = draw(st.one_of(strategies.logs(), many_items, many_at_once))
     begin = draw(st.sampled_from([0, *log.time[log.kind == READ].tolist()]))
     log = log._replace(kind=np.where((log.kind == READ) & (log.time < begin), HISTORY, log.kind).astype(np.uint8))
     k = draw(st.sampled_from([1, 2, 3, 7, 8, 9, 12, 17]))
@@ -102,6 +116,7 @@ def test_the_fate_of_every_read_equals_the_oracle(case: Case, timed: bool, longe
     assert of.session.tolist() == sessions
     assert np.repeat(of.session, np.diff(of.begin)).tolist() == [fate.session for fate in expected]
     assert of.request.tolist() == [fate.request for fate in expected]
+    assert of.position.tolist() == [fate.position for fate in expected]
     assert of.relevant.tolist() == [fate.relevant for fate in expected]
     assert of.reachable.tolist() == [fate.reachable for fate in expected]
     assert of.again.tolist() == [fate.again for fate in expected]
@@ -134,6 +149,76 @@ def test_sums_by_group_are_the_sums_of_its_sessions(case: Case, data: st.DataObj
     by = tally(of, outcomes, group, 3, cut_offs(case.k))
     for number in range(3):
         assert by[number] == pytest.approx(each[group == number].sum(axis=0), rel=1e-12)
+
+
+# --- later means later in time -----------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=judged_cases(), data=st.data())
+def test_reads_of_one_instant_may_stand_in_any_order(case: Case, data: st.DataObject) -> None:
+    """Each read keeps its slate and its fate if the reads of an instant and a session are told in another order."""
+    log, of = case.log, frame(publisher_of(case.log))
+    rows = np.flatnonzero(log.kind == READ)
+    keys = data.draw(st.permutations(range(len(rows))))
+    order = sorted(range(len(rows)), key=lambda n: (int(log.time[rows[n]]), keys[n]))
+    items = log.item.copy()
+    sessions = log.session.copy()
+    items[rows], sessions[rows] = log.item[rows[order]], log.session[rows[order]]
+    if len({int(item) for item in log.item[log.kind == PUBLISH]}) < int(log.item.max()) + 1:
+        return  # codes are given by first appearance, and this order would give others
+    again = publisher_of(log._replace(item=items, session=sessions))
+    turned = frame(again)
+    slates = padded(case.slates, case.k)
+    fates = dict(zip(of.request.tolist(), judge(publisher_of(log), slates, of).place.tolist(), strict=True))
+    others = judge(again, slates[order], turned).place.tolist()
+    assert {order[n]: place for n, place in zip(turned.request.tolist(), others, strict=True)} == fates
+
+
+def test_two_reads_of_one_instant_are_not_scored_and_two_of_two_instants_are() -> None:
+    log = reads_log((0, 0), (0, 1), (1, 0), (1, 1), (2, 0), known=[0, 1], times=[5, 5, 5, 6, 7])
+    publisher = publisher_of(log)
+    assert with_two_reads(publisher).tolist() == [True, True, False]
+    assert frame(publisher).session.tolist() == [1]
+
+
+def test_what_an_earlier_instant_offered_is_a_hit_for_every_read_of_a_later_one() -> None:
+    log = reads_log((0, 0), (0, 1), (0, 1), (0, 2), known=range(3), times=[5, 6, 6, 6])
+    assert success(log, [[1, 2], [2], [2], []], k=2) == [3, 1]
+
+
+def test_reads_of_one_instant_share_their_position_and_their_past() -> None:
+    log = reads_log((0, 0), (0, 1), (0, 0), (0, 1), (0, 0), known=range(2), times=[5, 5, 6, 6, 7])
+    of = frame(publisher_of(log))
+    assert of.position.tolist() == [1, 1, 3, 3, 5]
+    assert of.again.tolist() == [False, False, True, True, True]
+    assert of.reachable.tolist() == [False, False, True, True, True]
+    assert of.relevant.tolist() == [1, 1, 0, 1, 0]
+
+
+def test_an_article_that_an_instant_made_known_is_out_of_reach_at_it_and_can_be_reached_after_it() -> None:
+    log = reads_log((0, 0), (0, 1), (0, 1), (0, 2), (0, 2), times=[5, 6, 7, 7, 8])
+    of = frame(publisher_of(log))
+    # Article 1 is on screen when it becomes known, at 6, and so is 2 at 7; the other request at 7 came before it.
+    assert of.reachable.tolist() == [False, False, False, False, False]
+    log = reads_log((0, 0), (0, 1), (0, 2), (0, 1), (0, 2), times=[5, 6, 6, 7, 7])
+    assert frame(publisher_of(log)).reachable.tolist() == [False, False, False, True, False]
+
+
+def test_a_full_slate_of_the_instant_itself_tells_nothing_of_what_stands_below() -> None:
+    log = reads_log((0, 0), (0, 1), (0, 2), (0, 3), known=range(6), times=[5, 5, 6, 6])
+    of = frame(publisher_of(log))
+    place = judge(publisher_of(log), padded([[], [4], [5], [4]], 1), of).place
+    assert place.tolist() == [NO_CANDIDATE, NO_CANDIDATE, BELOW, BELOW]
+    place = judge(publisher_of(log), padded([[], [], [5], [4]], 1), of).place
+    assert place.tolist() == [NO_CANDIDATE] * 4
+
+
+def test_late_answers_are_those_of_earlier_instants() -> None:
+    log = reads_log((0, 0), (0, 1), (0, 2), known=range(4), times=[5, 6, 6])
+    of = frame(publisher_of(log))
+    place = judge(publisher_of(log), padded([[1], [2], []], 1), of, np.array([True, True, False])).place
+    assert place.tolist() == [NO_CANDIDATE, OFFERED_LATE, NO_CANDIDATE]
 
 
 # --- by hand -----------------------------------------------------------------------------------------------
@@ -264,7 +349,7 @@ def test_the_article_on_screen_is_not_relevant_even_if_it_is_read_again() -> Non
 def test_without_a_scored_session_there_is_nothing_to_judge() -> None:
     log = reads_log((0, 0), (1, 0))
     of = frame(publisher_of(log))
-    assert [len(column) for column in of] == [0, 1, 0, 0, 0, 0]
+    assert [len(column) for column in of] == [0, 1, 0, 0, 0, 0, 0]
     outcomes = judge(publisher_of(log), padded([[], []], 9), of)
     assert outcomes.place.shape == (0,)
     assert outcomes.relevant.shape == (0, 2)

@@ -18,6 +18,8 @@ from tests import strategies
 from tests.naive import judge as naive_judge
 from tests.naive.judge import padded, publisher_of
 
+LOGS = st.one_of(strategies.logs(), strategies.logs(palettes=[strategies.INSTANTS]))
+
 
 def foreseen(publisher: Publisher, k: int) -> tuple[Column, Column]:
     slates = np.full((len(publisher.requests.row), k), -1, np.int32)
@@ -34,7 +36,10 @@ def by_session(of: Frame, publisher: Publisher, slates: Column, cut: int) -> tup
 
 
 @settings(max_examples=30, deadline=None)
-@given(log=strategies.logs_with_impressions(), k=strategies.cut_offs())
+@given(
+    log=st.one_of(strategies.logs_with_impressions(), strategies.logs_with_impressions(palettes=[strategies.INSTANTS])),
+    k=strategies.cut_offs(),
+)
 def test_its_slates_equal_the_slow_way(log: Log, k: int) -> None:
     slates, scores = foreseen(publisher_of(log), k)
     assert slates.tolist() == padded(naive_judge.oracle_slates(log, k), k).tolist()
@@ -42,18 +47,35 @@ def test_its_slates_equal_the_slow_way(log: Log, k: int) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(log=strategies.logs(), k=strategies.cut_offs())
-def test_its_first_place_hits_every_reachable_read(log: Log, k: int) -> None:
+@given(log=LOGS)
+def test_whole_slates_of_its_hit_every_reachable_read_and_no_other(log: Log) -> None:
+    publisher = publisher_of(log)
+    of = frame(publisher)
+    k = int(log.item.max()) + 1
+    place = judge(publisher, foreseen(publisher, k)[0], of).place
+    assert (place > 0).tolist() == of.reachable.tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(log=LOGS, k=strategies.cut_offs())
+def test_its_first_place_hits_every_reachable_read_of_sessions_without_two_reads_at_once(log: Log, k: int) -> None:
     publisher = publisher_of(log)
     of = frame(publisher)
     hits, _ = by_session(of, publisher, foreseen(publisher, k)[0], 1)
     session = np.repeat(np.arange(len(of.session)), np.diff(of.begin))
-    assert hits.tolist() == np.bincount(session, of.reachable, len(of.session)).tolist()
+    reachable = np.bincount(session, of.reachable, len(of.session))
+    lengths = np.diff(of.begin)
+    instants = [len(set(positions.tolist())) for positions in np.split(of.position, of.begin[1:-1])][: len(lengths)]
+    alone = lengths == np.array(instants, np.int64)
+    assert (hits <= reachable).all()
+    assert hits[alone].tolist() == reachable[alone].tolist()
 
 
 @settings(max_examples=30, deadline=None)
-@given(log=strategies.logs(), k=strategies.cut_offs(), data=st.data())
-def test_no_slates_of_known_articles_bring_any_session_more(log: Log, k: int, data: st.DataObject) -> None:
+@given(log=LOGS, k=strategies.cut_offs(), data=st.data())
+def test_no_slates_of_known_articles_bring_any_session_more_than_can_be_reached(
+    log: Log, k: int, data: st.DataObject
+) -> None:
     publisher = publisher_of(log)
     of = frame(publisher)
     slates = []
@@ -61,9 +83,10 @@ def test_no_slates_of_known_articles_bring_any_session_more(log: Log, k: int, da
         known = sorted(naive_judge.known_at(log, row) - {int(log.item[row])})
         slates.append(data.draw(st.permutations(known))[: data.draw(st.integers(0, k))] if known else [])
     hits, some = by_session(of, publisher, padded(slates, k), k)
-    most, any_at_all = by_session(of, publisher, foreseen(publisher, 1)[0], 1)
+    session = np.repeat(np.arange(len(of.session)), np.diff(of.begin))
+    most = np.bincount(session, of.reachable, len(of.session))
     assert (hits <= most).all()
-    assert (some <= any_at_all).all()
+    assert (some <= (most > 0)).all()
 
 
 @settings(max_examples=20, deadline=None)
@@ -91,6 +114,26 @@ def test_what_is_read_soonest_stands_first_and_stands_once() -> None:
 
 def test_what_is_not_known_yet_is_not_offered() -> None:
     log = make_log(time=range(3), kind=[READ] * 3, session=[0] * 3, user=[0] * 3, item=[0, 1, 0], category=[-1] * 3)
+    assert foreseen(publisher_of(log), 2)[0].tolist() == [[-1, -1], [0, -1], [-1, -1]]
+
+
+def test_several_requests_of_an_instant_begin_at_several_places_of_their_lists() -> None:
+    log = make_log(
+        time=[0, 0, 0, 0, 5, 5, 5, 5, 6, 6, 6],
+        kind=[0] * 4 + [READ] * 7,
+        session=[-1] * 4 + [0] * 7,
+        user=[-1] * 4 + [0] * 7,
+        item=[0, 1, 2, 3, 0, 0, 1, 0, 1, 2, 3],
+        category=[-1] * 11,
+    )
+    # The third request has 1 on screen: its own list is 2, 3.
+    first = [[1, 2, 3], [2, 3, 1], [2, 3], [1, 2, 3]]
+    assert foreseen(publisher_of(log), 3)[0].tolist() == padded([*first, [], [], []], 3).tolist()
+    assert foreseen(publisher_of(log), 1)[0].tolist() == padded([[1], [2], [2], [1], [], [], []], 1).tolist()
+
+
+def test_it_offers_nothing_that_is_read_at_the_same_time() -> None:
+    log = make_log(time=[0, 0, 1], kind=[READ] * 3, session=[0] * 3, user=[0] * 3, item=[0, 1, 0], category=[-1] * 3)
     assert foreseen(publisher_of(log), 2)[0].tolist() == [[-1, -1], [0, -1], [-1, -1]]
 
 
