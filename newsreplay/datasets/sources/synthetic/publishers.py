@@ -91,7 +91,7 @@ DEMO: dict[str, SyntheticPublisher] = {
     "A": SyntheticPublisher(
         reads=150_000,
         entry=Choice(evergreen=0.04, archive=0.48),
-        next=Choice(link=0.33, evergreen=0.01, archive=0.595),
+        next=Choice(link=0.345, evergreen=0.01, archive=0.585),
         go_on=0.42,
         regulars=0.03,
         regulars_go_on=0.7,
