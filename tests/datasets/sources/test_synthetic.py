@@ -226,8 +226,21 @@ def worst(found: Table, names: Iterable[str]) -> float:
     return min(found[name].event for name in names)
 
 
+def mean(found: Table, names: list[str]) -> float:
+    return sum(found[name].event for name in names) / len(names)
+
+
 def falls(found: Table, names: list[str]) -> bool:
     return all(found[left].event > found[right].event for left, right in pairwise(names))
+
+
+def findings_everywhere(found: Table) -> None:
+    """Section 4.3 and the conclusion: random fails, shorter windows help it a little, buffer and trend do well."""
+    assert all(found[name].event < 0.001 for name in RANDOM)
+    shorter, longer = mean(found, RANDOM[1:3]), mean(found, RANDOM[3:])
+    assert shorter > longer
+    assert shorter > found["random"].event
+    assert worst(found, [*BUFFERS, *TRENDS]) > best(found, ["minhash", "content"])
 
 
 def findings_of_a(found: Table) -> None:
@@ -241,19 +254,22 @@ def findings_of_a(found: Table) -> None:
 def findings_of_b(found: Table) -> None:
     others = [name for name in ALL if name not in BUFFERS]
     assert worst(found, BUFFERS) > 1.1 * best(found, others)
-    assert best(found, BUFFERS) > 3 * found["circular(size=100)"].session
+    assert best(found, BUFFERS) > 2 * found["circular(size=100)"].session
     assert found["recency"].event > 5 * best(found, ["popular", *WINDOWS])
     assert found["sequences"].event < 0.5 * worst(found, [n for n in ALL if n not in ("sequences", *RANDOM)])
     assert falls(found, TRENDS)
-    assert found["minhash"].event > 4 * best(found, TRENDS)
+    assert found["minhash"].event > best(found, ["popular", *WINDOWS])
 
 
 def findings_of_c(found: Table) -> None:
     leaders = [*BUFFERS, "trend(hours=12)"]
     others = [name for name in ALL if name not in leaders]
+    assert worst(found, BUFFERS) > 1.1 * best(found, TRENDS)
     assert worst(found, leaders) > 1.1 * best(found, others)
     assert 0.01 < worst(found, leaders) < best(found, leaders) < 0.03
     assert best(found, ["minhash", "content"]) < 0.5 * worst(found, leaders)
+    assert worst(found, ["popular", "sequences"]) > found["recency"].event
+    assert found["content"].event < worst(found, ["popular", "sequences", "recency", "minhash"])
 
 
 FINDINGS: dict[str, Callable[[Table], None]] = {"A": findings_of_a, "B": findings_of_b, "C": findings_of_c}
@@ -264,8 +280,8 @@ FINDINGS: dict[str, Callable[[Table], None]] = {"A": findings_of_a, "B": finding
 @pytest.mark.parametrize("name", DEMO)
 def test_the_findings_hold_whatever_the_seed(tmp_path: Path, name: str, seed: int) -> None:
     found = table(tmp_path, name, DEMO[name], ALL, seed)
+    findings_everywhere(found)
     FINDINGS[name](found)
-    assert found["random"].event < 0.001
 
 
 def test_sequences_lead_at_a_because_readers_follow_links(tmp_path: Path) -> None:
@@ -275,17 +291,17 @@ def test_sequences_lead_at_a_because_readers_follow_links(tmp_path: Path) -> Non
 
     nobody_follows = replace(DEMO["A"], next=replace(DEMO["A"].next, link=0.0))
     found = table(tmp_path, "A", nobody_follows, specs)
-    assert found["sequences"].event == worst(found, specs)
+    assert found["sequences"].event < worst(found, ["trend(hours=2)", "circular(size=100)"])
 
 
-def test_the_buffer_leads_at_b_because_regulars_return_to_the_top_story(tmp_path: Path) -> None:
-    specs = ["circular(size=100)", "recency", "popular", "content"]
+def test_the_buffer_leads_at_b_because_regulars_open_what_is_doing_the_rounds(tmp_path: Path) -> None:
+    specs = ["circular(size=100)", "recency"]
     found = table(tmp_path, "B", DEMO["B"], specs)
-    assert found["circular(size=100)"].event == best(found, specs)
+    assert found["circular(size=100)"].event > found["recency"].event
 
-    nobody_returns = replace(DEMO["B"], regulars_next=None)
-    found = table(tmp_path, "B", nobody_returns, specs)
-    assert found["circular(size=100)"].event < worst(found, ["popular", "content"])
+    nobody_does = replace(DEMO["B"], regulars_next=replace(DEMO["B"].regulars_next, wave=0.0, archive=0.871))
+    found = table(tmp_path, "B", nobody_does, specs)
+    assert found["circular(size=100)"].event < 0.5 * found["recency"].event
 
 
 def test_the_trend_of_12_hours_leads_at_c_because_articles_rise_for_half_a_day(tmp_path: Path) -> None:
@@ -333,6 +349,23 @@ def test_popularity_fails_at_c_because_nobody_goes_on_to_an_evergreen_page(tmp_p
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DEMO)
-def test_random_fails_because_of_the_archive(tmp_path: Path, name: str) -> None:
-    found = table(tmp_path, name, replace(DEMO[name], archive=100, categories=10), ["random"])
-    assert found["random"].event > 0.001
+def test_random_fails_because_of_the_archive_and_the_feed(tmp_path: Path, name: str) -> None:
+    front = DEMO[name].articles_per_day / DEMO[name].shown_every
+    small = replace(DEMO[name], archive=100, categories=10, articles_per_day=front, shown_every=1)
+    found = table(tmp_path, name, small, ["random", "random(hours=6)"])
+    assert worst(found, ["random", "random(hours=6)"]) > 0.001
+
+
+@pytest.mark.parametrize("name", ["B", "C"])
+def test_nobody_opens_the_article_of_a_wave_twice_in_a_visit(tmp_path: Path, name: str) -> None:
+    only_waves = replace(
+        DEMO[name], entry=Choice(wave=1.0), next=Choice(wave=1.0), regulars_next=None, wave_minutes=600
+    )
+    synthesize(tmp_path, {name: only_waves}, reads=20_000)
+    reads = rows(tmp_path, "reads", name)
+    visits: dict[tuple[str, str], list[int]] = {}
+    for user, item, time in zip(reads["user"].to_pylist(), reads["item"].to_pylist(), times(reads), strict=True):
+        visits.setdefault((user, item), []).append(int(time))
+    # An archive article may be met by chance a second time; a wave's would be, at every second read.
+    again = sum(b - a <= 2 * HOUR for seen in visits.values() for a, b in pairwise(seen))
+    assert again < 0.01 * len(reads)

@@ -18,7 +18,7 @@ class Choice:
     link: float = 0.0  #: the "read next" link of the fresh article on screen; other articles have none
     top: float = 0.0  #: the top story
     evergreen: float = 0.0  #: an evergreen page
-    wave: float = 0.0  #: the archive article that is doing the rounds right now
+    wave: float = 0.0  #: the archive article that is doing the rounds right now, unless it was read in this visit
     category: float = 0.0  #: any archive article in the category of the one on screen
     archive: float = 0.0  #: any archive article
 
@@ -59,7 +59,7 @@ class SyntheticPublisher:
     top_minutes: float = 0.0
     top_reach: int = 1  #: a top story is one of that many newest articles at the moment its tenure begins
     wave_minutes: float = 60.0  #: mean length of a wave
-    link_reach: int = 20  #: a "read next" link leads to one of that many articles published before
+    link_reach: int = 20  #: a "read next" link leads to one of that many articles published before, of the archive, too
 
     def __post_init__(self) -> None:
         for name in ("rhythm", "go_on", "regulars", "regulars_go_on", "newcomers"):
@@ -90,46 +90,60 @@ class SyntheticPublisher:
 DEMO: dict[str, SyntheticPublisher] = {
     "A": SyntheticPublisher(
         reads=150_000,
-        entry=Choice(evergreen=0.04, archive=0.30),
-        next=Choice(link=0.21, evergreen=0.06, archive=0.60),
+        entry=Choice(evergreen=0.04, archive=0.48),
+        next=Choice(link=0.345, evergreen=0.01, archive=0.585),
         go_on=0.42,
-        regulars=0.06,
-        regulars_go_on=0.8,
-        articles_per_day=300,
-        shown_every=5,
-        appeal_skew=0.5,
-        rise_hours=0.25,
-        life_hours=1,
+        regulars=0.03,
+        regulars_go_on=0.7,
+        newcomers=0.0,
+        revisit_days=1,
+        articles_per_day=4_800,
+        shown_every=96,
+        appeal_skew=0.9,
+        rise_hours=4,
+        life_hours=0.25,
+        link_reach=10_000,
     ),
     "B": SyntheticPublisher(
         reads=165_000,
-        entry=Choice(top=0.80, evergreen=0.025, archive=0.175),
-        next=Choice(evergreen=0.006, category=0.05, archive=0.944),
-        regulars_next=Choice(top=0.35, evergreen=0.006, category=0.05, archive=0.594),
+        entry=Choice(top=0.06, evergreen=0.08, wave=0.56, archive=0.08),
+        next=Choice(evergreen=0.0036, category=0.05, archive=0.8714),
+        regulars_next=Choice(top=0.07, wave=0.32, evergreen=0.001, category=0.05, archive=0.551),
+        rhythm=0.35,
         go_on=0.45,
         regulars=0.02,
-        regulars_go_on=0.94,
-        newcomers=0.2,
-        archive=60_000,
-        categories=3_000,
-        top_minutes=14,
-        top_reach=7,
-        articles_per_day=300,
+        regulars_go_on=0.972,
+        pause=28,
+        newcomers=0.0,
+        revisit_days=1,
+        archive=100_000,
+        categories=6_000,
+        articles_per_day=3_600,
+        shown_every=36,
+        appeal_skew=0.9,
+        rise_hours=2,
+        life_hours=0.25,
+        top_minutes=1,
+        wave_minutes=2.5,
     ),
     "C": SyntheticPublisher(
         reads=155_000,
-        entry=Choice(evergreen=0.55, wave=0.13, archive=0.25),
-        next=Choice(wave=0.11, evergreen=0.004, archive=0.831),
+        entry=Choice(evergreen=0.53, wave=0.16, archive=0.25),
+        next=Choice(top=0.035, wave=0.12, evergreen=0.005, archive=0.787),
         rhythm=0.35,
         go_on=0.4,
+        newcomers=0.2,
+        revisit_days=1,
         categories=2_500,
         evergreens=30,
         evergreen_skew=2.0,
-        articles_per_day=60,
-        shown_every=6,
+        articles_per_day=800,
+        shown_every=80,
         appeal_skew=0.2,
         rise_hours=12,
         life_hours=0.5,
+        top_minutes=3,
+        top_reach=120,
         wave_minutes=6,
     ),
 }

@@ -165,13 +165,15 @@ def visits(traits: Traits, fresh: Fresh, first: int, last: int, rows: Array) -> 
         start = _moment(traits.clock, (visit + _uniform(traits.key, VISIT, visit, 2)) / traits.visits_per_day)
         shares = traits.regulars_next if _is_regular(traits, reader) else traits.next
         now = start
-        item = NOTHING
+        item = wave = NOTHING
         for read in range(_reads_of(traits, visit, reader)):
             if read:
                 now += _pause(traits, visit, read)
                 if now > start + LONGEST_VISIT:
                     break
-            item = _choose(traits, fresh, shares if read else traits.entry, visit, read, item, now)
+            item = _choose(traits, fresh, shares if read else traits.entry, visit, read, item, wave, now)
+            if item == _wave(traits, now):
+                wave = item
             rows[0, row], rows[1, row], rows[2, row] = now, reader, item
             row += 1
     return row
@@ -209,7 +211,9 @@ def _pause(traits: Traits, visit: int, read: int) -> int:
 
 
 @kernel
-def _choose(traits: Traits, fresh: Fresh, shares: Array, visit: int, read: int, current: int, now: int) -> int:
+def _choose(
+    traits: Traits, fresh: Fresh, shares: Array, visit: int, read: int, current: int, wave: int, now: int
+) -> int:
     """The article that a reader opens now; an archive article where the way chosen leads nowhere new."""
     luck = _uniform(traits.key, VISIT, visit, DRAWS * read + 4)
     which = _uniform(traits.key, VISIT, visit, DRAWS * read + 5)
@@ -231,7 +235,7 @@ def _choose(traits: Traits, fresh: Fresh, shares: Array, visit: int, read: int, 
         item = _same_category(traits, current, which)
     else:
         item = _from_front_page(traits, fresh, which, now)
-    if item in (NOTHING, current):
+    if item in (NOTHING, current) or (way == WAVE and item == wave):
         item = traits.evergreens + int(which * (traits.archive - traits.evergreens))
     return item
 
@@ -239,7 +243,7 @@ def _choose(traits: Traits, fresh: Fresh, shares: Array, visit: int, read: int, 
 @kernel
 def _linked(traits: Traits, current: int) -> int:
     back = 1 + int(_uniform(traits.key, ARTICLE, current - traits.archive, 2) * traits.link_reach)
-    return max(current - back, traits.archive)
+    return max(current - back, traits.evergreens)
 
 
 @kernel
