@@ -169,28 +169,33 @@ class Workers:
     def judge(self, pairs: list[Pair]) -> Iterator[Judged]:
         """Judge pairs, in whatever order they end."""
         if self.execution.executor is not None:
-            yield from self._judge_elsewhere(
-                {self.execution.executor.submit(replay_pair, pair): pair for pair in pairs}
-            )
+            for last in (False, True):
+                submit = self.execution.executor.submit
+                group = [pair for pair in pairs if _is_oracle(pair) == last]
+                yield from self._judge_elsewhere({submit(replay_pair, pair): pair for pair in group})
             return
         apart = {id(pair) for pair in pairs if self.execution.apart and not _is_ours(pair) and _can_be_sent(pair)}
         if len(apart) < len(pairs):
             self.keep.enter_context(redirect_stdout(_Printing()))
         publishers = list(dict.fromkeys(pair.publisher for pair in pairs))
-        # Those that take longest first, so that they do not run on alone at the end.
-        waiting = deque(
-            sorted(
-                pairs, key=lambda pair: (publishers.index(pair.publisher), id(pair) not in apart, not _is_slow(pair))
-            )
-        )
+
+        def turn(pair: Pair) -> tuple[bool, int, bool, bool]:
+            # Those that take longest first, so that they do not run on alone at the end.
+            return _is_oracle(pair), publishers.index(pair.publisher), id(pair) not in apart, not _is_slow(pair)
+
+        waiting = deque(sorted(pairs, key=turn))
         while waiting or self.running:
             judged = self._wait() if self.running else []
-            while waiting and len(self.running) < self.jobs:
+            while waiting and len(self.running) < self.jobs and not self._must_wait(waiting[0]):
                 pair = waiting.popleft()
                 self._start(pair, id(pair) in apart)
             for answer in judged:
                 self._advance(answer, answer.rows)
                 yield answer
+
+    def _must_wait(self, pair: Pair) -> bool:
+        """The oracle's answers are the future: they are not written while others are replayed, who could read them."""
+        return _is_oracle(pair) and not all(_is_oracle(task.pair) for task in self.running)
 
     def _start(self, pair: Pair, apart: bool) -> None:
         limit = self.execution.pair_timeout
@@ -283,6 +288,11 @@ def _is_ours(pair: Pair) -> bool:
     """Whether it is compiled, or the oracle, which is not replayed; strangers' specs may be anything."""
     kind = _class_of(pair)
     return kind is not None and issubclass(kind, Compiled | Oracle)
+
+
+def _is_oracle(pair: Pair) -> bool:
+    kind = _class_of(pair)
+    return kind is not None and issubclass(kind, Oracle)
 
 
 def _is_slow(pair: Pair) -> bool:

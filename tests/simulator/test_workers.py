@@ -243,3 +243,27 @@ def test_seeds_that_cannot_be_used_are_refused_before_anything_is_replayed(folde
     with pytest.raises(SpecError, match="thirteen"):
         newsreplay.run("few.csv", "own.py:Seeded", seeds=[1, 13], out="run")
     assert not Path("run").exists()
+
+
+class Spy(Recommender):
+    """Waits at its last read for what the oracle foresees, which lies in the run folder once it is written."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.found: list[Path] = []
+
+    def recommend(self, request: Any, k: int) -> list[int]:
+        end = time.monotonic() + 1
+        while request.row == 3 and not self.found and time.monotonic() < end:
+            self.found += self.folder.glob("slates/*/oracle.*")
+        assert not self.found
+        return []
+
+
+def test_what_the_oracle_foresees_is_not_written_while_others_are_replayed(tmp_path: Path) -> None:
+    clicks = tmp_path / "clicks.csv"
+    rows = [f"2024-01-01 10:0{minute},u,{item}\n" for minute, item in enumerate("xyzx")]
+    clicks.write_text("".join(["time,user,item\n", *rows]))
+    run = newsreplay.run(clicks, ["oracle", Spy(tmp_path / "run.partial")], out=tmp_path / "run")
+    assert [pair["status"] for pair in run.info["pairs"]] == ["done", "done"]
+    assert [*run.folder.glob("slates/*/oracle.*")]
