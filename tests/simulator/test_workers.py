@@ -264,6 +264,7 @@ def test_what_the_oracle_foresees_is_not_written_while_others_are_replayed(tmp_p
     clicks = tmp_path / "clicks.csv"
     rows = [f"2024-01-01 10:0{minute},u,{item}\n" for minute, item in enumerate("xyzx")]
     clicks.write_text("".join(["time,user,item\n", *rows]))
+    newsreplay.run(clicks, "oracle")  # so that it is compiled, and soon done
     run = newsreplay.run(clicks, ["oracle", Spy(tmp_path / "run.partial")], out=tmp_path / "run")
     assert [pair["status"] for pair in run.info["pairs"]] == ["done", "done"]
     assert [*run.folder.glob("slates/*/oracle.*")]
