@@ -323,10 +323,10 @@ def test_the_footer_tells_where_the_numbers_come_from(tmp_path: Path) -> None:
         "made up: the readers",
         "rejected: 1,200 of 5,000 rows could not be used",
         "the longest 1 % of A's scored sessions bring 25.0% of all hits at 1",
-        "intervals of E at A hold the truth in fewer than 94 of 100 such logs: 4 scored sessions are too few where a "
+        "intervals of E at A hold the truth in fewer than 94 of 100 such logs: 400 scored sessions are too few where a "
         "few long ones bring so many hits; those of P are exact",
         "the longest 1 % of B's scored sessions bring 25.0% of all hits at 1",
-        "intervals of E at B hold the truth in fewer than 94 of 100 such logs: 4 scored sessions are too few where a "
+        "intervals of E at B hold the truth in fewer than 94 of 100 such logs: 400 scored sessions are too few where a "
         "few long ones bring so many hits; those of P are exact",
         f"1.2 s; the run lies in {tmp_path / 'run'}",
     ]
