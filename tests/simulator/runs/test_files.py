@@ -128,9 +128,9 @@ def outcome(use: str, folder: Path) -> tuple[Any, str | None]:
 OFTEN = ("results.json", "timing.json")
 #: What each use reads besides run.json and the digests: files, and folders of files.
 READ = {
-    "leaderboard": (*OFTEN, "replicates"),
+    "leaderboard": (*OFTEN, "replicates", "frame", "outcomes", "scored_impressions", "rankings"),
     "slices": (*OFTEN, "frame", "outcomes", "scored_impressions", "rankings"),
-    "compare": (*OFTEN, "replicates"),
+    "compare": (*OFTEN, "replicates", "frame", "outcomes"),
     "slates": (*OFTEN, "requests", "slates", "impressions", "scores"),
     "score": ("timing.json", "training.json", "slates", "scores"),
     "report": (*OFTEN, "replicates", "frame", "outcomes", "scored_impressions", "rankings"),
@@ -285,7 +285,7 @@ def test_a_run_that_cannot_be_written_ends_and_blames_no_recommender(
 
     with pytest.raises(RunError, match=r"cannot write .*slates/A/Blocks.arrow: .*; make room, or name another folder"):
         newsreplay.run(story(("A",)), [Blocks()], k=2, out=tmp_path / "run")
-    with pytest.raises(RunError, match="a run that has not ended"):
+    with pytest.raises(RunError, match=r"holds no run, but .*run.partial what was interrupted"):
         Run(tmp_path / "run")
 
 

@@ -21,6 +21,7 @@ from newsreplay.simulator.run import InterruptedRunError
 from newsreplay.simulator.runs.place import Key, Numbered, claimed, find_run
 from newsreplay.simulator.verify import verify
 from tests.commands.conftest import CLICKS, STRANGERS
+from tests.sealed import sealed
 
 LATEST = Path("runs/demo")
 
@@ -288,6 +289,7 @@ def test_a_partial_run_of_some_seeds_can_be_shown() -> None:
     for pair in info["pairs"]:
         pair |= {"recommender": "mine.py:Trained(seed=2)", "without_seed": "mine.py:Trained"}
     Path("run.partial/run.json").write_text(json.dumps(info))
+    sealed(Path("run.partial"))
     assert Run("run.partial").seeds("A") == {"mine.py:Trained": {2: "mine.py:Trained(seed=2)"}}
 
 
