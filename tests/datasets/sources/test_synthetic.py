@@ -254,7 +254,8 @@ def findings_of_a(found: Table) -> None:
 def findings_of_b(found: Table) -> None:
     others = [name for name in ALL if name not in BUFFERS]
     assert worst(found, BUFFERS) > 1.1 * best(found, others)
-    assert best(found, BUFFERS) > 2 * found["circular(size=100)"].session
+    assert found["circular(size=100)"].session > max(found[name].session for name in others)
+    assert best(found, BUFFERS) > 3 * found["circular(size=100)"].session
     assert found["recency"].event > 5 * best(found, ["popular", *WINDOWS])
     assert found["sequences"].event < 0.5 * worst(found, [n for n in ALL if n not in ("sequences", *RANDOM)])
     assert falls(found, TRENDS)
@@ -275,8 +276,7 @@ def findings_of_c(found: Table) -> None:
 FINDINGS: dict[str, Callable[[Table], None]] = {"A": findings_of_a, "B": findings_of_b, "C": findings_of_c}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))])
 @pytest.mark.parametrize("name", DEMO)
 def test_the_findings_hold_whatever_the_seed(tmp_path: Path, name: str, seed: int) -> None:
     found = table(tmp_path, name, DEMO[name], ALL, seed)
@@ -299,7 +299,7 @@ def test_the_buffer_leads_at_b_because_regulars_open_what_is_doing_the_rounds(tm
     found = table(tmp_path, "B", DEMO["B"], specs)
     assert found["circular(size=100)"].event > found["recency"].event
 
-    nobody_does = replace(DEMO["B"], regulars_next=replace(DEMO["B"].regulars_next, wave=0.0, archive=0.871))
+    nobody_does = replace(DEMO["B"], regulars_next=replace(DEMO["B"].regulars_next, wave=0.0, archive=0.9118))
     found = table(tmp_path, "B", nobody_does, specs)
     assert found["circular(size=100)"].event < 0.5 * found["recency"].event
 
