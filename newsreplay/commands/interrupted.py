@@ -17,10 +17,13 @@ INTERRUPTED = 130  #: the exit status of a process that Ctrl-C ended, 128 + 2
 @contextmanager
 def ended_by_ctrl_c() -> Iterator[None]:
     """In here the first Ctrl-C raises `KeyboardInterrupt`, which ends the command with status 130; a second one ends
-    it at once, whatever it does.
+    it at once, whatever it does. A question that was answered no, or not at all, is no Ctrl-C: click ends it with 1.
     """
+    interrupted = False
 
     def first(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         raise KeyboardInterrupt
 
@@ -30,7 +33,9 @@ def ended_by_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGINT, first)
     try:
         yield
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as end:
+        if isinstance(end, click.Abort) and not interrupted:
+            raise
         click.echo("Aborted!", err=True)
         sys.exit(INTERRUPTED)
     finally:
