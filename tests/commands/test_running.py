@@ -26,7 +26,8 @@ def test_a_table_of_clicks_becomes_a_leaderboard(replay: Cli) -> None:
     result = replay("--recommenders", "recency,circular:size=1", *NAMED)
     # Recency at A offers - a a b b a: b's a and ann's a were on earlier slates. A buffer of one read is the
     # article on screen, which is never offered.
-    assert e1(result.stdout) == {"recency": "100.000*", "circular(size=1)": "0.000"}
+    # A session or two tell none apart: the other row may be first, too.
+    assert e1(result.stdout) == {"recency": "100.000*", "circular(size=1)": "0.000~"}
     assert "data: clicks; sessions scored: A 2 of 3, B/2 1 of 1" in result.stdout
     assert "the run lies in runs/clicks" in result.stdout
     assert "preparing clicks.csv" in result.stderr
@@ -222,7 +223,7 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
         "max_session_length": None,
         "seed": 7,
         "slates": True,
-        "cluster": "session",
+        "cluster": None,  # not named: a publisher's own, told by its session ids
         "timed": False,
         "deadline": None,
         "strict_deadline": False,
@@ -239,7 +240,7 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
         *("scored_sessions", "sessions_of_one_instant", "scored_reads", "reads_at_one_time"),
         *("later_reads", "reachable_reads"),
         *("impressions", "scored_impressions", "impressions_without_outcome", "impressions_of_one_class"),
-        *("clusters", "hits", "hits_of_longest"),
+        *("resampled", "clusters", "hits", "hits_of_longest"),
     ]
     assert info["pairs"][1] == {
         "publisher": "A",
@@ -360,11 +361,11 @@ FAILING = {
     "RaisesInRecommend": "KeyError: 'nothing'",
     "RaisesWhatCannotBeShown": "UnspeakableError: (its message cannot be shown)",
     "RaisesWhatIsNoText": "ValueError: \udcff",
-    "ReturnsNone": "ReturnsNone.recommend returned None; return a sequence of article codes",
-    "ReturnsStrings": "ReturnsStrings.recommend returned 'a' in a slate; article codes are whole numbers",
-    "ReturnsFloats": "ReturnsFloats.recommend returned 0.0 in a slate; article codes are whole numbers",
+    "ReturnsNone": "ReturnsNone.recommend returned None at row 0; return a sequence of article codes",
+    "ReturnsStrings": "ReturnsStrings.recommend returned 'a' in a slate at row 0; article codes are whole numbers",
+    "ReturnsFloats": "ReturnsFloats.recommend returned 0.0 in a slate at row 0; article codes are whole numbers",
     "ReturnsUnknown": "ReturnsUnknown recommended 1 at row 0, where only the article codes 0 to 0 are known",
-    "ReturnsNegative": "ReturnsNegative.recommend returned -1 in a slate; article codes count from 0",
+    "ReturnsNegative": "ReturnsNegative.recommend returned -1 in a slate at row 0; article codes count from 0",
     "Leaves": "SystemExit: 3",
 }
 
@@ -390,7 +391,7 @@ def test_recommenders_that_fail_cost_only_their_own_rows(replay: Cli) -> None:
 
 def test_a_recommender_that_fails_at_one_publisher_is_scored_at_the_other(replay: Cli) -> None:
     result = replay("--recommenders", "recency,mine.py:RaisesOnlyAtB", *NAMED)
-    assert e1(result.stdout)["mine.py:RaisesOnlyAtB"] == "0.000"
+    assert e1(result.stdout)["mine.py:RaisesOnlyAtB"] == "0.000~"  # "~": not told apart from the first
     assert "FAILED: mine.py:RaisesOnlyAtB on B/2: ValueError: B is too much" in result.stdout
     assert "on A:" not in result.stdout
 
