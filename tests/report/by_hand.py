@@ -48,13 +48,14 @@ def run_of(
     facts: Mapping[str, Any] | None = None,
     digests: Mapping[str, str] | None = None,
     command: str | None = None,
+    n: int = 4,
     **data: Any,
 ) -> Run:
     """A finished run with these values.
 
     `replicates` are by (publisher, recommender, metric); a metric without has its value in every one of them.
     `told` is what run.json tells of each recommender besides, `timing` what timing.json does; `facts` are of every
-    publisher, `data` of the data.
+    publisher, `data` of the data; each value is one of `n` sessions or impressions.
     """
     folder.mkdir(parents=True)
     publishers = list(dict.fromkeys(publisher for mine in values.values() for publisher in mine))
@@ -86,7 +87,7 @@ def run_of(
                 rows.append(row)
                 low, high = (None, None) if value is None else np.percentile(row, [2.5, 97.5]).tolist()
                 result = {"publisher": publisher, "recommender": name, "metric": metric, "value": value}
-                results.append(result | {"low": low, "high": high, "n": 0 if value is None else 4})
+                results.append(result | {"low": low, "high": high, "n": 0 if value is None else n})
             ranked = any(by_metric.get(metric) is not None for metric in IMPRESSIONS)
             _outcomes(pair_files(folder, publisher, name), np.array(rows), ranked=ranked)
             if ranked:

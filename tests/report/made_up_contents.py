@@ -161,6 +161,7 @@ def _publisher(name: str, number: int, names: list[str], extras: bool, bare: boo
             ["hits in the longest 1 % of sessions", "12.3 %"],
         ],
         "headline": "event_success@1",
+        "few_sessions": None,
         "metrics": METRICS,
         "rows": rows,
         "causes": [] if bare else CAUSES,

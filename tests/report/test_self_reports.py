@@ -107,7 +107,7 @@ def test_rounds_of_training_are_a_file_of_their_own_and_what_is_no_number_is_nul
 
 def test_without_rounds_there_is_no_such_file_nor_that_of_an_earlier_run(tmp_path: Path) -> None:
     for specs, there in ((f"{HERE}:Trained", True), ("recency", False)):
-        newsreplay.run(story(("A",)), specs, k=2, out=tmp_path / "run")
+        newsreplay.run(story(("A",)), specs, k=2, out=tmp_path / "run", overwrite=True)
         assert (tmp_path / "run" / "training.json").exists() == there
 
 
@@ -283,20 +283,22 @@ def test_costs_of_seeds_are_their_mean(tmp_path: Path) -> None:
 # --- seeds ------------------------------------------------------------------------------------------------
 
 
-def repeated(folder: Path, values: dict[int, float | None], **options: Any) -> Run:
-    """nrms with these seeds (None: it failed), and trend."""
+def repeated(folder: Path, values: dict[int, float | None], success: float = 0.2, **options: Any) -> Run:
+    """nrms with these seeds (None: it failed), and trend; of 400 sessions a fifth has a hit, enough to be resampled."""
     rows: dict[str, Any] = {
-        f"nrms(seed={seed})": {"A": "ValueError: x" if value is None else {"event_success@1": value}}
+        f"nrms(seed={seed})": {
+            "A": "ValueError: x" if value is None else {"event_success@1": value, "session_success@1": success}
+        }
         for seed, value in values.items()
     }
-    rows["trend"] = {"A": {"event_success@1": 0.3}}
+    rows["trend"] = {"A": {"event_success@1": 0.3, "session_success@1": success}}
     drawn = {
         ("A", name, "event_success@1"): spread(cell["A"]["event_success@1"], 0.05, number)
         for number, (name, cell) in enumerate(rows.items())
         if isinstance(cell["A"], dict)
     }
     told = {f"nrms(seed={seed})": {"without_seed": "nrms"} for seed in values}
-    return run_of(folder, rows, told=told, replicates=drawn, options={"seeds": [*values]} | options)
+    return run_of(folder, rows, told=told, replicates=drawn, options={"seeds": [*values]} | options, n=400)
 
 
 def test_seeds_are_one_row_with_their_mean_an_interval_over_readers_and_their_spread(tmp_path: Path) -> None:
@@ -319,7 +321,8 @@ def test_the_spread_stands_in_tables_that_are_set(tmp_path: Path, style: str) ->
 
 def test_programs_get_every_seed_and_the_means(tmp_path: Path) -> None:
     run = repeated(tmp_path / "run", {1: 0.5, 2: 0.6, 3: 0.7})
-    records = json.loads(leaderboard([run], style="json", metrics=["event_success@1"]))
+    everything = json.loads(leaderboard([run], style="json", metrics=["event_success@1"]))
+    records = [record for record in everything if record["metric"] == "event_success@1"]
     assert [record["recommender"] for record in records] == [
         *(f"nrms(seed={seed})" for seed in (1, 2, 3)),
         "trend",
@@ -349,6 +352,19 @@ def test_seeds_of_two_runs_are_told_apart_by_their_folders(tmp_path: Path) -> No
     assert {*rows_of(leaderboard(runs, intervals=False, metrics=["event_success@1"]))} == {
         *("nrms", "trend", f"nrms [{runs[1].folder}]", f"trend [{runs[1].folder}]")
     }
+
+
+def test_of_two_runs_the_seeds_with_few_hits_have_the_mean_of_their_exact_bounds(tmp_path: Path) -> None:
+    few, many = (repeated(tmp_path / str(success), {1: 0.5, 2: 0.6}, success) for success in (0.01, 0.2))
+    bounds = {run: np.mean([[r.low, r.high] for r in run.results[:4:2]], axis=0) for run in (few, many)}  # type: ignore[misc]
+    drawn = np.percentile(many.measured("A").replicates[:2, 0].mean(axis=0), [2.5, 97.5])
+    assert abs(np.diff(drawn) - np.diff(bounds[many])) > 0.01
+    for runs in ([few, many], [many, few]):
+        records = json.loads(leaderboard(runs, style="json", metrics=["event_success@1"]))
+        means = [record for record in records if "seeds" in record and record["metric"] == "event_success@1"]
+        assert [[mean["low"], mean["high"]] for mean in means] == [
+            pytest.approx(list(bounds[few] if run is few else drawn)) for run in runs
+        ]
 
 
 def test_a_run_with_seeds_is_a_board_of_single_rows(told: Run) -> None:

@@ -138,7 +138,9 @@ def expected(case: Case, name: str, by: str, cluster: str) -> dict[tuple[str, st
                 add(f"event_success@{cut}", group, sum(hits), unit)
                 add(f"session_success@{cut}", group, any(hits), unit)
                 continue
-            for fate, hit in zip(mine[1:], hits[1:], strict=True):
+            for fate, hit in zip(mine, hits, strict=True):
+                if fate.position == 1:  # of the session's first instant
+                    continue
                 of = naive_judge.slice_of_read(case.log, by, fate)
                 add(f"read_success@{cut}", "no category" if of is None else str(of), hit, unit)
     for pool in naive_judge.pools(case.log, case.scores) if name == "scoring" else []:
@@ -321,7 +323,7 @@ def test_a_session_is_in_the_slice_of_its_length(length: int, group: str, tmp_pa
     ],
 )
 def test_an_article_of_exactly_a_bound_is_in_the_older_slice(age: int, group: str, tmp_path: Path) -> None:
-    rows = [(0, -1, 0), (age, 0, 1), (age, 0, 0)]
+    rows = [(1, -1, 0), (age, 0, 1), (age + 1, 0, 0)]
     run = reads(tmp_path, rows, kind=[PUBLISH, READ, READ])
     assert cells_of(sliced(PublisherColumns(run, "A"), "age"), "read_success@1") == {group: (1.0, 1)}
 
@@ -368,7 +370,7 @@ def categories(folder: Path, names: list[str | None]) -> Slices:
     session = 0
     for n, name in enumerate(names):
         for _ in range(n + 1):
-            rows += [(0, session, 0), (0, session, n + 1)]
+            rows += [(2 * session, session, 0), (2 * session + 1, session, n + 1)]
             told += [-1, -1 if name is None else known.index(name)]
             session += 1
     time, sessions, item = (list(column) for column in zip(*rows, strict=True))

@@ -118,23 +118,24 @@ class Board:
                     continue
                 drawn = np.mean([self.drawn[row, publisher, metric] for row in rows], axis=0)
                 mean = number(float(np.mean(values)))
-                bounds = self._bounds(publisher, metric, drawn, cells)
+                bounds = self._bounds(publisher, metric, drawn, rows)
                 self.cells[name, publisher, metric] = Result(publisher, name, metric, mean, *bounds, cells[0].n)
                 self.drawn[name, publisher, metric] = drawn
                 if len(values) > 1:
                     self.spread[name, publisher, metric] = float(np.std(values, ddof=1))
 
     def _bounds(
-        self, publisher: str, metric: str, drawn: Column, cells: list[Result]
+        self, publisher: str, metric: str, drawn: Column, rows: list[str]
     ) -> tuple[float | None, float | None]:
         """The interval of a mean over seeds: of its replicates, or of its seeds' bounds where these are exact ones."""
+        cells = [self.cells[row, publisher, metric] for row in rows]
         bounds = [(cell.low, cell.high) for cell in cells if cell.low is not None and cell.high is not None]
         if len(bounds) < len(cells):
             return None, None
         name, _, cut = metric.partition("@")
         exact = name == "session_success"
         if name == "event_success":
-            success = [self.cells[cell.recommender, publisher, f"session_success@{cut}"] for cell in cells]
+            success = [self.cells[row, publisher, f"session_success@{cut}"] for row in rows]
             exact = any(cell.value is None or round(cell.value * cell.n) < FEW_HITS for cell in success)
         low, high = np.mean(bounds, axis=0) if exact else [bound[0] for bound in percentiles(drawn[None])]
         return number(float(low)), number(float(high))

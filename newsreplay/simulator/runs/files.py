@@ -114,7 +114,7 @@ def seal(folder: Path, run: bytes, known: dict[str, str] | None = None) -> None:
     """
     known = {} if known is None else known
     files = [folder / name for name in _KEPT if (folder / name).exists()]
-    columns = [path for name in FOLDERS for path in sorted((folder / name).rglob("*")) if path.suffix in _COLUMNS]
+    columns = [path for name in FOLDERS for path in sorted((folder / name).rglob("*")) if path.name.endswith(_COLUMNS)]
     names = [path.relative_to(folder).as_posix() for path in [*files, *columns]]
     with ThreadPoolExecutor(cores()) as pool:
         digests = list(pool.map(lambda name: known[name] if name in known else _digest(folder / name), names))

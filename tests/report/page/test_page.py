@@ -81,7 +81,7 @@ def test_hostile_names_bring_no_elements_and_no_attributes_of_their_own() -> Non
 
 def test_the_title_is_escaped_and_what_is_no_unicode_does_no_harm() -> None:
     assert elements(hostile()).texts("title") == [HOSTILE[0]]
-    assert "<title>&#55296;</title>" in page_of(made_up_contents(title="\ud800")).decode()
+    assert r"<title>\ud800</title>" in page_of(made_up_contents(title="\ud800")).decode()
 
 
 def test_the_data_of_the_page_are_the_contents() -> None:
