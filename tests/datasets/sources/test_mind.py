@@ -19,7 +19,7 @@ from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.mind import impressions
 from newsreplay.datasets.sources.mind.plan import plan_mind
 from newsreplay.errors import DataError
-from newsreplay.log.catalog import Catalog
+from newsreplay.log.catalog import Catalog, Revealed
 from newsreplay.log.rows import IMPRESSION
 from tests.naive.mind import Naive, add_profile, naive_mind
 from tests.reading import Profile, Row, articles_of, profiles_of, read, rows_of
@@ -260,8 +260,9 @@ def test_a_history_that_differs_within_a_file_or_between_files_is_noted_and_that
         mind_folder(tmp_path / name, lines)
     dataset = prepare(plan_mind(tmp_path), tmp_path / "data", name="test", kind="mind")
     publisher = dataset.publisher("mind")
-    catalog = Catalog(publisher.articles)
-    catalog.row, catalog.known = len(publisher.log.time) - 1, len(publisher.articles.id)
+    revealed = Revealed()
+    catalog = Catalog(publisher.articles, revealed)
+    revealed.row, revealed.known = len(publisher.log.time) - 1, len(publisher.articles.id)
     histories = {str(name): catalog.profile(user) for user, name in enumerate(publisher.users.to_pylist())}
     assert histories == {"U1": [], "U2": ["N5"], "U3": ["N5"]}
     assert any(
