@@ -246,6 +246,7 @@ def test_a_users_history_is_one_profile_at_their_earliest_line(tmp_path: Path) -
     assert raw.profiles is not None
     assert raw.profiles["differ"].to_pylist() == [False, True, False, True]
     assert "impressions with an empty history: 2" in raw.notes
+    assert raw.kept == 7
 
 
 def test_a_history_that_differs_within_a_file_or_between_files_is_noted_and_that_of_the_first_line_counts(
@@ -274,7 +275,7 @@ def test_an_impression_without_a_user_is_nobodys(tmp_path: Path) -> None:
     raw = read_mind(tmp_path, [line(user=""), line()])
     assert [row.user for row in rows_of(raw)] == [None, "U1"]
     assert len(profiles_of(raw)) == 1
-    assert raw.kept == 7
+    assert raw.kept == 2
 
 
 @pytest.mark.parametrize(("history", "frozen"), [("dynamic", False), ("static", True)])
