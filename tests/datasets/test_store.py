@@ -491,8 +491,9 @@ def test_a_profile_that_is_empty_at_first_stays_empty_and_the_difference_is_coun
     told = [{"differ": False} | profile for profile in profiles]
     reads = [read(n, "ab"[n % 2], user) for n, user in enumerate(["ann", "bob", "eve", "kim"])]
     dataset = prepared(reads, profiles=table(told, PROFILE_COLUMNS))
-    catalog = Catalog(the(dataset).articles)
-    catalog.known, catalog.row = 2, 3
+    revealed = Revealed()
+    catalog = Catalog(the(dataset).articles, revealed)
+    revealed.known, revealed.row = 2, 3
     assert [catalog.profile(user) for user in range(4)] == [[], ["a", "b"], ["a", "b"], ["a"]]
     assert dataset.card["publishers"][0]["profiles_differ"] == 3
     assert any(

@@ -19,7 +19,7 @@ from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.mind import impressions
 from newsreplay.datasets.sources.mind.plan import plan_mind
 from newsreplay.errors import DataError
-from newsreplay.log.catalog import Catalog
+from newsreplay.log.catalog import Catalog, Revealed
 from newsreplay.log.rows import IMPRESSION
 from tests.naive.mind import Naive, add_profile, naive_mind
 from tests.reading import Profile, Row, articles_of, profiles_of, read, rows_of
@@ -246,6 +246,7 @@ def test_a_users_history_is_one_profile_at_their_earliest_line(tmp_path: Path) -
     assert raw.profiles is not None
     assert raw.profiles["differ"].to_pylist() == [False, True, False, True]
     assert "impressions with an empty history: 2" in raw.notes
+    assert raw.kept == 7
 
 
 def test_a_history_that_differs_within_a_file_or_between_files_is_noted_and_that_of_the_first_line_counts(
@@ -260,8 +261,9 @@ def test_a_history_that_differs_within_a_file_or_between_files_is_noted_and_that
         mind_folder(tmp_path / name, lines)
     dataset = prepare(plan_mind(tmp_path), tmp_path / "data", name="test", kind="mind")
     publisher = dataset.publisher("mind")
-    catalog = Catalog(publisher.articles)
-    catalog.row, catalog.known = len(publisher.log.time) - 1, len(publisher.articles.id)
+    revealed = Revealed()
+    catalog = Catalog(publisher.articles, revealed)
+    revealed.row, revealed.known = len(publisher.log.time) - 1, len(publisher.articles.id)
     histories = {str(name): catalog.profile(user) for user, name in enumerate(publisher.users.to_pylist())}
     assert histories == {"U1": [], "U2": ["N5"], "U3": ["N5"]}
     assert any(
@@ -273,7 +275,7 @@ def test_an_impression_without_a_user_is_nobodys(tmp_path: Path) -> None:
     raw = read_mind(tmp_path, [line(user=""), line()])
     assert [row.user for row in rows_of(raw)] == [None, "U1"]
     assert len(profiles_of(raw)) == 1
-    assert raw.kept == 7
+    assert raw.kept == 2
 
 
 @pytest.mark.parametrize(("history", "frozen"), [("dynamic", False), ("static", True)])
