@@ -154,7 +154,7 @@ def test_whatever_a_recommender_does_costs_its_own_row_alone(
         assert pair["status"] == ("failed" if said else "done")
     alone, after = files_of("alone"), files_of("all")
     for fine in ("recency", "bad.py%3AFine"):
-        assert after[f"slates/A/{fine}.parquet"] == alone[f"slates/A/{fine}.parquet"]
+        assert after[f"slates/A/{fine}.arrow"] == alone[f"slates/A/{fine}.arrow"]
     rows = [row for row in json.loads(after["results.json"]) if row["recommender"] in ("recency", "bad.py:Fine")]
     assert rows == json.loads(alone["results.json"])
     assert not {"newsreplay_file_bad", "newsreplay_file_dies"} & {*sys.modules}  # none was made here

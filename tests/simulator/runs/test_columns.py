@@ -103,7 +103,7 @@ def test_columns_have_the_types_that_are_promised(tmp_path: Path) -> None:
     reads = read_reads(publisher_files(tmp_path, "A").frame)
     assert {name: str(column.dtype) for name, column in reads._asdict().items() if name != "categories"} == {
         **dict.fromkeys(("row", "time", "cluster", "age"), "int64"),
-        **dict.fromkeys(("session", "relevant", "category"), "int32"),
+        **dict.fromkeys(("session", "relevant", "position", "category"), "int32"),
         **dict.fromkeys(("reachable", "again", "returning"), "bool"),
     }
 
