@@ -124,9 +124,7 @@ class Board:
                 if len(values) > 1:
                     self.spread[name, publisher, metric] = float(np.std(values, ddof=1))
 
-    def _bounds(
-        self, publisher: str, metric: str, drawn: Column, rows: list[str]
-    ) -> tuple[float | None, float | None]:
+    def _bounds(self, publisher: str, metric: str, drawn: Column, rows: list[str]) -> tuple[float | None, float | None]:
         """The interval of a mean over seeds: of its replicates, or of its seeds' bounds where these are exact ones."""
         cells = [self.cells[row, publisher, metric] for row in rows]
         bounds = [(cell.low, cell.high) for cell in cells if cell.low is not None and cell.high is not None]
