@@ -187,7 +187,7 @@ def test_the_worst_is_noted_first(tmp_path: Path) -> None:
         made_up=["the times"],
         rejected=1234,
         options={"deadline": 2.5, "strict_deadline": True, "cluster": "day"},
-        facts={"impressions_without_outcome": 1500, "impressions_of_one_class": 2, "clusters": 29},
+        facts={"impressions_without_outcome": 1500, "impressions_of_one_class": 2, "clusters": 29, "resampled": "day"},
     )
     run.info["pairs"][0]["dropped"] = {"current": 1000, "repeated": 3}
     assert notes(run) == [
