@@ -91,6 +91,8 @@ def run_of(
             ranked = any(by_metric.get(metric) is not None for metric in IMPRESSIONS)
             _outcomes(pair_files(folder, publisher, name), np.array(rows), ranked=ranked)
             if ranked:
+                rankings = pair_files(folder, publisher, name).rankings
+                pairs[-1]["rankings"] = rankings.relative_to(folder).as_posix()
                 _impressions(publisher_files(folder, publisher).scored_impressions)
             drawn += rows
         done = sum(pair["publisher"] == publisher and pair["status"] == "done" for pair in pairs)

@@ -187,7 +187,7 @@ def test_the_worst_is_noted_first(tmp_path: Path) -> None:
         made_up=["the times"],
         rejected=1234,
         options={"deadline": 2.5, "strict_deadline": True, "cluster": "day"},
-        facts={"impressions_without_outcome": 1500, "impressions_of_one_class": 2, "clusters": 29},
+        facts={"impressions_without_outcome": 1500, "impressions_of_one_class": 2, "clusters": 29, "resampled": "day"},
     )
     run.info["pairs"][0]["dropped"] = {"current": 1000, "repeated": 3}
     assert notes(run) == [
@@ -201,6 +201,11 @@ def test_the_worst_is_noted_first(tmp_path: Path) -> None:
             "2 all or none of whose candidates were clicked",
         ),
         ("note", "the longest 1 % of A's scored sessions bring 25.0% of all hits at 1"),
+        (
+            "warning",
+            "intervals of E at A hold the truth in fewer than 94 of 100 such logs: 400 scored sessions are too few "
+            "where a few long ones bring so many hits; those of P are exact",
+        ),
         ("warning", "A has only 29 clusters (day) to resample; its intervals are too narrow"),
         ("dropped", "dropped from the slates of fine on A: 1,000 current, 3 repeated"),
         ("failed", "FAILED: bad on A: ValueError: \x1b[31m"),

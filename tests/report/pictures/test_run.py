@@ -148,6 +148,7 @@ def publisher_of(
         "name": name,
         "facts": [],
         "headline": E,
+        "few_sessions": None,
         "metrics": list(rows[0]["results"]),
         "rows": rows,
         "causes": CAUSES,

@@ -13,7 +13,7 @@ import pytest
 from newsreplay.api import Run
 from newsreplay.errors import NewsreplayError
 from newsreplay.report.tables.compare import compare
-from tests.report.by_hand import Values, rows_of, run_of, spread
+from tests.report.by_hand import SESSIONS, Values, rows_of, run_of, spread
 
 METRICS = ("event_success@1", "auc", "coverage@10")
 NAMES = ("a", "b", "c", "d")
@@ -31,7 +31,8 @@ def run(tmp_path: Path) -> Run:
             for number, metric in enumerate(METRICS):
                 drawn[publisher, name, metric] = spread(cell[metric], 0.006, 10 * place + number)
     values["d"]["B"] = "ValueError: no"
-    return run_of(tmp_path / "run", values, replicates=drawn, foresees=["oracle"])
+    facts = {"scored_impressions": SESSIONS}
+    return run_of(tmp_path / "run", values, replicates=drawn, foresees=["oracle"], facts=facts)
 
 
 def records(run: Run, *names: str, **options: Any) -> list[dict[str, Any]]:
