@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -26,6 +27,7 @@ from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.checks import Check, check_entry
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.replay.plain import PlainRecommender
+from newsreplay.simulator.run import InterruptedRunError
 from newsreplay.simulator.run import run as replay_and_judge
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.options import Answering, Execution, Keeping, Options, Progress, quiet, unheard
@@ -180,11 +182,16 @@ def _run(
 ) -> Run:
     with ExitStack() as keep:
         if out is None:
-            out = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-"))) / "run"
+            out = Path(tempfile.mkdtemp(prefix="newsreplay-")) / "run"
+            keep.callback(shutil.rmtree, out.parent, ignore_errors=True)
         place = out if isinstance(out, Numbered) else Path(out)
-        folder = replay_and_judge(
-            dataset, entries, place, options, publishers=publishers, execution=execution, overwrite=overwrite
-        )
+        try:
+            folder = replay_and_judge(
+                dataset, entries, place, options, publishers=publishers, execution=execution, overwrite=overwrite
+            )
+        except InterruptedRunError:
+            keep.pop_all()  # what is finished lies there
+            raise
         return Run(folder, keep.pop_all())
 
 
