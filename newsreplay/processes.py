@@ -29,6 +29,7 @@ _EAGER = 500  # of 1,000: where memory runs out, the system ends this process be
 _spawn = multiprocessing.get_context("spawn")
 _fork = multiprocessing.get_context("forkserver") if _LINUX else None
 _homes: list[str | None] = []  # NEWSREPLAY_HOME of what is forked from: kernels look it up when they are imported
+_serving = threading.Event()  # whether there is such a process
 
 
 def end_with_parent() -> None:
@@ -49,7 +50,7 @@ def _end_after(sentinel: int) -> None:
 
 
 def warm_up() -> None:
-    """Start what processes are forked from, where there is such a thing; it imports while others work."""
+    """Start what processes are forked from, where that can be had; it imports while others work."""
     if _fork is None:
         return
     if not _homes:
@@ -77,6 +78,9 @@ def _start_server() -> None:
     os.environ["PYTHONSAFEPATH"] = "1"  # a random.py in the current folder is not what it shall import
     try:
         forkserver.ensure_running()
+        _serving.set()
+    except OSError:  # its socket lies where temporary files do, and a path of more than some 100 characters has no room
+        _serving.clear()
     finally:
         if before is None:
             del os.environ["PYTHONSAFEPATH"]
@@ -97,7 +101,7 @@ class OwnProcess:
         self.wire, theirs = _spawn.Pipe(duplex=False)
         args = (dict(os.environ), call, theirs)
         self.process: BaseProcess
-        if _fork is not None and _homes == [os.environ.get("NEWSREPLAY_HOME")]:
+        if _fork is not None and _serving.is_set() and _homes == [os.environ.get("NEWSREPLAY_HOME")]:
             self.process = _fork.Process(target=_begin, args=args)
         else:
             self.process = _spawn.Process(target=_begin, args=args)
