@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 import click
 
-from newsreplay.commands.ending import ended_by_sigterm
-from newsreplay.commands.interrupted import ended_by_ctrl_c
 from newsreplay.errors import NewsreplayError
 from newsreplay.escaping import escaped
 from newsreplay.version import __version__
@@ -53,7 +51,8 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """The commands of `COMMANDS`, imported by name; help on the group imports none of them.
 
-    An error that newsreplay raises on purpose is printed as one line, and the exit status is 1; on Ctrl-C it is 130.
+    An error that newsreplay raises on purpose is printed as one line, and the exit status is 1. Ctrl-C makes
+    it 130, SIGTERM 143.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -71,8 +70,10 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was called."""
+        from newsreplay.commands.ending import ended_by_signals
+
         try:
-            with ended_by_ctrl_c(), ended_by_sigterm():
+            with ended_by_signals():
                 return super().invoke(ctx)
         except NewsreplayError as error:
             raise click.ClickException(escaped(str(error), keep="\n")) from None

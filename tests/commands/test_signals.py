@@ -110,8 +110,8 @@ def test_a_second_ctrl_c_ends_a_command_at_once(tmp_path: Path) -> None:
         tmp_path,
         "-c",
         "import itertools, time\n"
-        "from newsreplay.commands.interrupted import ended_by_ctrl_c\n"
-        "with ended_by_ctrl_c():\n"
+        "from newsreplay.commands.ending import ended_by_signals\n"
+        "with ended_by_signals():\n"
         "    try:\n"
         "        print('begun', flush=True)\n"
         "        time.sleep(600)\n"
