@@ -129,6 +129,17 @@ def age_of(path: Path) -> float:
         return 0.0
 
 
+def remove_idle_locks(parent: Path) -> None:
+    """Remove the locks in `parent` that no process has, of folders of `own_folder` that are gone.
+
+    One is left by a process that is killed right after its folder took its place.
+    """
+    for lock in parent.glob(f".*-????????{LOCK}"):
+        if not lock.with_suffix("").exists():
+            with held(lock):
+                pass
+
+
 def remove_abandoned(folder: Path) -> bool:
     """Remove a folder that `abandoned` found, unless somebody has taken it up since; returns whether it is gone."""
     with held(_lock_of(folder)) as mine:

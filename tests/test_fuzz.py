@@ -44,7 +44,7 @@ from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
 from newsreplay.log.publisher import Publisher
-from newsreplay.log.rows import IMPRESSION, KIND_NAMES, OUTCOME, PUBLISH, READ
+from newsreplay.log.rows import HISTORY, IMPRESSION, KIND_NAMES, OUTCOME, PUBLISH, READ
 from tests.small_logs import Files, SmallLog, packed, small_logs
 
 SEED = os.environ.get("NEWSREPLAY_FUZZ_SEED", "1")
@@ -476,7 +476,7 @@ def assert_valid_log(publisher: Publisher) -> None:
         ids.validate(full=True)
     reads = np.flatnonzero(log.kind == READ)
     told = log.kind != PUBLISH
-    assert (log.session[told] >= 0).all()
+    assert ((log.session >= 0) == (told & (log.kind != HISTORY))).all()
     assert (log.user[told] >= 0).all()
     assert (log.user[~told] == -1).all()
     assert (log.item[reads] >= 0).all()

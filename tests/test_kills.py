@@ -22,6 +22,7 @@ import pytest
 from newsreplay.api import Run
 from newsreplay.datasets.store import Dataset
 from newsreplay.machine import home
+from tests.sealed import sealed
 
 #: Runs `newsreplay WORDS…` and kills it, or one of its workers, at step N (0: counts the steps, and prints them).
 DRIVER = """
@@ -73,6 +74,7 @@ class Oldest(Newest):
 """
 
 RUN = ("run", "--data", "clicks.csv", "--recommenders", "recency,mine.py:Newest,mine.py:Oldest", "-k", "2")
+TIMES = ("timing.json", "SHA256SUMS")
 SCORE = ("score", "run", "--cluster", "user", "--warmup", "1h")
 
 
@@ -125,11 +127,11 @@ class Command:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """The contents of a folder but for how long things took."""
+    """The contents of a folder but for how long things took, and the digests of that."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "timing.json"
+        if path.is_file() and path.name not in TIMES
     }
 
 
@@ -233,8 +235,10 @@ def test_forty_kills_leave_what_was_there(here: Path, kind: tuple[str, str, str]
 def restore(folder: Path, files: dict[str, bytes]) -> None:
     """Make a folder what it was; times alone differ."""
     for path in folder.rglob("*"):
-        if path.is_file() and path.name != "timing.json":
+        if path.is_file() and path.name not in TIMES:
             path.unlink()
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
+    if "run.json" in files:
+        sealed(folder)

@@ -83,3 +83,13 @@ def test_a_lock_is_held_by_one_and_then_by_the_next(tmp_path: Path) -> None:
     assert not lock.exists()
     with held(lock) as third:
         assert third
+
+
+def test_locks_of_folders_that_are_gone_are_removed_unless_somebody_has_them(tmp_path: Path) -> None:
+    left = tmp_path / ".data-0123abcd.lock"  # of a process that was killed once its folder had taken its place
+    others = [tmp_path / ".data.lock", tmp_path / ".other-89abcdef.lock"]
+    for lock in (left, others[0]):
+        lock.touch()
+    with held(others[1]), own_folder(tmp_path, ".mine-") as mine:
+        remove_idle_locks(tmp_path)
+        assert sorted(tmp_path.iterdir()) == sorted([*others, mine, mine.with_name(f"{mine.name}.lock")])

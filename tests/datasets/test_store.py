@@ -19,11 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newsreplay import files
 from newsreplay.datasets.base import FACTS, Block, Part, Plan, Raw, Reject
 from newsreplay.datasets.preparing.prepare import Shaping, prepare
 from newsreplay.datasets.preparing.work import Processing
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
+from newsreplay.files import old_of
 from newsreplay.log.catalog import Catalog, Profiles, Revealed
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import HISTORY, HOUR, IMPRESSION, KIND_NAMES, PUBLISH, READ
@@ -985,22 +987,22 @@ def test_a_crash_while_preparing_leaves_nothing_behind(
     assert list((tmp_path / "home").iterdir()) == []
 
 
-def test_a_crash_while_preparing_again_leaves_the_old_data_or_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("while_removing", "item"), [(False, "a"), (True, "b")])
+def test_a_crash_while_preparing_again_leaves_the_old_data_or_the_new_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, while_removing: bool, item: str
 ) -> None:
     folder = tmp_path / "data"
     prepare(raw_of([read(0, "a")]), folder, name="test", kind="table")
 
-    def crash(path: Path, **options: Any) -> None:
-        if path == folder:  # half of the old folder is gone, and then the light
-            (folder / "publishers" / "0" / "log" / "time.npy").unlink()
+    def crash(path: Path, other: Path | None = None, **options: Any) -> None:
+        if other is not None or (path == old_of(folder) and path.exists()):
             raise CrashError
 
-    monkeypatch.setattr(shutil, "rmtree", crash)
+    where = (shutil, "rmtree") if while_removing else (files, "_exchange")
+    monkeypatch.setattr(*where, crash)
     with pytest.raises(CrashError):
         prepare(raw_of([read(0, "b")]), folder, name="test", kind="table")
-    with pytest.raises(DataError, match="is no prepared data set"):
-        _ = Dataset(folder).publishers
+    assert the(Dataset(folder)).articles.id.to_pylist() == [item]
     monkeypatch.undo()
     assert the(prepare(raw_of([read(0, "b")]), folder, name="test", kind="table")).articles.id.to_pylist() == ["b"]
 
@@ -1080,4 +1082,5 @@ def test_the_card_tells_what_was_kept_left_out_and_made_up(tmp_path: Path) -> No
         "shared_ids": 0,
         "shared_sessions": 0,
         "nobody": 0,
+        "session_ids": False,
     }

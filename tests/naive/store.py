@@ -337,6 +337,7 @@ def prepare(
             "shared_ids": len(shared),
             "shared_sessions": sum(map(len, shared.values())),
             "nobody": len(nobodies),
+            "session_ids": any(row.get("session") is not None for row in rows),
             "profiles_differ": len(differing),
         },
     )

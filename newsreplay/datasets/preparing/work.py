@@ -28,7 +28,7 @@ from newsreplay.arrow import in_one_piece, to_arrow, to_numpy, write_batch
 from newsreplay.datasets.base import FACTS, Block, Part, Plan, Reject
 from newsreplay.errors import DataError
 from newsreplay.files import written_whole
-from newsreplay.locks import DAY, LOCK, abandoned, age_of, held, own_folder, remove_abandoned
+from newsreplay.locks import DAY, LOCK, abandoned, age_of, held, own_folder, remove_abandoned, remove_idle_locks
 from newsreplay.log.rows import READ, Column
 
 Progress = Callable[[str, int, int], None]  #: what is being done, how much of it is done, of how much
@@ -118,6 +118,7 @@ def remove_leftovers(folder: Path) -> None:
         others = left.name.startswith(WORK) and left.name.rpartition("-")[0] != f"{WORK}{folder.name}"
         if not others or age_of(left) > DAY:
             remove_abandoned(left)
+    remove_idle_locks(folder.parent)
 
 
 def read_parts(plan: Plan, work: Path, *, strict: bool, processing: Processing) -> Intake:
