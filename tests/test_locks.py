@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from newsreplay.locks import LockedError, abandoned, held, locked, remove_abandoned
+from newsreplay.locks import LockedError, abandoned, held, locked, own_folder, remove_abandoned, remove_idle_locks
 
 HOLDER = """
 import sys

@@ -245,7 +245,7 @@ def test_success_over_time_is_that_of_the_sessions_that_begin_then(few: int, cas
     assert set(cells) == set(case.slates)
     assert (starts // width).tolist() == list(range(enough[0], enough[-1] + 1))
     for start, (value, _, _, n) in zip(starts.tolist(), cells["silent"], strict=True):
-        mine = [f.session for f in fates if f.position == 1 and start <= case.log.time[f.row] < start + width]
+        mine = {session for session, time in first.items() if start <= time < start + width}
         assert n == (len(mine) if len(mine) >= few else 0)
         if n:
             hits = sum(fate.place == 1 for fate in fates if fate.session in mine)
