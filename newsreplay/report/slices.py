@@ -13,6 +13,8 @@ from newsreplay.log.rows import DAY, HOUR, Column
 from newsreplay.report.records import NOTHING, Estimate
 from newsreplay.report.shown import hides
 from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, coarser
+from newsreplay.simulator.judgement.counting import FEW as FEW_CLUSTERS
+from newsreplay.simulator.judgement.counting import count_hit_sessions, event_bounds, success_bounds
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
 from newsreplay.simulator.runs.columns import Impressions, Reads
 from newsreplay.simulator.runs.folder import RunFolder
@@ -38,6 +40,14 @@ class Slicing(NamedTuple):
 
     groups: list[str]
     code: Column  #: int64, -1 = in none
+
+
+class _Units(NamedTuple):
+    """The clusters of the rows of one slice."""
+
+    resampled: Column  #: int64[groups], the clusters or hashed groups of them that are resampled
+    group: Column  #: int64[rows], which of them
+    cluster: Column  #: int64[rows], numbers of the clusters before any grouping
 
 
 class Dimension(NamedTuple):
@@ -138,6 +148,8 @@ class PublisherColumns:
         self.length = np.diff(np.append(self.begin, len(first)))
         self.names = [pair["recommender"] for pair in run.pairs(publisher) if pair["status"] == "done"]
         self._places: dict[str, Column] = {}
+        facts = run.facts(publisher)
+        self.kind, self.impressions_kind = facts["resampled"], facts["impressions_resampled"]
         self.seed = int(run.info["options"]["seed"])
         k = int(run.info["options"]["k"])
         self.cuts = sorted({1, k})
@@ -158,7 +170,7 @@ class PublisherColumns:
         code = np.where(self.reads.position > 1, slicing.code, -1)
         metrics = [f"read_success@{cut}" for cut in self.cuts]
         columns = ([self.hits(name, cut) for cut in self.cuts] for name in self.names)
-        return self._table(Slicing(slicing.groups, code), self.reads.cluster, metrics, columns)
+        return self._table(Slicing(slicing.groups, code), self.reads, metrics, columns)
 
     def by_session(self, slicing: Slicing) -> _Table:
         """Scored sessions, by what they are."""
@@ -169,7 +181,8 @@ class PublisherColumns:
                 hits = [np.add.reduceat(self.hits(name, cut).astype(np.int64), self.begin) for cut in self.cuts]
                 yield [column for count in hits for column in (count, count > 0)]
 
-        return self._table(slicing, self.reads.cluster[self.begin], metrics, columns())
+        of = self.reads._replace(cluster=self.reads.cluster[self.begin], session=self.reads.session[self.begin])
+        return self._table(slicing, of, metrics, columns())
 
     def by_impression(self, slicing: Slicing) -> _Table:
         """Scored impressions, by what they are."""
@@ -183,16 +196,18 @@ class PublisherColumns:
                 ranked = self.run.rankings(self.publisher, name)
                 yield [nothing if ranked is None else ranked.values[:, column] for column in metrics.values()]
 
-        return self._table(slicing, impressions.cluster, list(metrics), columns())
+        return self._table(slicing, impressions, list(metrics), columns())
 
-    def _table(self, slicing: Slicing, cluster: Column, metrics: list[str], columns: Iterator[list[Column]]) -> _Table:
-        """Means of columns by slice, with intervals over clusters."""
+    def _table(
+        self, slicing: Slicing, of: Reads | Impressions, metrics: list[str], columns: Iterator[list[Column]]
+    ) -> _Table:
+        """Means of columns by slice, with intervals over the clusters `of` the rows."""
         order = np.argsort(slicing.code, kind="stable")
         edges = np.searchsorted(slicing.code[order], np.arange(len(slicing.groups) + 1))
         places = [order[edges[g] : edges[g + 1]] for g in range(len(slicing.groups))]
-        clusters = [self._clusters(cluster[place]) for place in places]
+        units = [self._units(of, place) for place in places]
         cells: dict[str, dict[str, list[Estimate]]] = {metric: {} for metric in metrics}
-        largest = max(len(cluster), REPLICATES * max((len(unit) for unit, _ in clusters), default=1) // 64)
+        largest = max(len(of.cluster), REPLICATES * max((len(unit.resampled) for unit in units), default=1) // 64)
         several = max(1, self.batch // (largest * len(metrics) + 1))
         names = iter(self.names)
         batch: list[list[Column]] = []
@@ -201,50 +216,60 @@ class PublisherColumns:
             batch.append(answers)
             waiting.append(next(names))
             if len(batch) == several:
-                self._fill(cells, places, clusters, metrics, waiting, batch)
+                self._fill(cells, places, units, metrics, waiting, batch)
                 batch, waiting = [], []
         if batch:
-            self._fill(cells, places, clusters, metrics, waiting, batch)
+            self._fill(cells, places, units, metrics, waiting, batch)
         return _Table(slicing.groups, cells)
 
-    def _clusters(self, cluster: Column) -> tuple[Column, Column]:
-        """The units that are resampled, and the unit of each row; many are resampled in groups."""
-        unit, group = np.unique(cluster, return_inverse=True)
+    def _units(self, of: Reads | Impressions, place: Column) -> _Units:
+        """The clusters of some rows; many are resampled in groups."""
+        kind = self.kind if isinstance(of, Reads) else self.impressions_kind
+        unit, group = np.unique(of.cluster[place], return_inverse=True)
         clusters = coarser(Clusters(group, unit, group), self.publisher, self.seed, self.sizes)
-        return clusters.unit, clusters.group
+        if kind == "session":  # as they were before the run grouped them; of users and days it keeps the groups alone
+            group = np.unique(of.session[place], return_inverse=True)[1]
+        return _Units(clusters.unit.astype(np.int64), clusters.group, group)
 
     def _fill(
         self,
         cells: dict[str, dict[str, list[Estimate]]],
         places: list[Column],
-        clusters: list[tuple[Column, Column]],
+        units: list[_Units],
         metrics: list[str],
         names: list[str],
         batch: list[list[Column]],
     ) -> None:
-        flat = [column for answers in batch for column in answers]
         for metric in metrics:
             for name in names:
                 cells[metric][name] = []
-        for place, (unit, group) in zip(places, clusters, strict=True):
+        for place, unit in zip(places, units, strict=True):
             n = len(place)
-            if not n:
-                for metric in metrics:
-                    for name in names:
-                        cells[metric][name].append(NOTHING)
-                continue
-            table = np.empty((len(unit), 1 + len(flat)))
-            table[:, 0] = np.bincount(group, minlength=len(unit))
-            for number, column in enumerate(flat):
-                table[:, 1 + number] = np.bincount(group, column[place], len(unit))
-            sums = resample([table], unit.astype(np.int64), seed=self.seed, publisher=self.publisher)[0]
-            low, high = percentiles(ratios(sums[1:], sums[0]))
-            if len(unit) == 1:  # how clusters vary cannot be seen in one
-                low[:], high[:] = np.nan, np.nan
-            value = table[:, 1:].sum(axis=0) / n
-            for number in range(len(flat)):
+            table = np.empty((n, len(names) * len(metrics)))
+            for number, column in enumerate(column for answers in batch for column in answers):
+                table[:, number] = column[place]
+            value = table.sum(axis=0) / max(n, 1)
+            low, high = self._bounds(table, value, unit, metrics) if n else (value, value)
+            for number in range(table.shape[1]):
                 name, metric = names[number // len(metrics)], metrics[number % len(metrics)]
-                cells[metric][name].append(_estimate(value[number], low[number], high[number], n))
+                cells[metric][name].append(_estimate(value[number], low[number], high[number], n) if n else NOTHING)
+
+    def _bounds(self, table: Column, value: Column, unit: _Units, metrics: list[str]) -> tuple[Column, Column]:
+        """The 95 % intervals of the means of a slice's columns (float64[rows, columns], some rows)."""
+        sums = np.empty((len(unit.resampled), 1 + table.shape[1]))
+        sums[:, 0] = np.bincount(unit.group, minlength=len(sums))
+        for number, column in enumerate(table.T, 1):
+            sums[:, number] = np.bincount(unit.group, column, len(sums))
+        drawn = resample([sums], unit.resampled, seed=self.seed, publisher=self.publisher)[0]
+        low, high = percentiles(ratios(drawn[1:], drawn[0]))
+        if metrics[0] == "event_success@1":  # and session-level success in turn
+            counted = count_hit_sessions(table[:, 1::2] > 0, unit.cluster)
+            success = success_bounds(counted, self.kind, (low[1::2], high[1::2]))
+            event = event_bounds(counted, value[::2], success, (low[::2], high[::2]))
+            return np.stack([event[0], success[0]], axis=1).ravel(), np.stack([event[1], success[1]], axis=1).ravel()
+        few = [np.count_nonzero(np.bincount(unit.cluster, column)) < FEW_CLUSTERS for column in table.T]
+        low[few], high[few] = np.nan, np.nan
+        return low, high
 
 
 def _estimate(value: float, low: float, high: float, n: int) -> Estimate:

@@ -65,6 +65,8 @@ def folder_of(
     failed = {"publisher": publisher.name, "recommender": "broken", "status": "failed", "error": "it broke"}
     facts = {
         "publisher": publisher.name,
+        "resampled": of.resampled.slates,
+        "impressions_resampled": of.resampled.impressions,
         "scored_sessions": sessions,
         "scored_impressions": len(of.impressions.impression),
     }
@@ -154,6 +156,21 @@ def expected(case: Case, name: str, by: str, cluster: str) -> dict[tuple[str, st
     return dict(found)
 
 
+def bounds(metric: str, group: str, values: dict[tuple[str, str], Values], cluster: str) -> tuple[float, float] | None:
+    """The interval of a metric in a slice, of one recommender's values."""
+    each, units = values[metric, group]
+    name, _, cut = metric.partition("@")
+    if name not in ("event_success", "session_success"):
+        some = {unit for value, unit in zip(each, units, strict=True) if value}
+        return naive_judge.interval(each, units) if len(some) >= 10 else None
+    hits = [int(value) for value in values[f"event_success@{cut}", group].values]
+    drawn = naive_judge.interval([float(n > 0) for n in hits], units)
+    success = naive_judge.success_interval(hits, units, cluster == "session", drawn)
+    if name == "session_success":
+        return success
+    return naive_judge.event_interval(hits, success, naive_judge.interval(each, units))
+
+
 # --- against the oracle ----------------------------------------------------------------------------------------
 
 
@@ -164,7 +181,8 @@ def test_every_cell_equals_the_oracle(by: str, case: Case, cluster: str) -> None
     with tempfile.TemporaryDirectory() as folder:
         found = sliced(PublisherColumns(case.run(folder, cluster=cluster), "A"), by)
     for name in case.slates:
-        values = expected(case, name, by, cluster)
+        every = expected(case, name, by, cluster)
+        values = every.copy()
         assert {group for _, group in values} <= set(found.groups)
         for metric, rows in found.cells.items():
             cells = dict(zip(found.groups, rows[name], strict=True))
@@ -172,13 +190,11 @@ def test_every_cell_equals_the_oracle(by: str, case: Case, cluster: str) -> None
                 if (metric, group) not in values:
                     assert (value, low, high, n) == (None, None, None, 0)
                     continue
-                each, units = values.pop((metric, group))
+                each = values.pop((metric, group)).values
                 assert n == len(each)
                 assert value == pytest.approx(math.fsum(each) / n, rel=1e-11, abs=1e-15)
-                if len(set(units)) == 1:  # which tells nothing of how clusters vary
-                    assert (low, high) == (None, None)
-                else:
-                    assert (low, high) == pytest.approx(naive_judge.interval(each, units), rel=1e-9, abs=1e-12)
+                told = bounds(metric, group, every, cluster)
+                assert (low, high) == (pytest.approx(told, rel=1e-9, abs=1e-12) if told else (None, None))
         assert not values
 
 
@@ -458,24 +474,34 @@ def test_many_recommenders_are_resampled_in_batches_with_the_same_cells(tmp_path
             assert sliced(PublisherColumns(run, "A", batch=batch), by) == at_once
 
 
-def test_slices_of_many_sessions_are_resampled_in_the_groups_of_the_run(tmp_path: Path) -> None:
-    sizes = ClusterSizes(most=20, groups=6)
-    rows = [(2 * session + i, session, i) for session in range(40) for i in (0, 1)]
-    log = make_log(
-        time=[time for time, _, _ in rows],
-        kind=[READ] * 80,
-        session=[session for _, session, _ in rows],
-        user=[session for _, session, _ in rows],
-        item=[item for _, _, item in rows],
-        category=[-1] * 80,
-    )
-    hits = [session % 3 == 0 for session in range(40)]
+def sessions_of_two(folder: Path, hits: list[bool], sizes: ClusterSizes = ClusterSizes()) -> PublisherColumns:
+    """Sessions of two reads, some of which were offered the second."""
+    rows = [(2 * session + i, session, i) for session in range(len(hits)) for i in (0, 1)]
+    time, session, item = (list(column) for column in zip(*rows, strict=True))
+    nothing = [-1] * len(rows)
+    log = make_log(time=time, kind=[READ] * len(rows), session=session, user=session, item=item, category=nothing)
     answers = Answers(padded([[1] if hits[s] and i == 0 else [] for _, s, i in rows], 1), None)
-    run = folder_of(tmp_path, publisher_of(log), {"mine": answers}, Options(answering=Answering(k=1)), sizes)
-    found = sliced(PublisherColumns(run, "A"), "length")
-    cell = found.cells["event_success@1"]["mine"][0]
-    low, high = naive_judge.interval([float(hit) for hit in hits], [naive_judge.hashed(s, 6) for s in range(40)])
-    assert cell == (14 / 40, pytest.approx(low), pytest.approx(high), 40)
+    run = folder_of(folder, publisher_of(log), {"mine": answers}, Options(answering=Answering(k=1)), sizes)
+    return PublisherColumns(run, "A")
+
+
+def test_slices_of_many_sessions_are_resampled_in_the_groups_of_the_run_and_counted_before(tmp_path: Path) -> None:
+    hits = [session % 3 == 0 for session in range(40)]
+    columns = sessions_of_two(tmp_path, hits, ClusterSizes(most=20, groups=6))
+    drawn = naive_judge.interval([float(hit) for hit in hits], [naive_judge.hashed(s, 6) for s in range(40)])
+    exact = naive_judge.clopper_pearson(14, 40)
+    event = min(drawn[0], exact[0]), max(drawn[1], exact[1])
+    cells = sliced(columns, "length").cells | sliced(columns, "position").cells
+    for metric, told in {"event_success": event, "session_success": exact, "read_success": drawn}.items():
+        assert cells[f"{metric}@1"]["mine"][0] == (14 / 40, *map(pytest.approx, told), 40)
+
+
+@pytest.mark.parametrize(("clicked", "told"), [(9, False), (10, True)])
+def test_reads_have_an_interval_where_ten_sessions_have_a_hit(clicked: int, told: bool, tmp_path: Path) -> None:
+    columns = sessions_of_two(tmp_path, [session < clicked for session in range(40)])
+    value, *bounds_of, n = sliced(columns, "position").cells["read_success@1"]["mine"][0]
+    assert (value, n) == (clicked / 40, 40)
+    assert [bound is not None for bound in bounds_of] == [told, told]
 
 
 @pytest.mark.parametrize(("by", "told"), [("postion", "Did you mean 'position'"), ("xyzzy", "There are hour, day")])
