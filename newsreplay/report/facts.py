@@ -122,20 +122,22 @@ def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool) -> li
     if run.info["data"]["options"].get("impressions") and not facts["impressions"]:
         text = f"no impressions were made of {name}: at no read was enough read in the day before"
         result.append(Note("warning", text))
+    return [*result, *_interval_notes(facts)]
+
+
+def _interval_notes(facts: PublisherRecord) -> list[Note]:
+    """Whether intervals can be trusted: how much the longest sessions bring, and where there is too little."""
+    name, exact, result = facts["publisher"], "; those of P are exact" * (facts["resampled"] == "session"), []
+    share = facts["hits_of_longest"] / facts["hits"] if facts["hits"] else 0.0
     if facts["hits"]:
-        share = facts["hits_of_longest"] / facts["hits"]
         result.append(Note("note", f"the longest 1 % of {name}'s scored sessions bring {share:.1%} of all hits at 1"))
-        if covers_too_little(facts["scored_sessions"], share):
-            text = (
-                f"intervals of E at {name} hold the truth in fewer than 94 of 100 such logs: "
-                f"{facts['scored_sessions']:,} scored sessions are too few where a few long ones bring so many hits; "
-                "those of P are exact"
-            )
-            result.append(Note("warning", text))
     if 0 < facts["clusters"] < FEW_CLUSTERS:
+        text = f"{name} has only {facts['clusters']} clusters ({facts['resampled']}) to resample; its intervals are too"
+        result.append(Note("warning", f"{text} narrow{exact}"))
+    elif facts["hits"] and covers_too_little(facts["scored_sessions"], share):
         text = (
-            f"{name} has only {facts['clusters']} clusters ({facts['resampled']}) to resample; its "
-            "intervals are too narrow"
+            f"intervals of E at {name} hold the truth in fewer than 94 of 100 such logs: "
+            f"{facts['scored_sessions']:,} scored sessions are too few where a few long ones bring so many hits{exact}"
         )
         result.append(Note("warning", text))
     return result

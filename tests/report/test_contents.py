@@ -201,11 +201,6 @@ def test_the_worst_is_noted_first(tmp_path: Path) -> None:
             "2 all or none of whose candidates were clicked",
         ),
         ("note", "the longest 1 % of A's scored sessions bring 25.0% of all hits at 1"),
-        (
-            "warning",
-            "intervals of E at A hold the truth in fewer than 94 of 100 such logs: 400 scored sessions are too few "
-            "where a few long ones bring so many hits; those of P are exact",
-        ),
         ("warning", "A has only 29 clusters (day) to resample; its intervals are too narrow"),
         ("dropped", "dropped from the slates of fine on A: 1,000 current, 3 repeated"),
         ("failed", "FAILED: bad on A: ValueError: \x1b[31m"),
@@ -215,7 +210,15 @@ def test_the_worst_is_noted_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("clusters", "noted"), [(0, False), (1, True), (29, True), (30, False)])
 def test_few_clusters_are_noted(tmp_path: Path, clusters: int, noted: bool) -> None:
     run = run_of(tmp_path / "run", {"fine": {"A": (0.1, 0.1)}}, facts={"clusters": clusters})
-    assert any("clusters" in note.text for note in notes(run)) is noted
+    (warning,) = (note.text for note in notes(run) if note.kind == "warning")
+    assert ("clusters" in warning, "intervals of E" in warning) == (noted, not noted)
+    assert warning.endswith("; those of P are exact")
+
+
+def test_exact_intervals_of_success_are_named_where_sessions_are_resampled(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"fine": {"A": (0.1, 0.1)}}, facts={"resampled": "user"})
+    (warning,) = (note.text for note in notes(run) if note.kind == "warning")
+    assert warning.endswith("where a few long ones bring so many hits")
 
 
 def test_without_anything_to_warn_of_there_is_no_note(tmp_path: Path) -> None:
