@@ -223,17 +223,23 @@ def test_a_download_that_was_killed_before_it_got_its_name_is_not_repeated(fetch
     assert fetched.site.asked == []
 
 
-def test_every_stretch_that_brings_something_is_a_new_beginning(fetched: Fetched) -> None:
-    def a_little(request: BaseHTTPRequestHandler) -> None:
+def at_most(size: int) -> Answer:
+    """Sends so many bytes of what it announces, from where it is asked to."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
         begin = int(request.headers.get("Range", "bytes=0-")[6:-1])
         request.send_response(206 if begin else 200)
         request.send_header("ETag", TAG)
         request.send_header("Content-Range", f"bytes {begin}-{len(BODY) - 1}/{len(BODY)}")
         request.send_header("Content-Length", str(len(BODY) - begin))
         request.end_headers()
-        request.wfile.write(BODY[begin : begin + 30_000])
+        request.wfile.write(BODY[begin : begin + size])
 
-    fetched(a_little)
+    return answer
+
+
+def test_every_stretch_that_brings_something_is_a_new_beginning(fetched: Fetched) -> None:
+    fetched(at_most(30_000))
     assert fetched.bytes() == BODY
     assert fetched.slept == [1] * 10
 
@@ -286,17 +292,8 @@ def test_after_a_server_was_too_slow_the_download_goes_on_where_it_stopped(fetch
 
 
 def test_connections_that_end_after_a_byte_are_given_up(fetched: Fetched) -> None:
-    def a_byte(request: BaseHTTPRequestHandler) -> None:
-        begin = int(request.headers.get("Range", "bytes=0-")[6:-1])
-        request.send_response(206 if begin else 200)
-        request.send_header("ETag", TAG)
-        request.send_header("Content-Range", f"bytes {begin}-{len(BODY) - 1}/{len(BODY)}")
-        request.send_header("Content-Length", str(len(BODY) - begin))
-        request.end_headers()
-        request.wfile.write(BODY[begin : begin + 1])
-
     with pytest.raises(DataError, match=r"it goes on where it stopped \(6 bytes\)"):
-        fetched(a_byte)
+        fetched(at_most(1))
     assert fetched.slept == [1, 2, 5, 15, 30]
 
 
