@@ -1,7 +1,8 @@
 """A recommender replayed in a process that is sent logs and holds nothing else.
 
 The process is an interpreter of its own, not a copy of this one: no log that was read here lies in its memory, and
-what one replay leaves behind in a class or a module is not there in another process.
+what one replay leaves behind in a class or a module is not there in another process. It is started by a command and
+not through `newsreplay.processes`, so that a script which checks its recommender needs no guard around `__main__`.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from typing import Any
 
 from newsreplay.durations import duration_text
 from newsreplay.errors import RecommenderError, RunError
+from newsreplay.escaping import escaped
 from newsreplay.machine import cores
 from newsreplay.processes import OwnProcess, Unreadable
 from newsreplay.recommenders.base import Compiled
@@ -35,8 +36,7 @@ GRACE = 2.0  #: seconds in which threads end that are no longer wanted; then the
 
 def printable(line: object) -> str:
     """A reported line as one that a terminal can show."""
-    text = "".join(letter if letter.isprintable() else " " for letter in str(line))
-    return " ".join(text.split())[:LINE]
+    return escaped(" ".join(str(line).split()))[:LINE]
 
 
 def _replay_apart(pair: Pair, work: str, wire: Connection) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 import newsreplay.datasets.sources.table.plan  # noqa: F401 - its kernels look up their folder now, not in a test's own home
 from newsreplay.cli import main
+from newsreplay.processes import warm_up
 
 # Publisher A: ann reads a and b and comes back to a; bob reads b and then a; zoe reads once. Publisher B/2: ann
 # reads x and y. Recency (known last first) offers nothing at first, then a, b, a, b …
@@ -121,6 +122,12 @@ class CtrlC(Newest):
             os.kill(multiprocessing.parent_process().pid, signal.SIGINT)
         time.sleep(600)
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forking() -> None:
+    """Fork processes from one with the home of all tests; with that of a single one, all others would import anew."""
+    warm_up()
 
 
 Cli = Callable[..., Result]

@@ -87,7 +87,7 @@ def test_processes_tell_of_rows_and_lines_while_they_are_at_work(folder: Path) -
             Path("seen").touch()
 
     newsreplay.run("many.csv", "own.py:Lines,own.py:Rows", jobs=2, progress=progress)
-    assert "replaying · lines: epoch 2 of 5, [31mloss 1.42" in {what for what, _ in told}
+    assert r"replaying · lines: epoch 2 of 5, \x1b[31mloss 1.42" in {what for what, _ in told}
     assert [done for _, done in told] == sorted(done for _, done in told)
     assert told[-1][1] == 2 * READS
 
@@ -101,7 +101,7 @@ def test_threads_tell_of_lines_while_they_are_at_work(folder: Path) -> None:
             Path("seen").touch()
 
     newsreplay.run("few.csv", "own.py:Lines", progress=progress)
-    assert "replaying · lines: epoch 2 of 5, [31mloss 1.42" in told
+    assert r"replaying · lines: epoch 2 of 5, \x1b[31mloss 1.42" in told
 
 
 class Talker(Recommender):
@@ -129,7 +129,7 @@ def test_a_reported_line_stands_behind_what_is_done(folder: Path) -> None:
 
 
 def test_a_told_line_is_one_short_line() -> None:
-    assert printable(" a\tb\r\nc\x1b[0m ") == "a b c [0m"
+    assert printable(" a\tb\r\nc\x1b[0m ") == r"a b c\x1b[0m"
     assert printable(7) == "7"
     assert len(printable("\U0001f600" * 1_000).encode()) <= 400  # what POSIX promises to keep together is 512
 
