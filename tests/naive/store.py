@@ -337,7 +337,7 @@ def prepare(
             "shared_ids": len(shared),
             "shared_sessions": sum(map(len, shared.values())),
             "nobody": len(nobodies),
-            "session_ids": any(row.get("session") is not None for row in rows),
+            "session_ids": any(r.get("session") is not None and kind_of(r) not in (PUBLISH, HISTORY) for r in rows),
             "profiles_differ": len(differing),
         },
     )

@@ -58,7 +58,7 @@ def facts_of(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -
         "shared_ids": int(np.count_nonzero(gathered.sessions.several)),
         "shared_sessions": len(gathered.sessions.parts),
         "nobody": int(gathered.sessions.nobody[-1]),
-        "session_ids": len(gathered.sessions.values) > 0,
+        "session_ids": gathered.sessions.told,
         "digest": _digest(folder),
     }
     profiles = folder / "profiles.arrow"

@@ -18,7 +18,7 @@ from newsreplay.arrow import in_one_piece
 from newsreplay.kernels.compiling import compiled
 from newsreplay.log.rows import HISTORY, PUBLISH, Column
 
-_SEVERAL = -2
+_NONE, _SEVERAL, _UNNAMED = -1, -2, -3
 _USER = 32  # a part is named by its session id << 32 | 1 + its user, 0 = unnamed
 
 NOBODY = "nobody"  #: what readers and sessions are called that have no id; numbered by first appearance
@@ -32,6 +32,7 @@ class SessionIds(NamedTuple):
     several: Column  #: bool[ids], several users occur under the id
     parts: Column  #: int64, ascending: id << 32 | 1 + user (0 = unnamed) of the ids under which several users occur
     nobody: Column  #: int64[blocks + 1], rows with neither user nor session in the blocks before
+    told: bool  #: some row has an id; blocks of several publishers have the ids of all
 
     @property
     def sessions(self) -> int:
@@ -85,7 +86,8 @@ class Owners:
     """Finds out, block by block, which session ids several users share, and how many rows are nobody's."""
 
     def __init__(self, ids: int):
-        self.owner = np.full(ids, -1, np.int32)  # the one user that occurs under an id, `_SEVERAL`, -1 = none yet
+        # The one user that occurs under an id, `_SEVERAL` of them, `_UNNAMED` if none has a name; `_NONE` without rows.
+        self.owner = np.full(ids, _NONE, np.int32)
         self.nobody = [0]
 
     def look(self, rows: Rows) -> None:
@@ -104,7 +106,7 @@ class Owners:
                 words = np.unique(session[at].astype(np.int64) << _USER | user[at] + 1)
                 parts = np.union1d(parts, words)
         nobody = self.nobody + [self.nobody[-1]] * (blocks + 1 - len(self.nobody))
-        return SessionIds(values, users, several, parts, np.array(nobody, np.int64))
+        return SessionIds(values, users, several, parts, np.array(nobody, np.int64), bool((self.owner != _NONE).any()))
 
 
 @compiled
@@ -116,11 +118,13 @@ def _own(kind: Any, user: Any, session: Any, owner: Any) -> int:
             continue
         if session[row] < 0:
             nobody += user[row] < 0
-        elif user[row] >= 0:
-            if owner[session[row]] == -1:
-                owner[session[row]] = user[row]
-            elif owner[session[row]] != user[row]:
-                owner[session[row]] = _SEVERAL
+        elif user[row] < 0:
+            if owner[session[row]] == _NONE:
+                owner[session[row]] = _UNNAMED
+        elif owner[session[row]] == _NONE or owner[session[row]] == _UNNAMED:
+            owner[session[row]] = user[row]
+        elif owner[session[row]] != user[row]:
+            owner[session[row]] = _SEVERAL
     return nobody
 
 

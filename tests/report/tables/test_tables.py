@@ -249,8 +249,10 @@ def test_slices_for_programs_hold_every_metric_with_intervals(hostile_run: Run) 
         records = json.loads(by_slice(hostile_run, by, style="json"))
         assert len({record["metric"] for record in records}) >= 2
         for record in records:
-            if record["metric"].endswith("success@1") and record["n"]:
-                assert record["low"] <= record["value"] <= record["high"] or record["n"] < 3
+            if record["metric"] in ("event_success@1", "session_success@1") and record["n"]:
+                assert record["low"] <= record["value"] <= record["high"]
+            elif record["low"] is not None:  # shares of reads have none where few sessions have a hit
+                assert record["low"] <= record["high"]
 
 
 def test_a_table_without_rows_is_a_table_in_every_format() -> None:
