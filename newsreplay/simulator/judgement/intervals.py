@@ -25,12 +25,13 @@ BLOCK = 125  #: replicates computed at a time, so that their sums stay in the ca
 LEVELS = (2.5, 97.5)  #: percentiles
 
 _32 = np.uint64(32)
+_HALF = 1 << 31  # signed numbers of 32 bits are compared in vector registers, twice as many at a time as of 64
 
 
 def _poisson_steps() -> Column:
-    """Where the distribution function of Poisson(1) steps up, as 32-bit words; beyond 2^32 it has ended."""
-    steps = np.cumsum([math.exp(-1) / math.factorial(n) for n in range(13)])
-    return np.asarray(np.rint(steps * 2**32), np.int64)
+    """Where the distribution function of Poisson(1) steps up, as 32-bit words less 2^31: int32[steps]."""
+    steps = np.rint(np.cumsum([math.exp(-1) / math.factorial(n) for n in range(13)]) * 2**32)
+    return np.asarray(steps[steps < 2**32] - _HALF, np.int32)  # no word lies beyond
 
 
 def resample(
@@ -55,7 +56,7 @@ def resample(
 
     def compute(begin: int) -> None:
         weights = np.empty((len(units), min(block, replicates - begin)), np.uint8)
-        _weigh(key, units, begin, steps, weights)
+        _weigh(key, units, begin, steps, np.empty((2, weights.shape[1]), np.int32), weights)
         for table, total in zip(tables, totals, strict=True):
             sums = np.zeros((table.shape[1], weights.shape[1]))
             _add(weights, table, sums)
@@ -90,15 +91,19 @@ def percentiles(statistics: Column) -> tuple[Column, Column]:
 
 
 @compiled
-def _weigh(key: np.uint64, units: Any, first: int, steps: Any, weights: Any) -> None:
-    """The weights of all groups in the replicates from `first` on."""
+def _weigh(key: np.uint64, units: Any, first: int, steps: Any, room: Any, weights: Any) -> None:
+    """The weights of all groups in the replicates from `first` on; `room` is int32[2, replicates] to work in."""
+    words, counts = room[0], room[1]
     for group in range(units.size):
-        for i in range(weights.shape[1]):
-            word = int64(draw(key, units[group], first + i) >> _32)
-            weight = 0
-            for n in range(steps.size):  # no early end: this way it runs in vector registers
-                weight += word >= steps[n]
-            weights[group, i] = weight
+        for i in range(words.size):
+            words[i] = int64(draw(key, units[group], first + i) >> _32) - _HALF
+            counts[i] = 0
+        for n in range(steps.size):  # step by step, without an early end: this way it runs in vector registers
+            step = steps[n]
+            for i in range(words.size):
+                counts[i] += words[i] >= step
+        for i in range(words.size):
+            weights[group, i] = counts[i]
 
 
 @compiled

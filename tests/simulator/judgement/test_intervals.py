@@ -15,7 +15,7 @@ from tests.naive import judge as naive_judge
 
 def weights(units: Column, replicates: int = 1000, seed: int = 0) -> Column:
     out = np.empty((len(units), replicates), np.uint8)
-    _weigh(key_of(seed, "A", "bootstrap"), units, 0, _poisson_steps(), out)
+    _weigh(key_of(seed, "A", "bootstrap"), units, 0, _poisson_steps(), np.empty((2, out.shape[1]), np.int32), out)
     return out.T
 
 
