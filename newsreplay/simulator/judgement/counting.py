@@ -27,19 +27,18 @@ def count_hit_sessions(hit: Column, cluster: Column) -> HitSessions:
     """Count sessions with a hit (bool[sessions, cuts]) in their clusters (int[sessions], from 0)."""
     sessions, cuts = hit.shape
     size = np.bincount(cluster)
-    hits = np.zeros((len(size), cuts), np.int64)
-    for cut in range(cuts):
-        hits[:, cut] = np.bincount(cluster[hit[:, cut]], minlength=len(size))
-    total = hits.sum(axis=0)
+    total, reached, missed = np.zeros((3, cuts), np.int64)
     inflation = np.ones(cuts)
     for cut in range(cuts if sessions else 0):
+        hits = np.bincount(cluster[hit[:, cut]], minlength=len(size))
+        total[cut], reached[cut] = hits.sum(), np.count_nonzero(hits)
+        missed[cut] = np.count_nonzero(size > hits)
         share = total[cut] / sessions
         if 0 < share < 1:
-            spread = ((hits[:, cut] - share * size) ** 2).sum() / (sessions * share * (1 - share))
+            spread = ((hits - share * size) ** 2).sum() / (sessions * share * (1 - share))
             inflation[cut] = max(1.0, spread)
         else:
             inflation[cut] = (size.astype(np.float64) ** 2).sum() / sessions
-    reached, missed = np.count_nonzero(hits, axis=0), np.count_nonzero(size[:, None] > hits, axis=0)
     return HitSessions(total, sessions, reached, missed, inflation)
 
 

@@ -148,7 +148,7 @@ def _tally(scored: Scored, outcomes: Outcomes, cuts: tuple[int, ...]) -> tuple[C
 
 def _hit_sessions(scored: Scored, outcomes: Outcomes, cuts: tuple[int, ...]) -> HitSessions:
     begin = scored.frame.begin[:-1]
-    hit = np.zeros((len(begin), len(cuts)), bool)
+    hit = np.zeros((len(begin), len(cuts)), bool, order="F")
     for number, cut in enumerate(cuts if len(begin) else ()):
         hit[:, number] = np.logical_or.reduceat((outcomes.place > 0) & (outcomes.place <= cut), begin)
     return count_hit_sessions(hit, scored.clusters.ungrouped)
