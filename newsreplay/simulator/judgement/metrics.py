@@ -60,13 +60,12 @@ def measure(
     tables = [over, *(sums.reads.reshape(groups, len(cuts) * len(SLATES)) for sums in recommenders.values())]
     resampled = partial(resample, seed=seed, publisher=publisher, threads=threads)
     below, *above = resampled(tables, scored.clusters.unit)
-    totals = [sums.reads.sum(axis=0) for sums in recommenders.values()]
     coarse = [np.column_stack([sums.beyond.sums, sums.beyond.counts]) for sums in recommenders.values()]
     others = resampled(coarse, scored.coarse.unit)
     on_impressions = _impressions(scored, recommenders, resampled) if len(scored.impressions.impression) else {}
     rows = [
         [
-            *_reads(cuts, sums, totals[number], over, below, above[number]),
+            *_reads(cuts, sums, over, below, above[number]),
             *on_impressions.get(name, []),
             *_beyond_accuracy(k, sums, others[number][: len(MEANS)], others[number][len(MEANS) :]),
         ]
@@ -75,7 +74,7 @@ def measure(
     replicates = np.array([[metric.replicates for metric in row] for row in rows])
     low, high = (bound.reshape(len(rows), -1) for bound in percentiles(replicates.reshape(-1, REPLICATES)))
     few = np.array([[metric.nonzero < FEW for metric in row] for row in rows])
-    exact = [_success(sums, totals[row], scored, low[row], high[row]) for row, sums in enumerate(recommenders.values())]
+    exact = [_success(sums, scored, low[row], high[row]) for row, sums in enumerate(recommenders.values())]
     low[few], high[few] = np.nan, np.nan
     for row, (lows, highs) in enumerate(exact):
         success = [cut * len(SLATES) + measure for measure in range(2) for cut in range(len(cuts))]
@@ -88,27 +87,25 @@ def measure(
     return Measured(results, replicates)
 
 
-def _success(sums: Sums, totals: Column, scored: Scored, low: Column, high: Column) -> tuple[Column, Column]:
+def _success(sums: Sums, scored: Scored, low: Column, high: Column) -> tuple[Column, Column]:
     """The bounds of event-level success at all cut-offs, then those of session-level success."""
     cuts = len(sums.counted.hits)
     event, session = (slice(first, cuts * len(SLATES), len(SLATES)) for first in range(2))
     success = success_bounds(sums.counted, scored.resampled.slates, (low[session], high[session]))
-    value = totals[:, 0] / max(sums.counted.sessions, 1)
+    value = sums.totals[:, 0] / max(sums.counted.sessions, 1)
     bounds = event_bounds(sums.counted, value, success, (low[event], high[event]))
     return np.concatenate([bounds[0], success[0]]), np.concatenate([bounds[1], success[1]])
 
 
-def _reads(
-    cuts: tuple[int, ...], sums: Sums, totals: Column, over: Column, below: Column, above: Column
-) -> Iterator[_Metric]:
-    """Event- and session-level success, and the slates as rankings, of `totals` (float64[cuts, measures])."""
+def _reads(cuts: tuple[int, ...], sums: Sums, over: Column, below: Column, above: Column) -> Iterator[_Metric]:
+    """Event- and session-level success, and the slates as rankings."""
     for c, cut in enumerate(cuts):
         for m, (name, per) in enumerate(SLATES.items()):
             column = ("sessions", "requests").index(per)
             n = int(over[:, column].sum())
             statistics = ratios(above[c * len(SLATES) + m], below[column])
             nonzero = int(sums.reads_nonzero[c, m])
-            yield _Metric(f"{name}@{cut}", totals[c, m] / n if n else math.nan, n, statistics, nonzero)
+            yield _Metric(f"{name}@{cut}", sums.totals[c, m] / n if n else math.nan, n, statistics, nonzero)
 
 
 def _beyond_accuracy(k: int, sums: Sums, above: Column, below: Column) -> Iterator[_Metric]:

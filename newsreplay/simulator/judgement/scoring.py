@@ -56,6 +56,7 @@ class Sums(NamedTuple):
     """What metrics are made of: one recommender's sums by cluster."""
 
     reads: Column  #: float64[groups, cut-offs, 6]: the judge's measures
+    totals: Column  #: float64[cut-offs, 6], of all groups
     hits: tuple[int, int]  #: at 1: of all scored sessions, and of the longest 1 %
     counted: HitSessions
     reads_nonzero: Column  #: int64[cut-offs, 6], clusters in which `reads` are not zero, counted before any grouping
@@ -118,13 +119,14 @@ def score(publisher: Publisher, scored: Scored, answers: Answers) -> Judgement:
     hit = outcomes.place == 1
     hits_of_longest = hit & np.repeat(scored.longest, np.diff(scored.frame.begin))
     ranked, impressions = _rank(publisher, scored, answers)
-    reads, reads_nonzero = _tally(scored, outcomes, cut_offs(answers.slates.shape[1]))
+    reads, totals, reads_nonzero = _tally(scored, outcomes, cut_offs(answers.slates.shape[1]))
     beyond, beyond_nonzero = _beyond(publisher, scored, slates)
     return Judgement(
         outcomes,
         ranked,
         Sums(
             reads,
+            totals,
             (int(np.count_nonzero(hit)), int(np.count_nonzero(hits_of_longest))),
             _hit_sessions(scored, outcomes, cut_offs(answers.slates.shape[1])),
             reads_nonzero,
@@ -135,15 +137,15 @@ def score(publisher: Publisher, scored: Scored, answers: Answers) -> Judgement:
     )
 
 
-def _tally(scored: Scored, outcomes: Outcomes, cuts: tuple[int, ...]) -> tuple[Column, Column]:
-    """The judge's measures by cluster, and in how many clusters each is not zero."""
+def _tally(scored: Scored, outcomes: Outcomes, cuts: tuple[int, ...]) -> tuple[Column, Column, Column]:
+    """The judge's measures by cluster, their sums, and in how many clusters each is not zero."""
     by = scored.clusters
     reads = tally(scored.frame, outcomes, by.group, len(by.unit), cuts)
-    nonzero = np.count_nonzero(reads, axis=0)
+    totals, nonzero = reads.sum(axis=0), np.count_nonzero(reads, axis=0)
     if _hidden(by, nonzero):
         ungrouped = tally(scored.frame, outcomes, by.ungrouped, int(by.ungrouped.max()) + 1, cuts)
         nonzero = np.count_nonzero(ungrouped, axis=0)
-    return reads, nonzero
+    return reads, totals, nonzero
 
 
 def _hit_sessions(scored: Scored, outcomes: Outcomes, cuts: tuple[int, ...]) -> HitSessions:
