@@ -93,7 +93,7 @@ class PlainState:
         """Collect the slate that answers a read."""
         answer = self.rec_recommend(request, self.k)
         kind = type(answer)
-        if kind is list:  # what most give, and the soonest copied
+        if kind is list or kind is tuple:  # what most give, and the soonest copied
             self.answers.append(answer[: self.k])
         elif kind is np.ndarray and answer.ndim == 1:
             self.answers.append(answer[: self.k].tolist())
