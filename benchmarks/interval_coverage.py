@@ -27,7 +27,7 @@ from newsreplay.log.catalog import bare_articles
 from newsreplay.log.publisher import Publisher, Requests, Sessions
 from newsreplay.log.rows import DAY, PUBLISH, READ, Column, Log, make_log
 from newsreplay.simulator.judgement import intervals
-from newsreplay.simulator.judgement.comparisons import RESOLVABLE, compare
+from newsreplay.simulator.judgement.comparisons import RESOLVABLE, compare, count_wins
 from newsreplay.simulator.judgement.metrics import Measured, measure
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.judgement.scoring import Answers, score, select_scored
@@ -237,25 +237,34 @@ def _publisher(time: Column, session: Column, block: Column, item: Column) -> Pu
 # --- the package's intervals ------------------------------------------------------------------------------
 
 
-def measured(made: Made, seed: int, cluster: str = "session") -> dict[str, tuple[float, float, float]]:
+def measured(made: Made, seed: int, cluster: str = "session") -> dict[str, tuple[float | None, ...]]:
     """Value, low and high of METRICS of the first recommender."""
-    results, _ = _measure(made, made.slates[:1], seed, cluster)
+    results, _ = _measure(made, made.slates[:1], seed, cluster)[0]
     found = {result.metric: (result.value, result.low, result.high) for result in results}
-    return {metric: found[metric] for metric in METRICS}  # type: ignore[misc]
+    return {metric: found[metric] for metric in METRICS}
 
 
-def replicated(made: Made, seed: int) -> tuple[Column, Column]:
-    """Values and replicates of event_success@1 of all recommenders of the log, paired."""
-    results, replicates = _measure(made, made.slates, seed, "session")
+class Replicated(NamedTuple):
+    """event_success@1 of all recommenders of a log."""
+
+    values: Column
+    replicates: Column
+    wins: Column
+
+
+def replicated(made: Made, seed: int) -> Replicated:
+    """Values and replicates of all recommenders, paired, and in how many sessions one has more hits than another."""
+    (results, replicates), hits = _measure(made, made.slates, seed, "session")
     values = [result.value for result in results if result.metric == "event_success@1"]
     names = [result.metric for result in results]
-    return np.array(values), replicates[:, names.index("event_success@1")]
+    return Replicated(np.array(values), replicates[:, names.index("event_success@1")], count_wins(hits))
 
 
-def _measure(made: Made, slates: list[Column], seed: int, cluster: str) -> Measured:
+def _measure(made: Made, slates: list[Column], seed: int, cluster: str) -> tuple[Measured, list[Column]]:
+    """Everything measured, and the hits at 1 of each recommender by cluster."""
     of = select_scored(made.publisher, Scope(cluster=cluster), seed)
     tallies = {str(number): score(made.publisher, of, Answers(each, None)).sums for number, each in enumerate(slates)}
-    return measure("A", K, of, tallies, seed)
+    return measure("A", K, of, tallies, seed), [sums.reads[:, 0, 0] for sums in tallies.values()]
 
 
 # --- the experiment ------------------------------------------------------------------------------------
@@ -286,18 +295,27 @@ def intervals_of_log(world: World, blocks: int, number: int) -> dict[str, dict[s
     return found
 
 
-def covered(world: World, found: Iterable[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, float]]:
-    """By method and metric: the share of intervals that hold the truth, and their mean width."""
+class Coverage(NamedTuple):
+    """Of the logs that have an interval; without enough hits there is none."""
+
+    share: float  #: intervals that hold the truth
+    width: float  #: mean
+    logs: int
+
+
+def covered(world: World, found: Iterable[dict[str, Any]]) -> dict[tuple[str, str], Coverage]:
+    """Coverage by method and metric."""
     true = truth(world)
     logs = list(found)
     cells = {}
     for method in logs[0]:
         for metric in METRICS:
-            low, high = np.array([log[method][metric][1:] for log in logs]).T
-            cells[method, metric] = (
-                float(((low <= true[metric]) & (true[metric] <= high)).mean()),
-                float((high - low).mean()),
-            )
+            low, high = np.array([log[method][metric][1:] for log in logs], np.float64).T
+            told = ~np.isnan(low)
+            inside = (low[told] <= true[metric]) & (true[metric] <= high[told])
+            n = int(told.sum())
+            share, width = (inside.mean(), (high - low)[told].mean()) if n else (np.nan, np.nan)
+            cells[method, metric] = Coverage(float(share), float(width), n)
     return cells
 
 
@@ -314,14 +332,17 @@ class Compared(NamedTuple):
 def compared(world: World, sessions: int, pair: Pair, number: int) -> Compared:
     """Compare the two recommenders of log `number`."""
     made = make(world, sessions, np.random.default_rng([sessions, number]), pair)
-    values, replicates = replicated(made, number)
-    found = compare(values, replicates)
-    low, high = np.percentile(replicates[0] - replicated(made, number + 1_000_000)[1][1], intervals.LEVELS)
+    values, replicates, wins = replicated(made, number)
+    found = compare(values, replicates, wins=wins)
+    others = replicated(made, number + 1_000_000).replicates
+    low, high = np.percentile(replicates[0] - others[1], intervals.LEVELS)
     return Compared(found.low[0], found.high[0], (float(low), float(high)), found.p[0], found.resolvable[0])
 
 
 def shown(share: float, logs: int) -> str:
     """A share in per cent with its standard error; that of 0 or all is of one log more or less."""
+    if not logs:
+        return "none has one"
     inside = min(max(share, 1 / logs), 1 - 1 / logs)
     return f"{100 * share:.1f} ± {100 * np.sqrt(inside * (1 - inside) / logs):.1f}"
 
@@ -333,7 +354,7 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="also draw the shares of event_success@1 here")
     options = parser.parse_args()
     numbers = range(options.logs)
-    drawn: list[tuple[World, tuple[int, ...], list[dict[Any, tuple[float, float]]]]] = []
+    drawn: list[tuple[World, tuple[int, ...], list[dict[Any, Coverage]]]] = []
     with ProcessPoolExecutor(options.processes) as pool:
         for world, sizes in ((CLUSTERED, SESSIONS), (RARE, SESSIONS), (READERS, READERS_OF), (DAYS, DAYS_OF)):
             cells = [
@@ -354,11 +375,15 @@ def _table_of_coverage(world: World, sizes: Sequence[int], cells: Sequence[Any],
     rows = []
     for size, cell in zip(sizes, cells, strict=True):
         for metric in METRICS:
-            row = [size, metric, f"{true[metric]:.4f}", *(shown(cell[method, metric][0], logs) for method in methods)]
-            row.append(f"{cell['by session', metric][1] / cell['per read', metric][1]:.2f}")
+            row = [size, metric, f"{true[metric]:.4f}", *(_of(cell[method, metric], logs) for method in methods)]
+            row.append(f"{cell['by session', metric].width / cell['per read', metric].width:.2f}")
             rows.append(row)
     headers = [what, "metric", "truth", *methods, "width by session / per read"]
     return f"\n{world.name}\n\n" + tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+
+
+def _of(cell: Coverage, logs: int) -> str:
+    return shown(cell.share, cell.logs) + ("" if cell.logs in (0, logs) else f" (of {cell.logs})")
 
 
 def _table_of_pairs(pool: ProcessPoolExecutor, numbers: range) -> str:
@@ -406,7 +431,7 @@ def draw(path: Path, drawn: Sequence[tuple[World, Sequence[int], Sequence[Any]]]
             panel.axhspan(93, 97, color="#DDDDDD", zorder=0, linewidth=0)
             panel.axhline(95, color="#888888", linewidth=0.6)
             for method in dict.fromkeys(method for method, _ in cells[0]):
-                share = np.array([cell[method, "event_success@1"][0] for cell in cells])
+                share = np.array([cell[method, "event_success@1"].share for cell in cells])
                 inside = np.clip(share, 1 / logs, 1 - 1 / logs)
                 error = 100 * Z * np.sqrt(inside * (1 - inside) / logs)
                 colour, marker, line = styles[method]
