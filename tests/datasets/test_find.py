@@ -30,7 +30,7 @@ from newsreplay.datasets import (
 from newsreplay.datasets.sources.synthetic import newsroom as synthetic
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
-from newsreplay.locks import own_folder
+from newsreplay.locks import locked, own_folder
 
 ROWS = "time,user,item\n2020-01-01T00:00:00Z,ann,a\n2020-01-01T00:01:00Z,ann,b\n"
 OTHER = "ts,reader_no,doc\n2020-01-01T00:00:00Z,ann,a\n"
@@ -226,6 +226,15 @@ def test_preparing_a_name_again_replaces_it(clicks: Path) -> None:
     prepare_data("table", clicks, name="tuesday")
     assert articles(find_data("tuesday")) == ["a", "c"]
     assert len(prepared()) == 1
+
+
+def test_a_name_is_prepared_by_one_process_at_a_time(clicks: Path, empty_home: Path) -> None:
+    (empty_home / "data").mkdir(parents=True)
+    with locked(empty_home / "data" / "clicks"):
+        with pytest.raises(DataError, match=rf"^clicks is being prepared by process {os.getpid()} on .*; wait until"):
+            prepare_data("table", clicks)
+        assert prepare_data("table", clicks, name="another").publishers
+    assert prepare_data("table", clicks).publishers
 
 
 def test_a_failed_preparation_leaves_the_name_as_it_was(clicks: Path) -> None:
