@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -20,6 +21,7 @@ except ImportError:  # Windows: nobody is kept out, and what was left is told by
 LOCK = ".lock"  #: what the name of a lock ends in
 OLD = ".old"  #: what the name of a folder ends in that is being replaced, which may be all that is left of it
 DAY = 86_400.0  #: seconds after which a folder counts as left where nothing else tells
+_OWN = re.compile(r"\..+-[0-9a-f]{8,}")  # what `own_folder`, and preparations that go on, call theirs
 
 
 class LockedError(Exception):
@@ -115,7 +117,7 @@ def _is_abandoned(folder: Path) -> bool:
         with _lock_of(folder).open("r") as file:
             free = _lock(file)
     except FileNotFoundError:
-        return True
+        return _OWN.fullmatch(folder.name) is not None  # any other is somebody else's, as .git
     except OSError:  # somebody else's
         return False
     return age_of(folder) > DAY if free is None else free

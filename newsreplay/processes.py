@@ -29,6 +29,8 @@ _EAGER = 500  # of 1,000: where memory runs out, the system ends this process be
 _spawn = multiprocessing.get_context("spawn")
 _fork = multiprocessing.get_context("forkserver") if _LINUX else None
 _homes: list[str | None] = []  # NEWSREPLAY_HOME of what is forked from: kernels look it up when they are imported
+_keepers: list[threading.Thread] = []  # the thread that started it, where that is not the main one
+_keeping = threading.Lock()
 _serving = threading.Event()  # whether there is such a process
 
 
@@ -60,9 +62,14 @@ def warm_up() -> None:
         _start_server()
         return
     # It ends with the thread that started it, and other threads may want it still.
-    started = threading.Event()
-    threading.Thread(target=_keep_server, args=(started,), daemon=True).start()
-    started.wait()
+    with _keeping:
+        if not any(keeper.is_alive() for keeper in _keepers):
+            started = threading.Event()
+            _keepers[:] = [threading.Thread(target=_keep_server, args=(started,), daemon=True)]
+            _keepers[0].start()
+            started.wait()
+            return
+    _start_server()  # where it has ended meanwhile
 
 
 def _keep_server(started: threading.Event) -> None:

@@ -69,11 +69,14 @@ def test_a_folder_is_abandoned_once_its_process_was_killed_and_not_before(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_hidden_folders_can_be_abandoned(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
+def test_only_hidden_folders_with_such_names_can_be_abandoned(tmp_path: Path) -> None:
+    for name in ("data", "data-0123abcd", ".git", ".ipynb_checkpoints", ".data-work"):
+        (tmp_path / name).mkdir()
     (tmp_path / ".file").touch()
     (tmp_path / ".link").symlink_to(tmp_path / "data")
     assert abandoned(tmp_path) == abandoned(tmp_path / "nowhere") == []
+    (tmp_path / ".data-0123abcd").mkdir()
+    assert abandoned(tmp_path) == [tmp_path / ".data-0123abcd"]
 
 
 def test_a_lock_is_held_by_one_and_then_by_the_next(tmp_path: Path) -> None:

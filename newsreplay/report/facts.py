@@ -13,7 +13,7 @@ from newsreplay.durations import duration_text
 from newsreplay.log.rows import Column
 from newsreplay.report.headings import LEAKS
 from newsreplay.report.records import Costs, Note
-from newsreplay.report.shown import few_notes
+from newsreplay.report.shown import HEADLINE, few_notes, hides
 from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.records import PairTimingRecord, PublisherRecord
@@ -131,16 +131,27 @@ def _interval_notes(facts: PublisherRecord) -> list[Note]:
     share = facts["hits_of_longest"] / facts["hits"] if facts["hits"] else 0.0
     if facts["hits"]:
         result.append(Note("note", f"the longest 1 % of {name}'s scored sessions bring {share:.1%} of all hits at 1"))
-    if 0 < facts["clusters"] < FEW_CLUSTERS:
-        text = f"{name} has only {facts['clusters']} clusters ({facts['resampled']}) to resample; its intervals are too"
-        result.append(Note("warning", f"{text} narrow{exact}"))
+    few_clusters = _few_clusters(facts)
+    if few_clusters:
+        text = f"{name} has only {' and '.join(few_clusters)} to resample; their intervals are too narrow"
+        result.append(Note("warning", text))
     elif facts["hits"] and covers_too_little(facts["scored_sessions"], share):
+        where = " where a few long ones bring so many hits" * _long_ones_count(facts["scored_sessions"], share)
         text = (
             f"intervals of E at {name} hold the truth in fewer than 94 of 100 such logs: "
-            f"{facts['scored_sessions']:,} scored sessions are too few where a few long ones bring so many hits{exact}"
+            f"{facts['scored_sessions']:,} scored sessions are too few{where}{exact}"
         )
         result.append(Note("warning", text))
     return result
+
+
+def _few_clusters(facts: PublisherRecord) -> list[str]:
+    """The clusters that are too few for intervals of slates, where those are shown, and of impressions."""
+    counts = {
+        f"clusters ({facts['resampled']})": 0 if hides(facts, HEADLINE) else facts["clusters"],
+        f"clusters of impressions ({facts['impressions_resampled']})": facts["impression_clusters"],
+    }
+    return [f"{count} {what}" for what, count in counts.items() if 0 < count < FEW_CLUSTERS]
 
 
 ONE_INSTANT = 0.05  #: from this share on, reads that share one time are a warning
@@ -169,7 +180,11 @@ def covers_too_little(sessions: int, share: float) -> bool:
     >>> covers_too_little(150, 0.0), covers_too_little(1000, 0.05), covers_too_little(1000, 0.1)
     (True, False, True)
     """
-    return sessions < FEW_SESSIONS or -(-sessions // 100) < ALIKE * share**2
+    return sessions < FEW_SESSIONS or _long_ones_count(sessions, share)
+
+
+def _long_ones_count(sessions: int, share: float) -> bool:
+    return -(-sessions // 100) < ALIKE * share**2
 
 
 def leak_notes(run: RunFolder) -> list[Note]:

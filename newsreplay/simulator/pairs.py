@@ -48,7 +48,11 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = ignore, report: Ca
     options = pair.options
     publisher, scored = load_scored(Dataset(pair.data), pair.publisher, options.scope, options.answering.seed)
     rows = len(publisher.log.time)
-    with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
+    try:
+        room = tempfile.TemporaryDirectory(prefix="newsreplay-", ignore_cleanup_errors=True)
+    except OSError as error:
+        return failed(pair, f"no folder for temporary files: {one_line(error)}", traceback.format_exc(), rows)
+    with room as work:
         try:
             replayed = _replay(pair, publisher, Path(work), progress, report)
             times, late, late_scores = _timed(replayed.times, options.answering)
@@ -105,7 +109,7 @@ def _plain(report: SelfReport | None) -> SelfReport | None:
         return None
     rounds = tuple({_text(name): _number(value) for name, value in one.items()} for one in report.rounds)
     costs = (float(report.training), float(report.updating), float(report.answering))
-    counts = (int(report.answers), int(report.parameters))
+    counts = (_whole(int(report.answers)), _whole(int(report.parameters)))
     return SelfReport(tuple(map(_text, report.notes)), _text(report.leaks), *costs, *counts, rounds)
 
 
@@ -114,7 +118,15 @@ def _text(value: str) -> str:
 
 
 def _number(value: float | None) -> float | None:
-    return value if type(value) in (int, float, type(None)) else float(value or 0)
+    if type(value) is int:
+        return _whole(value)
+    return value if type(value) in (float, type(None)) else float(value or 0)
+
+
+def _whole(value: int) -> int:
+    if abs(value) >= 1 << 63:  # no file of numbers can hold it
+        raise OverflowError(f"a self report with a whole number of {value.bit_length():,} bits")
+    return value
 
 
 _selecting = threading.Lock()

@@ -11,6 +11,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, as_completed
+from concurrent.futures import wait as wait_for
 from contextlib import ExitStack, redirect_stdout
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -148,6 +149,7 @@ class Workers:
         self.mailbox = _Mailbox()
         self.running: list[_Task] = []
         self.work: str | None = None  # the processes' temporary files
+        self.shared = False  # whether recommenders share this process
         self.keep = ExitStack()
         limit = execution.pair_timeout
         self.late = f"gave up after {duration_text(limit or 0)} (--pair-timeout)"
@@ -175,8 +177,6 @@ class Workers:
                 yield from self._judge_elsewhere({submit(replay_pair, pair): pair for pair in group})
             return
         apart = {id(pair) for pair in pairs if self.execution.apart and not _is_ours(pair) and _can_be_sent(pair)}
-        if len(apart) < len(pairs):
-            self.keep.enter_context(redirect_stdout(_Printing()))
         publishers = list(dict.fromkeys(pair.publisher for pair in pairs))
 
         def turn(pair: Pair) -> tuple[bool, int, bool, bool]:
@@ -205,6 +205,9 @@ class Workers:
                 self.work = self.keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-"))
             self.running.append(_Process(pair, self.work, deadline))
         else:
+            if not self.shared:
+                self.shared = True
+                self.keep.enter_context(redirect_stdout(_Printing()))
             thread = _Thread(pair, self.mailbox, self.stopped, deadline, self.late)
             self.running.append(thread)
             thread.start()
@@ -257,15 +260,18 @@ class Workers:
         return judged
 
     def _judge_elsewhere(self, futures: dict[Future[Judged], Pair]) -> Iterator[Judged]:
-        for future in as_completed(futures):
-            try:
-                answer = future.result()
-            except (StoppedError, KeyboardInterrupt, RunError):
-                raise
-            except Exception as error:  # the worker itself died
-                answer = failed(futures[future], f"its process ended: {type(error).__name__}: {error}", None, 0)
-            self._advance(answer, answer.rows)
-            yield answer
+        try:
+            for future in as_completed(futures):
+                try:
+                    answer = future.result()
+                except (StoppedError, KeyboardInterrupt, RunError):
+                    raise
+                except Exception as error:  # the worker itself died
+                    answer = failed(futures[future], f"its process ended: {type(error).__name__}: {error}", None, 0)
+                self._advance(answer, answer.rows)
+                yield answer
+        finally:  # whoever is still at work would write into a folder that the next run may have
+            wait_for([future for future in futures if not future.cancel()])
 
     def _advance(self, pair: Pair | Judged, rows: int) -> None:
         """Note how many of a pair's rows are done."""

@@ -155,7 +155,7 @@ def test_every_command_refuses_damaged_data_in_one_line(cli: Cli, folder: Path, 
 @pytest.mark.usefixtures("own_home")
 def test_what_killed_preparations_left_is_listed_and_removed(cli: Cli) -> None:
     cli("data", "prepare", "table", "clicks.csv", "--name", "tuesday")
-    left = home.home() / "data" / ".work-monday-k"
+    left = home.home() / "data" / ".work-monday-0123abcd"
     (left / "000000").mkdir(parents=True)
     (left / "000000" / "half").write_bytes(bytes(1_500_000))
     listed = cli("data", "list").stdout

@@ -240,7 +240,7 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
         *("scored_sessions", "sessions_of_one_instant", "scored_reads", "reads_at_one_time"),
         *("later_reads", "reachable_reads"),
         *("impressions", "scored_impressions", "impressions_without_outcome", "impressions_of_one_class"),
-        *("resampled", "impressions_resampled", "clusters", "hits", "hits_of_longest"),
+        *("resampled", "impressions_resampled", "clusters", "impression_clusters", "hits", "hits_of_longest"),
     ]
     assert info["pairs"][1] == {
         "publisher": "A",

@@ -463,10 +463,10 @@ def test_a_frame_that_the_folder_for_temporary_files_has_no_room_for_is_an_error
 def test_what_killed_preparations_left_is_listed_with_its_size_and_removed(empty_home: Path, clicks: Path) -> None:
     find_data(clicks)
     assert leftovers() == []
-    for place, name, size in (("data", ".work-x-k", 300), ("prepared", ".x-1a2b", 20)):
+    for place, name, size in (("data", ".work-x-0123abcd", 300), ("prepared", ".x-1a2b3c4d", 20)):
         (empty_home / place / name / "deep").mkdir(parents=True)
         (empty_home / place / name / "deep" / "half").write_bytes(bytes(size))
-    assert [(left.folder.name, left.size) for left in leftovers()] == [(".work-x-k", 300), (".x-1a2b", 20)]
+    assert [(left.folder.name, left.size) for left in leftovers()] == [(".work-x-0123abcd", 300), (".x-1a2b3c4d", 20)]
     with own_folder(empty_home / "data", ".busy-") as busy:
         assert len(leftovers()) == 2
         assert remove_leftovers() == 2

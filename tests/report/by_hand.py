@@ -145,6 +145,7 @@ def _facts(publisher: str, digest: str) -> dict[str, Any]:
         "resampled": "session",
         "impressions_resampled": "session",
         "clusters": 400,
+        "impression_clusters": 400,
         "hits": 8,
         "hits_of_longest": 2,
     }
@@ -171,7 +172,8 @@ def _impressions(path: Path) -> None:
     kinds = {"row": pa.int64(), "time": pa.int64(), "cluster": pa.int64(), "session": pa.int32()}
     kinds |= {"returning": pa.bool_(), "candidates": pa.int32()}
     columns = {name: pa.array(np.zeros(SESSIONS)).cast(kind) for name, kind in kinds.items()}
-    write_columns(path, columns | {"cluster": pa.array(np.arange(SESSIONS))})
+    own = np.arange(SESSIONS)
+    write_columns(path, columns | {"cluster": pa.array(own), "session": pa.array(own.astype(np.int32))})
 
 
 def _outcomes(files: PairFiles, drawn: Any, *, ranked: bool) -> None:

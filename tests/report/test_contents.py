@@ -201,7 +201,7 @@ def test_the_worst_is_noted_first(tmp_path: Path) -> None:
             "2 all or none of whose candidates were clicked",
         ),
         ("note", "the longest 1 % of A's scored sessions bring 25.0% of all hits at 1"),
-        ("warning", "A has only 29 clusters (day) to resample; its intervals are too narrow"),
+        ("warning", "A has only 29 clusters (day) to resample; their intervals are too narrow"),
         ("dropped", "dropped from the slates of fine on A: 1,000 current, 3 repeated"),
         ("failed", "FAILED: bad on A: ValueError: \x1b[31m"),
     ]
@@ -209,16 +209,40 @@ def test_the_worst_is_noted_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("clusters", "noted"), [(0, False), (1, True), (29, True), (30, False)])
 def test_few_clusters_are_noted(tmp_path: Path, clusters: int, noted: bool) -> None:
-    run = run_of(tmp_path / "run", {"fine": {"A": (0.1, 0.1)}}, facts={"clusters": clusters})
+    facts = {"clusters": clusters, "resampled": "user"}
+    run = run_of(tmp_path / "run", {"fine": {"A": (0.1, 0.1)}}, facts=facts)
     (warning,) = (note.text for note in notes(run) if note.kind == "warning")
-    assert ("clusters" in warning, "intervals of E" in warning) == (noted, not noted)
-    assert warning.endswith("; those of P are exact")
+    assert ("clusters (user)" in warning, "intervals of E" in warning) == (noted, not noted)
 
 
-def test_exact_intervals_of_success_are_named_where_sessions_are_resampled(tmp_path: Path) -> None:
-    run = run_of(tmp_path / "run", {"fine": {"A": (0.1, 0.1)}}, facts={"resampled": "user"})
+@pytest.mark.parametrize(("sessions", "clusters"), [(29, 29), (400, 400)])
+def test_few_clusters_are_noted_of_what_has_intervals_that_are_shown(
+    tmp_path: Path, sessions: int, clusters: int
+) -> None:
+    facts = {
+        "scored_sessions": sessions,
+        "clusters": clusters,
+        "impressions_resampled": "user",
+        "impression_clusters": 12,
+    }
+    run = run_of(tmp_path / "run", {"fine": {"A": (0.1, 0.1)}}, facts=facts)
+    assert [note.text for note in notes(run) if "clusters" in note.text] == [
+        "A has only 12 clusters of impressions (user) to resample; their intervals are too narrow"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "end"),
+    [
+        ({}, "400 scored sessions are too few where a few long ones bring so many hits; those of P are exact"),
+        ({"resampled": "user"}, "400 scored sessions are too few where a few long ones bring so many hits"),
+        ({"scored_sessions": 80, "hits_of_longest": 0}, "80 scored sessions are too few; those of P are exact"),
+    ],
+)
+def test_where_intervals_cover_too_little_is_noted_with_its_reason(tmp_path: Path, facts: Any, end: str) -> None:
+    run = run_of(tmp_path / "run", {"fine": {"A": (0.1, 0.1)}}, facts=facts)
     (warning,) = (note.text for note in notes(run) if note.kind == "warning")
-    assert warning.endswith("where a few long ones bring so many hits")
+    assert warning == f"intervals of E at A hold the truth in fewer than 94 of 100 such logs: {end}"
 
 
 def test_without_anything_to_warn_of_there_is_no_note(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ READS = 20_000  #: more than a stretch, so that a pair tells of its rows before 
 #: Some go on only once a file called `seen` is there: whoever listens makes it.
 STRANGERS = """
 import os, time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from newsreplay import Recommender
 
@@ -268,3 +272,50 @@ def test_what_the_oracle_foresees_is_not_written_while_others_are_replayed(tmp_p
     run = newsreplay.run(clicks, ["oracle", Spy(tmp_path / "run.partial")], out=tmp_path / "run")
     assert [pair["status"] for pair in run.info["pairs"]] == ["done", "done"]
     assert [*run.folder.glob("slates/*/oracle.*")]
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_no_jobs_are_refused(folder: Path, jobs: int) -> None:
+    with pytest.raises(NewsreplayError, match=f"^{jobs} jobs replay nothing; give jobs=1 or more"):
+        newsreplay.run("few.csv", "recency", jobs=jobs)
+
+
+@pytest.mark.parametrize("number", ["parameters=10**400", "answers=10**400", "rounds=({'n': 10**5000},)"])
+def test_a_self_report_that_no_file_can_hold_costs_its_own_row_alone(folder: Path, number: str) -> None:
+    (folder / "huge.py").write_text(
+        "from newsreplay import Recommender\n"
+        "from newsreplay.recommenders.base import SelfReport\n"
+        "class Huge(Recommender):\n"
+        "    def recommend(self, request, k):\n"
+        "        return []\n"
+        "    def self_report(self):\n"
+        f"        return SelfReport({number})\n"
+    )
+    run = newsreplay.run("few.csv", "recency,huge.py:Huge")
+    assert [pair["status"] for pair in run.info["pairs"]] == ["done", "failed"]
+    assert "a self report with a whole number of" in run.info["pairs"][1]["error"]
+
+
+class _OnePair(Executor):
+    """Replays the first pair that it gets, and has no time for the others."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[Any]] = []
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if not self.futures:
+            future.set_result(function(*args, **options))
+        self.futures.append(future)
+        return future
+
+
+def test_an_interrupted_run_leaves_nothing_to_an_executor(folder: Path) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    executor = _OnePair()
+    with pytest.raises(KeyboardInterrupt):
+        newsreplay.run("few.csv", "recency,popular", executor=executor, progress=interrupt)
+    assert [future.cancelled() for future in executor.futures] == [False, True]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.report.facts import display_name, leak_notes, seed_notes
-from newsreplay.report.headings import format_value, heading, metric_named
+from newsreplay.report.headings import format_half, format_value, heading, metric_named
 from newsreplay.report.records import Estimate
 from newsreplay.report.shown import few_notes, hides
 from newsreplay.report.slices import PublisherColumns, sliced
@@ -32,19 +32,22 @@ def by_slice(
     asked = [metric_named(name) for name in (*((metric,) if metric else ()), *named)]
     tables: list[ReportTable] = []
     records: list[Record] = []
-    for publisher in run.publishers:
+    cuts = {publisher: sliced(PublisherColumns(run, publisher), by, asked) for publisher in run.publishers}
+    there = list(dict.fromkeys(measured for cut in cuts.values() for measured in cut.metrics))
+    if metric and metric_named(metric) not in there:
+        hint = did_you_mean(metric_named(metric), there) or f"There are {', '.join(there)}."
+        raise NewsreplayError(f"there is no {metric_named(metric)!r} by {by}. {hint}")
+    for publisher, cut in cuts.items():
         facts = run.facts(publisher)
-        cut = sliced(PublisherColumns(run, publisher), by, asked)
         usual = next((measured for measured in cut.metrics if not hides(facts, measured)), cut.metrics[0])
         chosen = metric_named(metric) if metric else usual
-        if chosen not in cut.metrics:
-            hint = did_you_mean(chosen, cut.metrics) or f"There are {', '.join(cut.metrics)}."
-            raise NewsreplayError(f"there is no {chosen!r} by {by}. {hint}")
         for measured, cells in cut.cells.items():
             for name, estimates in cells.items():
                 names = {"publisher": publisher, "recommender": display_name(run, name), "metric": measured, "by": by}
                 for group, (value, low, high, n) in zip(cut.groups, estimates, strict=True):
                     records.append({**names, "slice": group, "value": value, "low": low, "high": high, "n": n})
+        if chosen not in cut.metrics:  # of impressions, which this publisher has none of
+            continue
         counts = [
             max((estimates[place][3] for estimates in cut.cells[chosen].values()), default=0)
             for place in range(len(cut.groups))
@@ -81,7 +84,7 @@ def _cell(estimate: Estimate, metric: str, intervals: bool) -> Cell:
     value, low, high, _ = estimate
     if value is None:
         return Cell("-")
-    within = f"±{format_value((high - low) / 2, metric)}" if intervals and low is not None and high is not None else ""
+    within = f"±{format_half((high - low) / 2, metric)}" if intervals and low is not None and high is not None else ""
     return Cell(format_value(value, metric), within)
 
 

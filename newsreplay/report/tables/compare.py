@@ -60,6 +60,7 @@ def compare(
     names = [name for name in (a, b) if name is not None]
     requested = None if metrics is None else [metric_named(metric) for metric in metrics]
     _check_names(run, names)
+    _check_metrics(requested or (), _metrics_of(run))
     is_pair = a is not None and b is not None
     tables: list[ReportTable] = []
     records: list[Record] = []
@@ -69,9 +70,9 @@ def compare(
         if not {*names} <= {*done}:
             continue  # it failed on this publisher, and the leaderboard notes that
         known = [result.metric for result in measured.results[: measured.replicates.shape[1]]]
-        _check_metrics(requested or (), known)
         judging = [metric for metric in known if heading(metric).higher_is_better is not None]
-        chosen = requested or (judging if is_pair else [headline(facts)])
+        named = None if requested is None else [metric for metric in requested if metric in known]
+        chosen = (judging if is_pair else [headline(facts)]) if named is None else named
         pairs = [
             pair
             for metric in ((chosen if is_pair else chosen[:1]) if known else ())  # without any where all failed
@@ -90,6 +91,11 @@ def compare(
     if style in ("json", "csv"):
         return render(ReportTable("", [], [], [], records), style)
     return "\n\n".join(render(table, style) for table in tables)
+
+
+def _metrics_of(run: RunFolder) -> list[str]:
+    """What is measured on any publisher; impressions are not on all."""
+    return list(dict.fromkeys(result.metric for result in run.results))
 
 
 def _check_names(run: RunFolder, names: Sequence[str]) -> None:
@@ -146,7 +152,8 @@ def _answer_alike(measured: Measured, a: int, b: int) -> bool:
     """Whether two rows gave the same answers: all that is measured of them is the same, in every replicate too."""
     width = measured.replicates.shape[1]
     mine, others = ([result[3:] for result in measured.results[row * width :][:width]] for row in (a, b))
-    return mine == others and np.array_equal(measured.replicates[a], measured.replicates[b], equal_nan=True)
+    told = any(value is not None for value, *_ in mine)
+    return told and mine == others and np.array_equal(measured.replicates[a], measured.replicates[b], equal_nan=True)
 
 
 def _wanted(chosen: list[int], rows: int) -> list[tuple[int, int]]:

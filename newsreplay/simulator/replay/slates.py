@@ -1,4 +1,4 @@
-"""Slates: what was answered, as one array, and as a Parquet file with the publisher's own ids."""
+"""Slates: what was answered, as one array."""
 
 from __future__ import annotations
 

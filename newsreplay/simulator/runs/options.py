@@ -99,6 +99,10 @@ class Execution:
     pair_timeout: int | None = None  #: ms after which a pair is given up
 
     def __post_init__(self) -> None:
+        if self.jobs is not None and self.jobs < 1:
+            raise NewsreplayError(
+                f"{self.jobs} jobs replay nothing; give jobs=1 or more, or leave it out for one a core"
+            )
         if self.pair_timeout is not None and self.pair_timeout < 1:
             raise NewsreplayError("a pair needs some time; give --pair-timeout more than nothing, 10m")
         if self.pair_timeout is not None and self.executor is not None:

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -116,9 +116,18 @@ class Claim(NamedTuple):
     report: Report
 
     def finish(self) -> None:
-        """Put the whole run in its place; what else the folder held stays in it, but for what shows the old results."""
-        removed = keep_others(self.folder, self.partial)
-        replace_folder(self.partial, self.folder)
+        """Put the whole run in its place; what else the folder held stays in it, but for what shows the old results.
+
+        Raises `RunError` where that cannot be done: the run stays where it was written.
+        """
+        try:
+            removed = keep_others(self.folder, self.partial)
+            replace_folder(self.partial, self.folder)
+        except OSError as error:
+            raise RunError(
+                f"the run is whole, but cannot take the place of {self.folder} ({error.strerror or error}); it lies in "
+                f"{self.partial}: move it before you start another"
+            ) from None
         if removed:
             self.report(f"removed {', '.join(removed)} of the earlier run in {self.folder}; make them again")
         if self.latest is not None:
@@ -160,6 +169,10 @@ def _make_folder(folder: Path) -> None:
 def target(path: Path) -> Path:
     """The folder itself that is to be written, whatever links lead to it, by a name that others can lie beside."""
     path = _led_to(path)
+    if path.name == PARTIAL:
+        raise RunError(
+            f"{path} is what an interrupted run without a name would be called; name another folder with --out"
+        )
     return Path(os.path.realpath(path)) if path.is_symlink() or path.name in ("", "..") else path
 
 
@@ -301,10 +314,14 @@ def _made_way(latest: Path, report: Report) -> bool:
     if name is not None and latest.name.startswith(f"{file_name(str(name))}-"):
         report(f"{latest} is a run of {name}, and does not lead to the latest run")
         return False
-    free = next(number for number in count(1) if not os.path.lexists(_numbered(latest, number)))
-    latest.rename(_numbered(latest, free))
-    report(f"the run that was {latest} is now {_numbered(latest, free)}; {latest} leads to the latest run")
-    return True
+    for number in count(max(_numbers(latest), default=0) + 1):
+        folder = _numbered(latest, number)
+        with suppress(RunError), writing(folder):  # else another run is being written there
+            if not any(os.path.lexists(path) for path in (folder, partial_of(folder))):
+                latest.rename(folder)
+                report(f"the run that was {latest} is now {folder}; {latest} leads to the latest run")
+                return True
+    raise AssertionError("numbers do not end")
 
 
 def keep_others(old: Path, new: Path, *names: str) -> list[str]:

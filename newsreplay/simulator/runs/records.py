@@ -76,6 +76,7 @@ class PublisherRecord(TypedDict):
     resampled: str
     impressions_resampled: str
     clusters: int
+    impression_clusters: int
     hits: int
     hits_of_longest: int
 

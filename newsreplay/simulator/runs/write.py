@@ -222,6 +222,7 @@ def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Ju
         "resampled": scored.resampled.slates,
         "impressions_resampled": scored.resampled.impressions,
         "clusters": len(scored.clusters.unit),
+        "impression_clusters": len(scored.impression_clusters.unit),
         "hits": sum(all_hits for all_hits, _ in hits),
         "hits_of_longest": sum(of_longest for _, of_longest in hits),
     }

@@ -314,7 +314,9 @@ def test_what_a_killed_preparation_left_is_removed_by_the_next_that_succeeds(tmp
 
 
 def test_what_another_data_set_may_go_on_with_stays_for_a_day(tmp_path: Path) -> None:
-    fresh, old, alike = (tmp_path / f".work-{name}" for name in ("other-k", "old-k", "data-more-k"))
+    fresh, old, alike = (
+        tmp_path / f".work-{name}" for name in ("other-0123abcd", "old-0123abcd", "data-more-0123abcd")
+    )
     for folder in (fresh, old, alike):
         folder.mkdir()
     os.utime(old, (0, 0))
@@ -337,12 +339,12 @@ def test_what_a_process_is_at_work_on_stays(tmp_path: Path) -> None:
 
 
 def test_a_preparation_that_fails_removes_nothing_of_others(tmp_path: Path) -> None:
-    (tmp_path / ".other-1a2b").mkdir()
+    (tmp_path / ".other-1a2b3c4d").mkdir()
     source = Source()
     source.stop_at, source.error = 2, DataError("damaged")
     with pytest.raises(DataError, match="damaged"):
         prepare(source.plan, tmp_path / "data")
-    assert (tmp_path / ".other-1a2b").is_dir()
+    assert (tmp_path / ".other-1a2b3c4d").is_dir()
 
 
 # --- a full disk -----------------------------------------------------------------------------------------

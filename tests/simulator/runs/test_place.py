@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from newsreplay.files import old_of
 from newsreplay.locks import locked
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.run import InterruptedRunError
+from newsreplay.simulator.runs import place
 from newsreplay.simulator.runs.place import Key, Numbered, claimed, find_run
 from newsreplay.simulator.verify import verify
 from tests.commands.conftest import CLICKS, STRANGERS
@@ -119,6 +121,33 @@ def test_a_run_that_lies_where_the_latest_is_looked_for_gets_a_number() -> None:
     assert names() == ["demo", "demo-1", "demo-2"]
     assert said == ["the run that was runs/demo is now runs/demo-2; runs/demo leads to the latest run"]
     assert json.loads(Path("runs/demo-2/run.json").read_text())["key"] == key(5).digest()
+
+
+def test_a_run_in_the_way_takes_no_number_that_another_run_is_being_written_to() -> None:
+    write(LATEST, key(5))
+    write(Numbered(LATEST), key(0), end=lambda: [*write(Numbered(LATEST), key(1))].clear())
+    assert names() == ["demo", "demo-1", "demo-2", "demo-3"]
+    keys = [json.loads(Path(f"runs/demo-{number}/run.json").read_text())["key"] for number in (1, 2, 3)]
+    assert keys == [key(seed).digest() for seed in (0, 1, 5)]
+
+
+def test_a_whole_run_that_cannot_take_its_place_is_said_to_lie_where_it_was_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(new: Path, old: Path) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(place, "replace_folder", refuse)
+    with pytest.raises(
+        RunError, match=r"the run is whole, but .* mine \(Invalid cross-device link\); it lies in mine.part"
+    ):
+        write(Path("mine"), key())
+    assert names("mine.partial") == ["run.json"]
+
+
+def test_the_name_of_nothing_interrupted_is_refused() -> None:
+    with pytest.raises(RunError, match=r"^\.partial is what an interrupted run without a name would be called"):
+        write(Path(".partial"), key())
 
 
 def test_a_numbered_run_of_other_data_stays_where_it_is() -> None:
