@@ -176,6 +176,21 @@ def test_a_metric_without_values_has_no_difference(tmp_path: Path) -> None:
     assert {record[key] for key in ("difference", "low", "high", "p", "p_holm", "resolvable")} == {None}
 
 
+def test_a_metric_that_one_publisher_does_not_have_is_compared_on_the_others(tmp_path: Path) -> None:
+    both = {"event_success@1": 0.3, "auc": 0.5}
+    values: Values = {name: {"A": both, "B": {"event_success@1": 0.3}, "C": "it broke"} for name in "ab"}
+    run = run_of(tmp_path / "run", values)
+    assert [(record["publisher"], record["metric"]) for record in records(run, "a", "b", metrics=["AUC"])] == [
+        ("A", "auc")
+    ]
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.3, "identical"), (None, "[-, -]")])
+def test_only_what_was_measured_can_be_identical(tmp_path: Path, value: float | None, told: str) -> None:
+    values: Values = {name: {"A": {"event_success@1": value}} for name in "ab"}
+    assert told in compare(run_of(tmp_path / "run", values), "a", "b", metrics=["E@1"])
+
+
 @pytest.mark.parametrize("style", ["table", "markdown", "latex", "json", "csv"])
 def test_with_a_single_recommender_there_is_nothing_to_compare(tmp_path: Path, style: str) -> None:
     run = run_of(tmp_path / "run", {"a": {"A": (0.1, 0.1)}})

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from markdown_it import MarkdownIt
 
 import newsreplay
 from newsreplay.api import Run
+from newsreplay.errors import NewsreplayError
 from newsreplay.log.rows import DAY
 from newsreplay.report.slices import DIMENSIONS
 from newsreplay.report.tables.by_slice import by_slice
@@ -253,6 +255,18 @@ def test_slices_for_programs_hold_every_metric_with_intervals(hostile_run: Run) 
                 assert record["low"] <= record["value"] <= record["high"]
             elif record["low"] is not None:  # shares of reads have none where few sessions have a hit
                 assert record["low"] <= record["high"]
+
+
+def test_a_slice_of_impressions_is_of_the_publishers_that_have_any(tmp_path: Path) -> None:
+    rows = [("A", f"u{n % 20}", f"a{n % 30}", 1_600_000_000 + 600 * n) for n in range(300)]
+    rows += [("B", f"u{n % 2}", "b", 1_600_000_000 + 600 * n) for n in range(8)]  # nothing else could be shown
+    reads = pd.DataFrame(rows, columns=["publisher", "user", "item", "time"])
+    sampled = {"impressions": "sampled"}
+    run = newsreplay.run(reads, ["recency", "popular"], preparing=sampled, out=tmp_path / "run")
+    assert [facts["impressions"] > 0 for facts in run.info["publishers"]] == [True, False]
+    assert by_slice(run, "hour", metric="AUC").count("recommender") == 1
+    with pytest.raises(NewsreplayError, match="there is no 'read_success@1' by hour"):
+        by_slice(run, "hour", metric="read_success@1")
 
 
 def test_a_table_without_rows_is_a_table_in_every_format() -> None:
