@@ -55,7 +55,7 @@ def test_the_judge_finds_the_hits_that_were_drawn(world: experiment.World) -> No
             assert low <= value <= high
         else:
             assert (low, high) == (None, None)
-    values, replicates = experiment.replicated(made, 0)
+    values, replicates, _ = experiment.replicated(made, 0)
     low, high = np.percentile(replicates[0], [2.5, 97.5])
     if hit < 40:  # the bootstrap is too narrow: its union with the exact bounds of P
         success, *bounds = (number * values[0] / found["session_success@1"][0] for number in found["session_success@1"])

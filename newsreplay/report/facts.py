@@ -13,7 +13,7 @@ from newsreplay.durations import duration_text
 from newsreplay.log.rows import Column
 from newsreplay.report.headings import LEAKS
 from newsreplay.report.records import Costs, Note
-from newsreplay.report.shown import HEADLINE, few_notes, hides
+from newsreplay.report.shown import HEADLINE, few_notes, hides, is_of_slates
 from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.records import PairTimingRecord, PublisherRecord
@@ -92,7 +92,7 @@ def notes(run: RunFolder, named: Collection[str] = ()) -> list[Note]:
         text = "logged means nothing here: the source does not list candidates as readers saw them"
         result.append(Note("warning", text))
     for facts in info["publishers"]:
-        result += [*_publisher_notes(run, facts, logged), *few_notes(facts, named)]
+        result += [*_publisher_notes(run, facts, logged, named), *few_notes(facts, named)]
     for pair in info["pairs"]:
         name = run.names.get(pair["recommender"], pair["recommender"])
         if pair["status"] == "failed":
@@ -104,7 +104,7 @@ def notes(run: RunFolder, named: Collection[str] = ()) -> list[Note]:
     return result + _self_report_notes(run)
 
 
-def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool) -> list[Note]:
+def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool, named: Collection[str]) -> list[Note]:
     name, result = facts["publisher"], []
     uncounted = {
         "without a known outcome": facts["impressions_without_outcome"],
@@ -122,19 +122,19 @@ def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool) -> li
     if run.info["data"]["options"].get("impressions") and not facts["impressions"]:
         text = f"no impressions were made of {name}: at no read was enough read in the day before"
         result.append(Note("warning", text))
-    return [*result, *_interval_notes(facts)]
+    return [*result, *_interval_notes(facts, named)]
 
 
-def _interval_notes(facts: PublisherRecord) -> list[Note]:
+def _interval_notes(facts: PublisherRecord, named: Collection[str]) -> list[Note]:
     """Whether intervals can be trusted: how much the longest sessions bring, and where there is too little."""
     name, exact, result = facts["publisher"], "; those of P are exact" * (facts["resampled"] == "session"), []
     share = facts["hits_of_longest"] / facts["hits"] if facts["hits"] else 0.0
     if facts["hits"]:
         result.append(Note("note", f"the longest 1 % of {name}'s scored sessions bring {share:.1%} of all hits at 1"))
-    few_clusters = _few_clusters(facts)
+    few_clusters = _few_clusters(facts, named)
     if few_clusters:
         text = f"{name} has only {' and '.join(few_clusters)} to resample; their intervals are too narrow"
-        result.append(Note("warning", text))
+        result.append(Note("warning", text + exact * (" clusters (session)" in few_clusters[0])))
     elif facts["hits"] and covers_too_little(facts["scored_sessions"], share):
         where = " where a few long ones bring so many hits" * _long_ones_count(facts["scored_sessions"], share)
         text = (
@@ -145,10 +145,11 @@ def _interval_notes(facts: PublisherRecord) -> list[Note]:
     return result
 
 
-def _few_clusters(facts: PublisherRecord) -> list[str]:
+def _few_clusters(facts: PublisherRecord, named: Collection[str]) -> list[str]:
     """The clusters that are too few for intervals of slates, where those are shown, and of impressions."""
+    hidden = hides(facts, HEADLINE) and not any(map(is_of_slates, named))
     counts = {
-        f"clusters ({facts['resampled']})": 0 if hides(facts, HEADLINE) else facts["clusters"],
+        f"clusters ({facts['resampled']})": 0 if hidden else facts["clusters"],
         f"clusters of impressions ({facts['impressions_resampled']})": facts["impression_clusters"],
     }
     return [f"{count} {what}" for what, count in counts.items() if 0 < count < FEW_CLUSTERS]
