@@ -132,12 +132,13 @@ def age_of(path: Path) -> float:
 
 
 def remove_idle_locks(parent: Path) -> None:
-    """Remove the locks in `parent` that no process has, of folders of `own_folder` that are gone.
+    """Remove the locks in `parent` that no process has, of such folders that are gone.
 
     One is left by a process that is killed right after its folder took its place.
     """
-    for lock in parent.glob(f".*-????????{LOCK}"):
-        if not lock.with_suffix("").exists():
+    for lock in parent.glob(f".*{LOCK}"):
+        folder = lock.with_suffix("")
+        if _OWN.fullmatch(folder.name) and not folder.exists():
             with held(lock):
                 pass
 

@@ -16,7 +16,7 @@ from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, coar
 from newsreplay.simulator.judgement.counting import FEW as FEW_CLUSTERS
 from newsreplay.simulator.judgement.counting import count_hit_sessions, event_bounds, success_bounds
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
-from newsreplay.simulator.runs.columns import Impressions, Reads
+from newsreplay.simulator.runs.columns import Impressions, Reads, ungrouped
 from newsreplay.simulator.runs.folder import RunFolder
 
 MOST_CATEGORIES = 12  #: with a name of their own; the others are one group
@@ -150,6 +150,7 @@ class PublisherColumns:
         self._places: dict[str, Column] = {}
         facts = run.facts(publisher)
         self.kind, self.impressions_kind = facts["resampled"], facts["impressions_resampled"]
+        self.ungrouped = ungrouped(self.reads, self.kind)
         self.seed = int(run.info["options"]["seed"])
         k = int(run.info["options"]["k"])
         self.cuts = sorted({1, k})
@@ -170,7 +171,7 @@ class PublisherColumns:
         code = np.where(self.reads.position > 1, slicing.code, -1)
         metrics = [f"read_success@{cut}" for cut in self.cuts]
         columns = ([self.hits(name, cut) for cut in self.cuts] for name in self.names)
-        return self._table(Slicing(slicing.groups, code), self.reads, metrics, columns)
+        return self._table(Slicing(slicing.groups, code), self.reads.cluster, self.ungrouped, metrics, columns)
 
     def by_session(self, slicing: Slicing) -> _Table:
         """Scored sessions, by what they are."""
@@ -181,8 +182,8 @@ class PublisherColumns:
                 hits = [np.add.reduceat(self.hits(name, cut).astype(np.int64), self.begin) for cut in self.cuts]
                 yield [column for count in hits for column in (count, count > 0)]
 
-        of = self.reads._replace(cluster=self.reads.cluster[self.begin], session=self.reads.session[self.begin])
-        return self._table(slicing, of, metrics, columns())
+        cluster, alone = self.reads.cluster[self.begin], self.ungrouped[self.begin]
+        return self._table(slicing, cluster, alone, metrics, columns())
 
     def by_impression(self, slicing: Slicing) -> _Table:
         """Scored impressions, by what they are."""
@@ -196,18 +197,19 @@ class PublisherColumns:
                 ranked = self.run.rankings(self.publisher, name)
                 yield [nothing if ranked is None else ranked.values[:, column] for column in metrics.values()]
 
-        return self._table(slicing, impressions, list(metrics), columns())
+        alone = ungrouped(impressions, self.impressions_kind)
+        return self._table(slicing, impressions.cluster, alone, list(metrics), columns())
 
     def _table(
-        self, slicing: Slicing, of: Reads | Impressions, metrics: list[str], columns: Iterator[list[Column]]
+        self, slicing: Slicing, cluster: Column, alone: Column, metrics: list[str], columns: Iterator[list[Column]]
     ) -> _Table:
-        """Means of columns by slice, with intervals over the clusters `of` the rows."""
+        """Means of columns by slice, with intervals over clusters; `alone` are these before any grouping."""
         order = np.argsort(slicing.code, kind="stable")
         edges = np.searchsorted(slicing.code[order], np.arange(len(slicing.groups) + 1))
         places = [order[edges[g] : edges[g + 1]] for g in range(len(slicing.groups))]
-        units = [self._units(of, place) for place in places]
+        units = [self._units(cluster[place], alone[place]) for place in places]
         cells: dict[str, dict[str, list[Estimate]]] = {metric: {} for metric in metrics}
-        largest = max(len(of.cluster), REPLICATES * max((len(unit.resampled) for unit in units), default=1) // 64)
+        largest = max(len(cluster), REPLICATES * max((len(unit.resampled) for unit in units), default=1) // 64)
         several = max(1, self.batch // (largest * len(metrics) + 1))
         names = iter(self.names)
         batch: list[list[Column]] = []
@@ -222,14 +224,11 @@ class PublisherColumns:
             self._fill(cells, places, units, metrics, waiting, batch)
         return _Table(slicing.groups, cells)
 
-    def _units(self, of: Reads | Impressions, place: Column) -> _Units:
+    def _units(self, cluster: Column, alone: Column) -> _Units:
         """The clusters of some rows; many are resampled in groups."""
-        kind = self.kind if isinstance(of, Reads) else self.impressions_kind
-        unit, group = np.unique(of.cluster[place], return_inverse=True)
+        unit, group = np.unique(cluster, return_inverse=True)
         clusters = coarser(Clusters(group, unit, group), self.publisher, self.seed, self.sizes)
-        if kind == "session":  # as they were before the run grouped them; of users and days it keeps the groups alone
-            group = np.unique(of.session[place], return_inverse=True)[1]
-        return _Units(clusters.unit.astype(np.int64), clusters.group, group)
+        return _Units(clusters.unit.astype(np.int64), clusters.group, np.unique(alone, return_inverse=True)[1])
 
     def _fill(
         self,
@@ -245,14 +244,19 @@ class PublisherColumns:
                 cells[metric][name] = []
         for place, unit in zip(places, units, strict=True):
             n = len(place)
+            if not n:
+                for metric in metrics:
+                    for name in names:
+                        cells[metric][name].append(NOTHING)
+                continue
             table = np.empty((n, len(names) * len(metrics)))
             for number, column in enumerate(column for answers in batch for column in answers):
                 table[:, number] = column[place]
-            value = table.sum(axis=0) / max(n, 1)
-            low, high = self._bounds(table, value, unit, metrics) if n else (value, value)
+            value = table.sum(axis=0) / n
+            low, high = self._bounds(table, value, unit, metrics)
             for number in range(table.shape[1]):
                 name, metric = names[number // len(metrics)], metrics[number % len(metrics)]
-                cells[metric][name].append(_estimate(value[number], low[number], high[number], n) if n else NOTHING)
+                cells[metric][name].append(_estimate(value[number], low[number], high[number], n))
 
     def _bounds(self, table: Column, value: Column, unit: _Units, metrics: list[str]) -> tuple[Column, Column]:
         """The 95 % intervals of the means of a slice's columns (float64[rows, columns], some rows)."""

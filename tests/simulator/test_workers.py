@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -30,8 +31,6 @@ READS = 20_000  #: more than a stretch, so that a pair tells of its rows before 
 #: Some go on only once a file called `seen` is there: whoever listens makes it.
 STRANGERS = """
 import os, time
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from pathlib import Path
 from newsreplay import Recommender
 
@@ -280,20 +279,29 @@ def test_no_jobs_are_refused(folder: Path, jobs: int) -> None:
         newsreplay.run("few.csv", "recency", jobs=jobs)
 
 
-@pytest.mark.parametrize("number", ["parameters=10**400", "answers=10**400", "rounds=({'n': 10**5000},)"])
-def test_a_self_report_that_no_file_can_hold_costs_its_own_row_alone(folder: Path, number: str) -> None:
-    (folder / "huge.py").write_text(
-        "from newsreplay import Recommender\n"
-        "from newsreplay.recommenders.base import SelfReport\n"
-        "class Huge(Recommender):\n"
-        "    def recommend(self, request, k):\n"
-        "        return []\n"
-        "    def self_report(self):\n"
-        f"        return SelfReport({number})\n"
-    )
-    run = newsreplay.run("few.csv", "recency,huge.py:Huge")
+class Huge(Talker):
+    def __init__(self, told: SelfReport):
+        self.told = told
+
+    def self_report(self) -> SelfReport:
+        return self.told
+
+
+@pytest.mark.parametrize(
+    "told", [SelfReport(parameters=10**400), SelfReport(answers=10**400), SelfReport(rounds=({"n": 10**5000},))]
+)
+def test_a_self_report_that_no_file_can_hold_costs_its_own_row_alone(folder: Path, told: SelfReport) -> None:
+    run = newsreplay.run("few.csv", ["recency", Huge(told)])
     assert [pair["status"] for pair in run.info["pairs"]] == ["done", "failed"]
     assert "a self report with a whole number of" in run.info["pairs"][1]["error"]
+
+
+def test_without_room_for_temporary_files_a_pair_fails_in_words(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = find_data("few.csv")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "nowhere"))
+    run = newsreplay.run(data, "recency", out=folder / "run")
+    (pair,) = run.info["pairs"]
+    assert pair["error"].startswith("no folder for temporary files: FileNotFoundError")
 
 
 class _OnePair(Executor):

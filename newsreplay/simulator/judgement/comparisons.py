@@ -40,7 +40,9 @@ class Differences(NamedTuple):
     high: Column  #: float64[pairs], 97.5 percentile
     p: Column  #: float64[pairs], two-sided, of no difference
     p_holm: Column  #: float64[pairs], corrected for all pairs handed over together (Holm 1979)
-    resolvable: Column  #: float64[pairs], a true difference that such logs find half of the time or more
+    resolvable: (
+        Column  #: float64[pairs], a true difference that logs of hundreds of sessions find half of the time or more
+    )
 
 
 class Ranks(NamedTuple):

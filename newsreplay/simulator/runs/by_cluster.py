@@ -9,7 +9,7 @@ import numpy as np
 from newsreplay.log.rows import Column
 from newsreplay.simulator.judgement.judge import Frame, tally
 from newsreplay.simulator.judgement.measures import IMPRESSIONS, POOLED, SLATES
-from newsreplay.simulator.runs.columns import Impressions, Reads
+from newsreplay.simulator.runs.columns import Reads, ungrouped
 from newsreplay.simulator.runs.folder import RunFolder
 
 
@@ -41,7 +41,7 @@ class ByCluster:
         if self._impressions is None:
             impressions = self.run.impressions(self.publisher)
             kind = self.run.facts(self.publisher)["impressions_resampled"]
-            cluster = np.empty(0, np.int64) if impressions is None else _ungrouped(impressions, kind)
+            cluster = np.empty(0, np.int64) if impressions is None else ungrouped(impressions, kind)
             self._impressions = _numbered(cluster)
         group, clusters = self._impressions
         ranked = self.run.rankings(self.publisher, recommender)
@@ -68,13 +68,8 @@ class ByCluster:
 def _sessions(run: RunFolder, publisher: str) -> _Sessions:
     reads = run.reads(publisher)
     first = np.flatnonzero(np.append(True, reads.session[1:] != reads.session[:-1])[: len(reads.session)])
-    cluster = _ungrouped(reads, run.facts(publisher)["resampled"])
+    cluster = ungrouped(reads, run.facts(publisher)["resampled"])
     return _Sessions(reads, np.append(first, len(reads.session)), *_numbered(cluster[first]))
-
-
-def _ungrouped(of: Reads | Impressions, kind: str) -> Column:
-    """The clusters as they were before many were grouped; of users and days the run keeps the groups alone."""
-    return of.session if kind == "session" else of.cluster
 
 
 def _numbered(cluster: Column) -> tuple[Column, int]:

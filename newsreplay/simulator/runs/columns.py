@@ -49,6 +49,11 @@ class Impressions(NamedTuple):
     candidates: Column  #: int32[n]
 
 
+def ungrouped(of: Reads | Impressions, kind: str) -> Column:
+    """The clusters (of a `kind`) before many were grouped; of users and days a run keeps the groups alone."""
+    return of.session if kind == "session" else of.cluster
+
+
 def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
     """Write what a run scores of a publisher."""
     log, frame = publisher.log, scored.frame

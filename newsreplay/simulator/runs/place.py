@@ -131,7 +131,10 @@ class Claim(NamedTuple):
         if removed:
             self.report(f"removed {', '.join(removed)} of the earlier run in {self.folder}; make them again")
         if self.latest is not None:
-            _lead(self.latest, self.folder, self.report)
+            try:
+                _lead(self.latest, self.folder, self.report)
+            except OSError as error:
+                self.report(f"{self.latest} does not lead to {self.folder}: {error.strerror or error}")
 
 
 @contextmanager

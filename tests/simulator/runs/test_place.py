@@ -124,8 +124,11 @@ def test_a_run_that_lies_where_the_latest_is_looked_for_gets_a_number() -> None:
 
 
 def test_a_run_in_the_way_takes_no_number_that_another_run_is_being_written_to() -> None:
+    def another() -> None:
+        write(Numbered(LATEST), key(1))
+
     write(LATEST, key(5))
-    write(Numbered(LATEST), key(0), end=lambda: [*write(Numbered(LATEST), key(1))].clear())
+    write(Numbered(LATEST), key(0), end=another)
     assert names() == ["demo", "demo-1", "demo-2", "demo-3"]
     keys = [json.loads(Path(f"runs/demo-{number}/run.json").read_text())["key"] for number in (1, 2, 3)]
     assert keys == [key(seed).digest() for seed in (0, 1, 5)]
@@ -143,6 +146,15 @@ def test_a_whole_run_that_cannot_take_its_place_is_said_to_lie_where_it_was_writ
     ):
         write(Path("mine"), key())
     assert names("mine.partial") == ["run.json"]
+
+
+def test_a_run_whose_link_cannot_be_made_is_kept_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(latest: Path, folder: Path, report: Callable[[str], None]) -> None:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(place, "_lead", refuse)
+    assert write(Numbered(LATEST), key()) == ["runs/demo does not lead to runs/demo-1: Permission denied"]
+    assert names() == ["demo-1"]
 
 
 def test_the_name_of_nothing_interrupted_is_refused() -> None:
