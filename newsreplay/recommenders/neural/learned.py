@@ -20,9 +20,11 @@ from newsreplay.recommenders.neural.articles.article_table import ArticleTable, 
 from newsreplay.recommenders.neural.articles.plm import LanguageModel, PlmWords
 from newsreplay.recommenders.neural.articles.texts import Vocabulary
 from newsreplay.recommenders.neural.articles.vectors import WordVectors
+from newsreplay.recommenders.neural.learning.requests import Context, batch_of
 from newsreplay.recommenders.neural.learning.samples import Samples
-from newsreplay.recommenders.neural.learning.scoring import RequestBatch, Scorer, VectorCache
+from newsreplay.recommenders.neural.learning.scoring import Scorer, VectorCache
 from newsreplay.recommenders.neural.learning.training import Trainer
+from newsreplay.recommenders.neural.models.fields import Words
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
 from newsreplay.recommenders.neural.models.model import UNKNOWN
 from newsreplay.recommenders.neural.options import Blueprint, NeuralOptions, drawn_from
@@ -53,17 +55,18 @@ class Learned:
         with drawn_from(int(key_of(around.key, "weights")) >> 1):
             self.words = _words(blueprint, vocabulary, vectors, around.key)
             self.model = blueprint.make(self.words)
-        self.articles = ArticleTable(blueprint.model, blueprint.size, vocabulary, around.catalog)
+        model = blueprint.model
+        self.articles = ArticleTable(model.fields, blueprint.size, vocabulary, around.catalog)
+        self.context = Context(model.context, self.articles, blueprint.signals)
         cache = VectorCache(self.model, self.articles, blueprint.device)
-        self.scorer = Scorer(self.model, cache, around.requests)
+        self.scorer = Scorer(self.model, cache, blueprint.signals, around.requests)
         self.trainer = Trainer(
             self.model,
-            self.articles,
-            Scorer(self.model, cache, BATCH),  # of samples
+            self.context,
+            Scorer(self.model, cache, blueprint.signals, BATCH),  # of samples
             blueprint.training,
             around.key,
             vocabulary.buckets_of_rows(),
-            blueprint.device,
             around.report,
         )
 
@@ -116,16 +119,7 @@ class Learned:
     def scores(self, captures: Captures) -> Column:
         """float32[places], the score of every candidate of every request, from what was known at each."""
         self._grow()
-        return self.scorer.scores(
-            RequestBatch(
-                self.trainer.users_of(captures.user),
-                self.articles.slots(captures.history),
-                captures.history_signals,
-                captures.at,
-                self.articles.slots(captures.item),
-                captures.signals,
-            )
-        )
+        return self.scorer.scores(batch_of(captures, self.articles, self.context, self.trainer.users_of))
 
     def refresh(self, item: int) -> None:
         """Take in what the catalog has come to hold of an article."""
@@ -145,6 +139,7 @@ class Learned:
             "training": self.rounds,
             "plm": blueprint.plm,
             "words": blueprint.words is not None,
+            "popularity": blueprint.popularity,
         }
         save_weights(path, facts, self.vocabulary.words, self.model)
 
@@ -161,7 +156,7 @@ def _vocabulary(
     """The words of these articles, or a language model's."""
     if blueprint.plm is not None:
         return PlmWords(blueprint.plm)
-    facts = ("title", "abstract") if blueprint.model.abstracts else ("title",)
+    facts = [field.name for field in blueprint.model.fields if isinstance(field, Words)]
     texts = (text for item in items for fact in facts if (text := catalog.text(item, fact)))
     names = (names_of(catalog, item) for item in items if not catalog.text(item, "title"))
     return Vocabulary.learn(texts, vectors=vectors, names=chain.from_iterable(names))
@@ -191,6 +186,8 @@ def blueprint_of_weights(blueprint: Blueprint, weights: Weights, options: Neural
     for name, value in blueprint.options.items():
         if facts["options"].get(name, value) != value:
             raise SpecError(f"weights={path} are of {name}={facts['options'][name]}; leave {name} out")
+    if blueprint.popularity not in ("joint", facts["popularity"]):
+        raise SpecError(f"weights={path} were trained with popularity={facts['popularity']}; leave popularity out")
     if blueprint.plm not in (None, facts["plm"]):
         raise SpecError(f"weights={path} were not trained with plm={blueprint.plm}; leave plm out")
     if blueprint.words is not None and not facts["words"]:
@@ -202,4 +199,5 @@ def blueprint_of_weights(blueprint: Blueprint, weights: Weights, options: Neural
         training=options.training(blueprint.model.trainings[facts["size"]]),
         options=facts["options"],
         plm=facts["plm"],
+        popularity=facts["popularity"],
     )

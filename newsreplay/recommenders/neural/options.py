@@ -16,8 +16,10 @@ from torch import nn
 from newsreplay.durations import parse_duration
 from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
 from newsreplay.log.rows import DAY, HOUR
+from newsreplay.recommenders.neural.learning.requests import signals_of
 from newsreplay.recommenders.neural.models.layers import WordTable
 from newsreplay.recommenders.neural.models.model import NewsModel, Size, Training
+from newsreplay.recommenders.neural.models.popularity import PopularityHead
 from newsreplay.spec import whole
 
 #: Keywords of a model, numbers and words by name.
@@ -76,7 +78,9 @@ class NeuralOptions:
     rate: float | None = None  #: these four in place of the size's own `Training`
     epochs: int | None = None
     passes: int | None = None
-    negatives: int | None = None
+    npratio: int | None = None
+    negatives: str = "mixed"  #: what a click in an impression is set against: impression, alive or mixed
+    popularity: str | None = "joint"  #: with a `PopularityHead`; none: the model as published
     bucket: float = 1  #: hours in which signals are counted together
     lag: int = 0  #: completed buckets that are left out
     counting: str = "cumulative"  #: or per_bucket
@@ -85,7 +89,7 @@ class NeuralOptions:
     def __post_init__(self) -> None:
         if self.rate is not None and self.rate <= 0:
             raise SpecError(f"rate must be above 0, not {self.rate!r}")
-        for name, count in (("epochs", self.epochs), ("passes", self.passes), ("negatives", self.negatives)):
+        for name, count in (("epochs", self.epochs), ("passes", self.passes), ("npratio", self.npratio)):
             if count is not None:
                 whole(name, count, 1)
         parse_update(self.update)
@@ -98,6 +102,10 @@ class NeuralOptions:
                 raise SpecError(f"{what}={path}: there is no such file")
         if self.counting not in ("cumulative", "per_bucket"):
             raise SpecError(f"counting must be cumulative or per_bucket, not {self.counting!r}")
+        if self.negatives not in ("impression", "alive", "mixed"):
+            raise SpecError(f"negatives must be impression, alive or mixed, not {self.negatives!r}")
+        if self.popularity not in (None, "joint", "none"):
+            raise SpecError(f"popularity must be joint or none, not {self.popularity!r}")
         for what, hours in (("bucket", self.bucket), ("alive", self.alive)):
             if not 1 <= hours * HOUR <= 3_650 * DAY:
                 raise SpecError(f"{what} must be hours, above 0 and at most ten years, not {hours!r}")
@@ -117,7 +125,7 @@ class NeuralOptions:
             rate=preset.rate if self.rate is None else self.rate,
             epochs=preset.epochs if self.epochs is None else self.epochs,
             passes=preset.passes if self.passes is None else self.passes,
-            negatives=preset.negatives if self.negatives is None else self.negatives,
+            npratio=preset.npratio if self.npratio is None else self.npratio,
         )
 
     @property
@@ -160,10 +168,19 @@ class Blueprint:
     words: str | None  #: a file of word vectors
     plm: str | None  #: a pretrained language model
     device: torch.device
+    popularity: str  #: joint or none
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signals of candidates that are noted, by name."""
+        return signals_of(self.model, PopularityHead.signals if self.popularity == "joint" else ())
 
     def make(self, words: nn.Module) -> NewsModel:
         """A fresh model over what turns word ids into vectors; to be made within `drawn_from`."""
-        return self.model(self.size, words, **self.options).to(self.device)
+        model = self.model(self.size, words, **self.options)
+        if self.popularity == "joint":
+            model.head = PopularityHead()
+        return model.to(self.device)
 
 
 @contextmanager
@@ -190,6 +207,7 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
         options.words,
         options.plm,
         options.torch_device,
+        options.popularity or "none",
     )
 
 

@@ -24,12 +24,12 @@ from newsreplay.log.catalog import Articles, Catalog
 from newsreplay.log.rows import DAY, HOUR, IMPRESSION, OUTCOME, READ, Column, Event, Log
 from newsreplay.recommenders.base import Deferred, Recommender, Scores, SelfReport, Slate
 from newsreplay.recommenders.neural.learned import BATCH, Learned, Surroundings, blueprint_of_weights
-from newsreplay.recommenders.neural.learning.collector import Collector, choose_captures
+from newsreplay.recommenders.neural.learning.collector import Collector, choose_captures, shown_alone
 from newsreplay.recommenders.neural.learning.samples import Reservoir, Samples, joined
 from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.options import NeuralOptions, blueprint_of, parse_update
 from newsreplay.recommenders.neural.stream.published import Published, published_table
-from newsreplay.recommenders.neural.stream.state import SAMPLED, Captures, StreamOptions, rows_of_events
+from newsreplay.recommenders.neural.stream.state import NONE, SAMPLED, Captures, StreamOptions, rows_of_events
 from newsreplay.recommenders.neural.stream.stream import Stream
 from newsreplay.recommenders.neural.weights import load_weights
 
@@ -94,6 +94,7 @@ class Neural(Recommender):
         if options.weights is not None:
             weights = load_weights(options.weights)
             blueprint = blueprint_of_weights(blueprint, weights, options)
+        self.noted = bool(blueprint.signals)  # whether any signals are
         self.history = blueprint.size.history
         self.stream = Stream(
             StreamOptions(
@@ -104,11 +105,15 @@ class Neural(Recommender):
                 alive_ms=options.alive_ms,
                 candidates=max(1, options.candidates),
                 sampled=SAMPLES,
-                slates=False,
-                signals=self.model_class.signals,
+                drawn=options.negatives != "impression",
+                slates=NONE,
+                by_session=self.model_class.history == "session",
+                ages=bool({*self.model_class.context} - {"category"}),
                 keep_reads=not catalog.frozen,
                 key=np.uint64(int(key_of(self.key, "sampled")) >> 1),
             ),
+            self.model_class.signals,
+            blueprint.signals,
             self.published,
         )
         if weights is not None:
@@ -131,7 +136,7 @@ class Neural(Recommender):
         if event.kind == IMPRESSION:
             return
         self._before(event)
-        if self.model_class.signals or event.kind >= READ:  # the others change nothing but signals
+        if self.noted or event.kind >= READ:  # the others change nothing but signals
             self.queue.append(event)
         if event.kind == OUTCOME:
             self.since += 1
@@ -153,7 +158,7 @@ class Neural(Recommender):
         captures = self.stream.advance(rows_of_events(self.queue))
         self.queue.clear()
         if self._learns():
-            self.collector.take(choose_captures(captures, captures.kind != READ))
+            self.collector.take(choose_captures(captures, (captures.kind == IMPRESSION) | (captures.kind == SAMPLED)))
         if self.learned is not None and self.deferred:
             begun = time.perf_counter()
             self._answer(self.learned, choose_captures(captures, captures.kind != SAMPLED))
@@ -309,14 +314,14 @@ class Neural(Recommender):
     def _answer_with(self, learned: Learned) -> None:
         """Answer from now on."""
         self.learned = learned
-        self.stream.ask_reads(self.options.candidates > 0)
+        self.stream.ask(READ if self.options.candidates else NONE)
 
     # Answers.
 
     def _answer(self, learned: Learned, captures: Captures) -> None:
         """Answer the requests that wait from what was known at each."""
         wanted = np.array([row in self.deferred for row in captures.row.tolist()], bool)
-        captures = choose_captures(captures, wanted)
+        captures = shown_alone(choose_captures(captures, wanted))
         scores = learned.scores(captures)
         self.answers += len(captures.row)
         for row, kind, begin, end in zip(
@@ -347,7 +352,7 @@ class Neural(Recommender):
             notes.append(
                 f"no impressions in this log: it learns from reads, each against {SAMPLES} articles alive then"
             )
-            if self.model_class.signals:
+            if {"exposure", "avoidance"} & {*self.model_class.signals}:
                 notes.append("without impressions exposure and avoidance are unknown, and clicks are reads")
         if self.collector.dropped:
             notes.append(f"{self.collector.dropped:,} samples that there was no room for were left out at random")

@@ -8,8 +8,11 @@ from newsreplay.recommenders.neural.models import awrs, caum, lstur, naml, nrms,
 from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.options import NeuralOptions
 from newsreplay.recommenders.neural.recommender import Neural
+from newsreplay.recommenders.neural.stream.signals import COUNTED
 
-_OF_SIGNALS = ("bucket", "lag", "counting")  # parameters of models that read signals
+BUCKETS = {*COUNTED} - {"age"}  # signals of completed buckets
+PUBLISHED = BUCKETS - {"rate"}  # those that AWRS's release takes from the whole log
+_OF_SIGNALS = ("bucket", "lag", "counting")  # parameters of models that read signals of buckets
 
 
 def recommender_of(model: type[NewsModel]) -> type[Neural]:
@@ -17,7 +20,8 @@ def recommender_of(model: type[NewsModel]) -> type[Neural]:
     common = [
         parameter
         for parameter in inspect.signature(NeuralOptions).parameters.values()
-        if (model.signals or parameter.name not in _OF_SIGNALS) and (model.counted or parameter.name != "leaky")
+        if (BUCKETS & {*model.signals} or parameter.name not in _OF_SIGNALS)
+        and (PUBLISHED & {*model.signals} or parameter.name != "leaky")
     ]
     own = [
         parameter

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +14,23 @@ from newsreplay.errors import SpecError
 from newsreplay.log.growing import with_room
 from newsreplay.recommenders.neural.articles.texts import Vocabulary, entity_names, hashed
 from newsreplay.recommenders.neural.articles.vectors import WordVectors
+from newsreplay.recommenders.neural.models.fields import (
+    Contents,
+    Field,
+    Name,
+    NameVectors,
+    Number,
+    Vector,
+    Words,
+    fact_of,
+)
 from newsreplay.recommenders.neural.models.layers import WordTable
-from newsreplay.recommenders.neural.models.model import UNKNOWN, Contents, NewsModel, Size
+from newsreplay.recommenders.neural.models.model import UNKNOWN, Size
 
 NOISE = 0.1  #: standard deviation of the rows of words without a pretrained vector
 
 
-class Words(Protocol):
+class WordIds(Protocol):
     """Texts to ids: a `Vocabulary`, or a language model's tokens."""
 
     def ids(self, text: str, length: int) -> list[int]:
@@ -56,24 +67,31 @@ class ArticleTable:
 
     An item is an article's code, or the catalog's handle (-2 and below) of an article that only profiles have. Its
     contents are read from `catalog` when it gets its slot, and again by `refresh`. A title that is missing, or has no
-    words, is replaced by names (`names_of`). Categories, subcategories and entities are hashed to the rows of their
-    tables.
+    words, is replaced by names (`names_of`). Names are hashed to the rows of their tables. `files` holds, by field,
+    what fields of vectors are read from.
     """
 
-    def __init__(self, model: type[NewsModel], size: Size, words: Words, catalog: ArticleFacts):
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        size: Size,
+        words: WordIds,
+        catalog: ArticleFacts,
+        files: Mapping[str, WordVectors] | None = None,
+    ):
+        self.fields = tuple(fields)
         self.size = size
         self.words = words
         self.catalog = catalog
+        self.files = files or {}
         self.count = 0  #: articles that have a slot
         self.without_text = 0  #: of these, how many have no title by now
-        self._facts = ["title", "category", "subcategory"]
-        self._facts += ["abstract"] * model.abstracts + ["entities"] * model.entities
-        abstract, entities = size.abstract * model.abstracts, size.entities * model.entities
-        self._columns: list[npt.NDArray[np.int32]] = [  # by slot: the fields of `Contents`
-            *(np.zeros((1, size.title), np.int32), np.zeros((1, abstract), np.int32)),
-            *(np.zeros(1, np.int32), np.zeros(1, np.int32), np.zeros((1, entities), np.int32)),
-        ]
+        facts = (fact_of(field) for field in fields)
+        # Categories stand for titles that are missing.
+        self._facts = list(dict.fromkeys([*filter(None, facts), "title", "category", "subcategory"]))
+        self._columns = {field.name: self._empty(field) for field in fields}  # by slot
         self._missing: dict[int, list[str]] = {0: []}  # by slot: the facts that are not known yet
+        self._category = np.zeros(1, np.int32)  # by slot
         self._named = np.zeros(1, bool)  # by slot: whether its title is made of names
         self._slot = np.zeros(64, np.int32)  # by _place: 0 = no slot yet; that of NONE, -1, remains padding
 
@@ -100,20 +118,27 @@ class ArticleTable:
 
     def contents(self, slots: npt.NDArray[np.int64], trim: bool = False) -> Contents:
         """Contents of int64[N] slots; trimmed, texts are as wide as the longest of them, at least 1."""
-        title, abstract, category, subcategory, entities = (column[slots] for column in self._columns)
-        if trim:
-            title, abstract = _trimmed(title), _trimmed(abstract)
-        columns = (title, abstract, category, subcategory, entities)
-        return Contents(*(torch.from_numpy(column.astype(np.int64)) for column in columns))
+        columns = {}
+        for field in self.fields:
+            column = self._columns[field.name][slots]
+            if trim and isinstance(field, Words):
+                column = _trimmed(column)
+            columns[field.name] = torch.from_numpy(column.astype(np.int64) if column.dtype == np.int32 else column)
+        return Contents(columns)
+
+    def categories(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """The rows of the articles' categories, float32 of the same shape; `UNKNOWN` where there is none."""
+        return self._category[slots].astype(np.float32)
 
     def refresh(self, item: int) -> bool:
         """Read an item with a slot anew if the catalog has come to hold more of it; True if its contents changed."""
         if not self.is_stale(item):
             return False
         slot = self.slot(item)
-        before = [column[slot].copy() for column in self._columns]
+        before = [column[slot].copy() for column in self._columns.values()]
         self._read(item, slot)
-        return any((old != column[slot]).any() for old, column in zip(before, self._columns, strict=True))
+        now = (column[slot] for column in self._columns.values())
+        return any(not np.array_equal(old, new, equal_nan=True) for old, new in zip(before, now, strict=True))
 
     def is_stale(self, item: int) -> bool:
         """Whether the catalog has come to hold more of an item with a slot than was read."""
@@ -125,7 +150,8 @@ class ArticleTable:
 
     def _add(self, item: int) -> None:
         slot = self.count + 1
-        self._columns = [with_room(column, slot + 1) for column in self._columns]
+        self._columns = {name: with_room(column, slot + 1) for name, column in self._columns.items()}
+        self._category = with_room(self._category, slot + 1)
         self._named = with_room(self._named, slot + 1)
         self._read(item, slot)
         self.count = slot
@@ -134,28 +160,51 @@ class ArticleTable:
     def _fact(self, item: int, fact: str) -> str | None:
         return self.catalog.category(item) if fact == "category" else self.catalog.text(item, fact)
 
+    def _empty(self, field: Field) -> npt.NDArray[Any]:
+        """The column of a field with the slot of padding alone."""
+        match field:
+            case Name():
+                return np.zeros(1, np.int32)
+            case Number():
+                return np.zeros(1, np.float32)
+            case Vector():
+                return np.zeros((1, self.files[field.name].width), np.float32)
+            case NameVectors():
+                return np.zeros((1, getattr(self.size, field.of), self.files[field.name].width), np.float32)
+        return np.zeros((1, getattr(self.size, field.name)), np.int32)
+
     def _read(self, item: int, slot: int) -> None:
-        size, ids = self.size, self.words.ids
         facts = {fact: self._fact(item, fact) for fact in self._facts}
-        title = ids(facts["title"] or "", size.title)
+        title = self.words.ids(facts["title"] or "", self.size.title)
         named = not title
         if named:
-            title = self.words.ids_of_names(names_of(self.catalog, item), size.title)
-        row = (
-            title,
-            ids(facts.get("abstract") or "", size.abstract),
-            [_hashed(facts["category"], size.categories)],
-            [_hashed(facts["subcategory"], size.subcategories)],
-            [_hashed(name, size.names) for name in entity_names(facts.get("entities"))],
-        )
-        for column, values in zip(self._columns, row, strict=True):
-            cells = column[slot : slot + 1].reshape(-1)  # a view
+            title = self.words.ids_of_names(names_of(self.catalog, item), self.size.title)
+        for field in self.fields:
+            column = self._columns[field.name]
+            values = title if field.name == "title" else self._values(field, item, facts)
+            cells = column[slot] if column.ndim > 1 else column[slot : slot + 1]  # a view
             cells[:] = 0
             cells[: len(values)] = values[: len(cells)]
+        self._category[slot] = _hashed(facts["category"], self.size.categories)
         self.without_text += named - int(self._named[slot])
         self._named[slot] = named
         # What the source has of no article need not be looked up again.
         self._missing[slot] = [fact for fact in self._facts if facts[fact] is None and self.catalog.has_fact(fact)]
+
+    def _values(self, field: Field, item: int, facts: Mapping[str, str | None]) -> Any:
+        """What a field holds of an article: as many values as there are, at most."""
+        match field:
+            case Words():
+                return self.words.ids(facts[field.name] or "", getattr(self.size, field.name))
+            case Name():
+                return [_hashed(facts[field.name], getattr(self.size, field.rows))]
+            case Number():
+                return [_number(facts[field.name])]
+            case Vector():
+                return self.files[field.name].look_up([self.catalog.id(item)])[0][0]
+            case NameVectors():
+                return self.files[field.name].look_up(entity_names(facts[field.of]))[0]
+        return [_hashed(name, getattr(self.size, field.rows)) for name in entity_names(facts[field.name])]
 
 
 def word_table(
@@ -195,6 +244,13 @@ def grow(table: WordTable, vocabulary: Vocabulary, vectors: WordVectors) -> None
 
 def _hashed(name: str | None, rows: int) -> int:
     return UNKNOWN if name is None else 2 + hashed(name, rows - 2)
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
 
 
 def _place(item: int) -> int:

@@ -64,13 +64,16 @@ class Collector:
         known = sampled | np.array([row in self.outcomes for row in captured.row.tolist()], bool)
         complete = choose_captures(captured, known)
         clicked = np.zeros(len(complete.item), bool)
-        clicked[complete.at[:-1][complete.kind == SAMPLED]] = True  # the read itself stands first
-        for place in np.flatnonzero(complete.kind != SAMPLED).tolist():
-            clicked[complete.at[place] : complete.at[place + 1]] = self.outcomes[int(complete.row[place])]
+        drawn = np.ones(len(complete.item), bool)
+        for place, begin, shown in zip(
+            range(len(complete.row)), complete.at[:-1].tolist(), complete.shown.tolist(), strict=True
+        ):
+            sample = complete.kind[place] == SAMPLED  # of the read itself
+            clicked[begin : begin + shown] = True if sample else self.outcomes[int(complete.row[place])]
+            drawn[begin : begin + shown] = False
         self._wait(choose_captures(captured, ~known & (captured.time > now - PATIENCE)))
-        samples = Samples(
-            **{name: getattr(complete, name) for name in Samples._fields if name != "clicked"}, clicked=clicked
-        )
+        columns = {name: getattr(complete, name) for name in Samples._fields if name not in ("clicked", "drawn")}
+        samples = Samples(**columns, clicked=clicked, drawn=drawn)
         owner = np.repeat(np.arange(len(complete.row)), np.diff(complete.at))
         chosen, passed = (np.bincount(owner[which], minlength=len(complete.row)) for which in (clicked, ~clicked))
         useful = np.flatnonzero((chosen > 0) & (passed > 0))
@@ -102,6 +105,17 @@ def choose_captures(captures: Captures, which: Column) -> Captures:
         if name != "at"
     }
     return Captures(at=at, **columns)
+
+
+def shown_alone(captures: Captures) -> Captures:
+    """The same without candidates that were drawn."""
+    lengths = np.diff(captures.at)
+    if (captures.shown == lengths).all():
+        return captures
+    place = np.arange(len(captures.item)) - np.repeat(captures.at[:-1], lengths)
+    kept = place < np.repeat(captures.shown, lengths)
+    at = np.concatenate([[0], np.cumsum(captures.shown)])
+    return captures._replace(at=at, item=captures.item[kept], signals=captures.signals[kept])
 
 
 def join_captures(parts: Sequence[Captures]) -> Captures:

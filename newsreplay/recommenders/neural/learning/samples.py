@@ -21,26 +21,25 @@ class Samples(NamedTuple):
     history: Column  #: int32[n, H], oldest first; -1 behind the last
     length: Column  #: int32[n], how many of these there are
     history_signals: Column  #: float32[n, H, signals]
+    history_age: Column  #: float32[n, H], hours since the read; [n, 0] for models that are not told
+    history_session: Column  #: bool[n, H], whether it was read in the same session; [n, 0] likewise
     at: Column  #: int64[n + 1], impression i has the places at[i] … at[i + 1] - 1
     item: Column  #: int32[places]
     clicked: Column  #: bool[places]
+    drawn: Column  #: bool[places], not shown, but drawn from the articles alive
     signals: Column  #: float32[places, signals]
+
+
+PER_PLACE = ("item", "clicked", "drawn", "signals")  #: fields of the candidates
 
 
 def choose(samples: Samples, which: Column) -> Samples:
     """Some impressions, int64[m], in that order."""
     places, at = stretches(samples.at, which)
-    return Samples(
-        samples.time[which],
-        samples.user[which],
-        samples.history[which],
-        samples.length[which],
-        samples.history_signals[which],
-        at,
-        samples.item[places],
-        samples.clicked[places],
-        samples.signals[places],
-    )
+    columns = {
+        name: getattr(samples, name)[places if name in PER_PLACE else which] for name in Samples._fields if name != "at"
+    }
+    return Samples(at=at, **columns)
 
 
 def stretches(at: Column, which: Column) -> tuple[Column, Column]:
@@ -97,18 +96,26 @@ def clicks(samples: Samples) -> tuple[Column, Column]:
 
 
 def negatives(samples: Samples, impression: Column, count: int, rng: np.random.Generator) -> tuple[Column, Column]:
-    """`count` passed-over candidates for each of m impressions, drawn without replacement.
+    """Candidates to set m clicks against, drawn without replacement.
 
-    Places int64[m, count], and bool[m, count]: False where an impression has fewer.
+    `count` that were passed over, and as many that were drawn from the articles alive behind these, if there are any;
+    where nothing was passed over, `count` of those drawn. Places int64[m, columns], and bool[m, columns]: False where
+    an impression has fewer.
     """
     places, begin = stretches(samples.at, impression)
     owner = np.repeat(np.arange(len(impression)), np.diff(begin))
-    passed = ~samples.clicked[places]
-    places, owner = places[passed], owner[passed]
+    drawn = samples.drawn[places]
+    passed = ~samples.clicked[places] & ~drawn
+    has_passed = np.bincount(owner[passed], minlength=len(impression))[owner] > 0
+    blocks = [passed | (drawn & ~has_passed), drawn & has_passed]
+    parts = [_some(places[which], owner[which], len(impression), count, rng) for which in blocks if which.any()]
+    return np.column_stack([part[0] for part in parts]), np.column_stack([part[1] for part in parts])
+
+
+def _some(places: Column, owner: Column, owners: int, count: int, rng: np.random.Generator) -> tuple[Column, Column]:
     order = np.lexsort((rng.random(len(places)), owner))
-    first = np.searchsorted(owner, np.arange(len(impression)))  # owners are in order, so the shuffled ones are too
-    left = np.bincount(owner, minlength=len(impression))
+    first = np.searchsorted(owner, np.arange(owners))  # owners are in order, so the shuffled ones are too
+    left = np.bincount(owner, minlength=owners)
     step = np.arange(count)
     real = step < left[:, None]
-    drawn = places[order[np.where(real, first[:, None] + step, 0)]] if len(places) else np.zeros(real.shape, np.int64)
-    return drawn, real
+    return places[order[np.where(real, first[:, None] + step, 0)]], real

@@ -7,6 +7,7 @@ change an earlier score.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +17,16 @@ from torch import Tensor
 from newsreplay.log.growing import enlarged
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable
-from newsreplay.recommenders.neural.models.model import NewsModel, dot_product
+from newsreplay.recommenders.neural.learning.samples import stretches
+from newsreplay.recommenders.neural.models.fields import Columns, Words
+from newsreplay.recommenders.neural.models.model import NewsModel, Offered, Read, dot_product
+from newsreplay.recommenders.neural.models.popularity import PopularityHead
 
 BLOCK = 64  #: articles encoded at a time
-FEW = 16  #: readers worked out at a time, where those who read about as much go together
-PARTS = 4  #: texts and histories are cut to so many lengths, the shortest that holds all of one
+FEW = 16  #: readers worked out at a time, those together who read about as much
+PARTS = 4  #: texts and, of readers who are one vector, histories are cut to so many lengths, the shortest that holds one
 STRETCH = 512  #: slots ranked at a time
+TOGETHER = 4_096  #: candidates whose popularity is worked out at a time
 MANY = 64  #: candidates beyond which a request is scored against whole stretches of the cache
 
 
@@ -39,6 +44,7 @@ class VectorCache:
         self.model = model
         self.articles = articles
         self.device = device
+        self.texts = [field.name for field in model.fields if isinstance(field, Words)]
         self.version = 1
         self.made = np.zeros(0, np.int32)  #: version by slot; 0 = none
         self.encoded = 0  #: articles, how often
@@ -70,7 +76,9 @@ class VectorCache:
             return
         contents = self.articles.contents(wanted)
         # Which of the lengths depends on an article's own texts alone, as all that shapes its bits does.
-        part = np.maximum(_part(contents.title), _part(contents.abstract))
+        part = np.ones(len(wanted), np.int64)
+        for name in self.texts:
+            part = np.maximum(part, _part(contents.columns[name]))
         for length in np.unique(part).tolist():
             places = np.flatnonzero(part == length)
             for first in range(0, len(places), BLOCK):
@@ -80,9 +88,9 @@ class VectorCache:
         block = np.zeros(BLOCK, np.int64)
         block[: len(slots)] = slots
         contents = self.articles.contents(block)
-        contents = contents._replace(title=_cut(contents.title, length), abstract=_cut(contents.abstract, length))
+        contents = contents.replaced(**{name: _cut(contents.columns[name], length) for name in self.texts})
         with autocast(self.device):
-            vectors = self.model.encode(type(contents)(*(column.to(self.device) for column in contents)))
+            vectors = self.model.encode(contents.each(lambda column: column.to(self.device)))
             reading, offer = self.model.reading(vectors).float(), self.model.offer(vectors).float()
         self._widen(reading, offer)
         rows = torch.from_numpy(slots).to(self.device)
@@ -126,20 +134,29 @@ class RequestBatch(NamedTuple):
     user: Column  #: int64[n], rows of the table of users
     history: Column  #: int64[n, H], 0 = padding
     history_signals: Column  #: float32[n, H, signals]
+    history_context: Column  #: float32[n, H, context]
     at: Column  #: int64[n + 1]
     slot: Column  #: int64[places]
     signals: Column  #: float32[places, signals]
+    context: Column  #: float32[places, context]
+
+    def some(self, which: Column) -> RequestBatch:
+        """Some of the requests, int64[m], in that order."""
+        places, at = stretches(self.at, which)
+        own = (column[which] for column in self[:4])
+        return RequestBatch(*own, at, *(column[places] for column in self[5:]))
 
 
 class Scorer:
     """Scores of a model from its cache."""
 
-    def __init__(self, model: NewsModel, cache: VectorCache, requests: int = 64):
+    def __init__(self, model: NewsModel, cache: VectorCache, signals: Sequence[str] = (), requests: int = 64):
         self.model = model
         self.cache = cache
         self.requests = requests  #: of a batch
         self.width = 32  #: candidates of a row; a longer pool has several
         self.rows = 128 if model.dot else 16  #: scored at a time
+        self.signals = tuple(signals)  #: of candidates, by name
 
     @torch.inference_mode()
     def scores(self, batch: RequestBatch) -> Column:
@@ -149,27 +166,66 @@ class Scorer:
         for first in range(0, len(batch.user), self.requests):
             end = min(first + self.requests, len(batch.user))
             begin, stop = batch.at[first], batch.at[end]
-            out[begin:stop] = self._batch(batch, first, end)
+            out[begin:stop] = self._batch(batch.some(np.arange(first, end)))
         return out
 
-    def _batch(self, batch: RequestBatch, first: int, end: int) -> Column:
-        count = end - first
-        at = batch.at[first : end + 1] - batch.at[first]
-        slots = batch.slot[batch.at[first] : batch.at[end]]
-        signals = batch.signals[batch.at[first] : batch.at[end]]
-        owner = np.repeat(np.arange(count), np.diff(at))
-        self._encode(batch.history[first:end], slots, owner)
-        readers = self._readers(batch.history[first:end], batch.history_signals[first:end], batch.user[first:end])
+    def _batch(self, batch: RequestBatch) -> Column:
+        owner = np.repeat(np.arange(len(batch.user)), np.diff(batch.at))
+        self._encode(batch.history, batch.slot, owner)
+        scores = self._by_dot_product(batch, owner) if self.model.dot else self._by_length(batch)
+        head = self.model.head
+        if head is not None:
+            scores *= float(head.scale)
+            scores += self._prior(head, batch.signals)
+        return scores
+
+    def _by_dot_product(self, batch: RequestBatch, owner: Column) -> Column:
+        """Readers are one vector each, and long pools are ranked by whole stretches of articles."""
+        readers = self._readers(batch)
         # Decided request by request: how many candidates others have must not change how a sum is added up.
-        many = self.model.dot & (np.diff(at)[owner] > MANY)
-        out = np.empty(len(slots), np.float32)
+        many = np.diff(batch.at)[owner] > MANY
+        out = np.empty(len(owner), np.float32)
         if many.any():
-            out[many] = self._ranked(readers[0], slots[many], owner[many])
+            out[many] = self._ranked(readers[0], batch.slot[many], owner[many])
         if not many.all():
-            few = np.bincount(owner[~many], minlength=count)
-            begin = np.concatenate([[0], np.cumsum(few)])
-            out[~many] = self._rows(readers, begin, slots[~many], owner[~many], signals[~many])
+            few = np.bincount(owner[~many], minlength=len(batch.user))
+            rest = batch._replace(
+                at=np.concatenate([[0], np.cumsum(few)]),
+                slot=batch.slot[~many],
+                signals=batch.signals[~many],
+                context=batch.context[~many],
+            )
+            out[~many] = self._rows(readers, rest)
         return out
+
+    def _by_length(self, batch: RequestBatch) -> Column:
+        """Requests of readers who read about as much go together, their histories cut to a power of two.
+
+        Which power is a matter of a reader's own history, as all that shapes the bits of a score.
+        """
+        width = 1 << np.ceil(np.log2(np.maximum((batch.history > 0).sum(1), 1))).astype(np.int64)
+        out = np.empty(len(batch.slot), np.float32)
+        few = min(FEW, self.requests)
+        for length in np.unique(width).tolist():
+            places = np.flatnonzero(width == length)
+            for first in range(0, len(places), few):
+                which = places[first : first + few]
+                some = batch.some(which)
+                readers = self._together(some, length, few)
+                out[stretches(batch.at, which)[0]] = self._rows(readers, some)
+        return out
+
+    def _prior(self, head: PopularityHead, signals: Column) -> Column:
+        count = len(signals)
+        # By itself a request is in no need of padding for others.
+        together = TOGETHER if self.requests > 1 else 1 << max(count - 1, 0).bit_length()
+        padded = _padded(signals, together * -(-count // together))
+        parts = [
+            head.prior(Columns(self.signals, torch.from_numpy(padded[first : first + together]).to(self.cache.device)))
+            for first in range(0, count, together)
+        ]
+        prior: Column = torch.cat(parts).cpu().numpy()[:count] if parts else np.zeros(0, np.float32)
+        return prior
 
     def _encode(self, history: Column, slots: Column, owner: Column) -> None:
         # In the order of the requests, so that what an earlier one needs stands where it stood without the later ones.
@@ -179,33 +235,42 @@ class Scorer:
         if stale.any():
             self.cache.ensure(flat[stale][np.argsort(whose[stale], kind="stable")])
 
-    def _readers(self, history: Column, signals: Column, user: Column) -> tuple[Tensor, ...]:
-        """Readers of a batch; by dot product they are one vector each, and those of short histories cost less."""
-        if not self.model.dot or self.requests < FEW:
-            return self._together(history, signals, user, self.requests)
-        part = _part(torch.from_numpy(history))
+    def _readers(self, batch: RequestBatch) -> tuple[Tensor, ...]:
+        """Readers that are one vector each; those of short histories cost less."""
+        if self.requests < FEW:
+            return self._together(batch, batch.history.shape[1], self.requests)
+        part = _part(torch.from_numpy(batch.history))
         rows, vectors = [], []
         for length in np.unique(part).tolist():
             places = np.flatnonzero(part == length)
-            width = -(-history.shape[1] * length // PARTS)
+            width = -(-batch.history.shape[1] * length // PARTS)
             for first in range(0, len(places), FEW):
                 few = places[first : first + FEW]
-                (readers,) = self._together(history[few, :width], signals[few, :width], user[few], FEW)
+                (readers,) = self._together(batch.some(few), width, FEW)
                 rows.append(few)
                 vectors.append(readers[: len(few)])
         out = vectors[0].new_zeros(self.requests, vectors[0].shape[1])
         out[torch.from_numpy(np.concatenate(rows)).to(out.device)] = torch.cat(vectors)
         return (out,)
 
-    def _together(self, history: Column, signals: Column, user: Column, count: int) -> tuple[Tensor, ...]:
+    def _together(self, batch: RequestBatch, width: int, count: int) -> tuple[Tensor, ...]:
+        """Readers of a batch padded to `count` requests, their histories cut to `width`."""
         device = self.cache.device
-        slots = torch.from_numpy(_padded(history, count)).to(device)
+        slots, signals, context = (
+            torch.from_numpy(_padded(column[:, :width], count)).to(device)
+            for column in (batch.history, batch.history_signals, batch.history_context)
+        )
+        user = torch.from_numpy(_padded(batch.user, count)).to(device)
+        model = self.model
         with autocast(device):
-            return self.model.readers(
-                self.cache.reading[slots],
-                slots > 0,
-                torch.from_numpy(_padded(signals, count)).to(device),
-                torch.from_numpy(_padded(user, count)).to(device),
+            return model.readers(
+                Read(
+                    self.cache.reading[slots],
+                    slots > 0,
+                    Columns(model.signals, signals),
+                    Columns(model.context, context),
+                    user,
+                )
             )
 
     def _ranked(self, reader: Tensor, slots: Column, owner: Column) -> Column:
@@ -221,31 +286,38 @@ class Scorer:
             out[places] = scores[owner[places], slots[places] - number * STRETCH]
         return out
 
-    def _rows(self, readers: tuple[Tensor, ...], at: Column, slots: Column, owner: Column, signals: Column) -> Column:
+    def _rows(self, readers: tuple[Tensor, ...], batch: RequestBatch) -> Column:
         """Scores of rows of `width` candidates, `rows` at a time."""
-        device = self.cache.device
-        lengths = np.diff(at)
-        rows = -(-lengths // self.width)
+        device, width = self.cache.device, self.width
+        lengths = np.diff(batch.at)
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        rows = -(-lengths // width)
         first = np.concatenate([[0], np.cumsum(rows)])
         # By itself a request is in no need of padding for others.
         together = self.rows if self.requests > 1 else 1 << (int(first[-1]) - 1).bit_length()
         total = together * -(-int(first[-1]) // together)
-        place = np.arange(len(slots)) - at[owner] + first[owner] * self.width
-        padded = np.zeros(total * self.width, np.int64)
-        padded[place] = slots
-        padded_signals = np.full((total * self.width, signals.shape[1]), np.nan, np.float32)
-        padded_signals[place] = signals
+        place = np.arange(len(owner)) - batch.at[owner] + first[owner] * width
+
+        def in_rows(column: Column, fill: float) -> Tensor:
+            padded = np.full((total * width, *column.shape[1:]), fill, column.dtype)
+            padded[place] = column
+            return torch.from_numpy(padded.reshape(total, width, *column.shape[1:])).to(device)
+
         whose = np.zeros(total, np.int64)
         whose[: first[-1]] = np.repeat(np.arange(len(lengths)), rows)
-        candidates = torch.from_numpy(padded.reshape(total, self.width)).to(device)
-        features = torch.from_numpy(padded_signals.reshape(total, self.width, -1)).to(device)
+        slots, signals, context = in_rows(batch.slot, 0), in_rows(batch.signals, np.nan), in_rows(batch.context, 0)
         reader_rows = torch.from_numpy(whose).to(device)
         parts = []
         for begin in range(0, total, together):
             part = slice(begin, begin + together)
             some = tuple(tensor[reader_rows[part]] for tensor in readers)
+            offered = Offered(
+                self.cache.offer[slots[part]],
+                Columns(self.signals, signals[part]),
+                Columns(self.model.context, context[part]),
+            )
             with autocast(device):
-                parts.append(self.model.score(some, self.cache.offer[candidates[part]], features[part]).float())
+                parts.append(self.model.score(some, offered).float())
         if not parts:
             return np.zeros(0, np.float32)
         scores: Column = torch.cat(parts).cpu().numpy().ravel()[place]

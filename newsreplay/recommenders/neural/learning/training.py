@@ -5,38 +5,59 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import fields, replace
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.base import Round
-from newsreplay.recommenders.neural.articles.article_table import ArticleTable
+from newsreplay.recommenders.neural.learning.requests import Context, batch_of
 from newsreplay.recommenders.neural.learning.samples import Samples, choose, clicks, joined, negatives
-from newsreplay.recommenders.neural.learning.scoring import RequestBatch, Scorer, autocast
+from newsreplay.recommenders.neural.learning.scoring import Scorer, autocast
+from newsreplay.recommenders.neural.models.fields import Columns, Contents
 from newsreplay.recommenders.neural.models.layers import Dropout, NameTable
-from newsreplay.recommenders.neural.models.model import UNKNOWN, Contents, NewsModel, Training
+from newsreplay.recommenders.neural.models.model import UNKNOWN, NewsModel, Requests, Stage, Trained, Training
 
 HIDDEN = 0.05  #: share of words that are shown as the bucket of unknown words they would fall into
 TAIL = 0.1  #: share of the warm-up's impressions, the last ones, that early stopping is judged by
 FEWEST = 100  #: impressions in the tail below which their AUC is too noisy to stop by
+HEAD = 10.0  #: learning rate of the popularity head, as a multiple of that of the model: it has few weights
 NEWEST = 0.7  #: share of an update's clicks that are new; the others are drawn from those kept
 
 
 class Batch(NamedTuple):
-    """B clicks with K passed-over candidates each, by rows of their distinct articles."""
+    """B clicks, first of their candidates, by rows of their distinct articles."""
 
     contents: Contents  #: row 0 is padding
-    history: Tensor  #: int64[B, H], rows of contents
-    pool: Tensor  #: int64[B, 1 + K], the click first
-    real: Tensor  #: bool[B, 1 + K]
-    history_signals: Tensor
-    signals: Tensor
-    user: Tensor
+    requests: Requests
+    real: Tensor  #: bool[B, W], candidates that are no padding
+    drawn: Tensor  #: bool[B, W], of these the ones that were not shown but drawn
+
+    def on(self, device: torch.device) -> Batch:
+        """The same on a device."""
+
+        def moved(requests: Requests) -> dict[str, Tensor | Columns]:
+            return {
+                field.name: value.to(device) if isinstance(value, Tensor) else value.each(lambda x: x.to(device))
+                for field in fields(requests)
+                for value in [getattr(requests, field.name)]
+            }
+
+        return Batch(
+            self.contents.each(lambda column: column.to(device)),
+            replace(self.requests, **moved(self.requests)),
+            self.real.to(device),
+            self.drawn.to(device),
+        )
+
+
+#: What training makes small, from a batch and what the model made of it.
+Loss: TypeAlias = Callable[[Trained], Tensor]
 
 
 class Trainer:
@@ -45,27 +66,31 @@ class Trainer:
     def __init__(
         self,
         model: NewsModel,
-        articles: ArticleTable,
+        context: Context,
         scorer: Scorer,
         training: Training,
         seed: int,
         buckets: Column,
-        device: torch.device,
         report: Callable[[str], None],
     ):
         self.model = model
-        self.articles = articles
+        self.context = context
+        self.articles = context.articles
         self.scorer = scorer
         self.training = training
-        self.device = device
+        self.device = scorer.cache.device
         self.report = report
         self.seed = seed
         self.met = np.zeros(0, bool)  #: readers who are in a sample
         self.learn_words(buckets)
         self.rounds: list[Round] = []
-        fitted = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.Adam(fitted, lr=training.rate, fused=device.type == "cpu")
-        self.generator = torch.Generator(device)
+        groups = model.groups(training.rate)
+        if model.head is not None:
+            groups.append({"params": list(model.head.parameters()), "lr": HEAD * training.rate})
+        self.rates = [group["lr"] for group in groups]
+        self.fitted = [parameter for group in groups for parameter in group["params"]]
+        self.optimiser = torch.optim.Adam(groups, fused=self.device.type == "cpu")
+        self.generator = torch.Generator(self.device)
         self.hiding = torch.Generator()
         for layer in model.modules():
             if isinstance(layer, Dropout | NameTable):
@@ -79,8 +104,10 @@ class Trainer:
         """Train on a warm-up: epochs over its head until its tail is ranked no better, then on the tail."""
         self.meet(samples)
         head, tail = self._tail(samples)
-        if samples.signals.shape[1]:
-            self.model.calibrate(torch.from_numpy(head.signals).to(self.device))
+        self._calibrate(head)
+        for stage in self.model.stages():
+            for epoch in range(1, stage.epochs + 1):
+                self._stage(stage, head, f"epoch {epoch} of {stage.epochs}")
         best, kept, worse = -math.inf, None, 0
         for epoch in range(1, self.training.epochs + 1):
             begun = time.perf_counter()
@@ -115,8 +142,11 @@ class Trainer:
         impression, place = clicks(new)
         if not len(impression):
             return
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.training.gentler * self.training.rate
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = self.training.gentler * rate
+        for stage in self.model.stages():
+            if stage.again:
+                self._stage(stage, new, "again")
         both = new if kept is None else joined([new, kept])
         old = tuple(column[len(impression) :] for column in clicks(both))
         share = math.ceil(NEWEST * self.training.batch) if len(old[0]) else self.training.batch
@@ -127,7 +157,7 @@ class Trainer:
             some = order[first : first + share]
             drawn = rng.integers(0, max(1, len(old[0])), self.training.batch - share if len(old[0]) else 0)
             which = np.concatenate([impression[some], old[0][drawn]]), np.concatenate([place[some], old[1][drawn]])
-            losses.append(self.step(both, *which, rng))
+            losses.append(self.step(self.batch(both, *which, rng)))
         self.scorer.cache.renew()
         loss = float(np.mean(losses))
         self.rounds.append(
@@ -142,19 +172,8 @@ class Trainer:
 
     def auc(self, samples: Samples) -> float:
         """Mean AUC of impressions, ties as halves."""
-        scores = self.scorer.scores(self.requests_of(samples))
+        scores = self.scorer.scores(batch_of(samples, self.articles, self.context, self.users_of))
         return mean_auc(scores, samples)
-
-    def requests_of(self, samples: Samples) -> RequestBatch:
-        """Samples as requests."""
-        return RequestBatch(
-            self.users_of(samples.user),
-            self.articles.slots(samples.history),
-            samples.history_signals,
-            samples.at,
-            self.articles.slots(samples.item),
-            samples.signals,
-        )
 
     def users_of(self, user: Column) -> Column:
         """Rows of the table of users; readers whom no sample was about have none of their own."""
@@ -175,7 +194,22 @@ class Trainer:
             return samples, None
         return choose(samples, np.arange(cut)), choose(samples, np.arange(cut, count))
 
-    def _epoch(self, samples: Samples, what: str) -> float:
+    def _calibrate(self, samples: Samples) -> None:
+        """Fit what is fitted to the distribution of signals."""
+        signals = Columns(self.scorer.signals, torch.from_numpy(samples.signals).to(self.device))
+        if self.model.signals:
+            self.model.calibrate(signals)
+        if self.model.head is not None:
+            self.model.head.calibrate(signals)
+
+    def _stage(self, stage: Stage, samples: Samples, what: str) -> None:
+        """A pass of a stage before the one on clicks."""
+        begun = time.perf_counter()
+        loss = self._epoch(samples, f"{stage.name}, {what}", partial(self.model.stage_loss, stage))
+        self.rounds.append({"loss": loss, "seconds": round(time.perf_counter() - begun, 3)})
+        self.report(f"{stage.name}, {what}, loss {loss:.4f}")
+
+    def _epoch(self, samples: Samples, what: str, loss: Loss | None = None) -> float:
         number = len(self.rounds)
         rng = np.random.default_rng([self.seed, number])
         self._seed(number)
@@ -185,7 +219,7 @@ class Trainer:
         reported = time.perf_counter()
         for first in range(0, len(order), self.training.batch):
             some = order[first : first + self.training.batch]
-            losses.append(self.step(samples, impression[some], place[some], rng))
+            losses.append(self.step(self.batch(samples, impression[some], place[some], rng), loss))
             if time.perf_counter() - reported > 1:
                 reported = time.perf_counter()
                 self.report(f"{what}, {first / len(order):.0%}, loss {np.mean(losses[-50:]):.4f}")
@@ -196,57 +230,60 @@ class Trainer:
         self.generator.manual_seed(int(key_of(self.seed, number, "dropout")) >> 1)
         self.hiding.manual_seed(int(key_of(self.seed, number, "words")) >> 1)
 
-    def step(self, samples: Samples, impression: Column, place: Column, rng: np.random.Generator) -> float:
-        """One step of the optimiser on clicks, by impression and place; returns the loss."""
+    def step(self, batch: Batch, loss: Loss | None = None) -> float:
+        """One step of the optimiser; returns the loss, which is the model's own by default."""
         self.model.train()
-        batch = self.batch(samples, impression, place, rng)
-        contents = Contents(*(column.to(self.device) for column in self._hide(batch.contents)))
+        contents, requests, real, drawn = batch._replace(contents=self._hide(batch.contents)).on(self.device)
         with autocast(self.device):
             vectors = self.model.encode(contents)
-            logits = self.model.scores(
-                vectors, batch.history, batch.pool, batch.history_signals, batch.signals, batch.user
-            )
-            auxiliary = self.model.auxiliary(vectors, contents)
-        loss = click_loss(logits.float(), batch.real) + auxiliary.float()
+            readers, logits = self.model.scores(vectors, requests)
+        trained = Trained(logits.float(), real, drawn, readers, vectors, contents, requests)
+        small = (self.model.loss if loss is None else loss)(trained)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.optimiser.param_groups[0]["params"], self.training.clip)
+        small.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.fitted, self.training.clip)
         self.optimiser.step()
-        return float(loss.detach())
+        return float(small.detach())
 
     def batch(self, samples: Samples, impression: Column, place: Column, rng: np.random.Generator) -> Batch:
         """Clicks, by impression and place, with freshly drawn negatives; every distinct article once."""
-        passed, real = negatives(samples, impression, self.training.negatives, rng)
+        passed, real = negatives(samples, impression, self.training.npratio, rng)
         pool = np.column_stack([place, passed])
+        real = np.column_stack([np.ones(len(place), bool), real])
         longest = max(1, int(samples.length[impression].max(initial=0)))
         history = self.articles.slots(samples.history[impression, :longest])
         offered = self.articles.slots(samples.item[pool])
-        offered[:, 1:][~real] = 0
+        offered[~real] = 0
         flat = np.concatenate([[0], history.ravel(), offered.ravel()])
         slots, rows = np.unique(flat, return_inverse=True)
-        tensors = (
-            rows[1 : 1 + history.size].reshape(history.shape),
-            rows[1 + history.size :].reshape(offered.shape),
-            np.column_stack([np.ones(len(place), bool), real]),
-            samples.history_signals[impression, :longest],
-            samples.signals[pool],
-            self.users_of(samples.user[impression]),
+        ages, sessions = (column[impression, :longest] for column in (samples.history_age, samples.history_session))
+        when, signals = samples.time[impression], torch.from_numpy(samples.signals[pool])
+        context = self.context.of_candidates(offered, when[:, None], samples.signals[pool])
+        read_context = self.context.of_reads(history, when, ages, sessions)
+        model, names = self.model, self.scorer.signals
+        requests = Requests(
+            torch.from_numpy(rows[1 : 1 + history.size].reshape(history.shape)),
+            torch.from_numpy(rows[1 + history.size :].reshape(offered.shape)),
+            Columns(model.signals, torch.from_numpy(samples.history_signals[impression, :longest])),
+            Columns(names, signals),
+            Columns(model.context, torch.from_numpy(read_context)),
+            Columns(model.context, torch.from_numpy(context)),
+            torch.from_numpy(self.users_of(samples.user[impression])),
         )
-        return Batch(self.articles.contents(slots, trim=True), *(torch.from_numpy(x).to(self.device) for x in tensors))
+        drawn = real & samples.drawn[pool]
+        return Batch(
+            self.articles.contents(slots, trim=True), requests, torch.from_numpy(real), torch.from_numpy(drawn)
+        )
 
     def _hide(self, contents: Contents) -> Contents:
-        return contents._replace(title=self._hidden(contents.title), abstract=self._hidden(contents.abstract))
+        texts = self.scorer.cache.texts
+        return contents.replaced(**{name: self._hidden(contents.columns[name]) for name in texts})
 
     def _hidden(self, ids: Tensor) -> Tensor:
         if not ids.numel() or not len(self.buckets):
             return ids
         hide = torch.empty(ids.shape).bernoulli_(HIDDEN, generator=self.hiding) > 0
         return torch.where(hide, self.buckets[ids.clamp(max=len(self.buckets) - 1)], ids)
-
-
-def click_loss(logits: Tensor, real: Tensor) -> Tensor:
-    """Mean of -log p(click) among a click, in the first column, and the real ones of its negatives."""
-    return -functional.log_softmax(logits.masked_fill(~real, -math.inf), -1)[:, 0].mean()
 
 
 def mean_auc(scores: Column, samples: Samples) -> float:

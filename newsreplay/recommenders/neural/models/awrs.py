@@ -11,15 +11,13 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from newsreplay.recommenders.neural.models.caum import ArticleEncoder, Attention, CandidateAware, Neighbours
+from newsreplay.recommenders.neural.models.fields import CATEGORY, ENTITIES, TITLE, Columns, Contents
 from newsreplay.recommenders.neural.models.layers import BinTable, Dropout, Glorot
 from newsreplay.recommenders.neural.models.model import (
-    AGE,
-    AVOIDANCE,
-    CLICKS,
-    EXPOSURE,
     TRAININGS,
-    Contents,
     NewsModel,
+    Offered,
+    Read,
     Size,
     Training,
     unrounded,
@@ -33,7 +31,7 @@ ENGAGEMENT = 16  #: width of engagement embeddings, in the paper's code
 
 
 class Engagement(nn.Module):
-    """The engagement index of articles: `SIGNALS` → int64, exposure's bin times D plus avoidance's (eq. 4.3).
+    """The engagement index of articles: signals → int64, exposure's bin times D plus avoidance's (eq. 4.3).
 
     D² stands for what was never shown (NaN). A bin is how many of its D - 1 edges a value reaches: multiples of
     1 / (D - 1) as in the paper, which leaves the last bin to 1 alone ("paper"); multiples of 1 / D ("equal_width");
@@ -54,23 +52,22 @@ class Engagement(nn.Module):
         edges = torch.arange(1, bins) / max(1, bins - (quantiser == "paper"))
         self.register_buffer("edges", edges.repeat(2, 1))  #: float32[2, D - 1], of exposure and of avoidance
 
-    def fit(self, signals: Tensor) -> None:
-        """Take quantiles, if `quantiser` is that, of float32[n, 5]."""
+    def fit(self, signals: Columns) -> None:
+        """Take quantiles, if `quantiser` is that, of float32[n, …]."""
         if self.quantiser != "quantile":
             return
-        for edges, column in zip(self.edges, (EXPOSURE, AVOIDANCE), strict=True):
-            values = signals[:, column]
+        for edges, values in zip(self.edges, (signals.exposure, signals.avoidance), strict=True):
             values = values[~values.isnan()].sort().values
             if len(values):
                 edges.copy_(values[torch.arange(1, self.bins, device=values.device) * len(values) // self.bins])
 
-    def forward(self, signals: Tensor) -> Tensor:
-        """[..., 5] → [...]."""
+    def forward(self, signals: Columns) -> Tensor:
+        """[..., …] → [...]."""
         exposure, avoidance = (
-            torch.bucketize(signals[..., column].contiguous(), edges, right=True)
-            for column, edges in zip((EXPOSURE, AVOIDANCE), self.edges, strict=True)
+            torch.bucketize(values.contiguous(), edges, right=True)
+            for values, edges in zip((signals.exposure, signals.avoidance), self.edges, strict=True)
         )
-        unknown = signals[..., EXPOSURE].isnan() | signals[..., AVOIDANCE].isnan()
+        unknown = signals.exposure.isnan() | signals.avoidance.isnan()
         return torch.where(unknown, self.bins**2, exposure * self.bins + avoidance)
 
 
@@ -128,16 +125,16 @@ class Relevance(nn.Module):
         """What only depends on an article's content, news(n) and n's part of the gate: [N, filters] → [N, 2]."""
         return torch.cat([self.news(vectors), linear(vectors, self.gate.weight[:, : self.width])], -1)
 
-    def forward(self, offered: Tensor, index: Tensor, signals: Tensor) -> Tensor:
-        """[..., 2], int64[...], float32[..., 5] → [...]."""
+    def forward(self, offered: Tensor, index: Tensor, signals: Columns) -> Tensor:
+        """[..., 2], int64[...], signals → [...]."""
         weight = torch.cat([self.context.weight, self.gate.weight[:, self.width :]])
         engaged = linear(self.engagement.weight, weight[:, :ENGAGEMENT])
-        timed = linear(self.time(signals[..., AGE].nan_to_num(1.0)), weight[:, ENGAGEMENT:])
+        timed = linear(self.time(signals.age.nan_to_num(1.0)), weight[:, ENGAGEMENT:])
         context, rest = (engaged[index] + timed).unbind(-1)
         news, known = offered.unbind(-1)
         theta = torch.sigmoid(known + rest + self.gate.bias)
         relevance = theta * news + (1 - theta) * (context + self.context.bias)
-        clicks = signals[..., CLICKS].nan_to_num(0.0)
+        clicks = signals.clicks.nan_to_num(0.0)
         clicks = clicks if self.raw else clicks.log1p()
         return torch.sigmoid(self.weight[0] * clicks + self.weight[1] * relevance)
 
@@ -171,9 +168,8 @@ class AWRS(NewsModel):
     """
 
     trainings: ClassVar = TRAININGS | {"paper": Training(rate=1e-4, epochs=20, patience=5, batch=8)}
-    entities: ClassVar = True
-    signals: ClassVar = True
-    counted: ClassVar = True
+    fields: ClassVar = (TITLE, CATEGORY, ENTITIES)
+    signals: ClassVar = ("exposure", "avoidance", "clicks", "age")
     options: ClassVar = AWRSOptions
 
     def __init__(self, size: Size, words: nn.Module, **options: Any):
@@ -207,27 +203,29 @@ class AWRS(NewsModel):
         offered = self.interest.candidate(vectors, self.content, constant=True)
         return offered if self.relevance is None else torch.cat([offered, self.relevance.offer(vectors)], -1)
 
-    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+    def readers(self, read: Read) -> tuple[Tensor, ...]:
         """What holds for every candidate."""
+        vectors = read.vectors
         if self.index is not None and self.engagement is not None:
-            read = read + self.interest.history(self.engagement.weight, self.engaged)[self.index(signals)]
-        return self.interest.readers(read, mask)
+            own = self.interest.history(self.engagement.weight, self.engaged)
+            vectors = vectors + own[self.index(read.signals)]
+        return self.interest.readers(vectors, read.mask)
 
-    def score(self, readers: tuple[Tensor, ...], offered: Tensor, signals: Tensor) -> Tensor:
+    def score(self, readers: tuple[Tensor, ...], offered: Offered) -> Tensor:
         """[R, W]."""
-        offered, content = offered.tensor_split([sum(self.interest.parts)], -1)
-        index = None if self.index is None else self.index(signals)
+        vectors, content = offered.vectors.tensor_split([sum(self.interest.parts)], -1)
+        index = None if self.index is None else self.index(offered.signals)
         if self.engagement is not None:
-            offered = offered + self.interest.candidate(self.engagement.weight, self.engaged, constant=False)[index]
-        reader, candidate = self.interest(readers, offered)
+            vectors = vectors + self.interest.candidate(self.engagement.weight, self.engaged, constant=False)[index]
+        reader, candidate = self.interest(readers, vectors)
         interest: Tensor = (unrounded(reader) * unrounded(candidate)).sum(-1)
         if self.relevance is None or self.mix is None:
             return interest
         eta = torch.sigmoid(self.mix(reader).squeeze(-1))
-        scores: Tensor = (1 - eta) * self.relevance(content, index, signals) + eta * interest
+        scores: Tensor = (1 - eta) * self.relevance(content, index, offered.signals) + eta * interest
         return scores
 
-    def calibrate(self, signals: Tensor) -> None:
-        """Cut the bins of `quantiser="quantile"`; float32[n, 5]."""
+    def calibrate(self, signals: Columns) -> None:
+        """Cut the bins of `quantiser="quantile"`."""
         if self.index is not None:
             self.index.fit(signals)

@@ -18,7 +18,16 @@ from newsreplay.recommenders.neural.models.layers import (
     SelfAttention,
     masked_softmax,
 )
-from newsreplay.recommenders.neural.models.model import TRAININGS, Contents, NewsModel, Size, Training, unrounded
+from newsreplay.recommenders.neural.models.fields import CATEGORY, ENTITIES, TITLE, Contents
+from newsreplay.recommenders.neural.models.model import (
+    TRAININGS,
+    NewsModel,
+    Offered,
+    Read,
+    Size,
+    Training,
+    unrounded,
+)
 
 Neighbours = Literal["zero", "wrap"]
 Attention = Literal["code", "paper"]
@@ -239,7 +248,7 @@ class CAUM(NewsModel):
     """
 
     trainings: ClassVar = TRAININGS | {"paper": Training(rate=5e-5)}
-    entities: ClassVar = True
+    fields: ClassVar = (TITLE, CATEGORY, ENTITIES)
 
     def __init__(self, size: Size, words: nn.Module, *, neighbours: Neighbours = "zero", attention: Attention = "code"):
         super().__init__()
@@ -260,12 +269,12 @@ class CAUM(NewsModel):
         """What the equations need of one candidate."""
         return self.interest.candidate(self.dropout(vectors), slice(None), constant=True)
 
-    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+    def readers(self, read: Read) -> tuple[Tensor, ...]:
         """What holds for every candidate."""
-        return self.interest.readers(read, mask)
+        return self.interest.readers(read.vectors, read.mask)
 
-    def score(self, readers: tuple[Tensor, ...], offered: Tensor, signals: Tensor) -> Tensor:
+    def score(self, readers: tuple[Tensor, ...], offered: Offered) -> Tensor:
         """[R, W]: the dot product of a candidate and the reader that it makes appear."""
-        reader, candidate = self.interest(readers, offered)
+        reader, candidate = self.interest(readers, offered.vectors)
         scores: Tensor = (unrounded(reader) * unrounded(candidate)).sum(-1)
         return scores

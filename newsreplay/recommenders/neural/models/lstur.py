@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from newsreplay.recommenders.neural.models.layers import NameTable, Recurrence, TextEncoder
-from newsreplay.recommenders.neural.models.model import Contents, NewsModel, Size
+from newsreplay.recommenders.neural.models.fields import CATEGORY, SUBCATEGORY, TITLE, Contents
+from newsreplay.recommenders.neural.models.model import NewsModel, Read, Size
 
 MASKED = 0.5  #: share of the readers whose long-term embedding is hidden in training
 
@@ -22,6 +23,7 @@ class LSTUR(NewsModel):
     readers; here both are shown the row of unseen readers, which is trained.
     """
 
+    fields: ClassVar = (TITLE, CATEGORY, SUBCATEGORY)
     dot: ClassVar = True
 
     def __init__(self, size: Size, words: nn.Module, *, variant: Literal["ini", "con"] = "ini"):
@@ -52,10 +54,11 @@ class LSTUR(NewsModel):
         projected: Tensor = self.recurrence.project(vectors)
         return projected
 
-    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+    def readers(self, read: Read) -> tuple[Tensor, ...]:
         """One vector a reader, [B, filters + 2 x category]."""
-        long_term = self.users(user)
+        long_term = self.users(read.user)
         if self.long_term is None:
-            return (self.recurrence(read, mask, long_term),)
-        lately = self.recurrence(read, mask, read.new_zeros(len(read), read.shape[-1] // 3))
+            return (self.recurrence(read.vectors, read.mask, long_term),)
+        nothing = read.vectors.new_zeros(len(read.vectors), read.vectors.shape[-1] // 3)
+        lately = self.recurrence(read.vectors, read.mask, nothing)
         return (torch.cat([lately, self.long_term(long_term)], -1),)

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-#: Signals of an article at a moment, float32, in this order (`newsreplay.recommenders.neural.stream`).
-SIGNALS = ("exposure", "avoidance", "clicks", "rate", "age")
-#: share of the impressions that showed it; share of its exposures without a click; both NaN where it was never shown
-EXPOSURE, AVOIDANCE = 0, 1
-CLICKS = 2  #: how often it was clicked
-RATE = 3  #: clicks per exposure in the last bucket that counts
-AGE = 4  #: full hours since it became known, rounded up, at least 1
+from newsreplay.recommenders.neural.models.fields import TITLE, Columns, Contents, Field
+from newsreplay.recommenders.neural.models.popularity import PopularityHead
 
 UNKNOWN = 1  #: the trained row of every table for what has no row of its own; 0 is padding
-
-
-class Contents(NamedTuple):
-    """Contents of N articles, as whole numbers; 0 is padding throughout."""
-
-    title: Tensor  #: int64[N, L], word ids
-    abstract: Tensor  #: int64[N, M], word ids; M = 0 for models that do not read it
-    category: Tensor  #: int64[N], `UNKNOWN` where there is none
-    subcategory: Tensor  #: int64[N], likewise
-    entities: Tensor  #: int64[N, E]
 
 
 @dataclass(frozen=True)
@@ -43,6 +31,7 @@ class Size:
     dropout: float = 0.2
     title: int = 30  #: words of a title
     abstract: int = 50  #: words of an abstract, for models that read it
+    body: int = 100  #: words of a body, for models that read it
     entities: int = 5  #: entities of a title, for models that read them
     history: int = 50  #: newest reads of a reader
     categories: int = 1_024  #: rows of tables that names are hashed to
@@ -52,10 +41,11 @@ class Size:
 
 
 SMALL = Size(
-    word=64, heads=4, head=16, filters=64, query=32, dense=(64, 32), category=16, title=20, abstract=20, history=30
+    word=64, heads=4, head=16, filters=64, query=32, dense=(64, 32), category=16, title=20, abstract=20, body=40,
+    history=30,
 )
 TINY = Size(
-    word=8, heads=2, head=4, filters=8, query=4, dense=(8, 4), category=4, title=6, abstract=6, entities=2, history=6,
+    word=8, heads=2, head=4, filters=8, query=4, dense=(8, 4), category=4, title=6, abstract=6, body=6, entities=2, history=6,
     categories=16, subcategories=16, names=32, users=32,
 )  # fmt: skip
 
@@ -70,7 +60,7 @@ class Training:
     passes: int = 1  #: over the new impressions of a later update
     gentler: float = 0.3  #: learning rate of updates, as a share of that of the warm-up
     batch: int = 64  #: clicks a step
-    negatives: int = 4  #: passed-over candidates beside a click (npratio)
+    npratio: int = 4  #: candidates beside a click, of those passed over and of those drawn
     clip: float = 2.0  #: largest gradient norm
 
 
@@ -94,29 +84,101 @@ def unrounded(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
+@dataclass(frozen=True)
+class Read:
+    """What B readers read, H places each, oldest first."""
+
+    vectors: Tensor  #: float32[B, H, p], of `NewsModel.reading`
+    mask: Tensor  #: bool[B, H], True = a read; a reader may have none
+    signals: Columns  #: float32[B, H, …], of `NewsModel.signals`, of the read articles at the moment of the request
+    context: Columns  #: float32[B, H, …], of `NewsModel.context`
+    user: Tensor  #: int64[B], rows of a table of users
+
+
+@dataclass(frozen=True)
+class Offered:
+    """W candidates for each of R readers."""
+
+    vectors: Tensor  #: float32[R, W, q], of `NewsModel.offer`
+    signals: Columns  #: float32[R, W, …], of `NewsModel.signals`
+    context: Columns  #: float32[R, W, …], of `NewsModel.context`
+
+
+@dataclass(frozen=True)
+class Requests:
+    """B requests by rows of the distinct articles that they share, 0 = padding."""
+
+    history: Tensor  #: int64[B, H], oldest first
+    pool: Tensor  #: int64[B, W]
+    history_signals: Columns  #: float32[B, H, …]
+    signals: Columns  #: float32[B, W, …]
+    history_context: Columns
+    context: Columns
+    user: Tensor  #: int64[B]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a loss is made of: B clicks, each the first of its candidates, and all that the model made of them."""
+
+    logits: Tensor  #: float32[B, W]
+    real: Tensor  #: bool[B, W], False where a candidate is padding
+    drawn: Tensor  #: bool[B, W], candidates that were not shown but drawn from the articles alive
+    readers: tuple[Tensor, ...]
+    vectors: Tensor  #: [N, width], of distinct articles
+    contents: Contents  #: of these
+    requests: Requests
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of training before the one on clicks, such as a pre-training on texts or on what readers read."""
+
+    name: str  #: as it is shown
+    epochs: int  #: over the warm-up
+    again: bool = False  #: repeated, one pass over what is new, before every later update
+
+
+#: Parameters that share a learning rate: {"params": …, "lr": …}, as optimisers of torch take them.
+Group: TypeAlias = dict[str, Any]
+
+
 class NewsModel(nn.Module):
     """Base class: three stages, so that all that depends on an article alone is computed once and kept.
 
-        vectors = encode(contents)                       articles to vectors, [N, width]
-        readers = readers(reading(vectors)[history])     what they read to readers
-        scores  = score(readers, offer(vectors)[pool])   what they are offered to scores
+        vectors = encode(contents)                          articles to vectors, [N, width]
+        readers = readers(Read(reading(vectors)[history]))  what they read to readers
+        scores  = score(readers, Offered(offer(vectors)[pool]))   what they are offered to scores
 
     `reading` and `offer` hold what the second and third stage can compute of one article by itself (query, key and
     value projections of a history, say). All three stages treat every row by itself: the score of a candidate depends
     neither on the other candidates nor on the other readers of a batch.
 
+    What a model is to be told is declared by class attributes: `fields` of articles, `signals` of the stream at the
+    moment of a request, `context` of reads and candidates.
+
     A subclass is made with `Model(size, words)`, where `words` turns int64[N, L] word ids into
-    float32[N, L, size.word]; further options are keywords.
+    float32[N, L, size.word]; further options are keywords. One whose fields are in files (`Vector`, `NameVectors`) is
+    made with `widths` besides, the widths of these vectors by field.
     """
 
     sizes: ClassVar[dict[str, Size]] = SIZES
     trainings: ClassVar[dict[str, Training]] = TRAININGS
-    abstracts: ClassVar[bool] = False  #: reads abstracts
-    entities: ClassVar[bool] = False  #: reads entities
-    signals: ClassVar[bool] = False  #: reads `SIGNALS`
-    counted: ClassVar[bool] = False  #: among them exposure, avoidance or clicks
+    fields: ClassVar[tuple[Field, ...]] = (TITLE,)  #: of `Contents`
+    #: of articles at the moment of a request: names of `newsreplay.recommenders.neural.stream.signals.SIGNALS`
+    signals: ClassVar[tuple[str, ...]] = ()
+    #: of reads: `category` (row of its table), `age` (hours since the read), `hour` (UTC, of the read), `session` (1 =
+    #: read in the session of the request); of candidates: the category, the age of the article, the hour and 1
+    context: ClassVar[tuple[str, ...]] = ()
+    history: ClassVar[Literal["reader", "session"]] = "reader"  #: whose reads they are
     options: ClassVar[type | None] = None  #: a dataclass of its keywords; None = they are its constructor's
     dot: ClassVar[bool] = False  #: a score is the dot product of readers[0], [R, q], and what is offered, [R, W, q]
+
+    head: PopularityHead | None  #: changes scores by what readers do just now
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = None
 
     def encode(self, contents: Contents) -> Tensor:
         """Article vectors, [N, width]."""
@@ -130,49 +192,66 @@ class NewsModel(nn.Module):
         """What `score` needs of each offered article, [N, q]."""
         return vectors
 
-    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
-        """Readers from what they read, oldest first.
-
-        `read` is [B, H, p], `mask` bool[B, H] (True = a read; a reader may have none), `signals` float32[B, H, 5] of
-        the read articles at the moment of the request, `user` int64[B], rows of a table of users. Each of the tensors
-        returned has B rows.
-        """
+    def readers(self, read: Read) -> tuple[Tensor, ...]:
+        """Readers from what they read: tensors of B rows each, one vector a reader or several."""
         raise NotImplementedError
 
-    def score(self, readers: tuple[Tensor, ...], offered: Tensor, signals: Tensor) -> Tensor:
-        """Scores [R, W] of W candidates for each of R readers: `offered` is [R, W, q], `signals` float32[R, W, 5]."""
-        return dot_product(offered, readers[0].unsqueeze(-2))
+    def score(self, readers: tuple[Tensor, ...], offered: Offered) -> Tensor:
+        """Scores [R, W] of W candidates for each of R readers."""
+        return dot_product(offered.vectors, readers[0].unsqueeze(-2))
 
-    def auxiliary(self, vectors: Tensor, contents: Contents) -> Tensor:
-        """A loss over a batch's distinct articles that is added to that of the clicks; 0 for most."""
-        return vectors.new_zeros(())
+    def loss(self, batch: Trained) -> Tensor:
+        """What training makes small: a click set against what was passed over, by default."""
+        return click_loss(batch.logits, batch.real, batch.drawn)
 
-    def calibrate(self, signals: Tensor) -> None:
-        """Fit what is fitted to the distribution of signals, float32[n, 5], once, before training."""
+    def stages(self) -> Sequence[Stage]:
+        """Stages of training before the one on clicks; none by default."""
+        return ()
 
-    def forward(
-        self, contents: Contents, history: Tensor, pool: Tensor, history_signals: Tensor, signals: Tensor, user: Tensor
-    ) -> Tensor:
-        """Scores [B, W] by rows of `contents`: `history` int64[B, H], `pool` int64[B, W], 0 = padding.
+    def stage_loss(self, stage: Stage, batch: Trained) -> Tensor:
+        """What a stage makes small."""
+        raise NotImplementedError
 
-        Row 0 of `contents` must be padding throughout.
-        """
-        return self.scores(self.encode(contents), history, pool, history_signals, signals, user)
+    def groups(self, rate: float) -> list[Group]:
+        """The model's parameters that are fitted, without those of its head, and their rates; one group by default."""
+        own = [p for name, p in self.named_parameters() if p.requires_grad and not name.startswith("head.")]
+        return [{"params": own, "lr": rate}]
 
-    def scores(
-        self, vectors: Tensor, history: Tensor, pool: Tensor, history_signals: Tensor, signals: Tensor, user: Tensor
-    ) -> Tensor:
-        """The second and third stage of `forward`."""
-        read = self.reading(vectors)[history]
-        return self.score(self.readers(read, history > 0, history_signals, user), self.offer(vectors)[pool], signals)
+    def calibrate(self, signals: Columns) -> None:
+        """Fit what is fitted to the distribution of signals, float32[n, …] of candidates, before each training."""
+
+    def forward(self, contents: Contents, requests: Requests) -> Tensor:
+        """Scores [B, W]. Row 0 of `contents` must be padding throughout."""
+        return self.scores(self.encode(contents), requests)[1]
+
+    def scores(self, vectors: Tensor, requests: Requests) -> tuple[tuple[Tensor, ...], Tensor]:
+        """The second and third stage of `forward`: readers, and scores [B, W]."""
+        history, pool = requests.history, requests.pool
+        read = Read(
+            self.reading(vectors)[history],
+            history > 0,
+            requests.history_signals,
+            requests.history_context,
+            requests.user,
+        )
+        readers = self.readers(read)
+        scores = self.score(readers, Offered(self.offer(vectors)[pool], requests.signals, requests.context))
+        return readers, scores if self.head is None else self.head(scores, requests.signals)
 
 
-def padding(size: Size, model: type[NewsModel], count: int = 1) -> Contents:
-    """Empty contents of `count` articles."""
-    return Contents(
-        torch.zeros(count, size.title, dtype=torch.int64),
-        torch.zeros(count, size.abstract if model.abstracts else 0, dtype=torch.int64),
-        torch.zeros(count, dtype=torch.int64),
-        torch.zeros(count, dtype=torch.int64),
-        torch.zeros(count, size.entities if model.entities else 0, dtype=torch.int64),
-    )
+def click_loss(logits: Tensor, real: Tensor, drawn: Tensor) -> Tensor:
+    """Mean of -log p(click) among a click, in the first column, and the real ones of its negatives.
+
+    Those that were passed over in the same impression and those that were drawn are set against the click apart: a
+    sum of two softmaxes where there are both.
+    """
+    logits = logits.float()
+    total, terms = logits.new_zeros(()), 0
+    for others in (real & ~drawn, drawn):
+        among = others.clone()
+        among[:, 0] = True
+        some = among[:, 1:].any(-1)
+        if some.any():
+            losses = -functional.log_softmax(logits[some].masked_fill(~among[some], -math.inf), -1)[:, 0]
+            total, terms = total + losses.sum(), terms + 1
+    return total / len(logits)

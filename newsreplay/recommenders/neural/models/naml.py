@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from newsreplay.recommenders.neural.models.layers import AdditiveAttention, NameTable, TextEncoder
-from newsreplay.recommenders.neural.models.model import Contents, NewsModel, Size
+from newsreplay.recommenders.neural.models.fields import ABSTRACT, CATEGORY, SUBCATEGORY, TITLE, Contents
+from newsreplay.recommenders.neural.models.model import NewsModel, Read, Size
 
 
 class NAML(NewsModel):
@@ -18,7 +19,7 @@ class NAML(NewsModel):
     learned vector (`nobody`).
     """
 
-    abstracts: ClassVar = True
+    fields: ClassVar = (TITLE, ABSTRACT, CATEGORY, SUBCATEGORY)
     dot: ClassVar = True
 
     def __init__(self, size: Size, words: nn.Module):
@@ -52,6 +53,7 @@ class NAML(NewsModel):
         """Vectors and their logits in the readers' attention, [N, filters + 1]."""
         return self.read_pool.weighed(vectors)
 
-    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+    def readers(self, read: Read) -> tuple[Tensor, ...]:
         """One vector a reader, [B, filters]; the order of what they read does not matter."""
-        return (torch.where(mask.any(-1, keepdim=True), self.read_pool.pool(read, mask), self.nobody),)
+        reader = self.read_pool.pool(read.vectors, read.mask)
+        return (torch.where(read.mask.any(-1, keepdim=True), reader, self.nobody),)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from newsreplay.recommenders.neural.models.layers import AdditiveAttention, Dropout, SelfAttention
-from newsreplay.recommenders.neural.models.model import Contents, NewsModel, Size
+from newsreplay.recommenders.neural.models.fields import Contents
+from newsreplay.recommenders.neural.models.model import NewsModel, Read, Size
 
 
 class NRMS(NewsModel):
@@ -42,7 +43,7 @@ class NRMS(NewsModel):
         projected: Tensor = self.read.project(vectors)
         return projected
 
-    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+    def readers(self, read: Read) -> tuple[Tensor, ...]:
         """One vector a reader, [B, heads x head]; the order of what they read does not matter."""
-        reader = self.read_pool(self.read.attend(read, mask), mask)
-        return (torch.where(mask.any(-1, keepdim=True), reader, self.nobody),)
+        reader = self.read_pool(self.read.attend(read.vectors, read.mask), read.mask)
+        return (torch.where(read.mask.any(-1, keepdim=True), reader, self.nobody),)

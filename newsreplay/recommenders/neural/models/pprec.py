@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from newsreplay.recommenders.neural.models.fields import CATEGORY, ENTITIES, TITLE, Contents
 from newsreplay.recommenders.neural.models.layers import (
     AdditiveAttention,
     BinTable,
@@ -20,11 +21,10 @@ from newsreplay.recommenders.neural.models.layers import (
     pooled,
 )
 from newsreplay.recommenders.neural.models.model import (
-    AGE,
-    RATE,
     TRAININGS,
-    Contents,
     NewsModel,
+    Offered,
+    Read,
     Size,
     Training,
     dot_product,
@@ -107,9 +107,9 @@ class PPRec(NewsModel):
     A reader who has read nothing has a learned vector (`nobody`).
     """
 
-    trainings: ClassVar = TRAININGS | {"paper": Training(epochs=2, batch=32, negatives=1)}
-    entities: ClassVar = True
-    signals: ClassVar = True
+    trainings: ClassVar = TRAININGS | {"paper": Training(epochs=2, batch=32, npratio=1)}
+    fields: ClassVar = (TITLE, CATEGORY, ENTITIES)
+    signals: ClassVar = ("rate", "age")
 
     def __init__(self, size: Size, words: nn.Module):
         super().__init__()
@@ -157,25 +157,25 @@ class PPRec(NewsModel):
         weigh = linear(popular, self.weigh.weight[:, : self.width], self.weigh.bias)
         return torch.cat([suited, self.content(popular), weigh], -1)
 
-    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+    def readers(self, read: Read) -> tuple[Tensor, ...]:
         """One vector a reader, [B, heads x head], and how much they go by interest, [B]."""
-        x = self.dropout(self.read.attend(read, mask))
-        bins = (signals[..., RATE].nan_to_num(0.0) * BINS).long().clamp(0, BINS - 1)
+        x = self.dropout(self.read.attend(read.vectors, read.mask))
+        bins = (read.signals.rate.nan_to_num(0.0) * BINS).long().clamp(0, BINS - 1)
         hidden = self.read_pool.hidden
         beside = linear(self.popularity.weight, hidden.weight[:, self.width :], hidden.bias)
         logits = self.read_pool.weigh(torch.tanh(linear(x, hidden.weight[:, : self.width]) + beside[bins]))
-        reader = pooled(logits.squeeze(-1), x, mask)
-        reader = torch.where(mask.any(-1, keepdim=True), reader, self.nobody)
+        reader = pooled(logits.squeeze(-1), x, read.mask)
+        reader = torch.where(read.mask.any(-1, keepdim=True), reader, self.nobody)
         return reader, torch.sigmoid(self.reliance(reader)).squeeze(-1)
 
-    def score(self, readers: tuple[Tensor, ...], offered: Tensor, signals: Tensor) -> Tensor:
+    def score(self, readers: tuple[Tensor, ...], offered: Offered) -> Tensor:
         """[R, W]."""
         reader, eta = readers
-        suited, content, weigh = offered.tensor_split([self.width, self.width + 1], -1)
-        age = self.age((signals[..., AGE].nan_to_num(0.0) / 2).long().clamp(0, AGES - 1))
+        suited, content, weigh = offered.vectors.tensor_split([self.width, self.width + 1], -1)
+        age = self.age((offered.signals.age.nan_to_num(0.0) / 2).long().clamp(0, AGES - 1))
         share = torch.sigmoid(self.weighed(weigh + linear(age, self.weigh.weight[:, self.width :])))
         popularity = ((1 - share) * content + share * self.recency(age)).squeeze(-1)
-        popularity = popularity + self.rate * signals[..., RATE].nan_to_num(0.0)
+        popularity = popularity + self.rate * offered.signals.rate.nan_to_num(0.0)
         eta = eta.unsqueeze(-1)
         scores: Tensor = 2 * eta * dot_product(suited, reader.unsqueeze(-2)) + 2 * (1 - eta) * popularity
         return scores

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from newsreplay.recommenders.neural.models.layers import AdditiveAttention, TextEncoder
-from newsreplay.recommenders.neural.models.model import UNKNOWN, Contents, NewsModel, Size
+from newsreplay.recommenders.neural.models.fields import CATEGORY, TITLE, Contents
+from newsreplay.recommenders.neural.models.model import UNKNOWN, NewsModel, Read, Size, Trained
 
 TOPIC = 0.2  #: weight of the topic loss
 
@@ -21,6 +22,7 @@ class TANR(NewsModel):
     vector (`nobody`).
     """
 
+    fields: ClassVar = (TITLE, CATEGORY)
     dot: ClassVar = True
 
     def __init__(self, size: Size, words: nn.Module):
@@ -36,7 +38,11 @@ class TANR(NewsModel):
         vectors: Tensor = self.title(self.words(contents.title), contents.title > 0)
         return vectors
 
-    def auxiliary(self, vectors: Tensor, contents: Contents) -> Tensor:
+    def loss(self, batch: Trained) -> Tensor:
+        """That of the clicks, and that of the topics."""
+        return super().loss(batch) + self.topic_loss(batch.vectors, batch.contents).float()
+
+    def topic_loss(self, vectors: Tensor, contents: Contents) -> Tensor:
         """The mean cross-entropy of the categories that are known, times 0.2; 0 where none is."""
         topic = contents.category - UNKNOWN - 1
         known = topic >= 0
@@ -49,6 +55,7 @@ class TANR(NewsModel):
         """Vectors and their logits in the readers' attention, [N, filters + 1]."""
         return self.read_pool.weighed(vectors)
 
-    def readers(self, read: Tensor, mask: Tensor, signals: Tensor, user: Tensor) -> tuple[Tensor, ...]:
+    def readers(self, read: Read) -> tuple[Tensor, ...]:
         """One vector a reader, [B, filters]; the order of what they read does not matter."""
-        return (torch.where(mask.any(-1, keepdim=True), self.read_pool.pool(read, mask), self.nobody),)
+        reader = self.read_pool.pool(read.vectors, read.mask)
+        return (torch.where(read.mask.any(-1, keepdim=True), reader, self.nobody),)

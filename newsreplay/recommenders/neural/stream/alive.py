@@ -73,24 +73,27 @@ def walk_alive(alive: Any, options: Any, time: int, but: int, out: Any) -> int:
 
 
 @kernel
-def sample(clock: Any, alive: Any, options: Any, captures: Any, made: int, item: int) -> int:
-    """Candidates of a read in training: its article, then others alive and unread; returns where they end."""
+def draw_others(clock: Any, alive: Any, options: Any, captures: Any, made: int, end: int) -> int:
+    """Draw articles that are alive, unread and no candidates yet, behind a request's candidates; where they end.
+
+    `end` is where its candidates end so far.
+    """
     length, count = captures.length[made], clock[ALIVE]
-    begin = captures.at[made]
-    captures.item[begin] = item
-    end = begin + 1
+    begin, most = end, end + options.sampled
     # The first places of `alive.item` are shuffled one by one, so that no article comes up twice.
     for place in range(count):
-        if end - begin > options.sampled:
+        if end >= most:
             break
         other = place + below(count - place, draw(options.key, captures.row[made], place))
         drawn, moved = alive.item[other], alive.item[place]
         alive.item[place], alive.item[other] = drawn, moved
         alive.place[moved], alive.place[drawn] = other, place
-        unread = drawn != item
+        new = True
+        for i in range(captures.at[made], begin):
+            new = new and captures.item[i] != drawn
         for i in range(length):
-            unread = unread and captures.history[made, i] != drawn
-        if unread:
+            new = new and captures.history[made, i] != drawn
+        if new:
             captures.item[end] = drawn
             end += 1
     return int64(end)

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from newsreplay.log.rows import DAY, HOUR, Column, Event
+from newsreplay.log.rows import DAY, HOUR, READ, Column, Event
 
 SAMPLED = 255  #: kind of a capture: a read beside articles drawn at random, to be trained on, never answered
+SLATE = 254  #: kind of a capture: a slate that an impression asks for, from all articles alive
 NONE = -1  #: behind the newest read of a history
-WIDTH = 5  #: signals of an article, in the order of `newsreplay.recommenders.neural.models.model.SIGNALS`
-EXPOSURE, AVOIDANCE, CLICKS, RATE, AGE = range(WIDTH)
+#: The first places of `newsreplay.recommenders.neural.stream.signals.SIGNALS`.
+EXPOSURE, AVOIDANCE, CLICKS, RATE, AGE = range(5)
 NOT_YET = np.iinfo(np.int64).min
 # Places of `newsreplay.recommenders.neural.stream.stream.StreamState.clock`, whole numbers about the stream as a whole.
 START = 0  # time of the first row
@@ -35,6 +36,7 @@ class StreamRows(NamedTuple):
 
     time: Column  #: int64[n], ms since the epoch, UTC
     kind: Column  #: uint8[n]
+    session: Column  #: int32[n], -1 on publish rows
     user: Column  #: int32[n], -1 on publish rows
     item: Column  #: int32[n], -1 = no article on screen
     row: Column  #: int64[n], row of the log
@@ -45,7 +47,7 @@ class StreamRows(NamedTuple):
 
 def rows_of_events(events: Sequence[Event]) -> StreamRows:
     """Events, at least one, as columns."""
-    row, times, kind, _, user, item, _, pools, clicked = zip(*events, strict=True)
+    row, times, kind, session, user, item, _, pools, clicked = zip(*events, strict=True)
     lengths = np.fromiter(map(len, pools), np.int64, len(pools))
     at = np.concatenate([[0], np.cumsum(lengths)])
     known = np.fromiter(map(len, clicked), np.int64, len(clicked)) > 0
@@ -54,6 +56,7 @@ def rows_of_events(events: Sequence[Event]) -> StreamRows:
     return StreamRows(
         np.array(times, np.int64),
         np.array(kind, np.uint8),
+        np.array(session, np.int32),
         np.array(user, np.int32),
         np.array(item, np.int32),
         np.array(row, np.int64),
@@ -67,15 +70,18 @@ class Captures(NamedTuple):
     """What was known at each request of a stretch, in the order of the requests."""
 
     row: Column  #: int64[c], row of the log
-    kind: Column  #: uint8[c], `IMPRESSION`, `READ` or `SAMPLED`
+    kind: Column  #: uint8[c], `IMPRESSION`, `READ`, `SLATE` or `SAMPLED`
     time: Column  #: int64[c]
     user: Column  #: int32[c]
     history: Column  #: int32[c, H], what the reader read, oldest first from place 0, `NONE` behind
     length: Column  #: int32[c], reads in `history`
-    history_signals: Column  #: float32[c, H, 5], 0 behind; [c, H, 0] without signals
+    history_signals: Column  #: float32[c, H, signals], 0 behind
+    history_age: Column  #: float32[c, H], hours since the read, 0 behind; [c, 0] unless `StreamOptions.ages`
+    history_session: Column  #: bool[c, H], whether it was read in the request's session; [c, 0] likewise
+    shown: Column  #: int32[c], how many of the candidates were shown (or read), the first; the others were drawn
     at: Column  #: int64[c + 1], request i has the candidates at[i] … at[i + 1] - 1
     item: Column  #: int32[P], candidates
-    signals: Column  #: float32[P, 5]; [P, 0] without signals
+    signals: Column  #: float32[P, signals]
 
 
 def midnight(time: int) -> int:
@@ -92,9 +98,13 @@ class StreamOptions(NamedTuple):
     per_bucket: bool = False  #: signals are of the newest completed bucket alone, not of all completed ones
     alive_ms: int = 24 * HOUR  #: an article is alive if it was read less than this ago
     candidates: int = 2000  #: of a read's slate, at most: those most recently read
-    sampled: int = 0  #: > 0: reads of a log without impressions are captured beside so many unread articles
-    slates: bool = True  #: reads are requests
-    signals: bool = True  #: signals are counted
+    #: > 0: reads of a log without impressions are captured beside so many unread articles; impressions, too, have so
+    #: many drawn candidates behind their own if `drawn`
+    sampled: int = 0
+    drawn: bool = False
+    slates: int = READ  #: the kind of row that asks for a slate; `NONE`: none does
+    by_session: bool = False  #: histories are of sessions, not of readers
+    ages: bool = False  #: times and sessions of reads are kept
     keep_reads: bool = True  #: reads enter the history that `Stream.profile` set
     key: np.uint64 = np.uint64(0)  #: of the drawing of samples
     published: bool = False  #: exposure, avoidance and clicks are looked up; set by the stream

@@ -26,10 +26,18 @@ import numpy as np
 from newsreplay.kernels.chain import chain
 from newsreplay.kernels.compiling import compiled, int64, kernel, routine
 from newsreplay.log.growing import with_room
-from newsreplay.log.rows import DAY, HOUR, IMPRESSION, READ, Column
-from newsreplay.recommenders.neural.stream.alive import Alive, expire, list_alive, revive, sample, walk_alive
-from newsreplay.recommenders.neural.stream.counters import Counters, complete, count_row, write_signals
-from newsreplay.recommenders.neural.stream.published import Published, look_up
+from newsreplay.log.rows import DAY, IMPRESSION, OUTCOME, READ, Column
+from newsreplay.recommenders.neural.stream.alive import Alive, draw_others, expire, list_alive, revive, walk_alive
+from newsreplay.recommenders.neural.stream.counters import Counters, complete, count_row
+from newsreplay.recommenders.neural.stream.histories import (
+    Histories,
+    empty_histories,
+    note_history,
+    remember,
+    with_readers,
+)
+from newsreplay.recommenders.neural.stream.published import Published
+from newsreplay.recommenders.neural.stream.signals import Wanted, wanted, write
 from newsreplay.recommenders.neural.stream.state import (
     AGE,
     ALIVE,
@@ -42,13 +50,15 @@ from newsreplay.recommenders.neural.stream.state import (
     OPEN,
     SAMPLED,
     SEEN,
+    SERIAL,
+    SLATE,
     START,
-    WIDTH,
     Captures,
     StreamOptions,
     StreamRows,
     midnight,
 )
+from newsreplay.recommenders.neural.stream.windows import Windows, empty_windows, forget, occur, with_room_for
 
 
 class StreamState(NamedTuple):
@@ -56,12 +66,17 @@ class StreamState(NamedTuple):
 
     # Kernels are given the parts that they need: compiling takes the longer, the more arrays they are handed.
     clock: Column  # int64[CLOCK]
-    read: Column  # int32[users, H], a ring
-    reads: Column  # int64[users], how many were put there so far
+    histories: Histories
     known: Column  # int64[articles], time of the first row that carried the article, NOT_YET = none yet
     counters: Counters
     alive: Alive
     published: Published
+    wanted: Wanted
+    last: Column  # int64[articles], time of the last read, NOT_YET = none
+    reads_lately: Windows
+    shown_lately: Windows
+    clicked_lately: Windows
+    scratch: Column  # float64[AGE], signals of completed buckets of one article
 
 
 class Stream:
@@ -75,56 +90,73 @@ class Stream:
     the lag is -1. Raises `ValueError` where the lag is below 0 otherwise.
     """
 
-    def __init__(self, options: StreamOptions, published: Published | None = None) -> None:
+    def __init__(
+        self,
+        options: StreamOptions,
+        read_signals: Sequence[str] = (),
+        signals: Sequence[str] = (),
+        published: Published | None = None,
+    ) -> None:
         if options.lag < (0 if published is None else -1):
             raise ValueError(f"lag is {options.lag}, but only completed buckets may be read: it must be 0 or more")
         lag = max(options.lag, 0)
         self._options = options._replace(lag=lag, published=published is not None)
-        self._state = _empty(options.history, lag + 2, published)
+        self._state = _empty(self._options, wanted(read_signals, signals), published)
 
     @property
     def impressions_seen(self) -> bool:
         """Whether there was an impression among the rows so far."""
         return bool(self._state.clock[SEEN])
 
-    def ask_reads(self, slates: bool) -> None:
-        """Whether reads are requests from now on."""
+    def ask(self, slates: int) -> None:
+        """Rows of this kind ask for slates from now on; `NONE`: none do."""
         self._options = self._options._replace(slates=slates)
 
     def profile(self, user: int, items: Sequence[int] | Column) -> None:
         """Set what a reader read before their first row, oldest first: article codes or handles <= -2.
 
-        What no row has carried yet is taken as known since a day before the first row.
+        What no row has carried yet is taken as known since a day before the first row. It is of another session.
         """
         kept = np.asarray(items, np.int32)[-self._options.history :]
         self._make_room(user + 1, 1 + int(kept.max(initial=-1)))
-        self._state.read[user, : kept.size] = kept
-        self._state.reads[user] = kept.size
+        histories = self._state.histories
+        histories.item[user, : kept.size] = kept
+        histories.count[user] = kept.size
+        if self._options.ages:
+            histories.time[user, : kept.size] = max(0, int(self._state.clock[START])) - DAY
 
     def advance(self, rows: StreamRows) -> Captures:
         """Walk the next rows; returns what was known at each of their requests."""
-        options = self._options
-        if rows.time.size and self._state.clock[START] == NOT_YET:
+        options, size = self._options, rows.time.size
+        if size and self._state.clock[START] == NOT_YET:
             self._begin(int(rows.time[0]))
+        readers = rows.session if options.by_session else rows.user
         self._make_room(
-            1 + int(rows.user.max(initial=-1)),
+            1 + int(readers.max(initial=-1)),
             1 + max(int(rows.item.max(initial=-1)), int(rows.pool.max(initial=-1))),
+            size,
+            rows.pool.size,
         )
-        impressions, reads = rows.kind == IMPRESSION, int(np.count_nonzero(rows.kind == READ))
-        requests = int(np.count_nonzero(impressions))
-        places = int(np.diff(rows.pool_at)[impressions].sum())
-        if options.slates:
-            requests += reads
-            places += reads * min(options.candidates, int(self._state.clock[ALIVE]) + rows.time.size)
+        counts = {kind: int(np.count_nonzero(rows.kind == kind)) for kind in (IMPRESSION, READ)}
+        requests = counts[IMPRESSION]
+        places = int(np.diff(rows.pool_at)[rows.kind == IMPRESSION].sum())
+        if options.slates != NONE:
+            asked = counts[options.slates]
+            requests += asked
+            places += asked * min(options.candidates, int(self._state.clock[ALIVE]) + size)
         if options.sampled and not self.impressions_seen:
-            requests += reads
-            places += reads * (1 + options.sampled)
-        captures = _room_for(requests, places, options.history, WIDTH if options.signals else 0)
+            requests += counts[READ]
+            places += counts[READ] * (1 + options.sampled)
+        if options.drawn:
+            places += counts[IMPRESSION] * options.sampled
+        captures = _room_for(requests, places, options, self._state.wanted)
         made = int(_advance(rows, self._state, options, captures))
         last = int(captures.at[made])
-        return Captures._make(
-            [*(column[:made] for column in captures[:7]), captures.at[: made + 1]]
-            + [column[:last] for column in captures[8:]]
+        return Captures(
+            **{
+                name: column[:last] if name in ("item", "signals") else column[: made + (name == "at")]
+                for name, column in captures._asdict().items()
+            }
         )
 
     def alive(self, time: int, but: int = NONE) -> Column:
@@ -138,14 +170,25 @@ class Stream:
         clock[OPEN] = (time - clock[ANCHOR]) // width
         clock[NEXT] = clock[ANCHOR] + (clock[OPEN] + 1) * width
 
-    def _make_room(self, users: int, articles: int) -> None:
+    def _make_room(self, readers: int, articles: int, reads: int = 0, shown: int = 0) -> None:
         state, counters, links = self._state, self._state.counters, self._state.alive.chain
-        if users <= state.reads.size and articles <= state.known.size:
+        which = state.wanted
+        if which.reads:
+            state = state._replace(
+                last=with_room(state.last, articles, NOT_YET),
+                reads_lately=with_room_for(state.reads_lately, articles, reads),
+            )
+        if which.shown:
+            state = state._replace(
+                shown_lately=with_room_for(state.shown_lately, articles, shown),
+                clicked_lately=with_room_for(state.clicked_lately, articles, shown),
+            )
+        self._state = state
+        if readers <= state.histories.count.size and articles <= state.known.size:
             return
-        counted = articles if self._options.signals else 0
+        counted = articles if which.buckets or which.shown else 0
         self._state = state._replace(
-            read=with_room(state.read, users, NONE),
-            reads=with_room(state.reads, users, 0),
+            histories=with_readers(state.histories, readers),
             known=with_room(state.known, articles, NOT_YET),
             counters=counters._replace(
                 serial=with_room(counters.serial, counted, 0),
@@ -164,16 +207,15 @@ class Stream:
         )
 
 
-def _empty(history: int, places: int, published: Published | None) -> StreamState:
-    clock = np.zeros(CLOCK, np.int64)
+def _empty(options: StreamOptions, which: Wanted, published: Published | None) -> StreamState:
+    clock, places = np.zeros(CLOCK, np.int64), options.lag + 2
     clock[START], clock[LAST] = NOT_YET, -1
     none = np.empty(0, np.int64)
     if published is None:
         published = Published(0, 1, 0, np.zeros(1, np.int64), none, np.empty((0, 3), np.float32))
     return StreamState(
         clock,
-        np.empty((0, history), np.int32),
-        none,
+        empty_histories(options.history, options.ages),
         none,
         Counters(
             none,
@@ -187,106 +229,130 @@ def _empty(history: int, places: int, published: Published | None) -> StreamStat
         ),
         Alive(chain(0), none, np.empty(0, np.int32), np.empty(0, np.int32)),
         published,
+        which,
+        none,
+        empty_windows(),
+        empty_windows(),
+        empty_windows(),
+        np.zeros(AGE, np.float64),
     )
 
 
-def _room_for(requests: int, places: int, history: int, width: int) -> Captures:
+def _room_for(requests: int, places: int, options: StreamOptions, which: Wanted) -> Captures:
     # Room for the slates of reads is seldom used up; pages that are never written are never occupied.
+    history, aged = options.history, options.history * options.ages
     return Captures(
-        np.empty(requests, np.int64),
-        np.empty(requests, np.uint8),
-        np.empty(requests, np.int64),
-        np.empty(requests, np.int32),
-        np.full((requests, history), NONE, np.int32),
-        np.empty(requests, np.int32),
-        np.zeros((requests, history, width), np.float32),
-        np.zeros(requests + 1, np.int64),
-        np.empty(places, np.int32),
-        np.empty((places, width), np.float32),
+        row=np.empty(requests, np.int64),
+        kind=np.empty(requests, np.uint8),
+        time=np.empty(requests, np.int64),
+        user=np.empty(requests, np.int32),
+        history=np.full((requests, history), NONE, np.int32),
+        length=np.empty(requests, np.int32),
+        history_signals=np.zeros((requests, history, which.read.size), np.float32),
+        history_age=np.zeros((requests, aged), np.float32),
+        history_session=np.zeros((requests, aged), np.bool_),
+        shown=np.empty(requests, np.int32),
+        at=np.zeros(requests + 1, np.int64),
+        item=np.empty(places, np.int32),
+        signals=np.empty((places, which.offered.size), np.float32),
     )
 
 
 @compiled
 def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
     """Walk the rows; returns how many captures were made."""
-    clock, alive = state.clock, state.alive
+    clock, alive, which = state.clock, state.alive, state.wanted
     made = int64(0)  # one type for all whole numbers, lest kernels be compiled for each
     for i in range(rows.time.size):
-        time, kind, user, item = rows.time[i], int64(rows.kind[i]), int64(rows.user[i]), int64(rows.item[i])
+        time, kind, item = rows.time[i], int64(rows.kind[i]), int64(rows.item[i])
         if time >= clock[NEXT]:
             complete(clock, state.counters, options, time)
+        if which.reads:
+            forget(state.reads_lately, time)
+        if which.shown:
+            forget(state.shown_lately, time)
+            forget(state.clicked_lately, time)
         if item >= 0 and state.known[item] == NOT_YET:
             state.known[item] = time
         if kind == IMPRESSION:
-            _open(state.read, state.reads, captures, made, rows.row[i], kind, time, user)
-            end = captures.at[made]
+            expire(clock, alive, options, time)
+            begin = _open(rows, i, state, options, captures, made, int64(IMPRESSION))
+            end = begin
             for j in range(rows.pool_at[i], rows.pool_at[i + 1]):
                 captures.item[end] = rows.pool[j]
                 end += 1
-            _close(state, options, captures, made, end)
-            made += 1
+            made = _close(state, options, captures, made, end, end - begin)
+            if options.slates == IMPRESSION:
+                begin = _open(rows, i, state, options, captures, made, int64(SLATE))
+                end = begin + walk_alive(alive, options, time, item, captures.item[begin:])
+                made = _close(state, options, captures, made, end, end - begin)
             clock[SEEN] = 1
         elif kind >= READ:
             expire(clock, alive, options, time)
+            reader = _reader(rows, i, options)
             if kind == READ and options.sampled > 0 and clock[SEEN] == 0:
-                _open(state.read, state.reads, captures, made, rows.row[i], int64(SAMPLED), time, user)
-                _close(state, options, captures, made, sample(clock, alive, options, captures, made, item))
-                made += 1
+                begin = _open(rows, i, state, options, captures, made, int64(SAMPLED))
+                captures.item[begin] = item
+                made = _close(state, options, captures, made, begin + 1, int64(1))
             if options.keep_reads:
-                _remember(state.read, state.reads, user, item)
+                remember(state.histories, reader, item, time, int64(rows.session[i]))
             revive(clock, alive, time, item)
-            if kind == READ and options.slates:
-                _open(state.read, state.reads, captures, made, rows.row[i], kind, time, user)
-                begin = captures.at[made]
+            if which.reads:
+                occur(state.reads_lately, time, item)
+                state.last[item] = time
+            if kind == READ and options.slates == READ:
+                begin = _open(rows, i, state, options, captures, made, kind)
                 end = begin + walk_alive(alive, options, time, item, captures.item[begin:])
-                _close(state, options, captures, made, end)
-                made += 1
-        if options.signals:
+                made = _close(state, options, captures, made, end, end - begin)
+        if which.buckets:
             count_row(clock, state.counters, rows, i, kind, item)
+        if which.shown and IMPRESSION <= kind <= OUTCOME:
+            clock[SERIAL] += 1
+            for j in range(rows.pool_at[i], rows.pool_at[i + 1]):
+                candidate = int64(rows.pool[j])
+                # An article that a pool holds twice is counted once.
+                if (kind == IMPRESSION or rows.clicked[j]) and state.counters.serial[candidate] != clock[SERIAL]:
+                    state.counters.serial[candidate] = clock[SERIAL]
+                    if kind == IMPRESSION:
+                        occur(state.shown_lately, time, candidate)
+                    else:
+                        occur(state.clicked_lately, time, candidate)
     return made
 
 
 @kernel
-def _remember(read: Any, reads: Any, user: int, item: int) -> None:
-    """Add a read to its reader's history, unless it is the newest there."""
-    count, size = reads[user], read.shape[1]
-    if count == 0 or read[user, (count - 1) % size] != item:
-        read[user, count % size] = item
-        reads[user] = count + 1
+def _reader(rows: Any, i: int, options: Any) -> int:
+    """Whose history a row belongs to."""
+    if options.by_session:
+        return int64(rows.session[i])
+    return int64(rows.user[i])
 
 
 @routine
-def _open(read: Any, reads: Any, captures: Any, made: int, row: int, kind: int, time: int, user: int) -> None:
-    """Note a request and the history of its reader."""
-    captures.row[made] = row
+def _open(rows: Any, i: int, state: Any, options: Any, captures: Any, made: int, kind: int) -> int:
+    """Note a request and the history of its reader; returns the place of its first candidate."""
+    captures.row[made] = rows.row[i]
     captures.kind[made] = kind
-    captures.time[made] = time
-    captures.user[made] = user
-    count, size = reads[user], read.shape[1]
-    length = min(count, size)
-    captures.length[made] = length
-    for i in range(length):
-        captures.history[made, i] = read[user, (count - length + i) % size]
+    captures.time[made] = rows.time[i]
+    captures.user[made] = rows.user[i]
+    note_history(state.histories, _reader(rows, i, options), int64(rows.session[i]), captures, made)
+    return int64(captures.at[made])
 
 
 @routine
-def _close(state: Any, options: Any, captures: Any, made: int, end: int) -> None:
-    """End the candidates of a request, and note the signals of all its articles."""
-    begin, time, length = captures.at[made], captures.time[made], captures.length[made]
+def _close(state: Any, options: Any, captures: Any, made: int, end: int, shown: int) -> int:
+    """End the candidates of a request, and note the signals of all its articles; returns how many requests there are.
+
+    To what was shown or read, candidates are drawn where they are to be trained on.
+    """
+    begin, kind, time = captures.at[made], captures.kind[made], captures.time[made]
+    captures.shown[made] = shown
+    if kind == SAMPLED or (kind == IMPRESSION and options.drawn):
+        end = draw_others(state.clock, state.alive, options, captures, made, end)
     captures.at[made + 1] = end
-    if options.signals:
-        for i in range(length + end - begin):
-            if i < length:
-                item, out = int64(captures.history[made, i]), captures.history_signals[made, i]
-            else:
-                place = begin + i - length
-                item, out = int64(captures.item[place]), captures.signals[place]
-            known = NOT_YET
-            if item >= 0:
-                known = state.known[item]
-            if known == NOT_YET:
-                known = state.clock[START] - DAY
-            out[AGE] = max(1, (time - known + HOUR - 1) // HOUR)
-            write_signals(state.clock, state.counters, options, item, out)
-            if options.published:
-                look_up(state.published, item, time, out)
+    for i in range(captures.length[made]):
+        item = int64(captures.history[made, i])
+        write(state, options, time, item, state.wanted.read, captures.history_signals[made, i])
+    for place in range(begin, end):
+        write(state, options, time, int64(captures.item[place]), state.wanted.offered, captures.signals[place])
+    return made + 1

@@ -1,0 +1,123 @@
+"""What models can be told of an article's contents, and the columns in which they are told it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Words:
+    """The first words of a text, int64[N, L] word ids; L is the size's number of the same name."""
+
+    name: str  #: title, abstract, body
+
+
+@dataclass(frozen=True)
+class Name:
+    """One name, int64[N], hashed to the rows of a table; `UNKNOWN` where there is none."""
+
+    name: str
+    rows: str  #: the size's number of rows, by name
+
+
+@dataclass(frozen=True)
+class Names:
+    """Several names, int64[N, E], hashed to the rows of a table; E is the size's number of the same name."""
+
+    name: str
+    rows: str  #: the size's number of rows, by name
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number, float32[N]; NaN where it is not known."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A vector of every article, float32[N, width], from a file that the parameter `name` names; zeros where unknown."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class NameVectors:
+    """Vectors of several names, float32[N, E, width], from a file that the parameter `name` names, as TransE's.
+
+    E is the size's number called `of`; zeros where a name is unknown.
+    """
+
+    name: str
+    of: str  #: the fact that holds the names
+
+
+Field: TypeAlias = Words | Name | Names | Number | Vector | NameVectors
+
+TITLE, ABSTRACT, BODY = Words("title"), Words("abstract"), Words("body")
+CATEGORY, SUBCATEGORY = Name("category", "categories"), Name("subcategory", "subcategories")
+ENTITIES = Names("entities", "names")
+
+
+def fact_of(field: Field) -> str | None:
+    """The fact of the catalog that a field is made of; None where that is the article's id."""
+    if isinstance(field, Vector):
+        return None
+    return field.of if isinstance(field, NameVectors) else field.name
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Contents of N articles by field, as attributes too; 0 is padding throughout.
+
+    >>> import torch
+    >>> Contents({"title": torch.tensor([[3, 4, 0]])}).title.shape
+    torch.Size([1, 3])
+    """
+
+    columns: Mapping[str, Tensor]  #: N rows each
+
+    def __getattr__(self, name: str) -> Tensor:
+        try:
+            return self.__dict__["columns"][name]  # type: ignore[no-any-return]
+        except KeyError:
+            raise AttributeError(f"contents have no {name!r}; the model's `fields` must name it") from None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Contents:
+        """The same with every column changed."""
+        return Contents({name: change(column) for name, column in self.columns.items()})
+
+    def replaced(self, **columns: Tensor) -> Contents:
+        """The same with other columns in the place of some."""
+        return Contents({**self.columns, **columns})
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Numbers side by side, float32[..., n], and by name as attributes, float32[...].
+
+    >>> import torch
+    >>> Columns(("clicks", "age"), torch.tensor([[7.0, 2.0], [0.0, 1.0]])).age
+    tensor([2., 1.])
+    """
+
+    names: tuple[str, ...]
+    values: Tensor
+
+    def __getattr__(self, name: str) -> Tensor:
+        own = self.__dict__
+        if name not in own.get("names", ()):
+            raise AttributeError(f"no column is called {name!r}; the model must declare it")
+        return own["values"][..., own["names"].index(name)]  # type: ignore[no-any-return]
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Columns:
+        """The same with the numbers changed."""
+        return Columns(self.names, change(self.values))

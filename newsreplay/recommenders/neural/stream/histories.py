@@ -1,0 +1,70 @@
+"""What readers, or sessions, read: the newest reads of each."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from newsreplay.kernels.compiling import kernel, routine
+from newsreplay.log.growing import with_room
+from newsreplay.log.rows import HOUR, Column
+from newsreplay.recommenders.neural.stream.state import NONE
+
+
+class Histories(NamedTuple):
+    """Rings of H reads each."""
+
+    item: Column  # int32[readers, H]
+    count: Column  # int64[readers], how many were put there so far
+    time: Column  # int64[readers, H], [readers, 0] unless ages are kept
+    session: Column  # int32[readers, H], likewise
+
+
+def empty_histories(size: int, ages: bool) -> Histories:
+    """Of no reader yet."""
+    return Histories(
+        np.empty((0, size), np.int32),
+        np.empty(0, np.int64),
+        np.empty((0, size * ages), np.int64),
+        np.empty((0, size * ages), np.int32),
+    )
+
+
+def with_readers(histories: Histories, readers: int) -> Histories:
+    """The same with room for so many."""
+    item, count, time, session = histories
+    return Histories(
+        with_room(item, readers, NONE),
+        with_room(count, readers, 0),
+        with_room(time, readers, 0),
+        with_room(session, readers, NONE),
+    )
+
+
+@kernel
+def remember(histories: Any, reader: int, item: int, time: int, session: int) -> None:
+    """Add a read to its reader's history, unless it is the newest there."""
+    count, size = histories.count[reader], histories.item.shape[1]
+    if count > 0 and histories.item[reader, (count - 1) % size] == item:
+        return
+    place = count % size
+    histories.item[reader, place] = item
+    histories.count[reader] = count + 1
+    if histories.time.shape[1] > 0:
+        histories.time[reader, place] = time
+        histories.session[reader, place] = session
+
+
+@routine
+def note_history(histories: Any, reader: int, session: int, captures: Any, made: int) -> None:
+    """Note a reader's history beside a request, whose time has been noted."""
+    count, size = histories.count[reader], histories.item.shape[1]
+    length = min(count, size)
+    captures.length[made] = length
+    for i in range(length):
+        place = (count - length + i) % size
+        captures.history[made, i] = histories.item[reader, place]
+        if histories.time.shape[1] > 0:
+            captures.history_age[made, i] = (captures.time[made] - histories.time[reader, place]) / HOUR
+            captures.history_session[made, i] = histories.session[reader, place] == session
