@@ -54,26 +54,26 @@ def compiled(function: F) -> F:
         return _njit(cache=_cacheable(function))(function)
 
 
-def bind(template: F, name: str, **functions: Function) -> F:
-    """Compile a copy of `template` in which the global names `functions` mean these kernels.
+def bind(template: F, name: str, **meanings: Function | int) -> F:
+    """Compile a copy of `template` in which the global names `meanings` mean these kernels and numbers.
 
     `name` must be unique among the copies of a template: the cache distinguishes them by it.
     """
-    return cast(F, _compile_bound(template, name, tuple(sorted(functions.items()))))
+    return cast(F, _compile_bound(template, name, tuple(sorted(meanings.items()))))
 
 
 @cache
-def _compile_bound(template: Function, name: str, functions: tuple[tuple[str, Function], ...]) -> Function:
-    copy = rebound(template, name, **dict(functions))
-    sources = tuple(function for _, function in functions)
+def _compile_bound(template: Function, name: str, meanings: tuple[tuple[str, Function | int], ...]) -> Function:
+    copy = rebound(template, name, **dict(meanings))
+    sources = tuple(meaning for _, meaning in meanings if not isinstance(meaning, int))
     with _cache_folder(template, *sources):
         return _njit(cache=_cacheable(template, *sources))(copy)
 
 
-def rebound(template: F, name: str, **functions: Function) -> F:
-    """A plain-Python copy of `template` whose global names `functions` mean the ones given."""
+def rebound(template: F, name: str, **meanings: Function | int) -> F:
+    """A plain-Python copy of `template` whose global names `meanings` mean the ones given."""
     template = interpreted(template)
-    copy = types.FunctionType(template.__code__, {**template.__globals__, **functions}, template.__name__)
+    copy = types.FunctionType(template.__code__, {**template.__globals__, **meanings}, template.__name__)
     copy.__module__ = template.__module__
     copy.__qualname__ = f"{template.__name__}_{name}"
     return cast(F, copy)

@@ -9,7 +9,7 @@ and a code holds nothing of the future.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,9 @@ READ = Kind.READ.value
 HISTORY = Kind.HISTORY.value
 KIND_NAMES = {kind.value: kind.name.lower() for kind in Kind}
 
+Requests: TypeAlias = Literal["reads", "impressions"]  #: what asks for slates
+ASKING: dict[str, int] = {"reads": READ, "impressions": IMPRESSION}  #: and the kind of these rows
+
 HOUR = 3_600_000  #: milliseconds
 DAY = 24 * HOUR
 
@@ -41,7 +44,7 @@ DType = np.dtype[Any]
 
 
 class Event(NamedTuple):
-    """One row as plain scalars. A read is also the request that it raises: who, when, the article on screen."""
+    """One row as plain scalars. What asks for a slate is also the request: who, when, the article on screen."""
 
     row: int  #: position in the log, from 0
     time: int  #: milliseconds since the epoch, UTC

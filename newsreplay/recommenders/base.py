@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from newsreplay.log.catalog import Catalog
-    from newsreplay.log.rows import Event
+    from newsreplay.log.rows import Event, Requests
 
 
 def _silent(line: str) -> None:
@@ -39,6 +39,7 @@ class Setting(NamedTuple):
     warmup: int = 0  #: ms from the first read on that are not scored
     timed: bool = False  #: every answer is timed, so `Deferred` ones are settled one by one
     report: Callable[[str], None] = _silent  #: takes a line of progress, as while training, to be shown on a terminal
+    requests: Requests = "reads"  #: what asks for slates: "reads" or "impressions"
 
 
 class Deferred:
@@ -108,6 +109,10 @@ class Recommender:
 
         `request` is the read itself, already learned; `request.item` is the article on screen. That one and
         repeated articles are dropped from the answer (and counted); an article that is not known is an error.
+
+        With requests at impressions (`setting.requests`) it is an impression without its `pool`, after `score` was
+        asked for that and before the impression is learned; all known articles may be recommended, and
+        `request.item` is -1 where no article is on screen.
         """
         raise NotImplementedError(f"{type(self).__name__} has no recommend(request, k)")
 
@@ -133,7 +138,8 @@ class Compiled(Generic[State]):
 
     - `learn(state, event)` takes in one row;
     - `recommend(state, request, slate)` writes article codes, best first, into `slate` (int32[k], filled
-      with -1); it must not write the current article, an unknown one or one twice;
+      with -1); it must not write the current article, an unknown one or one twice. An impression that asks is not
+      learned yet, has no pool and may have no article on screen (`request.item` is -1);
     - `score(state, request, out)`, if it has one, writes one number per candidate of `request.pool`, an impression
       that it has not learned yet, into `out` (float64[candidates], filled with -inf = not ranked at all); higher is
       better, NaN and inf are errors.

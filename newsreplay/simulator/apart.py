@@ -38,8 +38,8 @@ class NotSentError(Exception):
 class Here:
     """A recommender replayed in this process."""
 
-    def __init__(self, entry: Entry, k: int, seed: int):
-        self.entry, self.setting = entry, Setting(seed, k)
+    def __init__(self, entry: Entry, setting: Setting):
+        self.entry, self.setting = entry, setting
 
     def __enter__(self) -> Here:
         return self
@@ -62,10 +62,10 @@ class Here:
 class Apart:
     """The same in a process of its own, which ends with the block."""
 
-    def __init__(self, entry: Entry, k: int, seed: int):
+    def __init__(self, entry: Entry, setting: Setting):
         """Start the process. Raises `NotSentError` where the recommender cannot be sent there."""
         try:
-            wanted = pickle.dumps((entry, k, seed))
+            wanted = pickle.dumps((entry, setting))
         except Exception as error:
             raise NotSentError from error
         self.process = subprocess.Popen(

@@ -17,9 +17,10 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from newsreplay.errors import RecommenderError
+from newsreplay.errors import NewsreplayError, RecommenderError
 from newsreplay.log.catalog import Articles, bare_articles
-from newsreplay.log.rows import IMPRESSION, READ, Column, Log
+from newsreplay.log.rows import ASKING, IMPRESSION, Column, Log, Requests
+from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.apart import Apart, Given, Here, NotSentError
 from newsreplay.simulator.overwritten import made_up_log, overwritten
@@ -79,45 +80,53 @@ def check_entry(
     cuts: int = 20,
     k: int = 10,
     seed: int = 0,
+    requests: Requests = "reads",
     apart: bool = True,
 ) -> Check:
     """Check one recommender at `cuts` cuts, every second right after a request, every fourth after an impression.
 
+    `requests` states what asks for slates.
+
     By turns the rows from the cut on are overwritten, cut off, and overwritten and made half as many again. Without
     `log`, one of 2,000 rows is made up. A second replay of the untouched log must agree with the
     first too, which catches state that outlives a replay. The untouched log is replayed in one process, the others
-    in another; without `apart`, or where the recommender cannot be sent, all are replayed in this one.
+    in another; without `apart`, or where the recommender cannot be sent, all are replayed in this one. Raises
+    `NewsreplayError` where nothing in the log asks for slates.
     """
+    setting = Setting(seed, k, requests=requests)
     if log is None:
         log, articles = made_up_log(ROWS, seed)
+    if not (log.kind == ASKING[requests]).any():
+        raise NewsreplayError(f"the log has no {requests}, so nothing asks for slates; name another log")
     articles = bare_articles(log) if articles is None else articles
-    chosen = _cuts(log, cuts, seed)
+    chosen = _cuts(log, cuts, setting)
     try:
         if apart:
             try:
-                finding = _find(lambda: Apart(entry, k, seed), log, articles, chosen, seed)
+                finding = _find(lambda: Apart(entry, setting), log, articles, chosen, setting)
                 return Check(entry.label, len(chosen), finding)
             except NotSentError:
                 apart = False
-        finding = _find(lambda: Here(entry, k, seed), log, articles, chosen, seed)
+        finding = _find(lambda: Here(entry, setting), log, articles, chosen, setting)
     except RecommenderError as error:
         return Check(entry.label, len(chosen), None, str(error), apart)
     return Check(entry.label, len(chosen), finding, apart=apart)
 
 
 def _find(
-    place: Callable[[], Apart | Here], log: Log, articles: Articles, cuts: list[int], seed: int
+    place: Callable[[], Apart | Here], log: Log, articles: Articles, cuts: list[int], setting: Setting
 ) -> Finding | None:
     with place() as untouched, place() as others:
         first = untouched.answers(log, articles)
         again = untouched.answers(log, articles)
-        finding = _difference(log, len(log.time), "nothing", first, again)
+        asking = ASKING[setting.requests]
+        finding = _difference(log, asking, len(log.time), "nothing", first, again)
         # From the earliest cut to the latest: so what this process has seen is the log up to an earlier cut at most.
         for cut, change in zip(cuts, cycle(_CHANGES), strict=False):
             if finding is not None:
                 break
-            again = others.answers(*_changed_log(log, articles, cut, change, seed))
-            finding = _difference(log, cut, change, first, again)
+            again = others.answers(*_changed_log(log, articles, cut, change, setting.seed))
+            finding = _difference(log, asking, cut, change, first, again)
     return finding
 
 
@@ -127,10 +136,10 @@ def _changed_log(log: Log, articles: Articles, cut: int, change: Change, seed: i
     return overwritten(log, articles, cut, seed, lengths.get(change, rows))
 
 
-def _difference(log: Log, cut: int, change: Change, first: Given, again: Given) -> Finding | None:
+def _difference(log: Log, asking: int, cut: int, change: Change, first: Given, again: Given) -> Finding | None:
     """The first slate or impression before the cut that was answered otherwise."""
     findings = []
-    requests = np.flatnonzero(log.kind[:cut] == READ)
+    requests = np.flatnonzero(log.kind[:cut] == asking)
     changed = _changed(first.slates[: len(requests)], again.slates[: len(requests)])
     if changed is not None:
         before, after = ([item for item in done.slates[changed[0]].tolist() if item >= 0] for done in (first, again))
@@ -156,12 +165,12 @@ def _changed(before: Column, after: Column) -> Column | None:
     return position
 
 
-def _cuts(log: Log, count: int, seed: int) -> list[int]:
+def _cuts(log: Log, count: int, setting: Setting) -> list[int]:
     """Rows spread over the log; every second one follows a request directly, every fourth an impression."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(setting.seed)
     rows = np.linspace(1, len(log.time) - 1, count).astype(int) + rng.integers(0, 2, count)
     rows = np.clip(rows, 1, len(log.time) - 1)
-    for kind, begin, step in ((READ, 0, 2), (IMPRESSION, 1, 4)):
+    for kind, begin, step in ((ASKING[setting.requests], 0, 2), (IMPRESSION, 1, 4)):
         after = np.flatnonzero(log.kind[:-1] == kind) + 1
         if after.size:
             rows[begin::step] = after[np.searchsorted(after, rows[begin::step]) % after.size]

@@ -64,6 +64,7 @@ class Past:
         self.row = row
         self.now = int(log.time[row])
         self.current = int(log.item[row])
+        self.user, self.session = int(log.user[row]), int(log.session[row])
         self.reads: list[Read] = []  #: in log order, the request's own, if it is one, last
         self.published: dict[int, int] = {}  #: article -> publication time, in the order of becoming known
         self.category: dict[int, int] = {}  #: article -> category, in the order in which it became known
@@ -115,10 +116,11 @@ def random(past: Past, k: int, *, key: int, hours: int | None = None) -> list[in
 
 
 def content(past: Past, k: int, *, key: int) -> list[int]:
-    """Any known article of the current one's category."""
-    if past.current not in past.category:
+    """Any known article of the category of the one in view."""
+    view = article_in_view(past, past.session)
+    if view not in past.category:
         return []
-    category = past.category[past.current]
+    category = past.category[view]
     candidates = [item for item, c in past.category.items() if c == category and item != past.current]
     return draw_without_replacement(candidates, k, key, past.row)
 
@@ -147,12 +149,13 @@ def circular(past: Past, k: int, *, size: int = 100) -> list[int]:
 
 
 def sequences(past: Past, k: int) -> list[int]:
-    """How often a session went from the current article to this one next."""
+    """How often a session went from the article in view to this one next."""
+    view = article_in_view(past, past.session)
     successors: dict[int, int] = {}
     for session in {read.session for read in past.reads} - {-1}:  # reads from before the log are in none
         items = [read.item for read in past.reads if read.session == session]
         for before, after in pairwise(items):
-            if before == past.current and after != before:
+            if before == view and after != before:
                 successors[after] = successors.get(after, 0) + 1
     return past.rank(successors, k)
 
@@ -206,7 +209,7 @@ def vote_weight(time: int) -> int:
 
 def minhash(past: Past, k: int) -> list[int]:
     """Decayed votes of the reader's clusters."""
-    mine = clusters(past.reads, past.reads[-1].user)
+    mine = clusters(past.reads, past.user) if any(read.user == past.user for read in past.reads) else []
     score: dict[int, int] = {}
     for n, read in enumerate(past.reads):
         if past.now - read.time > VOTES_COUNT_FOR:
@@ -237,15 +240,16 @@ def slates(
     hours: int | None = None,
     size: int | None = None,
     key: int | None = None,
+    kind: int = READ,
 ) -> list[list[int]]:
-    """The slate of every read of a log, in log order: article codes, best first, at most k.
+    """The slate of every read of a log, or of every impression (`kind`), in log order: codes, best first, at most k.
 
     `key` is the 64-bit key of `random` and `content`; an option left out keeps the baseline's default.
     """
     given = {"hours": hours, "size": size, "key": key}
     options = {name: value for name, value in given.items() if value is not None}
     recommend = BASELINES[spec_name]
-    return [recommend(Past(log, row), k, **options) for row in range(len(log.time)) if log.kind[row] == READ]
+    return [recommend(Past(log, row), k, **options) for row in range(len(log.time)) if log.kind[row] == kind]
 
 
 # --- the baselines as scorers of a pool -------------------------------------------------------------------

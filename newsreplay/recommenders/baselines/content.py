@@ -50,16 +50,30 @@ def learn(state: Any, event: Any) -> None:
 
 
 @kernel
+def _in_view(state: Any, request: Any) -> tuple[int, int]:
+    """The article on screen, or the session's last read if there is none, and its category; -1 = none."""
+    item, category = request.item, request.category
+    if item < 0:
+        item = int64(state.latest[request.session]) - 1
+        category = int64(state.category[item]) if item >= 0 else int64(-1)
+    return item, category
+
+
+@kernel
 def recommend(state: Any, request: Any, slate: Any) -> None:
-    """Draw from the known articles of the current article's category, itself excepted."""
-    category = request.category
+    """Draw from the known articles of the category in view; the article on screen is left out."""
+    item, category = _in_view(state, request)
     if category < 0:
         return
-    start, itself = state.start[category], state.place[request.item] - 1
-    count = sample(state.key, request.row, state.size[category] - 1, slate, state.moved)
+    # An article on screen that is not listed yet has its category from the request, which is not learned.
+    start, itself = state.start[category], int64(-1)
+    if item == request.item:
+        itself = int64(state.place[item]) - 1
+    listed = int64(itself >= 0)
+    count = sample(state.key, request.row, state.size[category] - listed, slate, state.moved)
     for place in range(count):
         chosen = slate[place]
-        if chosen >= itself:
+        if listed and chosen >= itself:
             chosen += 1
         slate[place] = state.members[start + chosen]
 
@@ -67,10 +81,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
 @kernel
 def score(state: Any, request: Any, out: Any) -> None:
     """1 in the category of the article on screen, or of the session's last read if there is none; else 0."""
-    item, category = request.item, request.category
-    if item < 0:
-        item = int64(state.latest[request.session]) - 1
-        category = int64(state.category[item]) if item >= 0 else int64(-1)
+    item, category = _in_view(state, request)
     for i in range(out.size):
         candidate = request.pool[i]
         # The request itself may be the first row with the category of its article.
@@ -79,7 +90,7 @@ def score(state: Any, request: Any, out: Any) -> None:
 
 
 class Content(Compiled[ContentState]):
-    """Random articles of the current article's category; no answer without a category."""
+    """Random articles of the category of the current article, or of the session's last read; else no answer."""
 
     learn = learn
     recommend = recommend

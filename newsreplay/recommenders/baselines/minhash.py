@@ -48,8 +48,8 @@ class MinhashState(NamedTuple):
     tail: Column  #: int64[10], scratch: their articles that were not looked at yet …
     end: Column  #: int64[10], scratch: … end here
     matches: Column  #: int64[articles + 1], scratch
-    candidate: Column  #: bool[articles], scratch: whether an article may be among the best
-    score: Column  #: int64[articles], scratch
+    candidate: Column  #: bool[articles + 1], scratch: whether an article may be among the best; the last: of -1
+    score: Column  #: int64[articles + 1], scratch
     seen: Column  #: int32[articles + 1], scratch: the candidates
     best: Column  #: int64[k], scratch
 
@@ -436,8 +436,8 @@ class Minhash(Compiled[MinhashState]):
             tail=np.zeros(GROUPS, np.int64),
             end=np.zeros(GROUPS, np.int64),
             matches=np.empty(n + 1, np.int64),
-            candidate=np.zeros(n, np.bool_),
-            score=np.zeros(n, np.int64),
+            candidate=np.zeros(n + 1, np.bool_),
+            score=np.zeros(n + 1, np.int64),
             seen=np.empty(n + 1, np.int32),
             best=np.empty(sizes.k, np.int64),
         )

@@ -98,9 +98,18 @@ def _count(state: Any, item: int, successor: int, at: int) -> None:
 
 
 @kernel
+def _in_view(state: Any, request: Any) -> int:
+    """The article on screen, or the session's last read if there is none; -1 = neither."""
+    return request.item if request.item >= 0 else int64(state.latest[request.session]) - 1
+
+
+@kernel
 def recommend(state: Any, request: Any, slate: Any) -> None:
     """The most frequent successors; among equally frequent ones the most recently read first."""
-    start, size = state.start[request.item], int64(state.size[request.item])
+    current = _in_view(state, request)
+    if current < 0:
+        return
+    start, size = state.start[current], int64(state.size[current])
     filled = int64(0)
     i = int64(0)
     while i < size and filled < slate.size:
@@ -123,7 +132,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
 @kernel
 def score(state: Any, request: Any, out: Any) -> None:
     """How often a candidate was read directly after the article on screen, or after the session's last read."""
-    item = request.item if request.item >= 0 else int64(state.latest[request.session]) - 1
+    item = _in_view(state, request)
     for i in range(out.size):
         out[i] = 0.0
         if item >= 0:
@@ -134,7 +143,7 @@ def score(state: Any, request: Any, out: Any) -> None:
 
 
 class Sequences(Compiled[SequencesState]):
-    """The articles most often read directly after the current one, within a session.
+    """The articles most often read directly after the current one, or the session's last read, within a session.
 
     A session that reloads its article makes no step.
     """

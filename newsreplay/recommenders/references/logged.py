@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from newsreplay.log.rows import IMPRESSION
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Logged(Recommender):
-    """Answers a read with the list that was shown in its session at its very time, else with nothing.
+    """Answers an impression with its list, a read with the one shown in its session at its very time, or nothing.
 
     Where several lists were shown at that time, as by the widgets of a page, they follow each other in log order.
     """
@@ -22,6 +22,7 @@ class Logged(Recommender):
     def start(self, catalog: Catalog) -> None:
         """See `Recommender.start`."""
         self.time = -1
+        self.shown: tuple[int, Sequence[int]] = (-1, ())  # the last impression that was scored: its row and list
         self.lists: dict[int, dict[int, None]] = {}  # session → articles shown at `time`, each once, in order
 
     def learn(self, event: Event) -> None:
@@ -34,10 +35,13 @@ class Logged(Recommender):
         self.lists.setdefault(event.session, {}).update(dict.fromkeys(map(int, event.pool)))
 
     def recommend(self, request: Event, k: int) -> Sequence[int]:
-        """The articles shown with this read, in their order."""
-        items = self.lists.get(request.session, {}) if request.time == self.time else {}
+        """The articles shown with this request, in their order."""
+        items: Iterable[int] = self.lists.get(request.session, {}) if request.time == self.time else {}
+        if request.row == self.shown[0]:
+            items = dict.fromkeys(map(int, self.shown[1]))
         return [item for item in items if item != request.item][:k]
 
     def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
         """The order in which the candidates are listed: 0, -1, -2 …"""
+        self.shown = request.row, pool
         return range(0, -len(pool), -1)

@@ -10,13 +10,13 @@ import numpy as np
 
 from newsreplay.kernels.compiling import bind, interpreted, kernel, rebound
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.rows import Column, Log
-from newsreplay.recommenders.base import Compiled, Sizes
+from newsreplay.log.rows import Column, Log, Requests
+from newsreplay.recommenders.base import Compiled, Setting, Sizes
 from newsreplay.simulator.replay.clock import Times, around, clocked
 from newsreplay.simulator.replay.scores import check as check_scores
 from newsreplay.simulator.replay.sizes import state_bytes
 from newsreplay.simulator.replay.slates import NO_DROPS
-from newsreplay.simulator.replay.walk import Replayed, reveal_row, stretches, walk
+from newsreplay.simulator.replay.walk import ASKING_AT, Replayed, bare_event, reveal_row, stretches, walk
 
 
 @kernel
@@ -38,23 +38,27 @@ def _name(kernels: dict[str, Callable[..., None]]) -> str:
     return f"{names[1]}_{int(key_of(*names)):016x}"
 
 
-def compiled_walk(recommender: type[Compiled[Any]], timed: bool = False) -> Callable[..., tuple[int, int]]:
+def compiled_walk(
+    recommender: type[Compiled[Any]], timed: bool = False, requests: Requests = "reads"
+) -> Callable[..., tuple[int, int]]:
     """`walk` compiled for a recommender's kernels; if `timed`, it walks over a `Clocked` state."""
     kernels = _kernels(recommender)
+    name = f"{_name(kernels)}_{requests}"
+    events = {"reveal": reveal_row, "bare": bare_event, **ASKING_AT[requests]._asdict()}
     if not timed:
-        return bind(walk, _name(kernels), reveal=reveal_row, **kernels)
-    name = f"{_name(kernels)}_timed"
+        return bind(walk, name, **events, **kernels)
+    name = f"{name}_timed"
     clocked = {what: around(what, name, inner) for what, inner in kernels.items()}
     # Named though never called by these names: an edit of their files must be noticed.
     sources = {f"inner_{what}": inner for what, inner in kernels.items()}
-    return bind(walk, name, reveal=reveal_row, **clocked, **sources)
+    return bind(walk, name, **events, **clocked, **sources)
 
 
-def interpreted_walk(recommender: type[Compiled[Any]]) -> Callable[..., tuple[int, int]]:
+def interpreted_walk(recommender: type[Compiled[Any]], requests: Requests = "reads") -> Callable[..., tuple[int, int]]:
     """`walk` for the same kernels without compiling it; slow, for tests."""
     # Interpreted too: compiled without reference counts it would hand out all pools in place of a stretch of them.
-    reveal = interpreted(reveal_row)
-    return rebound(walk, "interpreted", reveal=reveal, **_kernels(recommender))
+    events = {"reveal": interpreted(reveal_row), "bare": interpreted(bare_event), **ASKING_AT[requests]._asdict()}
+    return rebound(walk, "interpreted", **events, **_kernels(recommender))
 
 
 def sizes_of(log: Log, k: int) -> Sizes:
@@ -71,14 +75,14 @@ def compiled(
     slates: Column,
     scores: Column | None,
     key: np.uint64,
-    timed: bool,
+    setting: Setting,
     progress: Callable[[int], None],
     stretch: int,
 ) -> Replayed:
     """Replay a log before a compiled recommender; between two stretches of rows its state may grow."""
-    loop = compiled_walk(type(recommender), timed)
+    loop = compiled_walk(type(recommender), setting.timed, setting.requests)
     state = recommender.state(sizes_of(log, slates.shape[1]), key)
-    clock = clocked(state, len(slates), len(log.pools.at) - 1) if timed else None
+    clock = clocked(state, len(slates), len(log.pools.at) - 1) if setting.timed else None
     out = np.empty(0) if scores is None else scores
     loop(log, 0, 0, state if clock is None else clock, slates, out, 0, 0)  # over no row: it is compiled, or loaded
     begun = time.perf_counter()

@@ -14,7 +14,7 @@ import numpy as np
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import rebound
 from newsreplay.log.catalog import Articles, Catalog, Revealed, bare_articles
-from newsreplay.log.rows import LOG_DTYPES, OUTCOME, Column, Event, Log
+from newsreplay.log.rows import ASKING, LOG_DTYPES, OUTCOME, Column, Event, Log
 from newsreplay.recommenders.base import Deferred, SelfReport, Setting
 from newsreplay.recommenders.protocols import SupportsForesee, SupportsSelfReport, SupportsSettle
 from newsreplay.simulator.replay.answers import Answer, AnswerError, frozen_scores, frozen_slate
@@ -23,7 +23,7 @@ from newsreplay.simulator.replay.foresight import foresight_of
 from newsreplay.simulator.replay.scores import fill as fill_scores
 from newsreplay.simulator.replay.sizes import state_bytes
 from newsreplay.simulator.replay.slates import NO_DROPS, Drops, fill, tidy
-from newsreplay.simulator.replay.walk import Replayed, stretches, walk
+from newsreplay.simulator.replay.walk import ASKING_AT, Replayed, stretches, walk
 
 Method: TypeAlias = Callable[..., Answer]
 
@@ -90,7 +90,8 @@ class PlainState:
         self.rec_learn(event)
 
     def recommend(self, request: Event, slate: int) -> None:
-        """Collect the slate that answers a read."""
+        """Collect the slate that answers a request."""
+        self.revealed.row = request.row
         answer = self.rec_recommend(request, self.k)
         kind = type(answer)
         if kind is list or kind is tuple:  # what most give, and the soonest copied
@@ -149,10 +150,20 @@ def _told(late: _Late) -> tuple[Answer, Event]:
     return late.answer.answer, late.request
 
 
+def _bare(event: Event) -> Event:
+    """An impression as a request for a slate: without its candidates."""
+    return event._replace(pool=())
+
+
 # Rows come from an iterator, so the next one is the one that is wanted; `next` ignores its second argument.
-_plain_walk = rebound(
-    walk, "plain", reveal=next, score=PlainState.score, learn=PlainState.learn, recommend=PlainState.recommend
-)
+_PLAIN: dict[str, Callable[..., Any]] = {
+    "reveal": next,
+    "bare": _bare,
+    "score": PlainState.score,
+    "learn": PlainState.learn,
+    "recommend": PlainState.recommend,
+}
+_PLAIN_WALKS = {requests: rebound(walk, "plain", **_PLAIN, **kinds._asdict()) for requests, kinds in ASKING_AT.items()}
 _event = partial(tuple.__new__, Event)  # Event._make, without its check of the length
 
 
@@ -195,6 +206,7 @@ def plain(
     requests, k = slates.shape
     state = PlainState(recommender, revealed, k, scores is not None)
     times = state.clock(settle) if setting.timed else None
+    walk_rows, asking = _PLAIN_WALKS[setting.requests], ASKING[setting.requests]
     drops = NO_DROPS
     known = answered = placed = scored = learning = 0
     begun = time.perf_counter()
@@ -202,20 +214,20 @@ def plain(
         before = answered
         rows = map(_event, zip(range(first, end), *_columns(log, first, end), strict=False))
         # A plain recommender's slate is its number; answers are filled in by the stretch. So with scores.
-        answered, placed = _plain_walk(
+        answered, placed = walk_rows(
             rows, first, end, state, range(requests), range(len(log.pools.item)), answered, placed
         )
         if settle is not None:
             settle()
         answers, scored_now = state.unwrap()
-        fill(log, slates, before, answers, state.name)
+        fill(log, asking, slates, before, answers, state.name)
         if scores is not None:
             fill_scores(log, scores, scored, scored_now, state.name)
         scored += len(scored_now)
         if times is not None:
             learning += sum(times.learn)
             del times.learn[:]
-        tidied, known = tidy(log, first, end, slates, before, known)
+        tidied, known = tidy(log, asking, first, end, slates, before, known)
         if tidied.unknown_row >= 0:
             raise RecommenderError(
                 f"{type(recommender).__name__} recommended {tidied.unknown_item} at row {tidied.unknown_row}, "

@@ -1,5 +1,7 @@
 """The replay: every row is revealed to a recommender; it answers a read with a slate, an impression with scores.
 
+With requests at impressions these are answered with slates, too, and reads are not.
+
 `walk` is the whole loop. It is compiled with the kernels of a compiled recommender in place of `reveal`,
 `score`, `learn` and `recommend`, and run as it stands with those of a plain-Python one.
 """
@@ -13,7 +15,7 @@ import numpy as np
 
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.catalog import Articles
-from newsreplay.log.rows import READ, Column, Log
+from newsreplay.log.rows import ASKING, Column, Log
 from newsreplay.recommenders.base import Compiled, Setting
 from newsreplay.simulator.replay.compiled import compiled
 from newsreplay.simulator.replay.plain import PlainRecommender, plain
@@ -37,8 +39,8 @@ def replay(
 ) -> Replayed:
     """Replay a log before a recommender, compiled or plain.
 
-    `setting` has the slate length, the seed and what else a plain recommender is handed; with `setting.timed` every
-    call is clocked, which slows the replay down by some 0.1 µs an event. The seed and `name` (the spec) key random
+    `setting` has the slate length, what asks for slates, the seed and what else a plain recommender is handed; with
+    `setting.timed` every call is clocked, which slows the replay down by some 0.1 µs an event. The seed and `name` (the spec) key random
     choices. `arrays` are the slates and scores to write to, int32[requests, k] filled with -1 and float64[places of
     `log.pools.item`] filled with -inf; by default they are made. `progress` takes the number of rows done, after every
     `stretch` of rows.
@@ -64,10 +66,10 @@ def replay(
     settle them, and where its self_report is none.
     """
     if arrays is None:
-        slates = np.full((int(np.count_nonzero(log.kind == READ)), setting.k), -1, np.int32)
+        slates = np.full((int(np.count_nonzero(log.kind == ASKING[setting.requests])), setting.k), -1, np.int32)
         arrays = slates, np.full(len(log.pools.item), -np.inf)
     slates, scores = arrays[0], arrays[1] if can_score(recommender) else None
     if isinstance(recommender, Compiled):
         key = key_of(setting.seed, name)
-        return compiled(log, recommender, slates, scores, key, setting.timed, progress, stretch)
+        return compiled(log, recommender, slates, scores, key, setting, progress, stretch)
     return plain(log, recommender, slates, scores, articles, setting, progress, stretch)

@@ -9,7 +9,7 @@ import numpy as np
 
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import compiled, int64
-from newsreplay.log.rows import READ, Column, Log
+from newsreplay.log.rows import Column, Log
 from newsreplay.simulator.replay.answers import LARGEST_CODE, AnswerError, check_codes
 
 
@@ -32,8 +32,8 @@ class Tidied(NamedTuple):
     unknown_item: int
 
 
-def fill(log: Log, slates: Column, request: int, answers: list[list[Any]], name: str) -> None:
-    """Write answers, at most k entries each, into `slates` from request `request` on.
+def fill(log: Log, asking: int, slates: Column, request: int, answers: list[list[Any]], name: str) -> None:
+    """Write answers, at most k entries each, into `slates` from request `request` on; rows of kind `asking` are such.
 
     Raises `RecommenderError` for an entry that no article can have as its code.
     """
@@ -45,12 +45,11 @@ def fill(log: Log, slates: Column, request: int, answers: list[list[Any]], name:
     except OverflowError:
         flat = np.array([-1])
     if ((flat < 0) | (flat > LARGEST_CODE)).any():
-        _refuse(log, request, answers, name)
+        _refuse(np.flatnonzero(log.kind == asking), request, answers, name)
     slates[request : request + len(answers)][np.arange(slates.shape[1]) < lengths[:, None]] = flat
 
 
-def _refuse(log: Log, request: int, answers: list[list[Any]], name: str) -> None:
-    rows = np.flatnonzero(log.kind == READ)
+def _refuse(rows: Column, request: int, answers: list[list[Any]], name: str) -> None:
     for number, answer in enumerate(answers, request):
         try:
             check_codes(answer)
@@ -60,22 +59,25 @@ def _refuse(log: Log, request: int, answers: list[list[Any]], name: str) -> None
             ) from None
 
 
-def tidy(log: Log, first: int, end: int, slates: Column, request: int, known: int) -> tuple[Tidied, int]:
+def tidy(log: Log, asking: int, first: int, end: int, slates: Column, request: int, known: int) -> tuple[Tidied, int]:
     """Drop the current article and repeated ones from the slates of rows first … end - 1, in place.
 
-    `request` is the number of requests before `first`, `known` that of known articles. Returns what was
-    dropped and the number of articles known at the end, or at the row where an unknown one was recommended.
+    Rows of kind `asking` are requests; `request` is the number of those before `first`, `known` that of known
+    articles. Returns what was dropped and the number of articles known at the end, or at the row where an unknown one
+    was recommended.
     """
     counts = np.array([0, 0, -1, -1], np.int64)
-    known = _tidy(log.kind, log.item, first, end, slates, request, known, counts)
+    known = _tidy(log.kind, log.item, asking, first, end, slates, request, known, counts)
     return Tidied(*counts.tolist()), known
 
 
 @compiled
-def _tidy(kind: Any, item: Any, first: int, end: int, slates: Any, request: int, known: int, counts: Any) -> int:
+def _tidy(
+    kind: Any, item: Any, asking: int, first: int, end: int, slates: Any, request: int, known: int, counts: Any
+) -> int:
     for row in range(first, end):
         known = max(known, int64(item[row]) + 1)
-        if kind[row] != READ:
+        if kind[row] != asking:
             continue
         slate = slates[request]
         request += 1

@@ -16,6 +16,16 @@ from newsreplay.simulator.replay.slates import Drops
 STRETCH = 16_384  #: rows between two reports of progress, and between two enlargements of a compiled state
 
 
+class Asking(NamedTuple):
+    """The kinds of rows that ask for slates, none or one each."""
+
+    unlearned: int  #: before they are learned
+    learned: int  #: once they are
+
+
+ASKING_AT: dict[str, Asking] = {"reads": Asking(-1, READ), "impressions": Asking(IMPRESSION, -1)}
+
+
 def walk(
     log: Any, first: int, end: int, state: Any, slates: Any, scores: Any, answered: int, placed: int
 ) -> tuple[int, int]:
@@ -25,8 +35,11 @@ def walk(
         if event.kind == IMPRESSION:
             score(state, event, scores[placed : placed + len(event.pool)])  # type: ignore[name-defined] # noqa: F821
             placed += len(event.pool)
+        if event.kind == unlearned:  # type: ignore[name-defined] # noqa: F821
+            recommend(state, bare(event), slates[answered])  # type: ignore[name-defined] # noqa: F821
+            answered += 1
         learn(state, event)  # type: ignore[name-defined] # noqa: F821
-        if event.kind == READ:
+        if event.kind == learned:  # type: ignore[name-defined] # noqa: F821
             recommend(state, event, slates[answered])  # type: ignore[name-defined] # noqa: F821
             answered += 1
     return answered, placed
@@ -73,4 +86,20 @@ def reveal_row(log: Any, row: int) -> Any:
         int64(log.category[row]),
         pools.item[begin:end],
         pools.clicked[begin : end if log.kind[row] == OUTCOME else begin],
+    )
+
+
+@kernel
+def bare_event(event: Any) -> Any:
+    """An impression as a request for a slate: without its candidates."""
+    return Event(
+        event.row,
+        event.time,
+        event.kind,
+        event.session,
+        event.user,
+        event.item,
+        event.category,
+        event.pool[:0],
+        event.clicked,
     )

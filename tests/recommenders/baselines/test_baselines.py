@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.rows import HISTORY, IMPRESSION, READ, Log, make_log
+from newsreplay.log.rows import ASKING, HISTORY, IMPRESSION, READ, Log, Requests, make_log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import ALIASES, PRESETS, start_list
+from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.compiled import interpreted_walk, sizes_of
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.slates import tidy
@@ -38,9 +39,9 @@ def named(text: str, keyed: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     return name, dict(spec.parameters) | ({"key": int(key_of(0, text))} if name in keyed else {})
 
 
-def oracle(log: Log, text: str, k: int) -> list[list[int]]:
+def oracle(log: Log, text: str, k: int, kind: int = READ) -> list[list[int]]:
     name, options = named(text, ("random", "content"))
-    return naive.slates(log, name, k, **options)
+    return naive.slates(log, name, k, kind=kind, **options)
 
 
 def score_oracle(log: Log, text: str) -> list[float]:
@@ -48,13 +49,13 @@ def score_oracle(log: Log, text: str) -> list[float]:
     return naive.scores(log, name, **options)
 
 
-def interpreted(log: Log, recommender: Any, text: str, k: int) -> tuple[Any, Any]:
+def interpreted(log: Log, recommender: Any, text: str, k: int, requests: Requests = "reads") -> tuple[Any, Any]:
     """Slates and scores of a replay that is not compiled."""
-    slates = np.full((int(np.count_nonzero(log.kind == READ)), k), -1, np.int32)
+    slates = np.full((int(np.count_nonzero(log.kind == ASKING[requests])), k), -1, np.int32)
     scores = np.full(len(log.pools.item), np.nan)
     state = recommender.room(recommender.state(sizes_of(log, k), key_of(0, text)), len(log.time))
     with np.errstate(over="ignore"):  # 64-bit words are meant to wrap around
-        done = interpreted_walk(type(recommender))(log, 0, len(log.time), state, slates, scores, 0, 0)
+        done = interpreted_walk(type(recommender), requests)(log, 0, len(log.time), state, slates, scores, 0, 0)
     assert done == (len(slates), len(scores))
     return slates, scores
 
@@ -65,6 +66,26 @@ def interpreted(log: Log, recommender: Any, text: str, k: int) -> tuple[Any, Any
 def test_a_compiled_baseline_answers_like_its_oracle(text: str, log: Log, k: int) -> None:
     recommender = start_list(text)[0].make()
     assert answers(replay(log, recommender, Setting(k=k), name=text).slates) == oracle(log, text, k)
+
+
+@pytest.mark.parametrize("text", SPECS)
+@settings(max_examples=50, deadline=None)
+@given(log=strategies.logs_with_impressions(), k=strategies.cut_offs())
+def test_a_compiled_baseline_answers_impressions_like_its_oracle(text: str, log: Log, k: int) -> None:
+    recommender = start_list(text)[0].make()
+    done = replay(log, recommender, Setting(k=k, requests="impressions"), name=text)
+    assert answers(done.slates) == oracle(log, text, k, IMPRESSION)
+    assert done.scores is not None
+    assert done.scores.tolist() == score_oracle(log, text)
+
+
+@pytest.mark.parametrize("text", SPECS)
+def test_kernels_answer_impressions_alike_compiled_and_interpreted(text: str) -> None:
+    log = made_up_log(300, 1)[0]
+    done = replay(log, start_list(text)[0].make(), Setting(k=3, requests="impressions"), name=text)
+    slates, scores = interpreted(log, start_list(text)[0].make(), text, 3, "impressions")
+    assert np.array_equal(done.slates, slates)
+    assert np.array_equal(done.scores, scores)
 
 
 def begun_before(log: Log, reads: int) -> Log:
@@ -213,7 +234,7 @@ def test_a_compiled_slate_never_holds_the_current_article_a_repeat_or_an_unknown
     log = busy_log()
     slates = replay(log, start_list(text)[0].make(), Setting(k=10), name=text).slates
     assert slates.max() >= 0
-    assert tidy(log, 0, len(log.time), slates, 0, 0)[0][:3] == (0, 0, -1)
+    assert tidy(log, READ, 0, len(log.time), slates, 0, 0)[0][:3] == (0, 0, -1)
 
 
 @pytest.mark.parametrize("column", worked.COLUMNS)
