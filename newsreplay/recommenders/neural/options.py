@@ -84,6 +84,7 @@ class NeuralOptions:
     bucket: float = 1  #: hours in which signals are counted together
     lag: int = 0  #: completed buckets that are left out
     counting: str = "cumulative"  #: or per_bucket
+    half_life: float | None = None  #: hours after which a count is worth half; None = counts last
     leaky: bool = False  #: exposure, avoidance and clicks of the whole log, as published
 
     def __post_init__(self) -> None:
@@ -102,6 +103,8 @@ class NeuralOptions:
                 raise SpecError(f"{what}={path}: there is no such file")
         if self.counting not in ("cumulative", "per_bucket"):
             raise SpecError(f"counting must be cumulative or per_bucket, not {self.counting!r}")
+        if self.half_life is not None and self.half_life <= 0:
+            raise SpecError(f"half_life must be hours, above 0, not {self.half_life!r}")
         if self.negatives not in ("impression", "alive", "mixed"):
             raise SpecError(f"negatives must be impression, alive or mixed, not {self.negatives!r}")
         if self.popularity not in (None, "joint", "none"):

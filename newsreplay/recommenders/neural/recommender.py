@@ -21,7 +21,7 @@ from newsreplay.durations import duration_text
 from newsreplay.errors import NewsreplayError
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.catalog import Articles, Catalog
-from newsreplay.log.rows import DAY, HOUR, IMPRESSION, OUTCOME, READ, Column, Event, Log
+from newsreplay.log.rows import ASKING, DAY, HOUR, IMPRESSION, OUTCOME, READ, Column, Event, Log
 from newsreplay.recommenders.base import Deferred, Recommender, Scores, SelfReport, Slate
 from newsreplay.recommenders.neural.learned import BATCH, Learned, Surroundings, blueprint_of_weights
 from newsreplay.recommenders.neural.learning.collector import Collector, choose_captures, shown_alone
@@ -74,7 +74,7 @@ class Neural(Recommender):
         self.until = 0  #: event time up to which the model has learned, ms
         self.loaded_until = 0  #: that of the weights which were loaded
         self.queue: list[Event] = []
-        self.deferred: dict[int, Deferred] = {}  # by row
+        self.deferred: dict[tuple[int, bool], Deferred] = {}  # by row, and whether it is a slate
         self.batch = 1 if self.setting.timed else BATCH
         self.collector = Collector(self.key)
         self.early: list[Samples] = []  # what was collected before the first training
@@ -101,6 +101,7 @@ class Neural(Recommender):
                 self.history,
                 bucket_ms=options.bucket_ms,
                 lag=options.lag,
+                kept=1.0 if options.half_life is None else 0.5 ** (options.bucket / options.half_life),
                 per_bucket=options.counting == "per_bucket",
                 alive_ms=options.alive_ms,
                 candidates=max(1, options.candidates),
@@ -129,7 +130,7 @@ class Neural(Recommender):
             self.collector.add_impression(request)
         if self.learned is None:
             return [-np.inf] * len(pool)
-        return self._defer(request.row)
+        return self._defer(request.row, slate=False)
 
     def learn(self, event: Event) -> None:
         """Take in a row; impressions are taken in by `score`."""
@@ -149,7 +150,7 @@ class Neural(Recommender):
         """The best of the articles that were read within the last `alive` hours."""
         if self.learned is None or not self.options.candidates:
             return ()
-        return self._defer(request.row)
+        return self._defer(request.row, slate=True)
 
     def settle(self) -> None:
         """Work out the answers that wait."""
@@ -200,8 +201,8 @@ class Neural(Recommender):
         """Whether samples are still of use."""
         return self.learned is None or bool(self.update_policy.every or self.update_policy.impressions)
 
-    def _defer(self, row: int) -> Deferred:
-        deferred = self.deferred[row] = Deferred()
+    def _defer(self, row: int, slate: bool) -> Deferred:
+        deferred = self.deferred[row, slate] = Deferred()
         return deferred
 
     def _before(self, event: Event) -> None:
@@ -314,28 +315,30 @@ class Neural(Recommender):
     def _answer_with(self, learned: Learned) -> None:
         """Answer from now on."""
         self.learned = learned
-        self.stream.ask(READ if self.options.candidates else NONE)
+        self.stream.ask(ASKING[self.setting.requests] if self.options.candidates else NONE)
 
     # Answers.
 
     def _answer(self, learned: Learned, captures: Captures) -> None:
         """Answer the requests that wait from what was known at each."""
-        wanted = np.array([row in self.deferred for row in captures.row.tolist()], bool)
+        slate = captures.kind != IMPRESSION
+        asked = zip(captures.row.tolist(), slate.tolist(), strict=True)
+        wanted = np.array([request in self.deferred for request in asked], bool)
         captures = shown_alone(choose_captures(captures, wanted))
         scores = learned.scores(captures)
         self.answers += len(captures.row)
-        for row, kind, begin, end in zip(
+        for row, is_slate, begin, end in zip(
             captures.row.tolist(),
-            captures.kind.tolist(),
+            (captures.kind != IMPRESSION).tolist(),
             captures.at[:-1].tolist(),
             captures.at[1:].tolist(),
             strict=True,
         ):
-            deferred = self.deferred.pop(row)
-            if kind == IMPRESSION:
-                deferred.answer = scores[begin:end].astype(np.float64)
-            else:
+            deferred = self.deferred.pop((row, is_slate))
+            if is_slate:
                 deferred.answer = captures.item[begin:end][best(scores[begin:end], self.setting.k)].tolist()
+            else:
+                deferred.answer = scores[begin:end].astype(np.float64)
 
     def _notes(self) -> list[str]:
         notes = []

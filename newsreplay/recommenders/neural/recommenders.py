@@ -12,7 +12,7 @@ from newsreplay.recommenders.neural.stream.signals import COUNTED
 
 BUCKETS = {*COUNTED} - {"age"}  # signals of completed buckets
 PUBLISHED = BUCKETS - {"rate"}  # those that AWRS's release takes from the whole log
-_OF_SIGNALS = ("bucket", "lag", "counting")  # parameters of models that read signals of buckets
+_OF_SIGNALS = ("bucket", "lag", "counting", "half_life")  # parameters of models that read signals of buckets
 
 
 def recommender_of(model: type[NewsModel]) -> type[Neural]:

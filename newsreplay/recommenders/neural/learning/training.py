@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import fields, replace
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.rows import Column
+from newsreplay.log.rows import DAY, Column
 from newsreplay.recommenders.base import Round
 from newsreplay.recommenders.neural.learning.requests import Context, batch_of
 from newsreplay.recommenders.neural.learning.samples import Samples, choose, clicks, joined, negatives
@@ -104,7 +105,7 @@ class Trainer:
         """Train on a warm-up: epochs over its head until its tail is ranked no better, then on the tail."""
         self.meet(samples)
         head, tail = self._tail(samples)
-        self._calibrate(head)
+        self._calibrate(head, first=True)
         for stage in self.model.stages():
             for epoch in range(1, stage.epochs + 1):
                 self._stage(stage, head, f"epoch {epoch} of {stage.epochs}")
@@ -122,13 +123,14 @@ class Trainer:
             self.report(f"epoch {epoch} of {self.training.epochs}, loss {loss:.4f}, AUC {auc:.4f}")
             if auc > best:
                 best, worse = auc, 0
-                kept = {name: value.clone() for name, value in self.model.state_dict().items()}
+                kept = deepcopy((self.model.state_dict(), self.optimiser.state_dict()))
             else:
                 worse += 1
                 if worse >= self.training.patience:
                     break
         if kept is not None:
-            self.model.load_state_dict(kept)
+            self.model.load_state_dict(kept[0])
+            self.optimiser.load_state_dict(kept[1])  # of the epoch that is kept, too
             self.scorer.cache.renew()
         if tail is not None:
             self.update(tail, head)
@@ -148,6 +150,7 @@ class Trainer:
             if stage.again:
                 self._stage(stage, new, "again")
         both = new if kept is None else joined([new, kept])
+        self._calibrate(choose(both, np.flatnonzero(both.time > new.time[-1] - DAY)), first=False)
         old = tuple(column[len(impression) :] for column in clicks(both))
         share = math.ceil(NEWEST * self.training.batch) if len(old[0]) else self.training.batch
         order = np.concatenate([rng.permutation(len(impression)) for _ in range(self.training.passes)])
@@ -171,7 +174,7 @@ class Trainer:
         self.report(f"update {number}, {len(new.time)} impressions, loss {loss:.4f}")
 
     def auc(self, samples: Samples) -> float:
-        """Mean AUC of impressions, ties as halves."""
+        """Mean AUC of impressions, ties as halves; candidates that were drawn count where nothing else is there."""
         scores = self.scorer.scores(batch_of(samples, self.articles, self.context, self.users_of))
         return mean_auc(scores, samples)
 
@@ -194,12 +197,12 @@ class Trainer:
             return samples, None
         return choose(samples, np.arange(cut)), choose(samples, np.arange(cut, count))
 
-    def _calibrate(self, samples: Samples) -> None:
+    def _calibrate(self, samples: Samples, first: bool) -> None:
         """Fit what is fitted to the distribution of signals."""
         signals = Columns(self.scorer.signals, torch.from_numpy(samples.signals).to(self.device))
         if self.model.signals:
-            self.model.calibrate(signals)
-        if self.model.head is not None:
+            self.model.calibrate(signals, first)
+        if self.model.head is not None and first:  # its weights are for features that are standardised like this
             self.model.head.calibrate(signals)
 
     def _stage(self, stage: Stage, samples: Samples, what: str) -> None:

@@ -26,6 +26,7 @@ from newsreplay.recommenders.neural.models.model import (
 Quantiser = Literal["quantile", "equal_width", "paper"]
 Clicks = Literal["log1p", "raw"]
 Times = Literal["logspace", "paper"]
+Edges = Literal["refitted", "fixed"]
 
 ENGAGEMENT = 16  #: width of engagement embeddings, in the paper's code
 
@@ -36,7 +37,8 @@ class Engagement(nn.Module):
     D² stands for what was never shown (NaN). A bin is how many of its D - 1 edges a value reaches: multiples of
     1 / (D - 1) as in the paper, which leaves the last bin to 1 alone ("paper"); multiples of 1 / D ("equal_width");
     or, since most articles are shown rarely and avoided mostly, quantiles of what `fit` was shown, which are
-    "equal_width" before ("quantile").
+    "equal_width" before ("quantile"). Of equal quantiles one counts, and none that is the smallest value: such edges
+    would leave bins empty.
     """
 
     edges: Tensor
@@ -59,7 +61,10 @@ class Engagement(nn.Module):
         for edges, values in zip(self.edges, (signals.exposure, signals.avoidance), strict=True):
             values = values[~values.isnan()].sort().values
             if len(values):
-                edges.copy_(values[torch.arange(1, self.bins, device=values.device) * len(values) // self.bins])
+                quantiles = values[torch.arange(1, self.bins, device=values.device) * len(values) // self.bins].unique()
+                quantiles = quantiles[quantiles > values[0]]
+                edges.fill_(math.inf)
+                edges[: len(quantiles)] = quantiles
 
     def forward(self, signals: Columns) -> Tensor:
         """[..., …] → [...]."""
@@ -145,6 +150,7 @@ class AWRSOptions:
 
     bins: int = 5  #: D of eq. 4.3
     quantiser: Quantiser = "quantile"  #: how bins are cut, see `Engagement`
+    edges: Edges = "refitted"  #: quantiles are those of the last day at each update, or ("fixed") of the warm-up
     clicks: Clicks = "log1p"  #: "raw", as in the paper's code, saturates r after a handful
     time2vec: Times = "logspace"  #: see `Time2Vec`
     neighbours: Neighbours = "zero"  #: see `CandidateAware`, as `attention`
@@ -175,6 +181,9 @@ class AWRS(NewsModel):
     def __init__(self, size: Size, words: nn.Module, **options: Any):
         super().__init__()
         chosen = AWRSOptions(**options)
+        if chosen.edges not in ("refitted", "fixed"):
+            raise ValueError(f"edges is {chosen.edges!r}, neither 'refitted' nor 'fixed'")
+        self.refitted = chosen.edges == "refitted"
         avoidance, relevance = chosen.avoidance, chosen.relevance
         rows = chosen.bins**2 + 1
         width = size.filters + ENGAGEMENT * avoidance
@@ -225,7 +234,7 @@ class AWRS(NewsModel):
         scores: Tensor = (1 - eta) * self.relevance(content, index, offered.signals) + eta * interest
         return scores
 
-    def calibrate(self, signals: Columns) -> None:
+    def calibrate(self, signals: Columns, first: bool) -> None:
         """Cut the bins of `quantiser="quantile"`."""
-        if self.index is not None:
+        if self.index is not None and (first or self.refitted):
             self.index.fit(signals)

@@ -217,8 +217,11 @@ class NewsModel(nn.Module):
         own = [p for name, p in self.named_parameters() if p.requires_grad and not name.startswith("head.")]
         return [{"params": own, "lr": rate}]
 
-    def calibrate(self, signals: Columns) -> None:
-        """Fit what is fitted to the distribution of signals, float32[n, …] of candidates, before each training."""
+    def calibrate(self, signals: Columns, first: bool) -> None:
+        """Fit what is fitted to the distribution of signals of candidates, float32[n, …].
+
+        Before the first training these are those of the warm-up, before a later one those of the last day.
+        """
 
     def forward(self, contents: Contents, requests: Requests) -> Tensor:
         """Scores [B, W]. Row 0 of `contents` must be padding throughout."""

@@ -14,7 +14,6 @@ from newsreplay.recommenders.neural.stream.state import (
     CLICKED,
     CLICKS,
     EXPOSURE,
-    IMPRESSIONS,
     NEXT,
     OPEN,
     RATE,
@@ -29,7 +28,8 @@ class Counters(NamedTuple):
     """Exposures, clicks and reads of articles, in completed buckets and in those that are still apart."""
 
     serial: Column  # int64[articles], the last pool walked that held the article
-    counts: Column  # int32[articles, 3], in completed buckets
+    counts: Column  # float64[articles, 3], in completed buckets, older ones the less the shorter their half-life
+    total: Column  # float64[1], impressions, likewise
     # The buckets from the last completed one to the open one; bucket b has the place b % places.
     counted: Column  # int32[articles, places, 3], in the bucket
     changed: Column  # int32[articles, places]: changed[i, place], the i-th article counted in it
@@ -43,15 +43,24 @@ class Counters(NamedTuple):
 def complete(clock: Any, counters: Any, options: Any, time: int) -> None:
     """Open the bucket of `time` and add to the totals what has come to count by that."""
     read = clock[OPEN] - 1 - options.lag
+    before = clock[OPEN]
     clock[OPEN] = (time - clock[ANCHOR]) // options.bucket_ms
     clock[NEXT] = clock[ANCHOR] + (clock[OPEN] + 1) * options.bucket_ms
+    newest = clock[OPEN] - 1 - options.lag
+    if options.kept < 1.0:  # of a count from one bucket to the next
+        fade = options.kept ** (clock[OPEN] - before)
+        counters.total[0] *= fade
+        for item in range(counters.counts.shape[0]):
+            for what in range(3):
+                counters.counts[item, what] *= fade
     for place in range(counters.bucket.size):
-        if read < counters.bucket[place] <= clock[OPEN] - 1 - options.lag:
-            clock[IMPRESSIONS] += counters.impressions[place]
+        if read < counters.bucket[place] <= newest:
+            fade = options.kept ** (newest - counters.bucket[place])
+            counters.total[0] += fade * counters.impressions[place]
             for i in range(counters.changes[place]):
                 item = counters.changed[i, place]
                 for what in range(3):
-                    counters.counts[item, what] += counters.counted[item, place, what]
+                    counters.counts[item, what] += fade * counters.counted[item, place, what]
 
 
 @kernel
@@ -114,13 +123,13 @@ def write_signals(clock: Any, counters: Any, options: Any, item: int, out: Any) 
     if met:
         out[RATE] = _rate(counters.counted[item, place], counters.impressions[place], counters.most[place])
     if not options.per_bucket:
-        _write_counts(counters.counts[item], clock[IMPRESSIONS], out)
+        _write_counts(counters.counts[item], counters.total[0], out)
     elif met:
         _write_counts(counters.counted[item, place], counters.impressions[place], out)
 
 
 @kernel
-def _write_counts(counts: Any, impressions: int, out: Any) -> None:
+def _write_counts(counts: Any, impressions: float, out: Any) -> None:
     if counts[SHOWN] > 0:
         out[EXPOSURE] = counts[SHOWN] / impressions
         # The clicks of a bucket may be of impressions before it.

@@ -21,12 +21,11 @@ START = 0  # time of the first row
 ANCHOR = 1  # where bucket 0 begins
 OPEN = 2  # the bucket that is being counted
 NEXT = 3  # when it completes
-IMPRESSIONS = 4  # in completed buckets
-SEEN = 5  # whether there was an impression
-SERIAL = 6  # pools walked so far
-ALIVE = 7  # articles in the chain
-LAST = 8  # the one read longest ago, -1 = none
-CLOCK = 9
+SEEN = 4  # whether there was an impression
+SERIAL = 5  # pools walked so far
+ALIVE = 6  # articles in the chain
+LAST = 7  # the one read longest ago, -1 = none
+CLOCK = 8
 # What is counted of an article.
 SHOWN, CLICKED, READS = range(3)
 
@@ -95,6 +94,7 @@ class StreamOptions(NamedTuple):
     history: int  #: H, how many newest reads of a reader are kept
     bucket_ms: int = HOUR  #: width of a bucket
     lag: int = 0  #: completed buckets that are left out
+    kept: float = 1.0  #: share of a count that is left after a further bucket
     per_bucket: bool = False  #: signals are of the newest completed bucket alone, not of all completed ones
     alive_ms: int = 24 * HOUR  #: an article is alive if it was read less than this ago
     candidates: int = 2000  #: of a read's slate, at most: those most recently read

@@ -219,7 +219,8 @@ def _empty(options: StreamOptions, which: Wanted, published: Published | None) -
         none,
         Counters(
             none,
-            np.empty((0, 3), np.int32),
+            np.empty((0, 3), np.float64),
+            np.zeros(1),
             np.empty((0, places, 3), np.int32),
             np.empty((0, places), np.int32),
             np.zeros(places, np.int64),
@@ -290,7 +291,7 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
         elif kind >= READ:
             expire(clock, alive, options, time)
             reader = _reader(rows, i, options)
-            if kind == READ and options.sampled > 0 and clock[SEEN] == 0:
+            if kind == READ and options.sampled > 0 and clock[SEEN] == 0 and alive.place[item] >= 0:
                 begin = _open(rows, i, state, options, captures, made, int64(SAMPLED))
                 captures.item[begin] = item
                 made = _close(state, options, captures, made, begin + 1, int64(1))
