@@ -24,7 +24,9 @@ from newsreplay.recommenders.neural.models.popularity import PopularityHead
 
 BLOCK = 64  #: articles encoded at a time
 FEW = 16  #: readers worked out at a time, those together who read about as much
-PARTS = 4  #: texts and, of readers who are one vector, histories are cut to so many lengths, the shortest that holds one
+PARTS = (
+    4  #: texts and, of readers who are one vector, histories are cut to so many lengths, the shortest that holds one
+)
 STRETCH = 512  #: slots ranked at a time
 TOGETHER = 4_096  #: candidates whose popularity is worked out at a time
 MANY = 64  #: candidates beyond which a request is scored against whole stretches of the cache
@@ -143,8 +145,8 @@ class RequestBatch(NamedTuple):
     def some(self, which: Column) -> RequestBatch:
         """Some of the requests, int64[m], in that order."""
         places, at = stretches(self.at, which)
-        own = (column[which] for column in self[:4])
-        return RequestBatch(*own, at, *(column[places] for column in self[5:]))
+        user, history, signals, context = (column[which] for column in self[:4])
+        return RequestBatch(user, history, signals, context, at, *(column[places] for column in self[5:]))
 
 
 class Scorer:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import fields, replace
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
     def on(self, device: torch.device) -> Batch:
         """The same on a device."""
 
-        def moved(requests: Requests) -> dict[str, Tensor | Columns]:
+        def moved(requests: Requests) -> dict[str, Any]:
             return {
                 field.name: value.to(device) if isinstance(value, Tensor) else value.each(lambda x: x.to(device))
                 for field in fields(requests)

@@ -61,8 +61,8 @@ class Engagement(nn.Module):
         for edges, values in zip(self.edges, (signals.exposure, signals.avoidance), strict=True):
             values = values[~values.isnan()].sort().values
             if len(values):
-                quantiles = values[torch.arange(1, self.bins, device=values.device) * len(values) // self.bins].unique()
-                quantiles = quantiles[quantiles > values[0]]
+                quantiles = values[torch.arange(1, self.bins, device=values.device) * len(values) // self.bins]
+                quantiles = quantiles[quantiles > values[0]].unique_consecutive()  # type: ignore[no-untyped-call]
                 edges.fill_(math.inf)
                 edges[: len(quantiles)] = quantiles
 

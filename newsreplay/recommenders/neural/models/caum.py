@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
+from newsreplay.recommenders.neural.models.fields import CATEGORY, ENTITIES, TITLE, Contents
 from newsreplay.recommenders.neural.models.layers import (
     AdditiveAttention,
     DenseAttention,
@@ -18,7 +19,6 @@ from newsreplay.recommenders.neural.models.layers import (
     SelfAttention,
     masked_softmax,
 )
-from newsreplay.recommenders.neural.models.fields import CATEGORY, ENTITIES, TITLE, Contents
 from newsreplay.recommenders.neural.models.model import (
     TRAININGS,
     NewsModel,

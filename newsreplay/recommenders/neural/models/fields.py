@@ -41,7 +41,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Vector:
-    """A vector of every article, float32[N, width], from a file that the parameter `name` names; zeros where unknown."""
+    """A vector of each article, float32[N, width], from the file of the parameter `name`; zeros where unknown."""
 
     name: str
 

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from newsreplay.recommenders.neural.models.layers import NameTable, Recurrence, TextEncoder
 from newsreplay.recommenders.neural.models.fields import CATEGORY, SUBCATEGORY, TITLE, Contents
+from newsreplay.recommenders.neural.models.layers import NameTable, Recurrence, TextEncoder
 from newsreplay.recommenders.neural.models.model import NewsModel, Read, Size
 
 MASKED = 0.5  #: share of the readers whose long-term embedding is hidden in training

@@ -41,12 +41,21 @@ class Size:
 
 
 SMALL = Size(
-    word=64, heads=4, head=16, filters=64, query=32, dense=(64, 32), category=16, title=20, abstract=20, body=40,
+    word=64,
+    heads=4,
+    head=16,
+    filters=64,
+    query=32,
+    dense=(64, 32),
+    category=16,
+    title=20,
+    abstract=20,
+    body=40,
     history=30,
 )
 TINY = Size(
-    word=8, heads=2, head=4, filters=8, query=4, dense=(8, 4), category=4, title=6, abstract=6, body=6, entities=2, history=6,
-    categories=16, subcategories=16, names=32, users=32,
+    word=8, heads=2, head=4, filters=8, query=4, dense=(8, 4), category=4, title=6, abstract=6, body=6, entities=2,
+    history=6, categories=16, subcategories=16, names=32, users=32,
 )  # fmt: skip
 
 
@@ -176,8 +185,8 @@ class NewsModel(nn.Module):
 
     head: PopularityHead | None  #: changes scores by what readers do just now
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *_: Any, **options: Any) -> None:
+        super().__init__(**options)
         self.head = None
 
     def encode(self, contents: Contents) -> Tensor:

@@ -7,8 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from newsreplay.recommenders.neural.models.layers import AdditiveAttention, Dropout, SelfAttention
 from newsreplay.recommenders.neural.models.fields import Contents
+from newsreplay.recommenders.neural.models.layers import AdditiveAttention, Dropout, SelfAttention
 from newsreplay.recommenders.neural.models.model import NewsModel, Read, Size
 
 

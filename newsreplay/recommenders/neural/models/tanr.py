@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from newsreplay.recommenders.neural.models.layers import AdditiveAttention, TextEncoder
 from newsreplay.recommenders.neural.models.fields import CATEGORY, TITLE, Contents
+from newsreplay.recommenders.neural.models.layers import AdditiveAttention, TextEncoder
 from newsreplay.recommenders.neural.models.model import UNKNOWN, NewsModel, Read, Size, Trained
 
 TOPIC = 0.2  #: weight of the topic loss

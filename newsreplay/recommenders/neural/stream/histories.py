@@ -16,7 +16,7 @@ class Histories(NamedTuple):
     """Rings of H reads each."""
 
     item: Column  # int32[readers, H]
-    count: Column  # int64[readers], how many were put there so far
+    reads: Column  # int64[readers], how many were put there so far
     time: Column  # int64[readers, H], [readers, 0] unless ages are kept
     session: Column  # int32[readers, H], likewise
 
@@ -33,10 +33,10 @@ def empty_histories(size: int, ages: bool) -> Histories:
 
 def with_readers(histories: Histories, readers: int) -> Histories:
     """The same with room for so many."""
-    item, count, time, session = histories
+    item, reads, time, session = histories
     return Histories(
         with_room(item, readers, NONE),
-        with_room(count, readers, 0),
+        with_room(reads, readers, 0),
         with_room(time, readers, 0),
         with_room(session, readers, NONE),
     )
@@ -45,12 +45,12 @@ def with_readers(histories: Histories, readers: int) -> Histories:
 @kernel
 def remember(histories: Any, reader: int, item: int, time: int, session: int) -> None:
     """Add a read to its reader's history, unless it is the newest there."""
-    count, size = histories.count[reader], histories.item.shape[1]
+    count, size = histories.reads[reader], histories.item.shape[1]
     if count > 0 and histories.item[reader, (count - 1) % size] == item:
         return
     place = count % size
     histories.item[reader, place] = item
-    histories.count[reader] = count + 1
+    histories.reads[reader] = count + 1
     if histories.time.shape[1] > 0:
         histories.time[reader, place] = time
         histories.session[reader, place] = session
@@ -59,7 +59,7 @@ def remember(histories: Any, reader: int, item: int, time: int, session: int) ->
 @routine
 def note_history(histories: Any, reader: int, session: int, captures: Any, made: int) -> None:
     """Note a reader's history beside a request, whose time has been noted."""
-    count, size = histories.count[reader], histories.item.shape[1]
+    count, size = histories.reads[reader], histories.item.shape[1]
     length = min(count, size)
     captures.length[made] = length
     for i in range(length):

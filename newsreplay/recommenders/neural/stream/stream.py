@@ -121,7 +121,7 @@ class Stream:
         self._make_room(user + 1, 1 + int(kept.max(initial=-1)))
         histories = self._state.histories
         histories.item[user, : kept.size] = kept
-        histories.count[user] = kept.size
+        histories.reads[user] = kept.size
         if self._options.ages:
             histories.time[user, : kept.size] = max(0, int(self._state.clock[START])) - DAY
 
@@ -184,7 +184,7 @@ class Stream:
                 clicked_lately=with_room_for(state.clicked_lately, articles, shown),
             )
         self._state = state
-        if readers <= state.histories.count.size and articles <= state.known.size:
+        if readers <= state.histories.reads.size and articles <= state.known.size:
             return
         counted = articles if which.buckets or which.shown else 0
         self._state = state._replace(
