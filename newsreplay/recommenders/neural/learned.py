@@ -52,11 +52,12 @@ class Learned:
         self.blueprint = blueprint
         self.vocabulary = vocabulary
         self.vectors = vectors
+        files = {name: WordVectors.open(path) for name, path in blueprint.files.items()}
         with drawn_from(int(key_of(around.key, "weights")) >> 1):
             self.words = _words(blueprint, vocabulary, vectors, around.key)
-            self.model = blueprint.make(self.words)
+            self.model = blueprint.make(self.words, {name: file.width for name, file in files.items()})
         model = blueprint.model
-        self.articles = ArticleTable(model.fields, blueprint.size, vocabulary, around.catalog)
+        self.articles = ArticleTable(model.fields, blueprint.size, vocabulary, around.catalog, files)
         self.context = Context(model.context, self.articles, blueprint.signals)
         cache = VectorCache(self.model, self.articles, blueprint.device)
         self.scorer = Scorer(self.model, cache, blueprint.signals, around.requests)

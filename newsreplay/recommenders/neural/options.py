@@ -17,6 +17,7 @@ from newsreplay.durations import parse_duration
 from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
 from newsreplay.log.rows import DAY, HOUR
 from newsreplay.recommenders.neural.learning.requests import signals_of
+from newsreplay.recommenders.neural.models.fields import NameVectors, Vector
 from newsreplay.recommenders.neural.models.layers import WordTable
 from newsreplay.recommenders.neural.models.model import NewsModel, Size, Training
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
@@ -172,15 +173,19 @@ class Blueprint:
     plm: str | None  #: a pretrained language model
     device: torch.device
     popularity: str  #: joint or none
+    files: Mapping[str, str]  #: by field of vectors
 
     @property
     def signals(self) -> tuple[str, ...]:
         """The signals of candidates that are noted, by name."""
         return signals_of(self.model, PopularityHead.signals if self.popularity == "joint" else ())
 
-    def make(self, words: nn.Module) -> NewsModel:
-        """A fresh model over what turns word ids into vectors; to be made within `drawn_from`."""
-        model = self.model(self.size, words, **self.options)
+    def make(self, words: nn.Module, widths: Mapping[str, int]) -> NewsModel:
+        """A fresh model over what turns word ids into vectors; to be made within `drawn_from`.
+
+        `widths` are those of the vectors in `files`.
+        """
+        model = self.model(self.size, words, **self.options, **_widths(widths))
         if self.popularity == "joint":
             model.head = PopularityHead()
         return model.to(self.device)
@@ -200,18 +205,35 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
     if options.size not in model.sizes:
         hint = did_you_mean(str(options.size), model.sizes) or f"There are {', '.join(model.sizes)}."
         raise SpecError(f"no size is called {options.size!r}. {hint}")
-    _try(model, model_options)
+    files = {name: str(model_options[name]) for name in files_of(model) if name in model_options}
+    own = {name: value for name, value in model_options.items() if name not in files}
+    for name in files_of(model):
+        if not Path(files.get(name, "")).is_file():
+            named = f"{name}={files[name]}: there is no such file" if name in files else f"{name} is missing"
+            raise SpecError(f"{named}; {model.__name__} reads vectors from it")
+    _try(model, own)
     return Blueprint(
         model,
         options.size,
         model.sizes[options.size],
-        model_options,
+        own,
         options.training(model.trainings[options.size]),
         options.words,
         options.plm,
         options.torch_device,
         options.popularity or "none",
+        files,
     )
+
+
+def files_of(model: type[NewsModel]) -> list[str]:
+    """The parameters that name files of vectors: the names of the fields that are read from them."""
+    return [field.name for field in model.fields if isinstance(field, Vector | NameVectors)]
+
+
+def _widths(widths: Mapping[str, int]) -> dict[str, Mapping[str, int]]:
+    """The keyword of models with files of vectors."""
+    return {"widths": widths} if widths else {}
 
 
 def _try(model: type[NewsModel], options: ModelOptions) -> None:
@@ -219,6 +241,6 @@ def _try(model: type[NewsModel], options: ModelOptions) -> None:
     tiny = model.sizes["tiny"]
     try:
         with drawn_from(None):
-            model(tiny, WordTable(1, tiny.word), **options)
+            model(tiny, WordTable(1, tiny.word), **options, **_widths(dict.fromkeys(files_of(model), tiny.word)))
     except (ValueError, TypeError) as error:
         raise SpecError(str(error)) from None

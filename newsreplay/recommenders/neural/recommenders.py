@@ -6,7 +6,7 @@ import inspect
 
 from newsreplay.recommenders.neural.models import awrs, caum, lstur, naml, nrms, pprec, tanr
 from newsreplay.recommenders.neural.models.model import NewsModel
-from newsreplay.recommenders.neural.options import NeuralOptions
+from newsreplay.recommenders.neural.options import NeuralOptions, files_of
 from newsreplay.recommenders.neural.recommender import Neural
 from newsreplay.recommenders.neural.stream.signals import COUNTED
 
@@ -16,7 +16,10 @@ _OF_SIGNALS = ("bucket", "lag", "counting", "half_life")  # parameters of models
 
 
 def recommender_of(model: type[NewsModel]) -> type[Neural]:
-    """The recommender of a model, its parameters those of `NeuralOptions` and the model's own keywords."""
+    """The recommender of a model: its parameters are those of `NeuralOptions`, the model's own keywords, and its files.
+
+        GRU = recommender_of(GRUModel)      # in gru.py: newsreplay run --recommenders "gru.py:GRU(size=tiny)"
+    """
     common = [
         parameter
         for parameter in inspect.signature(NeuralOptions).parameters.values()
@@ -26,8 +29,9 @@ def recommender_of(model: type[NewsModel]) -> type[Neural]:
     own = [
         parameter
         for parameter in inspect.signature(model.options or model).parameters.values()
-        if parameter.kind is parameter.KEYWORD_ONLY
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "widths"
     ]
+    own += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in files_of(model)]
     namespace = {
         "model_class": model,
         "__doc__": model.__doc__,

@@ -1,0 +1,66 @@
+"""What a neural model of your own is made from; `docs/neural-models.md` writes one.
+
+Importing this module imports torch.
+"""
+
+from newsreplay.recommenders.neural.models import layers
+from newsreplay.recommenders.neural.models.fields import (
+    ABSTRACT,
+    BODY,
+    CATEGORY,
+    ENTITIES,
+    SUBCATEGORY,
+    TITLE,
+    Columns,
+    Contents,
+    Name,
+    Names,
+    NameVectors,
+    Number,
+    Vector,
+    Words,
+)
+from newsreplay.recommenders.neural.models.model import (
+    UNKNOWN,
+    NewsModel,
+    Offered,
+    Read,
+    Requests,
+    Size,
+    Stage,
+    Trained,
+    Training,
+    click_loss,
+    dot_product,
+)
+from newsreplay.recommenders.neural.recommenders import recommender_of
+
+__all__ = [
+    "ABSTRACT",
+    "BODY",
+    "CATEGORY",
+    "ENTITIES",
+    "SUBCATEGORY",
+    "TITLE",
+    "UNKNOWN",
+    "Columns",
+    "Contents",
+    "Name",
+    "NameVectors",
+    "Names",
+    "NewsModel",
+    "Number",
+    "Offered",
+    "Read",
+    "Requests",
+    "Size",
+    "Stage",
+    "Trained",
+    "Training",
+    "Vector",
+    "Words",
+    "click_loss",
+    "dot_product",
+    "layers",
+    "recommender_of",
+]
