@@ -14,7 +14,7 @@ import torch
 from newsreplay.errors import SpecError
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.catalog import Catalog
-from newsreplay.log.rows import Column
+from newsreplay.log.rows import IMPRESSION, Column
 from newsreplay.recommenders.base import Round
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable, grow, names_of, word_table
 from newsreplay.recommenders.neural.articles.plm import LanguageModel, PlmWords
@@ -117,10 +117,14 @@ class Learned:
         self._grow()
         self.trainer.update(new, kept)
 
-    def scores(self, captures: Captures) -> Column:
-        """float32[places], the score of every candidate of every request, from what was known at each."""
+    def scores(self, captures: Captures, most: int) -> Column:
+        """float32[places], the score of every candidate of every request, from what was known at each.
+
+        For slates at most so many are scored, the others are -inf.
+        """
         self._grow()
-        return self.scorer.scores(batch_of(captures, self.articles, self.context, self.trainer.users_of))
+        batch = batch_of(captures, self.articles, self.context, self.trainer.users_of)
+        return self.scorer.scores(batch, np.where(captures.kind == IMPRESSION, len(batch.slot), most))
 
     def refresh(self, item: int) -> None:
         """Take in what the catalog has come to hold of an article."""

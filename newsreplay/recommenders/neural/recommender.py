@@ -36,6 +36,7 @@ from newsreplay.recommenders.neural.weights import load_weights
 WAITING = 512  #: rows that are taken in together, at most: so many are still at hand in a processor's cache
 FEWEST = 20  #: impressions with an outcome without which nothing is trained
 SAMPLES = 20  #: alive articles that a read is set against where a log has no impressions
+ALL_ALIVE = 2_000  #: articles that a popularity head chooses from, at most: those read last
 NOT_DUE = np.iinfo(np.int64).max
 
 COMMON = tuple(NeuralOptions.__dataclass_fields__)  #: names of the parameters that all neural recommenders share
@@ -104,7 +105,8 @@ class Neural(Recommender):
                 kept=1.0 if options.half_life is None else 0.5 ** (options.bucket / options.half_life),
                 per_bucket=options.counting == "per_bucket",
                 alive_ms=options.alive_ms,
-                candidates=max(1, options.candidates),
+                # With a head, it is the head that chooses among all that are alive.
+                candidates=max(1, options.candidates if blueprint.popularity == "none" else ALL_ALIVE),
                 sampled=SAMPLES,
                 drawn=options.negatives != "impression",
                 slates=NONE,
@@ -325,7 +327,7 @@ class Neural(Recommender):
         asked = zip(captures.row.tolist(), slate.tolist(), strict=True)
         wanted = np.array([request in self.deferred for request in asked], bool)
         captures = shown_alone(choose_captures(captures, wanted))
-        scores = learned.scores(captures)
+        scores = learned.scores(captures, self.options.candidates)
         self.answers += len(captures.row)
         for row, is_slate, begin, end in zip(
             captures.row.tolist(),

@@ -148,6 +148,11 @@ class RequestBatch(NamedTuple):
         user, history, signals, context = (column[which] for column in self[:4])
         return RequestBatch(user, history, signals, context, at, *(column[places] for column in self[5:]))
 
+    def candidates(self, which: Column) -> RequestBatch:
+        """The same requests with some of their candidates, bool[places]."""
+        at = np.concatenate([[0], np.cumsum(which)])[self.at]
+        return self._replace(at=at, slot=self.slot[which], signals=self.signals[which], context=self.context[which])
+
 
 class Scorer:
     """Scores of a model from its cache."""
@@ -161,25 +166,38 @@ class Scorer:
         self.signals = tuple(signals)  #: of candidates, by name
 
     @torch.inference_mode()
-    def scores(self, batch: RequestBatch) -> Column:
-        """float32[places], the score of every candidate of every request."""
+    def scores(self, batch: RequestBatch, most: Column | None = None) -> Column:
+        """float32[places], the score of every candidate of every request.
+
+        Of a request's candidates at most `most`, int64[n], are scored, those that the popularity head ranks first;
+        the others are -inf. None = all are.
+        """
         self.model.eval()
         out = np.empty(len(batch.slot), np.float32)
         for first in range(0, len(batch.user), self.requests):
-            end = min(first + self.requests, len(batch.user))
-            begin, stop = batch.at[first], batch.at[end]
-            out[begin:stop] = self._batch(batch.some(np.arange(first, end)))
+            which = np.arange(first, min(first + self.requests, len(batch.user)))
+            part = out[batch.at[first] : batch.at[which[-1] + 1]]
+            part[:] = self._batch(batch.some(which), None if most is None else most[which])
         return out
 
-    def _batch(self, batch: RequestBatch) -> Column:
+    def _batch(self, batch: RequestBatch, most: Column | None) -> Column:
+        head = self.model.head
+        if head is None:
+            return self._content(batch)
+        prior = self._prior(head, batch.signals)
+        if most is None:
+            return float(head.scale) * self._content(batch) + prior
+        parts = zip(np.split(prior, batch.at[1:-1]), most.tolist(), strict=True)
+        first = np.concatenate([_first(*part) for part in parts])
+        few = batch.candidates(first)
+        prior[first] += float(head.scale) * self._content(few)
+        prior[~first] = -np.inf
+        return prior
+
+    def _content(self, batch: RequestBatch) -> Column:
         owner = np.repeat(np.arange(len(batch.user)), np.diff(batch.at))
         self._encode(batch.history, batch.slot, owner)
-        scores = self._by_dot_product(batch, owner) if self.model.dot else self._by_length(batch)
-        head = self.model.head
-        if head is not None:
-            scores *= float(head.scale)
-            scores += self._prior(head, batch.signals)
-        return scores
+        return self._by_dot_product(batch, owner) if self.model.dot else self._by_length(batch)
 
     def _by_dot_product(self, batch: RequestBatch, owner: Column) -> Column:
         """Readers are one vector each, and long pools are ranked by whole stretches of articles."""
@@ -190,14 +208,7 @@ class Scorer:
         if many.any():
             out[many] = self._ranked(readers[0], batch.slot[many], owner[many])
         if not many.all():
-            few = np.bincount(owner[~many], minlength=len(batch.user))
-            rest = batch._replace(
-                at=np.concatenate([[0], np.cumsum(few)]),
-                slot=batch.slot[~many],
-                signals=batch.signals[~many],
-                context=batch.context[~many],
-            )
-            out[~many] = self._rows(readers, rest)
+            out[~many] = self._rows(readers, batch.candidates(~many))
         return out
 
     def _by_length(self, batch: RequestBatch) -> Column:
@@ -324,6 +335,14 @@ class Scorer:
             return np.zeros(0, np.float32)
         scores: Column = torch.cat(parts).cpu().numpy().ravel()[place]
         return scores
+
+
+def _first(values: Column, most: int) -> Column:
+    """bool[n], the `most` highest values; of equal ones the first."""
+    first = np.ones(len(values), bool)
+    if len(values) > most:
+        first[np.argsort(-values, kind="stable")[most:]] = False
+    return first
 
 
 def _padded(values: Column, count: int) -> Column:
