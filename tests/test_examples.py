@@ -26,6 +26,17 @@ def test_the_example_class_is_blind_to_the_future() -> None:
     assert newsreplay.check(OWN).finding is None
 
 
+def test_the_example_model_is_sixty_lines_and_stands_in_the_docs_as_it_is() -> None:
+    code = (ROOT / "examples/my_neural_model.py").read_text()
+    assert len(code.splitlines()) <= 60
+    assert code in (ROOT / "docs/neural-models.md").read_text()
+
+
+def test_the_example_model_learns_and_is_blind_to_the_future() -> None:
+    spec = f"{ROOT}/examples/my_neural_model.py:Lately(size=tiny, update=every(hours=12))"
+    assert newsreplay.check(spec, cuts=3).finding is None
+
+
 def test_the_example_script_prints_the_leaderboard_and_frames(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

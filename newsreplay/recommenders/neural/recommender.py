@@ -353,6 +353,8 @@ class Neural(Recommender):
                 notes.append(
                     f"trained on the first {text}, it answers nothing before; --warmup {text} leaves them unscored"
                 )
+        if self.learned.model.head is not None:
+            notes.append("with a popularity head, trained jointly; popularity=none is the model as published")
         if not self.stream.impressions_seen:
             notes.append(
                 f"no impressions in this log: it learns from reads, each against {SAMPLES} articles alive then"
