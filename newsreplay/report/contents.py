@@ -71,7 +71,8 @@ def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
     mean_ranks = [(display_name(run, name), number(means[name].rank) if name in means else None) for name in order]
     return {
         "format": 1,
-        "title": str(run.info["data"]["name"]),
+        "title": _title(run),
+        "asks": run.asks,
         "notes": [*notes(run), *seed_notes(run)],
         "manifest": _manifest(run),
         "commands": commands(run),
@@ -79,6 +80,11 @@ def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
         "mean_ranks": mean_ranks,
         "publishers": publishers,
     }
+
+
+def _title(run: RunFolder) -> str:
+    name = str(run.info["data"]["name"])
+    return name if run.asks == "reads" else f"{name}, requests at impressions (lower bounds)"
 
 
 def _column(measured: Measured, metric: str, names: Sequence[str]) -> tuple[Column, Column]:
@@ -104,6 +110,7 @@ def _manifest(run: RunFolder) -> list[tuple[str, str]]:
         "digest": data["digest"],
         "notes on the data": "; ".join(data["notes"]),
         "slate length": str(options["k"]),
+        "requests": "" if run.asks == "reads" else f"at {run.asks}",
         "warm-up": duration_text(options["warmup"]),
         "window": "" if options["window"] is None else duration_text(options["window"]),
         "longest session scored": "" if options["max_session_length"] is None else str(options["max_session_length"]),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypedDict
 
+from newsreplay.log.rows import Asks
+
 #: A value, the lower and upper bound of its interval, and the number of observations; None = there is none.
 Estimate = tuple[float | None, float | None, float | None, int]
 NOTHING: Estimate = (None, None, None, 0)
@@ -95,6 +97,7 @@ class ReportContents(TypedDict):
 
     format: int
     title: str
+    asks: Asks  #: what asked for slates
     notes: list[Note]
     manifest: list[tuple[str, str]]  #: label and text
     commands: list[str]

@@ -19,7 +19,7 @@ import numpy as np
 
 from newsreplay.errors import NewsreplayError, RecommenderError
 from newsreplay.log.catalog import Articles, bare_articles
-from newsreplay.log.rows import ASKING, IMPRESSION, Column, Log, Requests
+from newsreplay.log.rows import ASKING, IMPRESSION, Asks, Column, Log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.apart import Apart, Given, Here, NotSentError
@@ -80,7 +80,7 @@ def check_entry(
     cuts: int = 20,
     k: int = 10,
     seed: int = 0,
-    requests: Requests = "reads",
+    requests: Asks = "reads",
     apart: bool = True,
 ) -> Check:
     """Check one recommender at `cuts` cuts, every second right after a request, every fourth after an impression.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from newsreplay.datasets.store import Dataset
+from newsreplay.errors import RunError
 from newsreplay.log.publisher import Publisher
 from newsreplay.recommenders.registry import Entry, start_list, wants_seed
 from newsreplay.simulator.judgement.metrics import Result, measure
@@ -40,6 +41,8 @@ def run(
     `InterruptedRunError` in place of `KeyboardInterrupt`, once what is finished is measured.
     """
     chosen = _publishers(dataset, publishers)
+    if options.scope.requests == "impressions":
+        _check_impressions(dataset, chosen)
     repeated = repeat_with_seeds(entries, options.answering.seeds, execution.apart)
     manifest = Manifest(dataset, chosen, entries, options, execution.command)
     with claimed(out, manifest.key(), overwrite=overwrite, report=execution.report) as claim:
@@ -92,6 +95,15 @@ def _publishers(dataset: Dataset, chosen: Iterable[str] | None) -> list[str]:
     for name in wanted:  # what does not exist or is damaged is refused before anything is written
         dataset.publisher(name)
     return [name for name in dataset.publishers if name in wanted]
+
+
+def _check_impressions(dataset: Dataset, publishers: list[str]) -> None:
+    """Raise `RunError` where nothing would ask for slates."""
+    if not any(facts["impressions"] for facts in dataset.card["publishers"] if facts["publisher"] in publishers):
+        raise RunError(
+            f"{dataset.name} has no impressions, which are to ask for slates; leave --requests impressions out, or "
+            "make some with --impressions sampled"
+        )
 
 
 class RunProgress:
@@ -180,7 +192,7 @@ def measure_publisher(
     write_replicates(files.replicates, measured.replicates)
     pairs = [pair_files(folder, publisher.name, recommender) for recommender in sums]
     if any(pair.slates.exists() for pair in pairs):
-        write_requests(files.requests, publisher)
+        write_requests(files.requests, publisher, scored.asks)
     if any(pair.scores.exists() for pair in pairs):
         write_impressions(files.impressions, publisher)
     return measured.results

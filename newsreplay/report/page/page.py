@@ -107,4 +107,4 @@ def _headings(contents: ReportContents) -> dict[str, dict[str, object]]:
         metrics |= {metric for cut in publisher["slices"] for metric in cut["metrics"]}
         if publisher["over_time"]:
             metrics.add(publisher["over_time"]["metric"])
-    return {metric: heading(metric)._asdict() for metric in metrics}
+    return {metric: heading(metric, contents["asks"])._asdict() for metric in metrics}

@@ -66,7 +66,7 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -
                 "of answers worked out together, else the median of timed ones"
             )
         notes += [note.text for note in (*few_notes(run.facts(publisher), named), *leak_notes(run))]
-        columns = [("", head) for head in (heading(rank_by).text, *heads)]
+        columns = [("", head) for head in (heading(rank_by, run.asks).text, *heads)]
         tables.append(ReportTable("recommender", columns, body, notes, [], publisher_caption(run, publisher)))
     if style in ("json", "csv"):
         return render(ReportTable("", [], [], [], records), style)
