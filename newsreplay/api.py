@@ -27,7 +27,7 @@ from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.checks import Check, check_entry
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.replay.plain import PlainRecommender
-from newsreplay.simulator.run import InterruptedRunError
+from newsreplay.simulator.run import InterruptedRunError, check_asking
 from newsreplay.simulator.run import run as replay_and_judge
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.options import Answering, Execution, Keeping, Options, Progress, quiet, unheard
@@ -253,5 +253,6 @@ def check(
             return check_entry(entries[0], cuts=cuts, k=k, seed=seed, requests=requests)
         dataset = find_data(data)
         chosen = dataset.publisher(dataset.publishers[0] if publisher is None else publisher)
+        check_asking(dataset, [chosen.name], requests)
         log, articles = chosen.log, chosen.articles
         return check_entry(entries[0], log=log, articles=articles, cuts=cuts, k=k, seed=seed, requests=requests)

@@ -69,10 +69,9 @@ def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
         ranked.append((values, ranks(values[fair], compare(values[fair], drawn[fair], []))))
     order, means = by_mean_rank(names, run.leaks, ranked)
     mean_ranks = [(display_name(run, name), number(means[name].rank) if name in means else None) for name in order]
-    return {
+    result: ReportContents = {
         "format": 1,
-        "title": _title(run),
-        "asks": run.asks,
+        "title": str(run.info["data"]["name"]),
         "notes": [*notes(run), *seed_notes(run)],
         "manifest": _manifest(run),
         "commands": commands(run),
@@ -80,11 +79,9 @@ def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
         "mean_ranks": mean_ranks,
         "publishers": publishers,
     }
-
-
-def _title(run: RunFolder) -> str:
-    name = str(run.info["data"]["name"])
-    return name if run.asks == "reads" else f"{name}, requests at impressions (lower bounds)"
+    if run.asks != "reads":
+        result["asks"] = run.asks
+    return result
 
 
 def _column(measured: Measured, metric: str, names: Sequence[str]) -> tuple[Column, Column]:

@@ -47,6 +47,11 @@ HEADINGS = {
 _READ_AT_IMPRESSIONS = "share of the reads that an impression brought, or that follow one, that were hits"
 
 
+def titled(name: str, asks: Asks) -> str:
+    """What stands above a report of a data set: its name, and what asked for slates if reads did not."""
+    return name if asks == "reads" else f"{name}, requests at impressions (lower bounds)"
+
+
 LEAKS = " (leaks)"  #: behind the name of a recommender that was given the future, wherever it is shown
 IN_UNITS = {"%": "in per cent", "h": "in hours", "bits": "in bits", "": "as it is"}  #: in the words of a note
 

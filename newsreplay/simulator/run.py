@@ -9,6 +9,7 @@ from pathlib import Path
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import RunError
 from newsreplay.log.publisher import Publisher
+from newsreplay.log.rows import Asks
 from newsreplay.recommenders.registry import Entry, start_list, wants_seed
 from newsreplay.simulator.judgement.metrics import Result, measure
 from newsreplay.simulator.judgement.scoring import Scored
@@ -41,8 +42,7 @@ def run(
     `InterruptedRunError` in place of `KeyboardInterrupt`, once what is finished is measured.
     """
     chosen = _publishers(dataset, publishers)
-    if options.scope.requests == "impressions":
-        _check_impressions(dataset, chosen)
+    check_asking(dataset, chosen, options.scope.requests)
     repeated = repeat_with_seeds(entries, options.answering.seeds, execution.apart)
     manifest = Manifest(dataset, chosen, entries, options, execution.command)
     with claimed(out, manifest.key(), overwrite=overwrite, report=execution.report) as claim:
@@ -97,12 +97,13 @@ def _publishers(dataset: Dataset, chosen: Iterable[str] | None) -> list[str]:
     return [name for name in dataset.publishers if name in wanted]
 
 
-def _check_impressions(dataset: Dataset, publishers: list[str]) -> None:
-    """Raise `RunError` where nothing would ask for slates."""
-    if not any(facts["impressions"] for facts in dataset.card["publishers"] if facts["publisher"] in publishers):
+def check_asking(dataset: Dataset, publishers: Iterable[str], asks: Asks) -> None:
+    """Raise `RunError` where impressions are to ask for slates, and there are none."""
+    shown = [facts["impressions"] for facts in dataset.card["publishers"] if facts["publisher"] in publishers]
+    if asks == "impressions" and not any(shown):
         raise RunError(
-            f"{dataset.name} has no impressions, which are to ask for slates; leave --requests impressions out, or "
-            "make some with --impressions sampled"
+            f"{dataset.name} has no impressions that could ask for slates; leave --requests impressions out, or "
+            "prepare the data with --impressions sampled"
         )
 
 
