@@ -143,10 +143,9 @@ def run(
     - `data`: a prepared name, `KIND:PATH`, a table file, a pandas frame of reads, or a `Dataset`; `columns`
       names a table's columns, `preparing` shapes how files are prepared (`prepare_data`); `publishers`: only these.
     - `recommenders`: specs ("trend,circular(size=500)"), presets ("baselines"), objects, or a list of these.
-    - `requests`: what asks for slates, "reads" or "impressions"; `k`: their length.
-    - `warmup`: how long from the first read on nothing is scored; `window`: how long after that
-      scored sessions may begin; `split`, in place of these two: a stretch that the data set names ("official").
-      Durations are "1d", "36h", a `timedelta`, or milliseconds.
+    - `requests`: what asks for slates, "reads" or "impressions"; `k`: their length. `warmup`: how long from the first
+      read on nothing is scored; `window`: how long after that scored sessions may begin; `split`, in place of these
+      two: a stretch that the data set names ("official"). Durations are "1d", "36h", a `timedelta`, or milliseconds.
     - `out`: the run folder, by default a temporary one that goes when the returned object does. A run in it is
       replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or version,
       or with recommenders that are objects. While it runs, and where it is interrupted, it lies in `OUT.partial`.
@@ -168,8 +167,7 @@ def run(
         entries = start_list(_listed(recommenders), execution.apart)
     dataset = find_data(data, columns=columns, preparing=preparing)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests)
-    latest = _limit(deadline)
-    answering = Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline)
+    answering = Answering(k, seed, tuple(seeds), timed or deadline is not None, _limit(deadline), strict_deadline)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
 
 

@@ -16,7 +16,7 @@ from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, coar
 from newsreplay.simulator.judgement.counting import FEW as FEW_CLUSTERS
 from newsreplay.simulator.judgement.counting import count_hit_sessions, event_bounds, success_bounds
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
-from newsreplay.simulator.runs.columns import Impressions, Reads, Requests, ungrouped
+from newsreplay.simulator.runs.columns import Impressions, Reads, ScoredRequests, ungrouped
 from newsreplay.simulator.runs.folder import RunFolder
 
 MOST_CATEGORIES = 12  #: with a name of their own; the others are one group
@@ -286,7 +286,7 @@ class PublisherColumns:
         return low, high
 
 
-def _sessions(requests: Requests, reads: Reads, kind: str) -> ScoredSessions:
+def _sessions(requests: ScoredRequests, reads: Reads, kind: str) -> ScoredSessions:
     first = np.ones(len(requests.session), bool)
     first[1:] = requests.session[1:] != requests.session[:-1]
     codes = requests.session[first]

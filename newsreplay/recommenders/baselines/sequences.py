@@ -145,7 +145,8 @@ def score(state: Any, request: Any, out: Any) -> None:
 class Sequences(Compiled[SequencesState]):
     """The articles most often read directly after the current one, within a session.
 
-    Without a current article they are those after the session's last read. A session that reloads its article makes no step.
+    Without a current article they are those after the session's last read. A session that reloads its article makes no
+    step.
     """
 
     learn = learn

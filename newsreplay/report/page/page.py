@@ -55,9 +55,7 @@ def page_of(contents: ReportContents) -> bytes:
         "base-uri 'none'; form-action 'none'",
         "title": html.escape(escaped(title)).encode("ascii", "xmlcharrefreplace").decode(),
         "style": style,
-        "data": embedded(
-            {"contents": _rounded({**contents, "title": title}), "headings": _headings(contents), "ranking": RULE}
-        ),
+        "data": embedded({"contents": _rounded(shown), "headings": _headings(contents), "ranking": RULE}),
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda part: parts[part[1]], _asset("page.html")).encode()

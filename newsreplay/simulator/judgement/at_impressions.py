@@ -32,10 +32,9 @@ def frame_at_impressions(
     """
     log, reads = publisher.log, publisher.requests.row
     shown = shown_impressions(publisher)
-    by_session = np.argsort(shown.session, kind="stable")
-    sessions, first = np.unique(shown.session[by_session], return_index=True)
+    sessions, first = np.unique(shown.session, return_index=True)
     begin, end = span(publisher, warmup, window)
-    opened = log.time[shown.row[by_session[first]]]
+    opened = log.time[shown.row[first]]
     scored = np.zeros(len(publisher.sessions.id), bool)
     scored[sessions] = (opened >= begin) & (opened < end)
     clicked = np.zeros(len(scored), bool)
@@ -59,9 +58,8 @@ def frame_at_impressions(
         request=request,
         relevant=np.empty(len(request), np.int32),
     )
-    articles = publisher.articles
-    marks = _Marks(np.full(len(articles.id), -1, np.int32), np.full(len(articles.id), -1, np.int32))
-    _align(log, reads, shown, articles.published, aligned, marks)
+    marks = _Marks(*(np.full(len(publisher.articles.id), -1, np.int32) for _ in range(2)))
+    _align(log, reads, shown, aligned, marks)
     return aligned
 
 
@@ -72,6 +70,7 @@ class Shown(NamedTuple):
     session: Column  #: int32[impressions]
     outcome: Column  #: int64[impressions], time of the outcome, ms; -1 = none is known
     clicks: Column  #: int64[impressions], clicked candidates
+    known: Column  #: int64[impressions], articles known before its instant: those with a code below
 
 
 def shown_impressions(publisher: Publisher) -> Shown:
@@ -81,7 +80,8 @@ def shown_impressions(publisher: Publisher) -> Shown:
     outcome = np.full(len(row), -1, np.int64)
     outcome[log.impression[told]] = log.time[told]
     sums = np.concatenate([[0], np.cumsum(log.pools.clicked, dtype=np.int64)])[log.pools.at]
-    return Shown(row, log.session[row], outcome, np.where(outcome >= 0, np.diff(sums), 0))
+    known: Column = np.searchsorted(publisher.articles.published, log.time[row])
+    return Shown(row, log.session[row], outcome, np.where(outcome >= 0, np.diff(sums), 0), known)
 
 
 def _of_nobody(publisher: Publisher) -> Column:
@@ -112,17 +112,24 @@ class _Marks(NamedTuple):
     counted: Column  # int32[articles]
 
 
+@kernel
+def could_offer(log: Any, shown: Any, request: int, article: int) -> bool:
+    """Whether an article was known before an impression and not on screen at it."""
+    could: bool = article < shown.known[request] and article != log.item[shown.row[request]]
+    return could
+
+
 @compiled
-def _align(log: Any, reads: Any, shown: Any, published: Any, frame: Any, marks: Any) -> None:
+def _align(log: Any, reads: Any, shown: Any, frame: Any, marks: Any) -> None:
     for number in range(frame.session.size):
         session = frame.session[number]
         begin, end = frame.begin[number], frame.begin[number + 1]
         for ask in range(frame.asks[number], frame.asks[number + 1]):
-            frame.relevant[ask] = _count_relevant(log, shown, published, frame.request[ask], marks)
+            frame.relevant[ask] = _count_relevant(log, shown, frame.request[ask], marks)
             _claim(log, reads, shown, frame, begin, end, ask)
         ask = frame.asks[number]
         marked = begin  # the reads before this one are of earlier instants, and marked
-        before, other = int64(-1), int64(-1)  # the last request of earlier times, the last one with another article
+        before, other = int64(-1), int64(-1)  # the last request of earlier times, the last with another article
         for at in range(begin, end):
             row = reads[frame.read[at]]
             article = log.item[row]
@@ -130,16 +137,15 @@ def _align(log: Any, reads: Any, shown: Any, published: Any, frame: Any, marks: 
                 marks.read[log.item[reads[frame.read[marked]]]] = session
                 marked += 1
             while ask < frame.asks[number + 1] and log.time[shown.row[frame.request[ask]]] < log.time[row]:
-                onto = shown.row[frame.request[ask]]
-                if before >= 0 and log.item[before] != log.item[onto]:
+                onto = int64(frame.request[ask])
+                if before >= 0 and log.item[shown.row[before]] != log.item[shown.row[onto]]:
                     other = before
                 before = onto
                 ask += 1
-            away = before if before >= 0 and log.item[before] != article else other
-            reachable = away >= 0 and published[article] < log.time[away]
+            reachable = before >= 0 and could_offer(log, shown, before, article)
+            reachable = reachable or (other >= 0 and could_offer(log, shown, other, article))
             if frame.own[at] >= 0:
-                own = shown.row[frame.request[frame.own[at]]]
-                reachable = reachable or (log.item[own] != article and published[article] < log.time[own])
+                reachable = reachable or could_offer(log, shown, frame.request[frame.own[at]], article)
             frame.position[at] = 1 + marked - begin
             frame.reachable[at] = reachable
             frame.again[at] = marks.read[article] == session
@@ -147,14 +153,13 @@ def _align(log: Any, reads: Any, shown: Any, published: Any, frame: Any, marks: 
 
 
 @kernel
-def _count_relevant(log: Any, shown: Any, published: Any, request: int, marks: Any) -> int:
-    """The distinct clicked articles of an impression that were known before it and not on screen."""
+def _count_relevant(log: Any, shown: Any, request: int, marks: Any) -> int:
+    """The distinct clicked articles of an impression that a slate could have offered."""
     count = 0
-    row = shown.row[request]
     if shown.clicks[request] > 0:
         for place in range(log.pools.at[request], log.pools.at[request + 1]):
             article = log.pools.item[place]
-            if log.pools.clicked[place] and article != log.item[row] and published[article] < log.time[row]:
+            if log.pools.clicked[place] and could_offer(log, shown, request, article):
                 count += marks.counted[article] != request
                 marks.counted[article] = request
     return count
@@ -189,29 +194,27 @@ def judge_at_impressions(publisher: Publisher, slates: Column, frame: Frame, lat
 
     Answers marked in `late` (bool[impressions]) count as if there had been none.
     """
+    log, reads, shown = publisher.log, publisher.requests.row, shown_impressions(publisher)
+    articles = len(publisher.articles.id)
     outcomes = Outcomes(
         np.empty(len(frame.read), np.int16), np.zeros((len(frame.request), -(-slates.shape[1] // 8)), np.uint8)
     )
-    articles = len(publisher.articles.id)
-    log, published, shown = publisher.log, publisher.articles.published, shown_impressions(publisher)
     late = np.zeros(len(slates), np.bool_) if late is None else late
-    offered = _Offered(*(np.zeros(articles, np.int64) for _ in range(2)))
-    _judge(log, publisher.requests.row, shown.row, published, frame, slates, late, outcomes.place, offered)
-    _match(log, shown, published, frame, slates, late, np.full(articles, -1, np.int32), outcomes.relevant)
+    stamps = _Stamps(np.zeros(articles, np.int64), np.zeros(articles, np.int64))
+    _judge(log, reads, shown, frame, slates, late, outcomes.place, stamps)
+    _match(log, shown, frame, slates, late, np.full(articles, -1, np.int32), outcomes.relevant)
     return outcomes
 
 
-class _Offered(NamedTuple):
-    """By article: the stamp of the last session that was offered it, plus k - the best place, in time and too late."""
+class _Stamps(NamedTuple):
+    """By article: the stamp of the last session that was offered it, plus k + 1 - the best place."""
 
     in_time: Column  # int64[articles]
-    late: Column  # int64[articles]
+    late: Column  # int64[articles]: the same of answers that came too late
 
 
 @compiled
-def _judge(
-    log: Any, reads: Any, rows: Any, published: Any, frame: Any, slates: Any, late: Any, places: Any, offered: Any
-) -> None:
+def _judge(log: Any, reads: Any, shown: Any, frame: Any, slates: Any, late: Any, places: Any, stamps: Any) -> None:
     k = slates.shape[1]
     stamp = 0
     for number in range(frame.session.size):
@@ -221,23 +224,21 @@ def _judge(
         for at in range(frame.begin[number], frame.begin[number + 1]):
             row = reads[frame.read[at]]
             article = log.item[row]
-            while ask < frame.asks[number + 1] and log.time[rows[frame.request[ask]]] < log.time[row]:
+            while ask < frame.asks[number + 1] and log.time[shown.row[frame.request[ask]]] < log.time[row]:
                 request = frame.request[ask]
-                full = (not late[request] and slates[request, k - 1] >= 0) or full
-                into = offered.late if late[request] else offered.in_time
-                _enter(slates[request], published, log.time[rows[request]], stamp, into)
+                full = full or (slates[request, k - 1] >= 0 and not late[request])
+                _enter(slates[request], shown.known[request], stamp, stamps.late if late[request] else stamps.in_time)
                 ask += 1
-            best = offered.in_time[article] - stamp
-            too_late = offered.late[article] > stamp
+            best, too_late = stamps.in_time[article] - stamp, stamps.late[article] > stamp
             filled = full
             if frame.own[at] >= 0:
                 request = frame.request[frame.own[at]]
-                place = _place_of(article, slates[request], published, log.time[rows[request]])
+                own = _worth(article, slates[request], shown.known[request])
                 if late[request]:
-                    too_late = too_late or place > 0
+                    too_late = too_late or own > 0
                 else:
                     filled = filled or slates[request, k - 1] >= 0
-                    best = max(best, k + 1 - place if place > 0 else int64(0))
+                    best = max(best, own)
             if best > 0:
                 places[at] = k + 1 - best
             elif too_late:
@@ -247,42 +248,35 @@ def _judge(
 
 
 @kernel
-def _enter(slate: Any, published: Any, now: int, stamp: int, offered: Any) -> None:
+def _enter(slate: Any, known: int, stamp: int, stamps: Any) -> None:
     """Enter what a slate offered that was known before its request."""
     for i in range(slate.size):
         article = slate[i]
-        if article < 0:
-            break
-        if published[article] < now:
-            offered[article] = max(offered[article], stamp + slate.size - i)
+        if article >= 0 and article < known:
+            stamps[article] = max(stamps[article], stamp + slate.size - i)
 
 
 @kernel
-def _place_of(article: int, slate: Any, published: Any, now: int) -> int:
-    """The place, from 1, at which a slate offered an article that was known before its request; 0 = at none."""
-    if published[article] < now:
+def _worth(article: int, slate: Any, known: int) -> int:
+    """k + 1 - the place at which a slate offered an article that was known before its request; 0 = at none."""
+    if article < known:
         for i in range(slate.size):
             if slate[i] == article:
-                return i + 1
-    return 0
+                return int64(slate.size - i)
+    return int64(0)
 
 
 @compiled
-def _match(
-    log: Any, shown: Any, published: Any, frame: Any, slates: Any, late: Any, clicked: Any, matches: Any
-) -> None:
+def _match(log: Any, shown: Any, frame: Any, slates: Any, late: Any, clicked: Any, matches: Any) -> None:
     """Mark what of each slate is relevant to its impression; `clicked` has the last request that clicked an article."""
     for ask in range(frame.request.size):
         request = frame.request[ask]
         if frame.relevant[ask] == 0 or late[request]:
             continue
-        row = shown.row[request]
         for place in range(log.pools.at[request], log.pools.at[request + 1]):
             if log.pools.clicked[place]:
                 clicked[log.pools.item[place]] = request
         for i in range(slates.shape[1]):
             article = slates[request, i]
-            if article < 0:
-                break
-            if clicked[article] == request and article != log.item[row] and published[article] < log.time[row]:
+            if article >= 0 and clicked[article] == request and could_offer(log, shown, request, article):
                 matches[ask, i >> 3] |= np.uint8(1 << (i & 7))

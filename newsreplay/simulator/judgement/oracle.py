@@ -15,7 +15,7 @@ from newsreplay.kernels.chain import chain, put_before, take_out
 from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import Asks, Column
-from newsreplay.simulator.judgement.at_impressions import shown_impressions
+from newsreplay.simulator.judgement.at_impressions import could_offer, shown_impressions
 
 
 def foresee(publisher: Publisher, slates: Column, scores: Column, asks: Asks = "reads") -> None:
@@ -32,11 +32,9 @@ def foresee(publisher: Publisher, slates: Column, scores: Column, asks: Asks = "
     coming = _Coming(*chain(articles), np.full(articles, -1, np.int32))
     if asks == "impressions":
         shown = shown_impressions(publisher)
-        # Codes are given by first appearance, so those known before an instant are the first ones.
-        known: Column = np.searchsorted(publisher.articles.published, log.time[shown.row])
         order = np.argsort(shown.session, kind="stable")
         room = np.empty(slates.shape[1] + int(shown.clicks.max(initial=0)), np.int32)
-        _foresee_at_impressions(log, requests, sessions.last, shown, known, order, coming, room, slates)
+        _foresee_at_impressions(log, requests, sessions.last, shown, order, coming, room, slates)
     else:
         known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
         _foresee(log.time, log.item, requests.row, requests.previous, sessions.last, known, coming, slates)
@@ -106,7 +104,7 @@ def _offer(slate: Any, current: int, known: int, turn: int, coming: Any) -> None
 
 @compiled
 def _foresee_at_impressions(
-    log: Any, reads: Any, last: Any, shown: Any, known: Any, order: Any, coming: Any, room: Any, slates: Any
+    log: Any, reads: Any, last: Any, shown: Any, order: Any, coming: Any, room: Any, slates: Any
 ) -> None:
     """The requests backward, session by session (`order`); what is read after them is put into the chain meanwhile."""
     step = int64(-1)
@@ -128,8 +126,8 @@ def _foresee_at_impressions(
             turn += 1
         listed = room[: slates.shape[1] + shown.clicks[request]]
         listed[:] = -1
-        _offer(listed, log.item[row], known[request], turn, coming)
-        _put_clicks_first(log, shown, request, known[request], listed, slates[request])
+        _offer(listed, log.item[row], shown.known[request], turn, coming)
+        _put_clicks_first(log, shown, request, listed, slates[request])
 
 
 @kernel
@@ -139,13 +137,13 @@ def _are_together(log: Any, shown: Any, request: int, other: int) -> bool:
 
 
 @kernel
-def _put_clicks_first(log: Any, shown: Any, request: int, known: int, listed: Any, slate: Any) -> None:
+def _put_clicks_first(log: Any, shown: Any, request: int, listed: Any, slate: Any) -> None:
     """Fill a slate with the impression's clicks, then with what is listed, each article once."""
     filled = int64(0)
     if shown.clicks[request] > 0:
         for place in range(log.pools.at[request], log.pools.at[request + 1]):
             article = log.pools.item[place]
-            if log.pools.clicked[place] and article < known and article != log.item[shown.row[request]]:
+            if log.pools.clicked[place] and could_offer(log, shown, request, article):
                 filled = _append(slate, filled, article)
     for i in range(listed.size):
         if listed[i] >= 0:

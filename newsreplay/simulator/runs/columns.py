@@ -37,7 +37,7 @@ class Reads(NamedTuple):
     categories: list[str]
 
 
-class Requests(NamedTuple):
+class ScoredRequests(NamedTuple):
     """The requests of the scored sessions, session by session; every such session has one at least."""
 
     time: Column  #: int64[requests], ms UTC
@@ -58,7 +58,7 @@ class Impressions(NamedTuple):
     candidates: Column  #: int32[n]
 
 
-def ungrouped(of: Reads | Requests | Impressions, kind: str) -> Column:
+def ungrouped(of: Reads | ScoredRequests | Impressions, kind: str) -> Column:
     """The clusters (of a `kind`) before many were grouped; of users and days a run keeps the groups alone."""
     return of.session if kind == "session" else of.cluster
 
@@ -170,10 +170,10 @@ def read_reads(path: Path, asks: Asks = "reads") -> Reads:
     )
 
 
-def read_requests(path: Path) -> Requests:
+def read_requests(path: Path) -> ScoredRequests:
     """What `write_scored` wrote of requests; with those of reads it is the reads' own file. Raises `RunError`."""
     table = read_columns(path, _REQUESTS)
-    return Requests(**{name: to_numpy(table.column(name)) for name in Requests._fields})
+    return ScoredRequests(**{name: to_numpy(table.column(name)) for name in ScoredRequests._fields})
 
 
 def read_impressions(path: Path) -> Impressions:

@@ -23,7 +23,7 @@ from newsreplay.simulator.runs.answers import scores_table, slates_table, with_i
 from newsreplay.simulator.runs.columns import (
     Impressions,
     Reads,
-    Requests,
+    ScoredRequests,
     read_impressions,
     read_matches,
     read_places,
@@ -177,7 +177,7 @@ class RunFolder:
         """The reads of the scored sessions of a publisher."""
         return read_reads(self._whole(publisher_files(self.folder, publisher).frame), self.asks)
 
-    def requests(self, publisher: str) -> Requests:
+    def requests(self, publisher: str) -> ScoredRequests:
         """The requests of the scored sessions of a publisher."""
         files = publisher_files(self.folder, publisher)
         return read_requests(self._whole(files.frame if self.asks == "reads" else files.scored_requests))

@@ -220,7 +220,7 @@ def test_a_file_of_another_form_is_refused_by_name(damage: str, tmp_path: Path) 
             read(path)
 
 
-@pytest.mark.parametrize("column", ["row", "time", "session", "cluster", "relevant", "reachable", "again", "age"])
+@pytest.mark.parametrize("column", ["row", "time", "session", "cluster", "position", "reachable", "again", "age"])
 def test_scored_reads_with_a_column_of_another_type_or_with_gaps_are_refused(column: str, tmp_path: Path) -> None:
     path = next(iter(columns_of_a_run(tmp_path)))
     with opened(path) as reader:
