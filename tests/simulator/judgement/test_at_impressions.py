@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
 from newsreplay.simulator.judgement.at_impressions import frame_at_impressions, judge_at_impressions
+from newsreplay.simulator.judgement.clusters import KINDS
 from newsreplay.simulator.judgement.judge import BELOW, NO_CANDIDATE, OFFERED_LATE, tally
 from newsreplay.simulator.judgement.measures import SLATES, cut_offs
+from newsreplay.simulator.judgement.metrics import measure
 from newsreplay.simulator.judgement.oracle import foresee
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.judgement.scoring import Answers, score, select_scored
 from tests import strategies
 from tests.naive import judge as naive
+from tests.naive.baselines import judge_request
 from tests.naive.judge import padded, publisher_of
 
 PLACES = {naive.BELOW: BELOW, naive.NEVER: NO_CANDIDATE, naive.LATE: OFFERED_LATE}
@@ -76,7 +79,7 @@ def frame_of(log: Log, **limits: int | None) -> Any:
 # --- against the oracles -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(case=cases(), timed=st.booleans(), longest=st.sampled_from([None, 0, 2, 4]))
 def test_the_fate_of_every_read_and_slate_equals_the_oracle(case: Case, timed: bool, longest: int | None) -> None:
     log, slates, k, _ = case
@@ -99,7 +102,7 @@ def test_the_fate_of_every_read_and_slate_equals_the_oracle(case: Case, timed: b
     assert [np.flatnonzero(row).tolist() for row in bits] == [np.flatnonzero(match).tolist() for match in matches]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(case=cases(), warmup=st.sampled_from([0, 1, HOUR]), window=st.sampled_from([None, 1, 2 * HOUR]))
 def test_every_metric_equals_the_oracle(case: Case, warmup: int, window: int | None) -> None:
     publisher, slates = publisher_of(case.log), padded(case.slates, case.k)
@@ -114,6 +117,31 @@ def test_every_metric_equals_the_oracle(case: Case, warmup: int, window: int | N
             oracle = expected[f"{name}@{cut}"]
             assert over[per] == oracle.n
             assert total == pytest.approx(oracle.value * oracle.n if oracle.n else 0, rel=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(case=cases(), cluster=st.sampled_from(KINDS))
+def test_replicates_equal_the_slow_way_whatever_is_the_cluster(case: Case, cluster: str) -> None:
+    log, slates, k, _ = case
+    publisher = publisher_of(log)
+    scored = select_scored(publisher, Scope(cluster=cluster, requests="impressions"))
+    measured = measure("A", k, scored, {"mine": score(publisher, scored, Answers(padded(slates, k), None)).sums}, 0)
+    found = {result.metric: row[:40] for result, row in zip(measured.results, measured.replicates[0], strict=True)}
+
+    def same(metric: str, values: list[float], units: list[int]) -> None:
+        slow = naive.replicated(values, units, replicates=40) if values else [None] * 40
+        expected = np.array([np.nan if value is None else value for value in slow])
+        assert found[f"{metric}@{k}"] == pytest.approx(expected, rel=1e-9, abs=1e-12, nan_ok=True)
+
+    sessions, impressions = naive.sessions_at_impressions(log), naive.impressions_of(log)
+    first = {s: next(one.time for one in impressions if one.session == s) for s in sessions}
+    units = {s: naive.cluster(log, cluster, s, first[s]) for s in sessions}
+    fates = naive.fates_at_impressions(log, slates, k, [False] * len(slates), sessions)
+    hits = [sum(isinstance(fate.place, int) for fate in fates if fate.session == s) for s in sessions]
+    same("event_success", [float(n) for n in hits], list(units.values()))
+    relevant = [(one, one.relevant(log)) for s in sessions for one in impressions if one.session == s]
+    ranked = [(judge_request(one.row, slates[one.number], some, k), one.session) for one, some in relevant if some]
+    same("session_ndcg", [request.ndcg for request, _ in ranked], [units[s] for _, s in ranked])
 
 
 def foreseen(log: Log, k: int) -> list[list[int]]:
