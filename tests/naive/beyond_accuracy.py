@@ -61,9 +61,8 @@ def beyond(
     slates: Sequence[Sequence[int]],
     scored: Sequence[bool],
     group: Sequence[int],
-    kind: int = READ,
-    *,
     groups: int,
+    kind: int = READ,
 ) -> Expected:
     """All numbers; `slates`, `scored` and `group` have one value per row of the kind that asks."""
     values: list[list[list[float]]] = [[[], [], [], []] for _ in range(groups)]
