@@ -110,7 +110,7 @@ def _index_of(path: Path) -> _Index:
             except OSError:
                 return _in_memory(path)
         return _mapped(folder)
-    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+    except (OSError, EOFError, zlib.error, pa.ArrowException, UnicodeDecodeError) as error:
         raise SpecError(f"the vectors of {path} cannot be read: {error}") from None
 
 

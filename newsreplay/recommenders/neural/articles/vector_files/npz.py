@@ -62,10 +62,11 @@ def read_npz(path: Path) -> Iterator[VectorBlock]:
 
 
 def _rows(path: Path, archive: zipfile.ZipFile, name: str) -> _Rows:
-    names = [entry.removesuffix(".npy") for entry in archive.namelist()]
+    names = [entry.removesuffix(".npy") for entry in archive.namelist() if entry.endswith(".npy")]
     if name not in names:
         there = ", ".join(map(repr, names)) or "nothing"
-        raise DataError(f"{path} has no array {name!r}, but {there}. {did_you_mean(name, names)} Or {_SAVE}")
+        near = did_you_mean(name, names)
+        raise DataError(f"{path} has no array {name!r}, but {there}; {near + ' Or ' if near else ''}{_SAVE}")
     file = archive.open(f"{name}.npy")
     version = np.lib.format.read_magic(file)
     if version == (1, 0):

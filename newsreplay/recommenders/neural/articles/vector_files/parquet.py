@@ -24,8 +24,8 @@ def read_parquet(path: Path) -> Iterator[VectorBlock]:
 
     Ids are whole numbers or strings, vectors are lists of floats, of fixed size or not. A row whose list is null has no
     vector, and is no fault. The width is that of most vectors among the first rows.
-    Raises `pyarrow.ArrowException` and `OSError` if the file cannot be read, `DataError` if there is no such column or
-    more than one.
+    Raises `pyarrow.ArrowException`, `OSError` and, from names of columns, `UnicodeDecodeError` if the file cannot be
+    read; `DataError` if there is no such column or more than one.
     """
     with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
         columns = [file.schema_arrow.names[at] for at in _places(path, file.schema_arrow)]
