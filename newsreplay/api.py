@@ -17,7 +17,7 @@ from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunError, SpecError
 from newsreplay.escaping import escaped
 from newsreplay.log.catalog import Catalog
-from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Event, Kind
+from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Asks, Event, Kind
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport
 from newsreplay.recommenders.registry import Entry, start_list
 from newsreplay.report.facts import display_name
@@ -27,7 +27,7 @@ from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.checks import Check, check_entry
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.replay.plain import PlainRecommender
-from newsreplay.simulator.run import InterruptedRunError
+from newsreplay.simulator.run import InterruptedRunError, check_asking
 from newsreplay.simulator.run import run as replay_and_judge
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.options import Answering, Execution, Keeping, Options, Progress, quiet, unheard
@@ -125,6 +125,7 @@ def run(
     overwrite: bool = False,
     slates: bool = True,
     cluster: str | None = None,
+    requests: Asks = "reads",
     timed: bool = False,
     deadline: Duration | None = None,
     strict_deadline: bool = False,
@@ -142,9 +143,9 @@ def run(
     - `data`: a prepared name, `KIND:PATH`, a table file, a pandas frame of reads, or a `Dataset`; `columns`
       names a table's columns, `preparing` shapes how files are prepared (`prepare_data`); `publishers`: only these.
     - `recommenders`: specs ("trend,circular(size=500)"), presets ("baselines"), objects, or a list of these.
-    - `k`: slate length. `warmup`: how long from the first read on nothing is scored; `window`: how long after that
-      scored sessions may begin; `split`, in place of these two: a stretch that the data set names ("official").
-      Durations are "1d", "36h", a `timedelta`, or milliseconds.
+    - `requests`: what asks for slates, "reads" or "impressions"; `k`: their length. `warmup`: how long from the first
+      read on nothing is scored; `window`: how long after that scored sessions may begin; `split`, in place of these
+      two: a stretch that the data set names ("official"). Durations are "1d", "36h", a `timedelta`, or milliseconds.
     - `out`: the run folder, by default a temporary one that goes when the returned object does. A run in it is
       replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or version,
       or with recommenders that are objects. While it runs, and where it is interrupted, it lies in `OUT.partial`.
@@ -165,9 +166,8 @@ def run(
     with redirect_stdout(sys.stderr):  # what strangers print while they are made
         entries = start_list(_listed(recommenders), execution.apart)
     dataset = find_data(data, columns=columns, preparing=preparing)
-    scope = _scope(dataset, split, warmup, window, max_session_length, cluster)
-    latest = _limit(deadline)
-    answering = Answering(k, seed, tuple(seeds), timed or latest is not None, latest, strict_deadline)
+    scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests)
+    answering = Answering(k, seed, tuple(seeds), timed or deadline is not None, _limit(deadline), strict_deadline)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
 
 
@@ -199,21 +199,14 @@ def _limit(duration: Duration | None) -> int | None:
     return None if duration is None else milliseconds(duration)
 
 
-def _scope(
-    dataset: Dataset,
-    split: str | None,
-    warmup: Duration,
-    window: Duration | None,
-    max_session_length: int | None,
-    cluster: str | None,
-) -> Scope:
-    """What is scored: a named stretch of the data set's own, or what lies after the warm-up and in the window."""
+def _span(dataset: Dataset, split: str | None, warmup: Duration, window: Duration | None) -> tuple[int, int | None]:
+    """Warm-up and window, ms: as they are given, or those of a named stretch of the data set's own."""
     before, within = milliseconds(warmup), _limit(window)
     if split is not None:
         if before or within is not None:
             raise NewsreplayError("a split says what is scored; leave --warmup and --window out")
         before, within = split_span(dataset, split)
-    return Scope(before, within, max_session_length, cluster)
+    return before, within
 
 
 def _listed(
@@ -232,6 +225,7 @@ def check(
     cuts: int = 20,
     k: int = 10,
     seed: int = 0,
+    requests: Asks = "reads",
 ) -> Check:
     """Check that no answer of a recommender depends on the future, and that a second replay gives the same answers.
 
@@ -240,7 +234,7 @@ def check(
     test against mistakes, not against malice: whoever reads the future from files or another process passes.
 
     `data` is as in `run`, its first publisher unless one is named; by default a log of 2,000 rows is made up. `seed` is
-    of random choices, of the cuts and of what overwrites the rows.
+    of random choices, of the cuts and of what overwrites the rows; `requests` is what asks for slates.
 
     Printing what is returned gives one line; it has `passed` where its `finding` and its `error`, what the recommender
     did in place of answering, are None. Raises `SpecError` where `recommender` is not one recommender, and `DataError`
@@ -254,7 +248,9 @@ def check(
         if len(entries) > 1:
             raise SpecError(f"one recommender is checked at a time, not {len(entries)}; name one")
         if data is None:
-            return check_entry(entries[0], cuts=cuts, k=k, seed=seed)
+            return check_entry(entries[0], cuts=cuts, k=k, seed=seed, requests=requests)
         dataset = find_data(data)
         chosen = dataset.publisher(dataset.publishers[0] if publisher is None else publisher)
-        return check_entry(entries[0], log=chosen.log, articles=chosen.articles, cuts=cuts, k=k, seed=seed)
+        check_asking(dataset, [chosen.name], requests)
+        log, articles = chosen.log, chosen.articles
+        return check_entry(entries[0], log=log, articles=articles, cuts=cuts, k=k, seed=seed, requests=requests)

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired, TypedDict, get_type_hints
+from typing import Literal, NotRequired, TypedDict, get_type_hints
 
 import click
 
@@ -30,9 +30,10 @@ class ScopeKeywords(TypedDict, total=False):
 
 
 class SplitScopeKeywords(ScopeKeywords, total=False):
-    """The same, or a named stretch of the data set's own."""
+    """The same, or a named stretch of the data set's own, and what asks for slates."""
 
     split: str
+    requests: Literal["reads", "impressions"]
 
 
 class AnsweringKeywords(TypedDict):
@@ -169,6 +170,13 @@ run_argument = click.argument("folder", type=click.Path(path_type=Path), metavar
 
 
 #: Part of `scope`.
+requests_option = click.option(
+    "--requests",
+    type=click.Choice(["reads", "impressions"]),
+    default="reads",
+    show_default=True,
+    help="What asks for slates; at impressions figures are lower bounds, since what was not shown was not clicked.",
+)
 cluster_option = click.option(
     "--cluster",
     type=click.Choice(["session", "user", "day"]),
@@ -179,7 +187,7 @@ cluster_option = click.option(
 def scope_options(warmup: str, *, split: bool = False) -> Decorator:
     """Which sessions are scored, gathered into `scope: ScopeKeywords` with the command's `--cluster`.
 
-    `warmup` is the help of `--warmup`; `split` adds `--split`.
+    `warmup` is the help of `--warmup`; `split` adds `--split` and takes up `--requests`.
     """
     named_split = click.option(
         "--split", help="Score a named stretch of the data set's (MIND: official, awrs, …) in place of these two."

@@ -30,6 +30,7 @@ from newsreplay.commands.options import (
     names_option,
     parse_seeds,
     parse_time,
+    requests_option,
     run_argument,
     scope_options,
     split_names,
@@ -39,6 +40,7 @@ from newsreplay.escaping import escaped
 if TYPE_CHECKING:
     from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
+    from newsreplay.log.rows import Asks
     from newsreplay.recommenders.registry import Entry
 
 
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 @k_option
 @click.option("--publishers", help="Only these of the data set's publishers, comma-separated.")
 @scope_options("Learn from the first stretch without scoring it: 1d, 36h.", split=True)
+@requests_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -297,8 +300,9 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
 @click.option("--data", help="Check on this data set's first publisher, not on a small log made up for it.")
 @click.option("--cuts", default=20, show_default=True, type=click.IntRange(1), help="Where the future is changed.")
 @k_option
+@requests_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
+def check(specs: str, data: str | None, cuts: int, k: int, requests: Asks, seed: int) -> None:
     """Test that recommenders do not look ahead.
 
     Replays a log, changes all that follows a cut, replays again in a process that never held the log, and compares the
@@ -314,7 +318,7 @@ def check(specs: str, data: str | None, cuts: int, k: int, seed: int) -> None:
     with contextlib.redirect_stdout(sys.stderr):  # what recommenders print
         entries = start_list(specs)
     for entry in entries:
-        checked = check_one(entry.label, dataset, cuts=cuts, k=k, seed=seed)
+        checked = check_one(entry.label, dataset, cuts=cuts, k=k, seed=seed, requests=requests)
         failed += not checked.passed
         click.echo(escaped(str(checked), keep="\n"))
     if failed:

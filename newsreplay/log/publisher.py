@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from newsreplay.log.catalog import Articles
-from newsreplay.log.rows import Column, DType, Log
+from newsreplay.log.rows import ASKING, Asks, Column, DType, Log
+
+NOBODY = "nobody"  #: what readers and sessions are called that have no id; numbered by first appearance
 
 REQUEST_DTYPES: dict[str, DType] = {"row": np.dtype(np.int32), "previous": np.dtype(np.int32)}
 UPDATE_DTYPES: dict[str, DType] = {
@@ -52,3 +54,9 @@ SESSION_DTYPES: dict[str, DType] = {
     "reads": np.dtype(np.int32),
     "first_time": np.dtype(np.int64),
 }
+
+
+def request_rows(publisher: Publisher, asks: Asks) -> Column:
+    """The log rows that ask for slates: int32[requests], in log order."""
+    rows: Column = publisher.requests.row
+    return rows if asks == "reads" else np.flatnonzero(publisher.log.kind == ASKING[asks]).astype(np.int32)

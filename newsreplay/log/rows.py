@@ -33,7 +33,7 @@ READ = Kind.READ.value
 HISTORY = Kind.HISTORY.value
 KIND_NAMES = {kind.value: kind.name.lower() for kind in Kind}
 
-Requests: TypeAlias = Literal["reads", "impressions"]  #: what asks for slates
+Asks: TypeAlias = Literal["reads", "impressions"]  #: what asks for slates
 ASKING: dict[str, int] = {"reads": READ, "impressions": IMPRESSION}  #: and the kind of these rows
 
 HOUR = 3_600_000  #: milliseconds

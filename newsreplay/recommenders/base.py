@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from newsreplay.log.catalog import Catalog
-    from newsreplay.log.rows import Event, Requests
+    from newsreplay.log.rows import Asks, Event
 
 
 def _silent(line: str) -> None:
@@ -39,7 +39,7 @@ class Setting(NamedTuple):
     warmup: int = 0  #: ms from the first read on that are not scored
     timed: bool = False  #: every answer is timed, so `Deferred` ones are settled one by one
     report: Callable[[str], None] = _silent  #: takes a line of progress, as while training, to be shown on a terminal
-    requests: Requests = "reads"  #: what asks for slates: "reads" or "impressions"
+    requests: Asks = "reads"  #: what asks for slates: "reads" or "impressions"
 
 
 class Deferred:

@@ -69,7 +69,7 @@ def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
         ranked.append((values, ranks(values[fair], compare(values[fair], drawn[fair], []))))
     order, means = by_mean_rank(names, run.leaks, ranked)
     mean_ranks = [(display_name(run, name), number(means[name].rank) if name in means else None) for name in order]
-    return {
+    result: ReportContents = {
         "format": 1,
         "title": str(run.info["data"]["name"]),
         "notes": [*notes(run), *seed_notes(run)],
@@ -79,6 +79,9 @@ def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
         "mean_ranks": mean_ranks,
         "publishers": publishers,
     }
+    if run.asks != "reads":
+        result["asks"] = run.asks
+    return result
 
 
 def _column(measured: Measured, metric: str, names: Sequence[str]) -> tuple[Column, Column]:
@@ -104,6 +107,7 @@ def _manifest(run: RunFolder) -> list[tuple[str, str]]:
         "digest": data["digest"],
         "notes on the data": "; ".join(data["notes"]),
         "slate length": str(options["k"]),
+        "requests": "" if run.asks == "reads" else f"at {run.asks}",
         "warm-up": duration_text(options["warmup"]),
         "window": "" if options["window"] is None else duration_text(options["window"]),
         "longest session scored": "" if options["max_session_length"] is None else str(options["max_session_length"]),

@@ -11,15 +11,19 @@ import numpy as np
 
 from newsreplay.durations import duration_text
 from newsreplay.log.rows import Column
-from newsreplay.report.headings import LEAKS
+from newsreplay.report.headings import LEAKS, is_of_slates
 from newsreplay.report.records import Costs, Note
-from newsreplay.report.shown import HEADLINE, few_notes, hides, is_of_slates
+from newsreplay.report.shown import HEADLINE, few_notes, hides
 from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.records import PairTimingRecord, PublisherRecord
 from newsreplay.spec import check_names
 
 LOGGED = "logged"  #: what readers were shown, as a recommender
+_AT_IMPRESSIONS = (
+    "requests at impressions: slates are answers to impressions, from all known articles; what was not shown could not "
+    "be clicked, so figures of slates are lower bounds, and are not to be compared with those at reads"
+)
 
 # --- pairs of run.json ----------------------------------------------------------------------------------
 
@@ -91,6 +95,7 @@ def notes(run: RunFolder, named: Collection[str] = ()) -> list[Note]:
     if logged and data["kind"] in _UNORDERED:
         text = "logged means nothing here: the source does not list candidates as readers saw them"
         result.append(Note("warning", text))
+    result += asking_notes(run)
     for facts in info["publishers"]:
         result += [*_publisher_notes(run, facts, logged, named), *few_notes(facts, named)]
     for pair in info["pairs"]:
@@ -114,9 +119,10 @@ def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool, named
     if counts:
         result.append(Note("warning", f"impressions of {name} that count for nothing: {', '.join(counts)}"))
     if not facts["scored_sessions"] and not facts["scored_impressions"]:
-        text = f"nothing of {name} is scored: no session of reads at two times begins where it would count"
+        what = "no session of reads at two times" if run.asks == "reads" else "no session with a clicked impression"
+        text = f"nothing of {name} is scored: {what} begins where it would count"
         result.append(Note("warning", text))
-    result += _instant_notes(facts)
+    result += _instant_notes(facts) if run.asks == "reads" else []
     if logged and not facts["impressions"]:
         result.append(Note("warning", f"logged has no answers on {name}: the log has no lists"))
     if run.info["data"]["options"].get("impressions") and not facts["impressions"]:
@@ -186,6 +192,11 @@ def covers_too_little(sessions: int, share: float) -> bool:
 
 def _long_ones_count(sessions: int, share: float) -> bool:
     return -(-sessions // 100) < ALIKE * share**2
+
+
+def asking_notes(run: RunFolder) -> list[Note]:
+    """What to know of figures of slates where impressions asked for these, a note below every table."""
+    return [] if run.asks == "reads" else [Note("warning", _AT_IMPRESSIONS)]
 
 
 def leak_notes(run: RunFolder) -> list[Note]:

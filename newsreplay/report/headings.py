@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from newsreplay.errors import NewsreplayError
+from newsreplay.simulator.judgement.measures import SLATES
+
+if TYPE_CHECKING:
+    from newsreplay.log.rows import Asks
 
 
 class Heading(NamedTuple):
@@ -40,18 +44,41 @@ HEADINGS = {
 }
 
 
+_READ_AT_IMPRESSIONS = "share of the reads that an impression brought, or that follow one, that were hits"
+
+
+def titled(name: str, asks: Asks) -> str:
+    """What stands above a report of a data set: its name, and what asked for slates if reads did not."""
+    return name if asks == "reads" else f"{name}, requests at impressions (lower bounds)"
+
+
 LEAKS = " (leaks)"  #: behind the name of a recommender that was given the future, wherever it is shown
 IN_UNITS = {"%": "in per cent", "h": "in hours", "bits": "in bits", "": "as it is"}  #: in the words of a note
 
 
-def heading(metric: str) -> Heading:
-    """The heading of a metric, its cut-off in the text.
+OF_SLATES = (*SLATES, "read_success")  #: metrics that judge slates by what scored sessions read
 
-    >>> heading("event_success@1").text, heading("auc").unit
-    ('E@1', '%')
+
+def is_of_slates(metric: str) -> bool:
+    """Whether a metric judges slates by what scored sessions read.
+
+    >>> is_of_slates("event_success@1"), is_of_slates("auc")
+    (True, False)
+    """
+    return metric.partition("@")[0] in OF_SLATES
+
+
+def heading(metric: str, asks: Asks = "reads") -> Heading:
+    """The heading of a metric, its cut-off in the text; those of slates say so where impressions asked for these.
+
+    >>> heading("event_success@1").text, heading("auc").unit, heading("event_success@1", "impressions").text
+    ('E@1', '%', 'impr. E@1')
     """
     name, _, cut = metric.partition("@")
     known = HEADINGS.get(name, Heading(name, "", None, name))
+    if asks == "impressions" and is_of_slates(metric):
+        meaning = _READ_AT_IMPRESSIONS if name == "read_success" else known.meaning
+        known = known._replace(text=f"impr. {known.text}", meaning=f"{meaning}; at impressions, a lower bound")
     return known._replace(text=f"{known.text}@{cut}") if cut else known
 
 

@@ -1,6 +1,7 @@
 """Misses: why reads were not hits.
 
 Every read that could have been a hit, which is every read of a scored session after its first instant, has one cause.
+Where impressions ask for slates, it is every read that one of them brought, or that follows one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ def causes(k: int) -> list[str]:
 def count(reads: Reads, places: Column, k: int) -> Column:
     """How many reads have each cause (int64[causes]), by their places in earlier slates (int16[reads]).
 
+    Earlier are slates asked for at an earlier time, and the one of the impression that brought the read.
+
     - hit, or offered further down: a slate of the session at an earlier time had the article, at that place;
     - answered too late: only answers beyond a strict deadline had it;
     - already read: the session had read it at an earlier time, and it was not offered again;
@@ -34,7 +37,7 @@ def count(reads: Reads, places: Column, k: int) -> Column:
     - never a candidate: all slates of earlier times ended before k, so the recommender had nothing more to offer;
     - ranked below k: all the rest; at which rank is not in slates of k.
     """
-    later = reads.position > 1
+    later = reads.asked
     place = places[later]
     rules = [
         place == 1,

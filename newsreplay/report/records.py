@@ -5,7 +5,9 @@ All of it is fit for JSON. A recommender is named as every table shows it (`fact
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypedDict
+from typing import Literal, NamedTuple, NotRequired, TypedDict
+
+from newsreplay.log.rows import Asks
 
 #: A value, the lower and upper bound of its interval, and the number of observations; None = there is none.
 Estimate = tuple[float | None, float | None, float | None, int]
@@ -95,6 +97,7 @@ class ReportContents(TypedDict):
 
     format: int
     title: str
+    asks: NotRequired[Asks]  #: what asked for slates, if reads did not
     notes: list[Note]
     manifest: list[tuple[str, str]]  #: label and text
     commands: list[str]

@@ -10,25 +10,14 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from newsreplay.report.headings import heading
+from newsreplay.report.headings import heading, is_of_slates
 from newsreplay.report.records import Note
-from newsreplay.simulator.judgement.measures import SLATES
 from newsreplay.simulator.judgement.metrics import Measured, Result
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.records import PublisherRecord
 
 HEADLINE = "event_success@1"
 FEW_SESSIONS = 30  #: scored sessions of a publisher; with fewer, metrics of slates are not shown
-_OF_SLATES = (*SLATES, "read_success")
-
-
-def is_of_slates(metric: str) -> bool:
-    """Whether a metric judges slates by what scored sessions read.
-
-    >>> is_of_slates("event_success@1"), is_of_slates("auc")
-    (True, False)
-    """
-    return metric.partition("@")[0] in _OF_SLATES
 
 
 def hides(facts: PublisherRecord, metric: str, named: Collection[str] = (), few: int = FEW_SESSIONS) -> bool:

@@ -16,7 +16,7 @@ from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, coar
 from newsreplay.simulator.judgement.counting import FEW as FEW_CLUSTERS
 from newsreplay.simulator.judgement.counting import count_hit_sessions, event_bounds, success_bounds
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
-from newsreplay.simulator.runs.columns import Impressions, Reads, ungrouped
+from newsreplay.simulator.runs.columns import Impressions, Reads, ScoredRequests, ungrouped
 from newsreplay.simulator.runs.folder import RunFolder
 
 MOST_CATEGORIES = 12  #: with a name of their own; the others are one group
@@ -50,22 +50,33 @@ class _Units(NamedTuple):
     cluster: Column  #: int64[rows], numbers of the clusters before any grouping
 
 
+class ScoredSessions(NamedTuple):
+    """The scored sessions of a publisher."""
+
+    begin: Column  #: int64[sessions + 1], the first read of each in `Reads`
+    length: Column  #: int64[sessions], reads
+    time: Column  #: int64[sessions], ms UTC: of the first request
+    returning: Column  #: bool[sessions], the reader has read something before
+    cluster: Column  #: int64[sessions], what each is resampled with
+    ungrouped: Column  #: int[sessions], the same before any grouping
+
+
 class Dimension(NamedTuple):
     """A dimension: what it slices, and how."""
 
     label: str
     reads: Callable[[Reads], Slicing] | None = None  #: by a property of the read
-    sessions: Callable[[Reads, Column, Column], Slicing] | None = None  #: of the session: its first places, its lengths
+    sessions: Callable[[ScoredSessions], Slicing] | None = None  #: of the session
     impressions: Callable[[Impressions], Slicing] | None = None
 
 
 def sliced(columns: PublisherColumns, by: str, named: Collection[str] = ()) -> Slices:
     """One publisher's results by a dimension of `DIMENSIONS`.
 
-    By what a read is (position, age, category): `read_success@c`, the share of reads that were hits, those of a
-    session's first instant aside. By what a session or an impression is: event- and session-level success, AUC, MRR and
-    nDCG@10. Of a publisher with few scored sessions only the `named` ones of slates have values (`shown.hides`).
-    Raises `NewsreplayError` for another dimension.
+    By what a read is (position, age, category): `read_success@c`, the share of reads that were hits, those aside for
+    which no slate counts (`Reads.asked`). By what a session or an impression is: event- and session-level success, AUC,
+    MRR and nDCG@10. Of a publisher with few scored sessions only the `named` ones of slates have values
+    (`shown.hides`). Raises `NewsreplayError` for another dimension.
     """
     if by not in DIMENSIONS:
         raise NewsreplayError(
@@ -76,7 +87,7 @@ def sliced(columns: PublisherColumns, by: str, named: Collection[str] = ()) -> S
     if chosen.reads is not None:
         tables.append(columns.by_read(chosen.reads(columns.reads)))
     if chosen.sessions is not None:
-        tables.append(columns.by_session(chosen.sessions(columns.reads, columns.begin, columns.length)))
+        tables.append(columns.by_session(chosen.sessions(columns.sessions)))
     if chosen.impressions is not None and columns.impressions is not None:
         tables.append(columns.by_impression(chosen.impressions(columns.impressions)))
     groups = list(dict.fromkeys(group for table in tables for group in table.groups))
@@ -110,7 +121,7 @@ def over_time(columns: PublisherColumns, few: int = FEW) -> tuple[Column, int, d
 
     Stretches with fewer than `few` sessions have no value; such stretches at both ends are left out.
     """
-    time = columns.reads.time[columns.begin]
+    time = columns.sessions.time
     if not len(time):
         return time, HOUR, {}
     length = int(time.max() - time.min())
@@ -142,15 +153,12 @@ class PublisherColumns:
         self.run, self.publisher, self.batch, self.sizes = run, publisher, batch, sizes
         self.reads = run.reads(publisher)
         self.impressions = run.impressions(publisher)
-        first = np.ones(len(self.reads.session), bool)
-        first[1:] = self.reads.session[1:] != self.reads.session[:-1]
-        self.begin = np.flatnonzero(first)  #: of each session, in the reads
-        self.length = np.diff(np.append(self.begin, len(first)))
         self.names = [pair["recommender"] for pair in run.pairs(publisher) if pair["status"] == "done"]
         self._places: dict[str, Column] = {}
         facts = run.facts(publisher)
         self.kind, self.impressions_kind = facts["resampled"], facts["impressions_resampled"]
         self.ungrouped = ungrouped(self.reads, self.kind)
+        self.sessions = _sessions(run.requests(publisher), self.reads, self.kind)
         self.seed = int(run.info["options"]["seed"])
         k = int(run.info["options"]["k"])
         self.cuts = sorted({1, k})
@@ -167,23 +175,25 @@ class PublisherColumns:
         return (place > 0) & (place <= cut)
 
     def by_read(self, slicing: Slicing) -> _Table:
-        """Reads after a session's first instant, by what they are."""
-        code = np.where(self.reads.position > 1, slicing.code, -1)
+        """Reads for which some slate counts, by what they are."""
+        code = np.where(self.reads.asked, slicing.code, -1)
         metrics = [f"read_success@{cut}" for cut in self.cuts]
         columns = ([self.hits(name, cut) for cut in self.cuts] for name in self.names)
         return self._table(Slicing(slicing.groups, code), self.reads.cluster, self.ungrouped, metrics, columns)
 
     def by_session(self, slicing: Slicing) -> _Table:
         """Scored sessions, by what they are."""
+        of = self.sessions
         metrics = [f"{what}@{cut}" for cut in self.cuts for what in ("event_success", "session_success")]
 
         def columns() -> Iterator[list[Column]]:
             for name in self.names:
-                hits = [np.add.reduceat(self.hits(name, cut).astype(np.int64), self.begin) for cut in self.cuts]
+                read = [np.flatnonzero(self.hits(name, cut)) for cut in self.cuts]
+                session = [np.searchsorted(of.begin, hits, side="right") - 1 for hits in read]
+                hits = [np.bincount(which, minlength=len(of.length)) for which in session]
                 yield [column for count in hits for column in (count, count > 0)]
 
-        cluster, alone = self.reads.cluster[self.begin], self.ungrouped[self.begin]
-        return self._table(slicing, cluster, alone, metrics, columns())
+        return self._table(slicing, of.cluster, of.ungrouped, metrics, columns())
 
     def by_impression(self, slicing: Slicing) -> _Table:
         """Scored impressions, by what they are."""
@@ -276,6 +286,15 @@ class PublisherColumns:
         return low, high
 
 
+def _sessions(requests: ScoredRequests, reads: Reads, kind: str) -> ScoredSessions:
+    first = np.ones(len(requests.session), bool)
+    first[1:] = requests.session[1:] != requests.session[:-1]
+    codes = requests.session[first]
+    begin = np.searchsorted(reads.session, np.append(codes, np.iinfo(np.int32).max))
+    whose = requests.cluster[first], ungrouped(requests, kind)[first]
+    return ScoredSessions(begin, np.diff(begin), requests.time[first], requests.returning[first], *whose)
+
+
 def _estimate(value: float, low: float, high: float, n: int) -> Estimate:
     if np.isnan(value):
         return NOTHING
@@ -291,7 +310,13 @@ def _binned(values: Column, edges: list[int], names: list[str]) -> Slicing:
     return Slicing(names, np.searchsorted(edges, values, side="right").astype(np.int64))
 
 
-_READS = ["2", "3", "4 to 5", "6 to 10", "11 and more"]
+def _by_reads(values: Column) -> Slicing:
+    """Numbers of reads; none and one have groups of their own only where they occur, which is where impressions ask."""
+    least = min(2, int(values.min(initial=2)))
+    names = ["none", "1", "2", "3", "4 to 5", "6 to 10", "11 and more"]
+    return _binned(values, [1, 2, 3, 4, 6, 11][least:], names[least:])
+
+
 _AGES = ["under 1 h", "1 to 6 h", "6 to 24 h", "1 to 7 days", "7 days and more"]
 
 
@@ -307,7 +332,7 @@ def _days(time: Column) -> Slicing:
 
 def _categories(reads: Reads) -> Slicing:
     """The categories read most by name, the others together."""
-    later = reads.position > 1
+    later = reads.asked
     counts = np.bincount(reads.category[later & (reads.category >= 0)], minlength=len(reads.categories))
     largest = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
     largest = largest[counts[largest] > 0]
@@ -335,17 +360,17 @@ def _readers(returning: Column) -> Slicing:
 DIMENSIONS = {
     "hour": Dimension(
         "hour of day (UTC) at which a session begins",
-        sessions=lambda reads, begin, length: _hours(reads.time[begin]),
+        sessions=lambda sessions: _hours(sessions.time),
         impressions=lambda impressions: _hours(impressions.time),
     ),
     "day": Dimension(
         "day (UTC) on which a session begins",
-        sessions=lambda reads, begin, length: _days(reads.time[begin]),
+        sessions=lambda sessions: _days(sessions.time),
         impressions=lambda impressions: _days(impressions.time),
     ),
     "position": Dimension(
         "position of the read in its session",
-        reads=lambda reads: _binned(reads.position, [3, 4, 6, 11], _READS),
+        reads=lambda reads: _by_reads(np.where(reads.asked, reads.position, 2)),
     ),
     "age": Dimension(
         "age of the article when it is read",
@@ -353,12 +378,12 @@ DIMENSIONS = {
     ),
     "reader": Dimension(
         "whether the reader has read something before this session",
-        sessions=lambda reads, begin, length: _readers(reads.returning[begin]),
+        sessions=lambda sessions: _readers(sessions.returning),
         impressions=lambda impressions: _readers(impressions.returning),
     ),
     "length": Dimension(
         "reads of the session",
-        sessions=lambda reads, begin, length: _binned(length, [3, 4, 6, 11], _READS),
+        sessions=lambda sessions: _by_reads(sessions.length),
     ),
     "category": Dimension("category of the article read", reads=_categories),
 }

@@ -17,9 +17,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from newsreplay.errors import NewsreplayError, RecommenderError
+from newsreplay.errors import RecommenderError
 from newsreplay.log.catalog import Articles, bare_articles
-from newsreplay.log.rows import ASKING, IMPRESSION, Column, Log, Requests
+from newsreplay.log.rows import ASKING, IMPRESSION, Asks, Column, Log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.apart import Apart, Given, Here, NotSentError
@@ -80,7 +80,7 @@ def check_entry(
     cuts: int = 20,
     k: int = 10,
     seed: int = 0,
-    requests: Requests = "reads",
+    requests: Asks = "reads",
     apart: bool = True,
 ) -> Check:
     """Check one recommender at `cuts` cuts, every second right after a request, every fourth after an impression.
@@ -90,14 +90,11 @@ def check_entry(
     By turns the rows from the cut on are overwritten, cut off, and overwritten and made half as many again. Without
     `log`, one of 2,000 rows is made up. A second replay of the untouched log must agree with the
     first too, which catches state that outlives a replay. The untouched log is replayed in one process, the others
-    in another; without `apart`, or where the recommender cannot be sent, all are replayed in this one. Raises
-    `NewsreplayError` where nothing in the log asks for slates.
+    in another; without `apart`, or where the recommender cannot be sent, all are replayed in this one.
     """
     setting = Setting(seed, k, requests=requests)
     if log is None:
         log, articles = made_up_log(ROWS, seed)
-    if not (log.kind == ASKING[requests]).any():
-        raise NewsreplayError(f"the log has no {requests}, so nothing asks for slates; name another log")
     articles = bare_articles(log) if articles is None else articles
     chosen = _cuts(log, cuts, setting)
     try:

@@ -15,7 +15,7 @@ import numpy as np
 
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import NewsreplayError
-from newsreplay.log.publisher import Publisher
+from newsreplay.log.publisher import Publisher, request_rows
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.base import SelfReport, Setting
 from newsreplay.simulator.judgement.oracle import foresee
@@ -84,7 +84,7 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = ignore, report: Ca
 
 def _write(pair: Pair, publisher: Publisher, replayed: Replayed, judgement: Judgement) -> None:
     files = pair_files(pair.folder, pair.publisher, pair.entry.label)
-    write_judgement(files, judgement)
+    write_judgement(files, judgement, pair.options.scope.requests)
     if pair.options.keeping.slates:
         write_slates(files.slates, publisher, replayed.slates)
         if replayed.scores is not None and len(replayed.scores):
@@ -154,16 +154,16 @@ def _replay(
 ) -> Replayed:
     """The pair's replay, or, for the oracle, what is worked out without one."""
     recommender = pair.entry.make()
-    answering = pair.options.answering
-    slates = _allocate(work / "slates.npy", np.int32, (len(publisher.requests.row), answering.k), -1)
+    answering, scope = pair.options.answering, pair.options.scope
+    slates = _allocate(work / "slates.npy", np.int32, (len(request_rows(publisher, scope.requests)), answering.k), -1)
     scores = _allocate(work / "scores.npy", np.float64, publisher.log.pools.item.shape, -np.inf)
     if foresight_of(recommender) == "oracle":
-        foresee(publisher, slates, scores)
+        foresee(publisher, slates, scores, scope.requests)
         return Replayed(slates, scores, NO_DROPS, 0, None, 0.0, foresight="oracle")
     return replay(
         publisher.log,
         recommender,
-        Setting(answering.seed, answering.k, pair.options.scope.warmup, answering.timed, report),
+        Setting(answering.seed, answering.k, scope.warmup, answering.timed, report, scope.requests),
         articles=publisher.articles,
         name=pair.entry.label,
         arrays=(slates, scores),

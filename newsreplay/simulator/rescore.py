@@ -127,9 +127,9 @@ def _score_again(
 def _judge_again(folder: Path, publisher: Publisher, scored: Scored, pair: PairRecord, k: int) -> Judged:
     files = pair_files(folder, publisher.name, pair["recommender"])
     scores = read_scores(files.scores, publisher) if "scores" in pair else None
-    answers = Answers(read_slates(files.slates, publisher, k), scores)
+    answers = Answers(read_slates(files.slates, publisher, k, scored.asks), scores)
     judgement = score(publisher, scored, answers)
-    write_judgement(files, judgement)
+    write_judgement(files, judgement, scored.asks)
     name_files(pair, files, folder)
     return Judged(
         publisher=publisher.name,

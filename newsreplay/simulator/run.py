@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from newsreplay.datasets.store import Dataset
+from newsreplay.errors import RunError
 from newsreplay.log.publisher import Publisher
+from newsreplay.log.rows import Asks
 from newsreplay.recommenders.registry import Entry, start_list, wants_seed
 from newsreplay.simulator.judgement.metrics import Result, measure
 from newsreplay.simulator.judgement.scoring import Scored
@@ -40,6 +42,7 @@ def run(
     `InterruptedRunError` in place of `KeyboardInterrupt`, once what is finished is measured.
     """
     chosen = _publishers(dataset, publishers)
+    check_asking(dataset, chosen, options.scope.requests)
     repeated = repeat_with_seeds(entries, options.answering.seeds, execution.apart)
     manifest = Manifest(dataset, chosen, entries, options, execution.command)
     with claimed(out, manifest.key(), overwrite=overwrite, report=execution.report) as claim:
@@ -92,6 +95,16 @@ def _publishers(dataset: Dataset, chosen: Iterable[str] | None) -> list[str]:
     for name in wanted:  # what does not exist or is damaged is refused before anything is written
         dataset.publisher(name)
     return [name for name in dataset.publishers if name in wanted]
+
+
+def check_asking(dataset: Dataset, publishers: Iterable[str], asks: Asks) -> None:
+    """Raise `RunError` where impressions are to ask for slates, and there are none."""
+    shown = [facts["impressions"] for facts in dataset.card["publishers"] if facts["publisher"] in publishers]
+    if asks == "impressions" and not any(shown):
+        raise RunError(
+            f"{dataset.name} has no impressions that could ask for slates; leave --requests impressions out, or "
+            "prepare the data with --impressions sampled"
+        )
 
 
 class RunProgress:
@@ -180,7 +193,7 @@ def measure_publisher(
     write_replicates(files.replicates, measured.replicates)
     pairs = [pair_files(folder, publisher.name, recommender) for recommender in sums]
     if any(pair.slates.exists() for pair in pairs):
-        write_requests(files.requests, publisher)
+        write_requests(files.requests, publisher, scored.asks)
     if any(pair.scores.exists() for pair in pairs):
         write_impressions(files.impressions, publisher)
     return measured.results

@@ -57,13 +57,18 @@ class Expected(NamedTuple):
 
 
 def beyond(
-    log: Log, slates: Sequence[Sequence[int]], scored: Sequence[bool], group: Sequence[int], groups: int
+    log: Log,
+    slates: Sequence[Sequence[int]],
+    scored: Sequence[bool],
+    group: Sequence[int],
+    groups: int,
+    kind: int = READ,
 ) -> Expected:
-    """All numbers; `slates`, `scored` and `group` have one value per read row."""
+    """All numbers; `slates`, `scored` and `group` have one value per row of the kind that asks."""
     values: list[list[list[float]]] = [[[], [], [], []] for _ in range(groups)]
     recommended: list[int] = []
     categories: list[int] = []
-    rows = [row for row in range(len(log.time)) if log.kind[row] == READ]
+    rows = [row for row in range(len(log.time)) if log.kind[row] == kind]
     last = None
     for row, slate, counts, mine in zip(rows, slates, scored, group, strict=True):
         if not counts:

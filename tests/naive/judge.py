@@ -132,6 +132,151 @@ def fates(
     return found
 
 
+# --- requests at impressions ------------------------------------------------------------------------------
+
+
+class Impression(NamedTuple):
+    """An impression as what asks for a slate."""
+
+    number: int
+    row: int
+    time: int
+    session: int
+    item: int  #: on screen, -1 = none
+    clicked: list[int]  #: by its outcome, in pool order
+    brought: list[int]  #: rows of the reads that its outcome brings
+
+    def counts_for(self, read: naive.Read) -> bool:
+        """Whether its slate counts for a read of its session."""
+        return self.time < read.time or read.row in self.brought
+
+    def can_offer(self, log: Log, item: int) -> bool:
+        """Whether an article is not on screen and was known before this instant."""
+        known = any(log.item[row] == item and log.time[row] < self.time for row in range(len(log.time)))
+        return known and item != self.item
+
+    def relevant(self, log: Log) -> set[int]:
+        """What it shows and what is clicked, as far as it could be offered."""
+        return {item for item in self.clicked if self.can_offer(log, item)}
+
+
+def impressions_of(log: Log) -> list[Impression]:
+    """All impressions of a log; every click brings the first read of its article and instant that no other brought."""
+    taken: set[int] = set()
+    found = []
+    for row in range(len(log.time)):
+        if log.kind[row] != IMPRESSION:
+            continue
+        number, session = int(log.impression[row]), int(log.session[row])
+        places = range(int(log.pools.at[number]), int(log.pools.at[number + 1]))
+        outcomes = [other for other in range(len(log.time)) if log.kind[other] == OUTCOME]
+        told = [other for other in outcomes if log.impression[other] == number]
+        clicked = [int(log.pools.item[place]) for place in places if told and log.pools.clicked[place]]
+        brought = []
+        for item in clicked:
+            reads = [read.row for read in naive.reads_of(log) if (read.session, read.item) == (session, item)]
+            free = [read for read in reads if read not in taken and log.time[read] == log.time[told[0]]]
+            if free:
+                taken.add(free[0])
+                brought.append(free[0])
+        found.append(Impression(number, row, int(log.time[row]), session, int(log.item[row]), clicked, brought))
+    return found
+
+
+def sessions_at_impressions(
+    log: Log, warmup: int = 0, window: int | None = None, longest: int | None = None
+) -> list[int]:
+    """The sessions that are scored where impressions ask."""
+    begin = naive.reads_of(log)[0].time + warmup
+    scored, impressions = [], impressions_of(log)
+    for session in range(int(log.session.max()) + 1):
+        mine = [impression for impression in impressions if impression.session == session]
+        length = sum(read.session == session for read in naive.reads_of(log))
+        if (
+            any(impression.clicked for impression in mine)
+            and mine[0].time >= begin
+            and (window is None or mine[0].time < begin + window)
+            and (longest is None or length <= longest)
+        ):
+            scored.append(session)
+    return scored
+
+
+class FateAtImpressions(NamedTuple):
+    """What became of one read of a scored session where impressions ask."""
+
+    row: int
+    session: int
+    position: int
+    place: int | str  #: the best one in the slates that count for the read, or LATE, BELOW, NEVER
+    reachable: bool
+    again: bool
+    asked: bool  #: some slate counts for it
+
+
+def fates_at_impressions(
+    log: Log, slates: Slates, k: int, late: Sequence[bool], sessions: Sequence[int]
+) -> list[FateAtImpressions]:
+    """The fates of all reads of these sessions, session by session."""
+    found, impressions = [], impressions_of(log)
+    for session in sessions:
+        reads = [read for read in naive.reads_of(log) if read.session == session]
+        for read in reads:
+            asked = [one for one in impressions if one.session == session and one.counts_for(read)]
+            able = [one for one in asked if one.can_offer(log, read.item)]
+            in_time = [slates[one.number] for one in able if not late[one.number]]
+            too_late = [slates[one.number] for one in able if late[one.number]]
+            places = [list(slate).index(read.item) + 1 for slate in in_time if read.item in slate]
+            full = any(len(slates[one.number]) == k for one in asked if not late[one.number])
+            place: int | str = BELOW if full else NEVER
+            if places:
+                place = min(places)
+            elif any(read.item in slate for slate in too_late):
+                place = LATE
+            earlier = [other for other in reads if other.time < read.time]
+            again = any(other.item == read.item for other in earlier)
+            found.append(FateAtImpressions(read.row, session, len(earlier) + 1, place, bool(able), again, bool(asked)))
+    return found
+
+
+def matches_at_impressions(log: Log, slates: Slates, late: Sequence[bool], session: int) -> list[list[bool]]:
+    """For each impression of a session: for each place of its slate, whether that article is relevant."""
+    return [
+        [not late[one.number] and item in one.relevant(log) for item in slates[one.number]]
+        for one in impressions_of(log)
+        if one.session == session
+    ]
+
+
+def measured_at_impressions(log: Log, slates: Slates, sessions: Sequence[int], k: int) -> dict[str, naive.Metric]:
+    """The overall values at a cut-off."""
+    judgements = {}
+    fates = fates_at_impressions(log, [slate[:k] for slate in slates], k, [False] * len(slates), sessions)
+    for session in sessions:
+        hits = [isinstance(fate.place, int) for fate in fates if fate.session == session]
+        requests = [
+            naive.judge_request(one.row, slates[one.number], one.relevant(log), k)
+            for one in impressions_of(log)
+            if one.session == session and one.relevant(log)
+        ]
+        judgements[session] = naive.SessionJudgement(len(hits), sum(hits), requests)
+    return naive.measure(judgements, k)
+
+
+def oracle_at_impressions(log: Log, k: int) -> list[list[int]]:
+    """For each impression: its clicks in pool order, then what its session reads later, turned as for reads."""
+    slates, impressions = [], impressions_of(log)
+    for one in impressions:
+        mine = [other for other in impressions if other.session == one.session]
+        later = [read.item for read in naive.reads_of(log) if read.session == one.session and read.time > one.time]
+        listed = list(dict.fromkeys(item for item in later if one.can_offer(log, item)))
+        before = sum(other.time == one.time and other.row < one.row for other in mine)
+        turned = [listed[(before + place) % len(listed)] for place in range(len(listed))]
+        clicks = [item for item in one.clicked if one.can_offer(log, item)]
+        slates.append(list(dict.fromkeys([*clicks, *turned]))[:k])
+    return slates
+
+
 def oracle_slates(log: Log, k: int) -> list[list[int]]:
     """For each read: what its session reads at later times and is known, each article once, not the one on screen.
 

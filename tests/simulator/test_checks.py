@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from newsreplay.log.catalog import Articles, Catalog, Profiles, bare_articles
 from newsreplay.log.rows import IMPRESSION, LOG_DTYPES, OUTCOME, PUBLISH, READ, Column, Event, Log, make_log
-from newsreplay.recommenders.base import Recommender
+from newsreplay.recommenders.base import Recommender, Setting
 from newsreplay.recommenders.registry import PRESETS, start_list
 from newsreplay.simulator.checks import Change, Check, _cuts, check_entry
 from newsreplay.simulator.overwritten import made_up_log, overwritten
@@ -213,10 +213,28 @@ def test_an_unseeded_random_choice_is_caught() -> None:
 
 def test_there_are_as_many_cuts_as_asked_for_half_after_a_request_and_a_quarter_after_an_impression() -> None:
     log, _ = made_up_log(2_000)
-    cuts = _cuts(log, 20, 0)
+    cuts = _cuts(log, 20, Setting())
     assert len(cuts) >= 20
     assert sum(log.kind[cut - 1] == READ for cut in cuts) >= 10
     assert sum(log.kind[cut - 1] == IMPRESSION for cut in cuts) >= 5
+    cuts = _cuts(log, 20, Setting(requests="impressions"))
+    assert sum(log.kind[cut - 1] == IMPRESSION for cut in cuts) >= 15
+
+
+def test_who_looks_ahead_at_impressions_is_found() -> None:
+    class Clairvoyant(Recommender):
+        def foresee(self, log: Log, articles: Any) -> None:
+            self.items = log.item.tolist()
+
+        def recommend(self, request: Event, k: int) -> Sequence[int]:
+            later = [item for item in self.items[request.row :] if item >= 0]
+            return [min(later[-1], 3)] if later else []
+
+    entry = start_list([Clairvoyant()])[0]
+    log, articles = made_up_log(2_000)
+    check = check_entry(entry, log=log, articles=articles, requests="impressions", apart=False)
+    assert check.finding is not None
+    assert log.kind[check.finding.row] == IMPRESSION
 
 
 def highest_so_far(column: Column) -> Column:

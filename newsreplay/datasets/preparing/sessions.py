@@ -16,12 +16,11 @@ import pyarrow.compute as pc
 
 from newsreplay.arrow import in_one_piece
 from newsreplay.kernels.compiling import compiled
+from newsreplay.log.publisher import NOBODY
 from newsreplay.log.rows import HISTORY, PUBLISH, Column
 
 _NONE, _SEVERAL, _UNNAMED = -1, -2, -3
 _USER = 32  # a part is named by its session id << 32 | 1 + its user, 0 = unnamed
-
-NOBODY = "nobody"  #: what readers and sessions are called that have no id; numbered by first appearance
 
 
 class SessionIds(NamedTuple):

@@ -90,7 +90,10 @@ def score(state: Any, request: Any, out: Any) -> None:
 
 
 class Content(Compiled[ContentState]):
-    """Random articles of the category of the current article, or of the session's last read; else no answer."""
+    """Random articles of the current article's category; no answer without a category.
+
+    Without a current article it is that of the session's last read.
+    """
 
     learn = learn
     recommend = recommend

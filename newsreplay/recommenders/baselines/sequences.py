@@ -143,9 +143,10 @@ def score(state: Any, request: Any, out: Any) -> None:
 
 
 class Sequences(Compiled[SequencesState]):
-    """The articles most often read directly after the current one, or the session's last read, within a session.
+    """The articles most often read directly after the current one, within a session.
 
-    A session that reloads its article makes no step.
+    Without a current article they are those after the session's last read. A session that reloads its article makes no
+    step.
     """
 
     learn = learn

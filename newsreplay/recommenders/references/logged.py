@@ -22,7 +22,7 @@ class Logged(Recommender):
     def start(self, catalog: Catalog) -> None:
         """See `Recommender.start`."""
         self.time = -1
-        self.shown: tuple[int, Sequence[int]] = (-1, ())  # the last impression that was scored: its row and list
+        self.shown: Sequence[int] = ()  # the list of the impression that was scored last
         self.lists: dict[int, dict[int, None]] = {}  # session → articles shown at `time`, each once, in order
 
     def learn(self, event: Event) -> None:
@@ -37,11 +37,11 @@ class Logged(Recommender):
     def recommend(self, request: Event, k: int) -> Sequence[int]:
         """The articles shown with this request, in their order."""
         items: Iterable[int] = self.lists.get(request.session, {}) if request.time == self.time else {}
-        if request.row == self.shown[0]:
-            items = dict.fromkeys(map(int, self.shown[1]))
+        if request.kind == IMPRESSION:
+            items = dict.fromkeys(map(int, self.shown))
         return [item for item in items if item != request.item][:k]
 
     def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
         """The order in which the candidates are listed: 0, -1, -2 …"""
-        self.shown = request.row, pool
+        self.shown = pool
         return range(0, -len(pool), -1)

@@ -20,7 +20,7 @@ from newsreplay.errors import RunError
 from newsreplay.escaping import escaped
 from newsreplay.files import written_whole
 from newsreplay.report import colours
-from newsreplay.report.headings import heading
+from newsreplay.report.headings import heading, titled
 from newsreplay.report.ranking import RULE
 from newsreplay.report.records import ReportContents
 
@@ -47,13 +47,15 @@ def page_of(contents: ReportContents) -> bytes:
     """The page in UTF-8; what the names hold is escaped to ASCII, so that they need not be Unicode at all."""
     style = _colours() + _asset("page.css")
     scripts = [_asset(name) for name in SCRIPTS]
+    title = titled(contents["title"], contents.get("asks", "reads"))
+    shown = {**contents, "title": title}
     hashes = " ".join(_hash(script) for script in scripts)
     parts = {
         "policy": f"default-src 'none'; script-src {hashes}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'",
-        "title": html.escape(escaped(contents["title"])).encode("ascii", "xmlcharrefreplace").decode(),
+        "title": html.escape(escaped(title)).encode("ascii", "xmlcharrefreplace").decode(),
         "style": style,
-        "data": embedded({"contents": _rounded(contents), "headings": _headings(contents), "ranking": RULE}),
+        "data": embedded({"contents": _rounded(shown), "headings": _headings(contents), "ranking": RULE}),
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda part: parts[part[1]], _asset("page.html")).encode()
@@ -107,4 +109,4 @@ def _headings(contents: ReportContents) -> dict[str, dict[str, object]]:
         metrics |= {metric for cut in publisher["slices"] for metric in cut["metrics"]}
         if publisher["over_time"]:
             metrics.add(publisher["over_time"]["metric"])
-    return {metric: heading(metric)._asdict() for metric in metrics}
+    return {metric: heading(metric, contents.get("asks", "reads"))._asdict() for metric in metrics}

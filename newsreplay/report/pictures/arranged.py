@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from newsreplay.log.rows import DAY, HOUR
-from newsreplay.report.headings import heading
+from newsreplay.report.headings import heading, titled
 from newsreplay.report.pictures.drawing import labels_of
 from newsreplay.report.records import NOTHING, Estimate, PublisherContents, RecommenderRow, ReportContents
 
@@ -63,7 +63,7 @@ def arranged(contents: ReportContents) -> ArrangedRun:
     drawn = {*ranked, *foresee}
     leaking = [name for name in names if any(name in rows and rows[name]["leaks"] for rows in done)]
     return ArrangedRun(
-        title=labels_of([contents["title"]])[0],
+        title=titled(labels_of([contents["title"]])[0], contents.get("asks", "reads")),
         publishers=[
             ArrangedPublisher(
                 publisher_labels[number], {name: row for name, row in done[number].items() if name in drawn}, publisher

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, TypeAlias, cast, get_args
 
 import numpy as np
 
 from newsreplay.durations import duration_text
 from newsreplay.errors import NewsreplayError, RunError, did_you_mean
-from newsreplay.log.rows import Column
+from newsreplay.log.rows import Asks, Column
 from newsreplay.report.facts import base_name, display_name, foresees, is_reference, number
 from newsreplay.report.shown import hides, shown, usual_metric
 from newsreplay.report.tables.tables import Record
@@ -54,6 +54,7 @@ class Board:
 
     def __init__(self, runs: Sequence[RunFolder], named: Collection[str] = ()):
         self.runs, self.named = runs, named
+        self.asks: Asks = runs[0].asks if runs else "reads"  # of all of them, else they are refused
         self.results: list[Result] = []
         self.failed: set[tuple[str, str]] = set()  # (recommender, publisher)
         self.foreseeing: set[str] = set()
@@ -208,10 +209,12 @@ class Board:
         return np.array(values), np.array(drawn).reshape(len(names), REPLICATES)
 
 
-_SCOPE: tuple[Literal["warmup", "window", "max_session_length", "strict_deadline", "deadline"], ...] = (
-    *("warmup", "window", "max_session_length"),
-    *("strict_deadline", "deadline"),
-)
+_ScopeOption: TypeAlias = Literal["requests", "warmup", "window", "max_session_length", "strict_deadline", "deadline"]
+_SCOPE: tuple[_ScopeOption, ...] = get_args(_ScopeOption)
+
+
+def _option(run: RunFolder, name: _ScopeOption) -> object:
+    return run.asks if name == "requests" else run.info["options"][name]
 
 
 def _rows_of(runs: Sequence[RunFolder]) -> dict[tuple[int, str, str], str]:
@@ -221,7 +224,7 @@ def _rows_of(runs: Sequence[RunFolder]) -> dict[tuple[int, str, str], str]:
     names = {}
     for run in runs:
         for option in _SCOPE:
-            own, first = (other.info["options"][option] for other in (run, runs[0]))
+            own, first = (_option(other, option) for other in (run, runs[0]))
             if own != first and (option != "deadline" or run.info["options"]["strict_deadline"]):
                 is_time = option in ("warmup", "window")
                 texts = [duration_text(cast(int, value or 0)) if is_time else str(value) for value in (own, first)]

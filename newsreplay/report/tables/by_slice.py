@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from newsreplay.errors import NewsreplayError, did_you_mean
-from newsreplay.report.facts import display_name, leak_notes, seed_notes
+from newsreplay.report.facts import asking_notes, display_name, leak_notes, seed_notes
 from newsreplay.report.headings import format_half, format_value, heading, metric_named
 from newsreplay.report.records import Estimate
 from newsreplay.report.shown import few_notes, hides
@@ -56,14 +56,15 @@ def by_slice(
             (display_name(run, name), [_cell(estimate, chosen, intervals) for estimate in estimates])
             for name, estimates in sorted(cut.cells[chosen].items(), key=lambda row: -_overall(row[1]))
         ]
+        told = (*few_notes(facts, asked), *asking_notes(run), *leak_notes(run), *seed_notes(run))
         tables.append(
             ReportTable(
                 "recommender",
                 [("", group) for group in cut.groups],
                 [*rows, ("n", [Cell(f"{count:,}") for count in counts])],
                 [
-                    f"{heading(chosen).text} in per cent, by {cut.label}; n: {_counted(chosen)}",
-                    *(note.text for note in (*few_notes(facts, asked), *leak_notes(run), *seed_notes(run))),
+                    f"{heading(chosen, run.asks).text} in per cent, by {cut.label}; n: {_counted(chosen)}",
+                    *(note.text for note in told),
                 ],
                 [],
                 publisher_caption(run, publisher),

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
-from newsreplay.report.facts import column_of, display_name, is_reference, leak_notes, number, seed_notes
+from newsreplay.log.rows import Asks
+from newsreplay.report.facts import asking_notes, column_of, display_name, is_reference, leak_notes, number, seed_notes
 from newsreplay.report.headings import IN_UNITS, format_value, heading, metric_named
 from newsreplay.report.shown import few_notes, headline, shown
 from newsreplay.report.tables.tables import (
@@ -81,11 +82,12 @@ def compare(
         records += [
             {"publisher": publisher, "metric": pair.metric, "a": pair.a, "b": pair.b, **pair.numbers} for pair in pairs
         ]
-        body = [(heading(pair.metric).text if is_pair else f"{pair.a} - {pair.b}", _cells(pair)) for pair in pairs]
+        heads = [heading(pair.metric, run.asks).text if is_pair else f"{pair.a} - {pair.b}" for pair in pairs]
+        body = [(head, _cells(pair)) for head, pair in zip(heads, pairs, strict=True)]
         sides = [display_name(run, name) for name in names] if is_pair else ["left", "right"]
         columns = [*sides, "difference", "95 % interval", "p", "p (Holm)", "resolvable"]
-        told = (*few_notes(facts, requested or ()), *leak_notes(run), *seed_notes(run))
-        notes = [*_notes(is_pair, chosen, style), *(note.text for note in told)]
+        told = (*few_notes(facts, requested or ()), *asking_notes(run), *leak_notes(run), *seed_notes(run))
+        notes = [*_notes(is_pair, chosen, style, run.asks), *(note.text for note in told)]
         first, caption = "metric" if is_pair else "pair", publisher_caption(run, publisher)
         tables.append(ReportTable(first, [("", column) for column in columns], body, notes, [], caption))
     if style in ("json", "csv"):
@@ -189,10 +191,10 @@ def _cells(pair: _Pair) -> list[Cell]:
     ]
 
 
-def _notes(is_pair: bool, metrics: list[str], style: str) -> list[str]:
+def _notes(is_pair: bool, metrics: list[str], style: str, asks: Asks) -> list[str]:
     units: dict[str, list[str]] = {}
     for metric in metrics if is_pair else metrics[:1]:
-        units.setdefault(IN_UNITS[heading(metric).unit], []).append(heading(metric).text)
+        units.setdefault(IN_UNITS[heading(metric).unit], []).append(heading(metric, asks).text)
     in_units = "; ".join(f"{', '.join(names)}: {unit}" for unit, names in units.items())
     return [
         f"values, differences and intervals {next(iter(units))}" if len(units) == 1 and is_pair else in_units,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from newsreplay.report.facts import (
+    asking_notes,
     base_name,
     costs_of,
     display_name,
@@ -65,8 +66,9 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -
                 "train, update: seconds of fitting on the warm-up and after it, which µs/event includes; answer: mean "
                 "of answers worked out together, else the median of timed ones"
             )
-        notes += [note.text for note in (*few_notes(run.facts(publisher), named), *leak_notes(run))]
-        columns = [("", head) for head in (heading(rank_by).text, *heads)]
+        told = (*few_notes(run.facts(publisher), named), *asking_notes(run), *leak_notes(run))
+        notes += [note.text for note in told]
+        columns = [("", head) for head in (heading(rank_by, run.asks).text, *heads)]
         tables.append(ReportTable("recommender", columns, body, notes, [], publisher_caption(run, publisher)))
     if style in ("json", "csv"):
         return render(ReportTable("", [], [], [], records), style)

@@ -63,7 +63,7 @@ def _table(board: Board, options: LeaderboardOptions) -> ReportTable:
         for name in rows
         for rank in [_rank_cell(board, ranks.get(name))]
     ]
-    heads = [(publisher, heading(metric).text) for publisher, metric in columns]
+    heads = [(publisher, heading(metric, board.asks).text) for publisher, metric in columns]
     rank_head = ("mean" if len(board.publishers) > 1 else "", "rank")
     return ReportTable("recommender", [*heads, rank_head], body, _footer(board, options), board.records())
 
@@ -124,11 +124,11 @@ def _footer(board: Board, options: LeaderboardOptions) -> list[str]:
     for metric in options.metrics:
         scaled = options.paper_scale and metric in SUCCESS
         unit = f"times {PAPER_SCALE:,}" if scaled else IN_UNITS[heading(metric).unit]
-        units.setdefault(unit, []).append(heading(metric).text)
+        units.setdefault(unit, []).append(heading(metric, board.asks).text)
     within = "; ±: half the width of the 95 % interval" if options.intervals else ""
     lines = ["; ".join(f"{', '.join(names)}: {unit}" for unit, names in units.items()) + within]
     best, level = MARKS[options.style]
-    marks, ranked = f"{best}: best of its column", f"rank by {heading(options.rank_by).text}"
+    marks, ranked = f"{best}: best of its column", f"rank by {heading(options.rank_by, board.asks).text}"
     if board.paired:
         marks += f"; {level}: may be first (paired tests of all pairs, p > {ALPHA:g} after Holm)"
         ranked += ", with the range that these tests leave it"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from newsreplay.log.rows import Asks
 from newsreplay.report import misses
-from newsreplay.report.facts import display_name, leak_notes, seed_notes
+from newsreplay.report.facts import asking_notes, display_name, leak_notes, seed_notes
 from newsreplay.report.misses import TOO_LATE
 from newsreplay.report.shown import HEADLINE, few_notes, hides
 from newsreplay.report.tables.tables import Cell, Record, ReportTable, publisher_caption, render
 from newsreplay.simulator.runs.folder import RunFolder
+
+_WHICH: dict[Asks, str] = {
+    "reads": "those after a scored session's first instant",
+    "impressions": "those of scored sessions that an impression brought, or that follow one",
+}
 
 
 def missed(run: RunFolder, *, style: str = "table") -> str:
@@ -47,15 +53,16 @@ def missed(run: RunFolder, *, style: str = "table") -> str:
         if not hidden:
             rows.sort(key=lambda row: -float(row[1][0].text))
         ceiling = f"{facts['reachable_reads'] / later:.2%}" if later and not hidden else "-"
+        told = (*few_notes(facts), *asking_notes(run), *leak_notes(run), *seed_notes(run))
         tables.append(
             ReportTable(
                 "recommender",
                 [("", causes[place]) for place in drawn],
                 rows,
                 [
-                    f"per cent of {later:,} reads that could have been hits (those after a scored session's first "
-                    f"instant); an oracle reaches {ceiling} of them",
-                    *(note.text for note in (*few_notes(facts), *leak_notes(run), *seed_notes(run))),
+                    f"per cent of {later:,} reads that could have been hits ({_WHICH[run.asks]}); an oracle reaches "
+                    f"{ceiling} of them",
+                    *(note.text for note in told),
                 ],
                 [],
                 publisher_caption(run, publisher),

@@ -31,11 +31,11 @@ class BeyondAccuracy(NamedTuple):
     category_diversity: float  #: entropy of the recommended categories, 1 = as even as those known then allow
 
 
-def beyond_accuracy(publisher: Publisher, slates: Column, scored: Column, group: Column, groups: int) -> BeyondAccuracy:
+def beyond_accuracy(publisher: Publisher, rows: Column, slates: Column, group: Column, groups: int) -> BeyondAccuracy:
     """Measure slates (int32[requests, k], padded with -1, articles known at their requests) in one pass over the log.
 
-    `scored` (bool[requests]) says which slates count, `group` (int32[requests], 0 to `groups` - 1) where the
-    scored ones are summed. All reads update the counts, those from before the log too.
+    `rows` (int32[requests]) are those that asked; `group` (int32[requests], 0 to `groups` - 1, -1 = not scored) says
+    where each is summed. All reads update the counts, those from before the log too.
     """
     log, articles = publisher.log, publisher.articles
     categories = len(articles.categories)
@@ -49,11 +49,11 @@ def beyond_accuracy(publisher: Publisher, slates: Column, scored: Column, group:
         np.zeros(categories, np.int64),
     )
     facts = _Articles(articles.published, articles.category, articles.category_row)
-    _measure(log, facts, slates, scored, group, sums, counts, state)
-    last = np.flatnonzero(scored)[-1:]
+    _measure(log, facts, rows, slates, group, sums, counts, state)
+    last = np.flatnonzero(group >= 0)[-1:]
     if not last.size:
         return BeyondAccuracy(sums, counts, math.nan, math.nan, math.nan)
-    row = publisher.requests.row[last[0]]
+    row = rows[last[0]]
     known = int(log.item[: row + 1].max()) + 1
     known_categories = np.unique(articles.category[(articles.category >= 0) & (articles.category_row <= row)]).size
     return BeyondAccuracy(
@@ -96,18 +96,17 @@ class _ReadCounts(NamedTuple):
 
 
 @compiled
-def _measure(log: Any, articles: Any, slates: Any, scored: Any, group: Any, sums: Any, counts: Any, state: Any) -> None:
+def _measure(log: Any, articles: Any, rows: Any, slates: Any, group: Any, sums: Any, counts: Any, state: Any) -> None:
     request, reads = 0, 0
     for row in range(log.item.size):
         # Codes are given by first appearance, so the highest so far tells how many articles are known.
         state.at_least[0] = max(state.at_least[0], log.item[row] + 1)
-        if log.kind[row] < READ:
-            continue
-        reads += 1
-        _count_read(log.item[row], state)
-        if log.kind[row] == READ:
-            if scored[request]:
-                into = group[request]
+        if log.kind[row] >= READ:
+            reads += 1
+            _count_read(log.item[row], state)
+        if request < rows.size and rows[request] == row:
+            into = group[request]
+            if into >= 0 and slates[request, 0] >= 0:
                 _add_slate(slates[request], row, log.time[row], reads, articles, sums[into], counts[into], state)
             request += 1
 

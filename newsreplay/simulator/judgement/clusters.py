@@ -9,7 +9,7 @@ import numpy as np
 from newsreplay.errors import NewsreplayError
 from newsreplay.kernels.mixing import key_of, mix_all
 from newsreplay.log.publisher import Publisher
-from newsreplay.log.rows import DAY, Column
+from newsreplay.log.rows import DAY, Asks, Column
 
 KINDS = ("session", "user", "day")
 
@@ -21,14 +21,16 @@ class Resampled(NamedTuple):
     impressions: str
 
 
-def fitting(publisher: Publisher, kind: str | None) -> Resampled:
+def fitting(publisher: Publisher, kind: str | None, asks: Asks = "reads") -> Resampled:
     """What is resampled: `kind` if there is one, else sessions; for impressions users, if sessions are made of visits.
 
-    A visit that is told by its pauses is no unit of what readers are shown, and impressions need no session to count.
+    A visit that is told by its pauses is no unit of what readers are shown, and impressions need no session to count;
+    nor do slates that impressions ask for.
     """
     if kind is not None:
         return Resampled(kind, kind)
-    return Resampled("session", "session" if publisher.session_ids else "user")
+    of_impressions = "session" if publisher.session_ids else "user"
+    return Resampled("session" if asks == "reads" else of_impressions, of_impressions)
 
 
 class ClusterSizes(NamedTuple):

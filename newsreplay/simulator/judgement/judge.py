@@ -6,7 +6,8 @@ it had been offered, and which places of its own slate were read later. Every me
 these two (`tally`), whatever it is summed by.
 
 Later, earlier and again mean time, never rows: the reads of one instant know nothing of each other. An impression's
-several clicks are such reads, after an outcome row that has just named them all.
+several clicks are such reads, after an outcome row that has just named them all. Where impressions ask for slates,
+`at_impressions` has the frame and the judge.
 """
 
 from __future__ import annotations
@@ -27,22 +28,29 @@ OFFERED_LATE = -2  #: offered in nothing but answers that came too late
 
 
 class Frame(NamedTuple):
-    """The reads of the scored sessions, session by session, each in order; the same for all recommenders."""
+    """The reads and the requests of the scored sessions, session by session, each in order; for all recommenders.
+
+    Where reads ask for slates they are the requests, too: `asks` is `begin`, and `request` is `read`.
+    """
 
     session: Column  #: int32[sessions], codes, ascending
-    begin: Column  #: int64[sessions + 1], session i has the places begin[i] … begin[i + 1] - 1
-    request: Column  #: int32[reads], the request that the read raised
+    begin: Column  #: int64[sessions + 1], session i has the reads begin[i] … begin[i + 1] - 1
+    read: Column  #: int32[reads], number of the read in the log
     position: Column  #: int32[reads], 1 + the reads of the session at earlier times; reads of one instant share it
-    relevant: Column  #: int32[reads], distinct articles that the session reads at later times, the current one excepted
-    reachable: Column  #: bool[reads], known and not on screen at some request of the session at an earlier time
+    reachable: Column  #: bool[reads], known and not on screen at some request that counts for the read
     again: Column  #: bool[reads], the session has read the article at an earlier time
+    asked: Column  #: bool[reads], some request counts for the read: one at an earlier time, or its own impression
+    own: Column  #: int32[reads], the request whose outcome brought the read, -1 = none; empty where reads ask
+    asks: Column  #: int64[sessions + 1], session i has the requests asks[i] … asks[i + 1] - 1
+    request: Column  #: int32[requests], number of the request in the log
+    relevant: Column  #: int32[requests], distinct articles that are relevant to it
 
 
 class Outcomes(NamedTuple):
     """What became of one recommender's slates, by the places of a frame."""
 
-    place: Column  #: int16[reads], best place of the article in the session's slates of earlier times; or see above
-    relevant: Column  #: uint8[reads, ceil(k / 8)], bit p: the article at place p (from 0) is read at a later time
+    place: Column  #: int16[reads], best place of the article in the slates that count for the read; or see above
+    relevant: Column  #: uint8[requests, ceil(k / 8)], bit p: the article at place p (from 0) is relevant
 
 
 def span(publisher: Publisher, warmup: int, window: int | None) -> tuple[int, int]:
@@ -77,14 +85,19 @@ def frame(
     codes = np.flatnonzero(scored)
     starts = np.concatenate([[0], np.cumsum(sessions.reads[codes], dtype=np.int64)])
     reads = int(starts[-1])
+    request = np.empty(reads, np.int32)
     aligned = Frame(
-        codes.astype(np.int32),
-        starts,
-        np.empty(reads, np.int32),
-        np.empty(reads, np.int32),
-        np.empty(reads, np.int32),
-        np.empty(reads, np.bool_),
-        np.empty(reads, np.bool_),
+        session=codes.astype(np.int32),
+        begin=starts,
+        read=request,
+        position=np.empty(reads, np.int32),
+        reachable=np.empty(reads, np.bool_),
+        again=np.empty(reads, np.bool_),
+        asked=np.empty(reads, np.bool_),
+        own=np.empty(0, np.int32),
+        asks=starts,
+        request=request,
+        relevant=np.empty(reads, np.int32),
     )
     # An article is known from the first row that carries it, and codes count up by first appearance.
     known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
@@ -130,6 +143,7 @@ def _align(time: Any, item: Any, row: Any, previous: Any, last: Any, known: Any,
                     other = ahead
             away = before if before >= 0 and item[row[before]] != current else other_before
             frame.position[place] = 1 + marked - begin
+            frame.asked[place] = marked > begin
             frame.reachable[place] = away >= 0 and current < known[away]
             frame.again[place] = seen[current] == onward
 
@@ -235,6 +249,7 @@ def _tally(frame: Any, outcomes: Any, group: Any, cuts: Any, ideal: Any, hits: A
             if place > 0:
                 for c in range(cuts.size):
                     hits[c] += place <= cuts[c]
+        for at in range(frame.asks[number], frame.asks[number + 1]):
             relevant, first, gain = 0, 0, 0.0
             place = 0
             for c in range(cuts.size):

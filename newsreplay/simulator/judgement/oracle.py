@@ -14,21 +14,30 @@ import numpy as np
 from newsreplay.kernels.chain import chain, put_before, take_out
 from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.log.publisher import Publisher
-from newsreplay.log.rows import Column
+from newsreplay.log.rows import Asks, Column
+from newsreplay.simulator.judgement.at_impressions import could_offer, shown_impressions
 
 
-def foresee(publisher: Publisher, slates: Column, scores: Column) -> None:
+def foresee(publisher: Publisher, slates: Column, scores: Column, asks: Asks = "reads") -> None:
     """Fill slates (int32[requests, k]) with what each session reads next, and scores (float64[places]) with clicks.
 
     A request's list has the distinct articles that the session reads at later times, in row order, as far as they are
     known at the request; not the one on screen. The j-th request of a session at one instant begins at place
-    (j - 1) mod length of its list and goes around, so that several requests offer several articles first.
+    (j - 1) mod length of its list and goes around, so that several requests offer several articles first. Where
+    impressions ask, what became known at a request's instant is out of its list, and the impression's own clicks stand
+    before it, in pool order.
     """
-    log, requests = publisher.log, publisher.requests
-    known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
+    log, requests, sessions = publisher.log, publisher.requests, publisher.sessions
     articles = len(publisher.articles.id)
     coming = _Coming(*chain(articles), np.full(articles, -1, np.int32))
-    _foresee(log.time, log.item, requests.row, requests.previous, publisher.sessions.last, known, coming, slates)
+    if asks == "impressions":
+        shown = shown_impressions(publisher)
+        order = np.argsort(shown.session, kind="stable")
+        room = np.empty(slates.shape[1] + int(shown.clicks.max(initial=0)), np.int32)
+        _foresee_at_impressions(log, requests, sessions.last, shown, order, coming, room, slates)
+    else:
+        known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
+        _foresee(log.time, log.item, requests.row, requests.previous, sessions.last, known, coming, slates)
     scores[:] = log.pools.clicked
 
 
@@ -91,3 +100,63 @@ def _offer(slate: Any, current: int, known: int, turn: int, coming: Any) -> None
                 slate[at] = candidate
             place += 1
         candidate = int64(coming.after[candidate])
+
+
+@compiled
+def _foresee_at_impressions(
+    log: Any, reads: Any, last: Any, shown: Any, order: Any, coming: Any, room: Any, slates: Any
+) -> None:
+    """The requests backward, session by session (`order`); what is read after them is put into the chain meanwhile."""
+    step = int64(-1)
+    for place in range(order.size - 1, -1, -1):
+        request = order[place]
+        session, row = shown.session[request], shown.row[request]
+        if place == order.size - 1 or shown.session[order[place + 1]] != session:
+            coming.first[0] = -1
+            step = int64(last[session])
+        while step >= 0 and log.time[reads.row[step]] > log.time[row]:
+            article = log.item[reads.row[step]]
+            if coming.listed[article] == session:
+                take_out(coming, article)
+            coming.listed[article] = session
+            put_before(coming, article, coming.first[0])
+            step = int64(reads.previous[step])
+        turn = 0  # requests of the session and the instant before this one
+        while place > turn and _are_together(log, shown, order[place - turn - 1], request):
+            turn += 1
+        listed = room[: slates.shape[1] + shown.clicks[request]]
+        listed[:] = -1
+        _offer(listed, log.item[row], shown.known[request], turn, coming)
+        _put_clicks_first(log, shown, request, listed, slates[request])
+
+
+@kernel
+def _are_together(log: Any, shown: Any, request: int, other: int) -> bool:
+    same: bool = shown.session[request] == shown.session[other]
+    return same and log.time[shown.row[request]] == log.time[shown.row[other]]
+
+
+@kernel
+def _put_clicks_first(log: Any, shown: Any, request: int, listed: Any, slate: Any) -> None:
+    """Fill a slate with the impression's clicks, then with what is listed, each article once."""
+    filled = int64(0)
+    if shown.clicks[request] > 0:
+        for place in range(log.pools.at[request], log.pools.at[request + 1]):
+            article = log.pools.item[place]
+            if log.pools.clicked[place] and could_offer(log, shown, request, article):
+                filled = _append(slate, filled, article)
+    for i in range(listed.size):
+        if listed[i] >= 0:
+            filled = _append(slate, filled, listed[i])
+
+
+@kernel
+def _append(slate: Any, filled: int, article: int) -> int:
+    """Append an article that does not stand in the slate yet, if there is room; returns how many stand there."""
+    if filled == slate.size:
+        return filled
+    for i in range(filled):
+        if slate[i] == article:
+            return filled
+    slate[filled] = article
+    return filled + 1

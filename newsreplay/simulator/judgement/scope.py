@@ -1,21 +1,23 @@
-"""What of a log is scored."""
+"""What of a log asks for slates, and what of it is scored."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from newsreplay.errors import NewsreplayError
+from newsreplay.log.rows import ASKING, Asks
 from newsreplay.simulator.judgement.clusters import KINDS
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Which sessions and impressions are scored, and what is resampled for their intervals."""
+    """What asks for slates, which sessions and impressions are scored, what is resampled for their intervals."""
 
     warmup: int = 0  #: ms from the log's first read on that are not scored
     window: int | None = None  #: ms after the warm-up in which scored sessions begin; None = until the log ends
     max_session_length: int | None = None  #: longer sessions (reads) are not scored; None = all are
     cluster: str | None = None  #: what is resampled for intervals: session, user or day; None = as fits (`fitting`)
+    requests: Asks = "reads"  #: what asks for slates
 
     def __post_init__(self) -> None:
         if self.warmup < 0 or (self.window is not None and self.window <= 0):
@@ -24,3 +26,5 @@ class Scope:
             raise NewsreplayError("no session of fewer than 2 reads is scored; let the longest have 2 at least")
         if self.cluster is not None and self.cluster not in KINDS:
             raise NewsreplayError(f"no cluster is called {self.cluster!r}; there are {', '.join(KINDS)}")
+        if self.requests not in ASKING:
+            raise NewsreplayError(f"{self.requests!r} cannot ask for slates; {' or '.join(ASKING)} can")

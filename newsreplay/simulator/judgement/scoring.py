@@ -6,12 +6,14 @@ metrics and their intervals are made of. Replays and re-scored run folders come 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from newsreplay.log.publisher import Publisher
-from newsreplay.log.rows import Column
+from newsreplay.log.publisher import Publisher, request_rows
+from newsreplay.log.rows import Asks, Column
+from newsreplay.simulator.judgement.at_impressions import frame_at_impressions, judge_at_impressions
 from newsreplay.simulator.judgement.beyond_accuracy import BeyondAccuracy, beyond_accuracy
 from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, Resampled, clusters, coarser, fitting
 from newsreplay.simulator.judgement.counting import FEW, HitSessions, count_hit_sessions
@@ -27,19 +29,24 @@ from newsreplay.simulator.judgement.rankings import (
 )
 from newsreplay.simulator.judgement.scope import Scope
 
+_FRAMES: dict[Asks, Callable[..., Frame]] = {"reads": frame, "impressions": frame_at_impressions}
+_JUDGES: dict[Asks, Callable[..., Outcomes]] = {"reads": judge, "impressions": judge_at_impressions}
+
 
 class Scored(NamedTuple):
     """What is scored of one publisher, and the clusters in which it is resampled."""
 
+    asks: Asks  #: what asks for slates
     frame: Frame
     resampled: Resampled  #: what its clusters are
     clusters: Clusters  #: of the frame's sessions
     coarse: Clusters  #: of the frame's sessions, in fewer groups: for metrics beyond accuracy
     group: Column  #: int32[requests], the coarse group of each scored request, -1 = not scored
     sessions: Column  #: int64[groups], scored sessions
-    requests: Column  #: int64[groups], requests of theirs after whose time they read something else
+    requests: Column  #: int64[groups], requests of theirs to which something is relevant
     longest: Column  #: bool[sessions], the longest 1 % of the scored ones
-    one_instant: int  #: sessions with two reads that are left out, since all of their reads share one time
+    one_instant: int  #: sessions with two reads that are left out, since all of their reads share one time; none where
+    #: impressions ask
     impressions: ScoredImpressions
     impression_clusters: Clusters  #: of the scored impressions
 
@@ -85,28 +92,31 @@ class Judgement(NamedTuple):
 def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: ClusterSizes = ClusterSizes()) -> Scored:
     """What is scored of a publisher; `seed` and `sizes` group clusters where there are many."""
     limits = (scope.warmup, scope.window, scope.max_session_length)
-    scored = frame(publisher, *limits)
-    resampled = fitting(publisher, scope.cluster)
-    begun = publisher.sessions.first_time[scored.session]
+    scored = _FRAMES[scope.requests](publisher, *limits)
+    resampled = fitting(publisher, scope.cluster, scope.requests)
+    rows = request_rows(publisher, scope.requests)
+    begun = publisher.log.time[rows[scored.request[scored.asks[:-1]]]]
     by = clusters(publisher, scored.session, begun, resampled.slates, seed, sizes)
-    lengths = np.diff(scored.begin)
-    group = np.full(len(publisher.requests.row), -1, np.int32)
+    lengths, requests = np.diff(scored.begin), np.diff(scored.asks)
+    group = np.full(len(rows), -1, np.int32)
     coarse = coarser(by, publisher.name, seed, sizes)
-    group[scored.request] = np.repeat(coarse.group, lengths)
+    group[scored.request] = np.repeat(coarse.group, requests)
     longest = np.zeros(len(lengths), bool)
     longest[np.argsort(-lengths, kind="stable")[: -(-len(lengths) // 100)]] = True
     impressions = scored_impressions(publisher, *limits)
-    with_successor = np.repeat(by.group, lengths)[scored.relevant > 0]
+    asked = np.repeat(by.group, requests)[scored.relevant > 0]
+    two_reads = 0 if scope.requests == "impressions" else int(np.count_nonzero(with_two_reads(publisher, *limits)))
     return Scored(
+        scope.requests,
         scored,
         resampled,
         by,
         coarse,
         group,
         np.bincount(by.group, minlength=len(by.unit)),
-        np.bincount(with_successor, minlength=len(by.unit)),
+        np.bincount(asked, minlength=len(by.unit)),
         longest,
-        int(np.count_nonzero(with_two_reads(publisher, *limits))) - len(scored.session),
+        max(0, two_reads - len(scored.session)),
         impressions,
         clusters(publisher, impressions.session, impressions.time, resampled.impressions, seed, sizes),
     )
@@ -114,7 +124,7 @@ def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: Clus
 
 def score(publisher: Publisher, scored: Scored, answers: Answers) -> Judgement:
     """Judge one recommender's answers and add them up."""
-    outcomes = judge(publisher, answers.slates, scored.frame, answers.late)
+    outcomes = _JUDGES[scored.asks](publisher, answers.slates, scored.frame, answers.late)
     slates = answers.slates if answers.late is None else np.where(answers.late[:, None], np.int32(-1), answers.slates)
     hit = outcomes.place == 1
     hits_of_longest = hit & np.repeat(scored.longest, np.diff(scored.frame.begin))
@@ -152,19 +162,21 @@ def _hit_sessions(scored: Scored, outcomes: Outcomes, cuts: tuple[int, ...]) -> 
     begin = scored.frame.begin[:-1]
     hit = np.zeros((len(begin), len(cuts)), bool, order="F")
     for number, cut in enumerate(cuts if len(begin) else ()):
-        hit[:, number] = np.logical_or.reduceat((outcomes.place > 0) & (outcomes.place <= cut), begin)
+        hits = np.flatnonzero((outcomes.place > 0) & (outcomes.place <= cut))
+        hit[np.searchsorted(begin, hits, side="right") - 1, number] = True  # a session may be without reads
     return count_hit_sessions(hit, scored.clusters.ungrouped)
 
 
 def _beyond(publisher: Publisher, scored: Scored, slates: Column) -> tuple[BeyondAccuracy, Column]:
     """What slates are besides accurate, and in how many clusters each mean is not zero."""
     by = scored.coarse
-    beyond = beyond_accuracy(publisher, slates, scored.group >= 0, scored.group, len(by.unit))
+    rows = request_rows(publisher, scored.asks)
+    beyond = beyond_accuracy(publisher, rows, slates, scored.group, len(by.unit))
     nonzero = np.count_nonzero(beyond.sums, axis=0)
     if _hidden(by, nonzero):
         group = np.full(len(scored.group), -1, np.int32)
-        group[scored.frame.request] = np.repeat(by.ungrouped, np.diff(scored.frame.begin))
-        ungrouped = beyond_accuracy(publisher, slates, group >= 0, group, int(by.ungrouped.max()) + 1)
+        group[scored.frame.request] = np.repeat(by.ungrouped, np.diff(scored.frame.asks))
+        ungrouped = beyond_accuracy(publisher, rows, slates, group, int(by.ungrouped.max()) + 1)
         nonzero = np.count_nonzero(ungrouped.sums, axis=0)
     return beyond, nonzero
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from newsreplay.kernels.compiling import bind, interpreted, kernel, rebound
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.rows import Column, Log, Requests
+from newsreplay.log.rows import Asks, Column, Log
 from newsreplay.recommenders.base import Compiled, Setting, Sizes
 from newsreplay.simulator.replay.clock import Times, around, clocked
 from newsreplay.simulator.replay.scores import check as check_scores
@@ -39,7 +39,7 @@ def _name(kernels: dict[str, Callable[..., None]]) -> str:
 
 
 def compiled_walk(
-    recommender: type[Compiled[Any]], timed: bool = False, requests: Requests = "reads"
+    recommender: type[Compiled[Any]], timed: bool = False, requests: Asks = "reads"
 ) -> Callable[..., tuple[int, int]]:
     """`walk` compiled for a recommender's kernels; if `timed`, it walks over a `Clocked` state."""
     kernels = _kernels(recommender)
@@ -54,7 +54,7 @@ def compiled_walk(
     return bind(walk, name, **events, **clocked, **sources)
 
 
-def interpreted_walk(recommender: type[Compiled[Any]], requests: Requests = "reads") -> Callable[..., tuple[int, int]]:
+def interpreted_walk(recommender: type[Compiled[Any]], requests: Asks = "reads") -> Callable[..., tuple[int, int]]:
     """`walk` for the same kernels without compiling it; slow, for tests."""
     # Interpreted too: compiled without reference counts it would hand out all pools in place of a stretch of them.
     events = {"reveal": interpreted(reveal_row), "bare": interpreted(bare_event), **ASKING_AT[requests]._asdict()}

@@ -40,10 +40,10 @@ def replay(
     """Replay a log before a recommender, compiled or plain.
 
     `setting` has the slate length, what asks for slates, the seed and what else a plain recommender is handed; with
-    `setting.timed` every call is clocked, which slows the replay down by some 0.1 µs an event. The seed and `name` (the spec) key random
-    choices. `arrays` are the slates and scores to write to, int32[requests, k] filled with -1 and float64[places of
-    `log.pools.item`] filled with -inf; by default they are made. `progress` takes the number of rows done, after every
-    `stretch` of rows.
+    `setting.timed` every call is clocked, which slows the replay down by some 0.1 µs an event. The seed and `name` (the
+    spec) key random choices. `arrays` are the slates and scores to write to, int32[requests, k] filled with -1 and
+    float64[places of `log.pools.item`] filled with -inf; by default they are made. `progress` takes the number of rows
+    done, after every `stretch` of rows.
 
     >>> from newsreplay.log.rows import make_log, READ
     >>> from newsreplay.recommenders.baselines.circular import Circular

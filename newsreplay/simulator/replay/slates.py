@@ -67,17 +67,15 @@ def tidy(log: Log, asking: int, first: int, end: int, slates: Column, request: i
     was recommended.
     """
     counts = np.array([0, 0, -1, -1], np.int64)
-    known = _tidy(log.kind, log.item, asking, first, end, slates, request, known, counts)
+    known = _tidy(log, asking, first, end, slates, request, known, counts)
     return Tidied(*counts.tolist()), known
 
 
 @compiled
-def _tidy(
-    kind: Any, item: Any, asking: int, first: int, end: int, slates: Any, request: int, known: int, counts: Any
-) -> int:
+def _tidy(log: Any, asking: int, first: int, end: int, slates: Any, request: int, known: int, counts: Any) -> int:
     for row in range(first, end):
-        known = max(known, int64(item[row]) + 1)
-        if kind[row] != asking:
+        known = max(known, int64(log.item[row]) + 1)
+        if log.kind[row] != asking:
             continue
         slate = slates[request]
         request += 1
@@ -92,7 +90,7 @@ def _tidy(
             repeated = False
             for i in range(kept):
                 repeated = repeated or slate[i] == candidate
-            if candidate == item[row]:
+            if candidate == log.item[row]:
                 counts[0] += 1
             elif repeated:
                 counts[1] += 1

@@ -7,17 +7,18 @@ from typing import NamedTuple
 import numpy as np
 
 from newsreplay.log.rows import Column
-from newsreplay.simulator.judgement.judge import Frame, tally
+from newsreplay.simulator.judgement.judge import Frame, Outcomes, tally
 from newsreplay.simulator.judgement.measures import IMPRESSIONS, POOLED, SLATES
-from newsreplay.simulator.runs.columns import Reads, ungrouped
+from newsreplay.simulator.runs.columns import ungrouped
 from newsreplay.simulator.runs.folder import RunFolder
 
 
 class _Sessions(NamedTuple):
     """The scored sessions of a publisher, and the clusters that they and scored impressions are in."""
 
-    reads: Reads
     begin: Column  # int64[sessions + 1], first read of each
+    asks: Column  # int64[sessions + 1], first request of each
+    relevant: Column  # int32[requests]
     cluster: Column  # int64[sessions], from 0
     clusters: int
 
@@ -51,25 +52,28 @@ class ByCluster:
         return np.bincount(group, values, clusters)
 
     def _of_slates(self, recommender: str, name: str, cut: int) -> Column:
-        reads, begin, cluster, clusters = self._sessions = self._sessions or _sessions(self.run, self.publisher)
+        sessions = self._sessions = self._sessions or _sessions(self.run, self.publisher)
+        begin, cluster, clusters = sessions.begin, sessions.cluster, sessions.clusters
         if name in ("event_success", "session_success"):
             places = self.run.places(self.publisher, recommender)
             session = np.searchsorted(begin, np.flatnonzero((places > 0) & (places <= cut)), side="right") - 1
             if name == "session_success":
                 session = np.unique(session)
             return np.bincount(cluster[session], minlength=clusters).astype(np.float64)
-        known = {"session": reads.session[begin[:-1]], "begin": begin, "relevant": reads.relevant}
+        unread = np.zeros(len(begin), np.int64)  # hits are none of these metrics
+        known = {"session": cluster, "begin": unread, "asks": sessions.asks, "relevant": sessions.relevant}
         frame = Frame(**{name: known.get(name, np.empty(0, np.int32)) for name in Frame._fields})  # all that sums need
-        outcomes = self.run.outcomes(self.publisher, recommender)
+        outcomes = Outcomes(np.empty(0, np.int16), self.run.matches(self.publisher, recommender))
         sums = tally(frame, outcomes, cluster.astype(np.int32), clusters, (cut,))
         return np.ascontiguousarray(sums[:, 0, [*SLATES].index(name)])
 
 
 def _sessions(run: RunFolder, publisher: str) -> _Sessions:
-    reads = run.reads(publisher)
-    first = np.flatnonzero(np.append(True, reads.session[1:] != reads.session[:-1])[: len(reads.session)])
-    cluster = ungrouped(reads, run.facts(publisher)["resampled"])
-    return _Sessions(reads, np.append(first, len(reads.session)), *_numbered(cluster[first]))
+    requests, reads = run.requests(publisher), run.reads(publisher)
+    first = np.flatnonzero(np.append(True, requests.session[1:] != requests.session[:-1])[: len(requests.session)])
+    begin = np.searchsorted(reads.session, np.append(requests.session[first], np.iinfo(np.int32).max))
+    cluster = ungrouped(requests, run.facts(publisher)["resampled"])
+    return _Sessions(begin, np.append(first, len(requests.session)), requests.relevant, *_numbered(cluster[first]))
 
 
 def _numbered(cluster: Column) -> tuple[Column, int]:

@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from newsreplay.arrow import dictionary_of, in_one_piece, to_arrow, to_numpy
-from newsreplay.log.publisher import Publisher
-from newsreplay.log.rows import READ, Column
-from newsreplay.simulator.judgement.judge import Outcomes
+from newsreplay.log.publisher import Publisher, request_rows
+from newsreplay.log.rows import READ, Asks, Column
 from newsreplay.simulator.judgement.measures import IMPRESSIONS
 from newsreplay.simulator.judgement.rankings import Ranked
 from newsreplay.simulator.judgement.scoring import Judgement, Scored
@@ -22,20 +21,30 @@ from newsreplay.simulator.runs.paths import PairFiles, publisher_files
 
 
 class Reads(NamedTuple):
-    """The scored reads, session by session: a frame with what slices are made by."""
+    """The reads of the scored sessions, session by session, with what slices are made by."""
 
     row: Column  #: int64[reads], log row
     time: Column  #: int64[reads], ms UTC
     session: Column  #: int32[reads], session code
     cluster: Column  #: int64[reads], what the session is resampled with
     position: Column  #: int32[reads], 1 + the reads of the session at earlier times
-    relevant: Column  #: int32[reads]
     reachable: Column  #: bool[reads]
     again: Column  #: bool[reads]
+    asked: Column  #: bool[reads], some slate counts for it: after the session's first instant, where reads ask
     age: Column  #: int64[reads], ms since the article became known
     returning: Column  #: bool[reads], the reader has read something before this session
     category: Column  #: int32[reads], -1 = none
     categories: list[str]
+
+
+class ScoredRequests(NamedTuple):
+    """The requests of the scored sessions, session by session; every such session has one at least."""
+
+    time: Column  #: int64[requests], ms UTC
+    session: Column  #: int32[requests], session code
+    cluster: Column  #: int64[requests], what the session is resampled with
+    returning: Column  #: bool[requests], the reader has read something before this session
+    relevant: Column  #: int32[requests], distinct articles that are relevant to it
 
 
 class Impressions(NamedTuple):
@@ -49,7 +58,7 @@ class Impressions(NamedTuple):
     candidates: Column  #: int32[n]
 
 
-def ungrouped(of: Reads | Impressions, kind: str) -> Column:
+def ungrouped(of: Reads | ScoredRequests | Impressions, kind: str) -> Column:
     """The clusters (of a `kind`) before many were grouped; of users and days a run keeps the groups alone."""
     return of.session if kind == "session" else of.cluster
 
@@ -58,7 +67,7 @@ def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
     """Write what a run scores of a publisher."""
     log, frame = publisher.log, scored.frame
     files = publisher_files(folder, publisher.name)
-    row = publisher.requests.row[frame.request].astype(np.int64)
+    row = publisher.requests.row[frame.read].astype(np.int64)
     lengths = np.diff(frame.begin)
     returning = _returning(publisher)
     item, articles = log.item[row], publisher.articles
@@ -69,7 +78,7 @@ def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
         "session": np.repeat(frame.session, lengths),
         "cluster": np.repeat(scored.clusters.unit[scored.clusters.group], lengths),
         "position": frame.position,
-        "relevant": frame.relevant,
+        **({"relevant": frame.relevant} if scored.asks == "reads" else {"asked": frame.asked}),
         "reachable": frame.reachable,
         "again": frame.again,
         "age": log.time[row] - articles.published[item],
@@ -80,6 +89,8 @@ def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
         {name: to_arrow(values) for name, values in columns.items()}
         | {"category": dictionary_of(category.astype(np.int32), articles.categories, valid=category >= 0)},
     )
+    if scored.asks == "impressions":
+        _write_requests(files.scored_requests, publisher, scored, returning)
     impressions = scored.impressions
     if len(impressions.impression):
         at = log.pools.at
@@ -96,15 +107,34 @@ def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
         files.scored_impressions.unlink(missing_ok=True)  # of an earlier scoring, with other options
 
 
+def _write_requests(path: Path, publisher: Publisher, scored: Scored, returning: Column) -> None:
+    """Write the requests of the scored sessions, where these are impressions."""
+    log, frame = publisher.log, scored.frame
+    row, lengths = request_rows(publisher, scored.asks)[frame.request].astype(np.int64), np.diff(frame.asks)
+    columns = {
+        "row": row,
+        "time": log.time[row],
+        "session": np.repeat(frame.session, lengths),
+        "cluster": np.repeat(scored.clusters.unit[scored.clusters.group], lengths),
+        "returning": np.repeat(returning[frame.session], lengths),
+        "relevant": frame.relevant,
+    }
+    write_columns(path, {name: to_arrow(values) for name, values in columns.items()})
+
+
 #: The columns of files by what their types are called, or how that begins.
 _READS = dict.fromkeys(("row", "time", "cluster", "age"), "int64") | {
     "session": "int32",
     "position": "int32",
-    "relevant": "int32",
     "reachable": "bool",
     "again": "bool",
     "returning": "bool",
     "category": "dictionary",
+}
+_REQUESTS = dict.fromkeys(("time", "cluster"), "int64") | {
+    "session": "int32",
+    "returning": "bool",
+    "relevant": "int32",
 }
 _IMPRESSIONS = dict.fromkeys(("row", "time", "cluster"), "int64") | {
     "session": "int32",
@@ -127,15 +157,23 @@ def _returning(publisher: Publisher) -> Column:
     return known
 
 
-def read_reads(path: Path) -> Reads:
+def read_reads(path: Path, asks: Asks = "reads") -> Reads:
     """What `write_scored` wrote of reads. Raises `RunError`."""
-    table = read_columns(path, _READS)
+    table = read_columns(path, _READS if asks == "reads" else {**_READS, "asked": "bool"})
     category = in_one_piece(table.column("category")).dictionary_decode().dictionary_encode()  # those that were read
+    columns = {name: to_numpy(table.column(name)) for name in table.column_names if name != "category"}
+    columns.setdefault("asked", columns["position"] > 1)
     return Reads(
-        **{name: to_numpy(table.column(name)) for name in Reads._fields[:-2]},
+        **columns,
         category=to_numpy(category, -1),
         categories=category.dictionary.to_pylist(),
     )
+
+
+def read_requests(path: Path) -> ScoredRequests:
+    """What `write_scored` wrote of requests; with those of reads it is the reads' own file. Raises `RunError`."""
+    table = read_columns(path, _REQUESTS)
+    return ScoredRequests(**{name: to_numpy(table.column(name)) for name in ScoredRequests._fields})
 
 
 def read_impressions(path: Path) -> Impressions:
@@ -147,13 +185,18 @@ def read_impressions(path: Path) -> Impressions:
 # --- what became of answers -----------------------------------------------------------------------------
 
 
-def write_judgement(files: PairFiles, judgement: Judgement) -> None:
-    """Write what became of a pair's answers."""
+def write_judgement(files: PairFiles, judgement: Judgement, asks: Asks = "reads") -> None:
+    """Write what became of a pair's answers; the matches of slates have their own file where impressions asked."""
     relevant = judgement.outcomes.relevant
     packed = pa.Array.from_buffers(
         pa.binary(relevant.shape[1]), len(relevant), [None, pa.py_buffer(np.ascontiguousarray(relevant))]
     )
-    write_columns(files.outcomes, {"place": to_arrow(judgement.outcomes.place), "relevant": packed})
+    places, matches = {"place": to_arrow(judgement.outcomes.place)}, {"relevant": packed}
+    if asks == "reads":
+        write_columns(files.outcomes, places | matches)
+    else:
+        write_columns(files.outcomes, places)
+        write_columns(files.matches, matches)
     if judgement.ranked is not None:
         values = judgement.ranked.values
         write_columns(files.rankings, {name: to_arrow(values[:, m]) for m, name in enumerate(IMPRESSIONS)})
@@ -166,13 +209,15 @@ def read_places(path: Path) -> Column:
     return to_numpy(read_columns(path, {"place": "int16"}).column("place"))
 
 
-def read_outcomes(path: Path) -> Outcomes:
-    """What `write_judgement` wrote of slates. Raises `RunError`."""
-    table = read_columns(path, {"place": "int16", "relevant": "fixed_size_binary"})
-    packed = in_one_piece(table.column("relevant"))
+def read_matches(path: Path) -> Column:
+    """Which places of slates were relevant, of the outcomes' file or that of matches: uint8[requests, ceil(k / 8)].
+
+    Raises `RunError`.
+    """
+    packed = in_one_piece(read_columns(path, {"relevant": "fixed_size_binary"}).column("relevant"))
     width = packed.type.byte_width
     raw = np.frombuffer(packed.buffers()[1] or b"", np.uint8, width * len(packed), width * packed.offset)
-    return Outcomes(to_numpy(table.column("place")), raw.reshape(len(packed), width))
+    return raw.reshape(len(packed), width)
 
 
 def read_rankings(path: Path) -> Ranked:

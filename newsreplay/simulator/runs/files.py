@@ -27,6 +27,7 @@ _SUMS = "SHA256SUMS"
 _KEPT = ("results.json", "timing.json", "training.json")
 _ANSWERS = {"slates", "scores", "timing.json", "training.json", _RUN}  # what scoring again does not make anew
 _COLUMNS = (".arrow", ".npy")  # and not what other pairs of the run are writing at the moment
+_WITH_GAPS = ("category", "item")  # an impression may have no article on screen
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 
 
@@ -67,7 +68,7 @@ def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
 
 
 def read_columns(path: Path, types: Mapping[str, str]) -> pa.Table:
-    """Some columns of an Arrow file, which are of these types and have no gaps but categories. Raises `RunError`.
+    """Some columns of an Arrow file, which are of these types and have no gaps but `_WITH_GAPS`. Raises `RunError`.
 
     `types` are the columns by what their types are called, or how that begins.
     """
@@ -78,7 +79,7 @@ def read_columns(path: Path, types: Mapping[str, str]) -> pa.Table:
         place = table.schema.get_field_index(name)
         if place < 0 or not str(table.schema.field(place).type).startswith(kind):
             raise RunError(f"{path} has no column {name!r} of type {kind}; {way_out}")
-        if table.column(place).null_count and name != "category":
+        if table.column(place).null_count and name not in _WITH_GAPS:
             raise RunError(f"{path} has gaps in its column {name!r}; {way_out}")
     return table.select(list(types))
 

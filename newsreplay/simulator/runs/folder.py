@@ -16,19 +16,20 @@ from newsreplay.datasets import find_data
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError, RunError
 from newsreplay.escaping import escaped
-from newsreplay.log.rows import Column
-from newsreplay.simulator.judgement.judge import Outcomes
+from newsreplay.log.rows import Asks, Column
 from newsreplay.simulator.judgement.metrics import Measured, Result
 from newsreplay.simulator.judgement.rankings import Ranked
 from newsreplay.simulator.runs.answers import scores_table, slates_table, with_ids
 from newsreplay.simulator.runs.columns import (
     Impressions,
     Reads,
+    ScoredRequests,
     read_impressions,
-    read_outcomes,
+    read_matches,
     read_places,
     read_rankings,
     read_reads,
+    read_requests,
 )
 from newsreplay.simulator.runs.files import Digests
 from newsreplay.simulator.runs.options import DataSource, Options
@@ -129,6 +130,11 @@ class RunFolder:
         return self._digests.whole(path)
 
     @property
+    def asks(self) -> Asks:
+        """What asked for slates."""
+        return self.info["options"].get("requests", "reads")
+
+    @property
     def publishers(self) -> list[str]:
         """Names of the publishers."""
         return [facts["publisher"] for facts in self.info["publishers"]]
@@ -168,8 +174,13 @@ class RunFolder:
         return Measured(results, replicates)
 
     def reads(self, publisher: str) -> Reads:
-        """The scored reads of a publisher."""
-        return read_reads(self._whole(publisher_files(self.folder, publisher).frame))
+        """The reads of the scored sessions of a publisher."""
+        return read_reads(self._whole(publisher_files(self.folder, publisher).frame), self.asks)
+
+    def requests(self, publisher: str) -> ScoredRequests:
+        """The requests of the scored sessions of a publisher."""
+        files = publisher_files(self.folder, publisher)
+        return read_requests(self._whole(files.frame if self.asks == "reads" else files.scored_requests))
 
     def impressions(self, publisher: str) -> Impressions | None:
         """The scored impressions of a publisher, if it has any."""
@@ -177,12 +188,13 @@ class RunFolder:
             return None
         return read_impressions(self._whole(publisher_files(self.folder, publisher).scored_impressions))
 
-    def outcomes(self, publisher: str, recommender: str) -> Outcomes:
-        """What became of one recommender's slates, by the places of `reads`."""
-        return read_outcomes(self._whole(pair_files(self.folder, publisher, recommender).outcomes))
+    def matches(self, publisher: str, recommender: str) -> Column:
+        """Which places of one recommender's slates were relevant, by the places of `requests`: bits (`Outcomes`)."""
+        files = pair_files(self.folder, publisher, recommender)
+        return read_matches(self._whole(files.outcomes if self.asks == "reads" else files.matches))
 
     def places(self, publisher: str, recommender: str) -> Column:
-        """The places of these outcomes alone, int16[reads]."""
+        """At which place one recommender's slates had each of `reads`, int16[reads] (`Outcomes`)."""
         return read_places(self._whole(pair_files(self.folder, publisher, recommender).outcomes))
 
     def rankings(self, publisher: str, recommender: str) -> Ranked | None:

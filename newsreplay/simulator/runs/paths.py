@@ -15,6 +15,7 @@ class PairFiles(NamedTuple):
     scores: Path
     outcomes: Path
     rankings: Path
+    matches: Path  #: of slates that impressions asked for
 
 
 class PublisherFiles(NamedTuple):
@@ -22,6 +23,7 @@ class PublisherFiles(NamedTuple):
 
     frame: Path
     scored_impressions: Path
+    scored_requests: Path  #: where impressions asked for slates
     requests: Path
     impressions: Path
     replicates: Path
@@ -42,6 +44,7 @@ def publisher_files(folder: Path, publisher: str) -> PublisherFiles:
     return PublisherFiles(
         folder / "frame" / f"{name}.arrow",
         folder / "scored_impressions" / f"{name}.arrow",
+        folder / "scored_requests" / f"{name}.arrow",
         folder / "requests" / f"{name}.arrow",
         folder / "impressions" / f"{name}.arrow",
         folder / "replicates" / f"{name}.npy",

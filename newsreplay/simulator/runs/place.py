@@ -65,7 +65,8 @@ class Key(NamedTuple):
         """In words, in what the run of a run.json is another one."""
         try:
             other = Key.of(cast(RunRecord, record))
-            options = [name for name, value in self.options.items() if other.options[name] != value]  # type: ignore[literal-required]
+            names = {**self.options, **other.options}
+            options = [name for name in names if self.options.get(name) != other.options.get(name)]
         except (KeyError, TypeError):  # damaged, or of another format
             return "another run"
         if self.objects or other.objects:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict, get_args
 
+from newsreplay.log.rows import Asks
+
 FORMAT = 4  #: of the run folder
 
 
@@ -40,6 +42,7 @@ class OptionsRecord(TypedDict):
     window: int | None
     max_session_length: int | None
     cluster: str | None
+    requests: NotRequired[Asks]  #: "reads" where it is missing
     slates: bool
 
 
@@ -88,7 +91,7 @@ class DropsRecord(TypedDict):
     repeated: int
 
 
-PairFile = Literal["slates", "scores", "outcomes", "rankings"]
+PairFile = Literal["slates", "scores", "outcomes", "rankings", "matches"]
 PAIR_FILES: tuple[PairFile, ...] = get_args(PairFile)
 
 
@@ -109,6 +112,7 @@ class PairRecord(TypedDict):
     scores: NotRequired[str]
     outcomes: NotRequired[str]
     rankings: NotRequired[str]
+    matches: NotRequired[str]
 
 
 class RunRecord(TypedDict):

@@ -197,9 +197,9 @@ def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Ju
     facts = next(facts for facts in dataset.card["publishers"] if facts["publisher"] == name)
     hits = [pair.hits for pair in judged if pair.hits is not None and pair.foresight != "oracle"]
     frame = scored.frame
-    begins = np.zeros(len(frame.request), bool)  # an instant of its session
-    begins[1:] = np.diff(frame.position) != 0
-    begins[frame.begin[:-1]] = True
+    begins = np.zeros(len(frame.read) + 1, bool)  # an instant of its session
+    begins[1:-1] = np.diff(frame.position) != 0
+    begins[frame.begin] = True
     return {
         "publisher": name,
         "rows": facts["rows"],
@@ -211,9 +211,9 @@ def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Ju
         "digest": facts["digest"],
         "scored_sessions": len(frame.session),
         "sessions_of_one_instant": scored.one_instant,
-        "scored_reads": len(frame.request),
-        "reads_at_one_time": int(np.count_nonzero(~begins)),
-        "later_reads": int(np.count_nonzero(frame.position > 1)),
+        "scored_reads": len(frame.read),
+        "reads_at_one_time": int(np.count_nonzero(~begins[:-1])),
+        "later_reads": int(np.count_nonzero(frame.asked)),
         "reachable_reads": int(np.count_nonzero(frame.reachable)),
         "impressions": facts["impressions"],
         "scored_impressions": len(scored.impressions.impression),

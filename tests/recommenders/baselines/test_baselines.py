@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.rows import ASKING, HISTORY, IMPRESSION, READ, Log, Requests, make_log
+from newsreplay.log.rows import ASKING, HISTORY, IMPRESSION, READ, Asks, Log, make_log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import ALIASES, PRESETS, start_list
 from newsreplay.simulator.overwritten import made_up_log
@@ -49,7 +49,7 @@ def score_oracle(log: Log, text: str) -> list[float]:
     return naive.scores(log, name, **options)
 
 
-def interpreted(log: Log, recommender: Any, text: str, k: int, requests: Requests = "reads") -> tuple[Any, Any]:
+def interpreted(log: Log, recommender: Any, text: str, k: int, requests: Asks = "reads") -> tuple[Any, Any]:
     """Slates and scores of a replay that is not compiled."""
     slates = np.full((int(np.count_nonzero(log.kind == ASKING[requests])), k), -1, np.int32)
     scores = np.full(len(log.pools.item), np.nan)

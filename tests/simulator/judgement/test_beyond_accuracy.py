@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from newsreplay.log.catalog import bare_articles
 from newsreplay.log.publisher import Publisher, Requests, Sessions
-from newsreplay.log.rows import HISTORY, HOUR, PUBLISH, READ, Log, make_log
+from newsreplay.log.rows import HISTORY, HOUR, IMPRESSION, PUBLISH, READ, Log, make_log
 from newsreplay.simulator.judgement import beyond_accuracy as module
 from newsreplay.simulator.judgement.beyond_accuracy import BeyondAccuracy, beyond_accuracy
 from tests import strategies
@@ -32,15 +32,20 @@ def publisher_of(log: Log) -> Publisher:
 
 
 def measured(
-    log: Log, slates: Slates, scored: Sequence[bool] | None = None, group: Sequence[int] | None = None, groups: int = 1
+    log: Log,
+    slates: Slates,
+    scored: Sequence[bool] | None = None,
+    group: Sequence[int] | None = None,
+    kind: int = READ,
+    groups: int = 1,
 ) -> BeyondAccuracy:
     """All requests are scored, and in one group, unless told otherwise."""
     k = max(1, *map(len, slates), 1)
     return beyond_accuracy(
         publisher_of(log),
-        np.array([[*slate, *[-1] * (k - len(slate))] for slate in slates], np.int32),
-        np.array([True] * len(slates) if scored is None else scored),
-        np.array([0] * len(slates) if group is None else group, np.int32),
+        np.flatnonzero(log.kind == kind).astype(np.int32),
+        np.array([[*slate, *[-1] * (k - len(slate))] for slate in slates], np.int32).reshape(len(slates), k),
+        np.where([True] * len(slates) if scored is None else scored, group or [0] * len(slates), -1).astype(np.int32),
         groups,
     )
 
@@ -145,10 +150,12 @@ def with_history(draw: st.DrawFn) -> Log:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Log, list[list[int]], list[bool], list[int]]:
-    """A log, slates of articles known at their requests, which of these are scored, and their groups of three."""
-    log = draw(with_history())
-    rows = np.flatnonzero(log.kind == READ).tolist()
+def cases(
+    draw: st.DrawFn, kinds: Sequence[int] = (READ, IMPRESSION)
+) -> tuple[Log, list[list[int]], list[bool], list[int], int]:
+    """A log, slates of articles known at requests, which of these are scored, groups of three, the kind that asks."""
+    log, kind = draw(with_history()), draw(st.sampled_from(kinds))
+    rows = np.flatnonzero(log.kind == kind).tolist()
     k = draw(strategies.cut_offs())
     slates = []
     for row in rows:
@@ -156,13 +163,13 @@ def cases(draw: st.DrawFn) -> tuple[Log, list[list[int]], list[bool], list[int]]
         slates.append(draw(st.permutations(known))[: draw(st.integers(0, k))])
     scored = draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
     group = [draw(st.integers(0, 2)) if counts else -1 for counts in scored]
-    return log, slates, scored, group
+    return log, slates, scored, group, kind
 
 
 @settings(max_examples=200, deadline=None)
 @given(case=cases())
-def test_every_number_equals_the_oracle(case: tuple[Log, list[list[int]], list[bool], list[int]]) -> None:
-    found, expected = measured(*case, groups=3), naive_beyond.beyond(*case, groups=3)
+def test_every_number_equals_the_oracle(case: tuple[Log, list[list[int]], list[bool], list[int], int]) -> None:
+    found, expected = measured(*case, groups=3), naive_beyond.beyond(*case[:4], groups=3, kind=case[4])
     assert found.counts.tolist() == expected.counts
     assert found.sums == pytest.approx(np.array(expected.sums), rel=1e-12, abs=1e-12)
     assert found[2:] == pytest.approx(expected[2:], rel=1e-12, abs=1e-12, nan_ok=True)
@@ -170,21 +177,23 @@ def test_every_number_equals_the_oracle(case: tuple[Log, list[list[int]], list[b
 
 @settings(max_examples=50, deadline=None)
 @given(case=cases())
-def test_the_order_inside_a_slate_changes_nothing(case: tuple[Log, list[list[int]], list[bool], list[int]]) -> None:
-    log, slates, scored, group = case
-    found = measured(log, slates, scored, group, groups=3)
-    turned = measured(log, [slate[::-1] for slate in slates], scored, group, groups=3)
+def test_the_order_inside_a_slate_changes_nothing(
+    case: tuple[Log, list[list[int]], list[bool], list[int], int],
+) -> None:
+    log, slates, scored, group, kind = case
+    found = measured(log, slates, scored, group, kind, groups=3)
+    turned = measured(log, [slate[::-1] for slate in slates], scored, group, kind, groups=3)
     assert turned.counts.tolist() == found.counts.tolist()
     assert turned.sums == pytest.approx(found.sums, rel=1e-12, abs=1e-12)
     assert turned[2:] == pytest.approx(found[2:], nan_ok=True)
 
 
 @settings(max_examples=50, deadline=None)
-@given(case=cases(), data=st.data())
+@given(case=cases([READ]), data=st.data())
 def test_what_happens_later_changes_nothing(
-    case: tuple[Log, list[list[int]], list[bool], list[int]], data: st.DataObject
+    case: tuple[Log, list[list[int]], list[bool], list[int], int], data: st.DataObject
 ) -> None:
-    log, slates, scored, group = case
+    log, slates, scored, group, _ = case
     end = data.draw(st.sampled_from(np.flatnonzero(log.kind == READ).tolist())) + 1
     before = make_log(
         pools=log.pools, **{name: column[:end] for name, column in log._asdict().items() if name != "pools"}

@@ -349,7 +349,8 @@ def test_the_article_on_screen_is_not_relevant_even_if_it_is_read_again() -> Non
 def test_without_a_scored_session_there_is_nothing_to_judge() -> None:
     log = reads_log((0, 0), (1, 0))
     of = frame(publisher_of(log))
-    assert [len(column) for column in of] == [0, 1, 0, 0, 0, 0, 0]
+    lengths = {name: len(column) for name, column in of._asdict().items()}
+    assert lengths == dict.fromkeys(Frame._fields, 0) | {"begin": 1, "asks": 1}
     outcomes = judge(publisher_of(log), padded([[], []], 9), of)
     assert outcomes.place.shape == (0,)
     assert outcomes.relevant.shape == (0, 2)

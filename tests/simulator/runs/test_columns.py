@@ -18,9 +18,11 @@ from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.judgement.scoring import Answers, score, select_scored
 from newsreplay.simulator.runs.columns import (
     read_impressions,
-    read_outcomes,
+    read_matches,
+    read_places,
     read_rankings,
     read_reads,
+    read_requests,
     write_judgement,
     write_scored,
 )
@@ -67,7 +69,7 @@ def test_scored_reads_and_impressions_are_read_back_as_the_oracle_has_them(publi
     with tempfile.TemporaryDirectory() as folder:
         files = publisher_files(Path(folder), "A")
         write_scored(Path(folder), publisher, select_scored(publisher, Scope(cluster=cluster)))
-        reads = read_reads(files.frame)
+        reads, requests = read_reads(files.frame), read_requests(files.frame)
         seen = read_impressions(files.scored_impressions) if files.scored_impressions.exists() else None
     fates = naive_judge.fates(log, [[]] * len(publisher.requests.row), 1)
     first = {fate.session: int(log.time[fate.row]) for fate in reversed(fates)}
@@ -75,7 +77,9 @@ def test_scored_reads_and_impressions_are_read_back_as_the_oracle_has_them(publi
     assert reads.time.tolist() == [log.time[fate.row] for fate in fates]
     assert reads.session.tolist() == [fate.session for fate in fates]
     assert reads.cluster.tolist() == [naive_judge.cluster(log, cluster, f.session, first[f.session]) for f in fates]
-    assert reads.relevant.tolist() == [fate.relevant for fate in fates]
+    assert requests.relevant.tolist() == [fate.relevant for fate in fates]
+    assert requests.session.tolist() == reads.session.tolist()
+    assert reads.asked.tolist() == [fate.position > 1 for fate in fates]
     assert reads.reachable.tolist() == [fate.reachable for fate in fates]
     assert reads.again.tolist() == [fate.again for fate in fates]
     assert reads.age.tolist() == [naive_judge.age(log, fate.row) for fate in fates]
@@ -103,8 +107,8 @@ def test_columns_have_the_types_that_are_promised(tmp_path: Path) -> None:
     reads = read_reads(publisher_files(tmp_path, "A").frame)
     assert {name: str(column.dtype) for name, column in reads._asdict().items() if name != "categories"} == {
         **dict.fromkeys(("row", "time", "cluster", "age"), "int64"),
-        **dict.fromkeys(("session", "relevant", "position", "category"), "int32"),
-        **dict.fromkeys(("reachable", "again", "returning"), "bool"),
+        **dict.fromkeys(("session", "position", "category"), "int32"),
+        **dict.fromkeys(("reachable", "again", "asked", "returning"), "bool"),
     }
 
 
@@ -172,12 +176,12 @@ def test_a_verdict_is_read_back(publisher: Publisher, k: int, scores: bool, data
     with tempfile.TemporaryDirectory() as folder:
         files = pair_files(Path(folder), "A", "mine")
         write_judgement(files, verdict)
-        outcomes = read_outcomes(files.outcomes)
+        place, relevant = read_places(files.outcomes), read_matches(files.outcomes)
         ranked = read_rankings(files.rankings) if files.rankings.exists() else None
-    assert outcomes.place.dtype == np.int16
-    assert outcomes.place.tolist() == verdict.outcomes.place.tolist()
-    assert outcomes.relevant.tolist() == verdict.outcomes.relevant.tolist()
-    assert outcomes.relevant.shape == verdict.outcomes.relevant.shape
+    assert place.dtype == np.int16
+    assert place.tolist() == verdict.outcomes.place.tolist()
+    assert relevant.tolist() == verdict.outcomes.relevant.tolist()
+    assert relevant.shape == verdict.outcomes.relevant.shape
     if verdict.ranked is None:
         assert ranked is None
     else:
@@ -205,6 +209,6 @@ def test_a_hostile_name_is_a_file_like_any_other(name: str, tmp_path: Path) -> N
     write_scored(tmp_path, publisher, of)
     files = pair_files(tmp_path, name, name)
     write_judgement(files, score(publisher, of, Answers(padded([[1], []], 1), None)))
-    assert read_outcomes(files.outcomes).place.tolist() == [-1, 1]
+    assert read_places(files.outcomes).tolist() == [-1, 1]
     assert len(read_reads(publisher_files(tmp_path, name).frame).row) == 2
     assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")} == {"frame", "outcomes"}

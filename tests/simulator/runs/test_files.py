@@ -27,9 +27,11 @@ from newsreplay.simulator.judgement.scoring import Answers, score, select_scored
 from newsreplay.simulator.rescore import rescore
 from newsreplay.simulator.runs.columns import (
     read_impressions,
-    read_outcomes,
+    read_matches,
+    read_places,
     read_rankings,
     read_reads,
+    read_requests,
     write_judgement,
     write_scored,
 )
@@ -186,9 +188,9 @@ def columns_of_a_run(folder: Path) -> dict[Path, Callable[[Path], Any]]:
     write_scored(folder, publisher, of)
     write_judgement(pair, verdict)
     return {
-        files.frame: read_reads,
+        files.frame: lambda path: (read_reads(path), read_requests(path)),
         files.scored_impressions: read_impressions,
-        pair.outcomes: read_outcomes,
+        pair.outcomes: lambda path: (read_places(path), read_matches(path)),
         pair.rankings: read_rankings,
     }
 
@@ -218,7 +220,7 @@ def test_a_file_of_another_form_is_refused_by_name(damage: str, tmp_path: Path) 
             read(path)
 
 
-@pytest.mark.parametrize("column", ["row", "time", "session", "cluster", "relevant", "reachable", "again", "age"])
+@pytest.mark.parametrize("column", ["row", "time", "session", "cluster", "position", "reachable", "again", "age"])
 def test_scored_reads_with_a_column_of_another_type_or_with_gaps_are_refused(column: str, tmp_path: Path) -> None:
     path = next(iter(columns_of_a_run(tmp_path)))
     with opened(path) as reader:

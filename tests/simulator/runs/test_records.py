@@ -101,7 +101,7 @@ def test_a_run_folder_is_of_the_published_schema(run: newsreplay.Run) -> None:
     assert {*files} == {"run.json", "timing.json", "training.json", "results.json"}
     assert errors(files, SCHEMA) == []
     seen = {key for pair in files["run.json"]["pairs"] for key in pair}
-    assert {*SCHEMA["$defs"]["PairRecord"]["properties"]} - seen <= {"scores", "rankings"}
+    assert {*SCHEMA["$defs"]["PairRecord"]["properties"]} - seen <= {"scores", "rankings", "matches"}
     timed = {key for pair in files["timing.json"]["pairs"] for key in pair}
     assert {*SCHEMA["$defs"]["PairTimingRecord"]["properties"]} == timed
 

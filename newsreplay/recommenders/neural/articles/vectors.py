@@ -1,119 +1,134 @@
-"""Files of word vectors, GloVe's or fastText's text format, indexed once and mapped."""
+"""Files of vectors by name or id, of words, entities and articles: indexed once and mapped."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import re
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyarrow import csv
 
 from newsreplay.errors import DataError, SpecError
 from newsreplay.files import folder_written_whole
 from newsreplay.machine import home
+from newsreplay.recommenders.neural.articles.vector_files.base import VectorBlock
+from newsreplay.recommenders.neural.articles.vector_files.registry import reader_of
 
 
-class WordVectors:
-    """Pretrained word vectors of a text file: a word and its numbers in each line, the first line of a word counts.
+class Vectors:
+    """Vectors of a file, by name or id; the first row of a name counts.
 
-    Words are known by 64 bits of their BLAKE2b digests.
+    Names are compared as text, so that 123 in one file is "123" in another, and known by 64 bits of their BLAKE2b
+    digests.
     """
 
     def __init__(self, path: Path, index: _Index):
         self.path = path
         self.width = index.vectors.shape[1]
-        self.skipped = index.skipped  #: lines of the file that are no word with `width` numbers
         self._index = index
 
     @classmethod
-    def open(cls, path: str | Path) -> WordVectors:
-        """The vectors of a GloVe file or of fastText's `.vec`, plain or gzipped.
+    def open(cls, path: str | Path) -> Self:
+        """The vectors of a file, whose ending says how it is read: text (.txt, .vec, .gz), .parquet or .npz.
 
         The file is read through once and kept as arrays in newsreplay's home, from where they are memory-mapped; in
-        memory where that cannot be written. Lines that are no word with its numbers are skipped and counted.
-        Raises `SpecError` if it cannot be read, `DataError` if it is none of word vectors.
+        memory where that cannot be written. Raises `SpecError` if it cannot be read or has another ending, `DataError`
+        if it is none of vectors, or a row of it has no name or not as many finite numbers as others.
         """
         path = Path(path).expanduser()
-        try:
-            facts = path.stat()
-            if not path.is_file():
-                raise SpecError(f"{path} is no file of word vectors; name a GloVe file or one of fastText's .vec")
-            key = f"{path.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\0{_FORMAT}"
-            folder = home() / "words" / blake2b(key.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-            if not folder.exists():
-                try:
-                    _write(path, folder)
-                except OSError:
-                    return cls(path, _in_memory(path))
-            return cls(path, _mapped(folder))
-        except (OSError, EOFError, zlib.error) as error:
-            raise SpecError(f"the word vectors of {path} cannot be read: {error}") from None
+        index = _index_of(path)
+        if index.fault is not None:
+            raise DataError(f"{path} {index.fault}; correct the row or leave it out")
+        return cls(path, index)
 
-    def look_up(self, words: Sequence[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """float32[n, width] and bool[n]: the vectors of words, or of their lower-cased forms, and which there are.
-
-        Words without a vector have zeros.
-        """
-        row, known = self._rows(words)
-        unknown = np.flatnonzero(~known)
-        if len(unknown):
-            row[unknown], known[unknown] = self._rows([words[place].lower() for place in unknown.tolist()])
-        vectors = np.zeros((len(words), self.width), np.float32)
+    def look_up(self, names: Sequence[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """float32[n, width] and bool[n]: the vectors of names, and which there are; zeros where there is none."""
+        row, known = self._rows(names)
+        vectors = np.zeros((len(names), self.width), np.float32)
         vectors[known] = self._index.vectors[row[known]]
         return vectors, known
 
-    def _rows(self, words: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        digests = _digests(word.encode("utf-8", "surrogatepass") for word in words)
+    def _rows(self, names: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        digests = _digests(name.encode("utf-8", "surrogatepass") for name in names)
         at = np.minimum(np.searchsorted(self._index.digest, digests), len(self._index.digest) - 1)
         return self._index.row[at], self._index.digest[at] == digests
 
 
-# --- the text files -------------------------------------------------------------------------------------
+class WordVectors(Vectors):
+    """Pretrained word vectors, as GloVe's and fastText's, looked up in lower case where the word itself is missing.
 
-_FORMAT = 1  #: of the folder
-_BLOCK = 1 << 24  #: bytes read at a time
-_LONGEST = 1 << 20  #: bytes; whatever has a longer first line is no such file
-_HEAD = 100  #: lines from which the width of vectors is found
-_EXPECTED = (
-    "expected is a word and its numbers, separated by blanks, in each line, as in GloVe's files and fastText's .vec "
-    "(plain or .gz; unpack a .zip first, and convert a .bin)"
-)
+    Files of the web have some lines that are no word with its numbers: they are skipped and counted.
+    """
+
+    def __init__(self, path: Path, index: _Index):
+        super().__init__(path, index)
+        self.skipped = index.skipped  #: rows of the file that are no word with `width` numbers
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """The vectors of a file of any kind, as of `Vectors.open`, which raises the same but for single rows."""
+        path = Path(path).expanduser()
+        return cls(path, _index_of(path))
+
+    def _rows(self, names: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        row, known = super()._rows(names)
+        unknown = np.flatnonzero(~known)
+        if len(unknown):
+            row[unknown], known[unknown] = super()._rows([names[place].lower() for place in unknown.tolist()])
+        return row, known
+
+
+# --- what is kept of a file -----------------------------------------------------------------------------
+
+_FORMAT = 2  #: of the folder
 
 
 class _Index(NamedTuple):
-    digest: npt.NDArray[np.uint64]  #: [words], ascending
-    row: npt.NDArray[np.int64]  #: [words], of the word's vector
-    vectors: npt.NDArray[np.float32]  #: [words, width], in the file's order
+    digest: npt.NDArray[np.uint64]  #: [names], ascending
+    row: npt.NDArray[np.int64]  #: [names], of the name's vector
+    vectors: npt.NDArray[np.float32]  #: [names, width], in the file's order
     skipped: int
+    fault: str | None  #: of the first row that has one
 
 
-class _Head(NamedTuple):
-    width: int  #: numbers of a vector
-    header: bool  #: whether the first line has the number of words and the width
+def _index_of(path: Path) -> _Index:
+    """Kept, or read and kept."""
+    try:
+        facts = path.stat()
+        if not path.is_file():
+            raise SpecError(f"{path} is no file of vectors; name a file, such as GloVe's or one of fastText's .vec")
+        key = f"{path.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\0{_FORMAT}"
+        folder = home() / "vectors" / blake2b(key.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+        if not folder.exists():
+            try:
+                _write(path, folder)
+            except OSError:
+                return _in_memory(path)
+        return _mapped(folder)
+    except (OSError, EOFError, zlib.error, pa.ArrowException, UnicodeDecodeError) as error:
+        raise SpecError(f"the vectors of {path} cannot be read: {error}") from None
 
 
 def _write(path: Path, folder: Path) -> None:
     """The folder of a file, whole or not at all; another process may be quicker."""
     with folder_written_whole(folder) as work:
         with (work / "vectors.f32").open("wb") as file:
-            parts = []
-            for words, vectors, skipped in _blocks(path):
-                vectors.tofile(file)
-                parts.append((_digests(words), vectors.shape[1], skipped))
-        digest, row = _sorted(np.concatenate([part[0] for part in parts]))
+            width, skipped = 0, 0
+            fault = None
+            digests = []
+            for block in _blocks(path):
+                block.vectors.tofile(file)
+                digests.append(_digests(block.names))
+                width, skipped, fault = block.vectors.shape[1], skipped + block.skipped, fault or block.fault
+        digest, row = _sorted(np.concatenate(digests))
         np.save(work / "digest.npy", digest)
         np.save(work / "row.npy", row)
-        facts = {"path": str(path), "width": parts[0][1], "skipped": sum(part[2] for part in parts)}
+        facts = {"path": str(path), "width": width, "skipped": skipped, "fault": fault}
         (work / "facts.json").write_text(json.dumps(facts), "utf-8")
 
 
@@ -124,101 +139,32 @@ def _mapped(folder: Path) -> _Index:
         row = np.load(folder / "row.npy", mmap_mode="r", allow_pickle=False)
         vectors = np.memmap(folder / "vectors.f32", np.float32, "r", shape=(len(row), facts["width"]))
     except (OSError, ValueError) as error:
-        raise DataError(f"the word vectors kept in {folder} are damaged, delete the folder: {error}") from None
-    return _Index(digest, row, vectors, facts["skipped"])
+        raise DataError(f"the vectors kept in {folder} are damaged, delete the folder: {error}") from None
+    return _Index(digest, row, vectors, facts["skipped"], facts["fault"])
 
 
 def _in_memory(path: Path) -> _Index:
     blocks = list(_blocks(path))
-    digest, row = _sorted(np.concatenate([_digests(words) for words, _, _ in blocks]))
-    return _Index(digest, row, np.concatenate([block[1] for block in blocks]), sum(block[2] for block in blocks))
+    digest, row = _sorted(np.concatenate([_digests(block.names) for block in blocks]))
+    fault = next((block.fault for block in blocks if block.fault), None)
+    vectors = np.concatenate([block.vectors for block in blocks])
+    return _Index(digest, row, vectors, sum(block.skipped for block in blocks), fault)
 
 
-def _digests(words: Iterable[bytes]) -> npt.NDArray[np.uint64]:
-    return np.frombuffer(b"".join(blake2b(word, digest_size=8).digest() for word in words), "<u8").astype(np.uint64)
+def _blocks(path: Path) -> Iterator[VectorBlock]:
+    """The blocks of a file that has a vector at all."""
+    rows, fault = 0, None
+    for block in reader_of(path)(path):
+        rows, fault = rows + len(block.names), fault or block.fault
+        yield block
+    if not rows:
+        raise DataError(f"{path} {fault or 'has no row with a vector'}; expected are names or ids with their vectors")
+
+
+def _digests(names: Iterable[bytes]) -> npt.NDArray[np.uint64]:
+    return np.frombuffer(b"".join(blake2b(name, digest_size=8).digest() for name in names), "<u8").astype(np.uint64)
 
 
 def _sorted(digest: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    row = np.argsort(digest, kind="stable")  # a search from the left finds the first line of a word
+    row = np.argsort(digest, kind="stable")  # a search from the left finds the first row of a name
     return digest[row], row
-
-
-def _blocks(path: Path) -> Iterator[tuple[list[bytes], npt.NDArray[np.float32], int]]:
-    """Words, their vectors, and the number of lines skipped, some thousand lines at a time."""
-    with _text(path) as file:
-        width, header = _head(path, file)
-    with _text(path) as file:
-        if header:
-            file.readline()
-        while lines := file.readlines(_BLOCK):
-            yield _parsed(lines, width)
-
-
-def _text(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path)) if packed else path.open("rb")
-
-
-def _head(path: Path, file: BinaryIO) -> _Head:
-    first = file.readline(_LONGEST)
-    if len(first) == _LONGEST:
-        raise DataError(f"{path} line 1 has more than {_LONGEST:,} bytes, so these are no word vectors; {_EXPECTED}")
-    header = re.fullmatch(rb"\d+ +(\d+)\s*", first)
-    lines = [] if header else [first]
-    lines += islice(file, _HEAD - len(lines))
-    sizes = Counter(line.rstrip().count(b" ") for line in lines)
-    width = max(sizes, key=lambda size: (sizes[size], -size), default=0)
-    start = 2 if header else 1
-    if header and width != int(header[1]):
-        text = first.decode(errors="replace").strip()
-        raise DataError(
-            f"{path} line 1 says {text!r}, {int(header[1])} numbers a word, but most of the lines behind it have "
-            f"{width}; {_EXPECTED}"
-        )
-    if not width or 2 * len(_parsed(lines, width)[0]) <= len(lines):
-        bad = next((place for place, line in enumerate(lines) if not width or not _parsed([line], width)[0]), 0)
-        text = lines[bad][:60].decode(errors="replace").strip() if lines else ""
-        raise DataError(f"{path} line {start + bad} is {text!r}: no word with its numbers; {_EXPECTED}")
-    return _Head(width, header is not None)
-
-
-def _parsed(lines: list[bytes], width: int) -> tuple[list[bytes], npt.NDArray[np.float32], int]:
-    words, numbers = [], []
-    for line in lines:
-        word, _, rest = line.rstrip().partition(b" ")
-        if rest.count(b" ") != width - 1:  # words have blanks now and then
-            parts = line.rstrip().rsplit(b" ", width)
-            word, rest = (parts[0], b" ".join(parts[1:])) if len(parts) == width + 1 else (b"", b"")
-        if word and rest:
-            words.append(word)
-            numbers.append(rest)
-    vectors = _numbers(numbers, [str(column) for column in range(width)])
-    good = np.asarray(np.isfinite(vectors).all(axis=1))
-    kept = [words[place] for place in np.flatnonzero(good).tolist()]
-    return kept, vectors[good], len(lines) - len(kept)
-
-
-def _numbers(lines: list[bytes], columns: list[str]) -> npt.NDArray[np.float32]:
-    """float32[lines, columns]; NaN for a line that is not all numbers."""
-    if not lines:
-        return np.empty((0, len(columns)), np.float32)
-    try:
-        table: Any = csv.read_csv(
-            pa.BufferReader(b"\n".join(lines) + b"\n"),
-            csv.ReadOptions(column_names=columns),
-            csv.ParseOptions(delimiter=" ", quote_char=False, ignore_empty_lines=False),
-            csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.float64())),
-        )
-        if table.num_rows != len(lines):  # a carriage return within a line ends one, too
-            raise pa.ArrowInvalid
-    except pa.ArrowInvalid:
-        if len(lines) == 1:
-            return np.full((1, len(columns)), np.nan, np.float32)
-        half = len(lines) // 2
-        return np.concatenate([_numbers(lines[:half], columns), _numbers(lines[half:], columns)])
-    vectors = np.empty((len(lines), len(columns)), np.float32)
-    with np.errstate(over="ignore"):  # to infinity
-        for place, column in enumerate(table.columns):
-            vectors[:, place] = column.to_numpy()
-    return vectors

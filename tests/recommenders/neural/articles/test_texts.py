@@ -257,37 +257,37 @@ def test_a_file_may_be_opened_by_several_at_once(glove: Path, empty_home: Path) 
     with ThreadPoolExecutor(4) as threads:
         opened = list(threads.map(WordVectors.open, [glove] * 4))
     assert [vector(vectors, "rain") for vectors in opened] == [[1, 0.5, -2]] * 4
-    assert len(list((empty_home / "words").iterdir())) == 1
+    assert len(list((empty_home / "vectors").iterdir())) == 1
 
 
 def test_nothing_is_kept_of_a_file_that_cannot_be_read(tmp_path: Path, empty_home: Path) -> None:
     path = tmp_path / "vectors.gz"
     path.write_bytes(gzip.compress(GLOVE * 1000)[:-20])
-    with pytest.raises(SpecError, match=r"the word vectors of .*vectors\.gz cannot be read"):
+    with pytest.raises(SpecError, match=r"the vectors of .*vectors\.gz cannot be read"):
         WordVectors.open(path)
-    assert list((empty_home / "words").iterdir()) == []
+    assert list((empty_home / "vectors").iterdir()) == []
 
 
 def test_what_is_kept_is_never_unpickled(glove: Path, empty_home: Path) -> None:
     WordVectors.open(glove)
-    (folder,) = (empty_home / "words").iterdir()
+    (folder,) = (empty_home / "vectors").iterdir()
     np.save(folder / "row.npy", np.array([{}, {}, {}], object), allow_pickle=True)
     with pytest.raises(DataError, match="are damaged, delete the folder"):
         WordVectors.open(glove)
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"word vectors of .*nothing\.txt cannot be read: .*No such file"):
+    with pytest.raises(SpecError, match=r"the vectors of .*nothing\.txt cannot be read: .*No such file"):
         WordVectors.open(tmp_path / "nothing.txt")
-    with pytest.raises(SpecError, match="is no file of word vectors; name a GloVe file"):
+    with pytest.raises(SpecError, match="is no file of vectors; name a file, such as GloVe"):
         WordVectors.open(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", r"line 1 is '': no word with its numbers; expected is a word and its numbers"),
-        (b"a b\nc d\n", r"line 1 is 'a b': no word with its numbers"),
+        (b"", r"line 1 is '': no name with its numbers; expected is a word or id and its numbers"),
+        (b"a b\nc d\n", r"line 1 is 'a b': no name with its numbers"),
         (b"a 1 2\nsome text here\nmore text again\n", r"line 2 is 'some text here'"),
         (b"2 3\na 1 2\nb 3 4\n", r"line 1 says '2 3', 3 numbers a word, but most of the lines behind it have 2"),
         (b"PK\x03\x04\0\0" + b"\xff" * 2_000_000, r"line 1 has more than 1,048,576 bytes.*unpack a \.zip first"),
