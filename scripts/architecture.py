@@ -21,7 +21,7 @@ PICTURE = Path("docs/architecture.svg")
 ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
         *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations"),
-        *("log", "arrow", "kernels", "datasets", "recommenders", "simulator", "report"),
+        *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "report"),
         *("api", "preload", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": ("base", "checksums", "store", "reading", "sources", "preparing", "fetching", "find"),

@@ -19,7 +19,7 @@ from newsreplay.recommenders.base import Round
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable, grow, names_of, word_table
 from newsreplay.recommenders.neural.articles.plm import LanguageModel, PlmWords
 from newsreplay.recommenders.neural.articles.texts import Vocabulary
-from newsreplay.recommenders.neural.articles.vectors import WordVectors
+from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
 from newsreplay.recommenders.neural.learning.requests import Context, batch_of
 from newsreplay.recommenders.neural.learning.samples import Samples
 from newsreplay.recommenders.neural.learning.scoring import Scorer, VectorCache
@@ -52,7 +52,7 @@ class Learned:
         self.blueprint = blueprint
         self.vocabulary = vocabulary
         self.vectors = vectors
-        files = {name: WordVectors.open(path) for name, path in blueprint.files.items()}
+        files = {name: Vectors.open(path) for name, path in blueprint.files.items()}
         with drawn_from(int(key_of(around.key, "weights")) >> 1):
             self.words = _words(blueprint, vocabulary, vectors, around.key)
             self.model = blueprint.make(self.words, {name: file.width for name, file in files.items()})

@@ -18,7 +18,7 @@ _OF_SIGNALS = ("bucket", "lag", "counting", "half_life")  # parameters of models
 def recommender_of(model: type[NewsModel]) -> type[Neural]:
     """The recommender of a model: its parameters are those of `NeuralOptions`, the model's own keywords, and its files.
 
-        GRU = recommender_of(GRUModel)      # in gru.py: newsreplay run --recommenders "gru.py:GRU(size=tiny)"
+    GRU = recommender_of(GRUModel)      # in gru.py: newsreplay run --recommenders "gru.py:GRU(size=tiny)"
     """
     common = [
         parameter

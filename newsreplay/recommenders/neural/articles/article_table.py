@@ -13,7 +13,7 @@ import torch
 from newsreplay.errors import SpecError
 from newsreplay.log.growing import with_room
 from newsreplay.recommenders.neural.articles.texts import Vocabulary, entity_names, hashed
-from newsreplay.recommenders.neural.articles.vectors import WordVectors
+from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
 from newsreplay.recommenders.neural.models.fields import (
     Contents,
     Field,
@@ -77,7 +77,7 @@ class ArticleTable:
         size: Size,
         words: WordIds,
         catalog: ArticleFacts,
-        files: Mapping[str, WordVectors] | None = None,
+        files: Mapping[str, Vectors] | None = None,
     ):
         self.fields = tuple(fields)
         self.size = size

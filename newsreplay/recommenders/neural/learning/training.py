@@ -22,7 +22,7 @@ from newsreplay.recommenders.neural.learning.samples import Samples, choose, cli
 from newsreplay.recommenders.neural.learning.scoring import Scorer, autocast
 from newsreplay.recommenders.neural.models.fields import Columns, Contents
 from newsreplay.recommenders.neural.models.layers import Dropout, NameTable
-from newsreplay.recommenders.neural.models.model import UNKNOWN, NewsModel, Requests, Stage, Trained, Training
+from newsreplay.recommenders.neural.models.model import UNKNOWN, Inputs, LossInputs, NewsModel, Stage, Training
 
 HIDDEN = 0.05  #: share of words that are shown as the bucket of unknown words they would fall into
 TAIL = 0.1  #: share of the warm-up's impressions, the last ones, that early stopping is judged by
@@ -35,14 +35,14 @@ class Batch(NamedTuple):
     """B clicks, first of their candidates, by rows of their distinct articles."""
 
     contents: Contents  #: row 0 is padding
-    requests: Requests
+    requests: Inputs
     real: Tensor  #: bool[B, W], candidates that are no padding
     drawn: Tensor  #: bool[B, W], of these the ones that were not shown but drawn
 
     def on(self, device: torch.device) -> Batch:
         """The same on a device."""
 
-        def moved(requests: Requests) -> dict[str, Any]:
+        def moved(requests: Inputs) -> dict[str, Any]:
             return {
                 field.name: value.to(device) if isinstance(value, Tensor) else value.each(lambda x: x.to(device))
                 for field in fields(requests)
@@ -58,7 +58,7 @@ class Batch(NamedTuple):
 
 
 #: What training makes small, from a batch and what the model made of it.
-Loss: TypeAlias = Callable[[Trained], Tensor]
+Loss: TypeAlias = Callable[[LossInputs], Tensor]
 
 
 class Trainer:
@@ -240,7 +240,7 @@ class Trainer:
         with autocast(self.device):
             vectors = self.model.encode(contents)
             readers, logits = self.model.scores(vectors, requests)
-        trained = Trained(logits.float(), real, drawn, readers, vectors, contents, requests)
+        trained = LossInputs(logits.float(), real, drawn, readers, vectors, contents, requests)
         small = (self.model.loss if loss is None else loss)(trained)
         self.optimiser.zero_grad(set_to_none=True)
         small.backward()  # type: ignore[no-untyped-call]
@@ -264,7 +264,7 @@ class Trainer:
         context = self.context.of_candidates(offered, when[:, None], samples.signals[pool])
         read_context = self.context.of_reads(history, when, ages, sessions)
         model, names = self.model, self.scorer.signals
-        requests = Requests(
+        requests = Inputs(
             torch.from_numpy(rows[1 : 1 + history.size].reshape(history.shape)),
             torch.from_numpy(rows[1 + history.size :].reshape(offered.shape)),
             Columns(model.signals, torch.from_numpy(samples.history_signals[impression, :longest])),

@@ -114,7 +114,7 @@ class Offered:
 
 
 @dataclass(frozen=True)
-class Requests:
+class Inputs:
     """B requests by rows of the distinct articles that they share, 0 = padding."""
 
     history: Tensor  #: int64[B, H], oldest first
@@ -127,7 +127,7 @@ class Requests:
 
 
 @dataclass(frozen=True)
-class Trained:
+class LossInputs:
     """What a loss is made of: B clicks, each the first of its candidates, and all that the model made of them."""
 
     logits: Tensor  #: float32[B, W]
@@ -136,7 +136,7 @@ class Trained:
     readers: tuple[Tensor, ...]
     vectors: Tensor  #: [N, width], of distinct articles
     contents: Contents  #: of these
-    requests: Requests
+    requests: Inputs
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class NewsModel(nn.Module):
         """Scores [R, W] of W candidates for each of R readers."""
         return dot_product(offered.vectors, readers[0].unsqueeze(-2))
 
-    def loss(self, batch: Trained) -> Tensor:
+    def loss(self, batch: LossInputs) -> Tensor:
         """What training makes small: a click set against what was passed over, by default."""
         return click_loss(batch.logits, batch.real, batch.drawn)
 
@@ -217,7 +217,7 @@ class NewsModel(nn.Module):
         """Stages of training before the one on clicks; none by default."""
         return ()
 
-    def stage_loss(self, stage: Stage, batch: Trained) -> Tensor:
+    def stage_loss(self, stage: Stage, batch: LossInputs) -> Tensor:
         """What a stage makes small."""
         raise NotImplementedError
 
@@ -232,11 +232,11 @@ class NewsModel(nn.Module):
         Before the first training these are those of the warm-up, before a later one those of the last day.
         """
 
-    def forward(self, contents: Contents, requests: Requests) -> Tensor:
+    def forward(self, contents: Contents, requests: Inputs) -> Tensor:
         """Scores [B, W]. Row 0 of `contents` must be padding throughout."""
         return self.scores(self.encode(contents), requests)[1]
 
-    def scores(self, vectors: Tensor, requests: Requests) -> tuple[tuple[Tensor, ...], Tensor]:
+    def scores(self, vectors: Tensor, requests: Inputs) -> tuple[tuple[Tensor, ...], Tensor]:
         """The second and third stage of `forward`: readers, and scores [B, W]."""
         history, pool = requests.history, requests.pool
         read = Read(

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from newsreplay.recommenders.neural.models.fields import CATEGORY, TITLE, Contents
 from newsreplay.recommenders.neural.models.layers import AdditiveAttention, TextEncoder
-from newsreplay.recommenders.neural.models.model import UNKNOWN, NewsModel, Read, Size, Trained
+from newsreplay.recommenders.neural.models.model import UNKNOWN, LossInputs, NewsModel, Read, Size
 
 TOPIC = 0.2  #: weight of the topic loss
 
@@ -38,7 +38,7 @@ class TANR(NewsModel):
         vectors: Tensor = self.title(self.words(contents.title), contents.title > 0)
         return vectors
 
-    def loss(self, batch: Trained) -> Tensor:
+    def loss(self, batch: LossInputs) -> Tensor:
         """That of the clicks, and that of the topics."""
         return super().loss(batch) + self.topic_loss(batch.vectors, batch.contents).float()
 
