@@ -142,9 +142,10 @@ def paper_attention(w, read, c, heads):
     return g
 
 
-def caum(model, size, contents, history, pool, *, wrap=False, paper=False):
+def caum(model, size, contents, requests, *, wrap=False, paper=False):
     """Scores [B, W]."""
     w = weights(model)
+    history, pool = requests.history.numpy(), requests.pool.numpy()
     articles = [caum_article(w, size, contents, article) for article in range(len(contents.title))]
     scores = np.zeros(pool.shape)
     for row, column in np.ndindex(*pool.shape):
@@ -182,13 +183,19 @@ def relevance(w, n, index, clicks, age, times, log):
     return sigmoid(w["weight"][0] * (math.log(1 + clicks) if log else clicks) + w["weight"][1] * blend)
 
 
-def awrs(model, size, contents, history, pool, history_signals, signals, *, bins, quantiser, times, log):
+def told_of(signals, *place):
+    """The signals of one article, by name."""
+    return {name: float(signals.values[(*place, column)]) for column, name in enumerate(signals.names)}
+
+
+def awrs(model, size, contents, requests, *, bins, quantiser, times, log):
     """Scores [B, W] with both modules."""
     w = weights(model)
+    history, pool = requests.history.numpy(), requests.pool.numpy()
     articles = [caum_article(w, size, contents, article) for article in range(len(contents.title))]
 
     def index(signal):
-        return engagement_index(float(signal[0]), float(signal[1]), bins, quantiser)
+        return engagement_index(signal["exposure"], signal["avoidance"], bins, quantiser)
 
     def engaged(article, signal):
         return np.concatenate([articles[article], w["engagement.weight"][index(signal)]])
@@ -196,12 +203,12 @@ def awrs(model, size, contents, history, pool, history_signals, signals, *, bins
     scores = np.zeros(pool.shape)
     for row, column in np.ndindex(*pool.shape):
         places = [place for place, article in enumerate(history[row]) if article > 0]
-        read = [engaged(history[row, place], history_signals[row, place]) for place in places]
-        signal = signals[row, column]
+        read = [engaged(history[row, place], told_of(requests.history_signals, row, place)) for place in places]
+        signal = told_of(requests.signals, row, column)
         c = engaged(pool[row, column], signal)
         reader, _ = caum_reader(w, size, read, c, wrap=False, paper=False)
         n = articles[pool[row, column]]
-        r = relevance(w, n, index(signal), float(signal[2]), float(signal[4]), times, log)
+        r = relevance(w, n, index(signal), signal["clicks"], signal["age"], times, log)
         eta = sigmoid(affine(w, "mix", reader)[0])
         scores[row, column] = (1 - eta) * r + eta * (reader @ c)
     return scores
@@ -230,9 +237,10 @@ def pprec_popularity(w, popular, rate, age):
     return w["rate"] * rate + (1 - g) * sequential(w, "content", popular)[0] + g * sequential(w, "recency", old)[0]
 
 
-def pprec(model, size, contents, history, pool, history_signals, signals):
+def pprec(model, size, contents, requests):
     """Scores [B, W]."""
     w = weights(model)
+    history, pool = requests.history.numpy(), requests.pool.numpy()
     n, popular = (
         [pprec_article(w, size, contents, article, encoder) for article in range(len(contents.title))]
         for encoder in ("suited", "popular")
@@ -243,13 +251,14 @@ def pprec(model, size, contents, history, pool, history_signals, signals):
         u = w["nobody"]
         if places:
             x = self_attention(w, "read", [n[history[row, place]] for place in places], size.heads)
-            bins = [min(int(np.float32(200) * np.float32(history_signals[row, place, 3])), 199) for place in places]
+            rates = [told_of(requests.history_signals, row, place)["rate"] for place in places]
+            bins = [min(int(np.float32(200) * np.float32(rate)), 199) for rate in rates]
             known = [np.concatenate([x_i, w["popularity.weight"][b]]) for x_i, b in zip(x, bins, strict=True)]
             weigh = w["read_pool.weigh.weight"][0]
             u = weighed(softmax([weigh @ np.tanh(affine(w, "read_pool.hidden", k)) for k in known]), x)
         eta = sigmoid(sequential(w, "reliance", u)[0])
         for column, article in enumerate(pool[row]):
-            rate, age = (float(signals[row, column, k]) for k in (3, 4))
-            p = pprec_popularity(w, popular[article], rate, age)
+            signal = told_of(requests.signals, row, column)
+            p = pprec_popularity(w, popular[article], signal["rate"], signal["age"])
             scores[row, column] = 2 * (eta * (u @ n[article]) + (1 - eta) * p)
     return scores

@@ -77,7 +77,7 @@ class Neural(Recommender):
         self.queue: list[Event] = []
         self.deferred: dict[tuple[int, bool], Deferred] = {}  # by row, and whether it is a slate
         self.batch = 1 if self.setting.timed else BATCH
-        self.collector = Collector(self.key)
+        self.collector = Collector(self.key, passed_over=options.negatives != "alive")
         self.early: list[Samples] = []  # what was collected before the first training
         self.impressions = False  # whether the log has any
         self.known = self.users = 0

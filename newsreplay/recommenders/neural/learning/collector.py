@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from newsreplay.log.rows import DAY, Column, Event
-from newsreplay.recommenders.neural.learning.samples import Samples, choose, stretches
+from newsreplay.recommenders.neural.learning.samples import Samples, choose, stretches, with_candidates
 from newsreplay.recommenders.neural.stream.state import SAMPLED, Captures
 
 MOST = 200_000  #: captures held between two trainings; of more, some drawn at random go
@@ -18,8 +18,9 @@ PATIENCE = DAY  #: an impression without an outcome by then is given up
 class Collector:
     """Captures that wait for their outcome, or for the next training."""
 
-    def __init__(self, key: int, most: int = MOST):
+    def __init__(self, key: int, most: int = MOST, passed_over: bool = True):
         self.key = key
+        self.passed_over = passed_over  #: whether candidates that were shown and passed over are negatives
         self.most = most
         self.parts: list[Captures] = []
         self.held = 0
@@ -74,8 +75,11 @@ class Collector:
         self._wait(choose_captures(captured, ~known & (captured.time > now - PATIENCE)))
         columns = {name: getattr(complete, name) for name in Samples._fields if name not in ("clicked", "drawn")}
         samples = Samples(**columns, clicked=clicked, drawn=drawn)
-        owner = np.repeat(np.arange(len(complete.row)), np.diff(complete.at))
-        chosen, passed = (np.bincount(owner[which], minlength=len(complete.row)) for which in (clicked, ~clicked))
+        if not self.passed_over:
+            samples = with_candidates(samples, clicked | drawn)
+            clicked = samples.clicked
+        owner = np.repeat(np.arange(len(samples.time)), np.diff(samples.at))
+        chosen, passed = (np.bincount(owner[which], minlength=len(samples.time)) for which in (clicked, ~clicked))
         useful = np.flatnonzero((chosen > 0) & (passed > 0))
         return choose(samples, useful) if len(useful) else None
 

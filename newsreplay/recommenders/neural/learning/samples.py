@@ -42,6 +42,12 @@ def choose(samples: Samples, which: Column) -> Samples:
     return Samples(at=at, **columns)
 
 
+def with_candidates(samples: Samples, which: Column) -> Samples:
+    """The same impressions with some of their candidates, bool[places]."""
+    at = np.concatenate([[0], np.cumsum(which)])[samples.at]
+    return samples._replace(at=at, **{name: getattr(samples, name)[which] for name in PER_PLACE})
+
+
 def stretches(at: Column, which: Column) -> tuple[Column, Column]:
     """The places of stretches `which` one after the other, and where each begins among them.
 

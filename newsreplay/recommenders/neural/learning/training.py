@@ -18,7 +18,7 @@ from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import DAY, Column
 from newsreplay.recommenders.base import Round
 from newsreplay.recommenders.neural.learning.requests import Context, batch_of
-from newsreplay.recommenders.neural.learning.samples import Samples, choose, clicks, joined, negatives
+from newsreplay.recommenders.neural.learning.samples import Samples, choose, clicks, joined, negatives, with_candidates
 from newsreplay.recommenders.neural.learning.scoring import Scorer, autocast
 from newsreplay.recommenders.neural.models.fields import Columns, Contents
 from newsreplay.recommenders.neural.models.layers import Dropout, NameTable
@@ -174,7 +174,10 @@ class Trainer:
         self.report(f"update {number}, {len(new.time)} impressions, loss {loss:.4f}")
 
     def auc(self, samples: Samples) -> float:
-        """Mean AUC of impressions, ties as halves; candidates that were drawn count where nothing else is there."""
+        """Mean AUC of impressions, ties as halves; candidates that were drawn count where nothing was passed over."""
+        owner = np.repeat(np.arange(len(samples.time)), np.diff(samples.at))
+        passed = np.bincount(owner[~samples.clicked & ~samples.drawn], minlength=len(samples.time)) > 0
+        samples = with_candidates(samples, ~(samples.drawn & passed[owner]))
         scores = self.scorer.scores(batch_of(samples, self.articles, self.context, self.users_of))
         return mean_auc(scores, samples)
 

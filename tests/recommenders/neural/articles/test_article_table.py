@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,20 +14,25 @@ import torch
 from newsreplay.errors import SpecError
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable, grow, names_of, word_table
 from newsreplay.recommenders.neural.articles.texts import Vocabulary
-from newsreplay.recommenders.neural.articles.vectors import WordVectors
-from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, NewsModel
-from newsreplay.recommenders.neural.models.nrms import NRMS
+from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
+from newsreplay.recommenders.neural.models.fields import (
+    ABSTRACT,
+    CATEGORY,
+    ENTITIES,
+    SUBCATEGORY,
+    TITLE,
+    Field,
+    NameVectors,
+    Number,
+    Vector,
+)
+from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN
 
 WORDS = Vocabulary.learn(["rain in the north", "a b c d e f g"], buckets=8)
 
 
-class ReadsTitles(NewsModel):
-    pass
-
-
-class ReadsAll(NewsModel):
-    abstracts: ClassVar = True
-    entities: ClassVar = True
+TITLES = (TITLE,)
+EVERYTHING = (TITLE, ABSTRACT, CATEGORY, SUBCATEGORY, ENTITIES)
 
 
 class FakeCatalog:
@@ -61,9 +67,11 @@ ALL = {
 }
 
 
-def table_of(facts: dict[int, dict[str, str]], model: type[NewsModel] = ReadsAll) -> tuple[ArticleTable, FakeCatalog]:
+def table_of(
+    facts: dict[int, dict[str, str]], fields: Sequence[Field] = EVERYTHING
+) -> tuple[ArticleTable, FakeCatalog]:
     catalog = FakeCatalog(facts)
-    return ArticleTable(model, TINY, WORDS, catalog), catalog
+    return ArticleTable(fields, TINY, WORDS, catalog), catalog
 
 
 def row_of(name: str, rows: int) -> int:
@@ -72,7 +80,7 @@ def row_of(name: str, rows: int) -> int:
 
 
 def says(table: ArticleTable, item: int) -> list[Any]:
-    return [field[0].tolist() for field in table.contents(np.array([table.slot(item)]))]
+    return [column[0].tolist() for column in table.contents(np.array([table.slot(item)])).columns.values()]
 
 
 def padded(ids: list[int], length: int = 6) -> list[int]:
@@ -135,17 +143,16 @@ def test_an_article_says_the_words_and_names_it_was_told_with() -> None:
 
 
 def test_what_a_model_does_not_read_is_not_kept() -> None:
-    table, _ = table_of({3: ALL}, ReadsTitles)
+    table, _ = table_of({3: ALL}, TITLES)
     contents = table.contents(np.array([table.slot(3)]))
-    assert contents.abstract.shape == contents.entities.shape == (1, 0)
-    assert contents.title.shape == (1, 6)
+    assert {name: column.shape for name, column in contents.columns.items()} == {"title": (1, 6)}
 
 
 def test_padding_says_nothing_and_names_that_are_not_told_are_unknown() -> None:
     table, _ = table_of({0: {"title": "rain"}})
     contents = table.contents(np.array([0, table.slot(0), 0]))
     assert contents.category.tolist() == contents.subcategory.tolist() == [0, UNKNOWN, 0]
-    assert all(field.dtype == torch.int64 and not field[[0, 2]].any() for field in contents)
+    assert all(field.dtype == torch.int64 and not field[[0, 2]].any() for field in contents.columns.values())
     assert contents.entities[1].tolist() == [0, 0]
 
 
@@ -166,7 +173,7 @@ def test_trimmed_texts_are_as_wide_as_the_longest() -> None:
     assert trimmed.title.tolist() == whole.title[:, :3].tolist()
     assert trimmed.abstract.tolist() == whole.abstract[:, :3].tolist()
     assert table.contents(np.array([0]), trim=True).title.tolist() == [[0]]
-    assert [field.shape[0] for field in table.contents(np.zeros(0, np.int64), trim=True)] == [0] * 5
+    assert [field.shape[0] for field in table.contents(np.zeros(0, np.int64), trim=True).columns.values()] == [0] * 5
 
 
 def test_an_article_without_a_title_is_given_what_it_is_known_by() -> None:
@@ -180,8 +187,35 @@ def test_an_article_without_a_title_is_given_what_it_is_known_by() -> None:
 def test_the_names_of_an_article_can_be_learned_as_words() -> None:
     catalog = FakeCatalog({4: {"category": "news"}})
     words = Vocabulary.learn(["rain"], buckets=8, names=names_of(catalog, 4))
-    table = ArticleTable(ReadsTitles, TINY, words, catalog)
+    table = ArticleTable(TITLES, TINY, words, catalog)
     assert says(table, 4)[0] == padded([10, 11])
+
+
+def test_numbers_and_vectors_from_files_are_contents_too(tmp_path: Path, empty_home: Path) -> None:
+    (tmp_path / "image.txt").write_text("N3 1 2 3\n")
+    (tmp_path / "transe.vec").write_text("Q2\t0.5\t-1\n")
+    files = {"image": Vectors.open(tmp_path / "image.txt"), "transe": Vectors.open(tmp_path / "transe.vec")}
+    fields = (TITLE, Number("sentiment"), Vector("image"), NameVectors("transe", of="entities"))
+    catalog = FakeCatalog({3: ALL | {"sentiment": "-0.25"}, 4: {"sentiment": "glad"}, 5: {}})
+    table = ArticleTable(fields, TINY, WORDS, catalog, files)
+    contents = table.contents(table.slots(np.array([3, 4, 5])))
+    assert contents.sentiment[0] == -0.25
+    assert contents.sentiment[1:].isnan().all()
+    assert contents.image.tolist() == [[1, 2, 3], [0, 0, 0], [0, 0, 0]]
+    assert contents.transe[0].tolist() == [[0.5, -1], [0, 0]]
+    assert not contents.transe[1:].any()
+    catalog.facts[5] = ALL | {"sentiment": "1"}
+    assert table.refresh(5)
+    assert table.contents(table.slots(np.array([5]))).sentiment.tolist() == [1]
+
+
+def test_categories_have_rows_whatever_a_model_reads() -> None:
+    table, _ = table_of({0: ALL, 1: {}}, TITLES)
+    assert table.categories(np.array([0, table.slot(0), table.slot(1)])).tolist() == [
+        0,
+        row_of("news", TINY.categories),
+        UNKNOWN,
+    ]
 
 
 # --- what is told later -------------------------------------------------------------------------------
@@ -229,7 +263,7 @@ def test_an_article_is_complete_once_all_is_told_that_the_model_reads(fact: str)
     told = {name: text for name, text in ALL.items() if name != fact}
     table, catalog = table_of({0: told})
     assert not table.is_complete(0)
-    assert table_of({0: told}, ReadsTitles)[0].is_complete(0) == (fact in ("abstract", "entities"))
+    assert table_of({0: told}, TITLES)[0].is_complete(0) == (fact in ("abstract", "entities"))
     catalog.facts[0] = ALL
     assert table.refresh(0)
     assert table.is_complete(0)
@@ -306,7 +340,7 @@ def test_words_that_come_later_are_appended_to_the_table(vectors: WordVectors) -
 def test_what_the_source_never_tells_is_not_asked_for_again() -> None:
     catalog = FakeCatalog({0: {"title": "Rain"}})
     catalog.never = ("category", "subcategory")
-    table = ArticleTable(NRMS, TINY, Vocabulary(["rain"]), catalog)
+    table = ArticleTable(TITLES, TINY, Vocabulary(["rain"]), catalog)
     table.slot(0)
     assert table.is_complete(0)
     asked = catalog.asked

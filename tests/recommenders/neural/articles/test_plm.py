@@ -12,7 +12,8 @@ import torch
 
 from newsreplay.errors import SpecError
 from newsreplay.recommenders.neural.articles.plm import LanguageModel, PlmWords
-from newsreplay.recommenders.neural.models.model import TINY, Contents, padding
+from newsreplay.recommenders.neural.models.fields import Columns, Contents
+from newsreplay.recommenders.neural.models.model import TINY, Inputs
 from newsreplay.recommenders.neural.models.nrms import NRMS
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "rain", "in", "the", "city", "##s"]
@@ -95,9 +96,11 @@ def test_it_is_the_words_of_a_news_model(folder: Path) -> None:
     model = NRMS(TINY, LanguageModel(str(folder), TINY.word)).eval()
     titles = [words.ids(text, TINY.title) for text in ("rain in the city", "the city", "in")]
     title = torch.tensor([[0] * TINY.title, *(ids + [0] * (TINY.title - len(ids)) for ids in titles)])
-    contents = Contents(title, *padding(TINY, NRMS, 4)[1:])
-    signals = torch.zeros(1, 2, 5)
-    scores = model(contents, torch.tensor([[1, 0]]), torch.tensor([[2, 3]]), signals, signals, torch.zeros(1).long())
+    nothing = Columns((), torch.zeros(1, 2, 0))
+    asked = Inputs(
+        torch.tensor([[1, 0]]), torch.tensor([[2, 3]]), nothing, nothing, nothing, nothing, torch.zeros(1).long()
+    )
+    scores = model(Contents({"title": title}), asked)
     assert scores.shape == (1, 2)
     assert scores.isfinite().all()
     assert scores[0, 0] != scores[0, 1]

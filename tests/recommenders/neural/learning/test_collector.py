@@ -7,24 +7,27 @@ from typing import Any
 import numpy as np
 
 from newsreplay.log.rows import DAY, IMPRESSION, OUTCOME, Event
-from newsreplay.recommenders.neural.learning.collector import Collector
+from newsreplay.recommenders.neural.learning.collector import Collector, join_captures, shown_alone
 from newsreplay.recommenders.neural.stream.state import SAMPLED, Captures
 
 
-def captures(rows: list[int], kind: int = IMPRESSION, time: int = 0, pool: int = 2) -> Captures:
-    """Captures of these rows, each of a pool of the articles 0, 1 …"""
+def captures(rows: list[int], kind: int = IMPRESSION, time: int = 0, pool: int = 2, shown: int = 2) -> Captures:
+    """Captures of these rows, each of a pool of the articles 0, 1 … of which the first were shown."""
     n = len(rows)
     return Captures(
-        np.array(rows),
-        np.full(n, kind, np.uint8),
-        np.full(n, time),
-        np.zeros(n, np.int32),
-        np.full((n, 1), -1, np.int32),
-        np.zeros(n, np.int32),
-        np.zeros((n, 1, 0), np.float32),
-        np.arange(n + 1) * pool,
-        np.tile(np.arange(pool, dtype=np.int32), n),
-        np.zeros((n * pool, 0), np.float32),
+        row=np.array(rows),
+        kind=np.full(n, kind, np.uint8),
+        time=np.full(n, time),
+        user=np.zeros(n, np.int32),
+        history=np.full((n, 1), -1, np.int32),
+        length=np.zeros(n, np.int32),
+        history_signals=np.zeros((n, 1, 0), np.float32),
+        history_age=np.zeros((n, 0), np.float32),
+        history_session=np.zeros((n, 0), bool),
+        shown=np.full(n, 1 if kind == SAMPLED else shown, np.int32),
+        at=np.arange(n + 1) * pool,
+        item=np.tile(np.arange(pool, dtype=np.int32), n),
+        signals=np.zeros((n * pool, 0), np.float32),
     )
 
 
@@ -68,6 +71,40 @@ def test_a_read_among_drawn_articles_is_complete_at_once() -> None:
     collector.take(captures([7], SAMPLED, pool=3))
     samples = collector.complete(0)
     assert samples is not None
+    assert samples.clicked.tolist() == [True, False, False]
+    assert samples.drawn.tolist() == [False, True, True]
+
+
+def test_what_was_drawn_beside_an_impression_was_neither_clicked_nor_passed_over() -> None:
+    collector = Collector(0)
+    shown(collector, 1, 2)
+    collector.add_outcome(event(3, OUTCOME, clicked=(False, True)))
+    collector.add_outcome(event(4, OUTCOME, clicked=(True, True)))
+    collector.take(captures([1, 2], pool=4))
+    samples = collector.complete(0)
+    assert samples is not None
+    assert samples.clicked.tolist() == [False, True, False, False, True, True, False, False]
+    assert samples.drawn.tolist() == [False, False, True, True] * 2
+
+
+def test_candidates_that_were_drawn_are_left_out_of_what_is_answered() -> None:
+    drawn = captures([1, 2], pool=4)
+    answered = shown_alone(drawn)
+    assert answered.at.tolist() == [0, 2, 4]
+    assert answered.item.tolist() == [0, 1, 0, 1]
+    assert shown_alone(answered) is answered
+
+
+def test_only_drawn_candidates_are_negatives_where_they_alone_are_asked_for() -> None:
+    collector = Collector(0, passed_over=False)
+    shown(collector, 1, 2)
+    collector.add_outcome(event(3, OUTCOME, clicked=(False, True)))
+    collector.add_outcome(event(4, OUTCOME, clicked=(True, False)))
+    collector.take(join_captures([captures([1], pool=4), captures([2], pool=2)]))
+    samples = collector.complete(0)
+    assert samples is not None
+    assert samples.time.size == 1
+    assert samples.item.tolist() == [1, 2, 3]
     assert samples.clicked.tolist() == [True, False, False]
 
 

@@ -11,21 +11,24 @@ from newsreplay.recommenders.neural.learning.samples import Reservoir, Samples, 
 POOLS = st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=12)
 
 
-def made(pools: list[list[bool]], first: int = 0) -> Samples:
-    """Impressions whose candidates are numbered through from 100 x their number."""
+def made(pools: list[list[bool]], first: int = 0, shown: int = 100) -> Samples:
+    """Impressions whose candidates are numbered through from 100 x their number; those from `shown` on were drawn."""
     n = len(pools)
     number = np.arange(first, first + n)
     item = np.concatenate([100 * i + np.arange(len(pool)) for i, pool in zip(number, pools, strict=True)])
     return Samples(
-        number.astype(np.int64),
-        number.astype(np.int32),
-        number[:, None].astype(np.int32),
-        np.ones(n, np.int32),
-        np.zeros((n, 1, 0), np.float32),
-        np.concatenate([[0], np.cumsum([len(pool) for pool in pools])]),
-        item.astype(np.int32),
-        np.concatenate([np.array(pool, bool) for pool in pools]),
-        item[:, None].astype(np.float32),
+        time=number.astype(np.int64),
+        user=number.astype(np.int32),
+        history=number[:, None].astype(np.int32),
+        length=np.ones(n, np.int32),
+        history_signals=np.zeros((n, 1, 0), np.float32),
+        history_age=number[:, None].astype(np.float32),
+        history_session=np.ones((n, 1), bool),
+        at=np.concatenate([[0], np.cumsum([len(pool) for pool in pools])]),
+        item=item.astype(np.int32),
+        clicked=np.concatenate([np.array(pool, bool) for pool in pools]),
+        drawn=item % 100 >= shown,
+        signals=item[:, None].astype(np.float32),
     )
 
 
@@ -67,6 +70,23 @@ def test_negatives_are_distinct_passed_over_candidates_of_the_same_impression(
         assert len(mine) == min(count, len(passed))
         assert len(set(mine)) == len(mine)
         assert set(mine) <= passed
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=3), min_size=1, max_size=8), st.integers(1, 4))
+def test_drawn_candidates_stand_behind_those_passed_over_or_in_their_place(shown: list[list[bool]], count: int) -> None:
+    samples = made([pool + [False] * 3 if len(pool) == 3 else pool for pool in shown], shown=3)
+    impression, _ = clicks(samples)
+    if not len(impression):
+        return
+    places, real = negatives(samples, impression, count, np.random.default_rng(0))
+    for i, mine, there in zip(impression, places, real, strict=True):
+        passed = [int(samples.at[i]) + p for p, clicked in enumerate(shown[i]) if not clicked]
+        drawn = [int(samples.at[i]) + p for p in range(3, 6)] if len(shown[i]) == 3 else []
+        first, second = mine[:count][there[:count]].tolist(), mine[count:][there[count:]].tolist()
+        assert set(first) <= set(passed or drawn)
+        assert len(set(first)) == len(first) == min(count, len(passed or drawn))
+        assert set(second) <= set(drawn)
+        assert len(set(second)) == len(second) == (min(count, len(drawn)) if passed else 0)
 
 
 def test_every_passed_over_candidate_is_drawn_as_often() -> None:

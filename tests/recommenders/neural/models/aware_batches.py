@@ -1,41 +1,31 @@
-"""Small models with weights that matter, and something for them to score."""
-
-from typing import NamedTuple
+"""Small models with weights that matter, and the same four readers for each of them."""
 
 import torch
 
+from newsreplay.recommenders.neural.models.fields import Columns, Contents
 from newsreplay.recommenders.neural.models.layers import WordTable
-from newsreplay.recommenders.neural.models.model import Contents
+from newsreplay.recommenders.neural.models.model import Inputs
+from newsreplay.recommenders.neural.stream.signals import COUNTED
+from tests.recommenders.neural.models.batches import Batch
 
 HISTORY = torch.tensor([[1, 2, 3, 0, 0], [4, 5, 6, 7, 8], [9, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
 POOL = torch.tensor([[10, 11, 12], [13, 14, 15], [10, 4, 16], [17, 18, 19]])
-
-
-class Batch(NamedTuple):
-    """What `forward` takes."""
-
-    contents: Contents
-    history: torch.Tensor
-    pool: torch.Tensor
-    history_signals: torch.Tensor
-    signals: torch.Tensor
-    user: torch.Tensor
 
 
 def made(model, seed=7, **options):
     """A tiny model whose weights are all far from zero, dropout off."""
     size = model.sizes["tiny"]
     built = model(size, WordTable(30, size.word), **options).eval()
-    spread(built, seed)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.normal_(0, 0.5, generator=generator)
     return built
 
 
-def spread(model, seed, scale=0.5):
-    """Draw all weights."""
-    generator = torch.Generator().manual_seed(seed)
+def scores(model, some):
     with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0, scale, generator=generator)
+        return model(*some)
 
 
 def batch(size, seed=3):
@@ -50,37 +40,27 @@ def batch(size, seed=3):
     title[5] = 0
     entities[3, 1:] = 0
     entities[6] = 0
-    nothing = torch.zeros(20, 0, dtype=torch.int64)
-    contents = Contents(title, nothing, category, ids(size.subcategories, 20), entities)
-    for column in contents:
+    for column in (title, entities, category):
         column[0] = 0
-    return Batch(contents, HISTORY, POOL, signals(generator, 4, 5), signals(generator, 4, 3), ids(size.users, 4))
+    return Batch(
+        Contents({"title": title, "category": category, "entities": entities}),
+        Inputs(
+            HISTORY,
+            POOL,
+            signals(generator, 4, 5),
+            signals(generator, 4, 3),
+            Columns((), torch.zeros(4, 5, 0)),
+            Columns((), torch.zeros(4, 3, 0)),
+            ids(size.users, 4),
+        ),
+    )
 
 
 def signals(generator, *shape):
-    """`SIGNALS` at random, every fourth article never shown."""
-    known = torch.rand(*shape, 5, generator=generator)
+    """Signals of completed buckets at random, every fourth article never shown."""
+    known = torch.rand(*shape, len(COUNTED), generator=generator)
     known[..., 2:] *= torch.tensor([40.0, 0.2, 300.0])
     known[..., 2] = known[..., 2].floor()
     known[..., 4] = known[..., 4].ceil()
-    known.view(-1, 5)[::4, :2] = float("nan")
-    return known
-
-
-def fitted(model, size, steps, rate):
-    """How often the first candidate has the best score of its pool after some steps on this batch."""
-    some = batch(size)
-    optimiser = torch.optim.Adam(model.parameters(), lr=rate)
-    for _ in range(steps):
-        optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(model(*some), torch.zeros(4, dtype=torch.int64)).backward()
-        optimiser.step()
-    with torch.no_grad():
-        return (model(*some).argmax(1) == 0).float().mean().item()
-
-
-def without_gradient(model, size):
-    """The parameters that the scores of the batch do not depend on."""
-    scores = model(*batch(size))
-    (scores * torch.arange(1.0, 13).view(4, 3)).sum().backward()
-    return {name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()}
+    known.view(-1, len(COUNTED))[::4, :2] = float("nan")
+    return Columns(COUNTED, known)

@@ -2,26 +2,30 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from newsreplay.recommenders.neural.models.awrs import AWRS, Engagement, Time2Vec
 from newsreplay.recommenders.neural.models.caum import CAUM
+from newsreplay.recommenders.neural.models.fields import Columns
 from newsreplay.recommenders.neural.models.layers import WordTable
-from newsreplay.recommenders.neural.models.model import AGE, AVOIDANCE, CLICKS, EXPOSURE, RATE
 from tests.naive import neural_aware as naive
-from tests.recommenders.neural.models.aware_batches import batch, fitted, made, without_gradient
+from tests.recommenders.neural.models.aware_batches import batch, made, scores
 
 TINY = AWRS.sizes["tiny"]
 NAN = float("nan")
-
-
-def scores(model, some):
-    with torch.no_grad():
-        return model(*some)
+SIGNALS = ("signals", "history_signals")
 
 
 def index(engagement, exposure, avoidance):
-    return engagement(torch.tensor([exposure, avoidance, 0.0, 0.0, 1.0])).item()
+    return engagement(shown(torch.tensor(exposure), torch.tensor(avoidance))).item()
+
+
+def shown(exposure, avoidance):
+    return Columns(("exposure", "avoidance"), torch.stack([exposure, avoidance], -1))
+
+
+def rows(signals):
+    """[..., n] → [rows, n]"""
+    return signals.each(lambda values: values.flatten(0, -2))
 
 
 @pytest.mark.parametrize("quantiser", ["paper", "equal_width"])
@@ -32,7 +36,7 @@ def test_scores_are_those_of_the_equations(quantiser, times, clicks):
         model,
         TINY,
         some.contents,
-        *(column.numpy() for column in some[1:5]),
+        some.requests,
         bins=4,
         quantiser=quantiser,
         times=times,
@@ -50,8 +54,9 @@ def test_the_index_of_half_exposure_and_avoidance_of_six_tenths(quantiser, expec
 @pytest.mark.parametrize("bins", [1, 2, 5, 7])
 def test_the_index_is_below_the_square_of_the_bins_and_that_where_unknown(quantiser, bins):
     engagement = Engagement(bins, quantiser)
-    known = torch.rand(1000, 5, generator=torch.Generator().manual_seed(1))
-    known[0], known[1] = 0, 1
+    known = torch.rand(2, 1000, generator=torch.Generator().manual_seed(1))
+    known[:, 0], known[:, 1] = 0, 1
+    known = shown(*known)
     engagement.fit(known)
     assert engagement(known).min() == 0
     assert engagement(known).max() == bins**2 - 1
@@ -71,11 +76,9 @@ def test_the_index_is_that_of_the_formula(quantiser, bins):
 def test_quantiles_of_the_warm_up_cut_it_into_equal_parts():
     engagement = Engagement(4, "quantile")
     shuffled = torch.randperm(4000, generator=torch.Generator().manual_seed(2)) / 4000
-    warm = torch.zeros(4000, 5)
-    warm[:, EXPOSURE] = shuffled**3  # mostly close to 0
-    warm[:, AVOIDANCE] = 1 - shuffled.flip(0) / 20
+    warm = shown(shuffled**3, 1 - shuffled.flip(0) / 20)  # exposures are mostly close to 0
     assert engagement(warm).bincount().max() > 2000
-    engagement.fit(torch.cat([warm, torch.full((500, 5), NAN)]))
+    engagement.fit(warm.each(lambda values: torch.cat([values, torch.full((500, 2), NAN)])))
     exposure, avoidance = engagement(warm) // 4, engagement(warm) % 4
     assert exposure.bincount().tolist() == avoidance.bincount().tolist() == [1000] * 4
 
@@ -83,7 +86,7 @@ def test_quantiles_of_the_warm_up_cut_it_into_equal_parts():
 def test_quantiles_belong_to_the_saved_model_and_only_calibrate_changes_them():
     model, some = made(AWRS), batch(TINY)
     before = scores(model, some)
-    model.calibrate(some.history_signals.flatten(0, 1))
+    model.calibrate(rows(some.requests.signals), first=True)
     after = scores(model, some)
     assert not torch.equal(after, before)
     other = made(AWRS, seed=8)
@@ -92,13 +95,13 @@ def test_quantiles_belong_to_the_saved_model_and_only_calibrate_changes_them():
     for fixed in ("paper", "equal_width"):
         model = made(AWRS, quantiser=fixed)
         before = scores(model, some)
-        model.calibrate(some.history_signals.flatten(0, 1))
+        model.calibrate(rows(some.requests.signals), first=True)
         assert torch.equal(scores(model, some), before)
 
 
 def test_nothing_to_take_quantiles_of_changes_nothing():
     engagement = Engagement(5, "quantile")
-    engagement.fit(torch.full((10, 5), NAN))
+    engagement.fit(shown(*torch.full((2, 10), NAN)))
     assert index(engagement, 0.5, 0.6) == 13
 
 
@@ -114,10 +117,10 @@ def test_so_it_is_with_one_bin_whose_row_is_zero():
     model, some = made(AWRS, bins=1, relevance=False), batch(TINY)
     with torch.no_grad():
         model.engagement.weight[0] = 0
-    known = some._replace(history_signals=some.history_signals.nan_to_num(0.5), signals=some.signals.nan_to_num(0.5))
+    known = some.each(SIGNALS, lambda values: values.nan_to_num(0.5))
     at_first = scores(model, known)
     # counters no longer matter, and 416 - 400 columns that meet nothing but zeros can go
-    assert torch.equal(scores(model, known._replace(signals=known.signals / 2)), at_first)
+    assert torch.equal(scores(model, known.each(["signals"], lambda values: values / 2)), at_first)
     bare = AWRS(TINY, WordTable(30, TINY.word), avoidance=False, relevance=False).eval()
     width, with_ = TINY.filters, TINY.filters + 16
     state = {}
@@ -138,20 +141,18 @@ def test_so_it_is_with_one_bin_whose_row_is_zero():
 
 def test_what_was_shown_matters_for_candidates_and_for_what_was_read():
     model, some = made(AWRS), batch(TINY)
-    shown = some.signals.clone()
-    shown[..., EXPOSURE], shown[..., AVOIDANCE] = 0.9, 0.1
-    read = some.history_signals.clone()
-    read[..., EXPOSURE], read[..., AVOIDANCE] = 0.9, 0.1
     before = scores(model, some)
-    assert (scores(model, some._replace(signals=shown)) - before).abs().amax(1).min() > 1e-3
-    assert (scores(model, some._replace(history_signals=read)) - before)[:2].abs().amax(1).min() > 1e-3
-    assert torch.equal(scores(model, some._replace(history_signals=read))[3], before[3])  # has read nothing
+    offered = scores(model, some.told(exposure=0.9, avoidance=0.1))
+    read = scores(model, some.told("history_signals", exposure=0.9, avoidance=0.1))
+    assert (offered - before).abs().amax(1).min() > 1e-3
+    assert (read - before)[:2].abs().amax(1).min() > 1e-3
+    assert torch.equal(read[3], before[3])  # has read nothing
 
 
 def test_an_article_never_shown_has_a_row_of_its_own():
     model, some = made(AWRS, relevance=False), batch(TINY)
-    new = some._replace(signals=torch.full_like(some.signals, NAN))
-    low = some._replace(signals=torch.zeros_like(some.signals))
+    new = some.each(["signals"], lambda values: torch.full_like(values, NAN))
+    low = some.each(["signals"], torch.zeros_like)
     assert (scores(model, new) - scores(model, low))[:3].abs().amax(1).min() > 1e-3
     with torch.no_grad():
         model.engagement.weight[25] = model.engagement.weight[0]
@@ -160,10 +161,7 @@ def test_an_article_never_shown_has_a_row_of_its_own():
 
 def test_signals_that_say_nothing_give_finite_scores():
     model, some = made(AWRS), batch(TINY)
-    nothing = some._replace(
-        history_signals=torch.full_like(some.history_signals, NAN), signals=torch.full_like(some.signals, NAN)
-    )
-    assert scores(model, nothing).isfinite().all()
+    assert scores(model, some.each(SIGNALS, lambda values: torch.full_like(values, NAN))).isfinite().all()
 
 
 def test_clicks_alone_rank_by_clicks():
@@ -172,20 +170,18 @@ def test_clicks_alone_rank_by_clicks():
         model.relevance.weight.copy_(torch.tensor([0.3, 0.0]))
         model.mix.weight.zero_()
         model.mix.bias.fill_(-100)  # η = 0
-    assert torch.equal(scores(model, some).argsort(1), some.signals[..., CLICKS].argsort(1))
+    assert torch.equal(scores(model, some).argsort(1), some.requests.signals.clicks.argsort(1))
 
 
 def test_raw_clicks_saturate_where_their_logarithm_still_ranks():
-    some = batch(TINY)
-    clicked = some.signals.clone()
-    clicked[..., CLICKS] = torch.tensor([100.0, 200.0, 400.0])
+    some = batch(TINY).told(clicks=torch.tensor([100.0, 200.0, 400.0]))
     for clicks, distinct in (("raw", 1), ("log1p", 3)):
         model = made(AWRS, clicks=clicks)
         with torch.no_grad():
             model.relevance.weight.copy_(torch.tensor([0.5, 0.0]))
             model.mix.weight.zero_()
             model.mix.bias.fill_(-100)
-        assert len(scores(model, some._replace(signals=clicked))[0].unique()) == distinct
+        assert len(scores(model, some)[0].unique()) == distinct
 
 
 @pytest.mark.parametrize("times", ["logspace", "paper"])
@@ -214,42 +210,15 @@ def test_the_linear_term_is_of_days_or_hours():
         assert (vectors[1, 0] - vectors[0, 0]).item() == pytest.approx(48 / unit * time.rate[0].item(), rel=1e-4)
 
 
-@pytest.mark.parametrize(("avoidance", "relevance"), [(True, True), (True, False), (False, True)])
-def test_a_score_depends_on_no_other_candidate_reader_or_pad(avoidance, relevance):
-    model, some = made(AWRS, avoidance=avoidance, relevance=relevance), batch(TINY)
-    together = scores(model, some)
-    for row in range(4):
-        alone = some._replace(
-            history=nn.functional.pad(some.history[row : row + 1], (0, 2)),
-            history_signals=nn.functional.pad(some.history_signals[row : row + 1], (0, 0, 0, 2)),
-            pool=some.pool[row : row + 1, 1:2],
-            signals=some.signals[row : row + 1, 1:2],
-            user=some.user[row : row + 1],
-        )
-        torch.testing.assert_close(scores(model, alone), together[row : row + 1, 1:2])
-
-
 def test_only_relevance_sees_age_and_clicks_and_neither_sees_the_rate():
     some = batch(TINY)
     for relevance in (False, True):
         model = made(AWRS, relevance=relevance)
         before = scores(model, some)
-        for signal in (AGE, CLICKS, RATE):
-            other = some.signals.clone()
-            other[..., signal] += 5
-            unmoved = torch.equal(scores(model, some._replace(signals=other)), before)
-            assert unmoved == (not relevance or signal == RATE)
-
-
-def test_a_batch_is_learned_by_heart():
-    torch.manual_seed(1)
-    model = AWRS(TINY, WordTable(30, TINY.word)).eval()
-    assert fitted(model, TINY, steps=25, rate=0.03) == 1
-
-
-def test_every_parameter_learns():
-    # a bias that all reads share cancels in their softmax
-    assert without_gradient(made(AWRS), TINY) <= {"interest.dense.4.bias"}
+        for signal in ("age", "clicks", "rate"):
+            more = getattr(some.requests.signals, signal) + 5
+            unmoved = torch.equal(scores(model, some.told(**{signal: more})), before)
+            assert unmoved == (not relevance or signal == "rate")
 
 
 def test_it_is_as_large_as_published():
@@ -277,7 +246,7 @@ def test_an_unknown_option_is_refused(options):
 
 def test_relevance_is_between_zero_and_one():
     model = made(AWRS)
-    known = torch.rand(50, 5) * torch.tensor([1, 1, math.e**9, 1, 2000])
+    known = Columns(model.signals, torch.rand(50, 4) * torch.tensor([1, 1, math.e**9, 2000]))
     with torch.no_grad():
         r = model.relevance(torch.randn(50, 2), model.index(known), known)
     assert r.min() >= 0

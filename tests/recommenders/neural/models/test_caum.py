@@ -2,20 +2,14 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from newsreplay.recommenders.neural.models import caum
 from newsreplay.recommenders.neural.models.caum import CAUM, exponentials
 from newsreplay.recommenders.neural.models.layers import Dropout, NameTable, WordTable, masked_softmax
 from tests.naive import neural_aware as naive
-from tests.recommenders.neural.models.aware_batches import batch, fitted, made, without_gradient
+from tests.recommenders.neural.models.aware_batches import batch, made, scores
 
 TINY = CAUM.sizes["tiny"]
-
-
-def scores(model, some):
-    with torch.no_grad():
-        return model(*some)
 
 
 @pytest.mark.parametrize("neighbours", ["zero", "wrap"])
@@ -26,8 +20,7 @@ def test_scores_are_those_of_the_equations(neighbours, attention):
         model,
         TINY,
         some.contents,
-        some.history.numpy(),
-        some.pool.numpy(),
+        some.requests,
         wrap=neighbours == "wrap",
         paper=attention == "paper",
     )
@@ -56,7 +49,7 @@ def test_the_reads_count_as_much_as_the_equations_say(monkeypatch):
     monkeypatch.setattr(caum, "masked_softmax", kept_softmax)
     scores(model, some)
     (shares,) = kept  # [R, W, H]
-    real = (some.history > 0).unsqueeze(1)
+    real = (some.requests.history > 0).unsqueeze(1)
     assert not shares.masked_select(~real).any()
     torch.testing.assert_close(shares.sum(-1), torch.tensor([1.0, 1, 1, 0]).unsqueeze(1).expand(4, 3))
     w = naive.weights(model)
@@ -69,9 +62,9 @@ def test_the_reads_count_as_much_as_the_equations_say(monkeypatch):
 @pytest.mark.parametrize("neighbours", ["zero", "wrap"])
 def test_the_order_of_what_was_read_matters(neighbours):
     model, some = made(CAUM, neighbours=neighbours), batch(TINY)
-    shuffled = some._replace(history=some.history[:, [1, 0, 2, 3, 4]])
+    shuffled = some.reads([1, 0, 2, 3, 4])
     assert (scores(model, some)[1] - scores(model, shuffled)[1]).abs().min() > 1e-3
-    rolled = scores(model, some._replace(history=some.history.roll(1, 1)))[1]
+    rolled = scores(model, some.reads([4, 0, 1, 2, 3]))[1]
     # rolled all around, every article keeps its neighbours if they wrap
     assert torch.allclose(rolled, scores(model, some)[1], atol=1e-5) == (neighbours == "wrap")
 
@@ -80,28 +73,9 @@ def test_a_candidate_changes_the_reader():
     model, some = made(CAUM), batch(TINY)
     with torch.no_grad():
         vectors = model.encode(some.contents)
-        read = model.reading(vectors)[some.history]
-        readers = model.readers(read, some.history > 0, some.history_signals, some.user)
-        reader, _ = model.interest(readers, model.offer(vectors)[some.pool])
+        readers, _ = model.scores(vectors, some.requests)
+        reader, _ = model.interest(readers, model.offer(vectors)[some.requests.pool])
     assert (reader[:3, 0] - reader[:3, 1]).abs().amax(-1).min() > 1e-3
-
-
-@pytest.mark.parametrize("neighbours", ["zero", "wrap"])
-def test_a_score_depends_on_no_other_candidate_reader_or_pad(neighbours):
-    model, some = made(CAUM, neighbours=neighbours), batch(TINY)
-    together = scores(model, some)
-    order = [2, 0, 1]
-    torch.testing.assert_close(scores(model, some._replace(pool=some.pool[:, order])), together[:, order])
-    for row in range(4):
-        for pads in (0, 3):
-            alone = some._replace(
-                history=nn.functional.pad(some.history[row : row + 1], (0, pads)),
-                history_signals=nn.functional.pad(some.history_signals[row : row + 1], (0, 0, 0, pads)),
-                pool=some.pool[row : row + 1, 1:2],
-                signals=some.signals[row : row + 1, 1:2],
-                user=some.user[row : row + 1],
-            )
-            torch.testing.assert_close(scores(model, alone), together[row : row + 1, 1:2])
 
 
 def test_many_readers_are_worked_on_in_stretches_with_the_same_result():
@@ -120,18 +94,6 @@ def test_exponentials_survive_any_logits():
     assert powers[1, 2] == 0
     assert not powers[2].any()
     assert powers[0].amin() ** 2 > 1e-36  # what `CandidateAware` divides by at least
-
-
-def test_a_batch_is_learned_by_heart():
-    torch.manual_seed(1)
-    model = CAUM(TINY, WordTable(30, TINY.word)).eval()
-    assert fitted(model, TINY, steps=25, rate=0.03) == 1
-
-
-@pytest.mark.parametrize("attention", ["code", "paper"])
-def test_every_parameter_learns(attention):
-    # a bias that all reads share cancels in their softmax
-    assert without_gradient(made(CAUM, attention=attention), TINY) <= {"interest.dense.4.bias"}
 
 
 def test_it_is_as_large_as_published():

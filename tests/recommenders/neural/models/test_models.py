@@ -1,152 +1,44 @@
-"""What every model must do (the specification's section 16), and each by its equations."""
+"""The contract: what every model must do (the specification's section 16)."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from newsreplay.recommenders.neural.models.fields import Contents, Names, Words
 from newsreplay.recommenders.neural.models.layers import DenseAttention, Dropout, NameTable, WordTable
-from newsreplay.recommenders.neural.models.lstur import LSTUR
-from newsreplay.recommenders.neural.models.model import SIGNALS, TINY, UNKNOWN, Contents, NewsModel, Size, padding
-from newsreplay.recommenders.neural.models.naml import NAML
-from newsreplay.recommenders.neural.models.nrms import NRMS
-from newsreplay.recommenders.neural.models.tanr import TANR
-from tests.naive.neural_models import Naive
+from newsreplay.recommenders.neural.models.model import TINY, LossInputs, NewsModel, Offered, Read
+from newsreplay.recommenders.neural.models.popularity import PopularityHead
+from tests.recommenders.neural.models.batches import (
+    ARTICLES,
+    PER_READ,
+    Batch,
+    build,
+    model_class,
+    same,
+    some_batch,
+    some_context,
+    some_signals,
+    stir,
+)
+from tests.recommenders.neural.models.cases import MODELS, Case, named
+from tests.recommenders.neural.models.small_models import InContext
 
-MODELS: list[tuple[str, dict[str, Any]]] = [
-    ("nrms", {}),
-    ("naml", {}),
-    ("tanr", {}),
-    ("lstur", {}),
-    ("lstur", {"variant": "con"}),
-    ("caum", {}),
-    ("caum", {"attention": "paper"}),
-    ("pprec", {}),
-    ("awrs", {}),
-    ("awrs", {"avoidance": False}),
-]
-ORDERLESS = {"nrms", "naml", "tanr", "pprec"}  #: the order of what a reader read does not matter
-
-WORDS = 40  #: rows of the word table
-ARTICLES = 24
+ORDERLESS = {"nrms", "naml", "tanr", "pprec", InContext}  #: the order of what a reader read does not matter
 
 
-def model_class(name: str) -> type[NewsModel]:
-    """The one model of a module."""
-    module = importlib.import_module(f"newsreplay.recommenders.neural.models.{name}")
-    (found,) = (
-        thing
-        for thing in vars(module).values()
-        if isinstance(thing, type) and issubclass(thing, NewsModel) and thing.__module__ == module.__name__
-    )
-    return found
-
-
-class Batch(NamedTuple):
-    contents: Contents
-    history: Tensor
-    pool: Tensor
-    history_signals: Tensor
-    signals: Tensor
-    user: Tensor
-
-    def requests(self, rows: list[int]) -> Batch:
-        """Some of the requests, over the same articles."""
-        return Batch(self.contents, *(part[rows] for part in self[1:]))
-
-    def candidates(self, columns: list[int]) -> Batch:
-        """The same requests with some of the candidates."""
-        return self._replace(pool=self.pool[:, columns], signals=self.signals[:, columns])
-
-
-def some_signals(*shape: int) -> Tensor:
-    """Signals as a stream has them: shares, counts, ages; the shares unknown for every sixth article."""
-    signals = torch.rand(*shape, len(SIGNALS))
-    signals[..., 2] = torch.randint(0, 50, shape)
-    signals[..., 4] = torch.randint(1, 72, shape)
-    signals[..., :2] = signals[..., :2].masked_fill(torch.rand(*shape, 1) < 1 / 6, torch.nan)
-    return signals
-
-
-def some_contents(model: type[NewsModel], size: Size) -> Contents:
-    """Row 0 is padding; the others have 1 to all of their words, the last one no title."""
-
-    def texts(length: int, rows: int) -> Tensor:
-        ids = torch.randint(1, rows, (ARTICLES, length))
-        ids = ids.masked_fill(torch.arange(length) >= torch.randint(1, length + 1, (ARTICLES, 1)), 0)
-        ids[0] = 0
-        return ids
-
-    def names(rows: int) -> Tensor:
-        return torch.randint(UNKNOWN, rows, (ARTICLES,)).index_fill(0, torch.tensor([0]), 0)
-
-    title = texts(size.title, WORDS).index_fill(0, torch.tensor([ARTICLES - 1]), 0)
-    nothing = torch.zeros(ARTICLES, 0, dtype=torch.int64)
-    return Contents(
-        title,
-        texts(size.abstract, WORDS).index_fill(0, torch.tensor([3]), 0) if model.abstracts else nothing,
-        names(size.categories),
-        names(size.subcategories),
-        texts(size.entities, size.names) if model.entities else nothing,
-    )
-
-
-def some_batch(
-    model: type[NewsModel], size: Size = TINY, readers: int = 5, candidates: int = 4, most: int | None = None
-) -> Batch:
-    """Requests of readers who have read between nothing (the first) and `most` articles (the second)."""
-    most = size.history if most is None else most
-    length = torch.randint(0, most + 1, (readers, 1))
-    length[0] = 0
-    length[1:2] = most
-    history = torch.randint(1, ARTICLES, (readers, most)).masked_fill(torch.arange(most) >= length, 0)
-    pool = torch.stack([1 + torch.randperm(ARTICLES - 1)[:candidates] for _ in range(readers)])
-    user = torch.arange(readers) % (size.users - UNKNOWN) + UNKNOWN
-    return Batch(
-        some_contents(model, size),
-        history,
-        pool,
-        some_signals(readers, most),
-        some_signals(readers, candidates),
-        user,
-    )
-
-
-def build(name: str, options: dict[str, Any], size: Size = TINY, stirred: bool = True) -> NewsModel:
-    """A model that is not training; `stirred`: with larger weights, so that everything in it matters."""
-    torch.manual_seed(1)
-    model = model_class(name)(size, WordTable(WORDS, size.word), **options)
-    model.calibrate(some_signals(500))
-    if stirred:
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter += 0.3 * torch.randn_like(parameter)
-            for part in model.modules():
-                if isinstance(part, NameTable | WordTable):
-                    part.weight[0] = 0
-    return model.eval()
-
-
-def same(first: Tensor, second: Tensor) -> bool:
-    """Equal to 1e-6 of the largest."""
-    return bool((first - second).abs().max() <= 1e-6 * second.abs().max().clamp(min=1))
-
-
-@pytest.fixture(params=MODELS, ids=[" ".join([name, *map(str, options.values())]) for name, options in MODELS])
-def case(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+@pytest.fixture(params=MODELS, ids=map(named, MODELS))
+def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
 
 @pytest.fixture
-def model(case: tuple[str, dict[str, Any]]) -> NewsModel:
+def model(case: Case) -> NewsModel:
     return build(*case)
 
 
@@ -155,9 +47,36 @@ def batch(model: NewsModel) -> Batch:
     return some_batch(type(model))
 
 
+def read_of(model: NewsModel, batch: Batch) -> Read:
+    """What `NewsModel.readers` is given."""
+    requests = batch.requests
+    return Read(
+        model.reading(model.encode(batch.contents))[requests.history],
+        requests.history > 0,
+        requests.history_signals,
+        requests.history_context,
+        requests.user,
+    )
+
+
+def offered_of(model: NewsModel, batch: Batch) -> Offered:
+    """What `NewsModel.score` is given."""
+    requests = batch.requests
+    return Offered(model.offer(model.encode(batch.contents))[requests.pool], requests.signals, requests.context)
+
+
+def trained(model: NewsModel, batch: Batch) -> LossInputs:
+    """What `NewsModel.loss` is given; every other candidate behind the click is a drawn one."""
+    vectors = model.encode(batch.contents)
+    readers, scores = model.scores(vectors, batch.requests)
+    drawn = torch.zeros_like(scores, dtype=torch.bool)
+    drawn[:, 2::2] = True
+    return LossInputs(scores, torch.ones_like(drawn), drawn, readers, vectors, batch.contents, batch.requests)
+
+
 @pytest.mark.parametrize("preset", ["paper", "small", "tiny"])
-def test_every_preset_makes_a_model_that_scores(case: tuple[str, dict[str, Any]], preset: str) -> None:
-    kind = model_class(case[0])
+def test_every_preset_makes_a_model_that_scores(case: Case, preset: str) -> None:
+    kind = model_class(case[0]) if isinstance(case[0], str) else case[0]
     size = replace(kind.sizes[preset], users=64, names=64, categories=64, subcategories=64)
     assert preset in kind.trainings
     model = build(*case, size, stirred=False)
@@ -170,30 +89,38 @@ def test_every_preset_makes_a_model_that_scores(case: tuple[str, dict[str, Any]]
 @pytest.mark.parametrize(("readers", "candidates", "most"), [(1, 1, 0), (1, 1, 1), (3, 1, 6), (1, 4, 1), (3, 4, 0)])
 def test_shapes_are_right_for_one_and_for_nothing(model: NewsModel, readers: int, candidates: int, most: int) -> None:
     batch = some_batch(type(model), readers=readers, candidates=candidates, most=most)
-    vectors = model.encode(batch.contents)
-    assert vectors.dim() == 2
+    assert model.encode(batch.contents).dim() == 2
     scores = model(*batch)
     assert scores.shape == (readers, candidates)
     assert scores.isfinite().all()
-    assert model.auxiliary(vectors, batch.contents).shape == ()
+    loss = model.loss(trained(model, batch))
+    assert loss.shape == ()
+    assert loss.isfinite()
 
 
 def test_a_reader_who_has_read_nothing_gets_finite_scores_that_differ(model: NewsModel, batch: Batch) -> None:
     scores = model(*batch)[0]
-    assert not batch.history[0].any()
+    assert not batch.requests.history[0].any()
     assert scores.isfinite().all()
     assert len(scores.unique()) > 1
 
 
 def test_what_stands_behind_the_reads_counts_for_nothing(model: NewsModel, batch: Batch) -> None:
-    """Whatever a cached row of the padding article or its signals may hold."""
-    read = model.reading(model.encode(batch.contents))[batch.history]
-    mask = batch.history > 0
-    other = torch.where(mask.unsqueeze(-1), read, 1e3 * torch.randn_like(read))
-    signals = torch.where(mask.unsqueeze(-1), batch.history_signals, some_signals(*mask.shape))
-    offered = model.offer(model.encode(batch.contents))[batch.pool]
-    kept = model.score(model.readers(read, mask, batch.history_signals, batch.user), offered, batch.signals)
-    assert torch.equal(model.score(model.readers(other, mask, signals, batch.user), offered, batch.signals), kept)
+    """Whatever a cached row of the padding article, its signals or its context may hold."""
+    read, offered = read_of(model, batch), offered_of(model, batch)
+
+    def elsewhere(x: Tensor, other: Tensor) -> Tensor:
+        return torch.where(read.mask.unsqueeze(-1), x, other)
+
+    signals = some_signals(*read.mask.shape, names=model.signals)
+    context = some_context(*read.mask.shape, names=model.context)
+    other = replace(
+        read,
+        vectors=elsewhere(read.vectors, 1e3 * torch.randn_like(read.vectors)),
+        signals=read.signals.each(lambda values: elsewhere(values, signals.values)),
+        context=read.context.each(lambda values: elsewhere(values, context.values)),
+    )
+    assert torch.equal(model.score(model.readers(other), offered), model.score(model.readers(read), offered))
 
 
 def test_a_request_scores_the_same_whoever_shares_its_batch(model: NewsModel, batch: Batch) -> None:
@@ -201,15 +128,14 @@ def test_a_request_scores_the_same_whoever_shares_its_batch(model: NewsModel, ba
     kept = model(*batch)
     for row in range(len(kept)):
         others = [row if place == row else (place + 2) % len(kept) for place in range(len(kept))]
-        assert torch.equal(model(*batch.requests(others))[row], kept[row])
-        assert same(model(*batch.requests([row]))[0], kept[row])
+        assert torch.equal(model(*batch.rows(others))[row], kept[row])
+        assert same(model(*batch.rows([row]))[0], kept[row])
 
 
 def test_an_article_is_the_same_vector_whatever_is_encoded_beside_it(model: NewsModel, batch: Batch) -> None:
     kept = model.encode(batch.contents)
-    turned = Contents(*(part.roll(1, 0) for part in batch.contents))
-    assert same(model.encode(turned).roll(-1, 0), kept)
-    assert same(model.encode(Contents(*(part[2:3] for part in batch.contents)))[0], kept[2])
+    assert same(model.encode(batch.contents.each(lambda column: column.roll(1, 0))).roll(-1, 0), kept)
+    assert same(model.encode(batch.contents.each(lambda column: column[2:3]))[0], kept[2])
 
 
 def test_candidates_in_another_order_have_the_same_scores(model: NewsModel, batch: Batch) -> None:
@@ -223,69 +149,86 @@ def test_a_candidate_scores_the_same_whatever_else_is_offered(model: NewsModel, 
     assert same(model(*batch.candidates([3, 1, 3, 3, 3, 3])), kept[:, [3, 1, 3, 3, 3, 3]])
 
 
+def longer(contents: Contents, wanted: tuple[Any, ...], change: Any) -> Contents:
+    """The same with every text and every list of names changed."""
+    several = [field.name for field in wanted if isinstance(field, Words | Names)]
+    return contents.replaced(**{name: change(contents.columns[name]) for name in several})
+
+
 def test_more_padding_changes_no_score(model: NewsModel, batch: Batch) -> None:
-    contents = batch.contents
-    longer = contents._replace(
-        title=functional.pad(contents.title, (0, 3)),
-        abstract=functional.pad(contents.abstract, (0, 3 if model.abstracts else 0)),
-        entities=functional.pad(contents.entities, (0, 3 if model.entities else 0)),
-    )
-    more = some_signals(len(batch.history), 2)
-    assert same(model(longer, *batch[1:]), model(*batch))
-    reads = batch._replace(
-        history=functional.pad(batch.history, (0, 2)), history_signals=torch.cat([batch.history_signals, more], 1)
-    )
-    assert same(model(*reads), model(*batch))
+    contents = longer(batch.contents, model.fields, lambda ids: functional.pad(ids, (0, 3)))
+    assert same(model(contents, batch.requests), model(*batch))
+
+    def behind(part: Tensor) -> Tensor:
+        rest = part.new_zeros(len(part), 2, *part.shape[2:])
+        return torch.cat([part, rest.fill_(torch.nan) if part.is_floating_point() else rest], 1)
+
+    assert same(model(*batch.each(PER_READ, behind)), model(*batch))
 
 
 def test_texts_may_be_cut_to_the_longest_even_if_nobody_has_any(model: NewsModel, batch: Batch) -> None:
-    empty = padding(TINY, type(model), ARTICLES)._replace(category=batch.contents.category)
-    cut = empty._replace(title=empty.title[:, :0], abstract=empty.abstract[:, :0], entities=empty.entities[:, :0])
-    assert same(model(cut, *batch[1:]), model(empty, *batch[1:]))
+    empty = longer(batch.contents, model.fields, torch.zeros_like)
+    cut = longer(empty, model.fields, lambda ids: ids[:, :0])
+    assert same(model(cut, batch.requests), model(empty, batch.requests))
 
 
-def test_the_order_of_reads_matters_exactly_where_it_should(case: tuple[str, dict[str, Any]]) -> None:
+def test_the_order_of_reads_matters_exactly_where_it_should(case: Case) -> None:
     model = build(*case)
-    batch = some_batch(type(model)).requests([1])
-    assert batch.history.all()
-    order = [3, 0, 5, 1, 4, 2]
-    turned = batch._replace(history=batch.history[:, order], history_signals=batch.history_signals[:, order])
+    batch = some_batch(type(model)).rows([1])
+    assert batch.requests.history.all()
+    turned = batch.reads([3, 0, 5, 1, 4, 2])
     assert same(model(*turned), model(*batch)) == (case[0] in ORDERLESS)
 
 
 def test_what_was_read_matters(model: NewsModel, batch: Batch) -> None:
-    other = batch._replace(history=torch.where(batch.history > 0, batch.history % (ARTICLES - 1) + 1, 0))
+    history = batch.requests.history
+    other = batch.but(history=torch.where(history > 0, history % (ARTICLES - 1) + 1, 0))
     changed = (model(*other) - model(*batch)).abs().amax(-1) > 1e-4
-    assert changed.tolist() == batch.history.any(-1).tolist()
+    assert changed.tolist() == history.any(-1).tolist()
+
+
+def test_a_model_sees_the_signals_that_it_declares_and_no_others(model: NewsModel, batch: Batch) -> None:
+    kept = model(*batch)
+    for name in batch.requests.signals.names:
+        moved = not torch.equal(model(*batch.told(**{name: 7.0})), kept)
+        assert not moved or name in model.signals
+    if model.signals:
+        assert not torch.equal(model(*batch.told(**dict.fromkeys(model.signals, 7.0))), kept)
+
+
+def test_signals_are_told_by_name_in_any_order(model: NewsModel, batch: Batch) -> None:
+    """More of them are noted of candidates where there is a head."""
+    kept = batch.requests.signals
+    order = list(reversed(range(len(kept.names))))
+    turned = replace(kept, names=tuple(kept.names[place] for place in order), values=kept.values[..., order])
+    assert torch.equal(model(*batch.but(signals=turned)), model(*batch))
 
 
 def test_stages_from_kept_rows_give_the_scores_of_the_whole(model: NewsModel, batch: Batch) -> None:
     """Articles encoded one by one and in another order, their rows kept, then gathered."""
-    whole = model(*batch)
+    whole, requests = model(*batch), batch.requests
     with torch.inference_mode():
         order = torch.randperm(ARTICLES).tolist()
-        parts = {row: model.encode(Contents(*(part[row : row + 1] for part in batch.contents))) for row in order}
+        parts = {row: model.encode(batch.contents.each(lambda part, row=row: part[row : row + 1])) for row in order}
         vectors = torch.cat([parts[row] for row in range(ARTICLES)])
         reading = torch.cat([model.reading(vectors[:7]), model.reading(vectors[7:])])
         offer = torch.cat([model.offer(vectors[:9]), model.offer(vectors[9:])])
-        readers = model.readers(reading[batch.history], batch.history > 0, batch.history_signals, batch.user)
-        scores = model.score(readers, offer[batch.pool], batch.signals)
-    assert all(len(part) == len(batch.history) for part in readers)
+        readers = model.readers(replace(read_of(model, batch), vectors=reading[requests.history]))
+        scores = model.score(readers, replace(offered_of(model, batch), vectors=offer[requests.pool]))
+    assert all(len(part) == len(requests.history) for part in readers)
     assert same(scores, whole)
     if model.dot:
-        assert same((offer[batch.pool] @ readers[0].unsqueeze(-1)).squeeze(-1), whole)
+        assert same((offer[requests.pool] @ readers[0].unsqueeze(-1)).squeeze(-1), whole)
 
 
 def without_effect(model: NewsModel) -> set[str]:
     """Biases that move all logits of a softmax alike."""
-    return {f"{name}.4.bias" for name, part in model.named_modules() if isinstance(part, DenseAttention)}
+    shared = {"suits.bias"} if isinstance(model, InContext) else set()
+    return shared | {f"{name}.4.bias" for name, part in model.named_modules() if isinstance(part, DenseAttention)}
 
 
 def test_every_parameter_is_reached_by_a_gradient(model: NewsModel, batch: Batch) -> None:
-    vectors = model.encode(batch.contents)
-    scores = model.scores(vectors, *batch[1:])
-    clicks = functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.int64))
-    (clicks + model.auxiliary(vectors, batch.contents)).backward()
+    model.loss(trained(model, batch)).backward()
     unreached = {
         name
         for name, parameter in model.named_parameters()
@@ -294,6 +237,14 @@ def test_every_parameter_is_reached_by_a_gradient(model: NewsModel, batch: Batch
     assert unreached <= without_effect(model)
     for name, parameter in model.named_parameters():
         assert parameter.grad is None or parameter.grad.isfinite().all(), name
+
+
+def test_every_parameter_is_in_one_group_of_the_given_rate(model: NewsModel) -> None:
+    model.head = PopularityHead()  # which is not the model's own to fit
+    (group,) = model.groups(0.25)
+    assert group["lr"] == 0.25
+    own = [parameter for name, parameter in model.named_parameters() if not name.startswith("head.")]
+    assert [id(parameter) for parameter in group["params"]] == [id(parameter) for parameter in own]
 
 
 def test_half_precision_gives_about_the_same_scores_and_gradients(model: NewsModel, batch: Batch) -> None:
@@ -311,11 +262,12 @@ def test_half_precision_gives_about_the_same_scores_and_gradients(model: NewsMod
         assert (rough - exact).abs().max() < 0.05 * exact.abs().max()
 
 
-def test_a_batch_can_be_learned_by_heart(case: tuple[str, dict[str, Any]]) -> None:
+def test_a_batch_can_be_learned_by_heart(case: Case) -> None:
     size = replace(TINY, word=16, head=8, filters=16, query=8, dense=(16, 8))
     model = build(*case, size, stirred=False)
     batch = some_batch(type(model), size, readers=12)
-    batch = batch._replace(history=torch.where(batch.history[:, :1] > 0, batch.history, 1 + torch.arange(12)[:, None]))
+    history = batch.requests.history
+    batch = batch.but(history=torch.where(history[:, :1] > 0, history, 1 + torch.arange(12)[:, None]))
     batch.contents.title[-1, 0] = 1  # a title of no words is no vector to learn from
     clicked = torch.arange(12) % 4
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
@@ -328,7 +280,7 @@ def test_a_batch_can_be_learned_by_heart(case: tuple[str, dict[str, Any]]) -> No
     assert (model(*batch).argmax(-1) == clicked).all()
 
 
-def test_a_state_dict_makes_the_same_model(case: tuple[str, dict[str, Any]], batch: Batch) -> None:
+def test_a_state_dict_makes_the_same_model(case: Case, batch: Batch) -> None:
     model = build(*case)
     kept = model(*batch)
     other = build(*case, stirred=False)
@@ -360,110 +312,27 @@ def test_a_model_that_does_not_train_draws_nothing(model: NewsModel, batch: Batc
     assert torch.equal(torch.get_rng_state(), before)
 
 
-NAIVE = [case for case in MODELS if case[0] in {"nrms", "naml", "tanr", "lstur"}]
+# --- popularity -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "options"), NAIVE)
-@pytest.mark.parametrize("seed", [2, 3])
-def test_scores_are_those_of_the_equations(name: str, options: dict[str, Any], seed: int) -> None:
-    model = build(name, options).double()
-    torch.manual_seed(seed)
-    batch = some_batch(type(model), candidates=ARTICLES - 1)  # all, those without a title or an abstract too
-    contents = {field: ids.numpy() for field, ids in batch.contents._asdict().items()}
-    weights = {key: tensor.numpy() for key, tensor in model.state_dict().items()}
-    naive = Naive(name, weights, contents, TINY.heads, **options)
-    scores = model(*batch).detach().numpy()
-    expected = [
-        naive.scores(history, pool, user)
-        for history, pool, user in zip(batch.history.numpy(), batch.pool.numpy(), batch.user.numpy(), strict=True)
-    ]
-    assert np.abs(expected).max() > 0.1
-    assert np.abs(scores - expected).max() < 1e-9
-    if name == "tanr":
-        loss = float(model.auxiliary(model.encode(batch.contents), batch.contents).detach())
-        assert loss == pytest.approx(naive.topic_loss(), abs=1e-9)
+def test_a_head_adds_what_goes_by_the_candidates_own_signals_alone(model: NewsModel, batch: Batch) -> None:
+    """The same for other readers and other articles, to whom the same happened."""
+    head = stirred_head()
+    prior = head.prior(batch.requests.signals)
+    others = batch.but(history=batch.requests.history.flip(0), pool=batch.requests.pool.flip(0))
+    for some in (batch, others):
+        content = model(*some)
+        model.head = head
+        assert same(model(*some), 1.5 * content + prior)
+        assert same(model.scores(model.encode(some.contents), some.requests)[1], 1.5 * content + prior)
+        model.head = None
+    assert prior.std() > 0.1
 
 
-def attention(width: int) -> int:
-    """Weights of additive attention of 200 queries: a layer with bias, and a vector."""
-    return width * 200 + 200 + 200
-
-
-@pytest.mark.parametrize(
-    ("kind", "options", "count"),
-    [
-        # section 5 counts 1,000,800; the vector of readers without reads is ours
-        (NRMS, {}, 1_000_800 + 400),
-        # two texts, two names, views, reads, nobody
-        (NAML, {}, 2 * (360_400 + attention(400)) + 2 * (100 * 400 + 400) + 2 * attention(400) + 400),
-        (TANR, {}, 360_400 + 2 * attention(400) + 400 * 1_022 + 1_022 + 400),
-        # articles are 400 + 100 + 100 wide; three gates from inputs and from states, each with a bias
-        (LSTUR, {}, 360_400 + attention(400) + 2 * (600 * 1_800 + 1_800)),
-        (LSTUR, {"variant": "con"}, 360_400 + attention(400) + 600 * 900 + 300 * 900 + 2 * 900 + 600 * 300 + 300),
-    ],
-)
-def test_full_sizes_have_the_published_number_of_weights(
-    kind: type[NewsModel], options: dict[str, Any], count: int
-) -> None:
-    """Tables of words, names and readers apart."""
-    with torch.device("meta"):
-        model = kind(kind.sizes["paper"], torch.nn.Identity(), **options)
-    tables = sum(part.weight.numel() for part in model.modules() if isinstance(part, NameTable))
-    assert sum(parameter.numel() for parameter in model.parameters()) - tables == count
-
-
-def test_topics_are_told_of_articles_with_a_category_only() -> None:
-    model = build("tanr", {})
-    batch = some_batch(TANR)
-    category = torch.full((ARTICLES,), UNKNOWN).index_fill(0, torch.tensor([0]), 0)
-    vectors = model.encode(batch.contents)
-    loss = model.auxiliary(vectors, batch.contents._replace(category=category))
-    loss.backward()
-    assert loss.item() == 0
-    category[3] = 7
-    told = model.auxiliary(vectors, batch.contents._replace(category=category))
-    chances = model.get_submodule("topic")(vectors[3]).softmax(-1)
-    assert len(chances) == TINY.categories - 2
-    assert torch.allclose(told, -0.2 * chances[7 - 2].log())
-
-
-def test_a_long_term_embedding_is_all_there_is_of_a_reader_without_reads() -> None:
-    model = build("lstur", {})
-    batch = some_batch(LSTUR).requests([0, 0])._replace(user=torch.tensor([UNKNOWN, 9]))
-    vectors = model.encode(batch.contents)
-    (readers,) = model.readers(
-        model.reading(vectors)[batch.history], batch.history > 0, batch.history_signals, batch.user
-    )
-    assert torch.equal(readers, model.get_submodule("users").get_parameter("weight")[[UNKNOWN, 9]])
-
-
-@pytest.mark.parametrize("variant", ["ini", "con"])
-def test_readers_are_told_apart_by_training_only(variant: str) -> None:
-    model = build("lstur", {"variant": variant}, stirred=False)
-    batch = some_batch(LSTUR).requests([1, 1])
-    first, second = model(*batch._replace(user=torch.tensor([8, 9])))
-    assert torch.equal(first, second)
+def stirred_head() -> PopularityHead:
+    head = PopularityHead()
+    head.calibrate(some_signals(200))
+    stir(head)
     with torch.no_grad():
-        model.get_submodule("users").get_parameter("weight")[9] += 1
-    first, second = model(*batch._replace(user=torch.tensor([8, 9])))
-    assert not torch.equal(first, second)
-
-
-@pytest.mark.parametrize("variant", ["ini", "con"])
-def test_half_of_the_long_term_embeddings_are_masked_in_training(variant: str) -> None:
-    model = build("lstur", {"variant": variant}).train()
-    readers = 2_000
-    read = torch.zeros(readers, 1, model.get_submodule("recurrence.project").out_features)
-    mask, signals = torch.zeros(readers, 1, dtype=torch.bool), torch.zeros(readers, 1, len(SIGNALS))
-    (made,) = model.readers(read, mask, signals, torch.full((readers,), 9))
-    model.eval()
-    (unseen,) = model.readers(read[:1], mask[:1], signals[:1], torch.tensor([UNKNOWN]))
-    masked = (made - unseen).abs().amax(-1) < 1e-6
-    assert float(masked.float().mean()) == pytest.approx(0.5, abs=0.06)  # 5 standard errors
-    assert len(made[~masked].unique(dim=0)) == 1
-
-
-def test_a_variant_that_does_not_exist_is_refused() -> None:
-    wrong: Callable[..., NewsModel] = LSTUR
-    with pytest.raises(ValueError, match="'sum'"):
-        wrong(TINY, WordTable(WORDS, TINY.word), variant="sum")
+        head.scale.fill_(1.5)
+    return head

@@ -1,0 +1,33 @@
+"""Models that are held to the contract, with their options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from newsreplay.recommenders.neural.models.model import NewsModel
+from tests.recommenders.neural.models.small_models import InContext, Several
+
+Case = tuple[str | type[NewsModel], dict[str, Any]]
+
+MODELS: list[Case] = [
+    ("nrms", {}),
+    ("naml", {}),
+    ("tanr", {}),
+    ("lstur", {}),
+    ("lstur", {"variant": "con"}),
+    ("caum", {}),
+    ("caum", {"attention": "paper"}),
+    ("caum", {"neighbours": "wrap"}),
+    ("pprec", {}),
+    ("awrs", {}),
+    ("awrs", {"avoidance": False}),
+    ("awrs", {"relevance": False}),
+    (InContext, {}),
+    (Several, {}),
+]
+
+
+def named(case: Case) -> str:
+    kind, options = case
+    """As tests are shown."""
+    return " ".join([kind if isinstance(kind, str) else kind.__name__, *map(str, options.values())])
