@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from newsreplay.log.rows import DAY, HISTORY, HOUR, IMPRESSION, OUTCOME, READ
 
+SPANS = {"10m": 10 * 60_000, "1h": HOUR, "6h": 6 * HOUR, "24h": 24 * HOUR}
+
 UNKNOWN = math.nan
 
 
@@ -26,6 +28,11 @@ class Row(NamedTuple):
     pool: tuple[int, ...] = ()
     clicked: tuple[bool, ...] = ()
 
+    @property
+    def session(self) -> int:
+        """A reader's sessions are those of days, three of them in turn."""
+        return self.user if self.user < 0 else 3 * self.user + self.time // DAY % 3
+
 
 class Rules(NamedTuple):
     """The parameters of a stream."""
@@ -37,21 +44,27 @@ class Rules(NamedTuple):
     alive_ms: int = 3 * HOUR
     candidates: int = 4
     sampled: int = 0
-    slates: bool = True
+    drawn: bool = False
+    slates: int = READ
     keep_reads: bool = True
+    by_session: bool = False
+    kept: float = 1.0
 
 
 class Capture(NamedTuple):
     """What was known at a request; of a drawn pool, all that may be in it."""
 
     row: int
-    kind: str  #: impression, read or sampled
+    kind: str  #: impression, slate, read or sampled
     time: int
     user: int
     history: list[int]
     history_signals: list[list[float]]
     pool: list[int]
     signals: list[list[float]]
+    ages: list[float]  #: hours since the reads of the history
+    sessions: list[bool]  #: whether they are of the same session
+    shown: int  #: how many of the pool are the impression's own
 
 
 def bucket_of(rows: Sequence[Row], time: int, width: int) -> int:
@@ -83,11 +96,12 @@ def signals(rows: Sequence[Row], asked: int, item: int, rules: Rules) -> list[fl
 
     every = {*impressions, *clicked, *read}
     counting = [b for b in every if b <= newest] if rules.counting == "cumulative" else [newest]
-    exposures = sum(count(shown, b) for b in counting)
-    clicks = sum(count(clicked, b) for b in counting)
+    weight = {b: rules.kept ** (newest - b) for b in counting}
+    exposures = sum(weight[b] * count(shown, b) for b in counting)
+    clicks = sum(weight[b] * count(clicked, b) for b in counting)
     exposure, avoidance = UNKNOWN, UNKNOWN
     if exposures:
-        exposure = exposures / sum(impressions[b] for b in counting)
+        exposure = exposures / sum(weight[b] * impressions[b] for b in counting)
         avoidance = max(0.0, 1 - clicks / exposures)
     most = max(read.get(newest, Counter({-1: 0})).values())
     if most and not impressions[newest]:
@@ -96,16 +110,52 @@ def signals(rows: Sequence[Row], asked: int, item: int, rules: Rules) -> list[fl
         rate = min(1.0, count(clicked, newest) / (count(shown, newest) + 0.01))
     known = next((row.time for row in rows[: asked + 1] if row.item == item), rows[0].time - DAY)
     age = max(1, math.ceil((time - known) / HOUR))
-    return [exposure, avoidance, clicks + sum(count(read, b) for b in counting), rate, age]
+    return [exposure, avoidance, clicks + sum(weight[b] * count(read, b) for b in counting), rate, age]
 
 
-def history(rows: Sequence[Row], end: int, user: int, profile: Sequence[int], rules: Rules) -> list[int]:
-    """What a reader had read before row `end`, oldest first."""
-    items = list(profile)
+def rolling(rows: Sequence[Row], asked: int, end: int, item: int) -> list[float]:
+    """What happened to an article within minutes and hours of row `asked`, in the rows before `end`."""
+    time = rows[asked].time
+
+    def happened(kinds: tuple[int, ...], width: int) -> int:
+        count = 0
+        for row in rows[:end]:
+            if row.kind not in kinds or not time - width < row.time <= time:
+                continue
+            if row.kind in (READ, HISTORY):
+                count += row.item == item
+            elif row.kind == IMPRESSION:
+                count += item in row.pool
+            else:
+                count += any(a == item and c for a, c in zip(row.pool, row.clicked, strict=True))
+        return count
+
+    def rate(width: int) -> float:
+        shown = happened((IMPRESSION,), width)
+        return min(1.0, happened((OUTCOME,), width) / shown) if shown else UNKNOWN
+
+    reads = [row.time for row in rows[:end] if row.kind in (READ, HISTORY) and row.item == item]
+    known = next((row.time for row in rows[: asked + 1] if row.item == item), rows[0].time - DAY)
+    return [
+        *(happened((READ, HISTORY), width) for width in SPANS.values()),
+        (time - reads[-1]) / HOUR if reads else UNKNOWN,
+        (time - known) / HOUR,
+        *(happened((IMPRESSION,), width) for width in SPANS.values()),
+        *(rate(width) for width in SPANS.values()),
+    ]
+
+
+def history(
+    rows: Sequence[Row], end: int, asked: Row, profiles: Mapping[int, Sequence[int]], rules: Rules
+) -> list[tuple[int, int, int]]:
+    """What a reader had read before row `end`, oldest first: article, time, session."""
+    reader = asked.session if rules.by_session else asked.user
+    items = [(item, rows[0].time - DAY, -1) for item in profiles.get(reader, ())]
     if rules.keep_reads:
         for row in rows[:end]:
-            if row.kind in (READ, HISTORY) and row.user == user and items[-1:] != [row.item]:
-                items.append(row.item)
+            own = (row.session if rules.by_session else row.user) == reader
+            if row.kind in (READ, HISTORY) and own and [item for item, *_ in items[-1:]] != [row.item]:
+                items.append((row.item, row.time, row.session))
     return items[-rules.history :]
 
 
@@ -122,26 +172,36 @@ def captures(rows: Sequence[Row], profiles: Mapping[int, Sequence[int]], rules: 
     """What a stream must have noted after all rows."""
     found = []
 
-    def note(i: int, end: int, kind: str, pool: list[int]) -> None:
+    def note(i: int, end: int, kind: str, pool: list[int], shown: int | None = None) -> None:
         row = rows[i]
-        read = history(rows, end, row.user, profiles.get(row.user, ()), rules)
+        read = history(rows, end, row, profiles, rules)
+        items = [item for item, *_ in read]
+
+        def told(item: int) -> list[float]:
+            return signals(rows, i, item, rules) + rolling(rows, i, end, item)
+
         found.append(
             Capture(
-                i, kind, row.time, row.user,
-                read, [signals(rows, i, item, rules) for item in read],
-                pool, [signals(rows, i, item, rules) for item in pool],
+                i, kind, row.time, row.user, items, [told(item) for item in items], pool, [told(item) for item in pool],
+                [(row.time - time) / HOUR for _, time, _ in read], [session == row.session for *_, session in read],
+                len(pool) if shown is None else shown,
             )
         )  # fmt: skip
 
     for i, row in enumerate(rows):
+        seen = {item for item, *_ in history(rows, i, row, profiles, rules)}
         if row.kind == IMPRESSION:
-            note(i, i, "impression", list(row.pool))
+            others = [item for item in alive(rows, i, row.time, rules) if item not in {*seen, *row.pool}]
+            note(i, i, "impression", [*row.pool, *(others if rules.drawn else [])], len(row.pool))
+            if rules.slates == IMPRESSION:
+                others = [item for item in alive(rows, i, row.time, rules) if item != row.item]
+                note(i, i, "slate", others[: rules.candidates])
         elif row.kind == READ:
-            if rules.sampled and all(earlier.kind != IMPRESSION for earlier in rows[:i]):
-                seen = [row.item, *history(rows, i, row.user, profiles.get(row.user, ()), rules)]
-                others = [item for item in alive(rows, i, row.time, rules) if item not in seen]
-                note(i, i, "sampled", [row.item, *others])
-            if rules.slates:
+            living = alive(rows, i, row.time, rules)
+            if rules.sampled and all(earlier.kind != IMPRESSION for earlier in rows[:i]) and row.item in living:
+                others = [item for item in living if item not in {*seen, row.item}]
+                note(i, i, "sampled", [row.item, *others], 1)
+            if rules.slates == READ:
                 others = [item for item in alive(rows, i + 1, row.time, rules) if item != row.item]
                 note(i, i + 1, "read", others[: rules.candidates])
     return found

@@ -16,6 +16,10 @@ from newsreplay.log.rows import DAY, HOUR, IMPRESSION, OUTCOME, READ, make_log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.neural import recommenders
 from newsreplay.recommenders.neural.learned import Learned
+from newsreplay.recommenders.neural.learning.collector import choose_captures, shown_alone
+from newsreplay.recommenders.neural.learning.requests import batch_of
+from newsreplay.recommenders.neural.models.fields import Columns
+from newsreplay.recommenders.neural.models.model import Inputs
 from newsreplay.recommenders.neural.options import NeuralOptions, Update, parse_update
 from newsreplay.recommenders.neural.recommender import Neural, best
 from newsreplay.recommenders.neural.stream.state import Captures
@@ -96,30 +100,33 @@ def test_every_answer_is_what_the_model_says_when_asked_from_scratch(name: str) 
         def _answer(self, learned: Learned, captures: Captures) -> None:
             waiting = dict(self.deferred)
             super()._answer(learned, captures)
+            captures = shown_alone(captures)
             model = learned.model.eval()
             for number, row in enumerate(captures.row.tolist()):
-                if captures.kind[number] != IMPRESSION or row not in waiting:
+                if captures.kind[number] != IMPRESSION or (row, False) not in waiting:
                     continue
-                places = slice(captures.at[number], captures.at[number + 1])
-                slots = np.concatenate(
-                    [
-                        [0],
-                        learned.articles.slots(captures.history[number]),
-                        learned.articles.slots(captures.item[places]),
-                    ]
-                )
-                h = captures.history.shape[1]
-                history = torch.where(torch.from_numpy(slots[1 : 1 + h]) > 0, torch.arange(1, 1 + h), 0)[None]
+                one = batch_of(
+                    choose_captures(captures, np.arange(len(captures.row)) == number),
+                    learned.articles, learned.context, learned.trainer.users_of,
+                )  # fmt: skip
+                slots = np.concatenate([[0], one.history[0], one.slot])
+                h = one.history.shape[1]
+                history = torch.where(torch.from_numpy(one.history[0]) > 0, torch.arange(1, 1 + h), 0)[None]
+                names = learned.scorer.signals
                 with torch.inference_mode():
                     scores = model(
                         learned.articles.contents(slots, trim=True),
-                        history,
-                        torch.arange(1 + h, len(slots))[None],
-                        torch.from_numpy(captures.history_signals[number])[None],
-                        torch.from_numpy(captures.signals[places])[None],
-                        torch.from_numpy(learned.trainer.users_of(captures.user[number : number + 1])),
+                        Inputs(
+                            history,
+                            torch.arange(1 + h, len(slots))[None],
+                            Columns(model.signals, torch.from_numpy(one.history_signals)),
+                            Columns(names, torch.from_numpy(one.signals)[None]),
+                            Columns(model.context, torch.from_numpy(one.history_context)),
+                            Columns(model.context, torch.from_numpy(one.context)[None]),
+                            torch.from_numpy(one.user),
+                        ),
                     )[0]
-                np.testing.assert_allclose(waiting[row].answer, scores.numpy(), rtol=1e-4, atol=1e-5)
+                np.testing.assert_allclose(waiting[row, False].answer, scores.numpy(), rtol=1e-4, atol=1e-5)
                 type(self).checked += 1
 
     watched = Watched(size="tiny", update="every(hours=12)")

@@ -113,8 +113,9 @@ def negatives(samples: Samples, impression: Column, count: int, rng: np.random.G
     drawn = samples.drawn[places]
     passed = ~samples.clicked[places] & ~drawn
     has_passed = np.bincount(owner[passed], minlength=len(impression))[owner] > 0
-    blocks = [passed | (drawn & ~has_passed), drawn & has_passed]
-    parts = [_some(places[which], owner[which], len(impression), count, rng) for which in blocks if which.any()]
+    behind = drawn & has_passed
+    blocks = [passed | (drawn & ~has_passed)] + [behind] * bool(behind.any())
+    parts = [_some(places[which], owner[which], len(impression), count, rng) for which in blocks]
     return np.column_stack([part[0] for part in parts]), np.column_stack([part[1] for part in parts])
 
 
@@ -124,4 +125,5 @@ def _some(places: Column, owner: Column, owners: int, count: int, rng: np.random
     left = np.bincount(owner, minlength=owners)
     step = np.arange(count)
     real = step < left[:, None]
-    return places[order[np.where(real, first[:, None] + step, 0)]], real
+    drawn = places[order[np.where(real, first[:, None] + step, 0)]] if len(places) else np.zeros(real.shape, np.int64)
+    return drawn, real

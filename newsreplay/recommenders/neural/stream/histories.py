@@ -9,7 +9,7 @@ import numpy as np
 from newsreplay.kernels.compiling import kernel, routine
 from newsreplay.log.growing import with_room
 from newsreplay.log.rows import HOUR, Column
-from newsreplay.recommenders.neural.stream.state import NONE
+from newsreplay.recommenders.neural.stream.state import NONE, NOT_YET
 
 
 class Histories(NamedTuple):
@@ -17,7 +17,7 @@ class Histories(NamedTuple):
 
     item: Column  # int32[readers, H]
     reads: Column  # int64[readers], how many were put there so far
-    time: Column  # int64[readers, H], [readers, 0] unless ages are kept
+    time: Column  # int64[readers, H], NOT_YET of profiles; [readers, 0] unless ages are kept
     session: Column  # int32[readers, H], likewise
 
 
@@ -57,8 +57,8 @@ def remember(histories: Any, reader: int, item: int, time: int, session: int) ->
 
 
 @routine
-def note_history(histories: Any, reader: int, session: int, captures: Any, made: int) -> None:
-    """Note a reader's history beside a request, whose time has been noted."""
+def note_history(histories: Any, reader: int, session: int, before: int, captures: Any, made: int) -> None:
+    """Note a reader's history beside a request, whose time has been noted; profiles were read at `before`."""
     count, size = histories.reads[reader], histories.item.shape[1]
     length = min(count, size)
     captures.length[made] = length
@@ -66,5 +66,8 @@ def note_history(histories: Any, reader: int, session: int, captures: Any, made:
         place = (count - length + i) % size
         captures.history[made, i] = histories.item[reader, place]
         if histories.time.shape[1] > 0:
-            captures.history_age[made, i] = (captures.time[made] - histories.time[reader, place]) / HOUR
+            time = histories.time[reader, place]
+            if time == NOT_YET:
+                time = before
+            captures.history_age[made, i] = (captures.time[made] - time) / HOUR
             captures.history_session[made, i] = histories.session[reader, place] == session

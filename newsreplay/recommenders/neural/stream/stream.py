@@ -123,7 +123,8 @@ class Stream:
         histories.item[user, : kept.size] = kept
         histories.reads[user] = kept.size
         if self._options.ages:
-            histories.time[user, : kept.size] = max(0, int(self._state.clock[START])) - DAY
+            histories.time[user, : kept.size] = NOT_YET
+            histories.session[user, : kept.size] = NONE
 
     def advance(self, rows: StreamRows) -> Captures:
         """Walk the next rows; returns what was known at each of their requests."""
@@ -336,7 +337,8 @@ def _open(rows: Any, i: int, state: Any, options: Any, captures: Any, made: int,
     captures.kind[made] = kind
     captures.time[made] = rows.time[i]
     captures.user[made] = rows.user[i]
-    note_history(state.histories, _reader(rows, i, options), int64(rows.session[i]), captures, made)
+    session, before = int64(rows.session[i]), state.clock[START] - DAY
+    note_history(state.histories, _reader(rows, i, options), session, before, captures, made)
     return int64(captures.at[made])
 
 

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from newsreplay.log.rows import DAY, HISTORY, HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
 from newsreplay.recommenders.neural.stream.published import Published, published_table
-from newsreplay.recommenders.neural.stream.state import NONE, SAMPLED, Captures, StreamOptions, StreamRows
+from newsreplay.recommenders.neural.stream.signals import SIGNALS, wanted
+from newsreplay.recommenders.neural.stream.state import NONE, SAMPLED, SLATE, Captures, StreamOptions, StreamRows
 from newsreplay.recommenders.neural.stream.stream import Stream
 from tests.naive import neural_stream as naive
 from tests.naive.neural_stream import Row, Rules
 
-KINDS = {"impression": IMPRESSION, "read": READ, "sampled": SAMPLED}
+KINDS = {"impression": IMPRESSION, "slate": SLATE, "read": READ, "sampled": SAMPLED}
 START = 1_573_300_800_000 - 20 * 60_000  # twenty minutes before noon
 EXPOSURE, AVOIDANCE, CLICKS, RATE, AGE = range(5)
 
@@ -30,6 +31,7 @@ def packed(rows: Sequence[Row], first: int = 0, end: int | None = None) -> Strea
     return StreamRows(
         np.array([row.time for row in some], np.int64),
         np.array([row.kind for row in some], np.uint8),
+        np.array([row.session for row in some], np.int32),
         np.array([row.user for row in some], np.int32),
         np.array([row.item for row in some], np.int32),
         np.arange(first, first + len(some)),
@@ -66,7 +68,7 @@ RULES = Rules()
 def stream(rules: Rules = RULES, published: Published | None = None, **more: Any) -> Stream:
     given = rules._asdict()
     per_bucket = given.pop("counting") == "per_bucket"
-    return Stream(StreamOptions(**given, per_bucket=per_bucket, **more), published)
+    return Stream(StreamOptions(**given, per_bucket=per_bucket, ages=True, **more), SIGNALS, SIGNALS, published)
 
 
 def walk(rows: Sequence[Row], made: Stream, cuts: Sequence[int] = ()) -> list[list[Any]]:
@@ -86,6 +88,8 @@ def listed(captures: Captures) -> list[list[Any]]:
                 *(int(column[i]) for column in captures[:4]),
                 captures.history[i, :length].tolist(), captures.history_signals[i, :length],
                 captures.item[places].tolist(), captures.signals[places],
+                captures.history_age[i, :length], captures.history_session[i, :length].tolist(),
+                int(captures.shown[i]),
             ]
         )  # fmt: skip
     return found
@@ -97,22 +101,25 @@ def same(found: Sequence[Any], expected: Sequence[Any]) -> None:
         assert one[:4] == other[:4]
         for i in (4, 6):
             assert one[i] == other[i]
-            np.testing.assert_array_equal(one[i + 1], other[i + 1])
+            np.testing.assert_allclose(one[i + 1], other[i + 1], rtol=3e-7)
+        np.testing.assert_allclose(one[8], other[8], rtol=3e-7)
+        assert one[9:] == other[9:]
 
 
 def shaped(captures: Sequence[naive.Capture]) -> list[list[Any]]:
     return [
         [
             one.row, KINDS[one.kind], one.time, one.user,
-            one.history, np.array(one.history_signals, np.float32).reshape(-1, 5),
-            one.pool, np.array(one.signals, np.float32).reshape(-1, 5),
+            one.history, np.array(one.history_signals, np.float32).reshape(-1, len(SIGNALS)),
+            one.pool, np.array(one.signals, np.float32).reshape(-1, len(SIGNALS)),
+            np.array(one.ages, np.float32), one.sessions, one.shown,
         ]
         for one in captures
     ]  # fmt: skip
 
 
 ITEMS = 6
-GAPS = [0, 0, 1, 20 * 60_000, 40 * 60_000, HOUR, HOUR - 1, 3 * HOUR, 5 * HOUR, 2 * DAY + 1]
+GAPS = [0, 0, 1, 10 * 60_000, 20 * 60_000, 40 * 60_000, HOUR, HOUR - 1, 3 * HOUR, 5 * HOUR, 2 * DAY + 1]
 LATER = [0, 0, 1, 40 * 60_000, HOUR, 3 * HOUR]
 
 
@@ -155,8 +162,11 @@ rules_of_any_kind = st.builds(
     alive_ms=st.sampled_from([HOUR, 3 * HOUR, DAY]),
     candidates=st.integers(0, ITEMS),
     sampled=st.just(0),
-    slates=st.booleans(),
+    drawn=st.just(False),
+    slates=st.sampled_from([NONE, READ, IMPRESSION]),
     keep_reads=st.booleans(),
+    by_session=st.booleans(),
+    kept=st.sampled_from([1.0, 0.5, 0.9]),
 )
 cuts = st.lists(st.integers(0, 60), max_size=4)
 profiles = st.dictionaries(
@@ -180,7 +190,7 @@ def test_every_capture_equals_a_recount_however_the_rows_are_cut(
 @given(stories(kinds=(READ,)), rules_of_any_kind, cuts)
 @example([Row(START + hours * HOUR, READ, 0, item) for hours, item in ((0, 0), (0, 0), (2, 0), (3, 1))], Rules(), [])
 def test_without_impressions_reads_are_the_clicks(rows: list[Row], rules: Rules, cuts: list[int]) -> None:
-    rules = rules._replace(slates=True)
+    rules = rules._replace(slates=READ)
     found = walk(rows, stream(rules), cuts)
     same(found, shaped(naive.captures(rows, {}, rules)))
     told = np.concatenate([one[5] for one in found] + [one[7] for one in found])
@@ -217,7 +227,7 @@ def test_the_papers_example_of_exposure_and_avoidance() -> None:
         pool = (0, 1) if number < 50 else (1,)
         rows += shown(START + number, *pool, clicked=[0] if number < 20 else [], number=number)
     rows += shown(START + HOUR, 0, number=100)
-    exposure, avoidance, clicks, rate, age = walk(rows, stream())[-1][7][0]
+    exposure, avoidance, clicks, rate, age = walk(rows, stream())[-1][7][0, :5]
     assert [exposure, avoidance, clicks, age] == [0.5, np.float32(0.6), 20, 1]
     assert rate == np.float32(20 / 50.01)
 
@@ -238,7 +248,9 @@ def test_only_completed_buckets_are_read_and_the_lag_leaves_out_more() -> None:
 
 def test_an_article_not_shown_lately_keeps_its_counts_unless_buckets_stand_alone() -> None:
     rows = [Row(START, PUBLISH, item=0), *shown(START, 0, clicked=[0]), *shown(START + 400 * DAY, 0, number=1)]
-    kept, alone = (walk(rows, stream(Rules(counting=counting)))[-1][7][0] for counting in ("cumulative", "per_bucket"))
+    kept, alone = (
+        walk(rows, stream(Rules(counting=counting)))[-1][7][0, :5] for counting in ("cumulative", "per_bucket")
+    )
     assert kept[:4].tolist() == [1, 0, 1, 0]
     assert np.isnan(alone[:2]).all()
     assert alone[2:4].tolist() == [0, 0]
@@ -250,8 +262,8 @@ def test_more_clicks_than_exposures_in_a_bucket_are_no_negative_avoidance() -> N
     rows += [Row(START + HOUR, IMPRESSION, 2, -1, 2, pool)]
     rows += [Row(START + HOUR, OUTCOME, user, -1, user, pool, clicked) for user in (0, 1)]
     rows += [Row(START + 2 * HOUR, IMPRESSION, 0, -1, 3, pool)]
-    assert walk(rows, stream(Rules(counting="per_bucket")))[-1][7][0].tolist() == [1, 0, 2, 1, 2]
-    exposure, avoidance, clicks, rate, age = walk(rows, stream())[-1][7][0]
+    assert walk(rows, stream(Rules(counting="per_bucket")))[-1][7][0, :5].tolist() == [1, 0, 2, 1, 2]
+    exposure, avoidance, clicks, rate, age = walk(rows, stream())[-1][7][0, :5]
     assert [exposure, avoidance, clicks, rate, age] == [1, np.float32(1 / 3), 2, 1, 2]
 
 
@@ -263,7 +275,7 @@ def test_clicks_before_the_first_impression_stay_clicks_but_are_no_answer_to_an_
         Row(START + HOUR, READ, 0, 0),
     ]
     rows += shown(START + 2 * HOUR, 0, number=1)
-    assert walk(rows, stream(Rules(slates=False)))[-1][7][0].tolist() == [1, 1, 2, 0, 2]
+    assert walk(rows, stream(Rules(slates=NONE)))[-1][7][0, :5].tolist() == [1, 1, 2, 0, 2]
 
 
 def test_a_history_keeps_the_newest_reads_and_no_read_twice_in_a_row() -> None:
@@ -280,7 +292,7 @@ def test_what_was_read_before_the_log_has_been_known_for_a_day() -> None:
     rows = [Row(START, PUBLISH, item=0), *shown(START + 1, 0)]
     told = walk(rows, made)[0][5]
     assert np.isnan(told[:, :2]).all()
-    assert told[:, 2:].tolist() == [[0, 0, 25], [0, 0, 25]]
+    assert told[:, 2:5].tolist() == [[0, 0, 25], [0, 0, 25]]
 
 
 def test_articles_alive_are_those_read_lately_the_last_read_first() -> None:
@@ -294,23 +306,26 @@ def test_articles_alive_are_those_read_lately_the_last_read_first() -> None:
 
 
 @settings(deadline=None, max_examples=80)
-@given(stories(kinds=(READ, READ, READ, HISTORY, IMPRESSION)), rules_of_any_kind, cuts, st.integers(1, 4))
+@given(
+    stories(kinds=(READ, READ, READ, HISTORY, IMPRESSION)), rules_of_any_kind, cuts, st.integers(1, 4), st.booleans()
+)
 @example(  # articles come to life and die between drawings
-    [Row(START + i * HOUR // 9, READ, i % 31, i**3 // 5 % 12) for i in range(150)], Rules(alive_ms=HOUR), [], 2
+    [Row(START + i * HOUR // 9, READ, i % 31, i**3 // 5 % 12) for i in range(150)], Rules(alive_ms=HOUR), [], 2, False
 )
 def test_negatives_are_distinct_alive_unread_and_as_many_as_there_are(
-    rows: list[Row], rules: Rules, cuts: list[int], sampled: int
+    rows: list[Row], rules: Rules, cuts: list[int], sampled: int, drawn: bool
 ) -> None:
-    rules = rules._replace(sampled=sampled)
+    rules = rules._replace(sampled=sampled, drawn=drawn)
     found, expected = walk(rows, stream(rules), cuts), shaped(naive.captures(rows, {}, rules))
     same(found, walk(rows, stream(rules)))
     for one, other in zip(found, expected, strict=True):
-        if one[1] == SAMPLED:
-            may = other[6]
-            assert one[6][0] == may[0]
-            assert len(set(one[6])) == len(one[6]) == min(1 + sampled, len(may))
-            assert set(one[6]) <= set(may)
-            other[7] = other[7][[may.index(item) for item in one[6]]]
+        if one[1] == SAMPLED or (one[1] == IMPRESSION and drawn):
+            may, own = other[6], other[10]
+            others = one[6][own:]
+            assert one[6][:own] == may[:own]
+            assert len(set(others)) == len(others) == min(sampled, len(may) - own)
+            assert set(others) <= set(may[own:])
+            other[7] = other[7][[*range(own), *(own + may[own:].index(item) for item in others)]]
             other[6] = one[6]
     same(found, expected)
 
@@ -319,7 +334,7 @@ def test_negatives_are_drawn_evenly_by_the_key_and_the_row() -> None:
     rows = [Row(START + i, READ, 0, i) for i in range(10)] + [Row(START + 10 + i, READ, 1 + i, 9) for i in range(900)]
 
     def drawn(key: int) -> list[list[int]]:
-        made = stream(Rules(sampled=3, slates=False, alive_ms=DAY), key=np.uint64(key))
+        made = stream(Rules(sampled=3, slates=NONE, alive_ms=DAY), key=np.uint64(key))
         return [one[6][1:] for one in walk(rows, made)[10:]]
 
     assert drawn(1) == drawn(1) != drawn(2)
@@ -328,12 +343,32 @@ def test_negatives_are_drawn_evenly_by_the_key_and_the_row() -> None:
     assert (abs(counts[:9] - 300) < 60).all()  # four standard deviations
 
 
-def test_without_signals_nothing_is_counted() -> None:
+def test_only_signals_that_are_wanted_are_noted_in_the_order_of_their_names() -> None:
     rows = [Row(START, PUBLISH, item=0), *shown(START, 0, clicked=[0]), Row(START, READ, 0, 0)]
-    captures = stream(Rules(history=3), signals=False).advance(packed(rows))
+    captures = Stream(StreamOptions(3), (), ("known_hours", "reads_1h")).advance(packed(rows))
     assert captures.history_signals.shape == (2, 3, 0)
-    assert captures.signals.shape == (1, 0)
+    assert captures.history_age.shape == captures.history_session.shape == (2, 0)
+    assert captures.signals.tolist() == [[0, 0]]
     assert captures.item.tolist() == [0]
+    with pytest.raises(ValueError, match=r"no signal is called 'reads_2h'; there are exposure, "):
+        wanted(("age",), ("reads_2h",))
+
+
+def test_a_window_holds_what_happened_after_its_beginning() -> None:
+    minutes = [0, 50, 60, 61]
+    rows = [Row(START + minute * 60_000, READ, 0, 0) for minute in minutes]
+    made = Stream(StreamOptions(3, candidates=1), (), ("reads_10m", "reads_1h"))
+    # The slates of another reader are asked for with another article on screen.
+    asked = [Row(rows[-1].time, READ, 1, 1), Row(START + 70 * 60_000, READ, 1, 1)]
+    told = [one[7][0].tolist() for one in walk([*rows, *asked], made) if one[6]]
+    assert told == [[2, 3], [1, 3]]  # at 61 minutes the reads of 60 and 61, and of 50, 60, 61; at 70 that of 61 …
+
+
+def test_an_article_is_no_positive_before_it_could_have_been_recommended() -> None:
+    rows = [Row(START + i, READ, i, item) for i, item in enumerate([0, 0, 1, 1])]
+    rows += [Row(START + DAY + 4, READ, 9, 1)]  # everything is dead by then
+    made = stream(Rules(sampled=1, slates=NONE, alive_ms=DAY))
+    assert [one[0] for one in walk(rows, made)] == [1, 3]
 
 
 def test_no_rows_make_no_captures() -> None:
@@ -345,7 +380,7 @@ def test_no_rows_make_no_captures() -> None:
 def test_only_completed_buckets_may_be_counted_unless_the_statistics_are_published_ones() -> None:
     with pytest.raises(ValueError, match="lag is -1"):
         stream(Rules(lag=-1))
-    Stream(StreamOptions(3, lag=-1), published_table(log_of([Row(START, READ, 0, 0)]), HOUR, -1))
+    Stream(StreamOptions(3, lag=-1), published=published_table(log_of([Row(START, READ, 0, 0)]), HOUR, -1))
 
 
 @settings(deadline=None, max_examples=80)
