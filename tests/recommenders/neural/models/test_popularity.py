@@ -47,7 +47,7 @@ def test_a_head_is_its_equation() -> None:
     )
     expected = f @ w[0] + np.tanh(f @ first.T + b) @ second[0] + c[0]
     content = torch.randn(40)
-    expected += float(head.scale) * content.double().numpy()
+    expected += head.scale.item() * content.double().numpy()
     np.testing.assert_allclose(head(content, signals).detach().numpy(), expected, rtol=1e-4, atol=1e-4)
     assert sum(parameter.numel() for parameter in head.parameters()) == 272
 
