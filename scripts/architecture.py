@@ -117,7 +117,13 @@ MEANING = {
     "ground": "errors, files, specs, durations",
 }
 _GROUND = ORDER["newsreplay"][: ORDER["newsreplay"].index("log")]
-_BOX = {"commands": "cli", "__main__": "cli", "preload": "api", "neural": "recommenders", "arrow": "log"} | dict.fromkeys(_GROUND, "ground")
+_BOX = {
+    "commands": "cli",
+    "__main__": "cli",
+    "preload": "api",
+    "neural": "recommenders",
+    "arrow": "log",
+} | dict.fromkeys(_GROUND, "ground")
 WIDTH, HEIGHT, GAP, LEFT = 460, 46, 22, 230  #: pixels
 
 
