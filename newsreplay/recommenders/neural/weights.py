@@ -36,6 +36,7 @@ FACTS: dict[str, type] = {
     "size": str,  # its name: small, paper …
     "numbers": dict,  # all of a `Size`
     "options": dict,  # further keywords of the model's constructor
+    "popularity": str,  # joint: with a popularity head; none
     "buckets": int,  # rows that unknown words are hashed to
     "until": int,
     "training": list,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from newsreplay.errors import SpecError
 from newsreplay.log.rows import IMPRESSION
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.neural.learning.training import Trainer
@@ -166,3 +168,16 @@ def test_models_are_told_of_unknown_names_when_they_are_made() -> None:
 
     with pytest.raises(ValueError, match="no signal is called 'reads_2h'"):
         replayed(recommender_of(Odd)(size="tiny"))
+
+
+def test_a_file_of_weights_says_whether_there_is_a_head(tmp_path: Path) -> None:
+    for popularity, name in ((None, "none"), ("joint", "joint")):
+        trained = NRMS(size="tiny", update=None, popularity=popularity)
+        replayed(trained)
+        trained.save_weights(tmp_path / name)
+    plain = NRMS(weights=str(tmp_path / "none"))
+    replayed(plain)
+    assert plain.learned is not None
+    assert plain.learned.model.head is None
+    with pytest.raises(SpecError, match="were trained with popularity=joint; leave popularity out"):
+        replayed(NRMS(weights=str(tmp_path / "joint"), popularity=None))

@@ -23,6 +23,7 @@ FACTS: dict[str, Any] = {
     "model": "nrms",
     "size": "tiny",
     "numbers": asdict(TINY),
+    "popularity": "none",
     "options": {"quantiser": "learned"},
     "buckets": 4,
     "until": 1_573_344_000_000,

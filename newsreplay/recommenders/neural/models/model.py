@@ -155,9 +155,9 @@ Group: TypeAlias = dict[str, Any]
 class NewsModel(nn.Module):
     """Base class: three stages, so that all that depends on an article alone is computed once and kept.
 
-        vectors = encode(contents)                          articles to vectors, [N, width]
-        readers = readers(Read(reading(vectors)[history]))  what they read to readers
-        scores  = score(readers, Offered(offer(vectors)[pool]))   what they are offered to scores
+        vectors = encode(contents)                              articles to vectors, [N, width]
+        readers = readers(Read(reading(vectors)[history]))      what they read to readers
+        scores  = score(readers, Offered(offer(vectors)[pool])) what they are offered to scores
 
     `reading` and `offer` hold what the second and third stage can compute of one article by itself (query, key and
     value projections of a history, say). All three stages treat every row by itself: the score of a candidate depends
@@ -258,12 +258,12 @@ def click_loss(logits: Tensor, real: Tensor, drawn: Tensor) -> Tensor:
     sum of two softmaxes where there are both.
     """
     logits = logits.float()
-    total, terms = logits.new_zeros(()), 0
+    total = logits.new_zeros(())
     for others in (real & ~drawn, drawn):
         among = others.clone()
         among[:, 0] = True
         some = among[:, 1:].any(-1)
         if some.any():
             losses = -functional.log_softmax(logits[some].masked_fill(~among[some], -math.inf), -1)[:, 0]
-            total, terms = total + losses.sum(), terms + 1
+            total = total + losses.sum()
     return total / len(logits)
