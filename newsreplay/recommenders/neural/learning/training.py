@@ -87,10 +87,11 @@ class Trainer:
         self.rounds: list[Round] = []
         groups = model.groups(training.rate)
         if model.head is not None:
-            groups.append({"params": list(model.head.parameters()), "lr": HEAD * training.rate})
+            groups.append({"params": model.head.parameters(), "lr": HEAD * training.rate})
+        self.optimiser = torch.optim.Adam(groups, training.rate, fused=self.device.type == "cpu")
+        groups = self.optimiser.param_groups  # in which parameters are lists, and each has a rate
         self.rates = [group["lr"] for group in groups]
         self.fitted = [parameter for group in groups for parameter in group["params"]]
-        self.optimiser = torch.optim.Adam(groups, fused=self.device.type == "cpu")
         self.generator = torch.Generator(self.device)
         self.hiding = torch.Generator()
         for layer in model.modules():

@@ -148,7 +148,8 @@ class Stage:
     again: bool = False  #: repeated, one pass over what is new, before every later update
 
 
-#: Parameters that share a learning rate: {"params": …, "lr": …}, as optimisers of torch take them.
+#: Parameters that share a learning rate: {"params": …, "lr": …}, as optimisers of torch take them. Without "lr" it is
+#: that of the `Training`.
 Group: TypeAlias = dict[str, Any]
 
 
