@@ -249,9 +249,9 @@ class Scorer:
             self.cache.ensure(flat[stale][np.argsort(whose[stale], kind="stable")])
 
     def _readers(self, batch: RequestBatch) -> tuple[Tensor, ...]:
-        """Readers that are one vector each; those of short histories cost less."""
+        """The vectors that candidates are set against; those of short histories cost less."""
         if self.requests < FEW:
-            return self._together(batch, batch.history.shape[1], self.requests)
+            return self._together(batch, batch.history.shape[1], self.requests)[:1]
         part = _part(torch.from_numpy(batch.history))
         rows, vectors = [], []
         for length in np.unique(part).tolist():
@@ -259,9 +259,8 @@ class Scorer:
             width = -(-batch.history.shape[1] * length // PARTS)
             for first in range(0, len(places), FEW):
                 few = places[first : first + FEW]
-                (readers,) = self._together(batch.some(few), width, FEW)
+                vectors.append(self._together(batch.some(few), width, FEW)[0][: len(few)])
                 rows.append(few)
-                vectors.append(readers[: len(few)])
         out = vectors[0].new_zeros(self.requests, vectors[0].shape[1])
         out[torch.from_numpy(np.concatenate(rows)).to(out.device)] = torch.cat(vectors)
         return (out,)
