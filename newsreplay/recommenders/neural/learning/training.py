@@ -139,19 +139,19 @@ class Trainer:
     def update(self, new: Samples, kept: Samples | None) -> None:
         """Train on new impressions, mixed with some that were kept."""
         self.meet(new)
-        begun = time.perf_counter()
-        number = len(self.rounds)
-        rng = np.random.default_rng([self.seed, number])
         impression, place = clicks(new)
         if not len(impression):
             return
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = self.training.gentler * rate
+        both = new if kept is None else joined([new, kept])
+        self._calibrate(choose(both, np.flatnonzero(both.time > new.time[-1] - DAY)), first=False)
         for stage in self.model.stages():
             if stage.again:
                 self._stage(stage, new, "again")
-        both = new if kept is None else joined([new, kept])
-        self._calibrate(choose(both, np.flatnonzero(both.time > new.time[-1] - DAY)), first=False)
+        begun = time.perf_counter()
+        number = len(self.rounds)
+        rng = np.random.default_rng([self.seed, number])
         old = tuple(column[len(impression) :] for column in clicks(both))
         share = math.ceil(NEWEST * self.training.batch) if len(old[0]) else self.training.batch
         order = np.concatenate([rng.permutation(len(impression)) for _ in range(self.training.passes)])
