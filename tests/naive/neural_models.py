@@ -1,6 +1,7 @@
 """NRMS, NAML, TANR and LSTUR from their equations: one word, one read after the other; no masks, no batches.
 
-Weights are a module's own, by name. What is padding is left out before anything is computed.
+So are the loss of clicks and popularity. Weights are a module's own, by name. What is padding is left out before
+anything is computed.
 """
 
 from __future__ import annotations
@@ -137,3 +138,35 @@ class Naive:
                 chances = softmax(list(linear(self.weights, "topic", self.article(article))))
                 losses.append(-np.log(chances[category - 2]))
         return 0.2 * float(np.mean(losses)) if losses else 0.0
+
+
+def click_loss(logits: Vector, real: Vector, drawn: Vector) -> float:
+    """One click after the other: set against what was passed over, and again against what was drawn."""
+    total = 0.0
+    for own, is_real, is_drawn in zip(logits, real, drawn, strict=True):
+        for kind in (False, True):
+            others = [own[place] for place in range(1, len(own)) if is_real[place] and is_drawn[place] == kind]
+            if others:
+                total -= float(np.log(softmax([own[0], *others])[0]))
+    return total / len(logits)
+
+
+def popularity_features(signals: Mapping[str, float]) -> list[float]:
+    """What a popularity head makes of the signals of one article."""
+    spans = ("10m", "1h", "6h", "24h")
+    idle, known = signals["idle_hours"], max(0.0, signals["known_hours"])
+    features = [np.log(1 + signals[f"reads_{span}"]) for span in spans]
+    features += [np.log(1 + 60 * (240 if np.isnan(idle) else idle)), np.log(1 + 60 * known)]
+    features += [np.log(1 + signals[f"shown_{span}"]) for span in spans]
+    for span in spans:
+        shown, rate = signals[f"shown_{span}"], signals[f"click_rate_{span}"]
+        clicked = 0 if np.isnan(rate) else rate * shown
+        features.append(np.log((clicked + 1) / (shown + 20)))
+    return [float(feature) for feature in features]
+
+
+def popularity(weights: Weights, features: list[float]) -> float:
+    """w·f + MLP(f) of one article, f standardised."""
+    f = (np.array(features) - weights["mean"]) / weights["spread"]
+    hidden = np.tanh(linear(weights, "network.0", f))
+    return float(weights["linear.weight"][0] @ f + linear(weights, "network.2", hidden)[0])

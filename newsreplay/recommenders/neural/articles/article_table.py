@@ -27,6 +27,7 @@ from newsreplay.recommenders.neural.models.fields import (
 from newsreplay.recommenders.neural.models.layers import WordTable
 from newsreplay.recommenders.neural.models.model import UNKNOWN, Size
 
+LARGEST = float(np.finfo(np.float32).max)  #: number of an article
 NOISE = 0.1  #: standard deviation of the rows of words without a pretrained vector
 
 
@@ -247,10 +248,12 @@ def _hashed(name: str | None, rows: int) -> int:
 
 
 def _number(text: str | None) -> float:
+    """NaN where the text is no number that float32 holds."""
     try:
-        return float(text or "nan")
+        number = float(text or "nan")
     except ValueError:
         return math.nan
+    return number if abs(number) <= LARGEST else math.nan
 
 
 def _place(item: int) -> int:

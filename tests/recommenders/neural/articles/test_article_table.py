@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from newsreplay.recommenders.neural.articles.texts import Vocabulary
 from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
 from newsreplay.recommenders.neural.models.fields import (
     ABSTRACT,
+    BODY,
     CATEGORY,
     ENTITIES,
     SUBCATEGORY,
@@ -32,7 +32,7 @@ WORDS = Vocabulary.learn(["rain in the north", "a b c d e f g"], buckets=8)
 
 
 TITLES = (TITLE,)
-EVERYTHING = (TITLE, ABSTRACT, CATEGORY, SUBCATEGORY, ENTITIES)
+ALL_FIELDS = (TITLE, ABSTRACT, CATEGORY, SUBCATEGORY, ENTITIES)
 
 
 class FakeCatalog:
@@ -68,10 +68,12 @@ ALL = {
 
 
 def table_of(
-    facts: dict[int, dict[str, str]], fields: Sequence[Field] = EVERYTHING
+    facts: dict[int, dict[str, str]],
+    fields: tuple[Field, ...] = ALL_FIELDS,
+    files: dict[str, Vectors] | None = None,
 ) -> tuple[ArticleTable, FakeCatalog]:
     catalog = FakeCatalog(facts)
-    return ArticleTable(fields, TINY, WORDS, catalog), catalog
+    return ArticleTable(fields, TINY, WORDS, catalog, files), catalog
 
 
 def row_of(name: str, rows: int) -> int:
@@ -152,7 +154,7 @@ def test_padding_says_nothing_and_names_that_are_not_told_are_unknown() -> None:
     table, _ = table_of({0: {"title": "rain"}})
     contents = table.contents(np.array([0, table.slot(0), 0]))
     assert contents.category.tolist() == contents.subcategory.tolist() == [0, UNKNOWN, 0]
-    assert all(field.dtype == torch.int64 and not field[[0, 2]].any() for field in contents.columns.values())
+    assert all(ids.dtype == torch.int64 and not ids[[0, 2]].any() for ids in contents.columns.values())
     assert contents.entities[1].tolist() == [0, 0]
 
 
@@ -173,7 +175,8 @@ def test_trimmed_texts_are_as_wide_as_the_longest() -> None:
     assert trimmed.title.tolist() == whole.title[:, :3].tolist()
     assert trimmed.abstract.tolist() == whole.abstract[:, :3].tolist()
     assert table.contents(np.array([0]), trim=True).title.tolist() == [[0]]
-    assert [field.shape[0] for field in table.contents(np.zeros(0, np.int64), trim=True).columns.values()] == [0] * 5
+    none = table.contents(np.zeros(0, np.int64), trim=True)
+    assert [column.shape[0] for column in none.columns.values()] == [0] * 5
 
 
 def test_an_article_without_a_title_is_given_what_it_is_known_by() -> None:
@@ -191,31 +194,10 @@ def test_the_names_of_an_article_can_be_learned_as_words() -> None:
     assert says(table, 4)[0] == padded([10, 11])
 
 
-def test_numbers_and_vectors_from_files_are_contents_too(tmp_path: Path, empty_home: Path) -> None:
-    (tmp_path / "image.txt").write_text("N3 1 2 3\n")
-    (tmp_path / "transe.vec").write_text("Q2\t0.5\t-1\n")
-    files = {"image": Vectors.open(tmp_path / "image.txt"), "transe": Vectors.open(tmp_path / "transe.vec")}
-    fields = (TITLE, Number("sentiment"), Vector("image"), NameVectors("transe", of="entities"))
-    catalog = FakeCatalog({3: ALL | {"sentiment": "-0.25"}, 4: {"sentiment": "glad"}, 5: {}})
-    table = ArticleTable(fields, TINY, WORDS, catalog, files)
-    contents = table.contents(table.slots(np.array([3, 4, 5])))
-    assert contents.sentiment[0] == -0.25
-    assert contents.sentiment[1:].isnan().all()
-    assert contents.image.tolist() == [[1, 2, 3], [0, 0, 0], [0, 0, 0]]
-    assert contents.transe[0].tolist() == [[0.5, -1], [0, 0]]
-    assert not contents.transe[1:].any()
-    catalog.facts[5] = ALL | {"sentiment": "1"}
-    assert table.refresh(5)
-    assert table.contents(table.slots(np.array([5]))).sentiment.tolist() == [1]
-
-
 def test_categories_have_rows_whatever_a_model_reads() -> None:
-    table, _ = table_of({0: ALL, 1: {}}, TITLES)
-    assert table.categories(np.array([0, table.slot(0), table.slot(1)])).tolist() == [
-        0,
-        row_of("news", TINY.categories),
-        UNKNOWN,
-    ]
+    table, _ = table_of({0: ALL, 1: {}}, (TITLE,))
+    slots = np.array([0, table.slot(0), table.slot(1)])
+    assert table.categories(slots).tolist() == [0, row_of("news", TINY.categories), UNKNOWN]
 
 
 # --- what is told later -------------------------------------------------------------------------------
@@ -267,6 +249,106 @@ def test_an_article_is_complete_once_all_is_told_that_the_model_reads(fact: str)
     catalog.facts[0] = ALL
     assert table.refresh(0)
     assert table.is_complete(0)
+
+
+# --- every kind of field ------------------------------------------------------------------------------
+
+
+POPULARITY = Number("popularity")
+IMAGE, TRANSE = Vector("image"), NameVectors("transe", "entities")
+
+
+@pytest.fixture
+def files(tmp_path: Path, empty_home: Path) -> dict[str, Vectors]:
+    """Vectors of two articles, and of two entities."""
+    (tmp_path / "images.txt").write_text("N3 1 2 3\nN4 4 5 6\n")
+    (tmp_path / "transe.txt").write_text("Q1 1 -1\nQ2 2 -2\n")
+    return {"image": Vectors.open(tmp_path / "images.txt"), "transe": Vectors.open(tmp_path / "transe.txt")}
+
+
+def test_a_body_is_words_cut_to_a_size_of_its_own() -> None:
+    table, _ = table_of({0: {"title": "rain", "body": "a b c d e f g"}, 1: {"title": "rain"}}, (TITLE, BODY))
+    body = table.contents(table.slots(np.array([0, 1]))).body
+    assert body.tolist() == [WORDS.ids("a b c d e f", 6), [0] * 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("inf", np.nan),
+        ("-1e39", np.nan),
+        ("1e38", 1e38),
+        ("3.5", 3.5),
+        ("-2e3", -2_000),
+        (" 7 ", 7),
+        ("many", np.nan),
+        ("", np.nan),
+        (None, np.nan),
+    ],
+)
+def test_a_number_is_not_known_where_its_text_is_none(text: str | None, number: float) -> None:
+    table, _ = table_of({0: {} if text is None else {"popularity": text}}, (POPULARITY,))
+    column = table.contents(np.array([0, table.slot(0)])).popularity
+    assert column.dtype == torch.float32
+    np.testing.assert_array_equal(column.numpy(), np.array([0, number], np.float32))
+
+
+def test_articles_have_the_vectors_of_their_ids(files: dict[str, Vectors]) -> None:
+    table, _ = table_of(dict.fromkeys((4, 5, 3), ALL), (TITLE, IMAGE), files)
+    image = table.contents(np.r_[0, table.slots(np.array([4, 5, 3]))]).image
+    assert image.dtype == torch.float32
+    assert image.tolist() == [[0, 0, 0], [4, 5, 6], [0, 0, 0], [1, 2, 3]]
+
+
+def test_names_have_the_vectors_of_their_file_as_many_as_there_is_room_for(files: dict[str, Vectors]) -> None:
+    named = {0: '["Q2", "Q9"]', 1: '["Q9", "Q1", "Q2"]', 2: "[]", 3: None}
+    table, _ = table_of(
+        {item: {} if names is None else {"entities": names} for item, names in named.items()}, (TRANSE, ENTITIES), files
+    )
+    contents = table.contents(np.r_[0, table.slots(np.arange(4))])
+    nothing = [[0, 0], [0, 0]]
+    assert contents.transe.dtype == torch.float32
+    assert contents.transe.tolist() == [nothing, [[2, -2], [0, 0]], [[0, 0], [1, -1]], nothing, nothing]
+    assert contents.entities[1].tolist() == [row_of("Q2", TINY.names), row_of("Q9", TINY.names)]
+
+
+def test_numbers_and_vectors_that_are_told_later_are_read_anew(files: dict[str, Vectors]) -> None:
+    table, catalog = table_of({3: {"title": "rain"}}, (TITLE, POPULARITY, IMAGE, TRANSE), files)
+    title, image = padded(WORDS.ids("rain", 6)), [1, 2, 3]
+    assert says(table, 3)[0] == title
+    assert says(table, 3)[2:] == [image, [[0, 0], [0, 0]]]
+    assert not table.refresh(3)
+    assert not table.is_complete(3)
+    catalog.facts[3] = {"title": "rain", "popularity": "5"}
+    assert table.is_stale(3)
+    assert table.refresh(3)
+    assert says(table, 3) == [title, 5, image, [[0, 0], [0, 0]]]
+    catalog.facts[3] = {"title": "rain", "popularity": "5", "entities": '["Q1"]'}
+    assert table.refresh(3)
+    assert says(table, 3) == [title, 5, image, [[1, -1], [0, 0]]]
+    catalog.facts[3] |= {"category": "news", "subcategory": "weather"}
+    assert not table.refresh(3)  # no column of the model's holds these
+    assert table.is_complete(3)
+
+
+def test_a_number_that_remains_unknown_is_no_change() -> None:
+    table, catalog = table_of({0: {"title": "rain"}}, (TITLE, POPULARITY))
+    table.slot(0)
+    catalog.facts[0] = {"title": "rain", "popularity": "none"}
+    assert table.is_stale(0)
+    assert not table.refresh(0)
+    assert not table.is_stale(0)
+
+
+def test_categories_are_known_of_articles_whose_model_reads_none() -> None:
+    table, catalog = table_of({0: {"category": "news"}, 1: {}}, TITLES)
+    slots = table.slots(np.array([[-1, 0], [1, 0]]))
+    news = row_of("news", TINY.categories)
+    assert table.categories(slots).tolist() == [[0, news], [UNKNOWN, news]]
+    catalog.facts[1] = {"category": "sports"}
+    table.refresh(1)
+    assert table.categories(slots)[1, 0] == row_of("sports", TINY.categories)
+    assert table.categories(slots).dtype == np.float32
 
 
 # --- word vectors -------------------------------------------------------------------------------------

@@ -97,10 +97,9 @@ def test_it_is_the_words_of_a_news_model(folder: Path) -> None:
     titles = [words.ids(text, TINY.title) for text in ("rain in the city", "the city", "in")]
     title = torch.tensor([[0] * TINY.title, *(ids + [0] * (TINY.title - len(ids)) for ids in titles)])
     nothing = Columns((), torch.zeros(1, 2, 0))
-    asked = Inputs(
-        torch.tensor([[1, 0]]), torch.tensor([[2, 3]]), nothing, nothing, nothing, nothing, torch.zeros(1).long()
-    )
-    scores = model(Contents({"title": title}), asked)
+    history, pool = torch.tensor([[1, 0]]), torch.tensor([[2, 3]])
+    requests = Inputs(history, pool, nothing, nothing, nothing, nothing, torch.zeros(1).long())
+    scores = model(Contents({"title": title}), requests)
     assert scores.shape == (1, 2)
     assert scores.isfinite().all()
     assert scores[0, 0] != scores[0, 1]

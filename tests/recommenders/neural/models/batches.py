@@ -13,7 +13,7 @@ from torch import Tensor
 from newsreplay.recommenders.neural.learning.requests import CONTEXT
 from newsreplay.recommenders.neural.models.fields import Columns, Contents, Field, Name, Names, Words
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
-from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Inputs, NewsModel, Size
+from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, NewsModel, Inputs, Size
 from newsreplay.recommenders.neural.stream.signals import SIGNALS
 
 WORDS = 40  #: rows of the word table
@@ -109,7 +109,7 @@ def some_contents(wanted: Sequence[Field], size: Size) -> Contents:
 def some_batch(
     model: type[NewsModel], size: Size = TINY, readers: int = 5, candidates: int = 4, most: int | None = None
 ) -> Batch:
-    """Requests of readers who have read between nothing (the first) and `most` articles (the second)."""
+    """Inputs of readers who have read between nothing (the first) and `most` articles (the second)."""
     most = size.history if most is None else most
     length = torch.randint(0, most + 1, (readers, 1))
     length[0] = 0

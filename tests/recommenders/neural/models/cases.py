@@ -28,6 +28,6 @@ MODELS: list[Case] = [
 
 
 def named(case: Case) -> str:
-    """As a test is shown."""
+    """As it is shown."""
     kind, options = case
     return " ".join([kind if isinstance(kind, str) else kind.__name__, *map(str, options.values())])

@@ -7,6 +7,7 @@ from newsreplay.recommenders.neural.models.awrs import AWRS, Engagement, Time2Ve
 from newsreplay.recommenders.neural.models.caum import CAUM
 from newsreplay.recommenders.neural.models.fields import Columns
 from newsreplay.recommenders.neural.models.layers import WordTable
+from newsreplay.recommenders.neural.stream.signals import COUNTED
 from tests.naive import neural_aware as naive
 from tests.recommenders.neural.models.aware_batches import batch, made, scores
 
@@ -97,6 +98,45 @@ def test_quantiles_belong_to_the_saved_model_and_only_calibrate_changes_them():
         before = scores(model, some)
         model.calibrate(rows(some.requests.signals), first=True)
         assert torch.equal(scores(model, some), before)
+
+
+def tied():
+    """Signals of which more than half are the smallest, and many others the same."""
+    exposure = torch.tensor([0.1] * 6 + [0.2] * 3 + [0.5])
+    avoidance = torch.tensor([0.5] + [0.9] * 4 + [1.0] * 5)
+    return shown(exposure, avoidance)
+
+
+def test_equal_quantiles_are_one_edge_and_the_smallest_value_is_none():
+    engagement = Engagement(5, "quantile")
+    engagement.fit(tied())
+    # at 2, 4, 6 and 8 of 10 in order: 0.1, 0.1, 0.2, 0.2 and 0.9, 0.9, 1, 1
+    assert engagement.edges.tolist() == torch.tensor([[0.2, *3 * [math.inf]], [0.9, 1, math.inf, math.inf]]).tolist()
+    assert engagement(tied()).tolist() == [0, 1, 1, 1, 1, 2, 7, 7, 7, 7]  # 5 times the bin of exposure, and the other
+    engagement.fit(shown(torch.full((9,), 0.3), torch.linspace(0, 1, 9)))
+    assert engagement.edges[0].tolist() == 4 * [math.inf]  # a value that never varies has one bin
+
+
+def test_a_value_equal_to_an_edge_has_the_bin_above_it():
+    engagement = Engagement(5, "quantile")
+    engagement.fit(tied())
+    just_below = 0.2 - 1e-7
+    assert [index(engagement, value, 0.6) for value in (just_below, 0.2, 0.21)] == [0, 5, 5]
+    assert [index(engagement, 0.1, value) for value in (0.899, 0.9, 0.999, 1.0)] == [0, 1, 1, 2]
+
+
+def test_edges_are_fitted_anew_before_a_later_training_unless_they_are_fixed():
+    signals, later = tied(), shown(torch.rand(50), torch.rand(50))
+    for edges, moves in (("refitted", True), ("fixed", False)):
+        model = made(AWRS, edges=edges)
+        model.calibrate(signals, first=True)
+        assert model.index.edges[0, 0] == torch.tensor(0.2)
+        kept = model.index.edges.clone()
+        model.calibrate(later, first=False)
+        assert torch.equal(model.index.edges, kept) != moves
+        fresh = Engagement(5, "quantile")
+        fresh.fit(later)
+        assert torch.equal(model.index.edges, fresh.edges) == moves
 
 
 def test_nothing_to_take_quantiles_of_changes_nothing():
@@ -237,7 +277,15 @@ def test_it_is_as_large_as_published():
 
 
 @pytest.mark.parametrize(
-    "options", [{"quantiser": "even"}, {"clicks": "none"}, {"time2vec": "none"}, {"neighbours": "none"}, {"bins": 0}]
+    "options",
+    [
+        {"quantiser": "even"},
+        {"clicks": "none"},
+        {"time2vec": "none"},
+        {"neighbours": "none"},
+        {"bins": 0},
+        {"edges": "none"},
+    ],
 )
 def test_an_unknown_option_is_refused(options):
     with pytest.raises(ValueError, match=f"^{next(iter(options))} is "):
@@ -246,7 +294,7 @@ def test_an_unknown_option_is_refused(options):
 
 def test_relevance_is_between_zero_and_one():
     model = made(AWRS)
-    known = Columns(model.signals, torch.rand(50, 4) * torch.tensor([1, 1, math.e**9, 2000]))
+    known = Columns(COUNTED, torch.rand(50, 5) * torch.tensor([1, 1, math.e**9, 1, 2000]))
     with torch.no_grad():
         r = model.relevance(torch.randn(50, 2), model.index(known), known)
     assert r.min() >= 0

@@ -1,101 +1,151 @@
-"""The popularity head and the loss of clicks, by their equations in numpy."""
+"""The popularity head against one that goes article by article."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
-from torch.nn import functional
+from torch import Tensor
 
-from newsreplay.recommenders.neural.models.fields import Columns, Contents
-from newsreplay.recommenders.neural.models.model import click_loss
-from newsreplay.recommenders.neural.models.popularity import SPANS, PopularityHead
+from newsreplay.recommenders.neural.models.fields import Columns
+from newsreplay.recommenders.neural.models.popularity import PopularityHead
+from newsreplay.recommenders.neural.stream.signals import SIGNALS
+from tests.naive import neural_models as naive
 from tests.recommenders.neural.models.batches import some_signals, stir
 
-
-def features(signals: Columns) -> npt.NDArray[np.float64]:
-    """f of each row, a number at a time."""
-    rows = []
-    for values in signals.values.double().numpy():
-        told = dict(zip(signals.names, values.tolist(), strict=True))
-        idle = 240.0 if math.isnan(told["idle_hours"]) else told["idle_hours"]
-        row = [math.log(1 + told[f"reads_{span}"]) for span in SPANS]
-        row += [math.log(1 + 60 * idle), math.log(1 + 60 * told["known_hours"])]
-        row += [math.log(1 + told[f"shown_{span}"]) for span in SPANS]
-        for span in SPANS:
-            rate, shown = told[f"click_rate_{span}"], told[f"shown_{span}"]
-            clicks = 0.0 if math.isnan(rate) else rate * shown
-            row.append(math.log((clicks + 1) / (shown + 20)))
-        rows.append(row)
-    return np.array(rows)
+NAMES = PopularityHead.signals
 
 
-def test_a_head_is_its_equation() -> None:
-    torch.manual_seed(3)
-    head, signals = PopularityHead(), some_signals(40)
-    stir(head)
-    head.calibrate(signals)
-    f = features(signals)
-    f = (f - f.mean(0)) / f.std(0)
-    hidden, out = head.network[0], head.network[2]
-    w, first, b, second, c = (
-        part.detach().double().numpy()
-        for part in (head.linear.weight, hidden.weight, hidden.bias, out.weight, out.bias)
-    )
-    expected = f @ w[0] + np.tanh(f @ first.T + b) @ second[0] + c[0]
-    content = torch.randn(40)
-    expected += head.scale.item() * content.double().numpy()
-    np.testing.assert_allclose(head(content, signals).detach().numpy(), expected, rtol=1e-4, atol=1e-4)
-    assert sum(parameter.numel() for parameter in head.parameters()) == 272
+def told(signals: Columns) -> list[dict[str, float]]:
+    """The signals of n articles, by name."""
+    return [dict(zip(signals.names, row, strict=True)) for row in signals.values.double().tolist()]
 
 
-def test_a_number_that_never_varies_adds_nothing_and_stays_finite() -> None:
-    signals = some_signals(30)
-    values = signals.values.clone()
-    for name in signals.names:
-        if name.startswith(("shown", "click_rate")):  # a log without impressions
-            values[:, signals.names.index(name)] = math.nan if name.startswith("click") else 0.0
+def one(signals: Mapping[str, float]) -> Columns:
+    return Columns(NAMES, torch.tensor([[signals.get(name, 0.0) for name in NAMES]]))
+
+
+@pytest.fixture
+def signals() -> Columns:
+    torch.manual_seed(4)
+    return some_signals(300)
+
+
+@pytest.fixture
+def head(signals: Columns) -> PopularityHead:
     head = PopularityHead()
-    head.calibrate(Columns(signals.names, values))
-    standard = (head.features(Columns(signals.names, values)) - head.mean) / head.spread
-    assert standard.isfinite().all()
-    assert (standard[:, 6:].abs() < 1e-3).all()
+    head.calibrate(signals)
+    stir(head)
+    return head
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_click_is_set_against_those_passed_over_and_those_drawn_apart(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    logits = rng.normal(size=(6, 7))
-    real = np.ones((6, 7), bool)
-    real[:, 1:] = rng.random((6, 6)) < 0.8
-    drawn = real & (np.arange(7) > 3)
-    drawn[0] = real[0] & (np.arange(7) > 0)  # nothing was passed over
-    drawn[1] = False
-    real[:, 1] = True
-    losses = []
-    for row in range(6):
-        loss = 0.0
-        for among in (real[row] & ~drawn[row], drawn[row]):
-            others = [place for place in range(1, 7) if among[place]]
-            if others:
-                p = np.exp(logits[row, 0]) / np.exp(logits[row, [0, *others]]).sum()
-                loss -= np.log(p)
-        losses.append(loss)
-    found = click_loss(torch.tensor(logits), torch.from_numpy(real), torch.from_numpy(drawn))
-    assert float(found) == pytest.approx(np.mean(losses), rel=1e-5)
+def test_features_are_logarithms_of_the_signals(head: PopularityHead, signals: Columns) -> None:
+    assert signals.idle_hours.isnan().any()
+    assert signals.click_rate_1h.isnan().any()
+    expected = [naive.popularity_features(row) for row in told(signals)]
+    np.testing.assert_allclose(head.features(signals).numpy(), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_without_drawn_candidates_the_loss_is_plain_cross_entropy() -> None:
-    logits, real = torch.randn(5, 4), torch.ones(5, 4, dtype=torch.bool)
-    plain = functional.cross_entropy(logits, torch.zeros(5, dtype=torch.long))
-    assert torch.allclose(click_loss(logits, real, ~real), plain)
+def test_features_of_an_article_that_nothing_happened_to() -> None:
+    new = {"idle_hours": math.nan, "known_hours": 0.5, **{name: math.nan for name in NAMES if "rate" in name}}
+    never, half, unseen = math.log(1 + 60 * 240), math.log(31), math.log(1 / 20)
+    features = PopularityHead().features(one(new))[0].tolist()
+    assert features == pytest.approx([0, 0, 0, 0, never, half, 0, 0, 0, 0, *4 * [unseen]])
 
 
-def test_what_was_not_declared_is_named() -> None:
-    with pytest.raises(AttributeError, match="contents have no 'body'"):
-        _ = Contents({"title": torch.zeros(1, 3)}).body
-    with pytest.raises(AttributeError, match="no column is called 'rate'"):
-        _ = Columns(("age",), torch.zeros(2, 1)).rate
+def test_an_article_read_before_it_was_known_is_new() -> None:
+    known = [PopularityHead().features(one({"known_hours": hours})) for hours in (-3.0, 0.0)]
+    assert torch.equal(*known)
+
+
+def test_few_exposures_say_little_of_a_click_rate() -> None:
+    """As if shown 20 times more, and clicked once."""
+    for shown, rate, expected in ((0, math.nan, 1 / 20), (1, 1.0, 2 / 21), (980, 0.5, 491 / 1000)):
+        features = PopularityHead().features(one({"shown_6h": shown, "click_rate_6h": rate}))
+        assert features[0, 12].item() == pytest.approx(math.log(expected), rel=1e-5)
+
+
+def test_scores_are_those_of_the_equations(head: PopularityHead, signals: Columns) -> None:
+    weights = {name: value.double().numpy() for name, value in head.state_dict().items()}
+    expected = np.array([naive.popularity(weights, naive.popularity_features(row)) for row in told(signals)])
+    assert expected.std() > 0.1
+    content = torch.randn(300)
+    np.testing.assert_allclose(head.prior(signals).detach().numpy(), expected, rtol=1e-4, atol=1e-4)
+    scores = head.scale.item() * content.numpy() + expected
+    np.testing.assert_allclose(head(content, signals).detach().numpy(), scores, rtol=1e-4, atol=1e-4)
+
+
+def test_features_are_standardised_by_what_the_head_was_calibrated_with(signals: Columns) -> None:
+    head = PopularityHead()
+    head.calibrate(signals)
+    features = np.array([naive.popularity_features(row) for row in told(signals)])
+    np.testing.assert_allclose(head.mean.numpy(), features.mean(0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(head.spread.numpy(), features.std(0), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 12_345.0])
+def test_a_feature_that_never_varies_is_nothing_and_finite_where_it_varies_later(
+    signals: Columns, value: float
+) -> None:
+    fixed = with_column(signals, "reads_1h", torch.full((300,), value))
+    place = NAMES.index("reads_1h")
+    head = PopularityHead()
+    head.calibrate(fixed)
+    assert head.spread[place] == 1
+    assert ((head.features(fixed) - head.mean) / head.spread)[:, place].abs().max() < 1e-4
+    assert head.prior(with_column(signals, "reads_1h", torch.full((300,), 1e6))).isfinite().all()
+
+
+def test_one_article_is_enough_to_calibrate_with(signals: Columns) -> None:
+    head = PopularityHead()
+    head.calibrate(replace(signals, values=signals.values[:1]))
+    assert head.prior(signals).isfinite().all()
+
+
+def test_a_fresh_head_leaves_the_order_of_contents_to_a_small_network(signals: Columns) -> None:
+    head = PopularityHead()
+    assert head.scale == 1
+    assert not head.linear.weight.any()
+    network = head.network(head.features(signals)).squeeze(-1)
+    assert torch.equal(head(torch.zeros(300), signals), network)
+
+
+def test_what_it_adds_depends_on_a_candidates_own_signals_alone(head: PopularityHead) -> None:
+    signals = some_signals(3, 5)
+    kept = head.prior(signals)
+    others = some_signals(3, 5)
+    values = others.values.clone()
+    values[1, 2] = signals.values[1, 2]
+    assert torch.equal(head.prior(Columns(SIGNALS, values))[1, 2], kept[1, 2])
+    for content in (torch.zeros(3, 5), torch.randn(3, 5)):
+        added = head(content, signals) - head.scale * content
+        torch.testing.assert_close(added, kept, rtol=1e-5, atol=1e-5)
+
+
+def test_signals_that_it_does_not_name_do_not_matter(head: PopularityHead, signals: Columns) -> None:
+    own = Columns(NAMES, torch.stack([getattr(signals, name) for name in NAMES], -1))
+    assert torch.equal(head.prior(own), head.prior(signals))
+
+
+def test_the_mean_and_spread_belong_to_the_saved_head(head: PopularityHead, signals: Columns) -> None:
+    other = PopularityHead()
+    other.load_state_dict(head.state_dict())
+    assert torch.equal(other.prior(signals), head.prior(signals))
+
+
+def test_every_weight_is_reached_by_a_gradient(head: PopularityHead, signals: Columns) -> None:
+    head(torch.randn(300), signals).square().sum().backward()
+    for name, weight in head.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.isfinite().all(), name
+        assert weight.grad.any(), name
+
+
+def with_column(signals: Columns, name: str, column: Tensor) -> Columns:
+    values = signals.values.clone()
+    values[..., signals.names.index(name)] = column
+    return replace(signals, values=values)
