@@ -13,7 +13,7 @@ from torch import Tensor
 from newsreplay.recommenders.neural.learning.requests import CONTEXT
 from newsreplay.recommenders.neural.models.fields import Columns, Contents, Field, Name, Names, Words
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
-from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, NewsModel, Inputs, Size
+from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Inputs, NewsModel, Size
 from newsreplay.recommenders.neural.stream.signals import SIGNALS
 
 WORDS = 40  #: rows of the word table

@@ -13,7 +13,7 @@ import torch
 from newsreplay.recommenders.neural.models.fields import Columns
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
 from newsreplay.recommenders.neural.models.lstur import LSTUR
-from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, NewsModel, Read, LossInputs, click_loss
+from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, LossInputs, NewsModel, Read, click_loss
 from newsreplay.recommenders.neural.models.naml import NAML
 from newsreplay.recommenders.neural.models.nrms import NRMS
 from newsreplay.recommenders.neural.models.tanr import TANR

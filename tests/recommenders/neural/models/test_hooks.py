@@ -21,12 +21,12 @@ from newsreplay.recommenders.neural.models.model import (
     TRAININGS,
     UNKNOWN,
     Group,
+    LossInputs,
     NewsModel,
     Offered,
     Read,
     Size,
     Stage,
-    LossInputs,
     Training,
 )
 from newsreplay.recommenders.neural.recommender import Neural

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from newsreplay.recommenders.neural.models.fields import Contents, Names, Words
 from newsreplay.recommenders.neural.models.layers import DenseAttention, Dropout, NameTable, WordTable
-from newsreplay.recommenders.neural.models.model import TINY, NewsModel, Offered, Read, LossInputs
+from newsreplay.recommenders.neural.models.model import TINY, LossInputs, NewsModel, Offered, Read
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
 from tests.recommenders.neural.models.batches import (
     ARTICLES,

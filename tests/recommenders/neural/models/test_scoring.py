@@ -12,7 +12,7 @@ from newsreplay.recommenders.neural.articles.article_table import ArticleTable
 from newsreplay.recommenders.neural.articles.texts import Vocabulary
 from newsreplay.recommenders.neural.learning.scoring import RequestBatch, Scorer, VectorCache
 from newsreplay.recommenders.neural.models.fields import Columns
-from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, NewsModel, Inputs
+from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Inputs, NewsModel
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
 from newsreplay.recommenders.neural.stream.signals import SIGNALS
 from tests.recommenders.neural.models.batches import WORDS, build, some_context, some_signals, stir
