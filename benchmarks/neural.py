@@ -25,10 +25,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from newsreplay.log.catalog import Articles, Profiles, bare_articles
 from newsreplay.log.rows import HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
 from newsreplay.recommenders.neural.learned import Learned, Surroundings
+from newsreplay.recommenders.neural.learning.requests import batch_of
 from newsreplay.recommenders.neural.learning.samples import Samples, clicks, negatives
-from newsreplay.recommenders.neural.learning.scoring import RequestBatch, Scorer
-from newsreplay.recommenders.neural.learning.training import Trainer, click_loss
-from newsreplay.recommenders.neural.models.model import Contents
+from newsreplay.recommenders.neural.learning.scoring import Scorer
+from newsreplay.recommenders.neural.learning.training import Trainer
+from newsreplay.recommenders.neural.models.fields import Columns
+from newsreplay.recommenders.neural.models.model import Offered, Read, click_loss
 from newsreplay.recommenders.neural.recommenders import NRMS
 from newsreplay.simulator.replay.replay import replay
 
@@ -94,19 +96,22 @@ def naive_forward(trainer: Trainer, history: Any, offered: Any) -> torch.Tensor:
     model, articles = trainer.model, trainer.articles
 
     def encoded(slots: Any) -> torch.Tensor:
-        contents: Contents = articles.contents(slots.ravel())
-        return model.encode(contents).unflatten(0, slots.shape)
+        return model.encode(articles.contents(slots.ravel())).unflatten(0, slots.shape)
 
-    read = model.reading(encoded(history).flatten(0, 1)).unflatten(0, history.shape)
-    none = torch.zeros(*history.shape, 0)
-    readers = model.readers(read, torch.from_numpy(history > 0), none, torch.ones(len(history), dtype=torch.int64))
-    return model.score(readers, encoded(offered), torch.zeros(*offered.shape, 0))
+    def nothing(slots: Any) -> Columns:
+        return Columns((), torch.zeros(*slots.shape, 0))
+
+    vectors = model.reading(encoded(history).flatten(0, 1)).unflatten(0, history.shape)
+    user = torch.ones(len(history), dtype=torch.int64)
+    readers = model.readers(Read(vectors, torch.from_numpy(history > 0), nothing(history), nothing(history), user))
+    return model.score(readers, Offered(encoded(offered), nothing(offered), nothing(offered)))
 
 
 def train_naively(trainer: Trainer, samples: Samples, impression: Any, place: Any, rng: np.random.Generator) -> None:
     trainer.model.train()
     batch, history, offered = slots_of(trainer, samples, impression, place, rng)
-    loss = click_loss(naive_forward(trainer, history, offered), batch.real)
+    scores = naive_forward(trainer, history, offered)
+    loss = click_loss(scores, scores, batch.real, batch.drawn)
     trainer.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(trainer.optimiser.param_groups[0]["params"], trainer.training.clip)
@@ -118,7 +123,7 @@ def slots_of(trainer: Trainer, samples: Samples, impression: Any, place: Any, rn
     state = rng.bit_generator.state
     batch = trainer.batch(samples, impression, place, rng)
     rng.bit_generator.state = state
-    passed, real = negatives(samples, impression, trainer.training.negatives, rng)
+    passed, real = negatives(samples, impression, trainer.training.npratio, rng)
     offered = trainer.articles.slots(samples.item[np.column_stack([place, passed])])
     offered[:, 1:][~real] = 0
     return batch, trainer.articles.slots(samples.history[impression]), offered
@@ -141,12 +146,14 @@ def main() -> None:
     print(f"{len(log.time):,} rows, {options.impressions:,} impressions, {options.threads} threads, torch", end=" ")
     print(torch.__version__)
 
-    idle = NRMS(size=options.size, warmup="2d", candidates=0, threads=options.threads)
+    idle = NRMS(size=options.size, warmup="2d", candidates=0, threads=options.threads, popularity=None)
     took = [replay(log, idle, articles=articles).seconds for _ in range(options.repeats)]
     keeping = statistics.median(took) / len(log.time)
     print(f"state keeping {1e6 * keeping:.2f} µs an event (a replay that never trains, the walk included)")
 
-    fitted = NRMS(size=options.size, warmup="2d", candidates=0, threads=options.threads, epochs=1, update="none")
+    fitted = NRMS(
+        size=options.size, warmup="2d", candidates=0, threads=options.threads, epochs=1, update="none", popularity=None
+    )
     replay(log, fitted, articles=articles)
     fitted.settle()
     samples = fitted.collector.complete(fitted.now)
@@ -166,7 +173,7 @@ def equal_batches(trainer: Trainer, samples: Samples, impression: Any, place: An
     batch, history, offered = slots_of(trainer, samples, impression, place, np.random.default_rng(1))
     trainer.model.eval()
     with torch.inference_mode():
-        ours = trainer.model(*(getattr(batch, name) for name in batch._fields if name != "real"))
+        ours = trainer.model(batch.contents, batch.requests)
         naive = naive_forward(trainer, history, offered)
     off = float((ours - naive).abs().max() / naive.abs().max())
     print(f"a batch's scores differ from the naive ones by at most {off:.1e} of the largest")
@@ -184,7 +191,7 @@ def train(trainer: Trainer, samples: Samples, impression: Any, place: Any, repea
         many = np.arange(8 * 64 * repeat, 8 * 64 * (repeat + 1)).reshape(-1, 64) % len(impression)
         begun = time.perf_counter()
         for one in many:
-            trainer.step(samples, impression[one], place[one], rng)
+            trainer.step(trainer.batch(samples, impression[one], place[one], rng))
         ours.append((time.perf_counter() - begun) / many.size)
     trainer.scorer.cache.renew()
     print(f"training: naive {1 / statistics.median(naive[1:]):,.0f} clicks/s,", end=" ")
@@ -193,9 +200,10 @@ def train(trainer: Trainer, samples: Samples, impression: Any, place: Any, repea
 
 
 def score(trainer: Trainer, samples: Samples, repeats: int) -> None:
-    batch = trainer.requests_of(samples)
-    trainer.scorer.scores(batch)
-    ours = [seconds(lambda: trainer.scorer.scores(batch)) / len(batch.user) for _ in range(repeats)]
+    batch = batch_of(samples, trainer.articles, trainer.context, trainer.users_of)
+    slate = np.zeros(len(batch.user), bool)
+    trainer.scorer.scores(batch, slate)
+    ours = [seconds(lambda: trainer.scorer.scores(batch, slate)) / len(batch.user) for _ in range(repeats)]
     few = range(40)
     found: list[Any] = []
 
@@ -208,7 +216,7 @@ def score(trainer: Trainer, samples: Samples, repeats: int) -> None:
                 found.append(naive_forward(trainer, batch.history[i : i + 1], offered[None])[0].numpy())
 
     naive = [seconds(naively) / len(few) for _ in range(repeats)]
-    kept = trainer.scorer.scores(batch)[: batch.at[len(few)]]
+    kept = trainer.scorer.scores(batch, slate)[: batch.at[len(few)]]
     off = float(np.abs(np.concatenate(found) - kept).max() / np.abs(kept).max())
     print(f"scores from the cache differ from the naive ones by at most {off:.1e} of the largest")
     assert off < 1e-5
@@ -224,11 +232,12 @@ def replayed(options: Any, log: Log, articles: Articles, fitted: Any, trainer: T
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "nrms.safetensors"
         fitted.save_weights(path)
-        batch: RequestBatch = trainer.requests_of(samples)
+        batch = batch_of(samples, trainer.articles, trainer.context, trainer.users_of)
+        slate = np.zeros(len(batch.user), bool)
         bare, whole = [], []
         for _ in range(options.repeats):
             begun = time.perf_counter()
-            Scorer(trainer.model, trainer.scorer.cache).scores(batch)
+            Scorer(trainer.model, trainer.scorer.cache).scores(batch, slate)
             bare.append(time.perf_counter() - begun)
             frozen = NRMS(weights=str(path), update="none", candidates=0, threads=options.threads)
             whole.append(replay(log, frozen, articles=articles).seconds)

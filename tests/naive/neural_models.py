@@ -140,11 +140,11 @@ class Naive:
         return 0.2 * float(np.mean(losses)) if losses else 0.0
 
 
-def click_loss(logits: Vector, real: Vector, drawn: Vector) -> float:
-    """One click after the other: set against what was passed over, and again against what was drawn."""
+def click_loss(logits: Vector, slate_logits: Vector, real: Vector, drawn: Vector) -> float:
+    """One click after the other: set against what was passed over, and again, in a slate, against what was drawn."""
     total = 0.0
-    for own, is_real, is_drawn in zip(logits, real, drawn, strict=True):
-        for kind in (False, True):
+    for shown, slate, is_real, is_drawn in zip(logits, slate_logits, real, drawn, strict=True):
+        for kind, own in ((False, shown), (True, slate)):
             others = [own[place] for place in range(1, len(own)) if is_real[place] and is_drawn[place] == kind]
             if others:
                 total -= float(np.log(softmax([own[0], *others])[0]))
@@ -165,8 +165,8 @@ def popularity_features(signals: Mapping[str, float]) -> list[float]:
     return [float(feature) for feature in features]
 
 
-def popularity(weights: Weights, features: list[float]) -> float:
-    """w·f + MLP(f) of one article, f standardised."""
+def popularity(weights: Weights, features: list[float], slate: int) -> float:
+    """w·f + MLP(f) of one article, f standardised, of a slate (1) or an impression (0)."""
     f = (np.array(features) - weights["mean"]) / weights["spread"]
     hidden = np.tanh(linear(weights, "network.0", f))
-    return float(weights["linear.weight"][0] @ f + linear(weights, "network.2", hidden)[0])
+    return float(weights["linear.weight"][slate] @ f + linear(weights, "network.2", hidden)[slate])

@@ -124,7 +124,7 @@ class Learned:
         """
         self._grow()
         batch = batch_of(captures, self.articles, self.context, self.trainer.users_of)
-        return self.scorer.scores(batch, np.where(captures.kind == IMPRESSION, len(batch.slot), most))
+        return self.scorer.scores(batch, captures.kind != IMPRESSION, most)
 
     def refresh(self, item: int) -> None:
         """Take in what the catalog has come to hold of an article."""

@@ -80,7 +80,7 @@ class NeuralOptions:
     epochs: int | None = None
     passes: int | None = None
     npratio: int | None = None
-    negatives: str = "mixed"  #: what a click in an impression is set against: impression, alive or mixed
+    negatives: str | None = None  #: of a click in an impression: impression, alive or mixed; None = mixed with a head
     popularity: str | None = "joint"  #: with a `PopularityHead`; none: the model as published
     bucket: float = 1  #: hours in which signals are counted together
     lag: int = 0  #: completed buckets that are left out
@@ -106,7 +106,7 @@ class NeuralOptions:
             raise SpecError(f"counting must be cumulative or per_bucket, not {self.counting!r}")
         if self.half_life is not None and self.half_life <= 0:
             raise SpecError(f"half_life must be hours, above 0, not {self.half_life!r}")
-        if self.negatives not in ("impression", "alive", "mixed"):
+        if self.negatives not in (None, "impression", "alive", "mixed"):
             raise SpecError(f"negatives must be impression, alive or mixed, not {self.negatives!r}")
         if self.popularity not in (None, "joint", "none"):
             raise SpecError(f"popularity must be joint or none, not {self.popularity!r}")
@@ -121,6 +121,11 @@ class NeuralOptions:
         whole("candidates", self.candidates, 0)
         whole("memory", self.memory, 1)
         whole("lag", self.lag, -1 if self.leaky else 0)
+
+    @property
+    def set_against(self) -> str:
+        """`negatives`, or what fits: a model without a head, as published, is trained on impressions alone."""
+        return self.negatives or ("impression" if self.popularity in (None, "none") else "mixed")
 
     def training(self, preset: Training) -> Training:
         """How a model is fitted: as its size's preset, but for what was given."""

@@ -77,7 +77,7 @@ class Neural(Recommender):
         self.queue: list[Event] = []
         self.deferred: dict[tuple[int, bool], Deferred] = {}  # by row, and whether it is a slate
         self.batch = 1 if self.setting.timed else BATCH
-        self.collector = Collector(self.key, passed_over=options.negatives != "alive")
+        self.collector = Collector(self.key, passed_over=options.set_against != "alive")
         self.early: list[Samples] = []  # what was collected before the first training
         self.impressions = False  # whether the log has any
         self.known = self.users = 0
@@ -108,7 +108,7 @@ class Neural(Recommender):
                 # With a head, it is the head that chooses among all that are alive.
                 candidates=max(1, options.candidates if blueprint.popularity == "none" else ALL_ALIVE),
                 sampled=SAMPLES,
-                drawn=options.negatives != "impression",
+                drawn=options.set_against != "impression",
                 slates=NONE,
                 by_session=self.model_class.history == "session",
                 ages=bool({*self.model_class.context} - {"category"}),

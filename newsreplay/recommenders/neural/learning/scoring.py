@@ -166,33 +166,36 @@ class Scorer:
         self.signals = tuple(signals)  #: of candidates, by name
 
     @torch.inference_mode()
-    def scores(self, batch: RequestBatch, most: Column | None = None) -> Column:
-        """float32[places], the score of every candidate of every request.
+    def scores(self, batch: RequestBatch, slate: Column, most: int | None = None) -> Column:
+        """float32[places], the score of every candidate of every request; `slate`, bool[n], tells which ask for one.
 
-        Of a request's candidates at most `most`, int64[n], are scored, those that the popularity head ranks first;
-        the others are -inf. None = all are.
+        Of a slate's candidates at most `most` are scored, those that the popularity head ranks first; the others are
+        -inf. None = all are.
         """
         self.model.eval()
         out = np.empty(len(batch.slot), np.float32)
         for first in range(0, len(batch.user), self.requests):
             which = np.arange(first, min(first + self.requests, len(batch.user)))
             part = out[batch.at[first] : batch.at[which[-1] + 1]]
-            part[:] = self._batch(batch.some(which), None if most is None else most[which])
+            part[:] = self._batch(batch.some(which), slate[which], most)
         return out
 
-    def _batch(self, batch: RequestBatch, most: Column | None) -> Column:
+    def _batch(self, batch: RequestBatch, slate: Column, most: int | None) -> Column:
         head = self.model.head
         if head is None:
             return self._content(batch)
-        prior = self._prior(head, batch.signals)
+        scale = head.scale.cpu().numpy()
+        of_slate = np.repeat(slate, np.diff(batch.at)).astype(np.int64)
+        scores: Column = self._prior(head, batch.signals)[np.arange(len(of_slate)), of_slate]
         if most is None:
-            return float(head.scale) * self._content(batch) + prior
-        parts = zip(np.split(prior, batch.at[1:-1]), most.tolist(), strict=True)
+            scores += scale[of_slate] * self._content(batch)
+            return scores
+        limits = np.where(slate, most, len(scores)).tolist()
+        parts = zip(np.split(scores, batch.at[1:-1]), limits, strict=True)
         first = np.concatenate([_first(*part) for part in parts])
-        few = batch.candidates(first)
-        prior[first] += float(head.scale) * self._content(few)
-        prior[~first] = -np.inf
-        return prior
+        scores[first] += scale[of_slate[first]] * self._content(batch.candidates(first))
+        scores[~first] = -np.inf
+        return scores
 
     def _content(self, batch: RequestBatch) -> Column:
         owner = np.repeat(np.arange(len(batch.user)), np.diff(batch.at))
@@ -229,6 +232,7 @@ class Scorer:
         return out
 
     def _prior(self, head: PopularityHead, signals: Column) -> Column:
+        """What the head adds to scores in impressions and in slates, float32[places, 2]."""
         count = len(signals)
         # By itself a request is in no need of padding for others.
         together = TOGETHER if self.requests > 1 else 1 << max(count - 1, 0).bit_length()
@@ -237,7 +241,7 @@ class Scorer:
             head.prior(Columns(self.signals, torch.from_numpy(padded[first : first + together]).to(self.cache.device)))
             for first in range(0, count, together)
         ]
-        prior: Column = torch.cat(parts).cpu().numpy()[:count] if parts else np.zeros(0, np.float32)
+        prior: Column = torch.cat(parts).cpu().numpy()[:count] if parts else np.zeros((0, 2), np.float32)
         return prior
 
     def _encode(self, history: Column, slots: Column, owner: Column) -> None:

@@ -179,7 +179,8 @@ class Trainer:
         owner = np.repeat(np.arange(len(samples.time)), np.diff(samples.at))
         passed = np.bincount(owner[~samples.clicked & ~samples.drawn], minlength=len(samples.time)) > 0
         samples = with_candidates(samples, ~(samples.drawn & passed[owner]))
-        scores = self.scorer.scores(batch_of(samples, self.articles, self.context, self.users_of))
+        batch = batch_of(samples, self.articles, self.context, self.users_of)
+        scores = self.scorer.scores(batch, slate=~passed)
         return mean_auc(scores, samples)
 
     def users_of(self, user: Column) -> Column:
@@ -243,8 +244,8 @@ class Trainer:
         contents, requests, real, drawn = batch._replace(contents=self._hide(batch.contents)).on(self.device)
         with autocast(self.device):
             vectors = self.model.encode(contents)
-            readers, logits = self.model.scores(vectors, requests)
-        trained = LossInputs(logits.float(), real, drawn, readers, vectors, contents, requests)
+            readers, logits, slate = self.model.scores(vectors, requests)
+        trained = LossInputs(logits.float(), slate.float(), real, drawn, readers, vectors, contents, requests)
         small = (self.model.loss if loss is None else loss)(trained)
         self.optimiser.zero_grad(set_to_none=True)
         small.backward()  # type: ignore[no-untyped-call]

@@ -130,7 +130,8 @@ class Inputs:
 class LossInputs:
     """What a loss is made of: B clicks, each the first of its candidates, and all that the model made of them."""
 
-    logits: Tensor  #: float32[B, W]
+    logits: Tensor  #: float32[B, W], as candidates of an impression
+    slate_logits: Tensor  #: float32[B, W], as candidates of a slate; the same without a popularity head
     real: Tensor  #: bool[B, W], False where a candidate is padding
     drawn: Tensor  #: bool[B, W], candidates that were not shown but drawn from the articles alive
     readers: tuple[Tensor, ...]
@@ -212,7 +213,7 @@ class NewsModel(nn.Module):
 
     def loss(self, batch: LossInputs) -> Tensor:
         """What training makes small: a click set against what was passed over, by default."""
-        return click_loss(batch.logits, batch.real, batch.drawn)
+        return click_loss(batch.logits, batch.slate_logits, batch.real, batch.drawn)
 
     def stages(self) -> Sequence[Stage]:
         """Stages of training before the one on clicks; none by default."""
@@ -234,11 +235,11 @@ class NewsModel(nn.Module):
         """
 
     def forward(self, contents: Contents, requests: Inputs) -> Tensor:
-        """Scores [B, W]. Row 0 of `contents` must be padding throughout."""
+        """Scores [B, W] of candidates of impressions. Row 0 of `contents` must be padding throughout."""
         return self.scores(self.encode(contents), requests)[1]
 
-    def scores(self, vectors: Tensor, requests: Inputs) -> tuple[tuple[Tensor, ...], Tensor]:
-        """The second and third stage of `forward`: readers, and scores [B, W]."""
+    def scores(self, vectors: Tensor, requests: Inputs) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """The second and third stage of `forward`: readers, and scores [B, W] in impressions and in slates."""
         history, pool = requests.history, requests.pool
         read = Read(
             self.reading(vectors)[history],
@@ -249,22 +250,23 @@ class NewsModel(nn.Module):
         )
         readers = self.readers(read)
         scores = self.score(readers, Offered(self.offer(vectors)[pool], requests.signals, requests.context))
-        return readers, scores if self.head is None else self.head(scores, requests.signals)
+        if self.head is None:
+            return readers, scores, scores
+        return readers, *self.head(scores, requests.signals).unbind(-1)
 
 
-def click_loss(logits: Tensor, real: Tensor, drawn: Tensor) -> Tensor:
+def click_loss(logits: Tensor, slate_logits: Tensor, real: Tensor, drawn: Tensor) -> Tensor:
     """Mean of -log p(click) among a click, in the first column, and the real ones of its negatives.
 
-    Those that were passed over in the same impression and those that were drawn are set against the click apart: a
-    sum of two softmaxes where there are both.
+    Those that were passed over in the same impression and those that were drawn, as candidates of a slate are, are set
+    against the click apart: a sum of two softmaxes where there are both.
     """
-    logits = logits.float()
-    total = logits.new_zeros(())
-    for others in (real & ~drawn, drawn):
+    total = logits.new_zeros((), dtype=torch.float32)
+    for scores, others in ((logits, real & ~drawn), (slate_logits, drawn)):
         among = others.clone()
         among[:, 0] = True
         some = among[:, 1:].any(-1)
         if some.any():
-            losses = -functional.log_softmax(logits[some].masked_fill(~among[some], -math.inf), -1)[:, 0]
+            losses = -functional.log_softmax(scores[some].float().masked_fill(~among[some], -math.inf), -1)[:, 0]
             total = total + losses.sum()
     return total / len(logits)

@@ -20,6 +20,10 @@ SHOWN_BEFORE = 20.0
 class PopularityHead(nn.Module):
     """`score = a content + w·f + MLP(f)`, where f are logarithms of what happened to the article up to the request.
 
+    Which of the articles alive is read next is another question than which of those shown is clicked: having been
+    shown counts for the one and not for the other. So there are two a, w and MLP's last layers: of candidates that an
+    impression shows, and of slates.
+
     Reads within 10 minutes, 1, 6 and 24 hours, time since the last read, age; and how often the article was shown
     within these spans, and clicked when it was. No published news model ranks all articles alive by content alone:
     CHAMELEON (de Souza Pereira Moreira et al. 2018) has recent clicks and recency of the candidates as inputs, too.
@@ -38,9 +42,9 @@ class PopularityHead(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         count = len(self.signals)
-        self.scale = nn.Parameter(torch.ones(()))  #: a
-        self.linear = nn.Linear(count, 1, bias=False)
-        self.network = nn.Sequential(Glorot(count, HIDDEN), nn.Tanh(), Glorot(HIDDEN, 1))
+        self.scale = nn.Parameter(torch.ones(2))  #: a, of impressions and of slates
+        self.linear = nn.Linear(count, 2, bias=False)
+        self.network = nn.Sequential(Glorot(count, HIDDEN), nn.Tanh(), Glorot(HIDDEN, 2))
         nn.init.zeros_(self.linear.weight)
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("spread", torch.ones(count))
@@ -66,11 +70,11 @@ class PopularityHead(nn.Module):
         self.spread.copy_(torch.where(deviation > 1e-4, deviation, 1.0))  # what never varies stays 0
 
     def prior(self, signals: Columns) -> Tensor:
-        """w·f + MLP(f), [...]."""
+        """w·f + MLP(f), [..., 2]: of candidates of impressions, and of slates."""
         features = (self.features(signals) - self.mean) / self.spread
-        prior: Tensor = (self.linear(features) + self.network(features)).squeeze(-1)
+        prior: Tensor = self.linear(features) + self.network(features)
         return prior
 
     def forward(self, content: Tensor, signals: Columns) -> Tensor:
-        """Scores from those of content, both [...]."""
-        return self.scale * content + self.prior(signals)
+        """Scores from those of content, [...] → [..., 2]."""
+        return self.scale * content.unsqueeze(-1) + self.prior(signals)

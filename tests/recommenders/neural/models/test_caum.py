@@ -73,7 +73,7 @@ def test_a_candidate_changes_the_reader():
     model, some = made(CAUM), batch(TINY)
     with torch.no_grad():
         vectors = model.encode(some.contents)
-        readers, _ = model.scores(vectors, some.requests)
+        readers, *_ = model.scores(vectors, some.requests)
         reader, _ = model.interest(readers, model.offer(vectors)[some.requests.pool])
     assert (reader[:3, 0] - reader[:3, 1]).abs().amax(-1).min() > 1e-3
 

@@ -92,10 +92,10 @@ def test_topics_are_learned_beside_clicks() -> None:
     assert isinstance(model, TANR)
     batch = some_batch(TANR)
     vectors = model.encode(batch.contents)
-    readers, logits = model.scores(vectors, batch.requests)
+    readers, logits, slate = model.scores(vectors, batch.requests)
     real, drawn = torch.ones_like(logits, dtype=torch.bool), torch.zeros_like(logits, dtype=torch.bool)
-    loss = model.loss(LossInputs(logits, real, drawn, readers, vectors, batch.contents, batch.requests))
-    assert torch.allclose(loss, click_loss(logits, real, drawn) + model.topic_loss(vectors, batch.contents))
+    loss = model.loss(LossInputs(logits, slate, real, drawn, readers, vectors, batch.contents, batch.requests))
+    assert torch.allclose(loss, click_loss(logits, slate, real, drawn) + model.topic_loss(vectors, batch.contents))
 
 
 def nothing_read(model: NewsModel, readers: int, user: int) -> Read:

@@ -68,10 +68,10 @@ def offered_of(model: NewsModel, batch: Batch) -> Offered:
 def trained(model: NewsModel, batch: Batch) -> LossInputs:
     """What `NewsModel.loss` is given; every other candidate behind the click is a drawn one."""
     vectors = model.encode(batch.contents)
-    readers, scores = model.scores(vectors, batch.requests)
+    readers, scores, slate = model.scores(vectors, batch.requests)
     drawn = torch.zeros_like(scores, dtype=torch.bool)
     drawn[:, 2::2] = True
-    return LossInputs(scores, torch.ones_like(drawn), drawn, readers, vectors, batch.contents, batch.requests)
+    return LossInputs(scores, slate, torch.ones_like(drawn), drawn, readers, vectors, batch.contents, batch.requests)
 
 
 @pytest.mark.parametrize("preset", ["paper", "small", "tiny"])
@@ -323,8 +323,9 @@ def test_a_head_adds_what_goes_by_the_candidates_own_signals_alone(model: NewsMo
     for some in (batch, others):
         content = model(*some)
         model.head = head
-        assert same(model(*some), 1.5 * content + prior)
-        assert same(model.scores(model.encode(some.contents), some.requests)[1], 1.5 * content + prior)
+        assert same(model(*some), 1.5 * content + prior[..., 0])
+        _, shown, slate = model.scores(model.encode(some.contents), some.requests)
+        assert same(torch.stack([shown, slate], -1), 1.5 * content.unsqueeze(-1) + prior)
         model.head = None
     assert prior.std() > 0.1
 

@@ -69,14 +69,15 @@ def test_few_exposures_say_little_of_a_click_rate() -> None:
         assert features[0, 12].item() == pytest.approx(math.log(expected), rel=1e-5)
 
 
-def test_scores_are_those_of_the_equations(head: PopularityHead, signals: Columns) -> None:
+@pytest.mark.parametrize("slate", [0, 1])
+def test_scores_are_those_of_the_equations(head: PopularityHead, signals: Columns, slate: int) -> None:
     weights = {name: value.double().numpy() for name, value in head.state_dict().items()}
-    expected = np.array([naive.popularity(weights, naive.popularity_features(row)) for row in told(signals)])
+    expected = np.array([naive.popularity(weights, naive.popularity_features(row), slate) for row in told(signals)])
     assert expected.std() > 0.1
     content = torch.randn(300)
-    np.testing.assert_allclose(head.prior(signals).detach().numpy(), expected, rtol=1e-4, atol=1e-4)
-    scores = head.scale.item() * content.numpy() + expected
-    np.testing.assert_allclose(head(content, signals).detach().numpy(), scores, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(head.prior(signals)[:, slate].detach().numpy(), expected, rtol=1e-4, atol=1e-4)
+    scores = head.scale[slate].item() * content.numpy() + expected
+    np.testing.assert_allclose(head(content, signals)[:, slate].detach().numpy(), scores, rtol=1e-4, atol=1e-4)
 
 
 def test_features_are_standardised_by_what_the_head_was_calibrated_with(signals: Columns) -> None:
@@ -108,9 +109,9 @@ def test_one_article_is_enough_to_calibrate_with(signals: Columns) -> None:
 
 def test_a_fresh_head_leaves_the_order_of_contents_to_a_small_network(signals: Columns) -> None:
     head = PopularityHead()
-    assert head.scale == 1
+    assert head.scale.tolist() == [1, 1]
     assert not head.linear.weight.any()
-    network = head.network(head.features(signals)).squeeze(-1)
+    network = head.network(head.features(signals))
     assert torch.equal(head(torch.zeros(300), signals), network)
 
 
@@ -122,7 +123,7 @@ def test_what_it_adds_depends_on_a_candidates_own_signals_alone(head: Popularity
     values[1, 2] = signals.values[1, 2]
     assert torch.equal(head.prior(Columns(SIGNALS, values))[1, 2], kept[1, 2])
     for content in (torch.zeros(3, 5), torch.randn(3, 5)):
-        added = head(content, signals) - head.scale * content
+        added = head(content, signals) - head.scale * content.unsqueeze(-1)
         torch.testing.assert_close(added, kept, rtol=1e-5, atol=1e-5)
 
 

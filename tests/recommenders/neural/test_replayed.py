@@ -1,9 +1,9 @@
-"""What a model can change of its training, and requests at impressions: small models in a replay."""
+"""Neural recommenders in a replay: requests at impressions, the head, files of vectors, edges that are fitted anew."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from newsreplay.errors import SpecError
 from newsreplay.log.rows import IMPRESSION
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.neural.learning.training import Trainer
-from newsreplay.recommenders.neural.models.model import Group, LossInputs, NewsModel, Size, Stage
+from newsreplay.recommenders.neural.models.model import NewsModel, Size
 from newsreplay.recommenders.neural.recommender import Neural
 from newsreplay.recommenders.neural.recommenders import AWRS, NRMS, recommender_of
 from newsreplay.recommenders.registry import start_list
@@ -22,7 +22,6 @@ from newsreplay.simulator.checks import check_entry
 from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
-from tests.recommenders.neural.models.small_models import InContext, Small
 
 LOG, ARTICLES = made_up_log(1_500, seed=3)
 AT_IMPRESSIONS = Setting(k=5, requests="impressions")
@@ -30,73 +29,6 @@ AT_IMPRESSIONS = Setting(k=5, requests="impressions")
 
 def replayed(recommender: Neural, setting: Setting = Setting(k=5)) -> Replayed:
     return replay(LOG, recommender, setting, articles=ARTICLES)
-
-
-class Staged(Small):
-    """Learns the length of titles before clicks, and has two rates."""
-
-    order: ClassVar[list[str]] = []
-    seen: ClassVar[list[LossInputs]] = []
-
-    def __init__(self, size: Size, words: nn.Module):
-        super().__init__(size, words)
-        self.length = nn.Linear(size.filters, 1)
-
-    def stages(self) -> list[Stage]:
-        return [Stage("lengths", epochs=2, again=True)]
-
-    def stage_loss(self, stage: Stage, batch: LossInputs) -> Tensor:
-        self.order.append(stage.name)
-        lengths = (batch.contents.title > 0).sum(1).float()
-        return (self.length(batch.vectors).squeeze(1) - lengths).square().mean()
-
-    def loss(self, batch: LossInputs) -> Tensor:
-        self.order.append("clicks")
-        self.seen.append(batch)
-        return super().loss(batch) + 0.01 * batch.readers[0].square().mean()
-
-    def groups(self, rate: float) -> list[Group]:
-        slow = list(self.words.parameters())
-        fast = [p for name, p in self.named_parameters() if not name.startswith(("words.", "head."))]
-        return [{"params": slow, "lr": 0.1 * rate}, {"params": fast, "lr": rate}]
-
-
-def test_stages_come_before_clicks_and_again_before_updates() -> None:
-    Staged.order.clear()
-    Staged.seen.clear()
-    recommender = recommender_of(Staged)(size="tiny", update="every(hours=12)")
-    done = replayed(recommender)
-    changes = [name for i, name in enumerate(Staged.order) if i == 0 or Staged.order[i - 1] != name]
-    assert done.self_report is not None
-    updates = sum("time" in record for record in done.self_report.rounds)
-    assert changes == ["lengths", "clicks"] * (1 + updates)
-    batch = Staged.seen[0]
-    assert batch.logits.shape == batch.real.shape == batch.drawn.shape == batch.requests.pool.shape
-    assert len(batch.vectors) == len(batch.contents)
-    assert not batch.contents.title[0].any()
-    assert recommender.learned is not None
-    trainer = recommender.learned.trainer
-    rate, gentler = trainer.training.rate, trainer.training.gentler
-    found = [group["lr"] for group in trainer.optimiser.param_groups]
-    assert found == pytest.approx([gentler * 0.1 * rate, gentler * rate, gentler * 10 * rate])
-
-
-def test_reads_of_the_session_and_their_context_are_told() -> None:
-    told: list[Any] = []
-
-    class Watched(InContext):
-        def readers(self, read: Any) -> tuple[Tensor, ...]:
-            told.append((read.context, read.mask))
-            return super().readers(read)
-
-    replayed(recommender_of(Watched)(size="tiny", update=None))
-    context = torch.cat([columns.values[mask] for columns, mask in told])
-    names = told[0][0].names
-    session, age, hour = (context[:, names.index(name)] for name in ("session", "age", "hour"))
-    assert (session == 1).all()
-    assert (age >= 0).all()
-    assert (age > 0).any()
-    assert ((hour >= 0) & (hour < 24)).all()
 
 
 @pytest.mark.parametrize("options", [{}, {"popularity": None}], ids=["joint", "none"])
@@ -115,14 +47,14 @@ def test_slates_at_impressions_look_at_nothing_ahead() -> None:
 
 
 def test_a_model_as_published_has_no_head() -> None:
-    with_head, without = NRMS(size="tiny"), NRMS(size="tiny", popularity=None)
+    with_head, without = NRMS(size="tiny", negatives="impression"), NRMS(size="tiny", popularity=None)
     counts = []
     for recommender in (with_head, without):
         done = replayed(recommender)
         assert done.self_report is not None
         assert any("popularity head" in note for note in done.self_report.notes) == (recommender is with_head)
         counts.append(done.self_report.parameters)
-    assert counts[0] - counts[1] == 272
+    assert counts[0] - counts[1] == 304
 
 
 def steps_of(trainer: Trainer) -> int:
