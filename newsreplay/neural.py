@@ -22,6 +22,8 @@ from newsreplay.recommenders.neural.models.fields import (
 )
 from newsreplay.recommenders.neural.models.model import (
     UNKNOWN,
+    Around,
+    Graph,
     Inputs,
     LossInputs,
     NewsModel,
@@ -43,8 +45,10 @@ __all__ = [
     "SUBCATEGORY",
     "TITLE",
     "UNKNOWN",
+    "Around",
     "Columns",
     "Contents",
+    "Graph",
     "Inputs",
     "LossInputs",
     "Name",

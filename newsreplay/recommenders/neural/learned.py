@@ -20,6 +20,7 @@ from newsreplay.recommenders.neural.articles.article_table import ArticleTable, 
 from newsreplay.recommenders.neural.articles.plm import LanguageModel, PlmWords
 from newsreplay.recommenders.neural.articles.texts import Vocabulary
 from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
+from newsreplay.recommenders.neural.learning.neighbourhoods import Neighbourhoods
 from newsreplay.recommenders.neural.learning.requests import Context, batch_of
 from newsreplay.recommenders.neural.learning.samples import Samples
 from newsreplay.recommenders.neural.learning.scoring import Scorer, VectorCache
@@ -28,6 +29,7 @@ from newsreplay.recommenders.neural.models.fields import Words
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
 from newsreplay.recommenders.neural.models.model import UNKNOWN
 from newsreplay.recommenders.neural.options import Blueprint, NeuralOptions, drawn_from
+from newsreplay.recommenders.neural.stream.graph import ReadGraph
 from newsreplay.recommenders.neural.stream.state import Captures
 from newsreplay.recommenders.neural.weights import Weights, save_weights
 
@@ -41,6 +43,7 @@ class Surroundings(NamedTuple):
     key: int  #: of random choices
     requests: int = BATCH  #: that are scored together
     report: Callable[[str], None] = lambda line: None  #: takes a line on how training goes
+    graph: ReadGraph | None = None  #: of the stream, where the model has one
 
 
 class Learned:
@@ -59,7 +62,10 @@ class Learned:
         model = blueprint.model
         self.articles = ArticleTable(model.fields, blueprint.size, vocabulary, around.catalog, files)
         self.context = Context(model.context, self.articles, blueprint.signals)
-        cache = VectorCache(self.model, self.articles, blueprint.device)
+        self.neighbours = None
+        if model.graph is not None and around.graph is not None:
+            self.neighbours = Neighbourhoods(model.graph, around.graph, self.articles)
+        cache = VectorCache(self.model, self.articles, blueprint.device, self.neighbours)
         self.scorer = Scorer(self.model, cache, blueprint.signals, around.requests)
         self.trainer = Trainer(
             self.model,
@@ -70,6 +76,8 @@ class Learned:
             vocabulary.buckets_of_rows(),
             around.report,
         )
+        if self.neighbours is not None:
+            self.neighbours.users_of = self.trainer.users_of
 
     @classmethod
     def fresh(cls, blueprint: Blueprint, items: Sequence[int], around: Surroundings) -> Learned:
@@ -129,7 +137,12 @@ class Learned:
     def refresh(self, item: int) -> None:
         """Take in what the catalog has come to hold of an article."""
         self.articles.refresh(item)
-        self.scorer.cache.forget(self.articles.slot(item))
+        self.scorer.cache.forget(np.array([self.articles.slot(item)]))
+
+    def look_around(self) -> None:
+        """Take the snapshot of the graph anew, if the model has one."""
+        if self.neighbours is not None:
+            self.scorer.cache.forget(self.neighbours.refresh(), hop=1)
 
     def save_weights(self, path: Path, until: int) -> None:
         """Keep the model in a safetensors file; `until` is the event time up to which it has learned, ms."""

@@ -28,6 +28,7 @@ from newsreplay.recommenders.neural.learning.collector import Collector, choose_
 from newsreplay.recommenders.neural.learning.samples import Reservoir, Samples, joined
 from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.options import NeuralOptions, blueprint_of, parse_update
+from newsreplay.recommenders.neural.stream.graph import KINDS, ReadGraph
 from newsreplay.recommenders.neural.stream.published import Published, published_table
 from newsreplay.recommenders.neural.stream.state import NONE, SAMPLED, Captures, StreamOptions, rows_of_events
 from newsreplay.recommenders.neural.stream.stream import Stream
@@ -83,12 +84,15 @@ class Neural(Recommender):
         self.known = self.users = 0
         self.profiled: dict[int, None] = {}  # what profiles held before the first training
         self.first = -1  # time of the first read
-        self.due = NOT_DUE
+        self.due = self.warm = NOT_DUE
         self.since = 0  # outcomes since the last training; reads, in a log without impressions
         self.now = 0
         self.trained_at = 0
         self.learned: Learned | None = None
-        self.reservoir = Reservoir(options.memory)
+        declared = self.model_class.graph
+        self.graph = None if declared is None else ReadGraph(KINDS[declared.kind], declared.neighbours, declared.room)
+        # With a graph none are kept: by the time they are drawn again, their clicks are edges, and tell themselves.
+        self.reservoir = Reservoir(options.memory if self.graph is None else 0)
         self.seconds = {"training": 0.0, "updating": 0.0, "answering": 0.0}
         self.answers = 0
         blueprint, weights = self.blueprint, None
@@ -118,6 +122,7 @@ class Neural(Recommender):
             self.model_class.signals,
             blueprint.signals,
             self.published,
+            self.graph,
         )
         if weights is not None:
             self.until = self.loaded_until = weights.facts["until"]
@@ -249,28 +254,46 @@ class Neural(Recommender):
         self.first = first
         if self.learned is None:
             warmup = self.options.warmup_ms
-            self.due = first + max(1, warmup if warmup is not None else self.setting.warmup or DAY)
+            length = max(1, warmup if warmup is not None else self.setting.warmup or DAY)
+            self.warm = first + length
+            self.due = self.warm if self.graph is None else first + length // 2
         else:
             self.due = self._next(first)
 
     def _next(self, now: int) -> int:
-        """When the model is trained next."""
+        """When the model is trained next; where it never is, when the snapshot of its graph is taken next."""
         policy = self.update_policy
-        if not policy.every:
+        every = policy.every
+        if self.graph is not None and not self._learns():
+            every = HOUR
+        if not every:
             return NOT_DUE
         start = 0 if policy.daily else self.first
-        return start + policy.every * ((now - start) // policy.every + 1)
+        return start + every * ((now - start) // every + 1)
 
     def _train_when_due(self, now: int) -> None:
         self.settle()
-        if self.learned is None:
+        if self.graph is not None and now < self.warm and self.learned is None:
+            self._take_first_snapshot(self.graph)
+        elif self.learned is None:
             self._train()
             # Too little to train on: tried again in an hour.
             self.due = now + HOUR if self.learned is None else self._next(now)
         else:
             self._renew(self.learned)
+            self.learned.look_around()
             self.due = self._next(now)
         self.since = 0
+
+    def _take_first_snapshot(self, graph: ReadGraph) -> None:
+        """Half of the warm-up makes the graph that the other half is trained on.
+
+        A click that is in the snapshot would be told by the edge that it made. So what is trained on is what came
+        after the last snapshot, here and in every update, and the next is taken when that is over.
+        """
+        graph.refresh()
+        self.collector.complete(self.now)
+        self.due = self.warm
 
     def _train(self) -> None:
         """The first training, on everything so far."""
@@ -284,6 +307,7 @@ class Neural(Recommender):
         learned = Learned.fresh(self.blueprint, self._items(), self._surroundings())
         self._answer_with(learned)
         learned.fit(together)
+        learned.look_around()
         self.trained_at = self.now
         self._keep(together)
         self.seconds["training"] += time.perf_counter() - begun
@@ -312,7 +336,7 @@ class Neural(Recommender):
 
     def _surroundings(self) -> Surroundings:
         report = partial(_report_as, self.model_class.__name__.lower(), self.setting.report)
-        return Surroundings(self.catalog, self.key, self.batch, report)
+        return Surroundings(self.catalog, self.key, self.batch, report, self.graph)
 
     def _answer_with(self, learned: Learned) -> None:
         """Answer from now on."""

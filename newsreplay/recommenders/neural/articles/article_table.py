@@ -93,6 +93,7 @@ class ArticleTable:
         self._columns = {field.name: self._empty(field) for field in fields}  # by slot
         self._missing: dict[int, list[str]] = {0: []}  # by slot: the facts that are not known yet
         self._category = np.zeros(1, np.int32)  # by slot
+        self._item = np.full(1, -1, np.int64)  # by slot
         self._named = np.zeros(1, bool)  # by slot: whether its title is made of names
         self._slot = np.zeros(64, np.int32)  # by _place: 0 = no slot yet; that of NONE, -1, remains padding
 
@@ -116,6 +117,10 @@ class ArticleTable:
                 self._add(item)
             slots = self._slot[place]
         return slots.astype(np.int64)
+
+    def items(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The items of slots, of the same shape; -1 for padding."""
+        return self._item[slots]
 
     def contents(self, slots: npt.NDArray[np.int64], trim: bool = False) -> Contents:
         """Contents of int64[N] slots; trimmed, texts are as wide as the longest of them, at least 1."""
@@ -153,9 +158,11 @@ class ArticleTable:
         slot = self.count + 1
         self._columns = {name: with_room(column, slot + 1) for name, column in self._columns.items()}
         self._category = with_room(self._category, slot + 1)
+        self._item = with_room(self._item, slot + 1)
         self._named = with_room(self._named, slot + 1)
         self._read(item, slot)
         self.count = slot
+        self._item[slot] = item
         self._slot[_place(item)] = slot
 
     def _fact(self, item: int, fact: str) -> str | None:

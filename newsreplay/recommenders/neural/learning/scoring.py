@@ -17,6 +17,8 @@ from torch import Tensor
 from newsreplay.log.growing import enlarged
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable
+from newsreplay.recommenders.neural.learning.neighbourhoods import Neighbourhoods
+from newsreplay.recommenders.neural.learning.pairs import PAIRS, above, scores_of_pairs
 from newsreplay.recommenders.neural.learning.samples import stretches
 from newsreplay.recommenders.neural.models.fields import Columns, Words
 from newsreplay.recommenders.neural.models.model import NewsModel, Offered, Read, dot_product
@@ -40,41 +42,71 @@ def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:
 
 
 class VectorCache:
-    """What the stages of a model keep of articles, by slot, with the version of the model that made it."""
+    """What the stages of a model keep of articles, by slot, with the version of the model that made it.
 
-    def __init__(self, model: NewsModel, articles: ArticleTable, device: torch.device):
+    With neighbours, the vectors before each hop are kept as well, and hold until the article, or one around it that
+    they hang on, changes.
+    """
+
+    def __init__(
+        self,
+        model: NewsModel,
+        articles: ArticleTable,
+        device: torch.device,
+        neighbours: Neighbourhoods | None = None,
+    ):
         self.model = model
         self.articles = articles
         self.device = device
+        self.neighbours = neighbours
+        self.hops = 0 if neighbours is None else neighbours.hops
         self.texts = [field.name for field in model.fields if isinstance(field, Words)]
         self.version = 1
-        self.made = np.zeros(0, np.int32)  #: version by slot; 0 = none
+        self.made = np.zeros((0, self.hops + 1), np.int32)  #: version by slot and hop; 0 = none
         self.encoded = 0  #: articles, how often
+        self.spread = 0  #: articles, how often their neighbours were looked at
+        self.vectors = [torch.zeros(0, 0) for _ in range(self.hops)]  #: before each hop
         self.reading = torch.zeros(0, 0)
         self.offer = torch.zeros(0, 0)
         model.eval()
+        self._grow(0)
         with torch.inference_mode():
             self._encode(np.zeros(0, np.int64), 1)  # to find how wide the tables are
+            for hop in range(1, self.hops + 1):
+                self._spread(np.zeros(0, np.int64), hop)
 
     def renew(self) -> None:
         """The model has changed: nothing that was kept holds any longer."""
         self.version += 1
 
-    def forget(self, slot: int) -> None:
-        """The contents of an article have changed."""
-        if slot < len(self.made):
-            self.made[slot] = 0
+    def forget(self, slots: Column, hop: int = 0) -> None:
+        """Of articles, the contents have changed, or with hop 1 the neighbours: so has all that hangs on them."""
+        for later in range(hop, self.hops + 1):
+            self.made[slots[slots < len(self.made)], later] = 0
+            if self.neighbours is not None and later < self.hops:
+                slots = self.neighbours.reaching(slots)
 
     def stale(self, slots: Column) -> Column:
         """Whether slots, int64[n], must be encoded (anew); padding never."""
-        self._grow(int(slots.max(initial=0)))
-        stale: Column = (self.made[slots] != self.version) & (slots > 0)
-        return stale
+        return self._stale(slots, self.hops)
 
     def ensure(self, slots: Column) -> None:
         """Encode those of the slots, in this order, that are not kept."""
-        wanted = np.fromiter(dict.fromkeys(slots[self.stale(slots)].tolist()), np.int64)
+        self._ensure(slots, self.hops)
+
+    def _stale(self, slots: Column, hop: int) -> Column:
+        self._grow(int(slots.max(initial=0)))
+        stale: Column = (self.made[slots, hop] != self.version) & (slots > 0)
+        return stale
+
+    def _ensure(self, slots: Column, hop: int) -> None:
+        wanted = np.fromiter(dict.fromkeys(slots[self._stale(slots, hop)].tolist()), np.int64)
         if not len(wanted):
+            return
+        if self.neighbours is not None and hop:
+            self._ensure(self.neighbours.articles_of(wanted), hop - 1)
+            for first in range(0, len(wanted), BLOCK):
+                self._spread(wanted[first : first + BLOCK], hop)
             return
         contents = self.articles.contents(wanted)
         # Which of the lengths depends on an article's own texts alone, as all that shapes its bits does.
@@ -93,13 +125,33 @@ class VectorCache:
         contents = contents.replaced(**{name: _cut(contents.columns[name], length) for name in self.texts})
         with autocast(self.device):
             vectors = self.model.encode(contents.each(lambda column: column.to(self.device)))
-            reading, offer = self.model.reading(vectors).float(), self.model.offer(vectors).float()
-        self._widen(reading, offer)
-        rows = torch.from_numpy(slots).to(self.device)
-        self.reading[rows] = reading[: len(slots)]
-        self.offer[rows] = offer[: len(slots)]
-        self.made[slots] = self.version
+            self._keep(slots, vectors, 0)
         self.encoded += len(slots)
+
+    def _spread(self, slots: Column, hop: int) -> None:
+        assert self.neighbours is not None
+        block = np.zeros(BLOCK, np.int64)
+        block[: len(slots)] = slots
+        before, rows = self.vectors[hop - 1], torch.from_numpy(block).to(self.device)
+        with autocast(self.device):
+            vectors = self.neighbours.of(block).on(self.device).spread(self.model, before[rows], before)
+            self._keep(slots, vectors, hop)
+        self.spread += len(slots)
+
+    def _keep(self, slots: Column, vectors: Tensor, hop: int) -> None:
+        """What a block's vectors after a hop are needed for: the next hop, or the other stages."""
+        rows = torch.from_numpy(slots).to(self.device)
+        if hop < self.hops:
+            vectors = vectors.float()
+            if not self.vectors[hop].shape[1]:
+                self.vectors[hop] = torch.zeros(len(self.made), vectors.shape[1], device=self.device)
+            self.vectors[hop][rows] = vectors[: len(slots)]
+        else:
+            reading, offer = self.model.reading(vectors).float(), self.model.offer(vectors).float()
+            self._widen(reading, offer)
+            self.reading[rows] = reading[: len(slots)]
+            self.offer[rows] = offer[: len(slots)]
+        self.made[slots, hop] = self.version
 
     def _grow(self, slot: int) -> None:
         if slot < len(self.made):
@@ -108,6 +160,7 @@ class VectorCache:
         self.made = enlarged(self.made, count)
         self.reading = _longer(self.reading, count)
         self.offer = _longer(self.offer, count)
+        self.vectors = [_longer(table, count) for table in self.vectors]
 
     def _widen(self, reading: Tensor, offer: Tensor) -> None:
         if not self.reading.shape[1]:
@@ -177,8 +230,31 @@ class Scorer:
         for first in range(0, len(batch.user), self.requests):
             which = np.arange(first, min(first + self.requests, len(batch.user)))
             part = out[batch.at[first] : batch.at[which[-1] + 1]]
-            part[:] = self._batch(batch.some(which), slate[which], most)
+            some = batch.some(which)
+            part[:] = self._batch(some, slate[which], most)
+            if self.model.pairs:
+                part[:] = self._again(some, part)
         return out
+
+    def _again(self, batch: RequestBatch, first: Column) -> Column:
+        """Scores [places] of which the highest of each request are those of pairs, above all others."""
+        parts = np.split(first, batch.at[1:-1])
+        short = [_first(part, self.model.pairs) & (part > -np.inf) for part in parts]
+        together = batch.candidates(np.concatenate(short))
+        owner = np.repeat(np.arange(len(parts)), np.diff(together.at))
+        # By itself a request is in no need of padding for others.
+        count = PAIRS if self.requests > 1 else min(PAIRS, 1 << max(len(owner) - 1, 0).bit_length())
+        with autocast(self.cache.device):
+            again = scores_of_pairs(
+                self.model,
+                self.cache.articles,
+                self.cache.device,
+                batch.history[owner],
+                together.slot,
+                first[np.concatenate(short)],
+                count,
+            )
+        return np.concatenate([*map(above, parts, short, np.split(again, together.at[1:-1]))])
 
     def _batch(self, batch: RequestBatch, slate: Column, most: int | None) -> Column:
         head = self.model.head

@@ -17,12 +17,22 @@ from torch import Tensor
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import DAY, Column
 from newsreplay.recommenders.base import Round
+from newsreplay.recommenders.neural.learning.neighbourhoods import Closure
+from newsreplay.recommenders.neural.learning.pairs import pair_logits
 from newsreplay.recommenders.neural.learning.requests import Context, batch_of
 from newsreplay.recommenders.neural.learning.samples import Samples, choose, clicks, joined, negatives, with_candidates
 from newsreplay.recommenders.neural.learning.scoring import Scorer, autocast
 from newsreplay.recommenders.neural.models.fields import Columns, Contents
 from newsreplay.recommenders.neural.models.layers import Dropout, NameTable
-from newsreplay.recommenders.neural.models.model import UNKNOWN, Inputs, LossInputs, NewsModel, Stage, Training
+from newsreplay.recommenders.neural.models.model import (
+    UNKNOWN,
+    Inputs,
+    LossInputs,
+    NewsModel,
+    Stage,
+    Training,
+    click_loss,
+)
 
 HIDDEN = 0.05  #: share of words that are shown as the bucket of unknown words they would fall into
 TAIL = 0.1  #: share of the warm-up's impressions, the last ones, that early stopping is judged by
@@ -38,6 +48,7 @@ class Batch(NamedTuple):
     requests: Inputs
     real: Tensor  #: bool[B, W], candidates that are no padding
     drawn: Tensor  #: bool[B, W], of these the ones that were not shown but drawn
+    closure: Closure | None  #: of the articles, those of the requests first; None = the model has no graph
 
     def on(self, device: torch.device) -> Batch:
         """The same on a device."""
@@ -54,6 +65,7 @@ class Batch(NamedTuple):
             replace(self.requests, **moved(self.requests)),
             self.real.to(device),
             self.drawn.to(device),
+            None if self.closure is None else self.closure.on(device),
         )
 
 
@@ -239,14 +251,27 @@ class Trainer:
         self.hiding.manual_seed(int(key_of(self.seed, number, "words")) >> 1)
 
     def step(self, batch: Batch, loss: Loss | None = None) -> float:
-        """One step of the optimiser; returns the loss, which is the model's own by default."""
+        """One step of the optimiser; returns the loss, which is the model's own by default.
+
+        Where pairs are scored again, the loss is theirs, and the first scores have one beside it.
+        """
         self.model.train()
-        contents, requests, real, drawn = batch._replace(contents=self._hide(batch.contents)).on(self.device)
+        contents, requests, real, drawn, closure = batch._replace(contents=self._hide(batch.contents)).on(self.device)
         with autocast(self.device):
             vectors = self.model.encode(contents)
-            readers, logits, slate = self.model.scores(vectors, requests)
-        trained = LossInputs(logits.float(), slate.float(), real, drawn, readers, vectors, contents, requests)
+            if closure is not None:
+                vectors = closure.spread(self.model, vectors)
+                contents = contents.each(lambda column: column[: len(vectors)])
+            readers, *both = self.model.scores(vectors, requests)
+            first, first_slate = (logits.float() for logits in both)
+            logits, slate = first, first_slate
+            again = self.model.pairs > 0 and loss is None
+            if again:
+                logits, slate = (pair_logits(self.model, contents, requests, some, real) for some in (logits, slate))
+        trained = LossInputs(logits, slate, real, drawn, readers, vectors, contents, requests)
         small = (self.model.loss if loss is None else loss)(trained)
+        if again:
+            small = small + click_loss(first, first_slate, real, drawn)
         self.optimiser.zero_grad(set_to_none=True)
         small.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.fitted, self.training.clip)
@@ -279,9 +304,10 @@ class Trainer:
             torch.from_numpy(self.users_of(samples.user[impression])),
         )
         drawn = real & samples.drawn[pool]
-        return Batch(
-            self.articles.contents(slots, trim=True), requests, torch.from_numpy(real), torch.from_numpy(drawn)
-        )
+        around = self.scorer.cache.neighbours
+        closure = None if around is None else around.closure(slots)
+        contents = self.articles.contents(slots if closure is None else closure.slots, trim=True)
+        return Batch(contents, requests, torch.from_numpy(real), torch.from_numpy(drawn), closure)
 
     def _hide(self, contents: Contents) -> Contents:
         texts = self.scorer.cache.texts

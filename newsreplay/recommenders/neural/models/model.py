@@ -130,8 +130,8 @@ class Inputs:
 class LossInputs:
     """What a loss is made of: B clicks, each the first of its candidates, and all that the model made of them."""
 
-    logits: Tensor  #: float32[B, W], as candidates of an impression
-    slate_logits: Tensor  #: float32[B, W], as candidates of a slate; the same without a popularity head
+    logits: Tensor  #: float32[B, W], as candidates of an impression; of pairs where the model scores them
+    slate_logits: Tensor  #: float32[B, W], likewise as candidates of a slate; the same without a popularity head
     real: Tensor  #: bool[B, W], False where a candidate is padding
     drawn: Tensor  #: bool[B, W], candidates that were not shown but drawn from the articles alive
     readers: tuple[Tensor, ...]
@@ -147,6 +147,42 @@ class Stage:
     name: str  #: as it is shown
     epochs: int  #: over the warm-up
     again: bool = False  #: repeated, one pass over what is new, before every later update
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The graph of reads that a model is told of.
+
+    Raises `ValueError` for an unknown kind, fewer than one hop, and where there is no room for the neighbours.
+    """
+
+    #: of what an article's neighbours are: `next_read`, the articles that readers read just before it, most often first
+    #: (GLORY, Yang et al. 2023); `readers`, those who read it last (CROWN, Ko et al. 2025)
+    kind: Literal["next_read", "readers"]
+    neighbours: int = 8  #: K, of an article, at most
+    room: int = 32  #: edges that are counted for an article, at most
+    hops: int = 1  #: how often `NewsModel.spread` is applied
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("next_read", "readers"):
+            raise ValueError(f"a graph is of next_read or readers, not of {self.kind!r}")
+        if not 1 <= self.neighbours <= self.room:
+            raise ValueError(
+                f"room is {self.room}, but there must be room for {self.neighbours} neighbours, 1 at least"
+            )
+        if self.hops < 1:
+            raise ValueError(f"hops must be 1 or more, not {self.hops}")
+
+
+@dataclass(frozen=True)
+class Around:
+    """The neighbours of N articles, K places each."""
+
+    #: `next_read`: float32[N, K, width], their vectors before this hop; `readers`: int64[N, K], rows of a table of
+    #: users; 0 where there is none
+    nodes: Tensor
+    weights: Tensor  #: float32[N, K], how often the edge was used; 1 for readers; 0 where there is none
+    mask: Tensor  #: bool[N, K], True = a neighbour; an article may have none
 
 
 #: Parameters that share a learning rate: {"params": …, "lr": …}, as optimisers of torch take them. Without "lr" it is
@@ -166,7 +202,14 @@ class NewsModel(nn.Module):
     neither on the other candidates nor on the other readers of a batch.
 
     What a model is to be told is declared by class attributes: `fields` of articles, `signals` of the stream at the
-    moment of a request, `context` of reads and candidates.
+    moment of a request, `context` of reads and candidates, a `graph` of reads.
+
+    With a `graph`, vectors are changed by those of their neighbours, `spread` after `encode`, before all else. The
+    neighbours are those of the last snapshot, which is taken at every training: in between none of them changes.
+
+    With `pairs`, that many candidates of a request, those which the stages above rank first, are scored again by
+    `score_pairs`, each beside all that was read, from contents: cross-encoders, matching of single words. They stand
+    above all other candidates of the request, which keep their order.
 
     A subclass is made with `Model(size, words)`, where `words` turns int64[N, L] word ids into
     float32[N, L, size.word]; further options are keywords. One whose fields are in files (`Vector`, `NameVectors`) is
@@ -183,6 +226,8 @@ class NewsModel(nn.Module):
     context: ClassVar[tuple[str, ...]] = ()
     history: ClassVar[Literal["reader", "session"]] = "reader"  #: whose reads they are
     options: ClassVar[type | None] = None  #: a dataclass of its keywords; None = they are its constructor's
+    graph: ClassVar[Graph | None] = None  #: whose neighbourhoods `spread` is told; None = of none
+    pairs: ClassVar[int] = 0  #: candidates of a request that `score_pairs` scores again, at most
     dot: ClassVar[bool] = False  #: a score is the dot product of readers[0], [R, q], and what is offered, [R, W, q]
 
     head: PopularityHead | None  #: changes scores by what readers do just now
@@ -193,6 +238,10 @@ class NewsModel(nn.Module):
 
     def encode(self, contents: Contents) -> Tensor:
         """Article vectors, [N, width]."""
+        raise NotImplementedError
+
+    def spread(self, vectors: Tensor, around: Around) -> Tensor:
+        """Article vectors [N, width] as their neighbours change them; applied `Graph.hops` times."""
         raise NotImplementedError
 
     def reading(self, vectors: Tensor) -> Tensor:
@@ -210,6 +259,14 @@ class NewsModel(nn.Module):
     def score(self, readers: tuple[Tensor, ...], offered: Offered) -> Tensor:
         """Scores [R, W] of W candidates for each of R readers."""
         return dot_product(offered.vectors, readers[0].unsqueeze(-2))
+
+    def score_pairs(self, read: Contents, mask: Tensor, offered: Contents, first: Tensor) -> Tensor:
+        """Scores [P] of P pairs of a reader and a candidate, each pair by itself.
+
+        `read` are contents [P, H, …] of what the reader read, oldest first, `mask` bool[P, H], True = a read;
+        `offered` contents [P, …] of the candidate; `first` float32[P] its scores so far.
+        """
+        raise NotImplementedError
 
     def loss(self, batch: LossInputs) -> Tensor:
         """What training makes small: a click set against what was passed over, by default."""
@@ -235,7 +292,7 @@ class NewsModel(nn.Module):
         """
 
     def forward(self, contents: Contents, requests: Inputs) -> Tensor:
-        """Scores [B, W] of candidates of impressions. Row 0 of `contents` must be padding throughout."""
+        """Scores [B, W] in impressions, before those of pairs, of articles without neighbours. Row 0 of `contents` must be padding."""
         return self.scores(self.encode(contents), requests)[1]
 
     def scores(self, vectors: Tensor, requests: Inputs) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:

@@ -31,6 +31,7 @@ from newsreplay.log.rows import Column
 from newsreplay.recommenders.neural.stream.state import NONE
 
 NEXT_READ, READERS = range(2)  #: kinds of graphs
+KINDS = {"next_read": NEXT_READ, "readers": READERS}  #: by the name that models call them
 
 
 class GraphState(NamedTuple):
@@ -51,8 +52,10 @@ def empty_graph(kind: int, room: int) -> GraphState:
 def link(graph: Any, previous: int, user: int, item: int) -> None:
     """Use the edge of a read, in O(room); to be called before the read enters its reader's history.
 
-    `previous` is the newest article of that history, below 0 = none.
+    `previous` is the newest article of that history, below 0 = none. A graph without room has no edges.
     """
+    if graph.nodes.shape[1] == 0:
+        return
     from_reader = graph.kind == READERS
     node = previous
     if from_reader:
@@ -109,7 +112,7 @@ def _choose(graph: Any, items: Any, nodes: Any, counts: Any) -> None:
             counts[i, place] = count
 
 
-class Graph:
+class ReadGraph:
     """A graph of either kind, and its last snapshot, of `neighbours` an article.
 
     Raises `ValueError` where fewer edges are kept than neighbours are asked for, or none are.
@@ -164,3 +167,6 @@ class Graph:
         found: Column = np.full((*items.shape, *table.shape[1:]), unknown, table.dtype)
         found[known] = table[items[known]]
         return found
+
+
+Graph = ReadGraph  #: the name that it had before models declared graphs

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from newsreplay.kernels.compiling import kernel, routine
+from newsreplay.kernels.compiling import int64, kernel, routine
 from newsreplay.log.growing import with_room
 from newsreplay.log.rows import HOUR, Column
 from newsreplay.recommenders.neural.stream.state import NONE, NOT_YET
@@ -43,10 +43,19 @@ def with_readers(histories: Histories, readers: int) -> Histories:
 
 
 @kernel
+def newest(histories: Any, reader: int) -> int:
+    """What a reader read last, `NONE` = nothing."""
+    count, size = histories.reads[reader], histories.item.shape[1]
+    if count == 0:
+        return int64(NONE)
+    return int64(histories.item[reader, (count - 1) % size])
+
+
+@kernel
 def remember(histories: Any, reader: int, item: int, time: int, session: int) -> None:
     """Add a read to its reader's history, unless it is the newest there."""
     count, size = histories.reads[reader], histories.item.shape[1]
-    if count > 0 and histories.item[reader, (count - 1) % size] == item:
+    if newest(histories, reader) == item:
         return
     place = count % size
     histories.item[reader, place] = item

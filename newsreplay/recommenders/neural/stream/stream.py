@@ -29,9 +29,11 @@ from newsreplay.log.growing import with_room
 from newsreplay.log.rows import DAY, IMPRESSION, OUTCOME, READ, Column
 from newsreplay.recommenders.neural.stream.alive import Alive, draw_others, expire, list_alive, revive, walk_alive
 from newsreplay.recommenders.neural.stream.counters import Counters, complete, count_row
+from newsreplay.recommenders.neural.stream.graph import NEXT_READ, GraphState, ReadGraph, empty_graph, link
 from newsreplay.recommenders.neural.stream.histories import (
     Histories,
     empty_histories,
+    newest,
     note_history,
     remember,
     with_readers,
@@ -72,6 +74,7 @@ class StreamState(NamedTuple):
     alive: Alive
     published: Published
     wanted: Wanted
+    graph: GraphState  # without room where no model has a graph
     last: Column  # int64[articles], time of the last read, NOT_YET = none
     reads_lately: Windows
     shown_lately: Windows
@@ -88,6 +91,8 @@ class Stream:
 
     With `published`, exposure, avoidance and clicks are looked up there; rate and age remain causal, with lag 0 if
     the lag is -1. Raises `ValueError` where the lag is below 0 otherwise.
+
+    Every read, and every one from before the log, is linked in the `graph`, which others may look at in between.
     """
 
     def __init__(
@@ -96,12 +101,14 @@ class Stream:
         read_signals: Sequence[str] = (),
         signals: Sequence[str] = (),
         published: Published | None = None,
+        graph: ReadGraph | None = None,
     ) -> None:
         if options.lag < (0 if published is None else -1):
             raise ValueError(f"lag is {options.lag}, but only completed buckets may be read: it must be 0 or more")
         lag = max(options.lag, 0)
         self._options = options._replace(lag=lag, published=published is not None)
         self._state = _empty(self._options, wanted(read_signals, signals), published)
+        self._graph = graph
 
     @property
     def impressions_seen(self) -> bool:
@@ -174,6 +181,9 @@ class Stream:
     def _make_room(self, readers: int, articles: int, reads: int = 0, shown: int = 0) -> None:
         state, counters, links = self._state, self._state.counters, self._state.alive.chain
         which = state.wanted
+        if self._graph is not None:
+            self._graph.make_room(articles)
+            state = state._replace(graph=self._graph.state)
         if which.reads:
             state = state._replace(
                 last=with_room(state.last, articles, NOT_YET),
@@ -232,6 +242,7 @@ def _empty(options: StreamOptions, which: Wanted, published: Published | None) -
         Alive(chain(0), none, np.empty(0, np.int32), np.empty(0, np.int32)),
         published,
         which,
+        empty_graph(NEXT_READ, 0),
         none,
         empty_windows(),
         empty_windows(),
@@ -296,6 +307,7 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
                 begin = _open(rows, i, state, options, captures, made, int64(SAMPLED))
                 captures.item[begin] = item
                 made = _close(state, options, captures, made, begin + 1, int64(1))
+            link(state.graph, newest(state.histories, reader), int64(rows.user[i]), item)
             if options.keep_reads:
                 remember(state.histories, reader, item, time, int64(rows.session[i]))
             revive(clock, alive, time, item)
