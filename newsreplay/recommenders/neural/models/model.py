@@ -292,7 +292,7 @@ class NewsModel(nn.Module):
         """
 
     def forward(self, contents: Contents, requests: Inputs) -> Tensor:
-        """Scores [B, W] in impressions, before those of pairs, of articles without neighbours. Row 0 of `contents` must be padding."""
+        """Scores [B, W] in impressions, of articles without neighbours, before pairs are scored; row 0 is padding."""
         return self.scores(self.encode(contents), requests)[1]
 
     def scores(self, vectors: Tensor, requests: Inputs) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
