@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from newsreplay.errors import SpecError
 from newsreplay.log.rows import IMPRESSION
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.neural.learning.training import Trainer
+from newsreplay.recommenders.neural.models.fields import Contents, Vector
 from newsreplay.recommenders.neural.models.model import NewsModel, Size
 from newsreplay.recommenders.neural.recommender import Neural
 from newsreplay.recommenders.neural.recommenders import AWRS, NRMS, recommender_of
@@ -22,6 +24,7 @@ from newsreplay.simulator.checks import check_entry
 from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
+from tests.recommenders.neural.models.small_models import Small
 
 LOG, ARTICLES = made_up_log(1_500, seed=3)
 AT_IMPRESSIONS = Setting(k=5, requests="impressions")
@@ -113,3 +116,32 @@ def test_a_file_of_weights_says_whether_there_is_a_head(tmp_path: Path) -> None:
     assert plain.learned.model.head is None
     with pytest.raises(SpecError, match="were trained with popularity=joint; leave popularity out"):
         replayed(NRMS(weights=str(tmp_path / "joint"), popularity=None))
+
+
+class Seen(Small):
+    """Articles are their pictures, as a file has them."""
+
+    fields: ClassVar = (*Small.fields, Vector("image"))
+
+    def __init__(self, size: Size, words: nn.Module, *, widths: Mapping[str, int]):
+        super().__init__(size, words)
+        self.look = nn.Linear(widths["image"], size.filters)
+
+    def encode(self, contents: Contents) -> Tensor:
+        return self.look(contents.image)
+
+
+def test_vectors_of_articles_come_from_the_file_that_is_named(tmp_path: Path, empty_home: Path) -> None:
+    made = recommender_of(Seen)
+    lines = (f"{name} {item / 4} 1 -1\n" for item, name in enumerate(ARTICLES.id.to_pylist()))
+    (tmp_path / "images.txt").write_text("".join(lines))
+    recommender = made(size="tiny", image=str(tmp_path / "images.txt"))
+    replayed(recommender)
+    assert recommender.learned is not None
+    articles = recommender.learned.articles
+    images = articles.contents(articles.slots(np.arange(3))).image
+    assert images.tolist() == [[0, 1, -1], [0.25, 1, -1], [0.5, 1, -1]]
+    with pytest.raises(SpecError, match="image is missing; Seen reads vectors from it"):
+        made(size="tiny")
+    with pytest.raises(SpecError, match=r"image=nowhere\.txt: there is no such file"):
+        made(size="tiny", image="nowhere.txt")
