@@ -25,7 +25,7 @@ from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 
-LOG, ARTICLES = made_up_log(1_500, seed=3)
+LOG, ARTICLES = made_up_log(1_000, seed=3)
 K, ROOM = 3, 200  # room for all edges: their counts are exact
 
 
@@ -280,22 +280,32 @@ def test_a_batchs_articles_have_their_vectors_from_scratch(model: type[NewsModel
     torch.testing.assert_close(vectors[1:], expected[some[1:]])
 
 
-def test_no_click_that_is_trained_on_is_an_edge_of_the_snapshot() -> None:
+def test_no_click_that_is_trained_on_is_an_edge_of_the_snapshot_that_training_sees() -> None:
     class Watched(type(made(OneHop))):  # type: ignore[misc]
-        last = trainings = 0
+        last = trainings = reports = 0
+
+        def visible(self) -> Any:
+            return self.graph.neighbours(np.arange(LOG.item.max() + 1))[1]
 
         def _train_when_due(self, now: int) -> None:
+            self.before = self.visible()
             super()._train_when_due(now)
-            self.last = now
+            taken = not np.array_equal(self.visible(), self.before)
+            assert taken or self.learned is None  # too little to train on
+            self.last = now if taken else self.last
 
         def _keep(self, samples: Samples) -> None:
             assert samples.time.min() >= self.last > 0
             self.trainings += 1
             super()._keep(samples)
 
-    watched = Watched(size="tiny", update="every(hours=12)", warmup="36h")
-    answered(watched)
-    assert watched.trainings > 1
+        def report(self, line: str) -> None:
+            assert np.array_equal(self.visible(), self.before), line
+            self.reports += 1
+
+    watched = Watched(size="tiny", update="every(hours=12)", warmup="30h")
+    answered(watched, report=watched.report)
+    assert watched.reports > watched.trainings > 1
     assert len(watched.reservoir.kept.time) == 0
     assert watched.learned is not None
     assert watched.learned.model.share.item() != 0.5

@@ -167,6 +167,3 @@ class ReadGraph:
         found: Column = np.full((*items.shape, *table.shape[1:]), unknown, table.dtype)
         found[known] = table[items[known]]
         return found
-
-
-Graph = ReadGraph  #: the name that it had before models declared graphs

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsreplay.kernels.compiling import compiled, int64
-from newsreplay.recommenders.neural.stream.graph import NEXT_READ, READERS, Graph, link, snapshot
+from newsreplay.recommenders.neural.stream.graph import NEXT_READ, READERS, ReadGraph, link, snapshot
 from tests.naive import neural_graph as naive
 from tests.naive.neural_graph import Neighbour, Read
 
@@ -35,7 +35,7 @@ class Walk:
     """A graph and the readers that it is fed by."""
 
     def __init__(self, kind: str, neighbours: int = 2, room: int = 3, before: int = -1) -> None:
-        self.graph = Graph(KINDS[kind], neighbours, room)
+        self.graph = ReadGraph(KINDS[kind], neighbours, room)
         self._newest = np.full(USERS, before, np.int32)
 
     def read(self, reads: Sequence[Read]) -> None:
@@ -239,4 +239,4 @@ def test_a_snapshot_is_of_the_articles_asked_for_as_of_now() -> None:
 @pytest.mark.parametrize(("neighbours", "room"), [(0, 4), (5, 4)])
 def test_a_graph_needs_room_for_its_neighbours(neighbours: int, room: int) -> None:
     with pytest.raises(ValueError, match=f"room is {room}, but there must be room for {neighbours} neighbours"):
-        Graph(NEXT_READ, neighbours, room)
+        ReadGraph(NEXT_READ, neighbours, room)
