@@ -122,10 +122,9 @@ class NeuralOptions:
         whole("memory", self.memory, 1)
         whole("lag", self.lag, -1 if self.leaky else 0)
 
-    @property
-    def set_against(self) -> str:
+    def set_against(self, popularity: str) -> str:
         """`negatives`, or what fits: a model without a head, as published, is trained on impressions alone."""
-        return self.negatives or ("impression" if self.popularity in (None, "none") else "mixed")
+        return self.negatives or ("impression" if popularity == "none" else "mixed")
 
     def training(self, preset: Training) -> Training:
         """How a model is fitted: as its size's preset, but for what was given."""

@@ -23,6 +23,7 @@ from newsreplay.kernels.mixing import key_of
 from newsreplay.log.catalog import Articles, Catalog
 from newsreplay.log.rows import ASKING, DAY, HOUR, IMPRESSION, OUTCOME, READ, Column, Event, Log
 from newsreplay.recommenders.base import Deferred, Recommender, Scores, SelfReport, Slate
+from newsreplay.recommenders.neural.articles.article_table import ArticleTable
 from newsreplay.recommenders.neural.learned import BATCH, Learned, Surroundings, blueprint_of_weights
 from newsreplay.recommenders.neural.learning.collector import Collector, choose_captures, shown_alone
 from newsreplay.recommenders.neural.learning.samples import Reservoir, Samples, joined
@@ -36,8 +37,8 @@ from newsreplay.recommenders.neural.weights import load_weights
 
 WAITING = 512  #: rows that are taken in together, at most: so many are still at hand in a processor's cache
 FEWEST = 20  #: impressions with an outcome without which nothing is trained
-SAMPLES = 20  #: alive articles that a read is set against where a log has no impressions
-ALL_ALIVE = 2_000  #: articles that a popularity head chooses from, at most: those read last
+SAMPLES = 20  #: alive articles that are drawn for a read, or beside the candidates of an impression
+ALL_ALIVE = 2_000  #: articles that a popularity head chooses from, at least if so many are alive: those read last
 NOT_DUE = np.iinfo(np.int64).max
 
 COMMON = tuple(NeuralOptions.__dataclass_fields__)  #: names of the parameters that all neural recommenders share
@@ -78,7 +79,6 @@ class Neural(Recommender):
         self.queue: list[Event] = []
         self.deferred: dict[tuple[int, bool], Deferred] = {}  # by row, and whether it is a slate
         self.batch = 1 if self.setting.timed else BATCH
-        self.collector = Collector(self.key, passed_over=options.set_against != "alive")
         self.early: list[Samples] = []  # what was collected before the first training
         self.impressions = False  # whether the log has any
         self.known = self.users = 0
@@ -99,6 +99,8 @@ class Neural(Recommender):
         if options.weights is not None:
             weights = load_weights(options.weights)
             blueprint = blueprint_of_weights(blueprint, weights, options)
+        against = options.set_against(blueprint.popularity)
+        self.collector = Collector(self.key, passed_over=against != "alive")
         self.noted = bool(blueprint.signals)  # whether any signals are
         self.history = blueprint.size.history
         self.stream = Stream(
@@ -110,9 +112,9 @@ class Neural(Recommender):
                 per_bucket=options.counting == "per_bucket",
                 alive_ms=options.alive_ms,
                 # With a head, it is the head that chooses among all that are alive.
-                candidates=max(1, options.candidates if blueprint.popularity == "none" else ALL_ALIVE),
+                candidates=max(options.candidates, 1 if blueprint.popularity == "none" else ALL_ALIVE),
                 sampled=SAMPLES,
-                drawn=options.set_against != "impression",
+                drawn=against != "impression",
                 slates=NONE,
                 by_session=self.model_class.history == "session",
                 ages=bool({*self.model_class.context} - {"category"}),
@@ -387,12 +389,7 @@ class Neural(Recommender):
                 notes.append("without impressions exposure and avoidance are unknown, and clicks are reads")
         if self.collector.dropped:
             notes.append(f"{self.collector.dropped:,} samples that there was no room for were left out at random")
-        missing, count = self.learned.articles.without_text, self.learned.articles.count
-        if missing:
-            share = "no article has" if missing == count else f"{missing:,} of {count:,} articles have no"
-            title = "a title" if missing == count else "title"
-            notes.append(f"{share} {title}: category and article id stand for it")
-        return notes
+        return notes + _notes_on(self.learned.articles)
 
     def _leaks(self) -> str:
         leaks = []
@@ -402,6 +399,23 @@ class Neural(Recommender):
         if self.options.weights is not None and self.first >= 0 and self.loaded_until > scored:
             leaks.append("its weights were trained on events later than the first that are scored")
         return "; ".join(leaks)
+
+
+def _notes_on(articles: ArticleTable) -> list[str]:
+    """What articles lack."""
+    notes = []
+    missing, count = articles.without_text, articles.count
+    if missing:
+        share = "no article has" if missing == count else f"{missing:,} of {count:,} articles have no"
+        title = "a title" if missing == count else "title"
+        notes.append(f"{share} {title}: category and article id stand for it")
+    for name, slots in articles.unusable.items():
+        share = f"{len(slots):,} of {count:,} articles"
+        if slots and name in articles.files:
+            notes.append(f"{share} have no vector in {articles.files[name].path} ({name}): zeros stand for it")
+        elif slots:
+            notes.append(f"{share} have a {name} that is no number: it counts as missing")
+    return notes
 
 
 def _report_as(name: str, report: Callable[[str], None], line: str) -> None:

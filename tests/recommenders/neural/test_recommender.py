@@ -65,6 +65,10 @@ def test_overwriting_the_future_changes_no_bit_of_an_answer(name: str) -> None:
         "nrms(size=tiny, update=every(impressions=20))",
         "caum(size=tiny, update=daily)",
         "awrs(size=tiny, bucket=2, lag=1, counting=per_bucket)",
+        "awrs(size=tiny, half_life=6)",
+        "nrms(size=tiny, popularity=none)",
+        "nrms(size=tiny, negatives=alive)",
+        "nrms(size=tiny, candidates=3)",
     ],
 )
 def test_overwriting_the_future_changes_nothing_at_twenty_cuts(spec: str) -> None:

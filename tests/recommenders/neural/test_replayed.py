@@ -43,8 +43,9 @@ def test_impressions_may_ask_for_slates(options: dict[str, Any]) -> None:
     assert np.isfinite(done.scores[-50:]).all()
 
 
-def test_slates_at_impressions_look_at_nothing_ahead() -> None:
-    [entry] = start_list("nrms(size=tiny, update=every(hours=12))")
+@pytest.mark.parametrize("name", ["nrms", *(pytest.param(name, marks=pytest.mark.slow) for name in ("caum", "awrs"))])
+def test_slates_at_impressions_look_at_nothing_ahead(name: str) -> None:
+    [entry] = start_list(f"{name}(size=tiny, update=every(hours=12))")
     verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=3, k=5, apart=False, requests="impressions")
     assert verdict.finding is None, str(verdict.finding)
 
@@ -133,14 +134,17 @@ class Seen(Small):
 
 def test_vectors_of_articles_come_from_the_file_that_is_named(tmp_path: Path, empty_home: Path) -> None:
     made = recommender_of(Seen)
-    lines = (f"{name} {item / 4} 1 -1\n" for item, name in enumerate(ARTICLES.id.to_pylist()))
+    lines = [f"{name} {item / 4} 1 -1\n" for item, name in enumerate(ARTICLES.id.to_pylist())][1:]
     (tmp_path / "images.txt").write_text("".join(lines))
     recommender = made(size="tiny", image=str(tmp_path / "images.txt"))
-    replayed(recommender)
+    done = replayed(recommender)
     assert recommender.learned is not None
     articles = recommender.learned.articles
     images = articles.contents(articles.slots(np.arange(3))).image
-    assert images.tolist() == [[0, 1, -1], [0.25, 1, -1], [0.5, 1, -1]]
+    assert images.tolist() == [[0, 0, 0], [0.25, 1, -1], [0.5, 1, -1]]
+    path, count = tmp_path / "images.txt", articles.count
+    assert done.self_report is not None
+    assert f"1 of {count} articles have no vector in {path} (image): zeros stand for it" in done.self_report.notes
     with pytest.raises(SpecError, match="image is missing; Seen reads vectors from it"):
         made(size="tiny")
     with pytest.raises(SpecError, match=r"image=nowhere\.txt: there is no such file"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,15 +24,9 @@ from tests import strategies
 from tests.naive import judge as naive
 from tests.naive.baselines import judge_request
 from tests.naive.judge import padded, publisher_of
+from tests.simulator.judgement.cases import Case
 
 PLACES = {naive.BELOW: BELOW, naive.NEVER: NO_CANDIDATE, naive.LATE: OFFERED_LATE}
-
-
-class Case(NamedTuple):
-    log: Log
-    slates: list[list[int]]
-    k: int
-    late: list[bool]
 
 
 @st.composite

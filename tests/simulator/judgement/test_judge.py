@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -29,6 +28,7 @@ from tests import strategies, worked
 from tests.naive import baselines as naive
 from tests.naive import judge as naive_judge
 from tests.naive.judge import padded, publisher_of
+from tests.simulator.judgement.cases import Case
 
 PLACES = {naive_judge.BELOW: BELOW, naive_judge.NEVER: NO_CANDIDATE, naive_judge.LATE: OFFERED_LATE}
 
@@ -48,13 +48,6 @@ def reads_log(*reads: tuple[int, int], known: Sequence[int] = (), times: Sequenc
         item=list(known) + list(item),
         category=none + [-1] * len(reads),
     )
-
-
-class Case(NamedTuple):
-    log: Log
-    slates: list[list[int]]
-    k: int
-    late: list[bool]
 
 
 @st.composite

@@ -19,6 +19,7 @@ from newsreplay.simulator.replay.compiled import compiled_walk, interpreted_walk
 from newsreplay.simulator.replay.replay import replay
 from tests import strategies
 from tests.naive import baselines as naive
+from tests.simulator.replay.latest import Latest
 
 LOG = make_log(
     time=[10, 10, 20, 30, 30],
@@ -119,17 +120,6 @@ def test_the_catalog_knows_only_what_has_happened() -> None:
 @settings(max_examples=50, deadline=None)
 @given(log=strategies.logs())
 def test_a_plain_class_and_a_kernel_with_the_same_rule_answer_alike(log: Log) -> None:
-    class Latest(Recommender):
-        def start(self, catalog: Catalog) -> None:
-            self.latest: list[int] = []
-
-        def learn(self, event: Event) -> None:
-            if event.kind == READ:
-                self.latest = [event.item, *(item for item in self.latest if item != event.item)]
-
-        def recommend(self, request: Event, k: int) -> Sequence[int]:
-            return self.latest[1 : k + 1]
-
     slates = replay(log, Latest(), Setting(k=4)).slates
     assert [[item for item in slate if item >= 0] for slate in slates.tolist()] == naive.slates(
         log, "circular", 4, size=1000

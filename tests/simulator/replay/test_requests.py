@@ -19,6 +19,7 @@ from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.replay.replay import replay
 from tests import strategies
 from tests.naive import baselines as naive
+from tests.simulator.replay.latest import Latest
 
 AT_IMPRESSIONS = Setting(k=2, requests="impressions")
 SHOWN = make_log(
@@ -192,17 +193,6 @@ def test_kernels_are_asked_in_the_same_order_and_without_a_pool() -> None:
 @settings(max_examples=30, deadline=None)
 @given(log=strategies.logs_with_impressions(max_rows=25))
 def test_a_plain_class_and_a_kernel_with_the_same_rule_answer_impressions_alike(log: Log) -> None:
-    class Latest(Recommender):
-        def start(self, catalog: Catalog) -> None:
-            self.latest: list[int] = []
-
-        def learn(self, event: Event) -> None:
-            if event.kind == READ:
-                self.latest = [event.item, *(item for item in self.latest if item != event.item)]
-
-        def recommend(self, request: Event, k: int) -> Sequence[int]:
-            return [item for item in self.latest if item != request.item]
-
     slates = replay(log, Latest(), AT_IMPRESSIONS).slates
     assert [[item for item in slate if item >= 0] for slate in slates.tolist()] == naive.slates(
         log, "circular", 2, size=1000, kind=IMPRESSION

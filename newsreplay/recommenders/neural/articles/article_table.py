@@ -87,6 +87,8 @@ class ArticleTable:
         self.files = files or {}
         self.count = 0  #: articles that have a slot
         self.without_text = 0  #: of these, how many have no title by now
+        #: by field of numbers or vectors, the slots whose number is none, or whose vector its file lacks
+        self.unusable: dict[str, set[int]] = {}
         facts = (fact_of(field) for field in fields)
         # Categories stand for titles that are missing.
         self._facts = list(dict.fromkeys([*filter(None, facts), "title", "category", "subcategory"]))
@@ -193,6 +195,10 @@ class ArticleTable:
             cells = column[slot] if column.ndim > 1 else column[slot : slot + 1]  # a view
             cells[:] = 0
             cells[: len(values)] = values[: len(cells)]
+            if _is_unusable(field, facts, cells):
+                self.unusable.setdefault(field.name, set()).add(slot)
+            elif field.name in self.unusable:
+                self.unusable[field.name].discard(slot)
         self._category[slot] = _hashed(facts["category"], self.size.categories)
         self.without_text += named - int(self._named[slot])
         self._named[slot] = named
@@ -261,6 +267,18 @@ def _number(text: str | None) -> float:
     except ValueError:
         return math.nan
     return number if abs(number) <= LARGEST else math.nan
+
+
+def _is_unusable(field: Field, facts: Mapping[str, str | None], cells: npt.NDArray[Any]) -> bool:
+    """Whether what stands for a number or for vectors of an article, in `cells`, was not to be had."""
+    match field:
+        case Number():
+            return facts[field.name] is not None and bool(np.isnan(cells[0]))
+        case Vector():
+            return not cells.any()
+        case NameVectors():
+            return bool(entity_names(facts[field.of])) and not cells.any()
+    return False
 
 
 def _place(item: int) -> int:

@@ -26,9 +26,7 @@ from newsreplay.recommenders.neural.models.popularity import PopularityHead
 
 BLOCK = 64  #: articles encoded at a time
 FEW = 16  #: readers worked out at a time, those together who read about as much
-PARTS = (
-    4  #: texts and, of readers who are one vector, histories are cut to so many lengths, the shortest that holds one
-)
+PARTS = 4  #: lengths that texts are cut to, and histories of readers who are one vector
 STRETCH = 512  #: slots ranked at a time
 TOGETHER = 4_096  #: candidates whose popularity is worked out at a time
 MANY = 64  #: candidates beyond which a request is scored against whole stretches of the cache

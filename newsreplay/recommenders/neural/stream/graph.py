@@ -124,7 +124,6 @@ class ReadGraph:
         self.state = empty_graph(kind, room)  #: for kernels; replaced by `make_room`
         self._neighbours = neighbours
         self._nodes, self._weights = snapshot(self.state, np.empty(0, np.int64), neighbours)
-        self._versions = np.empty(0, np.int64)
 
     def make_room(self, articles: int) -> None:
         """Have room for the articles below `articles`; to be called before reads of them are linked."""
@@ -138,7 +137,6 @@ class ReadGraph:
         )
         self._nodes = with_room(self._nodes, articles, NONE)
         self._weights = with_room(self._weights, articles, 0)
-        self._versions = with_room(self._versions, articles, 0)
 
     def refresh(self) -> Column:
         """Take the snapshot anew; returns the articles whose row has changed, int64, in ascending order."""
@@ -147,7 +145,6 @@ class ReadGraph:
         differs = ((nodes != self._nodes[items]) | (weights != self._weights[items])).any(axis=1)
         changed: Column = items[differs]
         self._nodes[changed], self._weights[changed] = nodes[differs], weights[differs]
-        self._versions[changed] += 1
         self.state.linked[:] = False
         return changed
 
@@ -157,10 +154,6 @@ class ReadGraph:
         Whatever it does not know, new articles and handles <= -1, has no neighbours.
         """
         return self._looked_up(self._nodes, items, NONE), self._looked_up(self._weights, items, 0)
-
-    def versions(self, items: Column) -> Column:
-        """How many refreshes have changed the rows of articles, int64[items.shape]; 0 for whatever is not known."""
-        return self._looked_up(self._versions, items, 0)
 
     def _looked_up(self, table: Column, items: Column, unknown: int) -> Column:
         known = (items >= 0) & (items < len(table))

@@ -312,6 +312,22 @@ def test_names_have_the_vectors_of_their_file_as_many_as_there_is_room_for(files
     assert contents.entities[1].tolist() == [row_of("Q2", TINY.names), row_of("Q9", TINY.names)]
 
 
+def test_articles_whose_number_is_none_or_that_files_lack_are_counted(files: dict[str, Vectors]) -> None:
+    told: dict[int, dict[str, str]] = {
+        3: {"popularity": "many", "entities": '["Q9"]'},
+        4: {"popularity": "1", "entities": '["Q9", "Q1"]'},
+        5: {"entities": "[]"},
+        6: {},
+    }
+    table, catalog = table_of(told, (TITLE, POPULARITY, IMAGE, TRANSE), files)
+    slots = {item: table.slot(item) for item in told}
+    assert table.unusable == {"popularity": {slots[3]}, "image": {slots[5], slots[6]}, "transe": {slots[3]}}
+    catalog.facts[6] = {"popularity": "?", "entities": '["Q9"]'}
+    table.refresh(6)
+    assert table.unusable["popularity"] == {slots[3], slots[6]}
+    assert table.unusable["transe"] == {slots[3], slots[6]}
+
+
 def test_numbers_and_vectors_that_are_told_later_are_read_anew(files: dict[str, Vectors]) -> None:
     table, catalog = table_of({3: {"title": "rain"}}, (TITLE, POPULARITY, IMAGE, TRANSE), files)
     title, image = padded(WORDS.ids("rain", 6)), [1, 2, 3]

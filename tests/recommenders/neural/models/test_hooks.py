@@ -31,6 +31,8 @@ from newsreplay.recommenders.neural.models.model import (
 )
 from newsreplay.recommenders.neural.recommender import Neural
 from newsreplay.recommenders.neural.recommenders import recommender_of
+from newsreplay.recommenders.registry import start_list
+from newsreplay.simulator.checks import check_entry
 from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
 from tests.recommenders.neural.models.small_models import InContext, Several, Small
@@ -118,6 +120,14 @@ def test_a_model_of_the_session_is_told_of_reads_and_candidates_what_it_declares
     read_at = torch.from_numpy(LOG.time[LOG.kind == READ] / HOUR % 24)
     assert (hours[:, None] - read_at).abs().amin(1).max() < 1e-3  # all are hours of reads
     assert len(of_reads(seen["trained"], "category").unique()) > 2
+
+
+@pytest.mark.parametrize("model", [InSession, InAll])
+def test_what_it_is_told_holds_nothing_of_the_future(model: type[NewsModel]) -> None:
+    [entry] = start_list([recommender_of(model)(size="tiny", update="every(hours=12)")])
+    verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=3, k=5, apart=False)
+    assert verdict.cuts == 3
+    assert verdict.passed, str(verdict)
 
 
 def test_it_is_told_the_same_when_it_answers() -> None:

@@ -101,8 +101,8 @@ def same(found: Sequence[Any], expected: Sequence[Any]) -> None:
         assert one[:4] == other[:4]
         for i in (4, 6):
             assert one[i] == other[i]
-            np.testing.assert_allclose(one[i + 1], other[i + 1], rtol=3e-7)
-        np.testing.assert_allclose(one[8], other[8], rtol=3e-7)
+            np.testing.assert_array_equal(one[i + 1], other[i + 1])
+        np.testing.assert_array_equal(one[8], other[8])
         assert one[9:] == other[9:]
 
 
@@ -166,7 +166,7 @@ rules_of_any_kind = st.builds(
     slates=st.sampled_from([NONE, READ, IMPRESSION]),
     keep_reads=st.booleans(),
     by_session=st.booleans(),
-    kept=st.sampled_from([1.0, 0.5, 0.9]),
+    kept=st.sampled_from([1.0, 0.5]),  # powers of which are exact
 )
 cuts = st.lists(st.integers(0, 60), max_size=4)
 profiles = st.dictionaries(

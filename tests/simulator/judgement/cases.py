@@ -1,0 +1,16 @@
+"""What judges are tested on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from newsreplay.log.rows import Log
+
+
+class Case(NamedTuple):
+    """A log, the slates of its requests, of at most k articles, and which of them came too late."""
+
+    log: Log
+    slates: list[list[int]]
+    k: int
+    late: list[bool]
