@@ -18,6 +18,7 @@ from newsreplay.recommenders.neural.models.fields import (
     Contents,
     Field,
     Name,
+    Names,
     NameVectors,
     Number,
     Vector,
@@ -125,13 +126,11 @@ class ArticleTable:
         return self._item[slots]
 
     def contents(self, slots: npt.NDArray[np.int64], trim: bool = False) -> Contents:
-        """Contents of int64[N] slots; trimmed, texts are as wide as the longest of them, at least 1."""
+        """Contents of int64[N] slots; trimmed, texts and names are as wide as the longest of them, at least 1."""
         columns = {}
-        for field in self.fields:
-            column = self._columns[field.name][slots]
-            if trim and isinstance(field, Words):
-                column = _trimmed(column)
-            columns[field.name] = torch.from_numpy(column.astype(np.int64) if column.dtype == np.int32 else column)
+        chosen = {field.name: self._columns[field.name][slots] for field in self.fields}
+        for name, column in (self._trimmed(chosen) if trim else chosen).items():
+            columns[name] = torch.from_numpy(column.astype(np.int64) if column.dtype == np.int32 else column)
         return Contents(columns)
 
     def categories(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -155,6 +154,15 @@ class ArticleTable:
     def is_complete(self, item: int) -> bool:
         """Whether nothing can be added: all that the model reads is known, or the article is outside the log."""
         return item < 0 or not self._missing[self.slot(item)]
+
+    def _trimmed(self, columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Columns without the places that are padding in all rows; names and their vectors stay as wide as another."""
+        fact = {field.name: fact_of(field) for field in self.fields if isinstance(field, Words | Names | NameVectors)}
+        width = dict.fromkeys(fact.values(), 1)
+        for name, of in fact.items():
+            places = columns[name].nonzero()[1]
+            width[of] = max(width[of], 1 + int(places.max(initial=0)))
+        return {name: column[:, : width[fact[name]]] if name in fact else column for name, column in columns.items()}
 
     def _add(self, item: int) -> None:
         slot = self.count + 1
@@ -284,8 +292,3 @@ def _is_unusable(field: Field, facts: Mapping[str, str | None], cells: npt.NDArr
 def _place(item: int) -> int:
     """-1, 0, -2, 1, -3 … as 0, 1, 2, 3, 4 …: handles and codes side by side."""
     return 2 * item + 1 if item >= 0 else -2 * item - 2
-
-
-def _trimmed(texts: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    longest = int((texts > 0).sum(1).max(initial=0))
-    return texts[:, : max(longest, 1)]

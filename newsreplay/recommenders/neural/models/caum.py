@@ -105,6 +105,7 @@ class CandidateAware(nn.Module):
         self.heads = size.heads
         self.mixed = size.heads * size.head
         self.values_on_cpu = IN_CACHE  #: worked on at once
+        self.about_as_long = 16  #: requests that training cuts to the longest history among them
         self.wrap = neighbours == "wrap"
         self.joined = attention == "code"
         self.dropout = Dropout(size.dropout)
@@ -197,11 +198,35 @@ class CandidateAware(nn.Module):
         at_once = self.values_on_cpu if candidate.device.type == "cpu" else IN_MEMORY
         step = max(1, at_once // max(1, values))
         to_hidden = self._first().weight[:, : self.width] @ self._fuse_mixed()
+        if self.training:
+            return self._by_length(readers, candidate, to_hidden)
         if len(candidate) <= step:
             return self._together(readers, candidate, to_hidden)
         parts = zip(*(torch.split(part, step) for part in (*readers, candidate)), strict=True)
         seen, candidates = zip(*(self._together(part[:-1], part[-1], to_hidden) for part in parts), strict=True)
         return torch.cat(seen), torch.cat(candidates)
+
+    def _by_length(self, readers: tuple[Tensor, ...], candidate: Tensor, to_hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """The same some at a time, those that have read about as much: most have read far less than the longest."""
+        mixing, key, value, around, seen, mask = readers
+        lengths = mask.sum(1)
+        order = lengths.argsort()
+        both = []
+        for some in torch.split(order, self.about_as_long):
+            longest = max(1, int(lengths[some[-1]]))
+            cut = slice(None, longest)
+            some_readers = (
+                mixing[some, :, cut, cut],
+                key[some, :, cut],
+                value[some, :, cut],
+                around[some, cut],
+                seen[some, cut],
+                mask[some, cut],
+            )
+            both.append(self._together(some_readers, candidate[some], to_hidden))
+        back = order.argsort()
+        seen_readers, candidates = zip(*both, strict=True)
+        return torch.cat(seen_readers)[back], torch.cat(candidates)[back]
 
     def _together(self, readers: tuple[Tensor, ...], candidate: Tensor, to_hidden: Tensor) -> tuple[Tensor, Tensor]:
         mixing, key, value, around, seen, mask = readers

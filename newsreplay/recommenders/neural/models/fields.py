@@ -26,7 +26,10 @@ class Name:
 
 @dataclass(frozen=True)
 class Names:
-    """Several names, int64[N, E], hashed to the rows of a table; E is the size's number of the same name."""
+    """Several names, int64[N, E], hashed to the rows of a table; E is the size's number of the same name.
+
+    In training texts and names are cut to the longest of a batch: L and E are at most as large as said here.
+    """
 
     name: str
     rows: str  #: the size's number of rows, by name

@@ -328,6 +328,18 @@ def test_articles_whose_number_is_none_or_that_files_lack_are_counted(files: dic
     assert table.unusable["transe"] == {slots[3], slots[6]}
 
 
+def test_trimmed_names_and_their_vectors_are_as_wide_as_each_other(files: dict[str, Vectors]) -> None:
+    named = {0: '["Q1"]', 1: '["Q2"]', 2: '["Q9", "Q1"]', 3: '["Q1", "Q9"]', 4: "[]"}
+    table, _ = table_of({item: {"entities": names} for item, names in named.items()}, (TRANSE, ENTITIES), files)
+    slots = table.slots(np.arange(5))
+    for some, width in ((slots[[0, 1, 4]], 1), (slots[[2]], 2), (slots[[3]], 2), (slots[[4]], 1), (slots[:0], 1)):
+        whole, trimmed = table.contents(some), table.contents(some, trim=True)
+        assert trimmed.entities.tolist() == whole.entities[:, :width].tolist()
+        assert trimmed.transe.tolist() == whole.transe[:, :width].tolist()
+        assert trimmed.transe.shape == (len(some), width, 2)
+        assert not whole.entities[:, width:].any()
+
+
 def test_numbers_and_vectors_that_are_told_later_are_read_anew(files: dict[str, Vectors]) -> None:
     table, catalog = table_of({3: {"title": "rain"}}, (TITLE, POPULARITY, IMAGE, TRANSE), files)
     title, image = padded(WORDS.ids("rain", 6)), [1, 2, 3]
