@@ -133,6 +133,7 @@ class NeuralOptions:
             rate=preset.rate if self.rate is None else self.rate,
             epochs=preset.epochs if self.epochs is None else self.epochs,
             passes=preset.passes if self.passes is None else self.passes,
+            enough=preset.enough if self.passes is None else None,
             npratio=preset.npratio if self.npratio is None else self.npratio,
         )
 

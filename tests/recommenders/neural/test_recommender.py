@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from dataclasses import FrozenInstanceError, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -18,8 +18,10 @@ from newsreplay.recommenders.neural import recommenders
 from newsreplay.recommenders.neural.learned import Learned
 from newsreplay.recommenders.neural.learning.collector import choose_captures, shown_alone
 from newsreplay.recommenders.neural.learning.requests import batch_of
+from newsreplay.recommenders.neural.learning.training import NEWEST, Trainer
+from newsreplay.recommenders.neural.models import nrms
 from newsreplay.recommenders.neural.models.fields import Columns
-from newsreplay.recommenders.neural.models.model import Inputs
+from newsreplay.recommenders.neural.models.model import Inputs, Training
 from newsreplay.recommenders.neural.options import NeuralOptions, Update, parse_update
 from newsreplay.recommenders.neural.recommender import Neural, best
 from newsreplay.recommenders.neural.stream.state import Captures
@@ -82,6 +84,39 @@ def test_a_log_of_reads_alone_is_learned_from_without_a_look_ahead() -> None:
     verdict = check_entry(entry, log=READS, cuts=3, k=5, apart=False)
     assert verdict.finding is None, str(verdict.finding)
     assert (answered(entry.make(), READS).slates[-1] >= 0).any()
+
+
+class Repeated(nrms.NRMS):
+    """Three passes in an update, but for those that begin after a hundred clicks."""
+
+    trainings: ClassVar = {"tiny": Training(rate=1e-2, epochs=1, batch=16, passes=3, enough=100)}
+
+
+@pytest.mark.parametrize("options", [{}, {"passes": 2}])
+def test_updates_on_much_make_fewer_passes_if_not_told(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    step, update = Trainer.step, Trainer.update
+
+    def updated(self: Trainer, *samples: Any) -> None:
+        steps.append(0)
+        update(self, *samples)
+
+    def stepped(self: Trainer, *batch: Any) -> float:
+        if steps:
+            steps[-1] += 1
+        return step(self, *batch)
+
+    monkeypatch.setattr(Trainer, "update", updated)
+    monkeypatch.setattr(Trainer, "step", stepped)
+    recommender = recommenders.recommender_of(Repeated)(size="tiny", update="every(hours=4)", **options)
+    answered(recommender, READS)
+    clicks = [int(str(one["impressions"])) for one in recommender.self_report().rounds if "impressions" in one]
+    assert min(clicks) < 33 < max(clicks) > 100  # three, some and one pass
+    share = math.ceil(NEWEST * 16)  # of a batch is new
+    trained = [2 * count if options else max(count, min(3 * count, 100)) for count in clicks]
+    assert steps == [math.ceil(count / share) for count in trained]
 
 
 def test_statistics_of_the_whole_period_are_found_out_and_declared() -> None:
