@@ -12,13 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from newsreplay.errors import SpecError
-from newsreplay.log.rows import IMPRESSION
+from newsreplay.log.rows import IMPRESSION, Column
 from newsreplay.recommenders.base import Setting
+from newsreplay.recommenders.neural.learned import Learned
 from newsreplay.recommenders.neural.learning.training import Trainer
 from newsreplay.recommenders.neural.models.fields import Contents, Vector
 from newsreplay.recommenders.neural.models.model import NewsModel, Size
+from newsreplay.recommenders.neural.options import ALIVE, SHORTLIST
 from newsreplay.recommenders.neural.recommender import Neural
 from newsreplay.recommenders.neural.recommenders import AWRS, NRMS, recommender_of
+from newsreplay.recommenders.neural.stream.state import Captures
 from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import check_entry
 from newsreplay.simulator.overwritten import made_up_log
@@ -149,3 +152,30 @@ def test_vectors_of_articles_come_from_the_file_that_is_named(tmp_path: Path, em
         made(size="tiny")
     with pytest.raises(SpecError, match=r"image=nowhere\.txt: there is no such file"):
         made(size="tiny", image="nowhere.txt")
+
+
+@pytest.mark.parametrize(
+    ("options", "scored", "held"),
+    [
+        ({}, SHORTLIST, ALIVE),
+        ({"popularity": None}, ALIVE, ALIVE),
+        ({"candidates": 7}, 7, ALIVE),
+        ({"candidates": 7, "popularity": None}, 7, 7),
+        ({"candidates": ALIVE + 1}, ALIVE + 1, ALIVE + 1),
+    ],
+)
+def test_a_head_chooses_from_more_articles_than_the_model_scores(
+    options: dict[str, Any], scored: int, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = set()
+    scores = Learned.scores
+
+    def watched(self: Learned, captures: Captures, most: int) -> Column:
+        found.add(most)
+        return scores(self, captures, most)
+
+    monkeypatch.setattr(Learned, "scores", watched)
+    recommender = NRMS(size="tiny", update=None, **options)
+    replayed(recommender)
+    assert found == {scored}
+    assert recommender.stream._options.candidates == held
