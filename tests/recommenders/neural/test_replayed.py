@@ -15,9 +15,9 @@ from newsreplay.errors import SpecError
 from newsreplay.log.rows import IMPRESSION, Column
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.neural.learned import Learned
-from newsreplay.recommenders.neural.learning.training import Trainer
+from newsreplay.recommenders.neural.learning.training import Batch, Trainer
 from newsreplay.recommenders.neural.models.fields import Contents, Vector
-from newsreplay.recommenders.neural.models.model import NewsModel, Size
+from newsreplay.recommenders.neural.models.model import LossInputs, NewsModel, Size
 from newsreplay.recommenders.neural.options import ALIVE, SHORTLIST
 from newsreplay.recommenders.neural.recommender import Neural
 from newsreplay.recommenders.neural.recommenders import AWRS, NRMS, recommender_of
@@ -96,6 +96,32 @@ def test_edges_of_awrs_are_those_of_the_last_day_unless_fixed(edges: str, monkey
     for one in found:
         finite = one[:, 1:].isfinite()
         assert (one[:, 1:][finite] > one[:, :-1][finite]).all()  # none stands twice
+
+
+def test_the_more_likely_a_draw_the_less_it_counts_against_a_click(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[Batch] = []
+    trained: list[LossInputs] = []
+
+    class Watched(Small):
+        def loss(self, batch: LossInputs) -> Tensor:
+            trained.append(batch)
+            return super().loss(batch)
+
+    step = Trainer.step
+
+    def stepped(self: Trainer, batch: Batch, *loss: Any) -> float:
+        batches.append(batch)
+        return step(self, batch, *loss)
+
+    monkeypatch.setattr(Trainer, "step", stepped)
+    replayed(recommender_of(Watched)(size="tiny", update=None, popularity=None, negatives="mixed"))
+    assert len(trained) == len(batches) > 0
+    for one, batch in zip(trained, batches, strict=True):
+        torch.testing.assert_close(one.slate_logits, one.logits - batch.log_chance)  # it has no head
+        assert batch.drawn.any()
+        chance = batch.log_chance.exp()[batch.real]
+        assert ((chance > 0) & (chance <= 1)).all()
+        assert len(chance.unique()) > 2
 
 
 def test_models_are_told_of_unknown_names_when_they_are_made() -> None:
