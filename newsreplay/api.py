@@ -21,6 +21,7 @@ from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Ask
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport
 from newsreplay.recommenders.registry import Entry, start_list
 from newsreplay.report.facts import display_name
+from newsreplay.report.headings import heading
 from newsreplay.report.shown import shown
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
@@ -86,7 +87,9 @@ class Run(RunFolder):
         frame["value"] = frame["value"].astype(float)
         frame["recommender"] = frame.recommender.map(lambda name: escaped(display_name(self, name)))
         frame["publisher"] = frame.publisher.map(escaped)
-        wide = frame[frame.metric.str.endswith("_success@1")].pivot_table(
+        frame = frame[frame.metric.str.endswith("_success@1") | (frame.metric == "auc")]
+        frame["metric"] = frame.metric.map(lambda name: heading(name, self.asks).text)
+        wide = frame.pivot_table(
             index="recommender", columns=["publisher", "metric"], values="value", sort=False, dropna=False
         )
         html: str = wide.to_html(escape=True, na_rep="-")

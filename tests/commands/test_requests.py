@@ -153,5 +153,6 @@ def test_python_asks_at_impressions_too(mind: Path) -> None:
     run = newsreplay.run(f"mind:{mind}", "logged", requests="impressions", k=2)
     assert run.asks == "impressions"
     assert json.loads((run.folder / "run.json").read_text())["options"]["requests"] == "impressions"
+    assert "impr. E@1" in run._repr_html_()
     with pytest.raises(newsreplay.NewsreplayError, match="'visits' cannot ask for slates; reads or impressions can"):
         newsreplay.run(f"mind:{mind}", "logged", requests="visits")  # type: ignore[arg-type]
