@@ -29,7 +29,7 @@ from tests.recommenders.neural.models.batches import (
 from tests.recommenders.neural.models.cases import MODELS, Case, named
 from tests.recommenders.neural.models.small_models import InContext
 
-ORDERLESS = {"nrms", "naml", "tanr", "pprec", InContext}  #: the order of what a reader read does not matter
+ORDERLESS = {"nrms", "naml", "tanr", "pprec", "crown", InContext}  #: the order of what a reader read does not matter
 
 
 @pytest.fixture(params=MODELS, ids=map(named, MODELS))
