@@ -176,8 +176,11 @@ class ConsistentArticles(nn.Module):
         assert self.intents is not None
         if self.guide is not None and names is not None:
             text = torch.cat([text, self.guide(names)], -1)
-        intents = functional.relu(self.intents(text)).view(len(text), -1, self.width)
-        return pooled(attention.logits(intents), intents, intents.new_ones(intents.shape[:-1], dtype=torch.bool))
+        # Half the values of a ReLU hang on a sign, which rounding would turn around; and titles are compared with
+        # contents below.
+        with torch.autocast(text.device.type, enabled=False):
+            intents = functional.relu(self.intents(unrounded(text))).view(len(text), -1, self.width)
+            return pooled(attention.logits(intents), intents, intents.new_ones(intents.shape[:-1], dtype=torch.bool))
 
     def _names(self, contents: Contents) -> Tensor | None:
         if self.categories is None or self.subcategories is None:
@@ -378,7 +381,8 @@ class CROWN(NewsModel):
         """[N, …], see the class; of articles that nobody has read."""
         title, news = self.articles(contents)
         if self.reader is None:
-            return news
+            vectors: Tensor = news
+            return vectors
         hop = self.reader.to_articles
         blocks = [title, news] if hop is None else [title, news, hop.alone(news)]
         return torch.cat(blocks, -1)
