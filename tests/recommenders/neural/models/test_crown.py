@@ -438,25 +438,26 @@ def test_the_reader_of_one_read_is_what_was_read() -> None:
 # --- size and options -----------------------------------------------------------------------------------
 
 
-def test_full_sizes_are_those_of_the_paper() -> None:
+def count(module: torch.nn.Module) -> int:
+    """Weights, those of tables of names and readers apart."""
+    tables = sum(part.weight.numel() for part in module.modules() if isinstance(part, NameTable))
+    return sum(parameter.numel() for parameter in module.parameters()) - tables
+
+
+def test_the_full_size_is_that_of_the_paper_and_as_large_as_the_public_code() -> None:
     size = CROWN.sizes["paper"]
     assert (size.heads * size.head, size.title, size.abstract, size.history, size.word) == (300, 32, 128, 50, 300)
-
-    def weights(**options: Any) -> int:
-        with torch.device("meta"):
-            model = CROWN(size, torch.nn.Identity(), **options)
-        tables = sum(part.weight.numel() for part in model.modules() if isinstance(part, NameTable))
-        return sum(parameter.numel() for parameter in model.parameters()) - tables
-
-    block = 4 * 300 * 300 + 300 + 2 * 300 * 512 + 512 + 300 + 4 * 300
-    intents = 3 * 400 * (300 + 50 + 1) + 2 * (400 * 400 + 2 * 400) + 100 * 50 + 50
-    topic = 401 * 1_022
-    # two hops with a matrix, a bias and two vectors each; W_a, W_q and nobody
-    graph = 2 * (400 * 400 + 400 + 800) + 2 * (400 * 400 + 400) + 400
-    assert weights() == 2 * block + intents + topic + graph
-    # the release counts 2,095,892 of articles: biases of queries, keys and values, its topics, and an unused module
-    release = 2 * 900 * 900 + 900 + 2 * 900 * 400 + 400 + 900
-    assert weights(preset="release") == 2 * block + intents + topic + release
+    with torch.device("meta"):
+        paper, release = (CROWN(size, torch.nn.Identity(), preset=preset) for preset in ("paper", "release"))
+    # theirs have biases of queries, keys and values, and tell 18 categories apart
+    assert count(release.articles) + 2 * 900 + 18 * 401 == 2_095_892
+    assert release.pairing is not None
+    # theirs has 32 rows of 900 that take no part, ours a vector of readers who have read nothing
+    assert count(release.pairing) - 900 + 32 * 900 == 2_370_100
+    assert count(paper.articles) == count(release.articles)
+    assert paper.reader is not None
+    # two hops with a matrix, a bias and two vectors each; W_a, W_q and the vector of readers who have read nothing
+    assert count(paper.reader) == 2 * (400 * 400 + 400 + 800) + 2 * (400 * 400 + 400) + 400
 
 
 @pytest.mark.parametrize(
