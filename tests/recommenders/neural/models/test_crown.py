@@ -281,7 +281,7 @@ def test_the_loss_of_categories_alone_learns_them_from_titles(preset: str) -> No
     contents = contents.each(lambda column: column[known])
     optimiser = torch.optim.Adam(model.parameters(), 0.01)
     losses = []
-    for _ in range(80):
+    for _ in range(50):
         optimiser.zero_grad()
         loss = model.topic_loss(model.encode(contents), contents)
         loss.backward()
