@@ -36,7 +36,8 @@ READS = 2_000
 WARMUP = 3_600_000  #: ms; neural recommenders train when it is over, and in a log this short again every hour
 EXACT = ("baselines", "logged", "oracle")
 NEURAL = tuple(
-    f"{name}(size=tiny, update=every(hours=1))" for name in ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs")
+    f"{name}(size=tiny, update=every(hours=1))"
+    for name in ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown")
 )
 DECIMALS = 12  #: of AUC; beyond them the order of an addition shows
 

@@ -21,7 +21,7 @@ import newsreplay
 from newsreplay.datasets.fetching.sources import find_source
 from newsreplay.spec import Spec, Value
 
-MODELS = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs")
+MODELS = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown")
 METRICS = {"auc": "AUC", "mrr": "MRR", "ndcg@5": "nDCG@5", "ndcg@10": "nDCG@10"}
 IMPRESSIONS = 73_152  #: of MIND-small's dev day
 GLOVE = "https://nlp.stanford.edu/data/glove.840B.300d.zip (Public Domain Dedication and License)"
@@ -41,6 +41,7 @@ PUBLISHED = (
             "nrms": (66.23, 31.34, 34.53, 41.35),
             "naml": (66.48, 31.42, 34.80, 41.12),
             "lstur": (66.12, 31.21, 34.61, 40.56),
+            "crown": (68.57, 34.05, 37.83, 43.84),
         },
     ),
     Published(

@@ -31,7 +31,7 @@ from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 
-NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs")
+NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown")
 LOG, ARTICLES = made_up_log(1_500, seed=3)
 #: The same readers without impressions.
 READS = make_log(
@@ -153,18 +153,19 @@ def test_every_answer_is_what_the_model_says_when_asked_from_scratch(name: str) 
                 history = torch.where(torch.from_numpy(one.history[0]) > 0, torch.arange(1, 1 + h), 0)[None]
                 names = learned.scorer.signals
                 with torch.inference_mode():
-                    scores = model(
-                        learned.articles.contents(slots, trim=True),
-                        Inputs(
-                            history,
-                            torch.arange(1 + h, len(slots))[None],
-                            Columns(model.signals, torch.from_numpy(one.history_signals)),
-                            Columns(names, torch.from_numpy(one.signals)[None]),
-                            Columns(model.context, torch.from_numpy(one.history_context)),
-                            Columns(model.context, torch.from_numpy(one.context)[None]),
-                            torch.from_numpy(one.user),
-                        ),
-                    )[0]
+                    vectors = model.encode(learned.articles.contents(slots, trim=True))
+                    if learned.neighbours is not None:
+                        vectors = learned.neighbours.of(slots).spread(model, vectors, vectors)
+                    requests = Inputs(
+                        history,
+                        torch.arange(1 + h, len(slots))[None],
+                        Columns(model.signals, torch.from_numpy(one.history_signals)),
+                        Columns(names, torch.from_numpy(one.signals)[None]),
+                        Columns(model.context, torch.from_numpy(one.history_context)),
+                        Columns(model.context, torch.from_numpy(one.context)[None]),
+                        torch.from_numpy(one.user),
+                    )
+                    scores = model.scores(vectors, requests)[1][0]
                 np.testing.assert_allclose(waiting[row, False].answer, scores.numpy(), rtol=1e-4, atol=1e-5)
                 type(self).checked += 1
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from newsreplay.recommenders.neural.learning.requests import CONTEXT
 from newsreplay.recommenders.neural.models.fields import Columns, Contents, Field, Name, Names, Words
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
-from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Inputs, NewsModel, Size
+from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Around, Inputs, NewsModel, Size
 from newsreplay.recommenders.neural.stream.signals import SIGNALS
 
 WORDS = 40  #: rows of the word table
@@ -126,6 +126,15 @@ def some_batch(
             torch.arange(readers) % (size.users - UNKNOWN) + UNKNOWN,
         ),
     )
+
+
+def some_readers(articles: int, most: int, size: Size = TINY) -> Around:
+    """Those who read articles last, nobody the first of them, and as many as there is room for the second."""
+    length = torch.randint(0, most + 1, (articles, 1))
+    length[0] = 0
+    length[1:2] = most
+    mask = torch.arange(most) < length
+    return Around(torch.randint(UNKNOWN, size.users, mask.shape).masked_fill(~mask, 0), mask.float(), mask)
 
 
 def model_class(name: str) -> type[NewsModel]:

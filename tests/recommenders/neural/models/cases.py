@@ -22,6 +22,10 @@ MODELS: list[Case] = [
     ("awrs", {}),
     ("awrs", {"avoidance": False}),
     ("awrs", {"relevance": False}),
+    ("crown", {}),
+    ("crown", {"gnn": "sage", "user": "gnn"}),
+    ("crown", {"user": "attention", "intents": 0}),
+    ("crown", {"preset": "release"}),
     (InContext, {}),
     (Several, {}),
 ]

@@ -23,13 +23,14 @@ from tests.recommenders.neural.models.batches import (
     same,
     some_batch,
     some_context,
+    some_readers,
     some_signals,
     stir,
 )
 from tests.recommenders.neural.models.cases import MODELS, Case, named
 from tests.recommenders.neural.models.small_models import InContext
 
-ORDERLESS = {"nrms", "naml", "tanr", "pprec", InContext}  #: the order of what a reader read does not matter
+ORDERLESS = {"nrms", "naml", "tanr", "pprec", "crown", InContext}  #: the order of what a reader read does not matter
 
 
 @pytest.fixture(params=MODELS, ids=map(named, MODELS))
@@ -68,6 +69,8 @@ def offered_of(model: NewsModel, batch: Batch) -> Offered:
 def trained(model: NewsModel, batch: Batch) -> LossInputs:
     """What `NewsModel.loss` is given; every other candidate behind the click is a drawn one."""
     vectors = model.encode(batch.contents)
+    if model.graph is not None:
+        vectors = model.spread(vectors, some_readers(ARTICLES, model.graph.neighbours))
     readers, scores, slate = model.scores(vectors, batch.requests)
     drawn = torch.zeros_like(scores, dtype=torch.bool)
     drawn[:, 2::2] = True
