@@ -28,7 +28,7 @@ from newsreplay.recommenders.neural.learned import BATCH, Learned, Surroundings,
 from newsreplay.recommenders.neural.learning.collector import Collector, choose_captures, shown_alone
 from newsreplay.recommenders.neural.learning.samples import Reservoir, Samples, joined
 from newsreplay.recommenders.neural.models.model import NewsModel
-from newsreplay.recommenders.neural.options import ALIVE, NeuralOptions, blueprint_of, parse_update
+from newsreplay.recommenders.neural.options import ALIVE, Blueprint, NeuralOptions, blueprint_of, parse_update
 from newsreplay.recommenders.neural.stream.graph import KINDS, ReadGraph
 from newsreplay.recommenders.neural.stream.published import Published, published_table
 from newsreplay.recommenders.neural.stream.state import NONE, SAMPLED, Captures, StreamOptions, rows_of_events
@@ -99,33 +99,11 @@ class Neural(Recommender):
             weights = load_weights(options.weights)
             blueprint = blueprint_of_weights(blueprint, weights, options)
         self.most = options.scored(blueprint.popularity)  # articles of a slate
-        against = options.set_against(blueprint.popularity)
-        self.collector = Collector(self.key, passed_over=against != "alive")
+        passed_over = options.set_against(blueprint.popularity) != "alive"
+        self.collector = Collector(self.key, passed_over=passed_over)
         self.noted = bool(blueprint.signals)  # whether any signals are
         self.history = blueprint.size.history
-        self.stream = Stream(
-            StreamOptions(
-                self.history,
-                bucket_ms=options.bucket_ms,
-                lag=options.lag,
-                kept=1.0 if options.half_life is None else 0.5 ** (options.bucket / options.half_life),
-                per_bucket=options.counting == "per_bucket",
-                alive_ms=options.alive_ms,
-                # With a head, it is the head that chooses among all that are alive.
-                candidates=max(self.most, 1 if blueprint.popularity == "none" else ALIVE),
-                sampled=SAMPLES,
-                drawn=against != "impression",
-                slates=NONE,
-                by_session=self.model_class.history == "session",
-                ages=bool({*self.model_class.context} - {"category"}),
-                keep_reads=not catalog.frozen,
-                key=np.uint64(int(key_of(self.key, "sampled")) >> 1),
-            ),
-            self.model_class.signals,
-            blueprint.signals,
-            self.published,
-            self.graph,
-        )
+        self.stream = self._stream_for(blueprint)
         if weights is not None:
             self.until = self.loaded_until = weights.facts["until"]
             self._answer_with(Learned.loaded(blueprint, weights, self._surroundings()))
@@ -203,6 +181,33 @@ class Neural(Recommender):
         if self.learned is None:
             raise NewsreplayError("there is nothing to save: the model has not been trained")
         self.learned.save_weights(Path(path), self.until)
+
+    def _stream_for(self, blueprint: Blueprint) -> Stream:
+        """A stream that notes what a model is to be told."""
+        options, model = self.options, self.model_class
+        return Stream(
+            StreamOptions(
+                blueprint.size.history,
+                bucket_ms=options.bucket_ms,
+                lag=options.lag,
+                kept=1.0 if options.half_life is None else 0.5 ** (options.bucket / options.half_life),
+                per_bucket=options.counting == "per_bucket",
+                alive_ms=options.alive_ms,
+                # With a head, it is the head that chooses among all that are alive.
+                candidates=max(self.most, 1 if blueprint.popularity == "none" else ALIVE),
+                sampled=SAMPLES,
+                drawn=options.set_against(blueprint.popularity) != "impression",
+                slates=NONE,
+                by_session=model.history == "session",
+                ages=bool({*model.context} - {"category"}),
+                keep_reads=not self.catalog.frozen,
+                key=np.uint64(int(key_of(self.key, "sampled")) >> 1),
+            ),
+            model.signals,
+            blueprint.signals,
+            self.published,
+            self.graph,
+        )
 
     # Taking rows in.
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from newsreplay.recommenders.neural.models.fields import CATEGORY, TITLE, Contents
 from newsreplay.recommenders.neural.models.layers import AdditiveAttention, TextEncoder
-from newsreplay.recommenders.neural.models.model import UNKNOWN, LossInputs, NewsModel, Read, Size
+from newsreplay.recommenders.neural.models.model import UNKNOWN, LossInputs, NewsModel, Read, Size, unrounded
 
 TOPIC = 0.2  #: weight of the topic loss
 
@@ -40,14 +40,14 @@ class TANR(NewsModel):
 
     def loss(self, batch: LossInputs) -> Tensor:
         """That of the clicks, and that of the topics."""
-        return super().loss(batch) + self.topic_loss(batch.vectors, batch.contents).float()
+        return super().loss(batch) + self.topic_loss(batch.vectors, batch.contents)
 
     def topic_loss(self, vectors: Tensor, contents: Contents) -> Tensor:
         """The mean cross-entropy of the categories that are known, times 0.2; 0 where none is."""
         topic = contents.category - UNKNOWN - 1
         known = topic >= 0
         loss = functional.cross_entropy(
-            self.topic(vectors), topic.masked_fill(~known, -1), ignore_index=-1, reduction="sum"
+            self.topic(unrounded(vectors)), topic.masked_fill(~known, -1), ignore_index=-1, reduction="sum"
         )
         return TOPIC * loss / known.sum().clamp(min=1)
 

@@ -265,6 +265,17 @@ def test_half_precision_gives_about_the_same_scores_and_gradients(model: NewsMod
         assert (rough - exact).abs().max() < 0.05 * exact.abs().max()
 
 
+def test_half_precision_can_be_learned_from(model: NewsModel, batch: Batch) -> None:
+    whole = model.loss(trained(model, batch))
+    with torch.autocast("cpu", torch.bfloat16):
+        half = trained(model, batch)
+    half = replace(half, logits=half.logits.float(), slate_logits=half.slate_logits.float())  # as a trainer does
+    loss = model.loss(half)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, whole, rtol=0.05, atol=0.05)
+    loss.backward()
+
+
 def test_a_batch_can_be_learned_by_heart(case: Case) -> None:
     size = replace(TINY, word=16, head=8, filters=16, query=8, dense=(16, 8))
     model = build(*case, size, stirred=False)
