@@ -168,6 +168,14 @@ def alive(rows: Sequence[Row], end: int, time: int, rules: Rules) -> list[int]:
     return items
 
 
+def chance(rows: Sequence[Row], end: int, item: int, rules: Rules) -> float:
+    """The probability that a draw for row `end` is of an article: half of them are even, half are reads of a day."""
+    time = rows[end].time
+    reads = [row.item for row in rows[:end] if row.kind in (READ, HISTORY) and row.time > time - DAY]
+    even = 1 / max(1, len(alive(rows, end, time, rules)))
+    return (even + reads.count(item) / len(reads)) / 2 if reads else even
+
+
 def captures(rows: Sequence[Row], profiles: Mapping[int, Sequence[int]], rules: Rules) -> list[Capture]:
     """What a stream must have noted after all rows."""
     found = []

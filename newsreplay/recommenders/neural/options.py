@@ -26,6 +26,9 @@ from newsreplay.spec import whole
 #: Keywords of a model, numbers and words by name.
 ModelOptions: TypeAlias = Mapping[str, Any]
 
+SHORTLIST = 100  #: articles that a popularity head chooses for the model to score
+ALIVE = 2_000  #: articles, those read last, that a model scores without a head, and that a head chooses from
+
 _drawing = threading.Lock()  #: layers draw their first weights from torch's one generator
 
 
@@ -74,7 +77,8 @@ class NeuralOptions:
     device: str = "auto"  #: auto, cpu or cuda
     threads: int = 1  #: of torch
     alive: float = 24  #: hours since its last read in which an article may be recommended
-    candidates: int = 2_000  #: articles that a slate is chosen from, at most; 0 = no slates
+    #: articles of a slate that the model scores, at most; 0 = no slates; None = `SHORTLIST` with a head, else `ALIVE`
+    candidates: int | None = None
     memory: int = 20_000  #: impressions that are kept to be mixed with new ones
     rate: float | None = None  #: these four in place of the size's own `Training`
     epochs: int | None = None
@@ -118,13 +122,20 @@ class NeuralOptions:
         if self.seed is not None:
             whole("seed", self.seed, 0)
         whole("threads", self.threads, 1)
-        whole("candidates", self.candidates, 0)
+        if self.candidates is not None:
+            whole("candidates", self.candidates, 0)
         whole("memory", self.memory, 1)
         whole("lag", self.lag, -1 if self.leaky else 0)
 
     def set_against(self, popularity: str) -> str:
         """`negatives`, or what fits: a model without a head, as published, is trained on impressions alone."""
         return self.negatives or ("impression" if popularity == "none" else "mixed")
+
+    def scored(self, popularity: str) -> int:
+        """`candidates`, or as many as it takes: a head leaves few that can be the best."""
+        if self.candidates is not None:
+            return self.candidates
+        return ALIVE if popularity == "none" else SHORTLIST
 
     def training(self, preset: Training) -> Training:
         """How a model is fitted: as its size's preset, but for what was given."""

@@ -28,7 +28,7 @@ from newsreplay.recommenders.neural.learned import BATCH, Learned, Surroundings,
 from newsreplay.recommenders.neural.learning.collector import Collector, choose_captures, shown_alone
 from newsreplay.recommenders.neural.learning.samples import Reservoir, Samples, joined
 from newsreplay.recommenders.neural.models.model import NewsModel
-from newsreplay.recommenders.neural.options import NeuralOptions, blueprint_of, parse_update
+from newsreplay.recommenders.neural.options import ALIVE, NeuralOptions, blueprint_of, parse_update
 from newsreplay.recommenders.neural.stream.graph import KINDS, ReadGraph
 from newsreplay.recommenders.neural.stream.published import Published, published_table
 from newsreplay.recommenders.neural.stream.state import NONE, SAMPLED, Captures, StreamOptions, rows_of_events
@@ -38,7 +38,6 @@ from newsreplay.recommenders.neural.weights import load_weights
 WAITING = 512  #: rows that are taken in together, at most: so many are still at hand in a processor's cache
 FEWEST = 20  #: impressions with an outcome without which nothing is trained
 SAMPLES = 20  #: alive articles that are drawn for a read, or beside the candidates of an impression
-ALL_ALIVE = 2_000  #: articles that a popularity head chooses from, at least if so many are alive: those read last
 NOT_DUE = np.iinfo(np.int64).max
 
 COMMON = tuple(NeuralOptions.__dataclass_fields__)  #: names of the parameters that all neural recommenders share
@@ -99,6 +98,7 @@ class Neural(Recommender):
         if options.weights is not None:
             weights = load_weights(options.weights)
             blueprint = blueprint_of_weights(blueprint, weights, options)
+        self.most = options.scored(blueprint.popularity)  # articles of a slate
         against = options.set_against(blueprint.popularity)
         self.collector = Collector(self.key, passed_over=against != "alive")
         self.noted = bool(blueprint.signals)  # whether any signals are
@@ -112,7 +112,7 @@ class Neural(Recommender):
                 per_bucket=options.counting == "per_bucket",
                 alive_ms=options.alive_ms,
                 # With a head, it is the head that chooses among all that are alive.
-                candidates=max(options.candidates, 1 if blueprint.popularity == "none" else ALL_ALIVE),
+                candidates=max(self.most, 1 if blueprint.popularity == "none" else ALIVE),
                 sampled=SAMPLES,
                 drawn=against != "impression",
                 slates=NONE,
@@ -157,7 +157,7 @@ class Neural(Recommender):
 
     def recommend(self, request: Event, k: int) -> Slate:
         """The best of the articles that were read within the last `alive` hours."""
-        if self.learned is None or not self.options.candidates:
+        if self.learned is None or not self.most:
             return ()
         return self._defer(request.row, slate=True)
 
@@ -343,7 +343,7 @@ class Neural(Recommender):
     def _answer_with(self, learned: Learned) -> None:
         """Answer from now on."""
         self.learned = learned
-        self.stream.ask(ASKING[self.setting.requests] if self.options.candidates else NONE)
+        self.stream.ask(ASKING[self.setting.requests] if self.most else NONE)
 
     # Answers.
 
@@ -353,7 +353,7 @@ class Neural(Recommender):
         asked = zip(captures.row.tolist(), slate.tolist(), strict=True)
         wanted = np.array([request in self.deferred for request in asked], bool)
         captures = shown_alone(choose_captures(captures, wanted))
-        scores = learned.scores(captures, self.options.candidates)
+        scores = learned.scores(captures, self.most)
         self.answers += len(captures.row)
         for row, is_slate, begin, end in zip(
             captures.row.tolist(),

@@ -85,7 +85,7 @@ def test_the_shortlist_is_scored_from_contents_and_stands_above_the_others_in_th
             waiting = dict(self.deferred)
             super()._answer(learned, captures)
             learned.model.pairs = 0  # type: ignore[misc]  # of this object, while the first scores are asked for
-            first = learned.scores(captures, self.options.candidates)
+            first = learned.scores(captures, self.most)
             del learned.model.pairs  # type: ignore[misc]
             for number in np.flatnonzero(captures.kind == IMPRESSION).tolist():
                 begin = int(captures.at[number])

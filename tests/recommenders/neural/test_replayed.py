@@ -12,13 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from newsreplay.errors import SpecError
-from newsreplay.log.rows import IMPRESSION
+from newsreplay.log.rows import IMPRESSION, Column
 from newsreplay.recommenders.base import Setting
-from newsreplay.recommenders.neural.learning.training import Trainer
+from newsreplay.recommenders.neural.learned import Learned
+from newsreplay.recommenders.neural.learning.training import Batch, Trainer
 from newsreplay.recommenders.neural.models.fields import Contents, Vector
-from newsreplay.recommenders.neural.models.model import NewsModel, Size
+from newsreplay.recommenders.neural.models.model import LossInputs, NewsModel, Size
+from newsreplay.recommenders.neural.options import ALIVE, SHORTLIST
 from newsreplay.recommenders.neural.recommender import Neural
 from newsreplay.recommenders.neural.recommenders import AWRS, NRMS, recommender_of
+from newsreplay.recommenders.neural.stream.state import Captures
 from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import check_entry
 from newsreplay.simulator.overwritten import made_up_log
@@ -95,6 +98,32 @@ def test_edges_of_awrs_are_those_of_the_last_day_unless_fixed(edges: str, monkey
         assert (one[:, 1:][finite] > one[:, :-1][finite]).all()  # none stands twice
 
 
+def test_the_more_likely_a_draw_the_less_it_counts_against_a_click(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[Batch] = []
+    trained: list[LossInputs] = []
+
+    class Watched(Small):
+        def loss(self, batch: LossInputs) -> Tensor:
+            trained.append(batch)
+            return super().loss(batch)
+
+    step = Trainer.step
+
+    def stepped(self: Trainer, batch: Batch, *loss: Any) -> float:
+        batches.append(batch)
+        return step(self, batch, *loss)
+
+    monkeypatch.setattr(Trainer, "step", stepped)
+    replayed(recommender_of(Watched)(size="tiny", update=None, popularity=None, negatives="mixed"))
+    assert len(trained) == len(batches) > 0
+    for one, batch in zip(trained, batches, strict=True):
+        torch.testing.assert_close(one.slate_logits, one.logits - batch.log_chance)  # it has no head
+        assert batch.drawn.any()
+        chance = batch.log_chance.exp()[batch.real]
+        assert ((chance > 0) & (chance <= 1)).all()
+        assert len(chance.unique()) > 2
+
+
 def test_models_are_told_of_unknown_names_when_they_are_made() -> None:
     class Odd(NewsModel):
         signals = ("reads_2h",)
@@ -149,3 +178,30 @@ def test_vectors_of_articles_come_from_the_file_that_is_named(tmp_path: Path, em
         made(size="tiny")
     with pytest.raises(SpecError, match=r"image=nowhere\.txt: there is no such file"):
         made(size="tiny", image="nowhere.txt")
+
+
+@pytest.mark.parametrize(
+    ("options", "scored", "held"),
+    [
+        ({}, SHORTLIST, ALIVE),
+        ({"popularity": None}, ALIVE, ALIVE),
+        ({"candidates": 7}, 7, ALIVE),
+        ({"candidates": 7, "popularity": None}, 7, 7),
+        ({"candidates": ALIVE + 1}, ALIVE + 1, ALIVE + 1),
+    ],
+)
+def test_a_head_chooses_from_more_articles_than_the_model_scores(
+    options: dict[str, Any], scored: int, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = set()
+    scores = Learned.scores
+
+    def watched(self: Learned, captures: Captures, most: int) -> Column:
+        found.add(most)
+        return scores(self, captures, most)
+
+    monkeypatch.setattr(Learned, "scores", watched)
+    recommender = NRMS(size="tiny", update=None, **options)
+    replayed(recommender)
+    assert found == {scored}
+    assert recommender.stream._options.candidates == held

@@ -9,7 +9,7 @@ import numpy as np
 
 from newsreplay.log.rows import DAY, Column, Event
 from newsreplay.recommenders.neural.learning.samples import Samples, choose, stretches, with_candidates
-from newsreplay.recommenders.neural.stream.state import SAMPLED, Captures
+from newsreplay.recommenders.neural.stream.state import PER_CANDIDATE, SAMPLED, Captures
 
 MOST = 200_000  #: captures held between two trainings; of more, some drawn at random go
 PATIENCE = DAY  #: an impression without an outcome by then is given up
@@ -104,7 +104,7 @@ def choose_captures(captures: Captures, which: Column) -> Captures:
     chosen = np.flatnonzero(which)
     places, at = stretches(captures.at, chosen)
     columns = {
-        name: getattr(captures, name)[places if name in ("item", "signals") else chosen]
+        name: getattr(captures, name)[places if name in PER_CANDIDATE else chosen]
         for name in Captures._fields
         if name != "at"
     }
@@ -119,7 +119,7 @@ def shown_alone(captures: Captures) -> Captures:
     place = np.arange(len(captures.item)) - np.repeat(captures.at[:-1], lengths)
     kept = place < np.repeat(captures.shown, lengths)
     at = np.concatenate([[0], np.cumsum(captures.shown)])
-    return captures._replace(at=at, item=captures.item[kept], signals=captures.signals[kept])
+    return captures._replace(at=at, **{name: getattr(captures, name)[kept] for name in PER_CANDIDATE})
 
 
 def join_captures(parts: Sequence[Captures]) -> Captures:

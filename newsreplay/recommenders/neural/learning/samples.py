@@ -27,10 +27,11 @@ class Samples(NamedTuple):
     item: Column  #: int32[places]
     clicked: Column  #: bool[places]
     drawn: Column  #: bool[places], not shown, but drawn from the articles alive
+    chance: Column  #: float32[places], the probability that a draw is of this article; 0 where nothing was drawn
     signals: Column  #: float32[places, signals]
 
 
-PER_PLACE = ("item", "clicked", "drawn", "signals")  #: fields of the candidates
+PER_PLACE = ("item", "clicked", "drawn", "chance", "signals")  #: fields of the candidates
 
 
 def choose(samples: Samples, which: Column) -> Samples:

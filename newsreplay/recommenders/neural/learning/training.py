@@ -48,6 +48,7 @@ class Batch(NamedTuple):
     requests: Inputs
     real: Tensor  #: bool[B, W], candidates that are no padding
     drawn: Tensor  #: bool[B, W], of these the ones that were not shown but drawn
+    log_chance: Tensor  #: float32[B, W], logarithm of the probability that a draw is of this article; 0 without draws
     closure: Closure | None  #: of the articles, those of the requests first; None = the model has no graph
 
     def on(self, device: torch.device) -> Batch:
@@ -65,6 +66,7 @@ class Batch(NamedTuple):
             replace(self.requests, **moved(self.requests)),
             self.real.to(device),
             self.drawn.to(device),
+            self.log_chance.to(device),
             None if self.closure is None else self.closure.on(device),
         )
 
@@ -258,7 +260,8 @@ class Trainer:
         Where pairs are scored again, the loss is theirs, and the first scores have one beside it.
         """
         self.model.train()
-        contents, requests, real, drawn, closure = batch._replace(contents=self._hide(batch.contents)).on(self.device)
+        batch = batch._replace(contents=self._hide(batch.contents)).on(self.device)
+        contents, requests, real, drawn, log_chance, closure = batch
         with autocast(self.device):
             vectors = self.model.encode(contents)
             if closure is not None:
@@ -270,6 +273,8 @@ class Trainer:
             again = self.model.pairs > 0 and loss is None
             if again:
                 logits, slate = (pair_logits(self.model, contents, requests, some, real) for some in (logits, slate))
+        # What is drawn more often counts for less: a softmax over samples becomes one over all articles alive.
+        first_slate, slate = first_slate - log_chance, slate - log_chance
         trained = LossInputs(logits, slate, real, drawn, readers, vectors, contents, requests)
         small = (self.model.loss if loss is None else loss)(trained)
         if again:
@@ -309,7 +314,9 @@ class Trainer:
         around = self.scorer.cache.neighbours
         closure = None if around is None else around.closure(slots)
         contents = self.articles.contents(slots if closure is None else closure.slots, trim=True)
-        return Batch(contents, requests, torch.from_numpy(real), torch.from_numpy(drawn), closure)
+        chance = samples.chance[pool]
+        log_chance = torch.from_numpy(np.log(np.where(chance > 0, chance, 1)))
+        return Batch(contents, requests, torch.from_numpy(real), torch.from_numpy(drawn), log_chance, closure)
 
     def _hide(self, contents: Contents) -> Contents:
         texts = self.scorer.cache.texts

@@ -132,7 +132,9 @@ class LossInputs:
     """What a loss is made of: B clicks, each the first of its candidates, and all that the model made of them."""
 
     logits: Tensor  #: float32[B, W], as candidates of an impression; of pairs where the model scores them
-    slate_logits: Tensor  #: float32[B, W], likewise as candidates of a slate; the same without a popularity head
+    #: float32[B, W], likewise as candidates of a slate, less the logarithm of the probability that a draw is of the
+    #: article (Bengio & Senécal 2008); without a popularity head the same but for this
+    slate_logits: Tensor
     real: Tensor  #: bool[B, W], False where a candidate is padding
     drawn: Tensor  #: bool[B, W], candidates that were not shown but drawn from the articles alive
     readers: tuple[Tensor, ...]

@@ -73,23 +73,30 @@ def walk_alive(alive: Any, options: Any, time: int, but: int, out: Any) -> int:
 
 
 @kernel
-def draw_others(clock: Any, alive: Any, options: Any, captures: Any, made: int, end: int) -> int:
+def draw_others(clock: Any, alive: Any, reads: Any, options: Any, captures: Any, made: int, end: int) -> int:
     """Draw articles that are alive, unread and no candidates yet, behind a request's candidates; where they end.
 
-    `end` is where its candidates end so far.
+    A draw is even or, as often, that of one of the reads of the last day, which are in the windows `reads`. `end` is
+    where the candidates end so far.
     """
-    length, count = captures.length[made], clock[ALIVE]
-    begin, most = end, end + options.sampled
-    # The first places of `alive.item` are shuffled one by one, so that no article comes up twice.
-    for place in range(count):
-        if end >= most:
-            break
-        other = place + below(count - place, draw(options.key, captures.row[made], place))
-        drawn, moved = alive.item[other], alive.item[place]
-        alive.item[place], alive.item[other] = drawn, moved
-        alive.place[moved], alive.place[drawn] = other, place
-        new = True
-        for i in range(captures.at[made], begin):
+    length, count, row = captures.length[made], clock[ALIVE], captures.row[made]
+    most = end + options.sampled
+    first, last = reads.begin[reads.begin.size - 2], reads.begin[reads.begin.size - 1]
+    # What is drawn evenly is shuffled to the first places of `alive.item`: when all are, no article is left.
+    shuffled = draws = int64(0)
+    while end < most and shuffled < count:
+        random = draw(options.key, row, draws + 1)
+        if last > first and below(2, draw(options.key, row, draws)) == 1:
+            drawn = reads.item[(first + below(last - first, random)) % reads.item.size]
+        else:
+            other = shuffled + below(count - shuffled, random)
+            drawn, moved = alive.item[other], alive.item[shuffled]
+            alive.item[shuffled], alive.item[other] = drawn, moved
+            alive.place[moved], alive.place[drawn] = other, shuffled
+            shuffled += 1
+        draws += 2
+        new = alive.place[drawn] >= 0
+        for i in range(captures.at[made], end):
             new = new and captures.item[i] != drawn
         for i in range(length):
             new = new and captures.history[made, i] != drawn
@@ -97,3 +104,13 @@ def draw_others(clock: Any, alive: Any, options: Any, captures: Any, made: int, 
             captures.item[end] = drawn
             end += 1
     return int64(end)
+
+
+@kernel
+def chance_of(clock: Any, reads: Any, item: int) -> float:
+    """The probability that a draw of `draw_others` is of an article, as if it were alive."""
+    first, last = reads.begin[reads.begin.size - 2], reads.begin[reads.begin.size - 1]
+    chance: float = 1 / max(1, clock[ALIVE])
+    if last > first:
+        chance = (chance + reads.counts[item, reads.counts.shape[1] - 1] / (last - first)) / 2
+    return chance

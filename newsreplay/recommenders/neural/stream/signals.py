@@ -45,7 +45,7 @@ class Wanted(NamedTuple):
     read: Column  # int64[r], of what was read
     offered: Column  # int64[o], of candidates
     buckets: bool  # whether any is of completed buckets
-    reads: bool  # whether any is of reads up to the row
+    reads: bool  # whether any is of reads up to the row, or candidates are drawn by them
     shown: bool  # whether any is of exposures up to the row
 
 

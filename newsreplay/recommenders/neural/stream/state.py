@@ -80,7 +80,12 @@ class Captures(NamedTuple):
     shown: Column  #: int32[c], how many of the candidates were shown (or read), the first; the others were drawn
     at: Column  #: int64[c + 1], request i has the candidates at[i] … at[i + 1] - 1
     item: Column  #: int32[P], candidates
+    #: float32[P], the probability that a draw is of this article, where candidates are drawn, else 0
+    chance: Column
     signals: Column  #: float32[P, signals]
+
+
+PER_CANDIDATE = ("item", "chance", "signals")  #: fields of `Captures` that have a row a candidate
 
 
 def midnight(time: int) -> int:

@@ -27,7 +27,15 @@ from newsreplay.kernels.chain import chain
 from newsreplay.kernels.compiling import compiled, int64, kernel, routine
 from newsreplay.log.growing import with_room
 from newsreplay.log.rows import DAY, IMPRESSION, OUTCOME, READ, Column
-from newsreplay.recommenders.neural.stream.alive import Alive, draw_others, expire, list_alive, revive, walk_alive
+from newsreplay.recommenders.neural.stream.alive import (
+    Alive,
+    chance_of,
+    draw_others,
+    expire,
+    list_alive,
+    revive,
+    walk_alive,
+)
 from newsreplay.recommenders.neural.stream.counters import Counters, complete, count_row
 from newsreplay.recommenders.neural.stream.graph import NEXT_READ, GraphState, ReadGraph, empty_graph, link
 from newsreplay.recommenders.neural.stream.histories import (
@@ -50,6 +58,7 @@ from newsreplay.recommenders.neural.stream.state import (
     NONE,
     NOT_YET,
     OPEN,
+    PER_CANDIDATE,
     SAMPLED,
     SEEN,
     SERIAL,
@@ -107,7 +116,9 @@ class Stream:
             raise ValueError(f"lag is {options.lag}, but only completed buckets may be read: it must be 0 or more")
         lag = max(options.lag, 0)
         self._options = options._replace(lag=lag, published=published is not None)
-        self._state = _empty(self._options, wanted(read_signals, signals), published)
+        which = wanted(read_signals, signals)
+        which = which._replace(reads=which.reads or options.sampled > 0)  # some are drawn by reads
+        self._state = _empty(self._options, which, published)
         self._graph = graph
 
     @property
@@ -162,7 +173,7 @@ class Stream:
         last = int(captures.at[made])
         return Captures(
             **{
-                name: column[:last] if name in ("item", "signals") else column[: made + (name == "at")]
+                name: column[:last] if name in PER_CANDIDATE else column[: made + (name == "at")]
                 for name, column in captures._asdict().items()
             }
         )
@@ -267,6 +278,7 @@ def _room_for(requests: int, places: int, options: StreamOptions, which: Wanted)
         shown=np.empty(requests, np.int32),
         at=np.zeros(requests + 1, np.int64),
         item=np.empty(places, np.int32),
+        chance=np.zeros(places, np.float32),
         signals=np.empty((places, which.offered.size), np.float32),
     )
 
@@ -363,7 +375,9 @@ def _close(state: Any, options: Any, captures: Any, made: int, end: int, shown: 
     begin, kind, time = captures.at[made], captures.kind[made], captures.time[made]
     captures.shown[made] = shown
     if kind == SAMPLED or (kind == IMPRESSION and options.drawn):
-        end = draw_others(state.clock, state.alive, options, captures, made, end)
+        end = draw_others(state.clock, state.alive, state.reads_lately, options, captures, made, end)
+        for place in range(begin, end):
+            captures.chance[place] = chance_of(state.clock, state.reads_lately, int64(captures.item[place]))
     captures.at[made + 1] = end
     for i in range(captures.length[made]):
         item = int64(captures.history[made, i])

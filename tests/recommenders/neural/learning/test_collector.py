@@ -27,6 +27,7 @@ def captures(rows: list[int], kind: int = IMPRESSION, time: int = 0, pool: int =
         shown=np.full(n, 1 if kind == SAMPLED else shown, np.int32),
         at=np.arange(n + 1) * pool,
         item=np.tile(np.arange(pool, dtype=np.int32), n),
+        chance=np.linspace(0, 1, n * pool, dtype=np.float32),
         signals=np.zeros((n * pool, 0), np.float32),
     )
 

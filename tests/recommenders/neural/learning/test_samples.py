@@ -28,16 +28,18 @@ def made(pools: list[list[bool]], first: int = 0, shown: int = 100) -> Samples:
         item=item.astype(np.int32),
         clicked=np.concatenate([np.array(pool, bool) for pool in pools]),
         drawn=item % 100 >= shown,
+        chance=(item / 1_000).astype(np.float32),
         signals=item[:, None].astype(np.float32),
     )
 
 
-def unpacked(samples: Samples) -> list[tuple[int, list[int], list[bool], list[float]]]:
+def unpacked(samples: Samples) -> list[tuple[int, list[int], list[bool], list[float], list[float]]]:
     return [
         (
             int(samples.time[i]),
             *(column[samples.at[i] : samples.at[i + 1]].tolist() for column in (samples.item, samples.clicked)),
             samples.signals[samples.at[i] : samples.at[i + 1], 0].tolist(),
+            samples.chance[samples.at[i] : samples.at[i + 1]].tolist(),
         )
         for i in range(len(samples.time))
     ]

@@ -89,7 +89,7 @@ def listed(captures: Captures) -> list[list[Any]]:
                 captures.history[i, :length].tolist(), captures.history_signals[i, :length],
                 captures.item[places].tolist(), captures.signals[places],
                 captures.history_age[i, :length], captures.history_session[i, :length].tolist(),
-                int(captures.shown[i]),
+                int(captures.shown[i]), captures.chance[places],
             ]
         )  # fmt: skip
     return found
@@ -103,7 +103,7 @@ def same(found: Sequence[Any], expected: Sequence[Any]) -> None:
             assert one[i] == other[i]
             np.testing.assert_array_equal(one[i + 1], other[i + 1])
         np.testing.assert_array_equal(one[8], other[8])
-        assert one[9:] == other[9:]
+        assert one[9:11] == other[9:11]
 
 
 def shaped(captures: Sequence[naive.Capture]) -> list[list[Any]]:
@@ -328,19 +328,31 @@ def test_negatives_are_distinct_alive_unread_and_as_many_as_there_are(
             other[7] = other[7][[*range(own), *(own + may[own:].index(item) for item in others)]]
             other[6] = one[6]
     same(found, expected)
+    for one in found:
+        draws = one[1] == SAMPLED or (one[1] == IMPRESSION and drawn)
+        chances = [naive.chance(rows, one[0], item, rules) if draws else 0 for item in one[6]]
+        np.testing.assert_allclose(one[11], chances, rtol=1e-6)
 
 
-def test_negatives_are_drawn_evenly_by_the_key_and_the_row() -> None:
-    rows = [Row(START + i, READ, 0, i) for i in range(10)] + [Row(START + 10 + i, READ, 1 + i, 9) for i in range(900)]
+def test_negatives_are_drawn_by_the_key_and_the_row_half_of_them_evenly_half_by_reads() -> None:
+    popular = [item for item in range(5) for _ in range(1 + 4 * item)]
+    rows = [Row(START + i, READ, i, item) for i, item in enumerate(popular * 40)]
 
-    def drawn(key: int) -> list[list[int]]:
-        made = stream(Rules(sampled=3, slates=NONE, alive_ms=DAY), key=np.uint64(key))
-        return [one[6][1:] for one in walk(rows, made)[10:]]
+    def drawn(key: int, sampled: int) -> list[list[Any]]:
+        made = stream(Rules(sampled=sampled, slates=NONE, alive_ms=DAY), key=np.uint64(key))
+        return walk(rows, made)[-1_500:]
 
-    assert drawn(1) == drawn(1) != drawn(2)
-    counts = np.bincount(np.concatenate(drawn(1)), minlength=10)
-    assert counts[9] == 0
-    assert (abs(counts[:9] - 300) < 60).all()  # four standard deviations
+    once, again, other = ([one[6][1:] for one in drawn(key, 3)] for key in (1, 1, 2))
+    assert once == again != other
+    counts, expected = np.zeros(5), np.zeros(5)
+    for one in drawn(1, 1):
+        own, item = one[6]
+        counts[item] += 1
+        chances = np.array([naive.chance(rows, one[0], of, Rules(alive_ms=DAY)) for of in range(5)])
+        chances[own] = 0  # what is read is drawn anew
+        expected += chances / chances.sum()
+    assert (abs(counts - expected) <= 4 * np.sqrt(expected)).all()
+    assert expected[3] > 1.3 * expected[0]  # they are not even
 
 
 def test_only_signals_that_are_wanted_are_noted_in_the_order_of_their_names() -> None:
