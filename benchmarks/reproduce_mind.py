@@ -21,7 +21,7 @@ import newsreplay
 from newsreplay.datasets.fetching.sources import find_source
 from newsreplay.spec import Spec, Value
 
-MODELS = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown")
+MODELS = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim")
 METRICS = {"auc": "AUC", "mrr": "MRR", "ndcg@5": "nDCG@5", "ndcg@10": "nDCG@10"}
 IMPRESSIONS = 73_152  #: of MIND-small's dev day
 GLOVE = "https://nlp.stanford.edu/data/glove.840B.300d.zip (Public Domain Dedication and License)"
