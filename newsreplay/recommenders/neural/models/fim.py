@@ -17,10 +17,10 @@ from newsreplay.recommenders.neural.models.model import SIZES, NewsModel, Offere
 NAMES = 2  #: places before the title: category and subcategory
 DILATIONS = (1, 2, 3)
 WINDOW = 3  #: of all convolutions, and of the pooling
-#: How many values of the first convolution over cubes are worked on at once: what exceeds a processor's caches takes
-#: longer.
-IN_CACHE = 2**20
-IN_MEMORY = 2**28  #: the same on a GPU
+#: How many values of the first convolution over cubes are worked on at once: so many that a call is worth it, so few
+#: that what is padding alone can be left out.
+AT_ONCE = 2**19
+ON_GPU = 2**28  #: the same on a GPU
 ABOUT_AS_LONG = 8  #: requests that training cuts to the longest history among them
 
 
@@ -84,8 +84,8 @@ class Levels(nn.Module):
 
     def split(self, flat: Tensor) -> list[Tensor]:
         """The levels again, [..., seen, width] each, from [..., seen x (word + 3 x filters)]."""
-        parts = flat.split([self.seen * width for width in self.widths], -1)
-        return [part.unflatten(-1, (self.seen, -1)) for part in parts]
+        parts = torch.split(flat, [self.seen * width for width in self.widths], -1)
+        return [part.view(*flat.shape[:-1], self.seen, width) for part, width in zip(parts, self.widths, strict=True)]
 
 
 class Cubes(nn.Module):
@@ -151,7 +151,7 @@ class FIM(NewsModel):
         "paper": Size(filters=150, title=32, history=50),
         # lengths of which no place is dropped by a pooling
         "small": replace(SIZES["small"], title=15, history=26, channels=(8, 8)),
-        "tiny": SIZES["tiny"],
+        "tiny": replace(SIZES["tiny"], title=4),
     }
     fields: ClassVar = (TITLE, CATEGORY, SUBCATEGORY)
 
@@ -185,19 +185,18 @@ class FIM(NewsModel):
                 return self._by_length(read, count, candidates)
             rows, columns = self._at_once(read, candidates)
             parts = [
-                torch.cat([self._where_offered(some, part) for part in some_candidates.split(columns, 1)], 1)
-                for some, some_candidates in zip(read.split(rows), candidates.split(rows), strict=True)
+                torch.cat([self._where_offered(some, part) for part in torch.split(row, columns, 1)], 1)
+                for some, row in zip(torch.split(read, rows), torch.split(candidates, rows), strict=True)
             ]
             return torch.cat(parts)
 
     def _at_once(self, read: Tensor, candidates: Tensor) -> tuple[int, int]:
         """How many readers, and how many candidates of each, are worked on at once."""
-        pairs = (IN_CACHE if read.device.type == "cpu" else IN_MEMORY) // max(1, self._values(read))
+        values = self.cubes.values((self.levels.seen, read.shape[1], self.levels.seen))
+        # torch convolves one cube three times as slowly as each of two
+        pairs = max(2, (AT_ONCE if read.device.type == "cpu" else ON_GPU) // max(1, values))
         width = max(1, candidates.shape[1])
-        return max(1, pairs // width), max(1, min(pairs, width))
-
-    def _values(self, read: Tensor) -> int:
-        return self.cubes.values((self.levels.seen, read.shape[1], self.levels.seen))
+        return max(1, pairs // width), min(pairs, width)
 
     def _where_offered(self, read: Tensor, candidates: Tensor) -> Tensor:
         # Rows of candidates are filled up with padding, of which there can be as much as of candidates.
@@ -209,7 +208,7 @@ class FIM(NewsModel):
         """The same some at a time, those that have read about as much: most have read far less than the longest."""
         order = count.argsort()
         scores = []
-        for some in order.split(ABOUT_AS_LONG):
+        for some in torch.split(order, ABOUT_AS_LONG):
             longest = int(count[some[-1]])
             scores.append(self.matched(read[some, :longest], candidates[some]))
         return torch.cat(scores)[order.argsort()]
@@ -231,4 +230,4 @@ class FIM(NewsModel):
         ]
         # Levels stand beside one another in memory, as convolutions have their channels fastest.
         features: Tensor = self.cubes(torch.stack(matches, -1).movedim(-1, 1))
-        return features.unflatten(0, pairs)
+        return features.view(*pairs, self.cubes.features)
