@@ -137,12 +137,14 @@ class Cubes(nn.Module):
 
 
 class FIM(NewsModel):
-    """A score is a linear function of how a candidate c matches each article h_i that was read, newest first.
+    """Candidates matched word by word, at four levels, with each of the articles that a reader read.
+
+    Of a candidate c and reads h_i, newest first:
 
         M_il = d_l(c) d_l(h_i)ᵀ / √filters          i = 1 … history, l = 0 … 3; 0 where either has no word
         s    = w · cubes(M) + b
 
-    of a reader who has read nothing M is zero, and all candidates score the same. See `Levels` and `Cubes`.
+    Of a reader who has read nothing M is zero, and all candidates score the same. See `Levels` and `Cubes`.
 
     All of it is float32, under autocast, too: rounding would choose other maxima, and gradients go where these are.
     """
