@@ -21,7 +21,7 @@ import newsreplay
 from newsreplay.datasets.fetching.sources import find_source
 from newsreplay.spec import Spec, Value
 
-MODELS = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown")
+MODELS = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim")
 METRICS = {"auc": "AUC", "mrr": "MRR", "ndcg@5": "nDCG@5", "ndcg@10": "nDCG@10"}
 IMPRESSIONS = 73_152  #: of MIND-small's dev day
 GLOVE = "https://nlp.stanford.edu/data/glove.840B.300d.zip (Public Domain Dedication and License)"
@@ -50,6 +50,7 @@ PUBLISHED = (
             "nrms": (64.83, 30.01, 32.52, 38.92),
             "naml": (65.50, 30.39, 33.08, 39.31),
             "lstur": (64.38, 29.46, 31.89, 38.17),
+            "fim": (65.02, 30.26, 32.91, 39.10),
         },
     ),
 )

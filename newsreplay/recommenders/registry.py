@@ -38,7 +38,7 @@ BUILT_IN = {
     "trend": "newsreplay.recommenders.baselines.trend:Trend",
     **{
         name.lower(): f"newsreplay.recommenders.neural.recommenders:{name}"
-        for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN")
+        for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM")
     },
     "logged": "newsreplay.recommenders.references.logged:Logged",
     "oracle": "newsreplay.recommenders.references.oracle:Oracle",
@@ -60,7 +60,7 @@ PRESETS = {
         *("sequences", "content", "minhash"),
         *("trend(hours=2)", "trend(hours=6)", "trend(hours=12)", "trend(hours=24)"),
     ),
-    "neural": ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown"),
+    "neural": ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
 }
 GROUP = "newsreplay.recommenders"
 ESTIMATORS = {"river": "river", "sklearn": "scikit-learn"}  #: packages whose classes specs name; how pip calls them

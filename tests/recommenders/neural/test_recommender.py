@@ -31,7 +31,7 @@ from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 
-NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown")
+NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim")
 LOG, ARTICLES = made_up_log(1_500, seed=3)
 #: The same readers without impressions.
 READS = make_log(

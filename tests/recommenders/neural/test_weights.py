@@ -53,7 +53,7 @@ def rewritten(path: Path, metadata: dict[str, str] | None = None, **tensors: tor
 def test_facts_words_and_tensors_come_back_as_they_were(file: Path) -> None:
     weights = load_weights(file)
     assert weights.facts == FACTS | {
-        "numbers": asdict(TINY) | {"dense": list(TINY.dense)},
+        "numbers": asdict(TINY) | {"dense": list(TINY.dense), "channels": list(TINY.channels)},
         "format": 1,
         "version": newsreplay.__version__,
     }

@@ -27,6 +27,7 @@ class Size:
     filters: int = 400  #: of convolutions; the width of article vectors where no attention sets it
     query: int = 200  #: of additive attention
     dense: tuple[int, int] = (400, 256)  #: hidden layers of dense attention
+    channels: tuple[int, int] = (32, 16)  #: of convolutions over cubes of what matches
     category: int = 100  #: width of category, subcategory and entity embeddings
     dropout: float = 0.2
     title: int = 30  #: words of a title
@@ -54,8 +55,8 @@ SMALL = Size(
     history=30,
 )
 TINY = Size(
-    word=8, heads=2, head=4, filters=8, query=4, dense=(8, 4), category=4, title=6, abstract=6, body=6, entities=2,
-    history=6, categories=16, subcategories=16, names=32, users=32,
+    word=8, heads=2, head=4, filters=8, query=4, dense=(8, 4), channels=(4, 4), category=4, title=6, abstract=6, body=6,
+    entities=2, history=6, categories=16, subcategories=16, names=32, users=32,
 )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ MODELS: list[Case] = [
     ("crown", {"gnn": "sage", "user": "gnn"}),
     ("crown", {"user": "attention", "intents": 0}),
     ("crown", {"preset": "release"}),
+    ("fim", {}),
     (InContext, {}),
     (Several, {}),
 ]

@@ -31,6 +31,8 @@ from tests.recommenders.neural.models.cases import MODELS, Case, named
 from tests.recommenders.neural.models.small_models import InContext
 
 ORDERLESS = {"nrms", "naml", "tanr", "pprec", "crown", InContext}  #: the order of what a reader read does not matter
+ALIKE = {"fim"}  #: to a reader who has read nothing all candidates are the same
+UNROUNDED = {"fim"}  #: of float32 under autocast, too
 
 
 @pytest.fixture(params=MODELS, ids=map(named, MODELS))
@@ -101,11 +103,13 @@ def test_shapes_are_right_for_one_and_for_nothing(model: NewsModel, readers: int
     assert loss.isfinite()
 
 
-def test_a_reader_who_has_read_nothing_gets_finite_scores_that_differ(model: NewsModel, batch: Batch) -> None:
+def test_a_reader_who_has_read_nothing_gets_finite_scores_that_differ_where_they_should(case: Case) -> None:
+    model = build(*case)
+    batch = some_batch(type(model))
     scores = model(*batch)[0]
     assert not batch.requests.history[0].any()
     assert scores.isfinite().all()
-    assert len(scores.unique()) > 1
+    assert (len(scores.unique()) > 1) == (case[0] not in ALIKE)
 
 
 def test_what_stands_behind_the_reads_counts_for_nothing(model: NewsModel, batch: Batch) -> None:
@@ -250,7 +254,10 @@ def test_every_parameter_is_in_one_group_of_the_given_rate(model: NewsModel) -> 
     assert [id(parameter) for parameter in group["params"]] == [id(parameter) for parameter in own]
 
 
-def test_half_precision_gives_about_the_same_scores_and_gradients(model: NewsModel, batch: Batch) -> None:
+def test_half_precision_gives_about_the_same_scores_and_gradients(case: Case) -> None:
+    model = build(*case)
+    batch = some_batch(type(model))
+
     def learn() -> tuple[Tensor, Tensor]:
         scores = model(*batch)
         (words,) = {part for part in model.modules() if isinstance(part, WordTable)}
@@ -260,8 +267,9 @@ def test_half_precision_gives_about_the_same_scores_and_gradients(model: NewsMod
     whole = learn()
     with torch.autocast("cpu", torch.bfloat16):
         half = learn()
+    # `grad` is within autocast, too, and rounds what it multiplies
+    assert [*map(torch.equal, half, whole)] == [case[0] in UNROUNDED, False]
     for rough, exact in zip(half, whole, strict=True):
-        assert not torch.equal(rough, exact)
         assert (rough - exact).abs().max() < 0.05 * exact.abs().max()
 
 
