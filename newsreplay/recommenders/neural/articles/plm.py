@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from newsreplay.errors import SpecError
+from newsreplay.recommenders.neural.models.drawing import drawn_from
 
 
 class PlmWords:
@@ -45,43 +48,70 @@ class PlmWords:
 
 
 class LanguageModel(nn.Module):
-    """The last hidden states of a language model, projected: ids of `PlmWords` [N, L] → [N, L, width].
+    """The last hidden states of a language model: ids of `PlmWords` [N, L] → [N, L, width].
 
-    All but the last `layers_trained` layers are frozen; a model that is frozen altogether runs without dropout.
-    Padding is zero. Raises `SpecError` if the model cannot be loaded; only safetensors weights are, and no code that
-    comes with a model is run.
+    They are projected to a width, or with width None as wide as they are. All but the last `layers_trained` layers are
+    frozen, and without dropout. Padding is zero. Raises `SpecError` if the model cannot be loaded; only safetensors
+    weights are, and no code that comes with a model is run.
     """
 
-    def __init__(self, name: str, width: int, layers_trained: int = 0):
+    def __init__(self, name: str, width: int | None, layers_trained: int = 0):
         super().__init__()
         self.name = name
-        self.width = width
         self.layers_trained = layers_trained
+        self.generator: torch.Generator | None = None  #: that dropout draws from; None = torch's
         self.model = _load("AutoModel", name, "model", use_safetensors=True).float()
         self.model.requires_grad_(False)
         layers = max((part for part in self.model.modules() if isinstance(part, nn.ModuleList)), key=len, default=())
         if layers_trained > len(layers):
             raise SpecError(f"{name} has {len(layers)} layers, so {layers_trained} of them cannot be trained")
-        for layer in list(layers)[len(layers) - layers_trained :]:
+        self.trained = tuple(layers)[len(layers) - layers_trained :]
+        for layer in self.trained:
             layer.requires_grad_(True)
-        self.project = nn.Linear(self.model.config.hidden_size, width)
+        states: int = self.model.config.hidden_size
+        self.width = states if width is None else width
+        self.project = nn.Identity() if width is None else nn.Linear(states, width)
 
     def train(self, mode: bool = True) -> LanguageModel:
-        """Training mode, in which a frozen language model remains as it is."""
+        """Training mode, in which frozen layers remain as they are."""
         super().train(mode)
-        if not self.layers_trained:
-            self.model.eval()
+        self.model.eval()
+        for layer in self.trained:
+            layer.train(mode)
         return self
 
     def forward(self, ids: Tensor) -> Tensor:
         """int64[N, L] → float32[N, L, width]."""
+        if not ids.shape[1]:  # which attention refuses
+            return torch.zeros(*ids.shape, self.width, device=ids.device)
         real = ids > 0
         seen = real.clone()
         seen[:, :1] = True  # of a text without words; a softmax over nothing would be NaN
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.layers_trained > 0):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.trained)), self._drawn(ids.device):
             hidden = self.model(input_ids=(ids - 1).clamp(min=0), attention_mask=seen.long()).last_hidden_state
         projected: Tensor = self.project(hidden)
         return projected.masked_fill(~real.unsqueeze(-1), 0.0)
+
+    def given(self) -> set[str]:
+        """Names of the tensors that no training changes: who has the model's files has them."""
+        fitted = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        return self.state_dict().keys() - fitted
+
+    def digest(self) -> str:
+        """SHA-256 of these, in hexadecimal digits."""
+        found = hashlib.sha256()
+        tensors = self.state_dict()
+        for name in sorted(self.given()):
+            found.update(name.encode())
+            found.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()
+
+    def _drawn(self, device: torch.device) -> AbstractContextManager[None]:
+        """Dropout of layers that are not ours, which draws from torch's generator, as if it drew from this one's."""
+        if self.generator is None or not (self.training and self.trained):
+            return nullcontext()
+        seed = torch.empty((), dtype=torch.int64, device=self.generator.device).random_(generator=self.generator)
+        return drawn_from(int(seed), device)
 
 
 def _load(kind: str, name: str, what: str, **options: bool) -> Any:
