@@ -51,8 +51,9 @@ def learned(recommender: Neural) -> Any:
     return recommender.learned
 
 
-def test_overwriting_the_future_changes_no_bit_of_an_answer(bert: Path) -> None:
-    [entry] = start_list(f"nrms-bert(size=tiny, plm='{bert}', update=every(hours=12))")
+@pytest.mark.parametrize("layers", [0, 2])  # states of a frozen one are kept
+def test_overwriting_the_future_changes_no_bit_of_an_answer(bert: Path, layers: int) -> None:
+    [entry] = start_list(f"nrms-bert(size=tiny, plm='{bert}', layers_trained={layers}, update=every(hours=12))")
     verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=3, k=5, apart=False)
     assert verdict.cuts == 3
     assert verdict.finding is None, str(verdict.finding)

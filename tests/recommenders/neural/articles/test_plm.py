@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from newsreplay.errors import SpecError
-from newsreplay.recommenders.neural.articles.plm import LanguageModel, PlmWords
+from newsreplay.recommenders.neural.articles.plm import TOGETHER, LanguageModel, PlmWords
 from newsreplay.recommenders.neural.models.fields import Columns, Contents
 from newsreplay.recommenders.neural.models.model import TINY, Inputs
 from newsreplay.recommenders.neural.models.nrms import NRMS
@@ -95,11 +95,73 @@ def test_dropout_inside_the_model_is_drawn_from_its_generator(bert: Path) -> Non
     assert not torch.equal(made[0], made[4])
 
 
+def counted(model: LanguageModel) -> list[int]:
+    """How many rows the language model itself is handed, call by call."""
+    rows: list[int] = []
+    model.model.register_forward_pre_hook(lambda _, __, given: rows.append(len(given["input_ids"])), with_kwargs=True)
+    return rows
+
+
+def test_a_frozen_model_reads_a_text_once(bert: Path) -> None:
+    model, fresh = LanguageModel(str(bert), None), LanguageModel(str(bert), None)
+    rows = counted(model)
+    first = torch.tensor([[CLS, RAIN, SEP, 0], [0, 0, 0, 0], [CLS, RAIN, SEP, 0]])
+    then = torch.tensor([[CLS, THE, CITY, S, SEP], [CLS, RAIN, SEP, 0, 0]])
+    kept = model(first)
+    assert rows == [TOGETHER]
+    assert model.bytes == 3 * 8 * 4
+    assert torch.equal(kept[0], kept[2])
+    torch.testing.assert_close(model(then), fresh._read(then).masked_fill(then.unsqueeze(-1) == 0, 0))
+    assert rows == [TOGETHER] * 2
+    assert torch.equal(model(first), kept)
+    assert rows == [TOGETHER] * 2
+
+
+def test_what_else_is_read_changes_no_bit_of_a_text_s_states(bert: Path) -> None:
+    torch.manual_seed(0)
+    ids = torch.randint(CLS, 1 + len(PIECES), (3 * TOGETHER, 6))
+    alone = LanguageModel(str(bert), None)(ids[:5])
+    assert torch.equal(LanguageModel(str(bert), None)(ids)[:5], alone)
+
+
+def test_no_more_states_are_kept_than_there_is_room_for_and_the_oldest_go_first(bert: Path) -> None:
+    texts = [torch.tensor([[CLS, word, SEP]]) for word in (RAIN, IN, THE)]
+    model = LanguageModel(str(bert), None, kept=2 * 3 * 8 * 4)
+    rows = counted(model)
+    kept = [model(text) for text in texts]
+    assert model.bytes == 2 * 3 * 8 * 4
+    assert torch.equal(model(texts[1]), kept[1])
+    assert len(rows) == 3
+    torch.testing.assert_close(model(texts[0]), kept[0])
+    assert len(rows) == 4
+    assert torch.equal(model(torch.cat(texts)), torch.cat(kept))  # more at once than there is room for
+
+
+def test_what_was_read_for_an_answer_can_be_learned_from(bert: Path) -> None:
+    model = LanguageModel(str(bert), 4)
+    ids = torch.tensor([[CLS, RAIN, SEP]])
+    with torch.inference_mode():
+        model(ids)
+    model(ids).sum().backward()
+    assert isinstance(model.project, torch.nn.Linear)
+    assert model.project.weight.grad is not None
+    assert model.project.weight.grad.any()
+
+
+def test_a_model_that_is_trained_reads_anew(bert: Path) -> None:
+    model = LanguageModel(str(bert), None, layers_trained=1).eval()
+    ids = torch.tensor([[CLS, RAIN, SEP]])
+    kept = model(ids)
+    with torch.no_grad():
+        model.model.encoder.layer[2].output.dense.bias += 1
+    assert not torch.equal(model(ids), kept)
+
+
 def test_without_a_width_states_are_as_they_are(bert: Path) -> None:
     model = LanguageModel(str(bert), None).eval()
     ids = torch.tensor([[CLS, RAIN, SEP]])
     assert model.width == 8
-    assert torch.equal(model(ids), model.model(input_ids=ids - 1).last_hidden_state)
+    torch.testing.assert_close(model(ids), model.model(input_ids=ids - 1).last_hidden_state)
     assert model(torch.zeros(2, 0, dtype=torch.int64)).shape == (2, 0, 8)
 
 
