@@ -51,17 +51,23 @@ PUBLISHED = (
             "naml": (65.50, 30.39, 33.08, 39.31),
             "lstur": (64.38, 29.46, 31.89, 38.17),
             "fim": (65.02, 30.26, 32.91, 39.10),
+            "nrms-bert": (65.52, 31.00, 33.87, 40.38),
         },
     ),
 )
 
 
-def specs(models: list[str], size: str, device: str, glove: Path | None, epochs: int | None) -> dict[str, str]:
-    """The recommenders to run, by model."""
+def specs(
+    models: list[str], size: str, device: str, glove: Path | None, epochs: int | None, plm: str | None = None
+) -> dict[str, str]:
+    """The recommenders to run, by model; with a language model NRMS-BERT is one of them."""
     shared: list[tuple[str, Value]] = [("size", size), ("update", None), ("candidates", 0), ("device", device)]
-    shared += [("words", str(glove))] if glove else []
-    shared += [("epochs", epochs)] if epochs else []
-    return {model: str(Spec(model, tuple(shared))) for model in models}
+    fitted: list[tuple[str, Value]] = [("epochs", epochs)] if epochs else []
+    words: list[tuple[str, Value]] = [("words", str(glove))] if glove else []
+    made = {model: Spec(model, (*shared, *words, *fitted)) for model in models}
+    if plm is not None:
+        made["nrms-bert"] = Spec("nrms-bert", (*shared, ("plm", plm), *fitted))
+    return {model: str(spec) for model, spec in made.items()}
 
 
 def table(run: Any, recommenders: dict[str, str]) -> str:
@@ -101,7 +107,7 @@ def _notes(scored: int, recommenders: dict[str, str]) -> list[str]:
         notes.append(
             f"THESE ARE NOT MIND-small's {IMPRESSIONS:,}: nothing here can be compared with the papers' numbers"
         )
-    if any("words=" not in spec for spec in recommenders.values()):
+    if any("words=" not in spec and "plm=" not in spec for spec in recommenders.values()):
         notes.append("without --glove word vectors start at random; the papers start from GloVe 840B.300d")
     return notes
 
@@ -124,6 +130,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mind", type=Path, required=True, help="folder of MINDsmall_train and MINDsmall_dev")
     parser.add_argument("--glove", type=Path, help="word vectors, text")
+    parser.add_argument("--plm", help="a language model, folder or name, for NRMS-BERT; the papers' is BERT base")
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--size", default="paper", help="paper, small or tiny")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -132,7 +139,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="keep the run folder there")
     given = parser.parse_args(words)
     check(given.mind, given.glove)
-    recommenders = specs(given.models.split(","), given.size, given.device, given.glove, given.epochs)
+    recommenders = specs(given.models.split(","), given.size, given.device, given.glove, given.epochs, given.plm)
     try:
         run = newsreplay.run(
             data=f"mind:{given.mind}",

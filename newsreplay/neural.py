@@ -20,6 +20,7 @@ from newsreplay.recommenders.neural.models.fields import (
     Vector,
     Words,
 )
+from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
 from newsreplay.recommenders.neural.models.model import (
     UNKNOWN,
     Around,
@@ -48,6 +49,7 @@ __all__ = [
     "Around",
     "Columns",
     "Contents",
+    "FineTuning",
     "Graph",
     "Inputs",
     "LossInputs",

@@ -64,6 +64,13 @@ def test_specs_say_what_is_published_and_can_be_read_back() -> None:
     }
 
 
+def test_nrms_bert_is_run_over_a_language_model_in_place_of_word_vectors() -> None:
+    assert script.specs(["nrms"], "tiny", "cpu", Path("glove"), 3, "bert") == {
+        "nrms": "nrms(size=tiny, update=None, candidates=0, device=cpu, words=glove, epochs=3)",
+        "nrms-bert": "nrms-bert(size=tiny, update=None, candidates=0, device=cpu, plm=bert, epochs=3)",
+    }
+
+
 def test_our_numbers_stand_above_those_of_the_papers() -> None:
     results = [
         Result("mind", spec, metric, value, value - 0.001, value + 0.003, 73_152)

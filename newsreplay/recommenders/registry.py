@@ -40,6 +40,7 @@ BUILT_IN = {
         name.lower(): f"newsreplay.recommenders.neural.recommenders:{name}"
         for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM")
     },
+    "nrms-bert": "newsreplay.recommenders.neural.recommenders:NRMSBERT",
     "logged": "newsreplay.recommenders.references.logged:Logged",
     "oracle": "newsreplay.recommenders.references.oracle:Oracle",
 }

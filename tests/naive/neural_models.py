@@ -1,4 +1,4 @@
-"""NRMS, NAML, TANR and LSTUR from their equations: one word, one read after the other; no masks, no batches.
+"""NRMS, NRMS-BERT, NAML, TANR and LSTUR from their equations: one word, one read after the other; no masks, no batches.
 
 So are the loss of clicks and popularity. Weights are a module's own, by name. What is padding is left out before
 anything is computed.
@@ -99,6 +99,10 @@ class Naive:
         if self.model == "nrms":
             words = self_attention(self.weights, "title", self.heads, self.words("title", article))
             return additive_attention(self.weights, "title_pool", words)
+        if self.model == "nrms_bert":
+            return linear(
+                self.weights, "narrow", additive_attention(self.weights, "title_pool", self.words("title", article))
+            )
         if self.model == "lstur":
             names = [self.row("category", article), self.row("subcategory", article)]
             return np.concatenate([self.text("title", article), *names])
@@ -122,7 +126,7 @@ class Naive:
             return np.concatenate([lately, linear(self.weights, "long_term", who)])
         if not read:
             return self.weights["nobody"]
-        if self.model == "nrms":
+        if self.model in ("nrms", "nrms_bert"):
             read = self_attention(self.weights, "read", self.heads, read)
         return additive_attention(self.weights, "read_pool", read)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from newsreplay.errors import SpecError
+from newsreplay.errors import NewsreplayError, SpecError
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import IMPRESSION, Column
@@ -25,10 +25,11 @@ from newsreplay.recommenders.neural.learning.requests import Context, batch_of
 from newsreplay.recommenders.neural.learning.samples import Samples
 from newsreplay.recommenders.neural.learning.scoring import Scorer, VectorCache
 from newsreplay.recommenders.neural.learning.training import Trainer
+from newsreplay.recommenders.neural.models.drawing import drawn_from
 from newsreplay.recommenders.neural.models.fields import Words
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
 from newsreplay.recommenders.neural.models.model import UNKNOWN
-from newsreplay.recommenders.neural.options import Blueprint, NeuralOptions, drawn_from
+from newsreplay.recommenders.neural.options import Blueprint, NeuralOptions
 from newsreplay.recommenders.neural.stream.graph import ReadGraph
 from newsreplay.recommenders.neural.stream.state import Captures
 from newsreplay.recommenders.neural.weights import Weights, save_weights
@@ -52,13 +53,15 @@ class Learned:
     def __init__(
         self, blueprint: Blueprint, vocabulary: Vocabulary | PlmWords, vectors: WordVectors | None, around: Surroundings
     ):
-        self.blueprint = blueprint
         self.vocabulary = vocabulary
         self.vectors = vectors
         files = {name: Vectors.open(path) for name, path in blueprint.files.items()}
         with drawn_from(int(key_of(around.key, "weights")) >> 1):
             self.words = _words(blueprint, vocabulary, vectors, around.key)
+            # A file of vectors, and the states of a language model, are as wide as they are.
+            blueprint = replace(blueprint, size=replace(blueprint.size, word=self.words.width))
             self.model = blueprint.make(self.words, {name: file.width for name, file in files.items()})
+        self.blueprint = blueprint
         model = blueprint.model
         self.articles = ArticleTable(model.fields, blueprint.size, vocabulary, around.catalog, files)
         self.context = Context(model.context, self.articles, blueprint.signals)
@@ -83,8 +86,6 @@ class Learned:
     def fresh(cls, blueprint: Blueprint, items: Sequence[int], around: Surroundings) -> Learned:
         """A model that has learned nothing yet but the words of these articles, all that are known by now."""
         vectors = None if blueprint.words is None else WordVectors.open(Path(blueprint.words))
-        if vectors is not None:
-            blueprint = replace(blueprint, size=replace(blueprint.size, word=vectors.width))
         learned = cls(blueprint, _vocabulary(blueprint, vectors, items, around.catalog), vectors, around)
         # All that is known gets its slot now, and the others as they come: no order of answers shapes training.
         learned.articles.slots(np.array(items, np.int64))
@@ -99,6 +100,11 @@ class Learned:
         else:
             vocabulary = Vocabulary(weights.words, weights.facts["buckets"], vectors)
         learned = cls(blueprint, vocabulary, vectors, around)
+        if isinstance(learned.words, LanguageModel) and learned.words.digest() != weights.facts.get("plm_digest"):
+            raise NewsreplayError(
+                f"weights={weights.path} have the trained layers of another language model than plm={blueprint.plm}; "
+                f"that was {weights.facts['plm']}: name it with plm, wherever it is now"
+            )
         weights.fill(learned.model)
         users = getattr(learned.model, "users", None)
         if isinstance(users, NameTable):  # its rows are of the readers of another log
@@ -156,6 +162,7 @@ class Learned:
             "until": until,
             "training": self.rounds,
             "plm": blueprint.plm,
+            "plm_digest": self.words.digest() if isinstance(self.words, LanguageModel) else None,
             "words": blueprint.words is not None,
             "popularity": blueprint.popularity,
         }
@@ -185,6 +192,8 @@ def _words(
 ) -> WordTable | LanguageModel:
     """What turns ids of words into vectors."""
     if isinstance(vocabulary, PlmWords):
+        if (tuning := blueprint.tuning) is not None:
+            return LanguageModel(vocabulary.name, None, tuning.layers_trained)
         return LanguageModel(vocabulary.name, blueprint.size.word)
     generator = torch.Generator().manual_seed(int(key_of(key, "words")) >> 1)
     return word_table(vocabulary, vectors, blueprint.size.word, generator)
@@ -206,8 +215,8 @@ def blueprint_of_weights(blueprint: Blueprint, weights: Weights, options: Neural
             raise SpecError(f"weights={path} are of {name}={facts['options'][name]}; leave {name} out")
     if blueprint.popularity not in ("joint", facts["popularity"]):
         raise SpecError(f"weights={path} were trained with popularity={facts['popularity']}; leave popularity out")
-    if blueprint.plm not in (None, facts["plm"]):
-        raise SpecError(f"weights={path} were not trained with plm={blueprint.plm}; leave plm out")
+    if blueprint.plm is not None and facts["plm"] is None:
+        raise SpecError(f"weights={path} were trained without a language model; leave plm out")
     if blueprint.words is not None and not facts["words"]:
         raise SpecError(f"weights={path} were trained without word vectors; leave words out")
     return replace(
@@ -216,6 +225,6 @@ def blueprint_of_weights(blueprint: Blueprint, weights: Weights, options: Neural
         size=weights.size,
         training=options.training(blueprint.model.trainings[facts["size"]]),
         options=facts["options"],
-        plm=facts["plm"],
+        plm=blueprint.plm or facts["plm"],  # a folder may have been moved
         popularity=facts["popularity"],
     )

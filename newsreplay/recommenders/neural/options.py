@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -17,7 +15,9 @@ from newsreplay.durations import parse_duration
 from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
 from newsreplay.log.rows import DAY, HOUR
 from newsreplay.recommenders.neural.learning.requests import signals_of
+from newsreplay.recommenders.neural.models.drawing import drawn_from
 from newsreplay.recommenders.neural.models.fields import NameVectors, Vector
+from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
 from newsreplay.recommenders.neural.models.layers import WordTable
 from newsreplay.recommenders.neural.models.model import NewsModel, Size, Training
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
@@ -28,8 +28,6 @@ ModelOptions: TypeAlias = Mapping[str, Any]
 
 SHORTLIST = 100  #: articles that a popularity head chooses for the model to score
 ALIVE = 2_000  #: articles, those read last, that a model scores without a head, and that a head chooses from
-
-_drawing = threading.Lock()  #: layers draw their first weights from torch's one generator
 
 
 class Update(NamedTuple):
@@ -196,6 +194,11 @@ class Blueprint:
         """The signals of candidates that are noted, by name."""
         return signals_of(self.model, PopularityHead.signals if self.popularity == "joint" else ())
 
+    @property
+    def tuning(self) -> FineTuning | None:
+        """How the language model that the model is made for is trained; None = it is made for none."""
+        return _tuning(self.model, self.options)
+
     def make(self, words: nn.Module, widths: Mapping[str, int]) -> NewsModel:
         """A fresh model over what turns word ids into vectors; to be made within `drawn_from`.
 
@@ -205,15 +208,6 @@ class Blueprint:
         if self.popularity == "joint":
             model.head = PopularityHead()
         return model.to(self.device)
-
-
-@contextmanager
-def drawn_from(seed: int | None) -> Iterator[None]:
-    """While layers are made: their first weights are drawn from the seed alone, and torch's own generator stays."""
-    with _drawing, torch.random.fork_rng(devices=[]):
-        if seed is not None:
-            torch.manual_seed(seed)
-        yield
 
 
 def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: ModelOptions) -> Blueprint:
@@ -228,6 +222,12 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
             named = f"{name}={files[name]}: there is no such file" if name in files else f"{name} is missing"
             raise SpecError(f"{named}; {model.__name__} reads vectors from it")
     _try(model, own)
+    if _tuning(model, own) is not None and options.plm is None and options.weights is None:
+        raise SpecError(
+            f"plm is missing: {model.__name__} reads titles with a pretrained language model; give plm=FOLDER "
+            "(config.json, tokenizer files, weights as .safetensors) or the name of one on the Hugging Face hub, and "
+            'pip install "newsreplay[plm]"'
+        )
     return Blueprint(
         model,
         options.size,
@@ -245,6 +245,11 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
 def files_of(model: type[NewsModel]) -> list[str]:
     """The parameters that name files of vectors: the names of the fields that are read from them."""
     return [field.name for field in model.fields if isinstance(field, Vector | NameVectors)]
+
+
+def _tuning(model: type[NewsModel], options: ModelOptions) -> FineTuning | None:
+    kind = model.options
+    return kind(**options) if kind is not None and issubclass(kind, FineTuning) else None
 
 
 def _widths(widths: Mapping[str, int]) -> dict[str, Mapping[str, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from newsreplay.recommenders.neural.models import awrs, caum, crown, fim, lstur, naml, nrms, pprec, tanr
+from newsreplay.recommenders.neural.models import awrs, caum, crown, fim, lstur, naml, nrms, nrms_bert, pprec, tanr
 from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.options import NeuralOptions, files_of
 from newsreplay.recommenders.neural.recommender import Neural
@@ -50,3 +50,4 @@ PPRec = recommender_of(pprec.PPRec)
 AWRS = recommender_of(awrs.AWRS)
 CROWN = recommender_of(crown.CROWN)
 FIM = recommender_of(fim.FIM)
+NRMSBERT = recommender_of(nrms_bert.NRMSBERT)

@@ -1,7 +1,8 @@
 """Models as safetensors files: numbers and plain facts, nothing that runs when it is loaded.
 
-A file holds the model's tensors under their names, the words of its vocabulary as a uint8 tensor `vocabulary` (a JSON
-list, UTF-8), and in its metadata, under `newsreplay`, what it takes to make the model again, as JSON.
+A file holds the model's tensors under their names, without those of a language model that are frozen, the words of
+its vocabulary as a uint8 tensor `vocabulary` (a JSON list, UTF-8), and in its metadata, under `newsreplay`, what it
+takes to make the model again, as JSON.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from newsreplay.errors import NewsreplayError
 from newsreplay.files import written_whole
+from newsreplay.recommenders.neural.articles.plm import LanguageModel
 from newsreplay.recommenders.neural.models.layers import WordTable
 from newsreplay.recommenders.neural.models.model import Size
 from newsreplay.version import __version__
@@ -95,7 +97,8 @@ def save_weights(path: str | Path, facts: Facts, words: list[str], model: nn.Mod
     """Write a model to a file, whole or not at all; the same model gives the same bytes.
 
     `facts` are those of `FACTS`, the version excepted, and all else that JSON can hold. Words that came up after
-    training (`WordTable.later`) are left out: they are looked up again. Raises `NewsreplayError` where the file cannot
+    training (`WordTable.later`) are left out, as is what a language model brings along (`LanguageModel.given`): they
+    are looked up again. Raises `NewsreplayError` where the file cannot
     be written, and `ValueError` where a fact is missing.
     """
     facts = facts | {"format": FORMAT, "version": __version__}
@@ -153,8 +156,13 @@ def _wrong(facts: Facts) -> str | None:
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
     """All that is kept of a model, by name: what training changes, and what it was calibrated to."""
-    later = {f"{name}.later".lstrip(".") for name, part in model.named_modules() if isinstance(part, WordTable)}
-    return {name: tensor for name, tensor in model.state_dict().items() if name not in later}
+    elsewhere = {
+        f"{name}.{tensor}".lstrip(".")
+        for name, part in model.named_modules()
+        if isinstance(part, WordTable | LanguageModel)
+        for tensor in (part.given() if isinstance(part, LanguageModel) else ("later",))
+    }
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in elsewhere}
 
 
 def _shape(tensor: Tensor) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from newsreplay.errors import SpecError
+from newsreplay.recommenders.neural.models.drawing import drawn_from
+
+KEPT = 2**29  #: bytes of a frozen model's states that are kept, at most; those of BERT base's for some 10,000 titles
+TOGETHER = 32  #: texts that a frozen model reads at a time
 
 
 class PlmWords:
@@ -45,43 +51,103 @@ class PlmWords:
 
 
 class LanguageModel(nn.Module):
-    """The last hidden states of a language model, projected: ids of `PlmWords` [N, L] → [N, L, width].
+    """The last hidden states of a language model: ids of `PlmWords` [N, L] → [N, L, width].
 
-    All but the last `layers_trained` layers are frozen; a model that is frozen altogether runs without dropout.
-    Padding is zero. Raises `SpecError` if the model cannot be loaded; only safetensors weights are, and no code that
-    comes with a model is run.
+    They are projected to a width, or with width None as wide as they are. All but the last `layers_trained` layers are
+    frozen, and without dropout. A model that is frozen altogether reads a text once: its states are kept, the latest
+    `kept` bytes of them. Padding, which stands behind the words, is zero. Raises `SpecError` if the model cannot be
+    loaded; only safetensors weights are, and no code that comes with a model is run.
     """
 
-    def __init__(self, name: str, width: int, layers_trained: int = 0):
+    def __init__(self, name: str, width: int | None, layers_trained: int = 0, kept: int = KEPT):
         super().__init__()
         self.name = name
-        self.width = width
         self.layers_trained = layers_trained
+        self.generator: torch.Generator | None = None  #: that dropout draws from; None = torch's
         self.model = _load("AutoModel", name, "model", use_safetensors=True).float()
         self.model.requires_grad_(False)
         layers = max((part for part in self.model.modules() if isinstance(part, nn.ModuleList)), key=len, default=())
         if layers_trained > len(layers):
             raise SpecError(f"{name} has {len(layers)} layers, so {layers_trained} of them cannot be trained")
-        for layer in list(layers)[len(layers) - layers_trained :]:
+        self.trained = tuple(layers)[len(layers) - layers_trained :]
+        for layer in self.trained:
             layer.requires_grad_(True)
-        self.project = nn.Linear(self.model.config.hidden_size, width)
+        self.states: int = self.model.config.hidden_size  #: how wide they are
+        self.width = self.states if width is None else width
+        self.project = nn.Identity() if width is None else nn.Linear(self.states, width)
+        self.most = kept
+        self.kept: dict[bytes, Tensor] = {}  #: states by ids, those read first in front
+        self.bytes = 0  #: of these
 
     def train(self, mode: bool = True) -> LanguageModel:
-        """Training mode, in which a frozen language model remains as it is."""
+        """Training mode, in which frozen layers remain as they are."""
         super().train(mode)
-        if not self.layers_trained:
-            self.model.eval()
+        self.model.eval()
+        for layer in self.trained:
+            layer.train(mode)
         return self
 
     def forward(self, ids: Tensor) -> Tensor:
         """int64[N, L] → float32[N, L, width]."""
-        real = ids > 0
-        seen = real.clone()
-        seen[:, :1] = True  # of a text without words; a softmax over nothing would be NaN
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.layers_trained > 0):
-            hidden = self.model(input_ids=(ids - 1).clamp(min=0), attention_mask=seen.long()).last_hidden_state
+        if not ids.shape[1]:  # which attention refuses
+            return torch.zeros(*ids.shape, self.width, device=ids.device)
+        with self._drawn(ids.device):
+            hidden = self._read(ids) if self.trained else self._remembered(ids)
         projected: Tensor = self.project(hidden)
-        return projected.masked_fill(~real.unsqueeze(-1), 0.0)
+        return projected.masked_fill(ids.unsqueeze(-1) == 0, 0.0)
+
+    def given(self) -> set[str]:
+        """Names of the tensors that no training changes: who has the model's files has them."""
+        fitted = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        return self.state_dict().keys() - fitted
+
+    def digest(self) -> str:
+        """SHA-256 of these, in hexadecimal digits."""
+        found = hashlib.sha256()
+        tensors = self.state_dict()
+        for name in sorted(self.given()):
+            found.update(name.encode())
+            found.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()
+
+    def _read(self, ids: Tensor) -> Tensor:
+        """The last hidden states, [N, L, states]."""
+        seen = ids > 0
+        seen[:, :1] = True  # of a text without words; a softmax over nothing would be NaN
+        states: Tensor = self.model(input_ids=(ids - 1).clamp(min=0), attention_mask=seen.long()).last_hidden_state
+        return states
+
+    @torch.inference_mode(False)  # what is made in it could not be learned from
+    @torch.no_grad()
+    def _remembered(self, ids: Tensor) -> Tensor:
+        """The same of a frozen model, of which texts are read that have not been, a fixed number at a time.
+
+        So the bits of a text's states hang on what was read before it, but on nothing that is read beside it.
+        """
+        texts = [row[row > 0] for row in ids.cpu()]
+        keys = [text.numpy().tobytes() for text in texts]
+        new = list({key: row for row, key in enumerate(keys) if key and key not in self.kept}.values())
+        for first in range(0, len(new), TOGETHER):
+            rows = new[first : first + TOGETHER]
+            block = torch.zeros(TOGETHER, ids.shape[1], dtype=ids.dtype, device=ids.device)
+            block[: len(rows)] = ids[rows]
+            for row, states in zip(rows, self._read(block), strict=False):
+                self.kept[keys[row]] = found = states[: len(texts[row])].clone()
+                self.bytes += found.nbytes
+        out = torch.zeros(*ids.shape, self.states, device=ids.device)
+        for row, key in enumerate(keys):
+            if key:
+                out[row, : len(texts[row])] = self.kept[key]
+        while self.bytes > self.most:
+            self.bytes -= self.kept.pop(next(iter(self.kept))).nbytes
+        return out
+
+    def _drawn(self, device: torch.device) -> AbstractContextManager[None]:
+        """Dropout of layers that are not ours, which draws from torch's generator, as if it drew from this one's."""
+        if self.generator is None or not (self.training and self.trained):
+            return nullcontext()
+        seed = torch.empty((), dtype=torch.int64, device=self.generator.device).random_(generator=self.generator)
+        return drawn_from(int(seed), device)
 
 
 def _load(kind: str, name: str, what: str, **options: bool) -> Any:

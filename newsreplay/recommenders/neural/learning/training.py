@@ -17,6 +17,7 @@ from torch import Tensor
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import DAY, Column
 from newsreplay.recommenders.base import Round
+from newsreplay.recommenders.neural.articles.plm import LanguageModel
 from newsreplay.recommenders.neural.learning.neighbourhoods import Closure
 from newsreplay.recommenders.neural.learning.pairs import pair_logits
 from newsreplay.recommenders.neural.learning.requests import Context, batch_of
@@ -109,7 +110,7 @@ class Trainer:
         self.generator = torch.Generator(self.device)
         self.hiding = torch.Generator()
         for layer in model.modules():
-            if isinstance(layer, Dropout | NameTable):
+            if isinstance(layer, Dropout | NameTable | LanguageModel):
                 layer.generator = self.generator
 
     def learn_words(self, buckets: Column) -> None:

@@ -12,31 +12,18 @@ from newsreplay.recommenders.neural.models.layers import AdditiveAttention, Drop
 from newsreplay.recommenders.neural.models.model import NewsModel, Read, Size
 
 
-class NRMS(NewsModel):
-    """Self-attention over a title's words makes an article, over what a reader read a reader.
+class AttentiveReaders(nn.Module):
+    """The second stage of NRMS and of what is built on it: self-attention over what was read, and additive attention.
 
     A reader who has read nothing has a learned vector (`nobody`).
     """
 
-    dot: ClassVar = True
-
-    def __init__(self, size: Size, words: nn.Module):
-        super().__init__()
+    def add_readers(self, size: Size) -> None:
+        """Make its layers, for article vectors of heads x head."""
         width = size.heads * size.head
-        self.words = words
-        self.dropout = Dropout(size.dropout)
-        self.title = SelfAttention(size.word, size.heads, size.head)
-        self.title_pool = AdditiveAttention(width, size.query)
         self.read = SelfAttention(width, size.heads, size.head)
         self.read_pool = AdditiveAttention(width, size.query)
         self.nobody = nn.Parameter(torch.zeros(width))
-
-    def encode(self, contents: Contents) -> Tensor:
-        """[N, heads x head] from titles."""
-        real = contents.title > 0
-        words = self.dropout(self.title(self.dropout(self.words(contents.title)), real))
-        vectors: Tensor = self.title_pool(words, real)
-        return vectors
 
     def reading(self, vectors: Tensor) -> Tensor:
         """Queries, keys and values of the readers' self-attention, [N, 3 x heads x head]."""
@@ -47,3 +34,25 @@ class NRMS(NewsModel):
         """One vector a reader, [B, heads x head]; the order of what they read does not matter."""
         reader = self.read_pool(self.read.attend(read.vectors, read.mask), read.mask)
         return (torch.where(read.mask.any(-1, keepdim=True), reader, self.nobody),)
+
+
+class NRMS(AttentiveReaders, NewsModel):
+    """Self-attention over a title's words makes an article, over what a reader read a reader."""
+
+    dot: ClassVar = True
+
+    def __init__(self, size: Size, words: nn.Module):
+        super().__init__()
+        width = size.heads * size.head
+        self.words = words
+        self.dropout = Dropout(size.dropout)
+        self.title = SelfAttention(size.word, size.heads, size.head)
+        self.title_pool = AdditiveAttention(width, size.query)
+        self.add_readers(size)
+
+    def encode(self, contents: Contents) -> Tensor:
+        """[N, heads x head] from titles."""
+        real = contents.title > 0
+        words = self.dropout(self.title(self.dropout(self.words(contents.title)), real))
+        vectors: Tensor = self.title_pool(words, real)
+        return vectors

@@ -11,6 +11,7 @@ Case = tuple[str | type[NewsModel], dict[str, Any]]
 
 MODELS: list[Case] = [
     ("nrms", {}),
+    ("nrms_bert", {}),
     ("naml", {}),
     ("tanr", {}),
     ("lstur", {}),

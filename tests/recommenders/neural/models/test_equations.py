@@ -1,4 +1,4 @@
-"""NRMS, NAML, TANR and LSTUR by their equations, and what is theirs alone."""
+"""NRMS, NRMS-BERT, NAML, TANR and LSTUR by their equations, and what is theirs alone."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from newsreplay.recommenders.neural.models.lstur import LSTUR
 from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, LossInputs, NewsModel, Read, click_loss
 from newsreplay.recommenders.neural.models.naml import NAML
 from newsreplay.recommenders.neural.models.nrms import NRMS
+from newsreplay.recommenders.neural.models.nrms_bert import NRMSBERT
 from newsreplay.recommenders.neural.models.tanr import TANR
 from tests.naive.neural_models import Naive
 from tests.recommenders.neural.models.batches import ARTICLES, WORDS, build, some_batch
 from tests.recommenders.neural.models.cases import MODELS
 
-NAIVE = [(name, options) for name, options in MODELS if name in ("nrms", "naml", "tanr", "lstur")]
+NAIVE = [(name, options) for name, options in MODELS if name in ("nrms", "nrms_bert", "naml", "tanr", "lstur")]
 
 
 @pytest.mark.parametrize(("name", "options"), NAIVE)
@@ -53,6 +54,8 @@ def attention(width: int) -> int:
     [
         # section 5 counts 1,000,800; the vector of readers without reads is ours
         (NRMS, {}, 1_000_800 + 400),
+        # over states as wide as word vectors are
+        (NRMSBERT, {}, attention(300) + 300 * 400 + 400 + 400 * 1_200 + attention(400) + 400),
         # two texts, two names, views, reads, nobody
         (NAML, {}, 2 * (360_400 + attention(400)) + 2 * (100 * 400 + 400) + 2 * attention(400) + 400),
         (TANR, {}, 360_400 + 2 * attention(400) + 400 * 1_022 + 1_022 + 400),
