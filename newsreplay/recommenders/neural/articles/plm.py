@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from newsreplay.errors import SpecError
 from newsreplay.recommenders.neural.models.drawing import drawn_from
 
-KEPT = 2**29  #: bytes of a frozen model's states that are kept, at most; those of BERT base's for some 10,000 titles
+KEPT = 2**30  #: bytes of a frozen model's states that are kept, at most; those of BERT base's for some 20,000 titles
 TOGETHER = 32  #: texts that a frozen model reads at a time
 
 
@@ -54,9 +54,10 @@ class LanguageModel(nn.Module):
     """The last hidden states of a language model: ids of `PlmWords` [N, L] → [N, L, width].
 
     They are projected to a width, or with width None as wide as they are. All but the last `layers_trained` layers are
-    frozen, and without dropout. A model that is frozen altogether reads a text once: its states are kept, the latest
-    `kept` bytes of them. Padding, which stands behind the words, is zero. Raises `SpecError` if the model cannot be
-    loaded; only safetensors weights are, and no code that comes with a model is run.
+    frozen, and without dropout. A model that is frozen altogether reads a text once: its states are kept, up to `kept`
+    bytes of them, and when training begins those of the texts read first make room. Padding, which stands behind the
+    words, is zero. Raises `SpecError` if the model cannot be loaded; only safetensors weights are, and no code that
+    comes with a model is run.
     """
 
     def __init__(self, name: str, width: int | None, layers_trained: int = 0, kept: int = KEPT):
@@ -80,11 +81,17 @@ class LanguageModel(nn.Module):
         self.bytes = 0  #: of these
 
     def train(self, mode: bool = True) -> LanguageModel:
-        """Training mode, in which frozen layers remain as they are."""
+        """Training mode, in which frozen layers remain as they are.
+
+        Room is made for new states here and nowhere else: what is read for an answer makes none forgotten that an
+        earlier one still needs, and would then have other bits of.
+        """
         super().train(mode)
         self.model.eval()
         for layer in self.trained:
             layer.train(mode)
+        while mode and self.bytes > self.most // 2:
+            self.bytes -= self.kept.pop(next(iter(self.kept))).nbytes
         return self
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -126,20 +133,23 @@ class LanguageModel(nn.Module):
         """
         texts = [row[row > 0] for row in ids.cpu()]
         keys = [text.numpy().tobytes() for text in texts]
+        read: dict[bytes, Tensor] = {}
         new = list({key: row for row, key in enumerate(keys) if key and key not in self.kept}.values())
         for first in range(0, len(new), TOGETHER):
             rows = new[first : first + TOGETHER]
             block = torch.zeros(TOGETHER, ids.shape[1], dtype=ids.dtype, device=ids.device)
             block[: len(rows)] = ids[rows]
             for row, states in zip(rows, self._read(block), strict=False):
-                self.kept[keys[row]] = found = states[: len(texts[row])].clone()
-                self.bytes += found.nbytes
+                read[keys[row]] = states[: len(texts[row])].clone()
         out = torch.zeros(*ids.shape, self.states, device=ids.device)
         for row, key in enumerate(keys):
             if key:
-                out[row, : len(texts[row])] = self.kept[key]
-        while self.bytes > self.most:
-            self.bytes -= self.kept.pop(next(iter(self.kept))).nbytes
+                out[row, : len(texts[row])] = read[key] if key in read else self.kept[key]
+        for key, states in read.items():
+            if self.bytes + states.nbytes > self.most:
+                break
+            self.kept[key] = states
+            self.bytes += states.nbytes
         return out
 
     def _drawn(self, device: torch.device) -> AbstractContextManager[None]:

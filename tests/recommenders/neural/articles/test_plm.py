@@ -124,17 +124,24 @@ def test_what_else_is_read_changes_no_bit_of_a_text_s_states(bert: Path) -> None
     assert torch.equal(LanguageModel(str(bert), None)(ids)[:5], alone)
 
 
-def test_no_more_states_are_kept_than_there_is_room_for_and_the_oldest_go_first(bert: Path) -> None:
+def test_no_more_states_are_kept_than_there_is_room_for(bert: Path) -> None:
+    """What was read first is forgotten when training begins, and only then."""
     texts = [torch.tensor([[CLS, word, SEP]]) for word in (RAIN, IN, THE)]
-    model = LanguageModel(str(bert), None, kept=2 * 3 * 8 * 4)
+    each = 3 * 8 * 4
+    model = LanguageModel(str(bert), None, kept=2 * each).eval()
     rows = counted(model)
     kept = [model(text) for text in texts]
-    assert model.bytes == 2 * 3 * 8 * 4
+    assert model.bytes == 2 * each
+    assert torch.equal(model(torch.cat(texts)), torch.cat(kept))  # more than there is room for
+    assert len(rows) == 4  # the third one again
+    model.eval()
+    assert model.bytes == 2 * each
+    model.train()
+    assert model.bytes == each
     assert torch.equal(model(texts[1]), kept[1])
-    assert len(rows) == 3
-    torch.testing.assert_close(model(texts[0]), kept[0])
     assert len(rows) == 4
-    assert torch.equal(model(torch.cat(texts)), torch.cat(kept))  # more at once than there is room for
+    torch.testing.assert_close(model(texts[0]), kept[0])
+    assert len(rows) == 5
 
 
 def test_what_was_read_for_an_answer_can_be_learned_from(bert: Path) -> None:
