@@ -2,6 +2,5 @@
 
 The models (`nrms`, `naml`, `lstur`, `tanr`, `caum`, `pprec`, `awrs`, `crown`, `fim`, `nrms_bert`) are
 `torch.nn.Module`s that can be used outside a replay, too; `recommenders.recommender_of` makes a recommender of any.
-torch is an extra:
-`pip install "newsreplay[neural]"`.
+torch is an extra: `pip install "newsreplay[neural]"`.
 """

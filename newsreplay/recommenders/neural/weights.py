@@ -98,8 +98,8 @@ def save_weights(path: str | Path, facts: Facts, words: list[str], model: nn.Mod
 
     `facts` are those of `FACTS`, the version excepted, and all else that JSON can hold. Words that came up after
     training (`WordTable.later`) are left out, as is what a language model brings along (`LanguageModel.given`): they
-    are looked up again. Raises `NewsreplayError` where the file cannot
-    be written, and `ValueError` where a fact is missing.
+    are looked up again. Raises `NewsreplayError` where the file cannot be written, and `ValueError` where a fact is
+    missing.
     """
     facts = facts | {"format": FORMAT, "version": __version__}
     if (wrong := _wrong(facts)) is not None:
