@@ -366,6 +366,7 @@ class CROWN(NewsModel):
         super().__init__()
         chosen = CROWNOptions(**options)
         self.beta = chosen.beta
+        self.dot = chosen.preset == "paper"
         self.articles = ConsistentArticles(size, words, chosen)
         width = self.articles.width
         self.users = self.reader = self.pairing = None

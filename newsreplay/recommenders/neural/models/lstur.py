@@ -24,7 +24,7 @@ class LSTUR(NewsModel):
     """
 
     fields: ClassVar = (TITLE, CATEGORY, SUBCATEGORY)
-    dot: ClassVar = True
+    dot = True
 
     def __init__(self, size: Size, words: nn.Module, *, variant: Literal["ini", "con"] = "ini"):
         super().__init__()

@@ -232,7 +232,8 @@ class NewsModel(nn.Module):
     options: ClassVar[type | None] = None  #: a dataclass of its keywords; None = they are its constructor's
     graph: ClassVar[Graph | None] = None  #: whose neighbourhoods `spread` is told; None = of none
     pairs: ClassVar[int] = 0  #: candidates of a request that `score_pairs` scores again, at most
-    dot: ClassVar[bool] = False  #: a score is the dot product of readers[0], [R, q], and what is offered, [R, W, q]
+    #: a score is the dot product of readers[0], [R, q], and what is offered, [R, W, q]; an object's own may differ
+    dot: bool = False
 
     head: PopularityHead | None  #: changes scores by what readers do just now
 

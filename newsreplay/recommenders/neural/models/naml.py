@@ -20,7 +20,7 @@ class NAML(NewsModel):
     """
 
     fields: ClassVar = (TITLE, ABSTRACT, CATEGORY, SUBCATEGORY)
-    dot: ClassVar = True
+    dot = True
 
     def __init__(self, size: Size, words: nn.Module):
         super().__init__()

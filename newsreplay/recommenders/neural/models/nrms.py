@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
@@ -39,7 +37,7 @@ class AttentiveReaders(nn.Module):
 class NRMS(AttentiveReaders, NewsModel):
     """Self-attention over a title's words makes an article, over what a reader read a reader."""
 
-    dot: ClassVar = True
+    dot = True
 
     def __init__(self, size: Size, words: nn.Module):
         super().__init__()

@@ -23,7 +23,7 @@ class NRMSBERT(AttentiveReaders, NewsModel):
     sizes: ClassVar = SIZES | {"small": replace(SIZES["small"], title=30)}  # pieces are more than words
     trainings: ClassVar = TRAININGS | {"paper": replace(TRAININGS["paper"], epochs=2, batch=32)}
     options: ClassVar = FineTuning
-    dot: ClassVar = True
+    dot = True
 
     def __init__(self, size: Size, words: nn.Module, **options: Any):
         super().__init__()

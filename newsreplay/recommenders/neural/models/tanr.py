@@ -23,7 +23,7 @@ class TANR(NewsModel):
     """
 
     fields: ClassVar = (TITLE, CATEGORY)
-    dot: ClassVar = True
+    dot = True
 
     def __init__(self, size: Size, words: nn.Module):
         super().__init__()

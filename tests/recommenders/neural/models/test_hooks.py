@@ -173,7 +173,7 @@ def test_a_reader_of_dot_products_may_be_more_than_one_vector() -> None:
     """Of which the first one is what candidates are set against."""
 
     class Both(Several):
-        dot: ClassVar = True
+        dot = True
 
         def readers(self, read: Read) -> tuple[Tensor, ...]:
             vectors, count = super().readers(read)
