@@ -65,13 +65,20 @@ class VectorCache:
         self.spread = 0  #: articles, how often their neighbours were looked at
         self.vectors = [torch.zeros(0, 0) for _ in range(self.hops)]  #: before each hop
         self.reading = torch.zeros(0, 0)
-        self.offer = torch.zeros(0, 0)
+        #: one table where a model reads articles as it offers them: those of FIM are large
+        self.is_shared = (type(model).reading, type(model).offer) == (NewsModel.reading, NewsModel.offer)
+        self._offer = torch.zeros(0, 0)
         model.eval()
         self._grow(0)
         with torch.inference_mode():
             self._encode(np.zeros(0, np.int64), 1)  # to find how wide the tables are
             for hop in range(1, self.hops + 1):
                 self._spread(np.zeros(0, np.int64), hop)
+
+    @property
+    def offer(self) -> Tensor:
+        """What `score` needs of offered articles, by slot."""
+        return self.reading if self.is_shared else self._offer
 
     def renew(self) -> None:
         """The model has changed: nothing that was kept holds any longer."""
@@ -140,15 +147,11 @@ class VectorCache:
         """What a block's vectors after a hop are needed for: the next hop, or the other stages."""
         rows = torch.from_numpy(slots).to(self.device)
         if hop < self.hops:
-            vectors = vectors.float()
-            if not self.vectors[hop].shape[1]:
-                self.vectors[hop] = torch.zeros(len(self.made), vectors.shape[1], device=self.device)
-            self.vectors[hop][rows] = vectors[: len(slots)]
+            self.vectors[hop] = self._with(self.vectors[hop], rows, vectors.float())
         else:
-            reading, offer = self.model.reading(vectors).float(), self.model.offer(vectors).float()
-            self._widen(reading, offer)
-            self.reading[rows] = reading[: len(slots)]
-            self.offer[rows] = offer[: len(slots)]
+            self.reading = self._with(self.reading, rows, self.model.reading(vectors).float())
+            if not self.is_shared:
+                self._offer = self._with(self._offer, rows, self.model.offer(vectors).float())
         self.made[slots, hop] = self.version
 
     def _grow(self, slot: int) -> None:
@@ -157,13 +160,15 @@ class VectorCache:
         count = STRETCH * -(-max(slot + 1, 2 * len(self.made)) // STRETCH)
         self.made = enlarged(self.made, count)
         self.reading = _longer(self.reading, count)
-        self.offer = _longer(self.offer, count)
+        self._offer = _longer(self._offer, count)
         self.vectors = [_longer(table, count) for table in self.vectors]
 
-    def _widen(self, reading: Tensor, offer: Tensor) -> None:
-        if not self.reading.shape[1]:
-            self.reading = torch.zeros(len(self.made), reading.shape[1], device=self.device)
-            self.offer = torch.zeros(len(self.made), offer.shape[1], device=self.device)
+    def _with(self, table: Tensor, rows: Tensor, vectors: Tensor) -> Tensor:
+        """A table with the vectors of some rows, made when it is known how wide they are."""
+        if not table.shape[1]:
+            table = torch.zeros(len(self.made), vectors.shape[1], device=self.device)
+        table[rows] = vectors[: len(rows)]
+        return table
 
 
 def _part(texts: Tensor) -> Column:
