@@ -241,18 +241,22 @@ def test_missing_titles_are_told() -> None:
     assert any("no impressions" in note for note in self_report.notes)
 
 
-def test_saved_weights_answer_as_the_model_that_was_saved(tmp_path: Any) -> None:
-    first = tiny("awrs", update=None, bins=3)
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_weights_answer_as_the_model_that_was_saved(name: str, tmp_path: Any) -> None:
+    first = tiny(name, update=None, **({"bins": 3} if name == "awrs" else {}))
     done = answered(first)
-    first.save_weights(tmp_path / "awrs.safetensors")
-    loaded = type(first)(weights=str(tmp_path / "awrs.safetensors"), update=None)
+    first.save_weights(tmp_path / "weights.safetensors")
+    loaded = type(first)(weights=str(tmp_path / "weights.safetensors"), update=None)
     again = answered(loaded)
     assert done.scores is not None
     assert again.scores is not None
-    trained = np.isfinite(done.scores)
-    np.testing.assert_allclose(done.scores[trained], again.scores[trained], rtol=1e-5, atol=1e-6)
     assert np.isfinite(again.scores).all()
     assert "later than" in loaded.self_report().leaks  # they were trained on what it scores
+    trained = np.isfinite(done.scores)
+    if hasattr(first.learned.model, "users"):  # readers of another log are strangers
+        assert (done.scores[trained] != again.scores[trained]).any()
+    else:
+        np.testing.assert_allclose(done.scores[trained], again.scores[trained], rtol=1e-5, atol=1e-6)
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Any) -> None:
