@@ -16,7 +16,7 @@ from newsreplay.recommenders.neural.articles.texts import Vocabulary, entity_nam
 from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
 from newsreplay.recommenders.neural.cards.features import CardFeatures, Face
 from newsreplay.recommenders.neural.models.fields import (
-    Card,
+    CardView,
     Contents,
     Field,
     Name,
@@ -85,7 +85,7 @@ class ArticleTable:
         files: Mapping[str, Vectors] | None = None,
         cards: CardFeatures | None = None,
     ):
-        self.fields: tuple[ReadField, ...] = tuple(field for field in fields if not isinstance(field, Card))
+        self.fields: tuple[ReadField, ...] = tuple(field for field in fields if not isinstance(field, CardView))
         self.cards = cards
         self.size = size
         self.words = words

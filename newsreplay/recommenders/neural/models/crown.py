@@ -382,10 +382,15 @@ class CROWN(NewsModel):
                 self.users = NameTable(size.users, width, unknown=STRANGERS)
         self.topic = nn.Linear(width, size.categories - UNKNOWN - 1) if self.beta else None
 
+    def before_and_after(self, contents: Contents) -> tuple[Tensor, Tensor]:
+        """Articles before and after they are read, r_t [N, width] and r_n [N, news]."""
+        words = self.words_seen(self.articles.words(contents.title), contents)
+        both: tuple[Tensor, Tensor] = self.articles(contents, words, partial(self.card_seen, contents=contents))
+        return both
+
     def encode(self, contents: Contents) -> Tensor:
         """[N, …], see the class; of articles that nobody has read."""
-        words = self.words_seen(self.articles.words(contents.title), contents)
-        title, news = self.articles(contents, words, partial(self.card_seen, contents=contents))
+        title, news = self.before_and_after(contents)
         if self.reader is None:
             vectors: Tensor = news
             return vectors

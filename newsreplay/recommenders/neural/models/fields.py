@@ -61,7 +61,7 @@ class NameVectors:
 
 
 @dataclass(frozen=True)
-class Card:
+class CardView:
     """What an article's news card shows, as `newsreplay.recommenders.neural.cards` makes it of title, category, cover.
 
     `cues`: float16 or float32[N, CUES, width], of its parts, zeros where there is nothing; `card`: [N, width], of all
@@ -72,12 +72,12 @@ class Card:
 
 
 ReadField: TypeAlias = Words | Name | Names | Number | Vector | NameVectors
-Field: TypeAlias = ReadField | Card
+Field: TypeAlias = ReadField | CardView
 
 TITLE, ABSTRACT, BODY = Words("title"), Words("abstract"), Words("body")
 CATEGORY, SUBCATEGORY = Name("category", "categories"), Name("subcategory", "subcategories")
 ENTITIES = Names("entities", "names")
-CARD_CUES, WHOLE_CARD = Card("cues"), Card("card")
+CARD_CUES, WHOLE_CARD = CardView("cues"), CardView("card")
 
 WORD_CUES = 15  #: of the first words of a title
 COVER_CUES = 9  #: of a cover, three by three
@@ -91,7 +91,7 @@ def fact_of(field: Field) -> str | None:
     """
     if isinstance(field, Vector):
         return None
-    if isinstance(field, Card):
+    if isinstance(field, CardView):
         return "image"
     return field.of if isinstance(field, NameVectors) else field.name
 

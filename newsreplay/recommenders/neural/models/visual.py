@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from newsreplay.recommenders.neural.models.fields import CARD_CUES, WHOLE_CARD, Card
+from newsreplay.recommenders.neural.models.fields import CARD_CUES, WHOLE_CARD, CardView
 from newsreplay.recommenders.neural.models.layers import Glorot, masked_softmax
 
 VISUAL = ("none", "local", "global", "both")  #: what of a card a model is told
@@ -20,7 +20,7 @@ class CardWidths(NamedTuple):
     card: int  #: of all of it
 
 
-def card_fields(visual: str) -> tuple[Card, ...]:
+def card_fields(visual: str) -> tuple[CardView, ...]:
     """The fields that a model is told more."""
     return (CARD_CUES,) * (visual in ("local", "both")) + (WHOLE_CARD,) * (visual in ("global", "both"))
 
