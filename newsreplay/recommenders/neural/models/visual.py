@@ -30,13 +30,14 @@ class LocalImpression(nn.Module):
 
         a_ij = softmax_j(q(w_i) · k(o_j)),  w'_i = v(w_i) + Σ_j a_ij v'(o_j)
 
-    q, k, v and v' are affine and as wide as words. Without a cue w'_i is v(w_i).
+    q, k, v and v' are affine and as wide as words; k is without the bias that would move all logits of a word alike.
+    Without a cue w'_i is v(w_i).
     """
 
     def __init__(self, word: int, cue: int):
         super().__init__()
         self.query = Glorot(word, word)
-        self.key = Glorot(cue, word)
+        self.key = Glorot(cue, word, bias=False)
         self.value = Glorot(word, word)
         self.cue_value = Glorot(cue, word)
 
