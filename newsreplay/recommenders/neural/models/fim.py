@@ -159,7 +159,7 @@ class CardMatches(nn.Module):
 
     def looks(self, card: Tensor) -> Tensor:
         """p, [N, card] → [N, width]."""
-        projected: Tensor = self.project(card.float())
+        projected: Tensor = self.project(card.to(self.project.weight.dtype))
         return projected.masked_fill(~card.any(-1, keepdim=True), 0.0)
 
     def forward(self, read: Tensor, candidates: Tensor) -> Tensor:

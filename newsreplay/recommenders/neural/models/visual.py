@@ -48,7 +48,7 @@ class LocalImpression(nn.Module):
 
     def forward(self, words: Tensor, cues: Tensor) -> Tensor:
         """[N, L, word]."""
-        cues = cues.float()
+        cues = cues.to(self.key.weight.dtype)
         seen: Tensor = self.value(words) + self.shares(words, cues) @ self.cue_value(cues)
         return seen
 
@@ -72,7 +72,7 @@ class GlobalImpression(nn.Module):
 
     def forward(self, vectors: Tensor, card: Tensor) -> Tensor:
         """[N, width] and [N, card] → [N, width]."""
-        projected = self.project(card.float())
+        projected = self.project(card.to(self.project.weight.dtype))
         share = self.share(vectors, projected)
         mixed = share * vectors + (1 - share) * projected
         return torch.where(card.any(-1, keepdim=True), mixed, vectors)
