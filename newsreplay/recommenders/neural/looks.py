@@ -30,7 +30,7 @@ class Looks:
     visual: str = "none"  #: one of `VISUAL`
     vision: str | Backbone | None = None  #: a folder with a pretrained network, or one's own; None = `RandomNetwork`
     covers: str | None = None  #: a folder with covers
-    given: bool = False  #: whether `visual` was, and is no default
+    given: bool = False  #: whether `visual` holds; else a file of weights has its own
 
     def __post_init__(self) -> None:
         if self.visual not in VISUAL:
@@ -70,7 +70,12 @@ class Looks:
             raise SpecError(f"weights={path} were trained without vision; leave vision out")
         if visual == "none":
             return Looks()
-        return replace(self, visual=visual, vision=self.vision or vision)  # a folder may have been moved
+        if self.vision is None and vision is not None and not Path(vision).expanduser().is_dir():
+            raise SpecError(
+                f"weights={path} were trained on what vision={vision} saw, and there is no such folder: name it with "
+                "vision, wherever it is now"
+            )
+        return replace(self, visual=visual, vision=self.vision or vision)
 
     def compare(self, cards: CardFeatures | None, weights: Weights) -> None:
         """Raise `NewsreplayError` where a file of weights was trained on what another network saw."""
@@ -86,12 +91,15 @@ class Looks:
             )
 
 
-def looks_of(model: type[NewsModel], options: Mapping[str, Any]) -> tuple[Looks, Mapping[str, Any]]:
-    """What keywords of a model say of news cards, and its other keywords."""
+def looks_of(model: type[NewsModel], options: Mapping[str, Any], weights: bool) -> tuple[Looks, Mapping[str, Any]]:
+    """What keywords of a model say of news cards, and its other keywords; `weights`: a file will have its say, too."""
     if model.visual is None:
         return Looks(), options
     visual = options.get("visual", model.visual)
     looks = Looks(
-        "none" if visual is None else visual, options.get("vision"), options.get("covers"), "visual" in options
+        "none" if visual is None else visual,
+        options.get("vision"),
+        options.get("covers"),
+        not weights or "visual" in options,
     )
     return looks, {name: value for name, value in options.items() if name not in LOOKS}

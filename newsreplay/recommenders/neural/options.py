@@ -220,7 +220,7 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
     if options.size not in model.sizes:
         hint = did_you_mean(str(options.size), model.sizes) or f"There are {', '.join(model.sizes)}."
         raise SpecError(f"no size is called {options.size!r}. {hint}")
-    looks, model_options = looks_of(model, model_options)
+    looks, model_options = looks_of(model, model_options, options.weights is not None)
     files = {name: str(model_options[name]) for name in files_of(model) if name in model_options}
     own = {name: value for name, value in model_options.items() if name not in files}
     for name in files_of(model):

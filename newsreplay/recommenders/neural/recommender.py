@@ -434,7 +434,8 @@ def _notes_on_cards(cards: CardFeatures) -> list[str]:
         notes.append("news cards have no covers; covers=FOLDER says where they are")
     else:
         with_cover = f"{len(cards.with_cover):,} of {cards.made:,} news cards have a cover from {cards.covers.folder}"
-        broken = f"; {len(cards.broken):,} covers cannot be read and count as missing" if cards.broken else ""
+        count = len(cards.broken)
+        broken = f"; {count:,} cannot be read and count{'s' * (count == 1)} as missing" if count else ""
         notes.append(with_cover + broken)
     return notes
 
