@@ -27,7 +27,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay.datasets": ("base", "checksums", "store", "reading", "sources", "preparing", "fetching", "find"),
     "newsreplay.recommenders": ("base", "protocols", "baselines", "references", "neural", "registry"),
     "newsreplay.recommenders.neural": (
-        *("models", "articles", "stream", "learning", "weights", "options", "learned", "recommender", "recommenders"),
+        *("models", "cards", "articles", "stream", "learning", "weights", "looks", "options", "learned"),
+        *("recommender", "recommenders"),
     ),
     "newsreplay.simulator": ("replay", "judgement", "runs", "pairs", "workers", "run"),
     "newsreplay.report": ("headings", "slices", "misses", "facts", "contents", "tables", "pictures", "page"),

@@ -41,6 +41,8 @@ BUILT_IN = {
         for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM")
     },
     "nrms-bert": "newsreplay.recommenders.neural.recommenders:NRMSBERT",
+    "nrms-im": "newsreplay.recommenders.neural.recommenders:NRMSIM",
+    "fim-im": "newsreplay.recommenders.neural.recommenders:FIMIM",
     "logged": "newsreplay.recommenders.references.logged:Logged",
     "oracle": "newsreplay.recommenders.references.oracle:Oracle",
 }

@@ -77,7 +77,7 @@ class Naive:
             [
                 w["categories.weight"][names[0]],
                 w["subcategories.weight"][names[1]],
-                *(w["words.weight"][word] for word in words),
+                *self.vectors(row, words),
             ]
         )
         levels = [x]
@@ -87,6 +87,10 @@ class Naive:
             )
             levels.append(x)
         return [level * there[:, None] for level in levels]
+
+    def vectors(self, row: int, words: list[int]) -> list[Array]:
+        """Those of the words of a title."""
+        return [self.w["levels.words.weight"][word] for word in words]
 
     def cube(self, newest_first: list[int], candidate: int) -> Array:
         """M, [level, words of the candidate, reads, words of a read]."""

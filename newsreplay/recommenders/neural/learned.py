@@ -56,14 +56,15 @@ class Learned:
         self.vocabulary = vocabulary
         self.vectors = vectors
         files = {name: Vectors.open(path) for name, path in blueprint.files.items()}
+        self.cards = blueprint.looks.features(blueprint.device)
         with drawn_from(int(key_of(around.key, "weights")) >> 1):
             self.words = _words(blueprint, vocabulary, vectors, around.key)
             # A file of vectors, and the states of a language model, are as wide as they are.
             blueprint = replace(blueprint, size=replace(blueprint.size, word=self.words.width))
-            self.model = blueprint.make(self.words, {name: file.width for name, file in files.items()})
+            self.model = blueprint.make(self.words, {name: file.width for name, file in files.items()}, self.cards)
         self.blueprint = blueprint
         model = blueprint.model
-        self.articles = ArticleTable(model.fields, blueprint.size, vocabulary, around.catalog, files)
+        self.articles = ArticleTable(self.model.fields, blueprint.size, vocabulary, around.catalog, files, self.cards)
         self.context = Context(model.context, self.articles, blueprint.signals)
         self.neighbours = None
         if model.graph is not None and around.graph is not None:
@@ -105,6 +106,7 @@ class Learned:
                 f"weights={weights.path} have the trained layers of another language model than plm={blueprint.plm}; "
                 f"that was {weights.facts['plm']}: name it with plm, wherever it is now"
             )
+        blueprint.looks.compare(learned.cards, weights)
         weights.fill(learned.model)
         users = getattr(learned.model, "users", None)
         if isinstance(users, NameTable):  # its rows are of the readers of another log
@@ -165,6 +167,7 @@ class Learned:
             "plm_digest": self.words.digest() if isinstance(self.words, LanguageModel) else None,
             "words": blueprint.words is not None,
             "popularity": blueprint.popularity,
+            **blueprint.looks.facts(self.cards),
         }
         save_weights(path, facts, self.vocabulary.words, self.model)
 
@@ -227,4 +230,5 @@ def blueprint_of_weights(blueprint: Blueprint, weights: Weights, options: Neural
         options=facts["options"],
         plm=blueprint.plm or facts["plm"],  # a folder may have been moved
         popularity=facts["popularity"],
+        looks=blueprint.looks.of_weights(weights),
     )

@@ -14,7 +14,9 @@ from torch import nn
 from newsreplay.durations import parse_duration
 from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
 from newsreplay.log.rows import DAY, HOUR
+from newsreplay.recommenders.neural.cards.features import CardFeatures
 from newsreplay.recommenders.neural.learning.requests import signals_of
+from newsreplay.recommenders.neural.looks import Looks, looks_of
 from newsreplay.recommenders.neural.models.drawing import drawn_from
 from newsreplay.recommenders.neural.models.fields import NameVectors, Vector
 from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
@@ -188,6 +190,7 @@ class Blueprint:
     device: torch.device
     popularity: str  #: joint or none
     files: Mapping[str, str]  #: by field of vectors
+    looks: Looks  #: what the model is told of news cards
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -199,14 +202,16 @@ class Blueprint:
         """How the language model that the model is made for is trained; None = it is made for none."""
         return _tuning(self.model, self.options)
 
-    def make(self, words: nn.Module, widths: Mapping[str, int]) -> NewsModel:
+    def make(self, words: nn.Module, widths: Mapping[str, int], cards: CardFeatures | None = None) -> NewsModel:
         """A fresh model over what turns word ids into vectors; to be made within `drawn_from`.
 
-        `widths` are those of the vectors in `files`.
+        `widths` are those of the vectors in `files`, `cards` the features that `looks` asks for.
         """
         model = self.model(self.size, words, **self.options, **_widths(widths))
         if self.popularity == "joint":
             model.head = PopularityHead()
+        if cards is not None:
+            model.show_cards(self.looks.visual, self.size, cards.backbone.widths)
         return model.to(self.device)
 
 
@@ -215,6 +220,7 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
     if options.size not in model.sizes:
         hint = did_you_mean(str(options.size), model.sizes) or f"There are {', '.join(model.sizes)}."
         raise SpecError(f"no size is called {options.size!r}. {hint}")
+    looks, model_options = looks_of(model, model_options, options.weights is not None)
     files = {name: str(model_options[name]) for name in files_of(model) if name in model_options}
     own = {name: value for name, value in model_options.items() if name not in files}
     for name in files_of(model):
@@ -239,6 +245,7 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
         options.torch_device,
         options.popularity or "none",
         files,
+        looks,
     )
 
 

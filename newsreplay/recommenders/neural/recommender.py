@@ -24,6 +24,8 @@ from newsreplay.log.catalog import Articles, Catalog
 from newsreplay.log.rows import ASKING, DAY, HOUR, IMPRESSION, OUTCOME, READ, Column, Event, Log
 from newsreplay.recommenders.base import Deferred, Recommender, Scores, SelfReport, Slate
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable
+from newsreplay.recommenders.neural.cards.backbones import RandomNetwork
+from newsreplay.recommenders.neural.cards.features import CardFeatures
 from newsreplay.recommenders.neural.learned import BATCH, Learned, Surroundings, blueprint_of_weights
 from newsreplay.recommenders.neural.learning.collector import Collector, choose_captures, shown_alone
 from newsreplay.recommenders.neural.learning.samples import Reservoir, Samples, joined
@@ -420,6 +422,21 @@ def _notes_on(articles: ArticleTable) -> list[str]:
             notes.append(f"{share} have no vector in {articles.files[name].path} ({name}): zeros stand for it")
         elif slots:
             notes.append(f"{share} have a {name} that is no number: it counts as missing")
+    return notes + ([] if articles.cards is None else _notes_on_cards(articles.cards))
+
+
+def _notes_on_cards(cards: CardFeatures) -> list[str]:
+    """What news cards were made of."""
+    notes = []
+    if isinstance(cards.backbone, RandomNetwork):
+        notes.append("news cards are seen by a small network with random weights; vision=FOLDER names a pretrained one")
+    if cards.covers is None:
+        notes.append("news cards have no covers; covers=FOLDER says where they are")
+    else:
+        with_cover = f"{len(cards.with_cover):,} of {cards.made:,} news cards have a cover from {cards.covers.folder}"
+        count = len(cards.broken)
+        broken = f"; {count:,} cannot be read and count{'s' * (count == 1)} as missing" if count else ""
+        notes.append(with_cover + broken)
     return notes
 
 

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import inspect
 
-from newsreplay.recommenders.neural.models import awrs, caum, crown, fim, lstur, naml, nrms, nrms_bert, pprec, tanr
+from newsreplay.recommenders.neural.looks import LOOKS
+from newsreplay.recommenders.neural.models import (
+    awrs,
+    caum,
+    crown,
+    fim,
+    fim_im,
+    lstur,
+    naml,
+    nrms,
+    nrms_bert,
+    nrms_im,
+    pprec,
+    tanr,
+)
 from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.options import NeuralOptions, files_of
 from newsreplay.recommenders.neural.recommender import Neural
@@ -32,6 +46,11 @@ def recommender_of(model: type[NewsModel]) -> type[Neural]:
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "widths"
     ]
     own += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in files_of(model)]
+    if model.visual is not None:
+        own += [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=model.visual if name == "visual" else None)
+            for name in LOOKS
+        ]
     namespace = {
         "model_class": model,
         "__doc__": model.__doc__,
@@ -51,3 +70,5 @@ AWRS = recommender_of(awrs.AWRS)
 CROWN = recommender_of(crown.CROWN)
 FIM = recommender_of(fim.FIM)
 NRMSBERT = recommender_of(nrms_bert.NRMSBERT)
+NRMSIM = recommender_of(nrms_im.NRMSIM)
+FIMIM = recommender_of(fim_im.FIMIM)

@@ -14,13 +14,16 @@ from newsreplay.errors import SpecError
 from newsreplay.log.growing import with_room
 from newsreplay.recommenders.neural.articles.texts import Vocabulary, entity_names, hashed
 from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
+from newsreplay.recommenders.neural.cards.features import CardFeatures, Face
 from newsreplay.recommenders.neural.models.fields import (
+    CardView,
     Contents,
     Field,
     Name,
     Names,
     NameVectors,
     Number,
+    ReadField,
     Vector,
     Words,
     fact_of,
@@ -70,7 +73,7 @@ class ArticleTable:
     An item is an article's code, or the catalog's handle (-2 and below) of an article that only profiles have. Its
     contents are read from `catalog` when it gets its slot, and again by `refresh`. A title that is missing, or has no
     words, is replaced by names (`names_of`). Names are hashed to the rows of their tables. `files` holds, by field,
-    what fields of vectors are read from.
+    what fields of vectors are read from, `cards` the features of news cards.
     """
 
     def __init__(
@@ -80,8 +83,10 @@ class ArticleTable:
         words: WordIds,
         catalog: ArticleFacts,
         files: Mapping[str, Vectors] | None = None,
+        cards: CardFeatures | None = None,
     ):
-        self.fields = tuple(fields)
+        self.fields: tuple[ReadField, ...] = tuple(field for field in fields if not isinstance(field, CardView))
+        self.cards = cards
         self.size = size
         self.words = words
         self.catalog = catalog
@@ -93,7 +98,7 @@ class ArticleTable:
         facts = (fact_of(field) for field in fields)
         # Categories stand for titles that are missing.
         self._facts = list(dict.fromkeys([*filter(None, facts), "title", "category", "subcategory"]))
-        self._columns = {field.name: self._empty(field) for field in fields}  # by slot
+        self._columns = {field.name: self._empty(field) for field in self.fields}  # by slot
         self._missing: dict[int, list[str]] = {0: []}  # by slot: the facts that are not known yet
         self._category = np.zeros(1, np.int32)  # by slot
         self._item = np.full(1, -1, np.int64)  # by slot
@@ -127,7 +132,9 @@ class ArticleTable:
 
     def contents(self, slots: npt.NDArray[np.int64], trim: bool = False) -> Contents:
         """Contents of int64[N] slots; trimmed, texts and names are as wide as the longest of them, at least 1."""
-        columns = {}
+        columns: dict[str, torch.Tensor] = {}
+        if self.cards is not None:
+            columns = {name: torch.from_numpy(column) for name, column in self.cards.of(slots).items()}
         chosen = {field.name: self._columns[field.name][slots] for field in self.fields}
         for name, column in (self._trimmed(chosen) if trim else chosen).items():
             columns[name] = torch.from_numpy(column.astype(np.int64) if column.dtype == np.int32 else column)
@@ -143,9 +150,11 @@ class ArticleTable:
             return False
         slot = self.slot(item)
         before = [column[slot].copy() for column in self._columns.values()]
-        self._read(item, slot)
+        looks_otherwise = self._read(item, slot)
         now = (column[slot] for column in self._columns.values())
-        return any(not np.array_equal(old, new, equal_nan=True) for old, new in zip(before, now, strict=True))
+        return looks_otherwise or any(
+            not np.array_equal(old, new, equal_nan=True) for old, new in zip(before, now, strict=True)
+        )
 
     def is_stale(self, item: int) -> bool:
         """Whether the catalog has come to hold more of an item with a slot than was read."""
@@ -178,7 +187,7 @@ class ArticleTable:
     def _fact(self, item: int, fact: str) -> str | None:
         return self.catalog.category(item) if fact == "category" else self.catalog.text(item, fact)
 
-    def _empty(self, field: Field) -> npt.NDArray[Any]:
+    def _empty(self, field: ReadField) -> npt.NDArray[Any]:
         """The column of a field with the slot of padding alone."""
         match field:
             case Name():
@@ -191,7 +200,8 @@ class ArticleTable:
                 return np.zeros((1, getattr(self.size, field.of), self.files[field.name].width), np.float32)
         return np.zeros((1, getattr(self.size, field.name)), np.int32)
 
-    def _read(self, item: int, slot: int) -> None:
+    def _read(self, item: int, slot: int) -> bool:
+        """Read what is known of an item; True if its card, which it had, looks otherwise now."""
         facts = {fact: self._fact(item, fact) for fact in self._facts}
         title = self.words.ids(facts["title"] or "", self.size.title)
         named = not title
@@ -212,8 +222,12 @@ class ArticleTable:
         self._named[slot] = named
         # What the source has of no article need not be looked up again.
         self._missing[slot] = [fact for fact in self._facts if facts[fact] is None and self.catalog.has_fact(fact)]
+        if self.cards is None:
+            return False
+        face = Face(self.catalog.id(item), facts["title"], facts["category"], facts["image"])
+        return self.cards.show(slot, face)
 
-    def _values(self, field: Field, item: int, facts: Mapping[str, str | None]) -> Any:
+    def _values(self, field: ReadField, item: int, facts: Mapping[str, str | None]) -> Any:
         """What a field holds of an article: as many values as there are, at most."""
         match field:
             case Words():
@@ -277,7 +291,7 @@ def _number(text: str | None) -> float:
     return number if abs(number) <= LARGEST else math.nan
 
 
-def _is_unusable(field: Field, facts: Mapping[str, str | None], cells: npt.NDArray[Any]) -> bool:
+def _is_unusable(field: ReadField, facts: Mapping[str, str | None], cells: npt.NDArray[Any]) -> bool:
     """Whether what stands for a number or for vectors of an article, in `cells`, was not to be had."""
     match field:
         case Number():

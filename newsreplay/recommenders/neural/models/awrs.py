@@ -175,6 +175,7 @@ class AWRS(NewsModel):
 
     trainings: ClassVar = TRAININGS | {"paper": Training(rate=1e-4, epochs=20, patience=5, batch=8)}
     fields: ClassVar = (TITLE, CATEGORY, ENTITIES)
+    visual: ClassVar = "none"
     signals: ClassVar = ("exposure", "avoidance", "clicks", "age")
     options: ClassVar = AWRSOptions
 
@@ -187,6 +188,7 @@ class AWRS(NewsModel):
         avoidance, relevance = chosen.avoidance, chosen.relevance
         rows = chosen.bins**2 + 1
         width = size.filters + ENGAGEMENT * avoidance
+        self.article_width = size.filters
         self.articles = ArticleEncoder(size, words)
         self.interest = CandidateAware(size, width, chosen.neighbours, chosen.attention)
         self.dropout = Dropout(size.dropout)
@@ -199,8 +201,8 @@ class AWRS(NewsModel):
 
     def encode(self, contents: Contents) -> Tensor:
         """[N, filters] from titles, entities and categories."""
-        vectors: Tensor = self.articles(contents)
-        return vectors
+        words = self.words_seen(self.articles.words(contents.title), contents)
+        return self.card_seen(self.articles(contents, words), contents)
 
     def reading(self, vectors: Tensor) -> Tensor:
         """What the equations need of one read article's content."""

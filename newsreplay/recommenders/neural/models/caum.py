@@ -39,7 +39,7 @@ IN_MEMORY = 2**26  #: the same on a GPU
 
 
 class ArticleEncoder(nn.Module):
-    """Articles from titles, entities and categories: `Contents` of N articles → [N, filters].
+    """Articles from titles, entities and categories: `Contents` of N articles and vectors of words → [N, filters].
 
     The released code holds vectors of entities and of categories fixed, the latter random. Ours are trained, since
     names are hashed to rows.
@@ -60,10 +60,10 @@ class ArticleEncoder(nn.Module):
         self.category = Glorot(size.category, size.category)
         self.merge = Glorot(title + heads * head + size.category, size.filters)
 
-    def forward(self, contents: Contents) -> Tensor:
-        """[N, filters]."""
+    def forward(self, contents: Contents, words: Tensor) -> Tensor:
+        """[N, filters]; `words` are those of titles, [N, L, word]."""
         real = contents.title > 0
-        title = self.title_pool(self.dropout(self.title(self.dropout(self.words(contents.title)), real)), real)
+        title = self.title_pool(self.dropout(self.title(self.dropout(words), real)), real)
         real = contents.entities > 0
         entity = self.dropout(self.entity(self.dropout(self.entities(contents.entities)), real))
         category = self.category(self.dropout(self.categories(contents.category)))
@@ -274,17 +274,19 @@ class CAUM(NewsModel):
 
     trainings: ClassVar = TRAININGS | {"paper": Training(rate=5e-5)}
     fields: ClassVar = (TITLE, CATEGORY, ENTITIES)
+    visual: ClassVar = "none"
 
     def __init__(self, size: Size, words: nn.Module, *, neighbours: Neighbours = "zero", attention: Attention = "code"):
         super().__init__()
+        self.article_width = size.filters
         self.articles = ArticleEncoder(size, words)
         self.interest = CandidateAware(size, size.filters, neighbours, attention)
         self.dropout = Dropout(size.dropout)
 
     def encode(self, contents: Contents) -> Tensor:
         """[N, filters] from titles, entities and categories."""
-        vectors: Tensor = self.articles(contents)
-        return vectors
+        words = self.words_seen(self.articles.words(contents.title), contents)
+        return self.card_seen(self.articles(contents, words), contents)
 
     def reading(self, vectors: Tensor) -> Tensor:
         """What the equations need of one read article."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -157,16 +159,18 @@ class ConsistentArticles(nn.Module):
             self.title_intents = AdditiveAttention(size.filters, size.query)
             self.content_intents = AdditiveAttention(size.filters, size.query)
 
-    def forward(self, contents: Contents) -> tuple[Tensor, Tensor]:
-        """r_t and r_n."""
+    def forward(self, contents: Contents, words: Tensor, look: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """r_t and r_n, from vectors of the title's words and what a look at the card makes of r_t."""
         some_title, some_content = contents.title > 0, contents.abstract > 0
-        title = self.title(self.words(contents.title), some_title)
+        title = self.title(words, some_title)
         content = self.content(self.words(contents.abstract), some_content)
         names = self._names(contents)
         if self.intents is not None:
             title = self.aware(title, names, self.title_intents)
             content = self.aware(content, names, self.content_intents)
+        # How far texts agree is a matter of texts.
         agreed = self._agreed(title, content).masked_fill(~some_content.any(1, keepdim=True), 0.0)
+        title = look(title)
         if names is not None and self.joined:
             return title, torch.cat([title, agreed, names], -1)
         return title, title + agreed
@@ -361,6 +365,7 @@ class CROWN(NewsModel):
     fields: ClassVar = (TITLE, ABSTRACT, CATEGORY, SUBCATEGORY)
     graph: ClassVar = Graph("readers", neighbours=10, room=10)
     options: ClassVar = CROWNOptions
+    visual: ClassVar = "none"
 
     def __init__(self, size: Size, words: nn.Module, **options: Any):
         super().__init__()
@@ -368,7 +373,7 @@ class CROWN(NewsModel):
         self.beta = chosen.beta
         self.dot = chosen.preset == "paper"
         self.articles = ConsistentArticles(size, words, chosen)
-        width = self.articles.width
+        width = self.article_width = self.articles.width
         self.users = self.reader = self.pairing = None
         if chosen.preset == "release":
             self.pairing = CandidateQuery(size, self.articles.news)
@@ -378,9 +383,15 @@ class CROWN(NewsModel):
                 self.users = NameTable(size.users, width, unknown=STRANGERS)
         self.topic = nn.Linear(width, size.categories - UNKNOWN - 1) if self.beta else None
 
+    def before_and_after(self, contents: Contents) -> tuple[Tensor, Tensor]:
+        """Articles before and after they are read, r_t [N, width] and r_n [N, news]."""
+        words = self.words_seen(self.articles.words(contents.title), contents)
+        both: tuple[Tensor, Tensor] = self.articles(contents, words, partial(self.card_seen, contents=contents))
+        return both
+
     def encode(self, contents: Contents) -> Tensor:
         """[N, …], see the class; of articles that nobody has read."""
-        title, news = self.articles(contents)
+        title, news = self.before_and_after(contents)
         if self.reader is None:
             vectors: Tensor = news
             return vectors

@@ -60,17 +60,39 @@ class NameVectors:
     of: str  #: the fact that holds the names
 
 
-Field: TypeAlias = Words | Name | Names | Number | Vector | NameVectors
+@dataclass(frozen=True)
+class CardView:
+    """What an article's news card shows, as `newsreplay.recommenders.neural.cards` makes it of title, category, cover.
+
+    `cues`: float16 or float32[N, CUES, width], of its parts, zeros where there is nothing; `card`: [N, width], of all
+    of it, zeros where there is no card.
+    """
+
+    name: str
+
+
+ReadField: TypeAlias = Words | Name | Names | Number | Vector | NameVectors
+Field: TypeAlias = ReadField | CardView
 
 TITLE, ABSTRACT, BODY = Words("title"), Words("abstract"), Words("body")
 CATEGORY, SUBCATEGORY = Name("category", "categories"), Name("subcategory", "subcategories")
 ENTITIES = Names("entities", "names")
+CARD_CUES, WHOLE_CARD = CardView("cues"), CardView("card")
+
+WORD_CUES = 15  #: of the first words of a title
+COVER_CUES = 9  #: of a cover, three by three
+CUES = WORD_CUES + COVER_CUES + 1  #: the last one is that of the category
 
 
 def fact_of(field: Field) -> str | None:
-    """The fact of the catalog that a field is made of; None where that is the article's id."""
+    """The fact of the catalog that a field is made of; None where that is the article's id.
+
+    Of a card it is the one beside title and category, which are read for every article.
+    """
     if isinstance(field, Vector):
         return None
+    if isinstance(field, CardView):
+        return "image"
     return field.of if isinstance(field, NameVectors) else field.name
 
 

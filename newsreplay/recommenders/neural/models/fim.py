@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from newsreplay.recommenders.neural.models.fields import CATEGORY, SUBCATEGORY, TITLE, Contents
-from newsreplay.recommenders.neural.models.layers import Dropout, NameTable
+from newsreplay.recommenders.neural.models.layers import Dropout, Glorot, NameTable
 from newsreplay.recommenders.neural.models.model import SIZES, NewsModel, Offered, Read, Size
 
 NAMES = 2  #: places before the title: category and subcategory
@@ -64,13 +64,19 @@ class Levels(nn.Module):
         )
         self.norms = nn.ModuleList(nn.LayerNorm([size.filters, NAMES + size.title]) for _ in DILATIONS)
 
-    def sequence(self, contents: Contents) -> tuple[Tensor, Tensor]:
-        """d_0 [N, length, word] and whether there is something at its places, bool[N, length]."""
+    def fitted(self, contents: Contents) -> Contents:
+        """The same with titles of the model's length."""
         title = contents.title[:, : self.title]
-        title = functional.pad(title, (0, self.title - title.shape[1]))
+        return contents.replaced(title=functional.pad(title, (0, self.title - title.shape[1])))
+
+    def sequence(self, contents: Contents, words: Tensor) -> tuple[Tensor, Tensor]:
+        """d_0 [N, length, word] and whether there is something at its places, bool[N, length].
+
+        `contents` are `fitted`, `words` the vectors of their titles, [N, title, word].
+        """
         names = torch.stack([self.categories(contents.category), self.subcategories(contents.subcategory)], 1)
         some_names = torch.stack([contents.category, contents.subcategory], 1) > 0
-        return self.dropout(torch.cat([names, self.words(title)], 1)), torch.cat([some_names, title > 0], 1)
+        return self.dropout(torch.cat([names, words], 1)), torch.cat([some_names, contents.title > 0], 1)
 
     def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
         """All levels at the places that can count, side by side, [N, seen x (word + 3 x filters)]."""
@@ -83,8 +89,9 @@ class Levels(nn.Module):
         return torch.cat([level[:, : self.seen].masked_fill(~kept, 0.0).flatten(1) for level in levels], 1)
 
     def split(self, flat: Tensor) -> list[Tensor]:
-        """The levels again, [..., seen, width] each, from [..., seen x (word + 3 x filters)]."""
-        parts = torch.split(flat, [self.seen * width for width in self.widths], -1)
+        """The levels again, [..., seen, width] each, from [..., seen x (word + 3 x filters)] and what stands behind."""
+        lengths = [self.seen * width for width in self.widths]
+        parts = torch.split(flat[..., : sum(lengths)], lengths, -1)
         return [part.view(*flat.shape[:-1], self.seen, width) for part, width in zip(parts, self.widths, strict=True)]
 
 
@@ -136,6 +143,31 @@ class Cubes(nn.Module):
         return functional.elu(pooled).flatten(1)
 
 
+class CardMatches(nn.Module):
+    """What cards of a candidate c and of reads h_i, newest first, add to a score (section 3.2.2 of IMRec, for FIM).
+
+        p = W o + b,  Σ_i w_i p_c · p_{h_i}
+
+    o is a whole card; an article without one has p = 0. This is FIM's last layer, continued: it starts at zero.
+    """
+
+    def __init__(self, card: int, width: int, reads: int):
+        super().__init__()
+        self.project = Glorot(card, width)
+        self.weigh = nn.Linear(reads, 1, bias=False)
+        nn.init.zeros_(self.weigh.weight)
+
+    def looks(self, card: Tensor) -> Tensor:
+        """p, [N, card] → [N, width]."""
+        projected: Tensor = self.project(card.to(self.project.weight.dtype))
+        return projected.masked_fill(~card.any(-1, keepdim=True), 0.0)
+
+    def forward(self, read: Tensor, candidates: Tensor) -> Tensor:
+        """p of reads, [r, reads, width], and of candidates, [r, w, width] → [r, w]."""
+        matched: Tensor = self.weigh(candidates @ read.transpose(-1, -2)).squeeze(-1)
+        return matched
+
+
 class FIM(NewsModel):
     """Candidates matched word by word, at four levels, with each of the articles that a reader read.
 
@@ -144,7 +176,8 @@ class FIM(NewsModel):
         M_il = d_l(c) d_l(h_i)ᵀ / √filters          i = 1 … history, l = 0 … 3; 0 where either has no word
         s    = w · cubes(M) + b
 
-    Of a reader who has read nothing M is zero, and all candidates score the same. See `Levels` and `Cubes`.
+    Of a reader who has read nothing M is zero, and all candidates score the same. See `Levels` and `Cubes`. Whole news
+    cards are matched apart, see `CardMatches`.
 
     All of it is float32, under autocast, too: rounding would choose other maxima, and gradients go where these are.
     """
@@ -156,6 +189,7 @@ class FIM(NewsModel):
         "tiny": replace(SIZES["tiny"], title=4),
     }
     fields: ClassVar = (TITLE, CATEGORY, SUBCATEGORY)
+    visual: ClassVar = "none"
 
     def __init__(self, size: Size, words: nn.Module):
         super().__init__()
@@ -163,34 +197,68 @@ class FIM(NewsModel):
         self.cubes = Cubes(size)
         self.last = nn.Linear(self.cubes.features, 1)
         self.reads = min(size.history, seen_of(size.history))  #: the newest, that can count
+        self.longest = size.history
         self.scale = size.filters**-0.5
 
+    def whole_impression(self, size: Size, card: int) -> nn.Module:
+        """FIM has no vector of an article that a card could be mixed into."""
+        return CardMatches(card, size.filters, size.history)
+
+    @property
+    def cards(self) -> CardMatches | None:
+        """What whole cards are matched by, if they are."""
+        whole = None if self.impression is None else self.impression.whole
+        return whole if isinstance(whole, CardMatches) else None
+
     def encode(self, contents: Contents) -> Tensor:
-        """All levels of articles, [N, …]; zero where there is no word."""
+        """All levels of articles, [N, …], zero where there is no word; behind them p, where cards are matched."""
         with torch.autocast(contents.title.device.type, enabled=False):
-            levels: Tensor = self.levels(*self.levels.sequence(contents))
-            return levels
+            contents = self.levels.fitted(contents)
+            words = self.words_seen(self.levels.words(contents.title), contents)
+            levels: Tensor = self.levels(*self.levels.sequence(contents, words))
+            return levels if self.cards is None else torch.cat([levels, self.cards.looks(contents.card)], -1)
 
     def readers(self, read: Read) -> tuple[Tensor, ...]:
-        """What was read, newest first, [B, reads, …], zeros behind; and how much it is, int64[B]."""
+        """What was read, newest first, [B, reads, …], zeros behind; and how much it is, int64[B].
+
+        Where cards are matched, the p of all reads, [B, history, filters], too.
+        """
         count = read.mask.sum(1)
-        place = count[:, None] - 1 - torch.arange(min(self.reads, read.mask.shape[1]), device=count.device)
-        newest = read.vectors[torch.arange(len(count), device=count.device)[:, None], place.clamp(min=0)]
-        return newest.masked_fill((place < 0).unsqueeze(-1), 0.0), count
+        levels = self._newest(read.vectors, count, min(self.reads, read.mask.shape[1]))
+        if self.cards is None:
+            return levels, count
+        looks = read.vectors[..., -self.cards.project.out_features :]
+        return levels, count, self._newest(looks, count, self.longest)
+
+    def _newest(self, vectors: Tensor, count: Tensor, places: int) -> Tensor:
+        """The vectors of so many reads, newest first, zeros behind: [B, H, …] → [B, places, …]."""
+        place = count[:, None] - 1 - torch.arange(places, device=count.device)
+        if not vectors.shape[1]:
+            return vectors.new_zeros(len(vectors), places, vectors.shape[2])
+        newest = vectors[torch.arange(len(count), device=count.device)[:, None], place.clamp(min=0)]
+        return newest.masked_fill((place < 0).unsqueeze(-1), 0.0)
 
     def score(self, readers: tuple[Tensor, ...], offered: Offered) -> Tensor:
-        """[R, W], some pairs at a time."""
-        read, count = readers
+        """[R, W]."""
+        read, count, *looks = readers
         candidates = offered.vectors
         with torch.autocast(read.device.type, enabled=False):
-            if self.training:
-                return self._by_length(read, count, candidates)
-            rows, columns = self._at_once(read, candidates)
-            parts = [
-                torch.cat([self._where_offered(some, part) for part in torch.split(row, columns, 1)], 1)
-                for some, row in zip(torch.split(read, rows), torch.split(candidates, rows), strict=True)
-            ]
-            return torch.cat(parts)
+            scores = self._scores(read, count, candidates)
+            if self.cards is None:
+                return scores
+            matched: Tensor = self.cards(looks[0], candidates[..., -self.cards.project.out_features :])
+            return scores + matched
+
+    def _scores(self, read: Tensor, count: Tensor, candidates: Tensor) -> Tensor:
+        """From words, [R, W], some pairs at a time."""
+        if self.training:
+            return self._by_length(read, count, candidates)
+        rows, columns = self._at_once(read, candidates)
+        parts = [
+            torch.cat([self._where_offered(some, part) for part in torch.split(row, columns, 1)], 1)
+            for some, row in zip(torch.split(read, rows), torch.split(candidates, rows), strict=True)
+        ]
+        return torch.cat(parts)
 
     def _at_once(self, read: Tensor, candidates: Tensor) -> tuple[int, int]:
         """How many readers, and how many candidates of each, are worked on at once."""

@@ -25,10 +25,11 @@ class LSTUR(NewsModel):
 
     fields: ClassVar = (TITLE, CATEGORY, SUBCATEGORY)
     dot = True
+    visual: ClassVar = "none"
 
     def __init__(self, size: Size, words: nn.Module, *, variant: Literal["ini", "con"] = "ini"):
         super().__init__()
-        width = size.filters + 2 * size.category
+        width = self.article_width = size.filters + 2 * size.category
         self.words = words
         self.title = TextEncoder(size.word, size.filters, size.query, size.dropout)
         self.category = NameTable(size.categories, size.category)
@@ -46,8 +47,9 @@ class LSTUR(NewsModel):
 
     def encode(self, contents: Contents) -> Tensor:
         """[N, filters + 2 x category] from titles, categories and subcategories."""
-        title = self.title(self.words(contents.title), contents.title > 0)
-        return torch.cat([title, self.category(contents.category), self.subcategory(contents.subcategory)], -1)
+        title = self.title(self.words_seen(self.words(contents.title), contents), contents.title > 0)
+        parts = [title, self.category(contents.category), self.subcategory(contents.subcategory)]
+        return self.card_seen(torch.cat(parts, -1), contents)
 
     def reading(self, vectors: Tensor) -> Tensor:
         """The recurrence's projections of its inputs, [N, 3 x its width]."""

@@ -13,6 +13,13 @@ from torch.nn import functional
 
 from newsreplay.recommenders.neural.models.fields import TITLE, Columns, Contents, Field
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
+from newsreplay.recommenders.neural.models.visual import (
+    CardWidths,
+    GlobalImpression,
+    Impression,
+    LocalImpression,
+    card_fields,
+)
 
 UNKNOWN = 1  #: the trained row of every table for what has no row of its own; 0 is padding
 
@@ -232,14 +239,47 @@ class NewsModel(nn.Module):
     options: ClassVar[type | None] = None  #: a dataclass of its keywords; None = they are its constructor's
     graph: ClassVar[Graph | None] = None  #: whose neighbourhoods `spread` is told; None = of none
     pairs: ClassVar[int] = 0  #: candidates of a request that `score_pairs` scores again, at most
+    #: what of news cards it is told by default, one of `VISUAL`, where its `encode` calls `words_seen` and `card_seen`;
+    #: None = it does not, and is told nothing
+    visual: ClassVar[str | None] = None
     #: a score is the dot product of readers[0], [R, q], and what is offered, [R, W, q]; an object's own may differ
     dot: bool = False
 
     head: PopularityHead | None  #: changes scores by what readers do just now
+    impression: Impression | None  #: changes words and articles by what their news cards show
+    article_width: int  #: of the vectors that `card_seen` is given
 
     def __init__(self, *_: Any, **options: Any) -> None:
         super().__init__(**options)
         self.head = None
+        self.impression = None
+
+    def show_cards(self, visual: str, size: Size, widths: CardWidths) -> None:
+        """Have the model told of news cards from now on; the weights that takes are drawn here, after all others."""
+        fields = card_fields(visual)
+        self.fields = (*self.fields, *fields)  # type: ignore[misc]  # of this model alone
+        self.impression = Impression(
+            LocalImpression(size.word, widths.cues) if visual in ("local", "both") else None,
+            self.whole_impression(size, widths.card) if visual in ("global", "both") else None,
+        )
+
+    def whole_impression(self, size: Size, card: int) -> nn.Module:
+        """What is made of whole cards, features so wide."""
+        return GlobalImpression(self.article_width, card)
+
+    def words_seen(self, words: Tensor, contents: Contents) -> Tensor:
+        """Vectors of a title's words, [N, L, word], as the cues of its card change them; zeros behind them."""
+        if self.impression is None or self.impression.local is None:
+            return words
+        seen: Tensor = self.impression.local(words, contents.cues)
+        return seen.masked_fill(contents.title.unsqueeze(-1) == 0, 0.0)
+
+    def card_seen(self, vectors: Tensor, contents: Contents) -> Tensor:
+        """Vectors of articles, [N, article_width], as their whole card changes them."""
+        if self.impression is None or self.impression.whole is None:
+            return vectors
+        seen: Tensor = self.impression.whole(vectors, contents.card)
+        return seen
 
     def encode(self, contents: Contents) -> Tensor:
         """Article vectors, [N, width]."""

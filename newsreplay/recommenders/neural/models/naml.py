@@ -21,10 +21,11 @@ class NAML(NewsModel):
 
     fields: ClassVar = (TITLE, ABSTRACT, CATEGORY, SUBCATEGORY)
     dot = True
+    visual: ClassVar = "none"
 
     def __init__(self, size: Size, words: nn.Module):
         super().__init__()
-        width = size.filters
+        width = self.article_width = size.filters
         self.words = words
         self.title = TextEncoder(size.word, width, size.query, size.dropout)
         self.abstract = TextEncoder(size.word, width, size.query, size.dropout)
@@ -40,14 +41,13 @@ class NAML(NewsModel):
         """[N, filters] from titles, abstracts, categories and subcategories."""
         title, abstract = contents.title > 0, contents.abstract > 0
         views = [
-            self.title(self.words(contents.title), title),
+            self.title(self.words_seen(self.words(contents.title), contents), title),
             self.abstract(self.words(contents.abstract), abstract),
             torch.relu(self.category_view(self.category(contents.category))),
             torch.relu(self.subcategory_view(self.subcategory(contents.subcategory))),
         ]
         present = [title.any(-1), abstract.any(-1), contents.category > 0, contents.subcategory > 0]
-        vectors: Tensor = self.view_pool(torch.stack(views, -2), torch.stack(present, -1))
-        return vectors
+        return self.card_seen(self.view_pool(torch.stack(views, -2), torch.stack(present, -1)), contents)
 
     def reading(self, vectors: Tensor) -> Tensor:
         """Vectors and their logits in the readers' attention, [N, filters + 1]."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -38,10 +40,11 @@ class NRMS(AttentiveReaders, NewsModel):
     """Self-attention over a title's words makes an article, over what a reader read a reader."""
 
     dot = True
+    visual: ClassVar = "none"
 
     def __init__(self, size: Size, words: nn.Module):
         super().__init__()
-        width = size.heads * size.head
+        width = self.article_width = size.heads * size.head
         self.words = words
         self.dropout = Dropout(size.dropout)
         self.title = SelfAttention(size.word, size.heads, size.head)
@@ -51,6 +54,6 @@ class NRMS(AttentiveReaders, NewsModel):
     def encode(self, contents: Contents) -> Tensor:
         """[N, heads x head] from titles."""
         real = contents.title > 0
-        words = self.dropout(self.title(self.dropout(self.words(contents.title)), real))
-        vectors: Tensor = self.title_pool(words, real)
-        return vectors
+        seen = self.words_seen(self.words(contents.title), contents)
+        words = self.dropout(self.title(self.dropout(seen), real))
+        return self.card_seen(self.title_pool(words, real), contents)

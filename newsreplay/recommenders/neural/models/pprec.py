@@ -110,10 +110,12 @@ class PPRec(NewsModel):
     trainings: ClassVar = TRAININGS | {"paper": Training(epochs=2, batch=32, npratio=1)}
     fields: ClassVar = (TITLE, CATEGORY, ENTITIES)
     signals: ClassVar = ("rate", "age")
+    visual: ClassVar = "none"
 
     def __init__(self, size: Size, words: nn.Module):
         super().__init__()
         self.width = size.heads * size.head
+        self.article_width = 2 * self.width
         wide = size.dense[1]
         narrow = max(2, wide // 4)  # 64 in the paper
         self.words = words
@@ -138,13 +140,13 @@ class PPRec(NewsModel):
         """[N, 2 x heads x head]: n beside n'."""
         real, named = contents.title > 0, contents.entities > 0
         inputs = (
-            self.dropout(self.words(contents.title)),
+            self.dropout(self.words_seen(self.words(contents.title), contents)),
             real,
             self.dropout(self.names(contents.entities)),
             named,
             self.dropout(self.categories(contents.category)),
         )
-        return torch.cat([self.suited(*inputs), self.popular(*inputs)], -1)
+        return self.card_seen(torch.cat([self.suited(*inputs), self.popular(*inputs)], -1), contents)
 
     def reading(self, vectors: Tensor) -> Tensor:
         """Queries, keys and values of the readers' self-attention, [N, 3 x heads x head]."""

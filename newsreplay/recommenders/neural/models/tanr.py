@@ -24,9 +24,11 @@ class TANR(NewsModel):
 
     fields: ClassVar = (TITLE, CATEGORY)
     dot = True
+    visual: ClassVar = "none"
 
     def __init__(self, size: Size, words: nn.Module):
         super().__init__()
+        self.article_width = size.filters
         self.words = words
         self.title = TextEncoder(size.word, size.filters, size.query, size.dropout)
         self.topic = nn.Linear(size.filters, size.categories - UNKNOWN - 1)
@@ -35,8 +37,8 @@ class TANR(NewsModel):
 
     def encode(self, contents: Contents) -> Tensor:
         """[N, filters] from titles."""
-        vectors: Tensor = self.title(self.words(contents.title), contents.title > 0)
-        return vectors
+        words = self.words_seen(self.words(contents.title), contents)
+        return self.card_seen(self.title(words, contents.title > 0), contents)
 
     def loss(self, batch: LossInputs) -> Tensor:
         """That of the clicks, and that of the topics."""

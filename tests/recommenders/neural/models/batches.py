@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from newsreplay.recommenders.neural.learning.requests import CONTEXT
-from newsreplay.recommenders.neural.models.fields import Columns, Contents, Field, Name, Names, Words
+from newsreplay.recommenders.neural.models.fields import CUES, CardView, Columns, Contents, Field, Name, Names, Words
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
 from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Around, Inputs, NewsModel, Size
+from newsreplay.recommenders.neural.models.visual import CardWidths
 from newsreplay.recommenders.neural.stream.signals import SIGNALS
 
 WORDS = 40  #: rows of the word table
 ARTICLES = 24
+WIDTHS = CardWidths(cues=5, card=7)
 
 PER_READ = ("history", "history_signals", "history_context")
 PER_CANDIDATE = ("pool", "signals", "context")
@@ -83,7 +85,10 @@ def some_context(*shape: int, names: Sequence[str] = CONTEXT) -> Columns:
 
 
 def some_contents(wanted: Sequence[Field], size: Size) -> Contents:
-    """Row 0 is padding; the others have 1 to all of their words, the last one no title, the fourth no abstract."""
+    """Row 0 is padding; the others have 1 to all of their words, the last one no title, the fourth no abstract.
+
+    The third has no card, the fifth one without cues, the others some cues.
+    """
 
     def several(length: int, rows: int) -> Tensor:
         ids = torch.randint(1, rows, (ARTICLES, length))
@@ -97,17 +102,33 @@ def some_contents(wanted: Sequence[Field], size: Size) -> Contents:
                 return torch.randint(UNKNOWN, getattr(size, field.rows), (ARTICLES,))
             case Names():
                 return several(getattr(size, field.name), getattr(size, field.rows))
+            case CardView():
+                return some_of_cards(field.name)
         raise TypeError(f"{field} needs a file")
 
     columns = {field.name: column(field) for field in wanted}
+    if "cues" in columns:
+        columns["cues"][[2, 4]] = 0
+    if "card" in columns:
+        columns["card"][2] = 0
     for name, row in (("title", ARTICLES - 1), ("abstract", 3)):
         if name in columns:
             columns[name][row] = 0
     return Contents(columns).each(lambda ids: ids.index_fill(0, torch.tensor([0]), 0))
 
 
+def some_of_cards(name: str) -> Tensor:
+    if name == "card":
+        return torch.randn(ARTICLES, WIDTHS.card)
+    return torch.randn(ARTICLES, CUES, WIDTHS.cues) * (torch.rand(ARTICLES, CUES, 1) < 0.5)
+
+
 def some_batch(
-    model: type[NewsModel], size: Size = TINY, readers: int = 5, candidates: int = 4, most: int | None = None
+    model: type[NewsModel] | NewsModel,
+    size: Size = TINY,
+    readers: int = 5,
+    candidates: int = 4,
+    most: int | None = None,
 ) -> Batch:
     """Inputs of readers who have read between nothing (the first) and `most` articles (the second)."""
     most = size.history if most is None else most
@@ -149,10 +170,16 @@ def model_class(name: str) -> type[NewsModel]:
 
 
 def build(kind: str | type[NewsModel], options: dict[str, Any], size: Size = TINY, stirred: bool = True) -> NewsModel:
-    """A model that is not training; `stirred`: with larger weights, so that everything in it matters."""
+    """A model that is not training; `stirred`: with larger weights, so that everything in it matters.
+
+    The option `visual` is not the constructor's: it shows the model cards.
+    """
     torch.manual_seed(1)
     kind = model_class(kind) if isinstance(kind, str) else kind
-    model = kind(size, WordTable(WORDS, size.word), **options)
+    visual = options.get("visual", kind.visual or "none")
+    model = kind(size, WordTable(WORDS, size.word), **{k: v for k, v in options.items() if k != "visual"})
+    if visual != "none":
+        model.show_cards(visual, size, WIDTHS)
     model.calibrate(some_signals(500), True)
     if stirred:
         stir(model)

@@ -28,6 +28,12 @@ MODELS: list[Case] = [
     ("crown", {"user": "attention", "intents": 0}),
     ("crown", {"preset": "release"}),
     ("fim", {}),
+    ("nrms_im", {}),
+    ("nrms_im", {"visual": "local"}),
+    ("fim_im", {}),
+    ("fim_im", {"visual": "global"}),
+    ("naml", {"visual": "both"}),
+    ("crown", {"visual": "both"}),
     (InContext, {}),
     (Several, {}),
 ]

@@ -117,7 +117,7 @@ def test_contents_count_in_proportion_to_consistency() -> None:
     whole.load_state_dict(model.state_dict())
     contents = some_batch(CROWN).contents
     with torch.no_grad():
-        (title, news), (_, all_of_it) = model.articles(contents), whole.articles(contents)
+        (title, news), (_, all_of_it) = model.before_and_after(contents), whole.before_and_after(contents)
     share = (news - title).norm(dim=1) / (all_of_it - title).norm(dim=1)
     assert share[3].isnan()  # has none
     known = share[~share.isnan()]
@@ -136,7 +136,7 @@ def test_padding_changes_neither_title_nor_contents(preset: str, text: str) -> N
     contents = some_batch(CROWN).contents
     longer = contents.replaced(**{text: torch.nn.functional.pad(contents.columns[text], (0, 5))})
     with torch.no_grad():
-        for more, kept in zip(model.articles(longer), model.articles(contents), strict=True):
+        for more, kept in zip(model.before_and_after(longer), model.before_and_after(contents), strict=True):
             assert same(more, kept)
 
 
@@ -149,14 +149,14 @@ def test_words_have_places_in_the_release_alone() -> None:
     for preset in ("paper", "release"):
         model = crown(preset=preset)
         with torch.no_grad():
-            assert same(model.articles(turned)[0], model.articles(contents)[0]) == (preset == "paper")
+            assert same(model.before_and_after(turned)[0], model.before_and_after(contents)[0]) == (preset == "paper")
 
 
 def test_an_article_without_contents_is_its_title() -> None:
     model, batch = crown(), some_batch(CROWN)
     empty = batch.contents.replaced(abstract=torch.zeros_like(batch.contents.abstract))
     with torch.no_grad():
-        title, news = model.articles(empty)
+        title, news = model.before_and_after(empty)
     assert torch.equal(title, news)
 
 
@@ -203,7 +203,7 @@ def test_without_intents_vectors_of_texts_are_used_as_they_are() -> None:
     model, contents = crown(intents=0), some_batch(CROWN).contents
     with torch.no_grad():
         title = model.articles.title(model.articles.words(contents.title), contents.title > 0)
-        assert torch.equal(model.articles(contents)[0], title)
+        assert torch.equal(model.before_and_after(contents)[0], title)
 
 
 def test_without_categories_intents_are_those_of_guides_that_weigh_nothing() -> None:

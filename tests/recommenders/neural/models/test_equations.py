@@ -22,7 +22,11 @@ from tests.naive.neural_models import Naive
 from tests.recommenders.neural.models.batches import ARTICLES, WORDS, build, some_batch
 from tests.recommenders.neural.models.cases import MODELS
 
-NAIVE = [(name, options) for name, options in MODELS if name in ("nrms", "nrms_bert", "naml", "tanr", "lstur")]
+NAIVE = [
+    (name, options)
+    for name, options in MODELS
+    if name in ("nrms", "nrms_bert", "naml", "tanr", "lstur") and "visual" not in options
+]
 
 
 @pytest.mark.parametrize(("name", "options"), NAIVE)

@@ -34,14 +34,15 @@ from tests.recommenders.neural.models.small_models import InContext
 ORDERLESS = {
     "nrms",
     "nrms_bert",
+    "nrms_im",
     "naml",
     "tanr",
     "pprec",
     "crown",
     InContext,
 }  #: the order of what a reader read does not matter
-ALIKE = {"fim"}  #: to a reader who has read nothing all candidates are the same
-UNROUNDED = {"fim"}  #: of float32 under autocast, too
+ALIKE = {"fim", "fim_im"}  #: to a reader who has read nothing all candidates are the same
+UNROUNDED = {"fim", "fim_im"}  #: of float32 under autocast, too
 
 
 @pytest.fixture(params=MODELS, ids=map(named, MODELS))
@@ -56,7 +57,7 @@ def model(case: Case) -> NewsModel:
 
 @pytest.fixture
 def batch(model: NewsModel) -> Batch:
-    return some_batch(type(model))
+    return some_batch(model)
 
 
 def read_of(model: NewsModel, batch: Batch) -> Read:
@@ -95,14 +96,14 @@ def test_every_preset_makes_a_model_that_scores(case: Case, preset: str) -> None
     assert preset in kind.trainings
     model = build(*case, size, stirred=False)
     with torch.inference_mode():
-        scores = model(*some_batch(kind, size, readers=2, most=3))
+        scores = model(*some_batch(model, size, readers=2, most=3))
     assert scores.shape == (2, 4)
     assert scores.isfinite().all()
 
 
 @pytest.mark.parametrize(("readers", "candidates", "most"), [(1, 1, 0), (1, 1, 1), (3, 1, 6), (1, 4, 1), (3, 4, 0)])
 def test_shapes_are_right_for_one_and_for_nothing(model: NewsModel, readers: int, candidates: int, most: int) -> None:
-    batch = some_batch(type(model), readers=readers, candidates=candidates, most=most)
+    batch = some_batch(model, readers=readers, candidates=candidates, most=most)
     assert model.encode(batch.contents).dim() == 2
     scores = model(*batch)
     assert scores.shape == (readers, candidates)
@@ -114,7 +115,7 @@ def test_shapes_are_right_for_one_and_for_nothing(model: NewsModel, readers: int
 
 def test_a_reader_who_has_read_nothing_gets_finite_scores_that_differ_where_they_should(case: Case) -> None:
     model = build(*case)
-    batch = some_batch(type(model))
+    batch = some_batch(model)
     scores = model(*batch)[0]
     assert not batch.requests.history[0].any()
     assert scores.isfinite().all()
@@ -190,7 +191,7 @@ def test_texts_may_be_cut_to_the_longest_even_if_nobody_has_any(model: NewsModel
 
 def test_the_order_of_reads_matters_exactly_where_it_should(case: Case) -> None:
     model = build(*case)
-    batch = some_batch(type(model)).rows([1])
+    batch = some_batch(model).rows([1])
     assert batch.requests.history.all()
     turned = batch.reads([3, 0, 5, 1, 4, 2])
     assert same(model(*turned), model(*batch)) == (case[0] in ORDERLESS)
@@ -269,7 +270,7 @@ def test_every_parameter_is_in_one_group_of_the_given_rate(model: NewsModel) -> 
 
 def test_half_precision_gives_about_the_same_scores_and_gradients(case: Case) -> None:
     model = build(*case)
-    batch = some_batch(type(model))
+    batch = some_batch(model)
 
     def learn() -> tuple[Tensor, Tensor]:
         scores = model(*batch)
@@ -300,7 +301,7 @@ def test_half_precision_can_be_learned_from(model: NewsModel, batch: Batch) -> N
 def test_a_batch_can_be_learned_by_heart(case: Case) -> None:
     size = replace(TINY, word=16, head=8, filters=16, query=8, dense=(16, 8))
     model = build(*case, size, stirred=False)
-    batch = some_batch(type(model), size, readers=12)
+    batch = some_batch(model, size, readers=12)
     history = batch.requests.history
     batch = batch.but(history=torch.where(history[:, :1] > 0, history, 1 + torch.arange(12)[:, None]))
     batch.contents.title[-1, 0] = 1  # a title of no words is no vector to learn from

@@ -10,18 +10,20 @@ import torch
 
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable
 from newsreplay.recommenders.neural.articles.texts import Vocabulary
+from newsreplay.recommenders.neural.cards.features import CardFeatures
 from newsreplay.recommenders.neural.learning.scoring import RequestBatch, Scorer, VectorCache
-from newsreplay.recommenders.neural.models.fields import Columns
+from newsreplay.recommenders.neural.models.fields import CardView, Columns
 from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Inputs, NewsModel
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
 from newsreplay.recommenders.neural.stream.signals import SIGNALS
-from tests.recommenders.neural.models.batches import WORDS, build, some_context, some_signals, stir
+from tests.recommenders.neural.cards.small_networks import Ink
+from tests.recommenders.neural.models.batches import WIDTHS, WORDS, build, some_context, some_signals, stir
 from tests.recommenders.neural.models.cases import MODELS, Case, named
 
 SIZE = replace(TINY, history=20)
 ITEMS = 90
 NAMES = [f"word{number}" for number in range(WORDS - 9)]
-FACTS = ("title", "abstract", "category", "subcategory", "entities")
+FACTS = ("title", "abstract", "category", "subcategory", "entities", "image")
 
 
 class MadeUp:
@@ -50,7 +52,9 @@ def scorer_of(case: Case) -> Scorer:
     model.head = PopularityHead()
     model.head.calibrate(some_signals(200))
     stir(model.head)
-    articles = ArticleTable(model.fields, SIZE, Vocabulary(NAMES, 8), MadeUp())
+    views = [field.name for field in model.fields if isinstance(field, CardView)]
+    cards = CardFeatures(Ink(WIDTHS), None, views) if views else None
+    articles = ArticleTable(model.fields, SIZE, Vocabulary(NAMES, 8), MadeUp(), cards=cards)
     articles.slots(np.arange(ITEMS))
     return Scorer(model, VectorCache(model, articles, torch.device("cpu")), SIGNALS)
 
