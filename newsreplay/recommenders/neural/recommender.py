@@ -343,7 +343,7 @@ class Neural(Recommender):
 
     def _surroundings(self) -> Surroundings:
         report = partial(_report_as, self.model_class.__name__.lower(), self.setting.report)
-        return Surroundings(self.catalog, self.key, self.batch, report, self.graph)
+        return Surroundings(self.catalog, self.key, self.batch, report, self.graph, self.options.lazy_ms)
 
     def _answer_with(self, learned: Learned) -> None:
         """Answer from now on."""

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import inspect
 
-from newsreplay.recommenders.neural.models import awrs, caum, crown, fim, lstur, naml, nrms, nrms_bert, pprec, tanr
+from newsreplay.recommenders.neural.models import (
+    awrs,
+    caum,
+    crown,
+    fim,
+    lstur,
+    naml,
+    nrms,
+    nrms_bert,
+    pprec,
+    punr,
+    tanr,
+)
 from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.options import NeuralOptions, files_of
 from newsreplay.recommenders.neural.recommender import Neural
@@ -25,6 +37,7 @@ def recommender_of(model: type[NewsModel]) -> type[Neural]:
         for parameter in inspect.signature(NeuralOptions).parameters.values()
         if (BUCKETS & {*model.signals} or parameter.name not in _OF_SIGNALS)
         and (PUBLISHED & {*model.signals} or parameter.name != "leaky")
+        and (model.reads_contents or parameter.name != "lazy")
     ]
     own = [
         parameter
@@ -51,3 +64,4 @@ AWRS = recommender_of(awrs.AWRS)
 CROWN = recommender_of(crown.CROWN)
 FIM = recommender_of(fim.FIM)
 NRMSBERT = recommender_of(nrms_bert.NRMSBERT)
+PUNR = recommender_of(punr.PUNR)
