@@ -130,6 +130,20 @@ class Learned:
         """How training went, a record a round."""
         return self.trainer.rounds
 
+    def notes(self) -> list[str]:
+        """What must be said of what it reads with, and of readers whose vectors were used longer."""
+        notes = []
+        if isinstance(self.words, Transformer):
+            notes.append(
+                "its language model started from random numbers; plm=FOLDER gives it one that knows the language"
+            )
+        kept = self.scorer.readers
+        if kept is not None and kept.lazy_ms:
+            answers, stale, behind = kept.staleness
+            share, reads = stale / max(1, answers), behind / max(1, stale)
+            notes.append(f"{share:.1%} of the answers are for readers as they were before their last {reads:.1f} reads")
+        return notes
+
     @property
     def parameters(self) -> int:
         """Numbers that are fitted."""

@@ -14,6 +14,7 @@ from torch import nn
 from newsreplay.durations import parse_duration
 from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
 from newsreplay.log.rows import DAY, HOUR
+from newsreplay.recommenders.neural.articles.plm import check_plm
 from newsreplay.recommenders.neural.learning.requests import signals_of
 from newsreplay.recommenders.neural.models.drawing import drawn_from
 from newsreplay.recommenders.neural.models.fields import NameVectors, Vector
@@ -103,6 +104,8 @@ class NeuralOptions:
         _ = self.torch_device
         if self.words is not None and self.plm is not None:
             raise SpecError("words and plm exclude each other: titles are read by one of them")
+        if self.plm is not None:
+            check_plm(self.plm)
         for what, path in (("words", self.words), ("weights", self.weights)):
             if path is not None and not Path(path).is_file():
                 raise SpecError(f"{what}={path}: there is no such file")
@@ -231,8 +234,8 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
             named = f"{name}={files[name]}: there is no such file" if name in files else f"{name} is missing"
             raise SpecError(f"{named}; {model.__name__} reads vectors from it")
     _try(model, own)
-    if _tuning(model, own) is not None and options.weights is None:
-        _check_plm(model, options, own)
+    if _tuning(model, own) is not None and options.plm is None and options.weights is None:
+        _check_without_plm(model, options, own)
     return Blueprint(
         model,
         options.size,
@@ -247,10 +250,8 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
     )
 
 
-def _check_plm(model: type[NewsModel], options: NeuralOptions, own: ModelOptions) -> None:
+def _check_without_plm(model: type[NewsModel], options: NeuralOptions, own: ModelOptions) -> None:
     """Refuse to do without a language model where one must be given."""
-    if options.plm is not None:
-        return
     if options.size == "paper":
         raise SpecError(
             f"plm is missing: {model.__name__} of size=paper reads titles with a pretrained language model; give "

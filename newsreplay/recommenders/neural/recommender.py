@@ -386,6 +386,7 @@ class Neural(Recommender):
                 )
         if self.learned.model.head is not None:
             notes.append("with a popularity head, trained jointly; popularity=none is the model as published")
+        notes += self.learned.notes()
         if not self.stream.impressions_seen:
             notes.append(
                 f"no impressions in this log: it learns from reads, each against {SAMPLES} articles alive then"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,10 @@ from newsreplay.recommenders.neural.models.drawing import drawn_from
 from newsreplay.recommenders.neural.models.language import Marks, TextModel
 
 KEPT = 2**30  #: bytes of a frozen model's states that are kept, at most; those of BERT base's for some 20,000 titles
+_NEEDED = (
+    "name a folder with config.json, tokenizer files and weights as .safetensors, or a model on the Hugging Face hub "
+    "that has these"
+)
 TOGETHER = 32  #: texts that a frozen model reads at a time
 
 
@@ -204,23 +210,38 @@ def _seen(ids: Tensor) -> Tensor:
     return seen.long()
 
 
+def check_plm(name: str) -> None:
+    """Refuse a language model that cannot be loaded, as far as a look at its files tells; nothing is loaded.
+
+    What may be a name on the hub is not looked for. Raises `SpecError`.
+    """
+    if importlib.util.find_spec("transformers") is None:
+        raise _without_transformers(name)
+    folder = Path(name)
+    if folder.is_dir():
+        missing = [what for what in ("config.json", "*.safetensors") if not any(folder.glob(what))]
+        if missing:
+            raise SpecError(f"plm={name} has no {missing[0]}; {_NEEDED}")
+    elif folder.exists() or folder.is_absolute() or name.count("/") > 1 or name.startswith("."):
+        raise SpecError(f"plm={name}: there is no such folder; {_NEEDED}")
+
+
+def _without_transformers(name: str) -> SpecError:
+    return SpecError(f'the language model {name} needs the package transformers: pip install "newsreplay[plm]"')
+
+
 def _load(kind: str, name: str, what: str, **options: bool) -> Any:
     try:
         transformers = importlib.import_module("transformers")
     except ImportError:
-        raise SpecError(
-            f'the language model {name} needs the package transformers: pip install "newsreplay[plm]"'
-        ) from None
+        raise _without_transformers(name) from None
     logging = transformers.utils.logging
     bars_on = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # of reading a file; those of downloads are others
     try:
         return getattr(transformers, kind).from_pretrained(name, trust_remote_code=False, **options)
     except Exception as error:  # whatever the parsers of its files raise
-        raise SpecError(
-            f"the language model {name} has no {what} that can be loaded: {error} (name a folder with config.json, "
-            "tokenizer files and weights as .safetensors, or a model on the Hugging Face hub that has these)"
-        ) from error
+        raise SpecError(f"the language model {name} has no {what} that can be loaded: {error} ({_NEEDED})") from error
     finally:
         if bars_on:
             logging.enable_progress_bar()

@@ -160,7 +160,7 @@ class VectorCache:
         self.vectors = [_longer(table, count) for table in self.vectors]
 
     def _widen(self, reading: Tensor, offer: Tensor) -> None:
-        if not self.reading.shape[1]:
+        if not self.offer.shape[1]:
             self.reading = torch.zeros(len(self.made), reading.shape[1], device=self.device)
             self.offer = torch.zeros(len(self.made), offer.shape[1], device=self.device)
 

@@ -28,6 +28,9 @@ MODELS: list[Case] = [
     ("crown", {"user": "attention", "intents": 0}),
     ("crown", {"preset": "release"}),
     ("fim", {}),
+    ("punr", {}),
+    ("punr", {"pooling": "average"}),
+    ("punr", {"pooling": "attention", "siamese": False}),
     (InContext, {}),
     (Several, {}),
 ]
