@@ -135,7 +135,7 @@ class PUNR(NewsModel):
         known, self.marks = _readable(words)
         self.room = min(size.together, known.positions)
         self.encoder = JointEncoder(known, size, self.choices.pooling)
-        self.of_candidates = self.encoder if self.choices.siamese else deepcopy(self.encoder)
+        self.apart = None if self.choices.siamese else deepcopy(self.encoder)  #: what reads candidates
         self.nobody = nn.Parameter(torch.zeros(known.width))  #: the vector of a reader who has read nothing
         self.masking = None
         if self.choices.masking and self.choices.alpha > 0:
@@ -147,7 +147,7 @@ class PUNR(NewsModel):
     def encode(self, contents: Contents) -> Tensor:
         """[N, width] from titles."""
         title = contents.title if contents.title.shape[1] else contents.title.new_zeros(len(contents.title), 1)
-        vectors: Tensor = self.of_candidates(title, torch.zeros_like(title))[1]
+        vectors: Tensor = (self.apart or self.encoder)(title, torch.zeros_like(title))[1]
         return vectors
 
     def readers(self, read: Read) -> tuple[Tensor, ...]:
@@ -180,15 +180,13 @@ class PUNR(NewsModel):
 
     def finish(self, stage: Stage) -> None:
         """What reads candidates begins as what has been pre-trained."""
-        if not self.choices.siamese:
-            self.of_candidates.load_state_dict(self.encoder.state_dict())
+        if self.apart is not None:
+            self.apart.load_state_dict(self.encoder.state_dict())
 
     def groups(self, rate: float) -> list[Group]:
         """The layers of a language model that was given at `plm_rate`, all else at the given rate."""
-        groups = super().groups(rate)
-        for encoder in dict.fromkeys((self.encoder, self.of_candidates)):
-            groups = self.choices.groups(groups, encoder.words)
-        return groups
+        groups = self.choices.groups(super().groups(rate), self.encoder.words)
+        return groups if self.apart is None else self.choices.groups(groups, self.apart.words)
 
     def _joined(self, title: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         return joined(title, mask, self.marks.begin, self.room, tight=self.training)
