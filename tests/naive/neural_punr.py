@@ -58,7 +58,8 @@ class OwnModel:
 
     def embedded(self, ids: Sequence[int], of: Sequence[int]) -> Array:
         rows = [
-            self.rows[id] + self.w["places"][place] + self.segments[s] for place, (id, s) in enumerate(zip(ids, of, strict=True))
+            self.rows[id] + self.w["places"][place] + self.segments[s]
+            for place, (id, s) in enumerate(zip(ids, of, strict=True))
         ]
         return normed(self.w, "norm", np.array(rows), 1e-5)
 
