@@ -150,11 +150,16 @@ def model_class(name: str) -> type[NewsModel]:
     return found
 
 
-def build(kind: str | type[NewsModel], options: dict[str, Any], size: Size = TINY, stirred: bool = True) -> NewsModel:
-    """A model that is not training; `stirred`: with larger weights, so that everything in it matters."""
+def build(
+    kind: str | type[NewsModel], options: dict[str, Any], size: Size = TINY, stirred: bool = True, table: bool = False
+) -> NewsModel:
+    """A model that is not training; `stirred`: with larger weights, so that everything in it matters.
+
+    `table`: over a table of words, even where it is made for a language model.
+    """
     torch.manual_seed(1)
     kind = model_class(kind) if isinstance(kind, str) else kind
-    model = kind(size, words_for(kind, size), **options)
+    model = kind(size, WordTable(WORDS, size.word) if table else words_for(kind, size), **options)
     model.calibrate(some_signals(500), True)
     if stirred:
         stir(model)
