@@ -38,7 +38,7 @@ BUILT_IN = {
     "trend": "newsreplay.recommenders.baselines.trend:Trend",
     **{
         name.lower(): f"newsreplay.recommenders.neural.recommenders:{name}"
-        for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM")
+        for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM", "PUNR")
     },
     "nrms-bert": "newsreplay.recommenders.neural.recommenders:NRMSBERT",
     "nrms-im": "newsreplay.recommenders.neural.recommenders:NRMSIM",

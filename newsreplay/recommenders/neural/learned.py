@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -18,15 +18,17 @@ from newsreplay.log.rows import IMPRESSION, Column
 from newsreplay.recommenders.base import Round
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable, grow, names_of, word_table
 from newsreplay.recommenders.neural.articles.plm import LanguageModel, PlmWords
-from newsreplay.recommenders.neural.articles.texts import Vocabulary
+from newsreplay.recommenders.neural.articles.texts import MarkedVocabulary, Vocabulary
 from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
+from newsreplay.recommenders.neural.learning.cache import VectorCache
 from newsreplay.recommenders.neural.learning.neighbourhoods import Neighbourhoods
 from newsreplay.recommenders.neural.learning.requests import Context, batch_of
 from newsreplay.recommenders.neural.learning.samples import Samples
-from newsreplay.recommenders.neural.learning.scoring import Scorer, VectorCache
+from newsreplay.recommenders.neural.learning.scoring import Scorer
 from newsreplay.recommenders.neural.learning.training import Trainer
 from newsreplay.recommenders.neural.models.drawing import drawn_from
 from newsreplay.recommenders.neural.models.fields import Words
+from newsreplay.recommenders.neural.models.language import TextModel, Transformer
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
 from newsreplay.recommenders.neural.models.model import UNKNOWN
 from newsreplay.recommenders.neural.options import Blueprint, NeuralOptions
@@ -45,13 +47,18 @@ class Surroundings(NamedTuple):
     requests: int = BATCH  #: that are scored together
     report: Callable[[str], None] = lambda line: None  #: takes a line on how training goes
     graph: ReadGraph | None = None  #: of the stream, where the model has one
+    lazy_ms: int = 0  #: for which a reader's vector is used although the reader has read since
+
+
+#: Of words, of words and marks, of the tokens of a language model.
+AnyVocabulary: TypeAlias = Vocabulary | PlmWords
 
 
 class Learned:
     """A model that answers and goes on learning."""
 
     def __init__(
-        self, blueprint: Blueprint, vocabulary: Vocabulary | PlmWords, vectors: WordVectors | None, around: Surroundings
+        self, blueprint: Blueprint, vocabulary: AnyVocabulary, vectors: WordVectors | None, around: Surroundings
     ):
         self.vocabulary = vocabulary
         self.vectors = vectors
@@ -70,7 +77,7 @@ class Learned:
         if model.graph is not None and around.graph is not None:
             self.neighbours = Neighbourhoods(model.graph, around.graph, self.articles)
         cache = VectorCache(self.model, self.articles, blueprint.device, self.neighbours)
-        self.scorer = Scorer(self.model, cache, blueprint.signals, around.requests)
+        self.scorer = Scorer(self.model, cache, blueprint.signals, around.requests, around.lazy_ms)
         self.trainer = Trainer(
             self.model,
             self.context,
@@ -97,9 +104,15 @@ class Learned:
         """A model with weights that were trained elsewhere; no reader is known to them."""
         vectors = None if blueprint.words is None else WordVectors.open(Path(blueprint.words))
         if blueprint.plm is not None:
-            vocabulary: Vocabulary | PlmWords = PlmWords(blueprint.plm)
+            vocabulary: AnyVocabulary = PlmWords(blueprint.plm)
         else:
-            vocabulary = Vocabulary(weights.words, weights.facts["buckets"], vectors)
+            kind = Vocabulary if blueprint.tuning is None else MarkedVocabulary
+            try:
+                vocabulary = kind(weights.words, weights.facts["buckets"], vectors)
+            except ValueError as error:
+                raise NewsreplayError(
+                    f"{weights.path} is damaged ({error}); make it again with 'newsreplay train'"
+                ) from None
         learned = cls(blueprint, vocabulary, vectors, around)
         if isinstance(learned.words, LanguageModel) and learned.words.digest() != weights.facts.get("plm_digest"):
             raise NewsreplayError(
@@ -118,6 +131,20 @@ class Learned:
     def rounds(self) -> list[Round]:
         """How training went, a record a round."""
         return self.trainer.rounds
+
+    def notes(self) -> list[str]:
+        """What must be said of what it reads with, and of readers whose vectors were used longer."""
+        notes = []
+        if isinstance(self.words, Transformer):
+            notes.append(
+                "its language model started from random numbers; plm=FOLDER gives it one that knows the language"
+            )
+        kept = self.scorer.readers
+        if kept is not None and kept.lazy_ms:
+            answers, stale, behind = kept.staleness
+            share, reads = stale / max(1, answers), behind / max(1, stale)
+            notes.append(f"{share:.1%} of the answers are for readers as they were before their last {reads:.1f} reads")
+        return notes
 
     @property
     def parameters(self) -> int:
@@ -173,33 +200,45 @@ class Learned:
 
     def _grow(self) -> None:
         """Give words that came up since and have pretrained vectors theirs."""
-        if self.vectors is not None and isinstance(self.vocabulary, Vocabulary) and isinstance(self.words, WordTable):
-            grow(self.words, self.vocabulary, self.vectors)
+        if self.vectors is not None and isinstance(self.vocabulary, Vocabulary):
+            for table in self.model.modules():
+                if isinstance(table, WordTable):
+                    grow(table, self.vocabulary, self.vectors)
             self.trainer.learn_words(self.vocabulary.buckets_of_rows())
 
 
 def _vocabulary(
     blueprint: Blueprint, vectors: WordVectors | None, items: Sequence[int], catalog: Catalog
-) -> Vocabulary | PlmWords:
+) -> AnyVocabulary:
     """The words of these articles, or a language model's."""
     if blueprint.plm is not None:
         return PlmWords(blueprint.plm)
     facts = [field.name for field in blueprint.model.fields if isinstance(field, Words)]
     texts = (text for item in items for fact in facts if (text := catalog.text(item, fact)))
     names = (names_of(catalog, item) for item in items if not catalog.text(item, "title"))
-    return Vocabulary.learn(texts, vectors=vectors, names=chain.from_iterable(names))
+    kind = Vocabulary if blueprint.tuning is None else MarkedVocabulary
+    return kind.learn(texts, vectors=vectors, names=chain.from_iterable(names))
 
 
 def _words(
-    blueprint: Blueprint, vocabulary: Vocabulary | PlmWords, vectors: WordVectors | None, key: int
-) -> WordTable | LanguageModel:
+    blueprint: Blueprint, vocabulary: AnyVocabulary, vectors: WordVectors | None, key: int
+) -> WordTable | TextModel:
     """What turns ids of words into vectors."""
+    size, tuning = blueprint.size, blueprint.tuning
     if isinstance(vocabulary, PlmWords):
-        if (tuning := blueprint.tuning) is not None:
-            return LanguageModel(vocabulary.name, None, tuning.layers_trained)
-        return LanguageModel(vocabulary.name, blueprint.size.word)
+        if tuning is None:
+            return LanguageModel(vocabulary.name, size.word)
+        given = LanguageModel(vocabulary.name, None, tuning.layers_trained)
+        if given.positions < size.title:
+            raise SpecError(
+                f"{vocabulary.name} has room for {given.positions} tokens, but size={blueprint.size_name} has titles "
+                f"of {size.title}; choose another size"
+            )
+        given.marks, given.continuing = vocabulary.marks, torch.from_numpy(vocabulary.continuing())
+        return given
     generator = torch.Generator().manual_seed(int(key_of(key, "words")) >> 1)
-    return word_table(vocabulary, vectors, blueprint.size.word, generator)
+    table = word_table(vocabulary, vectors, size.word, generator)
+    return Transformer(table, size, vocabulary.marks) if isinstance(vocabulary, MarkedVocabulary) else table
 
 
 def blueprint_of_weights(blueprint: Blueprint, weights: Weights, options: NeuralOptions) -> Blueprint:

@@ -14,12 +14,14 @@ from torch import nn
 from newsreplay.durations import parse_duration
 from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
 from newsreplay.log.rows import DAY, HOUR
+from newsreplay.recommenders.neural.articles.plm import check_plm
 from newsreplay.recommenders.neural.cards.features import CardFeatures
 from newsreplay.recommenders.neural.learning.requests import signals_of
 from newsreplay.recommenders.neural.looks import Looks, looks_of
 from newsreplay.recommenders.neural.models.drawing import drawn_from
 from newsreplay.recommenders.neural.models.fields import NameVectors, Vector
 from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
+from newsreplay.recommenders.neural.models.language import Marks, Transformer
 from newsreplay.recommenders.neural.models.layers import WordTable
 from newsreplay.recommenders.neural.models.model import NewsModel, Size, Training
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
@@ -90,6 +92,7 @@ class NeuralOptions:
     lag: int = 0  #: completed buckets that are left out
     counting: str = "cumulative"  #: or per_bucket
     half_life: float | None = None  #: hours after which a count is worth half; None = counts last
+    lazy: float = 0  #: minutes for which a reader's vector is used although the reader has read since
     leaky: bool = False  #: exposure, avoidance and clicks of the whole log, as published
 
     def __post_init__(self) -> None:
@@ -103,6 +106,8 @@ class NeuralOptions:
         _ = self.torch_device
         if self.words is not None and self.plm is not None:
             raise SpecError("words and plm exclude each other: titles are read by one of them")
+        if self.plm is not None:
+            check_plm(self.plm)
         for what, path in (("words", self.words), ("weights", self.weights)):
             if path is not None and not Path(path).is_file():
                 raise SpecError(f"{what}={path}: there is no such file")
@@ -125,6 +130,8 @@ class NeuralOptions:
         if self.candidates is not None:
             whole("candidates", self.candidates, 0)
         whole("memory", self.memory, 1)
+        if not 0 <= self.lazy * HOUR / 60 <= 3_650 * DAY:
+            raise SpecError(f"lazy must be minutes, 0 or more and at most ten years, not {self.lazy!r}")
         whole("lag", self.lag, -1 if self.leaky else 0)
 
     def set_against(self, popularity: str) -> str:
@@ -169,6 +176,11 @@ class NeuralOptions:
     def alive_ms(self) -> int:
         """`alive` in ms."""
         return round(self.alive * HOUR)
+
+    @property
+    def lazy_ms(self) -> int:
+        """`lazy` in ms."""
+        return round(self.lazy * HOUR / 60)
 
     @property
     def bucket_ms(self) -> int:
@@ -229,11 +241,7 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
             raise SpecError(f"{named}; {model.__name__} reads vectors from it")
     _try(model, own)
     if _tuning(model, own) is not None and options.plm is None and options.weights is None:
-        raise SpecError(
-            f"plm is missing: {model.__name__} reads titles with a pretrained language model; give plm=FOLDER "
-            "(config.json, tokenizer files, weights as .safetensors) or the name of one on the Hugging Face hub, and "
-            'pip install "newsreplay[plm]"'
-        )
+        _check_without_plm(model, options, own)
     return Blueprint(
         model,
         options.size,
@@ -247,6 +255,21 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
         files,
         looks,
     )
+
+
+def _check_without_plm(model: type[NewsModel], options: NeuralOptions, own: ModelOptions) -> None:
+    """Refuse to do without a language model where one must be given."""
+    if options.size == "paper":
+        raise SpecError(
+            f"plm is missing: {model.__name__} of size=paper reads titles with a pretrained language model; give "
+            "plm=FOLDER (config.json, tokenizer files, weights as .safetensors) or the name of one on the Hugging Face "
+            'hub, and pip install "newsreplay[plm]"; the other sizes can do without'
+        )
+    for name in ("layers_trained", "plm_rate"):
+        if name in own:
+            raise SpecError(
+                f"plm is missing: {name} is about a pretrained language model; give plm=FOLDER, or leave it out"
+            )
 
 
 def files_of(model: type[NewsModel]) -> list[str]:
@@ -269,6 +292,10 @@ def _try(model: type[NewsModel], options: ModelOptions) -> None:
     tiny = model.sizes["tiny"]
     try:
         with drawn_from(None):
-            model(tiny, WordTable(1, tiny.word), **options, **_widths(dict.fromkeys(files_of(model), tiny.word)))
+            table = WordTable(4, tiny.word)
+            words: nn.Module = table
+            if _tuning(model, options) is not None:
+                words = Transformer(table, tiny, Marks(1, 2, 3))
+            model(tiny, words, **options, **_widths(dict.fromkeys(files_of(model), tiny.word)))
     except (ValueError, TypeError) as error:
         raise SpecError(str(error)) from None

@@ -345,7 +345,7 @@ class Neural(Recommender):
 
     def _surroundings(self) -> Surroundings:
         report = partial(_report_as, self.model_class.__name__.lower(), self.setting.report)
-        return Surroundings(self.catalog, self.key, self.batch, report, self.graph)
+        return Surroundings(self.catalog, self.key, self.batch, report, self.graph, self.options.lazy_ms)
 
     def _answer_with(self, learned: Learned) -> None:
         """Answer from now on."""
@@ -388,6 +388,7 @@ class Neural(Recommender):
                 )
         if self.learned.model.head is not None:
             notes.append("with a popularity head, trained jointly; popularity=none is the model as published")
+        notes += self.learned.notes()
         if not self.stream.impressions_seen:
             notes.append(
                 f"no impressions in this log: it learns from reads, each against {SAMPLES} articles alive then"

@@ -17,6 +17,7 @@ from newsreplay.recommenders.neural.models import (
     nrms_bert,
     nrms_im,
     pprec,
+    punr,
     tanr,
 )
 from newsreplay.recommenders.neural.models.model import NewsModel
@@ -39,6 +40,7 @@ def recommender_of(model: type[NewsModel]) -> type[Neural]:
         for parameter in inspect.signature(NeuralOptions).parameters.values()
         if (BUCKETS & {*model.signals} or parameter.name not in _OF_SIGNALS)
         and (PUBLISHED & {*model.signals} or parameter.name != "leaky")
+        and (model.reads_contents or parameter.name != "lazy")
     ]
     own = [
         parameter
@@ -72,3 +74,4 @@ FIM = recommender_of(fim.FIM)
 NRMSBERT = recommender_of(nrms_bert.NRMSBERT)
 NRMSIM = recommender_of(nrms_im.NRMSIM)
 FIMIM = recommender_of(fim_im.FIMIM)
+PUNR = recommender_of(punr.PUNR)

@@ -176,19 +176,46 @@ def test_any_model_over_a_language_model_keeps_what_it_has_learned_alone(bert: P
 
 
 def test_without_a_language_model_it_is_told_at_once_what_to_give(tmp_path: Path) -> None:
-    for spec in ("nrms-bert", "nrms-bert(size=tiny, layers_trained=0)"):
+    for name, model in (("nrms-bert", "NRMSBERT"), ("punr", "PUNR")):
+        spec = f"{name}(size=paper)"
         with pytest.raises(SpecError) as refused:
             start_list(spec)
         text = str(refused.value)
-        assert text.startswith(
-            f"{spec}: plm is missing: NRMSBERT reads titles with a pretrained language model; give plm=FOLDER"
-        )
+        assert text.startswith(f"{spec}: plm is missing: {model} of size=paper reads titles with a pretrained")
         assert "Hugging Face hub" in text
         assert 'pip install "newsreplay[plm]"' in text
+        assert text.endswith("the other sizes can do without")
+        with pytest.raises(SpecError, match="plm is missing: layers_trained is about a pretrained language model"):
+            start_list(f"{name}(size=tiny, layers_trained=0)")
     (tmp_path / "clicks.csv").write_text("time,user,item\n2020-01-01T00:00:00Z,u,a\n")
-    done = CliRunner().invoke(main, ["run", "--data", str(tmp_path / "clicks.csv"), "--recommenders", "nrms-bert"])
+    options = ["--data", str(tmp_path / "clicks.csv"), "--recommenders", "nrms-bert(size=paper)"]
+    done = CliRunner().invoke(main, ["run", *options])
     assert done.exit_code != 0
     assert "plm is missing" in done.output
+
+
+def test_a_folder_without_a_language_model_is_refused_when_it_is_made(bert: Path, tmp_path: Path) -> None:
+    """With any model, and not after the warm-up."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "unweighed").mkdir()
+    shutil.copy(bert / "config.json", tmp_path / "unweighed")
+    for name, message in (
+        ("empty", r"empty has no config\.json; name a folder with config\.json, tokenizer files and weights"),
+        ("unweighed", r"unweighed has no \*\.safetensors; name a folder"),
+        ("file", "file: there is no such folder"),
+        ("nowhere", "nowhere: there is no such folder"),
+    ):
+        for recommender in ("nrms", "nrms-bert", "punr"):
+            with pytest.raises(SpecError, match=message):
+                start_list(f"{recommender}(size=tiny, plm='{tmp_path / name}')")
+    start_list("punr(size=tiny, plm=somebody/bert)")  # may be on the hub
+
+
+def test_titles_must_fit_into_the_language_model(bert: Path) -> None:
+    with pytest.raises(SpecError, match="has room for 16 tokens, but size=small has titles of 30; choose another size"):
+        answered(NRMSBERT(plm=str(bert), update=None))
 
 
 def test_keywords_are_looked_at_when_it_is_made(bert: Path) -> None:
@@ -196,6 +223,10 @@ def test_keywords_are_looked_at_when_it_is_made(bert: Path) -> None:
         start_list(f"nrms-bert(plm='{bert}', layers_trained=-1)")
     with pytest.raises(SpecError, match="words and plm exclude each other"):
         start_list(f"nrms-bert(plm='{bert}', words=some.txt)")
+    with pytest.raises(SpecError, match="lazy must be minutes, 0 or more and at most ten years, not -1"):
+        start_list("punr(lazy=-1)")
+    with pytest.raises(SpecError, match="no parameter 'lazy'"):
+        start_list("nrms-bert(lazy=5)")
     with pytest.raises(SpecError, match="has 3 layers, so 4 of them cannot be trained"):
         answered(tiny(bert, layers_trained=4))
 

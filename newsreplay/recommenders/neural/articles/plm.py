@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,13 @@ from torch import Tensor, nn
 
 from newsreplay.errors import SpecError
 from newsreplay.recommenders.neural.models.drawing import drawn_from
+from newsreplay.recommenders.neural.models.language import Marks, TextModel
 
 KEPT = 2**30  #: bytes of a frozen model's states that are kept, at most; those of BERT base's for some 20,000 titles
+_NEEDED = (
+    "name a folder with config.json, tokenizer files and weights as .safetensors, or a model on the Hugging Face hub "
+    "that has these"
+)
 TOGETHER = 32  #: texts that a frozen model reads at a time
 
 
@@ -33,6 +40,9 @@ class PlmWords:
         self.buckets = 0
         self._tokenizer = _load("AutoTokenizer", name, "tokenizer")
         self.rows = 1 + len(self._tokenizer)
+        marks = (getattr(self._tokenizer, f"{mark}_token_id") for mark in ("cls", "sep", "mask"))
+        found = [mark + 1 for mark in marks if mark is not None]
+        self.marks = Marks(*found) if len(found) == len(Marks._fields) else None  #: None = it has not all of them
 
     def ids(self, text: str, length: int) -> list[int]:
         """Ids of a text's tokens, at most `length`; none of an empty text."""
@@ -49,8 +59,13 @@ class PlmWords:
         """int64[rows]: every token is its own bucket, since a language model has them all."""
         return np.arange(self.rows)
 
+    def continuing(self) -> npt.NDArray[np.bool_]:
+        """bool[rows], by word id: pieces that begin with ##, which continue the word before them."""
+        pieces = self._tokenizer.convert_ids_to_tokens(range(self.rows - 1))
+        return np.array([False, *(str(piece).startswith("##") for piece in pieces)])
 
-class LanguageModel(nn.Module):
+
+class LanguageModel(TextModel):
     """The last hidden states of a language model: ids of `PlmWords` [N, L] → [N, L, width].
 
     They are projected to a width, or with width None as wide as they are. All but the last `layers_trained` layers are
@@ -60,11 +75,13 @@ class LanguageModel(nn.Module):
     comes with a model is run.
     """
 
+    pretrained = True
+    first = 1
+
     def __init__(self, name: str, width: int | None, layers_trained: int = 0, kept: int = KEPT):
         super().__init__()
         self.name = name
         self.layers_trained = layers_trained
-        self.generator: torch.Generator | None = None  #: that dropout draws from; None = torch's
         self.model = _load("AutoModel", name, "model", use_safetensors=True).float()
         self.model.requires_grad_(False)
         layers = max((part for part in self.model.modules() if isinstance(part, nn.ModuleList)), key=len, default=())
@@ -73,9 +90,14 @@ class LanguageModel(nn.Module):
         self.trained = tuple(layers)[len(layers) - layers_trained :]
         for layer in self.trained:
             layer.requires_grad_(True)
-        self.states: int = self.model.config.hidden_size  #: how wide they are
-        self.width = self.states if width is None else width
-        self.project = nn.Identity() if width is None else nn.Linear(self.states, width)
+        config = self.model.config
+        self.own: int = config.hidden_size  #: how wide its states are
+        self.width = self.own if width is None else width
+        self.heads = getattr(config, "num_attention_heads", 1)
+        #: RoBERTa and its like count places from behind that of padding
+        taken = 1 + getattr(getattr(self.model, "embeddings", None), "padding_idx", -1)
+        self.positions = getattr(config, "max_position_embeddings", KEPT) - taken
+        self.project = nn.Identity() if width is None else nn.Linear(self.own, width)
         self.most = kept
         self.kept: dict[bytes, Tensor] = {}  #: states by ids, those read first in front
         self.bytes = 0  #: of these
@@ -103,6 +125,25 @@ class LanguageModel(nn.Module):
         projected: Tensor = self.project(hidden)
         return projected.masked_fill(ids.unsqueeze(-1) == 0, 0.0)
 
+    def rows(self) -> Tensor:
+        """See `TextModel.rows`."""
+        vectors: Tensor = self.model.get_input_embeddings().weight
+        return vectors
+
+    def embedded(self, ids: Tensor, added: Tensor) -> Tensor:
+        """See `TextModel.embedded`; a model that does not add vectors of words and places up raises what it likes."""
+        with self._drawn(ids.device):
+            found: Tensor = self.model.embeddings(inputs_embeds=self._words(ids) + added)
+        return found
+
+    def states(self, ids: Tensor, added: Tensor) -> Tensor:
+        """See `TextModel.states`."""
+        with self._drawn(ids.device):
+            found: Tensor = self.model(
+                inputs_embeds=self._words(ids) + added, attention_mask=_seen(ids)
+            ).last_hidden_state
+        return found
+
     def given(self) -> set[str]:
         """Names of the tensors that no training changes: who has the model's files has them."""
         fitted = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
@@ -118,11 +159,14 @@ class LanguageModel(nn.Module):
         return found.hexdigest()
 
     def _read(self, ids: Tensor) -> Tensor:
-        """The last hidden states, [N, L, states]."""
-        seen = ids > 0
-        seen[:, :1] = True  # of a text without words; a softmax over nothing would be NaN
-        states: Tensor = self.model(input_ids=(ids - 1).clamp(min=0), attention_mask=seen.long()).last_hidden_state
+        """The last hidden states, [N, L, own]."""
+        tokens = (ids - self.first).clamp(min=0)
+        states: Tensor = self.model(input_ids=tokens, attention_mask=_seen(ids)).last_hidden_state
         return states
+
+    def _words(self, ids: Tensor) -> Tensor:
+        vectors: Tensor = self.model.get_input_embeddings()((ids - self.first).clamp(min=0))
+        return vectors
 
     @torch.inference_mode(False)  # what is made in it could not be learned from
     @torch.no_grad()
@@ -141,7 +185,7 @@ class LanguageModel(nn.Module):
             block[: len(rows)] = ids[rows]
             for row, states in zip(rows, self._read(block), strict=False):
                 read[keys[row]] = states[: len(texts[row])].clone()
-        out = torch.zeros(*ids.shape, self.states, device=ids.device)
+        out = torch.zeros(*ids.shape, self.own, device=ids.device)
         for row, key in enumerate(keys):
             if key:
                 out[row, : len(texts[row])] = read[key] if key in read else self.kept[key]
@@ -160,23 +204,44 @@ class LanguageModel(nn.Module):
         return drawn_from(int(seed), device)
 
 
+def _seen(ids: Tensor) -> Tensor:
+    seen = ids > 0
+    seen[:, :1] = True  # of a text without words; a softmax over nothing would be NaN
+    return seen.long()
+
+
+def check_plm(name: str) -> None:
+    """Refuse a language model that cannot be loaded, as far as a look at its files tells; nothing is loaded.
+
+    What may be a name on the hub is not looked for. Raises `SpecError`.
+    """
+    if importlib.util.find_spec("transformers") is None:
+        raise _without_transformers(name)
+    folder = Path(name)
+    if folder.is_dir():
+        missing = [what for what in ("config.json", "*.safetensors") if not any(folder.glob(what))]
+        if missing:
+            raise SpecError(f"plm={name} has no {missing[0]}; {_NEEDED}")
+    elif folder.exists() or folder.is_absolute() or name.count("/") > 1 or name.startswith("."):
+        raise SpecError(f"plm={name}: there is no such folder; {_NEEDED}")
+
+
+def _without_transformers(name: str) -> SpecError:
+    return SpecError(f'the language model {name} needs the package transformers: pip install "newsreplay[plm]"')
+
+
 def _load(kind: str, name: str, what: str, **options: bool) -> Any:
     try:
         transformers = importlib.import_module("transformers")
     except ImportError:
-        raise SpecError(
-            f'the language model {name} needs the package transformers: pip install "newsreplay[plm]"'
-        ) from None
+        raise _without_transformers(name) from None
     logging = transformers.utils.logging
     bars_on = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # of reading a file; those of downloads are others
     try:
         return getattr(transformers, kind).from_pretrained(name, trust_remote_code=False, **options)
     except Exception as error:  # whatever the parsers of its files raise
-        raise SpecError(
-            f"the language model {name} has no {what} that can be loaded: {error} (name a folder with config.json, "
-            "tokenizer files and weights as .safetensors, or a model on the Hugging Face hub that has these)"
-        ) from error
+        raise SpecError(f"the language model {name} has no {what} that can be loaded: {error} ({_NEEDED})") from error
     finally:
         if bars_on:
             logging.enable_progress_bar()

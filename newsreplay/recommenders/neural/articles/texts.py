@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from newsreplay.recommenders.neural.articles.vectors import WordVectors
+from newsreplay.recommenders.neural.models.language import Marks
 
 _TOKEN = re.compile(r"\w+|[.,!?;|]")
 
@@ -120,3 +121,49 @@ class Vocabulary:
         """
         own = np.arange(1 + self.buckets)
         return np.concatenate([own, np.array([self._bucket(word) for word in self.words + self.later], np.int64)])
+
+
+class MarkedVocabulary(Vocabulary):
+    """A vocabulary whose texts have a mark in front and one behind, as those of language models do.
+
+    The marks are words, which no text holds, and must be among `words`; `learn` adds them. Raises `ValueError` where
+    they are not.
+    """
+
+    MARKS = ("[CLS]", "[SEP]", "[MASK]")
+
+    def __init__(self, words: Sequence[str], buckets: int = 2048, vectors: WordVectors | None = None):
+        super().__init__(words, buckets, vectors)
+        missing = [mark for mark in self.MARKS if mark not in self._ids]
+        if missing:
+            raise ValueError(f"there is no {missing[0]} among the words")
+        self.marks = Marks(*(self._ids[mark] for mark in self.MARKS))
+
+    @classmethod
+    def learn(
+        cls,
+        texts: Iterable[str],
+        least: int = 1,
+        buckets: int = 2048,
+        vectors: WordVectors | None = None,
+        names: Iterable[str] = (),
+    ) -> Vocabulary:
+        """See `Vocabulary.learn`."""
+        return super().learn(texts, least, buckets, vectors, [*cls.MARKS, *names])
+
+    def ids(self, text: str, length: int) -> list[int]:
+        """Ids of a text's first words, `length` of them with the marks; none of an empty text."""
+        return self._marked(super().ids(text, max(0, length - 2)))
+
+    def ids_of_names(self, names: Sequence[str], length: int) -> list[int]:
+        """The same of names that stand for a text."""
+        return self._marked(super().ids_of_names(names, max(0, length - 2)))
+
+    def buckets_of_rows(self) -> npt.NDArray[np.int64]:
+        """See `Vocabulary.buckets_of_rows`; marks are never shown as another word."""
+        buckets = super().buckets_of_rows()
+        buckets[list(self.marks)] = self.marks
+        return buckets
+
+    def _marked(self, ids: list[int]) -> list[int]:
+        return [self.marks.begin, *ids, self.marks.end] if ids else []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from newsreplay.log.rows import HOUR, Column
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable
-from newsreplay.recommenders.neural.learning.samples import Samples
-from newsreplay.recommenders.neural.learning.scoring import RequestBatch
+from newsreplay.recommenders.neural.learning.samples import Samples, stretches
 from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.stream.state import Captures
 
@@ -60,6 +60,37 @@ class Context:
         return out
 
 
+PER_PLACE = ("slot", "signals", "context")  #: fields of a `RequestBatch` that have a row a candidate
+
+
+class RequestBatch(NamedTuple):
+    """n requests by slot: what readers had read, and what is to be scored for them."""
+
+    user: Column  #: int64[n], rows of the table of users
+    history: Column  #: int64[n, H], 0 = padding
+    history_signals: Column  #: float32[n, H, signals]
+    history_context: Column  #: float32[n, H, context]
+    at: Column  #: int64[n + 1]
+    slot: Column  #: int64[places]
+    signals: Column  #: float32[places, signals]
+    context: Column  #: float32[places, context]
+    time: Column  #: int64[n], ms
+    reader: Column  #: int32[n], codes of the log
+
+    def some(self, which: Column) -> RequestBatch:
+        """Some of the requests, int64[m], in that order."""
+        places, at = stretches(self.at, which)
+        columns = {
+            name: getattr(self, name)[places if name in PER_PLACE else which] for name in self._fields if name != "at"
+        }
+        return RequestBatch(at=at, **columns)
+
+    def candidates(self, which: Column) -> RequestBatch:
+        """The same requests with some of their candidates, bool[places]."""
+        at = np.concatenate([[0], np.cumsum(which)])[self.at]
+        return self._replace(at=at, slot=self.slot[which], signals=self.signals[which], context=self.context[which])
+
+
 def batch_of(
     captured: Captures | Samples, articles: ArticleTable, context: Context, users_of: Callable[[Column], Column]
 ) -> RequestBatch:
@@ -75,4 +106,6 @@ def batch_of(
         slots,
         captured.signals,
         context.of_candidates(slots, time, captured.signals),
+        captured.time,
+        captured.user,
     )

@@ -102,6 +102,14 @@ def clicks(samples: Samples) -> tuple[Column, Column]:
     return owner[place], place
 
 
+def newest_of_readers(samples: Samples, least: int) -> Column:
+    """The last impression of every reader who had read `least` articles by then, int64[m], in their order."""
+    _, first = np.unique(samples.user[::-1], return_index=True)
+    last = np.sort(len(samples.user) - 1 - first)
+    newest: Column = last[samples.length[last] >= least]
+    return newest
+
+
 def negatives(samples: Samples, impression: Column, count: int, rng: np.random.Generator) -> tuple[Column, Column]:
     """Candidates to set m clicks against, drawn without replacement.
 

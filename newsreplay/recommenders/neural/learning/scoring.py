@@ -6,220 +6,46 @@ change an earlier score.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from newsreplay.log.growing import enlarged
 from newsreplay.log.rows import Column
-from newsreplay.recommenders.neural.articles.article_table import ArticleTable
-from newsreplay.recommenders.neural.learning.neighbourhoods import Neighbourhoods
+from newsreplay.recommenders.neural.learning.cache import PARTS, STRETCH, VectorCache, autocast, part_of
 from newsreplay.recommenders.neural.learning.pairs import PAIRS, above, scores_of_pairs
+from newsreplay.recommenders.neural.learning.readers import KeptReaders
+from newsreplay.recommenders.neural.learning.requests import RequestBatch
 from newsreplay.recommenders.neural.learning.samples import stretches
-from newsreplay.recommenders.neural.models.fields import Columns, Words
+from newsreplay.recommenders.neural.models.fields import Columns
 from newsreplay.recommenders.neural.models.model import NewsModel, Offered, Read, dot_product
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
 
-BLOCK = 64  #: articles encoded at a time
 FEW = 16  #: readers worked out at a time, those together who read about as much
-PARTS = 4  #: lengths that texts are cut to, and histories of readers who are one vector
-STRETCH = 512  #: slots ranked at a time
 TOGETHER = 4_096  #: candidates whose popularity is worked out at a time
 MANY = 64  #: candidates beyond which a request is scored against whole stretches of the cache
-
-
-def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """bf16 on a GPU, float32 elsewhere."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", torch.bfloat16)
-    return contextlib.nullcontext()
-
-
-class VectorCache:
-    """What the stages of a model keep of articles, by slot, with the version of the model that made it.
-
-    With neighbours, the vectors before each hop are kept as well, and hold until the article, or one around it that
-    they hang on, changes.
-    """
-
-    def __init__(
-        self,
-        model: NewsModel,
-        articles: ArticleTable,
-        device: torch.device,
-        neighbours: Neighbourhoods | None = None,
-    ):
-        self.model = model
-        self.articles = articles
-        self.device = device
-        self.neighbours = neighbours
-        self.hops = 0 if neighbours is None else neighbours.hops
-        self.texts = [field.name for field in model.fields if isinstance(field, Words)]
-        self.version = 1
-        self.made = np.zeros((0, self.hops + 1), np.int32)  #: version by slot and hop; 0 = none
-        self.encoded = 0  #: articles, how often
-        self.spread = 0  #: articles, how often their neighbours were looked at
-        self.vectors = [torch.zeros(0, 0) for _ in range(self.hops)]  #: before each hop
-        self.reading = torch.zeros(0, 0)
-        #: one table where a model reads articles as it offers them: those of FIM are large
-        self.is_shared = (type(model).reading, type(model).offer) == (NewsModel.reading, NewsModel.offer)
-        self._offer = torch.zeros(0, 0)
-        model.eval()
-        self._grow(0)
-        with torch.inference_mode():
-            self._encode(np.zeros(0, np.int64), 1)  # to find how wide the tables are
-            for hop in range(1, self.hops + 1):
-                self._spread(np.zeros(0, np.int64), hop)
-
-    @property
-    def offer(self) -> Tensor:
-        """What `score` needs of offered articles, by slot."""
-        return self.reading if self.is_shared else self._offer
-
-    def renew(self) -> None:
-        """The model has changed: nothing that was kept holds any longer."""
-        self.version += 1
-
-    def forget(self, slots: Column, hop: int = 0) -> None:
-        """Of articles, the contents have changed, or with hop 1 the neighbours: so has all that hangs on them."""
-        for later in range(hop, self.hops + 1):
-            self.made[slots[slots < len(self.made)], later] = 0
-            if self.neighbours is not None and later < self.hops:
-                slots = self.neighbours.reaching(slots)
-
-    def stale(self, slots: Column) -> Column:
-        """Whether slots, int64[n], must be encoded (anew); padding never."""
-        return self._stale(slots, self.hops)
-
-    def ensure(self, slots: Column) -> None:
-        """Encode those of the slots, in this order, that are not kept."""
-        self._ensure(slots, self.hops)
-
-    def _stale(self, slots: Column, hop: int) -> Column:
-        self._grow(int(slots.max(initial=0)))
-        stale: Column = (self.made[slots, hop] != self.version) & (slots > 0)
-        return stale
-
-    def _ensure(self, slots: Column, hop: int) -> None:
-        wanted = np.fromiter(dict.fromkeys(slots[self._stale(slots, hop)].tolist()), np.int64)
-        if not len(wanted):
-            return
-        if self.neighbours is not None and hop:
-            self._ensure(self.neighbours.articles_of(wanted), hop - 1)
-            for first in range(0, len(wanted), BLOCK):
-                self._spread(wanted[first : first + BLOCK], hop)
-            return
-        contents = self.articles.contents(wanted)
-        # Which of the lengths depends on an article's own texts alone, as all that shapes its bits does.
-        part = np.ones(len(wanted), np.int64)
-        for name in self.texts:
-            part = np.maximum(part, _part(contents.columns[name]))
-        for length in np.unique(part).tolist():
-            places = np.flatnonzero(part == length)
-            for first in range(0, len(places), BLOCK):
-                self._encode(wanted[places[first : first + BLOCK]], length)
-
-    def _encode(self, slots: Column, length: int) -> None:
-        block = np.zeros(BLOCK, np.int64)
-        block[: len(slots)] = slots
-        contents = self.articles.contents(block)
-        contents = contents.replaced(**{name: _cut(contents.columns[name], length) for name in self.texts})
-        with autocast(self.device):
-            vectors = self.model.encode(contents.each(lambda column: column.to(self.device)))
-            self._keep(slots, vectors, 0)
-        self.encoded += len(slots)
-
-    def _spread(self, slots: Column, hop: int) -> None:
-        assert self.neighbours is not None
-        block = np.zeros(BLOCK, np.int64)
-        block[: len(slots)] = slots
-        before, rows = self.vectors[hop - 1], torch.from_numpy(block).to(self.device)
-        with autocast(self.device):
-            vectors = self.neighbours.of(block).on(self.device).spread(self.model, before[rows], before)
-            self._keep(slots, vectors, hop)
-        self.spread += len(slots)
-
-    def _keep(self, slots: Column, vectors: Tensor, hop: int) -> None:
-        """What a block's vectors after a hop are needed for: the next hop, or the other stages."""
-        rows = torch.from_numpy(slots).to(self.device)
-        if hop < self.hops:
-            self.vectors[hop] = self._with(self.vectors[hop], rows, vectors.float())
-        else:
-            self.reading = self._with(self.reading, rows, self.model.reading(vectors).float())
-            if not self.is_shared:
-                self._offer = self._with(self._offer, rows, self.model.offer(vectors).float())
-        self.made[slots, hop] = self.version
-
-    def _grow(self, slot: int) -> None:
-        if slot < len(self.made):
-            return
-        count = STRETCH * -(-max(slot + 1, 2 * len(self.made)) // STRETCH)
-        self.made = enlarged(self.made, count)
-        self.reading = _longer(self.reading, count)
-        self._offer = _longer(self._offer, count)
-        self.vectors = [_longer(table, count) for table in self.vectors]
-
-    def _with(self, table: Tensor, rows: Tensor, vectors: Tensor) -> Tensor:
-        """A table with the vectors of some rows, made when it is known how wide they are."""
-        if not table.shape[1]:
-            table = torch.zeros(len(self.made), vectors.shape[1], device=self.device)
-        table[rows] = vectors[: len(rows)]
-        return table
-
-
-def _part(texts: Tensor) -> Column:
-    """Which of the `PARTS` lengths holds each text, int64[N], from 1; 1 where there is no room for any."""
-    longest = (texts > 0).sum(1).numpy()
-    parts: Column = np.maximum(-(-longest * PARTS // max(1, texts.shape[1])), 1)
-    return parts
-
-
-def _cut(texts: Tensor, part: int) -> Tensor:
-    return texts[:, : -(-texts.shape[1] * part // PARTS)]
-
-
-def _longer(table: Tensor, count: int) -> Tensor:
-    return torch.cat([table, table.new_zeros(count - len(table), table.shape[1])])
-
-
-class RequestBatch(NamedTuple):
-    """n requests by slot: what readers had read, and what is to be scored for them."""
-
-    user: Column  #: int64[n], rows of the table of users
-    history: Column  #: int64[n, H], 0 = padding
-    history_signals: Column  #: float32[n, H, signals]
-    history_context: Column  #: float32[n, H, context]
-    at: Column  #: int64[n + 1]
-    slot: Column  #: int64[places]
-    signals: Column  #: float32[places, signals]
-    context: Column  #: float32[places, context]
-
-    def some(self, which: Column) -> RequestBatch:
-        """Some of the requests, int64[m], in that order."""
-        places, at = stretches(self.at, which)
-        user, history, signals, context = (column[which] for column in self[:4])
-        return RequestBatch(user, history, signals, context, at, *(column[places] for column in self[5:]))
-
-    def candidates(self, which: Column) -> RequestBatch:
-        """The same requests with some of their candidates, bool[places]."""
-        at = np.concatenate([[0], np.cumsum(which)])[self.at]
-        return self._replace(at=at, slot=self.slot[which], signals=self.signals[which], context=self.context[which])
 
 
 class Scorer:
     """Scores of a model from its cache."""
 
-    def __init__(self, model: NewsModel, cache: VectorCache, signals: Sequence[str] = (), requests: int = 64):
+    def __init__(
+        self,
+        model: NewsModel,
+        cache: VectorCache,
+        signals: Sequence[str] = (),
+        requests: int = 64,
+        lazy_ms: int = 0,
+    ):
         self.model = model
         self.cache = cache
         self.requests = requests  #: of a batch
         self.width = 32  #: candidates of a row; a longer pool has several
         self.rows = 128 if model.dot else 16  #: scored at a time
         self.signals = tuple(signals)  #: of candidates, by name
+        #: where the model reads contents
+        self.readers = KeptReaders(model, cache, requests, lazy_ms) if model.reads_contents else None
 
     @torch.inference_mode()
     def scores(self, batch: RequestBatch, slate: Column, most: int | None = None) -> Column:
@@ -278,12 +104,17 @@ class Scorer:
 
     def _content(self, batch: RequestBatch) -> Column:
         owner = np.repeat(np.arange(len(batch.user)), np.diff(batch.at))
-        self._encode(batch.history, batch.slot, owner)
-        return self._by_dot_product(batch, owner) if self.model.dot else self._by_length(batch)
+        if self.readers is None:
+            self._encode(batch.history, batch.slot, owner)
+            return (
+                self._by_dot_product(self._readers(batch), batch, owner) if self.model.dot else self._by_length(batch)
+            )
+        self._encode(batch.history[:, :0], batch.slot, owner)
+        readers = self.readers.of(batch, self.requests)
+        return self._by_dot_product(readers[:1], batch, owner) if self.model.dot else self._rows(readers, batch)
 
-    def _by_dot_product(self, batch: RequestBatch, owner: Column) -> Column:
+    def _by_dot_product(self, readers: tuple[Tensor, ...], batch: RequestBatch, owner: Column) -> Column:
         """Readers are one vector each, and long pools are ranked by whole stretches of articles."""
-        readers = self._readers(batch)
         # Decided request by request: how many candidates others have must not change how a sum is added up.
         many = np.diff(batch.at)[owner] > MANY
         out = np.empty(len(owner), np.float32)
@@ -335,7 +166,7 @@ class Scorer:
         """The vectors that candidates are set against; those of short histories cost less."""
         if self.requests < FEW:
             return self._together(batch, batch.history.shape[1], self.requests)[:1]
-        part = _part(torch.from_numpy(batch.history))
+        part = part_of(torch.from_numpy(batch.history))
         rows, vectors = [], []
         for length in np.unique(part).tolist():
             places = np.flatnonzero(part == length)

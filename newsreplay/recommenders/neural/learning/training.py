@@ -17,14 +17,22 @@ from torch import Tensor
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import DAY, Column
 from newsreplay.recommenders.base import Round
-from newsreplay.recommenders.neural.articles.plm import LanguageModel
+from newsreplay.recommenders.neural.learning.cache import autocast
 from newsreplay.recommenders.neural.learning.neighbourhoods import Closure
 from newsreplay.recommenders.neural.learning.pairs import pair_logits
 from newsreplay.recommenders.neural.learning.requests import Context, batch_of
-from newsreplay.recommenders.neural.learning.samples import Samples, choose, clicks, joined, negatives, with_candidates
-from newsreplay.recommenders.neural.learning.scoring import Scorer, autocast
+from newsreplay.recommenders.neural.learning.samples import (
+    Samples,
+    choose,
+    clicks,
+    joined,
+    negatives,
+    newest_of_readers,
+    with_candidates,
+)
+from newsreplay.recommenders.neural.learning.scoring import Scorer
 from newsreplay.recommenders.neural.models.fields import Columns, Contents
-from newsreplay.recommenders.neural.models.layers import Dropout, NameTable
+from newsreplay.recommenders.neural.models.layers import Drawing
 from newsreplay.recommenders.neural.models.model import (
     UNKNOWN,
     Inputs,
@@ -110,7 +118,7 @@ class Trainer:
         self.generator = torch.Generator(self.device)
         self.hiding = torch.Generator()
         for layer in model.modules():
-            if isinstance(layer, Dropout | NameTable | LanguageModel):
+            if isinstance(layer, Drawing):
                 layer.generator = self.generator
 
     def learn_words(self, buckets: Column) -> None:
@@ -125,6 +133,7 @@ class Trainer:
         for stage in self.model.stages():
             for epoch in range(1, stage.epochs + 1):
                 self._stage(stage, head, f"epoch {epoch} of {stage.epochs}")
+            self.model.finish(stage)
         best, kept, worse = -math.inf, None, 0
         for epoch in range(1, self.training.epochs + 1):
             begun = time.perf_counter()
@@ -230,26 +239,33 @@ class Trainer:
     def _stage(self, stage: Stage, samples: Samples, what: str) -> None:
         """A pass of a stage before the one on clicks."""
         begun = time.perf_counter()
-        loss = self._epoch(samples, f"{stage.name}, {what}", partial(self.model.stage_loss, stage))
+        loss = self._epoch(samples, f"{stage.name}, {what}", stage)
         self.rounds.append({"loss": loss, "seconds": round(time.perf_counter() - begun, 3)})
         self.report(f"{stage.name}, {what}, loss {loss:.4f}")
 
-    def _epoch(self, samples: Samples, what: str, loss: Loss | None = None) -> float:
+    def _epoch(self, samples: Samples, what: str, stage: Stage | None = None) -> float:
+        """A pass over all clicks, or over what a stage is on; its mean loss, 0 of nothing."""
         number = len(self.rounds)
         rng = np.random.default_rng([self.seed, number])
         self._seed(number)
-        impression, place = clicks(samples)
+        loss = None if stage is None else partial(self.model.stage_loss, stage)
+        least = None if stage is None else stage.reads
+        impression, place = clicks(samples) if least is None else (newest_of_readers(samples, least), None)
         order = rng.permutation(len(impression))
         losses = []
         reported = time.perf_counter()
         for first in range(0, len(order), self.training.batch):
             some = order[first : first + self.training.batch]
-            losses.append(self.step(self.batch(samples, impression[some], place[some], rng), loss))
+            if place is None:
+                batch = self.batch_of_reads(samples, impression[some])
+            else:
+                batch = self.batch(samples, impression[some], place[some], rng)
+            losses.append(self.step(batch, loss))
             if time.perf_counter() - reported > 1:
                 reported = time.perf_counter()
                 self.report(f"{what}, {first / len(order):.0%}, loss {np.mean(losses[-50:]):.4f}")
         self.scorer.cache.renew()
-        return float(np.mean(losses))
+        return float(np.mean(losses)) if losses else 0.0
 
     def _seed(self, number: int) -> None:
         self.generator.manual_seed(int(key_of(self.seed, number, "dropout")) >> 1)
@@ -262,13 +278,29 @@ class Trainer:
         """
         self.model.train()
         batch = batch._replace(contents=self._hide(batch.contents)).on(self.device)
+        if loss is not None and not batch.real.shape[1]:
+            nothing = torch.zeros(0, device=self.device)
+            with autocast(self.device):
+                small = loss(
+                    LossInputs(nothing, nothing, batch.real, batch.drawn, (), nothing, batch.contents, batch.requests)
+                )
+        else:
+            small = self._scored(batch, loss)
+        self.optimiser.zero_grad(set_to_none=True)
+        small.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.fitted, self.training.clip)
+        self.optimiser.step()
+        return float(small.detach())
+
+    def _scored(self, batch: Batch, loss: Loss | None) -> Tensor:
+        """A loss of what the model makes of clicks and their candidates."""
         contents, requests, real, drawn, log_chance, closure = batch
         with autocast(self.device):
-            vectors = self.model.encode(contents)
+            vectors = self._vectors(contents, requests)
             if closure is not None:
                 vectors = closure.spread(self.model, vectors)
                 contents = contents.each(lambda column: column[: len(vectors)])
-            readers, *both = self.model.scores(vectors, requests)
+            readers, *both = self.model.scores(vectors, requests, contents)
             first, first_slate = (logits.float() for logits in both)
             logits, slate = first, first_slate
             again = self.model.pairs > 0 and loss is None
@@ -278,19 +310,29 @@ class Trainer:
         first_slate, slate = first_slate - log_chance, slate - log_chance
         trained = LossInputs(logits, slate, real, drawn, readers, vectors, contents, requests)
         small = (self.model.loss if loss is None else loss)(trained)
-        if again:
-            small = small + click_loss(first, first_slate, real, drawn)
-        self.optimiser.zero_grad(set_to_none=True)
-        small.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.fitted, self.training.clip)
-        self.optimiser.step()
-        return float(small.detach())
+        return small + click_loss(first, first_slate, real, drawn) if again else small
+
+    def _vectors(self, contents: Contents, requests: Inputs) -> Tensor:
+        """Vectors of articles, [N, width]; where contents are told of what is read, zero of what is not offered."""
+        if not self.model.reads_contents or self.model.graph is not None:
+            return self.model.encode(contents)
+        offered = torch.unique(requests.pool)
+        vectors = self.model.encode(contents.each(lambda column: column[offered]))
+        return vectors.new_zeros(len(contents), vectors.shape[1]).index_put((offered,), vectors)
 
     def batch(self, samples: Samples, impression: Column, place: Column, rng: np.random.Generator) -> Batch:
         """Clicks, by impression and place, with freshly drawn negatives; every distinct article once."""
         passed, real = negatives(samples, impression, self.training.npratio, rng)
-        pool = np.column_stack([place, passed])
         real = np.column_stack([np.ones(len(place), bool), real])
+        return self._batch(samples, impression, np.column_stack([place, passed]), real)
+
+    def batch_of_reads(self, samples: Samples, impression: Column) -> Batch:
+        """What readers had read at impressions, without candidates."""
+        nothing = np.zeros((len(impression), 0), np.int64)
+        return self._batch(samples, impression, nothing, nothing > 0)
+
+    def _batch(self, samples: Samples, impression: Column, pool: Column, real: Column) -> Batch:
+        """Impressions with candidates by place, int64[B, W], of which some are `real`, bool[B, W]."""
         longest = max(1, int(samples.length[impression].max(initial=0)))
         history = self.articles.slots(samples.history[impression, :longest])
         offered = self.articles.slots(samples.item[pool])
@@ -313,7 +355,7 @@ class Trainer:
         )
         drawn = real & samples.drawn[pool]
         around = self.scorer.cache.neighbours
-        closure = None if around is None else around.closure(slots)
+        closure = None if around is None or not real.size else around.closure(slots)
         contents = self.articles.contents(slots if closure is None else closure.slots, trim=True)
         chance = samples.chance[pool]
         log_chance = torch.from_numpy(np.log(np.where(chance > 0, chance, 1)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from newsreplay.recommenders.neural.models.language import TextModel
 from newsreplay.recommenders.neural.models.model import Group
 
 
@@ -14,8 +15,9 @@ from newsreplay.recommenders.neural.models.model import Group
 class FineTuning:
     """Keywords of a model that is made for a pretrained language model (`NewsModel.options` is this class or below it).
 
-    Such a model must be given `plm`. Its `words` are the language model's last hidden states as they are, as wide as
-    they are, which is then `size.word`. Raises `ValueError` where one cannot be.
+    Its `words` are a `TextModel`: the one that `plm` names, or without `plm` a small one that starts from random
+    numbers, at other sizes than `paper`. They are its last hidden states as they are, as wide as they are, which is
+    then `size.word`. Raises `ValueError` where a keyword cannot be.
     """
 
     layers_trained: int = 2  #: the last layers of the language model that are trained; 0 = it is frozen
@@ -29,7 +31,9 @@ class FineTuning:
             raise ValueError(f"plm_rate is {rate!r}, not a number above 0")
 
     def groups(self, groups: list[Group], words: nn.Module) -> list[Group]:
-        """Groups of a model with a further one of what is trained in its `words`, if anything is."""
+        """Groups of a model with a further one of what is trained in `words` that was learned elsewhere, if any is."""
+        if isinstance(words, TextModel) and not words.pretrained:
+            return groups
         trained = [parameter for parameter in words.parameters() if parameter.requires_grad]
         apart = {id(parameter) for parameter in trained}
         others = [{**group, "params": [p for p in group["params"] if id(p) not in apart]} for group in groups]

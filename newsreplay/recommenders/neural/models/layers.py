@@ -10,13 +10,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class Dropout(nn.Module):
-    """Dropout that can draw from a generator of its own, so that models trained side by side do not share one."""
+class Drawing:
+    """A layer that draws at random in training, from a generator that is given to it.
+
+    So models that are trained side by side do not share one, and the seed of a training decides all of it.
+    """
+
+    generator: torch.Generator | None = None  #: None = torch's
+
+
+class Dropout(Drawing, nn.Module):
+    """Dropout that draws little."""
 
     def __init__(self, share: float):
         super().__init__()
         self.share = share
-        self.generator: torch.Generator | None = None  #: None = torch's
 
     def forward(self, x: Tensor) -> Tensor:
         """Zero a share of the values in training, and scale the others up."""
@@ -224,7 +232,7 @@ class BinTable(nn.Embedding):
         nn.init.normal_(self.weight, 0, 0.1)
 
 
-class NameTable(nn.Embedding):
+class NameTable(Drawing, nn.Embedding):
     """An embedding of names hashed to rows: 0 is padding and zero, 1 stands for all that has no row of its own.
 
     In training a share of the names is shown as that, so that its row is trained.
@@ -233,7 +241,6 @@ class NameTable(nn.Embedding):
     def __init__(self, rows: int, width: int, unknown: float = 0.05):
         super().__init__(rows, width, padding_idx=0)
         self.unknown = unknown
-        self.generator: torch.Generator | None = None  #: None = torch's
         with torch.no_grad():
             self.weight.normal_(0, 0.1)
             self.weight[0] = 0

@@ -40,6 +40,8 @@ class Size:
     title: int = 30  #: words of a title
     abstract: int = 50  #: words of an abstract, for models that read it
     body: int = 100  #: words of a body, for models that read it
+    together: int = 512  #: words of all titles that a reader read, for models that read these as one text
+    layers: int = 2  #: of a language model that is not given
     entities: int = 5  #: entities of a title, for models that read them
     history: int = 50  #: newest reads of a reader
     categories: int = 1_024  #: rows of tables that names are hashed to
@@ -59,11 +61,12 @@ SMALL = Size(
     title=20,
     abstract=20,
     body=40,
+    together=128,
     history=30,
 )
 TINY = Size(
     word=8, heads=2, head=4, filters=8, query=4, dense=(8, 4), channels=(4, 4), category=4, title=6, abstract=6, body=6,
-    entities=2, history=6, categories=16, subcategories=16, names=32, users=32,
+    together=24, entities=2, history=6, categories=16, subcategories=16, names=32, users=32,
 )  # fmt: skip
 
 
@@ -106,11 +109,12 @@ def unrounded(x: Tensor) -> Tensor:
 class Read:
     """What B readers read, H places each, oldest first."""
 
-    vectors: Tensor  #: float32[B, H, p], of `NewsModel.reading`
+    vectors: Tensor  #: float32[B, H, p], of `NewsModel.reading`; p is 0 where the model reads contents
     mask: Tensor  #: bool[B, H], True = a read; a reader may have none
     signals: Columns  #: float32[B, H, …], of `NewsModel.signals`, of the read articles at the moment of the request
     context: Columns  #: float32[B, H, …], of `NewsModel.context`
     user: Tensor  #: int64[B], rows of a table of users
+    contents: Contents | None = None  #: [B, H, …], where the model reads contents
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,11 @@ class Inputs:
 
 @dataclass(frozen=True)
 class LossInputs:
-    """What a loss is made of: B clicks, each the first of its candidates, and all that the model made of them."""
+    """What a loss is made of: B clicks, each the first of its candidates, and all that the model made of them.
+
+    Of a stage on what readers read (`Stage.reads`), B readers, no candidates, and only `contents` and `requests`; all
+    else is empty.
+    """
 
     logits: Tensor  #: float32[B, W], as candidates of an impression; of pairs where the model scores them
     #: float32[B, W], likewise as candidates of a slate, less the logarithm of the probability that a draw is of the
@@ -146,7 +154,7 @@ class LossInputs:
     real: Tensor  #: bool[B, W], False where a candidate is padding
     drawn: Tensor  #: bool[B, W], candidates that were not shown but drawn from the articles alive
     readers: tuple[Tensor, ...]
-    vectors: Tensor  #: [N, width], of distinct articles
+    vectors: Tensor  #: [N, width], of distinct articles; with `reads_contents` zero unless they are offered
     contents: Contents  #: of these
     requests: Inputs
 
@@ -158,6 +166,9 @@ class Stage:
     name: str  #: as it is shown
     epochs: int  #: over the warm-up
     again: bool = False  #: repeated, one pass over what is new, before every later update
+    #: it is on readers who read that much at least, each once with the newest of what is known of them, and on nothing
+    #: else: nothing is scored for it; None = it is on clicks
+    reads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -218,6 +229,10 @@ class NewsModel(nn.Module):
     With a `graph`, vectors are changed by those of their neighbours, `spread` after `encode`, before all else. The
     neighbours are those of the last snapshot, which is taken at every training: in between none of them changes.
 
+    With `reads_contents`, `readers` is told contents of what was read in the place of vectors, and there is no
+    `reading`: encoders of all that a reader read as one text. What it makes of a reader must then depend on nothing
+    else, and is kept until the reader reads again.
+
     With `pairs`, that many candidates of a request, those which the stages above rank first, are scored again by
     `score_pairs`, each beside all that was read, from contents: cross-encoders, matching of single words. They stand
     above all other candidates of the request, which keep their order.
@@ -238,6 +253,7 @@ class NewsModel(nn.Module):
     history: ClassVar[Literal["reader", "session"]] = "reader"  #: whose reads they are
     options: ClassVar[type | None] = None  #: a dataclass of its keywords; None = they are its constructor's
     graph: ClassVar[Graph | None] = None  #: whose neighbourhoods `spread` is told; None = of none
+    reads_contents: ClassVar[bool] = False  #: `readers` is told contents of what was read, not vectors
     pairs: ClassVar[int] = 0  #: candidates of a request that `score_pairs` scores again, at most
     #: what of news cards it is told by default, one of `VISUAL`, where its `encode` calls `words_seen` and `card_seen`;
     #: None = it does not, and is told nothing
@@ -325,6 +341,9 @@ class NewsModel(nn.Module):
         """What a stage makes small."""
         raise NotImplementedError
 
+    def finish(self, stage: Stage) -> None:
+        """What is to happen when a stage is over for the first time; nothing by default."""
+
     def groups(self, rate: float) -> list[Group]:
         """The model's parameters that are fitted, without those of its head, and their rates; one group by default."""
         own = [p for name, p in self.named_parameters() if p.requires_grad and not name.startswith("head.")]
@@ -338,17 +357,23 @@ class NewsModel(nn.Module):
 
     def forward(self, contents: Contents, requests: Inputs) -> Tensor:
         """Scores [B, W] in impressions, of articles without neighbours, before pairs are scored; row 0 is padding."""
-        return self.scores(self.encode(contents), requests)[1]
+        return self.scores(self.encode(contents), requests, contents)[1]
 
-    def scores(self, vectors: Tensor, requests: Inputs) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-        """The second and third stage of `forward`: readers, and scores [B, W] in impressions and in slates."""
+    def scores(
+        self, vectors: Tensor, requests: Inputs, contents: Contents | None = None
+    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """The second and third stage of `forward`: readers, and scores [B, W] in impressions and in slates.
+
+        `contents`, of the same articles, are needed by models that read them.
+        """
         history, pool = requests.history, requests.pool
         read = Read(
-            self.reading(vectors)[history],
+            vectors[:, :0][history] if self.reads_contents else self.reading(vectors)[history],
             history > 0,
             requests.history_signals,
             requests.history_context,
             requests.user,
+            contents.each(lambda column: column[history]) if self.reads_contents and contents is not None else None,
         )
         readers = self.readers(read)
         scores = self.score(readers, Offered(self.offer(vectors)[pool], requests.signals, requests.context))

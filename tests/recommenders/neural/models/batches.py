@@ -8,10 +8,12 @@ from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from newsreplay.recommenders.neural.learning.requests import CONTEXT
 from newsreplay.recommenders.neural.models.fields import CUES, CardView, Columns, Contents, Field, Name, Names, Words
+from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
+from newsreplay.recommenders.neural.models.language import Marks, Transformer
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
 from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Around, Inputs, NewsModel, Size
 from newsreplay.recommenders.neural.models.visual import CardWidths
@@ -169,21 +171,32 @@ def model_class(name: str) -> type[NewsModel]:
     return found
 
 
-def build(kind: str | type[NewsModel], options: dict[str, Any], size: Size = TINY, stirred: bool = True) -> NewsModel:
+def build(
+    kind: str | type[NewsModel], options: dict[str, Any], size: Size = TINY, stirred: bool = True, table: bool = False
+) -> NewsModel:
     """A model that is not training; `stirred`: with larger weights, so that everything in it matters.
 
-    The option `visual` is not the constructor's: it shows the model cards.
+    `table`: over a table of words, even where it is made for a language model. The option `visual` is not the
+    constructor's: it shows the model cards.
     """
     torch.manual_seed(1)
     kind = model_class(kind) if isinstance(kind, str) else kind
+    words = WordTable(WORDS, size.word) if table else words_for(kind, size)
     visual = options.get("visual", kind.visual or "none")
-    model = kind(size, WordTable(WORDS, size.word), **{k: v for k, v in options.items() if k != "visual"})
+    model = kind(size, words, **{k: v for k, v in options.items() if k != "visual"})
     if visual != "none":
         model.show_cards(visual, size, WIDTHS)
     model.calibrate(some_signals(500), True)
     if stirred:
         stir(model)
     return model.eval()
+
+
+def words_for(kind: type[NewsModel], size: Size) -> nn.Module:
+    """What models are made over: a table, or a language model for those that are made for one."""
+    table = WordTable(WORDS, size.word)
+    tuned = kind.options is not None and issubclass(kind.options, FineTuning)
+    return Transformer(table, size, Marks(WORDS - 3, WORDS - 2, WORDS - 1)) if tuned else table
 
 
 def stir(model: torch.nn.Module) -> None:

@@ -34,6 +34,9 @@ MODELS: list[Case] = [
     ("fim_im", {"visual": "global"}),
     ("naml", {"visual": "both"}),
     ("crown", {"visual": "both"}),
+    ("punr", {}),
+    ("punr", {"pooling": "average"}),
+    ("punr", {"pooling": "attention", "siamese": False}),
     (InContext, {}),
     (Several, {}),
 ]

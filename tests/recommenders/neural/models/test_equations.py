@@ -32,7 +32,7 @@ NAIVE = [
 @pytest.mark.parametrize(("name", "options"), NAIVE)
 @pytest.mark.parametrize("seed", [2, 3])
 def test_scores_are_those_of_the_equations(name: str, options: dict[str, Any], seed: int) -> None:
-    model = build(name, options).double()
+    model = build(name, options, table=True).double()
     torch.manual_seed(seed)
     batch = some_batch(type(model), candidates=ARTICLES - 1)  # all, those without a title or an abstract too
     contents = {field: ids.numpy() for field, ids in batch.contents.columns.items()}

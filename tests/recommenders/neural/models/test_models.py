@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from newsreplay.recommenders.neural.models.fields import Contents, Names, Words
-from newsreplay.recommenders.neural.models.layers import DenseAttention, Dropout, NameTable, WordTable
+from newsreplay.recommenders.neural.models.layers import DenseAttention, Drawing, WordTable
 from newsreplay.recommenders.neural.models.model import TINY, LossInputs, NewsModel, Offered, Read
-from newsreplay.recommenders.neural.models.nrms_bert import NRMSBERT
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
+from newsreplay.recommenders.neural.models.punr import PUNR
 from tests.recommenders.neural.models.batches import (
     ARTICLES,
     PER_READ,
@@ -64,12 +64,18 @@ def read_of(model: NewsModel, batch: Batch) -> Read:
     """What `NewsModel.readers` is given."""
     requests = batch.requests
     return Read(
-        model.reading(model.encode(batch.contents))[requests.history],
+        reading_of(model, model.encode(batch.contents))[requests.history],
         requests.history > 0,
         requests.history_signals,
         requests.history_context,
         requests.user,
+        batch.contents.each(lambda column: column[requests.history]) if model.reads_contents else None,
     )
+
+
+def reading_of(model: NewsModel, vectors: Tensor) -> Tensor:
+    """What is kept of articles for `NewsModel.readers`."""
+    return vectors[:, :0] if model.reads_contents else model.reading(vectors)
 
 
 def offered_of(model: NewsModel, batch: Batch) -> Offered:
@@ -83,7 +89,7 @@ def trained(model: NewsModel, batch: Batch) -> LossInputs:
     vectors = model.encode(batch.contents)
     if model.graph is not None:
         vectors = model.spread(vectors, some_readers(ARTICLES, model.graph.neighbours))
-    readers, scores, slate = model.scores(vectors, batch.requests)
+    readers, scores, slate = model.scores(vectors, batch.requests, batch.contents)
     drawn = torch.zeros_like(scores, dtype=torch.bool)
     drawn[:, 2::2] = True
     return LossInputs(scores, slate, torch.ones_like(drawn), drawn, readers, vectors, batch.contents, batch.requests)
@@ -131,8 +137,20 @@ def test_what_stands_behind_the_reads_counts_for_nothing(model: NewsModel, batch
 
     signals = some_signals(*read.mask.shape, names=model.signals)
     context = some_context(*read.mask.shape, names=model.context)
+    contents = read.contents
+    if contents is not None:
+        others = batch.contents.each(lambda column: column[torch.randint(1, ARTICLES, read.mask.shape)])
+        contents = Contents(
+            {
+                name: torch.where(
+                    read.mask.reshape(*read.mask.shape, *[1] * (column.dim() - 2)), column, others.columns[name]
+                )
+                for name, column in contents.columns.items()
+            }
+        )
     other = replace(
         read,
+        contents=contents,
         vectors=elsewhere(read.vectors, 1e3 * torch.randn_like(read.vectors)),
         signals=read.signals.each(lambda values: elsewhere(values, signals.values)),
         context=read.context.each(lambda values: elsewhere(values, context.values)),
@@ -228,7 +246,7 @@ def test_stages_from_kept_rows_give_the_scores_of_the_whole(model: NewsModel, ba
         order = torch.randperm(ARTICLES).tolist()
         parts = {row: model.encode(batch.contents.each(lambda part, row=row: part[row : row + 1])) for row in order}
         vectors = torch.cat([parts[row] for row in range(ARTICLES)])
-        reading = torch.cat([model.reading(vectors[:7]), model.reading(vectors[7:])])
+        reading = torch.cat([reading_of(model, vectors[:7]), reading_of(model, vectors[7:])])
         offer = torch.cat([model.offer(vectors[:9]), model.offer(vectors[9:])])
         readers = model.readers(replace(read_of(model, batch), vectors=reading[requests.history]))
         scores = model.score(readers, replace(offered_of(model, batch), vectors=offer[requests.pool]))
@@ -239,8 +257,10 @@ def test_stages_from_kept_rows_give_the_scores_of_the_whole(model: NewsModel, ba
 
 
 def without_effect(model: NewsModel) -> set[str]:
-    """Biases that move all logits of a softmax alike."""
+    """Biases that move all logits of a softmax alike, and what clicks do not train."""
     shared = {"suits.bias"} if isinstance(model, InContext) else set()
+    if isinstance(model, PUNR):  # what only pre-training has
+        shared |= {name for name, _ in model.named_parameters() if name.startswith("behaviours.")}
     return shared | {f"{name}.4.bias" for name, part in model.named_modules() if isinstance(part, DenseAttention)}
 
 
@@ -257,14 +277,10 @@ def test_every_parameter_is_reached_by_a_gradient(model: NewsModel, batch: Batch
 
 
 def test_every_parameter_is_in_one_group_of_the_given_rate(model: NewsModel) -> None:
-    """But for those of a language model, which have one of their own."""
     model.head = PopularityHead()  # which is not the model's own to fit
     rates = [(id(parameter), group["lr"]) for group in model.groups(0.25) for parameter in group["params"]]
-    apart = "words." if isinstance(model, NRMSBERT) else "-"
     assert sorted(rates) == sorted(
-        (id(parameter), 1e-5 if name.startswith(apart) else 0.25)
-        for name, parameter in model.named_parameters()
-        if not name.startswith("head.")
+        (id(parameter), 0.25) for name, parameter in model.named_parameters() if not name.startswith("head.")
     )
 
 
@@ -274,7 +290,7 @@ def test_half_precision_gives_about_the_same_scores_and_gradients(case: Case) ->
 
     def learn() -> tuple[Tensor, Tensor]:
         scores = model(*batch)
-        (words,) = {part for part in model.modules() if isinstance(part, WordTable)}
+        words = next(part for part in model.modules() if isinstance(part, WordTable))
         (gradient,) = torch.autograd.grad(scores[1:].sum(), words.weight)
         return scores.float(), gradient
 
@@ -327,7 +343,7 @@ def test_a_state_dict_makes_the_same_model(case: Case, batch: Batch) -> None:
 
 def test_what_training_draws_comes_from_the_models_generator(model: NewsModel, batch: Batch) -> None:
     generator = torch.Generator()
-    drawing = [part for part in model.modules() if isinstance(part, Dropout | NameTable)]
+    drawing = [part for part in model.modules() if isinstance(part, Drawing)]
     for part in drawing:
         part.generator = generator
     assert drawing
@@ -360,7 +376,7 @@ def test_a_head_adds_what_goes_by_the_candidates_own_signals_alone(model: NewsMo
         content = model(*some)
         model.head = head
         assert same(model(*some), 1.5 * content + prior[..., 0])
-        _, shown, slate = model.scores(model.encode(some.contents), some.requests)
+        _, shown, slate = model.scores(model.encode(some.contents), some.requests, some.contents)
         assert same(torch.stack([shown, slate], -1), 1.5 * content.unsqueeze(-1) + prior)
         model.head = None
     assert prior.std() > 0.1

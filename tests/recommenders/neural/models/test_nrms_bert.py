@@ -1,4 +1,4 @@
-"""NRMS-BERT over a language model: its equations, its rates, what it learns. The contract has it over a table."""
+"""NRMS-BERT over a language model: its equations, its rates, what it learns. The contract has it over a small one."""
 
 from __future__ import annotations
 

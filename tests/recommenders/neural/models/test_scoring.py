@@ -11,7 +11,9 @@ import torch
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable
 from newsreplay.recommenders.neural.articles.texts import Vocabulary
 from newsreplay.recommenders.neural.cards.features import CardFeatures
-from newsreplay.recommenders.neural.learning.scoring import RequestBatch, Scorer, VectorCache
+from newsreplay.recommenders.neural.learning.cache import VectorCache
+from newsreplay.recommenders.neural.learning.requests import RequestBatch
+from newsreplay.recommenders.neural.learning.scoring import Scorer
 from newsreplay.recommenders.neural.models.fields import CardView, Columns
 from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Inputs, NewsModel
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
@@ -78,6 +80,8 @@ def some_requests(model: type[NewsModel], pools: list[int], seed: int) -> Reques
         np.concatenate([1 + rng.permutation(ITEMS)[:pool] for pool in pools]),
         some_signals(at[-1]).values.numpy(),
         some_context(at[-1], names=model.context).values.numpy(),
+        np.arange(count),
+        np.arange(count),
     )
 
 
@@ -86,7 +90,8 @@ def in_full(scorer: Scorer, batch: RequestBatch) -> np.ndarray:
     model = scorer.model
     scores = []
     with torch.inference_mode():
-        vectors = model.encode(scorer.cache.articles.contents(np.arange(ITEMS + 1)))
+        contents = scorer.cache.articles.contents(np.arange(ITEMS + 1))
+        vectors = model.encode(contents)
     for number in range(len(batch.user)):
         own, places = slice(number, number + 1), slice(batch.at[number], batch.at[number + 1])
         history, history_signals, history_context, slots, signals, context, user = map(
@@ -111,7 +116,7 @@ def in_full(scorer: Scorer, batch: RequestBatch) -> np.ndarray:
             user,
         )
         with torch.inference_mode():
-            scores.append(model.scores(vectors, requests)[1 + number % 2][0].numpy())
+            scores.append(model.scores(vectors, requests, contents)[1 + number % 2][0].numpy())
     return np.concatenate(scores)
 
 
