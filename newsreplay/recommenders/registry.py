@@ -36,6 +36,8 @@ BUILT_IN = {
     "content": "newsreplay.recommenders.baselines.content:Content",
     "minhash": "newsreplay.recommenders.baselines.minhash:Minhash",
     "trend": "newsreplay.recommenders.baselines.trend:Trend",
+    "vsknn": "newsreplay.recommenders.baselines.vsknn:VSkNN",
+    "vmis": "newsreplay.recommenders.baselines.vsknn:VMISkNN",
     **{
         name.lower(): f"newsreplay.recommenders.neural.recommenders:{name}"
         for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM")
