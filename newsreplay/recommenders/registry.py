@@ -38,6 +38,9 @@ BUILT_IN = {
     "trend": "newsreplay.recommenders.baselines.trend:Trend",
     "vsknn": "newsreplay.recommenders.baselines.vsknn:VSkNN",
     "vmis": "newsreplay.recommenders.baselines.vsknn:VMISkNN",
+    "stan": "newsreplay.recommenders.baselines.stan:STAN",
+    "itemknn": "newsreplay.recommenders.baselines.itemknn:ItemKNN",
+    "association": "newsreplay.recommenders.baselines.association:Association",
     **{
         name.lower(): f"newsreplay.recommenders.neural.recommenders:{name}"
         for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM")

@@ -2,7 +2,7 @@
 
 The evolving session is that of the request as far as it is learned, with the article on screen as its last. Its sample
 are the sessions that came to hold one of its articles last; their similarity is the sum of the weights of the articles
-under which the index lists them. All weights are whole multiples of 2^-16, so that sums are exact and ties are ties.
+under which the index lists them. All weights are whole numbers, so that sums are exact and ties are ties.
 """
 
 from __future__ import annotations
@@ -16,33 +16,38 @@ from newsreplay.kernels.compiling import int64, kernel, routine
 from newsreplay.kernels.topk import smallest
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.base import Sizes
-from newsreplay.recommenders.baselines.session_index import SESSION, number_of
+from newsreplay.recommenders.baselines import session_index
+from newsreplay.recommenders.baselines.session_index import SESSION, SessionIndex, number_of
 
-SCALE = 1 << 16  #: weights are whole multiples of 1 / SCALE
-LARGEST_SAMPLE = (1 << 16) - 1
+SCALE = 720_720  #: the least common multiple of 1 … 16, so that a weight of linear and div is a whole number of 1 / SCALE
+LONGEST = 16  #: articles of a session that can be told apart
+LARGEST = (1 << 16) - 1  #: sample; its sums stay below 2^63
 DECAYS = ("linear", "div", "same")
 
 
 def decay_table(name: str, decay: object, length: int) -> Column:
     """int64[length, length]: in row n - 1, the weights in a session of n articles, the last article's first.
 
-    In units of 1 / `SCALE`; `linear` is position / n, `div` is 1 / (1 + steps back), `same` is 1. Raises `SpecError` for
-    another `decay`, as the value of the parameter `name`.
+    In units of 1 / `SCALE`, and exact: `linear` is position / n, `div` is 1 / (1 + steps back), `same` is 1. Raises
+    `SpecError` for another `decay`, as the value of the parameter `name`.
     """
     if decay not in DECAYS:
         raise SpecError(f"{name} must be one of {', '.join(DECAYS)}, not {decay!r}")
     n, back = np.arange(1, length + 1)[:, None], np.arange(length)[None, :]
-    weight = {"linear": (n - back) / n, "div": 1.0 / (1 + back), "same": np.ones((length, length))}[str(decay)]
-    table: Column = np.where(back < n, np.rint(SCALE * weight), 0).astype(np.int64)
+    weights = {"linear": (n - back) * (SCALE // n), "div": SCALE // (1 + back), "same": SCALE}[str(decay)]
+    table: Column = np.where(back < n, weights, 0).astype(np.int64)
     return table
 
 
-class Neighbours(NamedTuple):
-    """Scratch of a search, in units of the ring of sessions where it says so."""
+MET = 0  #: number of the last search in which a session was met
+SIMILARITY = 1  #: its similarity in that search, or so far
+COMMON = 2  #: how many steps back in the evolving session the most recent article stands that it shares
 
-    stamp: Column  #: int64[capacity], the search in which a session was met last
-    similarity: Column  #: int64[capacity], its similarity in that search
-    common: Column  #: int64[capacity], how many steps back its most recent shared article stands
+
+class Neighbours(NamedTuple):
+    """Scratch of a search."""
+
+    tally: Column  #: int64[capacity, 4], of a session: `MET`, `SIMILARITY`, `COMMON`, and a place that keeps to lines
     search: Column  #: int64[1], number of the search
     own: Column  #: int32[length], the evolving session, the last article first
     weight: Column  #: int64[length], what sharing each of its articles adds
@@ -60,25 +65,21 @@ class Neighbours(NamedTuple):
 
 def neighbours(sizes: Sizes, length: int, sample: int) -> Neighbours:
     """Scratch for searches of `sample` sessions by sessions of `length` articles."""
-    ints = [np.zeros(1, np.int64) for _ in range(4)]
     lists = [np.zeros(length, np.int64) for _ in range(5)]
     samples = [np.zeros(sample, np.int64) for _ in range(3)]
     n = sizes.articles
     return Neighbours(
-        *ints, np.zeros(length, np.int32), *lists, *samples, np.zeros(n, np.int64), np.zeros(n + 1, np.int32),
+        np.zeros((1, 4), np.int64), np.zeros(1, np.int64), np.zeros(length, np.int32), *lists, *samples, np.zeros(n, np.int64), np.zeros(n + 1, np.int32),
         np.zeros(sizes.k),
     )  # fmt: skip
 
 
-def room(near: Neighbours, capacity: int) -> Neighbours:
-    """The scratch for a ring of so many sessions."""
-    if near.stamp.size == capacity:
-        return near
-    return near._replace(
-        stamp=np.zeros(capacity, np.int64),
-        similarity=np.zeros(capacity, np.int64),
-        common=np.zeros(capacity, np.int64),
-    )
+def with_room(index: SessionIndex, near: Neighbours, reads: int) -> tuple[SessionIndex, Neighbours]:
+    """The index and the scratch with room for `reads` more reads."""
+    index = session_index.room(index, reads)
+    if len(near.tally) != index.begun.size:
+        near = near._replace(tally=np.zeros((index.begun.size, 4), np.int64))
+    return index, near
 
 
 @routine
@@ -102,20 +103,17 @@ def evolving(index: Any, near: Any, request: Any) -> int:
 
 
 @kernel
-def _meet(index: Any, near: Any, entry: int, back: int, own: int, met: int) -> int:
-    """Count one entry of the list of the article `back` steps back; returns how many sessions have been met."""
-    number = (entry & SESSION) - 1
-    if number < index.ends[0] or number == own:
-        return met
+def _meet(index: Any, near: Any, number: int, back: int, search: int, met: int) -> int:
+    """Count a session that shares the article `back` steps back; returns how many have been met in this search."""
     slot = number & (index.begun.size - 1)
-    if near.stamp[slot] != near.search[0]:
-        near.stamp[slot] = near.search[0]
-        near.similarity[slot] = near.weight[back]
-        near.common[slot] = back
+    if near.tally[slot, MET] != search:
+        near.tally[slot, MET] = search
+        near.tally[slot, SIMILARITY] = near.weight[back]
+        near.tally[slot, COMMON] = back
         near.met[met] = slot
         return met + 1
-    near.similarity[slot] += near.weight[back]
-    near.common[slot] = min(near.common[slot], back)
+    near.tally[slot, SIMILARITY] += near.weight[back]
+    near.tally[slot, COMMON] = min(near.tally[slot, COMMON], back)
     return met
 
 
@@ -126,8 +124,9 @@ def sample(index: Any, near: Any, session: int, count: int, limit: int) -> int:
     The lists are walked together, the most recent entry first, and no further than the sample takes; what is left of
     them is looked through for other articles of sessions that are in it.
     """
-    near.search[0] += 1
-    own = number_of(index, session)
+    search = near.search[0] + 1
+    near.search[0] = search
+    own, gone = number_of(index, session), index.ends[0]
     for back in range(count):
         item = near.own[back]
         level = max(index.level[item], int64(0))
@@ -151,7 +150,9 @@ def sample(index: Any, near: Any, session: int, count: int, limit: int) -> int:
         begin, mask, floor = near.begin[newest], near.mask[newest], near.floor[newest]
         left, entry = near.left[newest], most
         while entry > second and met < limit:
-            met = _meet(index, near, entry, newest, own, met)
+            number = (entry & SESSION) - 1
+            if number >= gone and number != own:
+                met = _meet(index, near, number, newest, search, met)
             left -= 1
             entry = index.entry[begin + (left & mask)] if left >= floor else int64(-1)
         near.left[newest] = left
@@ -164,13 +165,14 @@ def sample(index: Any, near: Any, session: int, count: int, limit: int) -> int:
 @kernel
 def _look_through(index: Any, near: Any, back: int) -> None:
     """Add the rest of a list to the similarities of sessions that have been met."""
-    begin, mask = near.begin[back], near.mask[back]
+    begin, mask, search, gone = near.begin[back], near.mask[back], near.search[0], index.ends[0]
+    weight = near.weight[back]
     for left in range(near.floor[back], near.left[back] + 1):
         number = (index.entry[begin + (left & mask)] & SESSION) - 1
         slot = number & (index.begun.size - 1)
-        if number >= index.ends[0] and near.stamp[slot] == near.search[0]:
-            near.similarity[slot] += near.weight[back]
-            near.common[slot] = min(near.common[slot], int64(back))
+        if number >= gone and near.tally[slot, MET] == search:
+            near.tally[slot, SIMILARITY] += weight
+            near.tally[slot, COMMON] = min(near.tally[slot, COMMON], int64(back))
 
 
 @routine
@@ -179,7 +181,7 @@ def nearest(near: Any, met: int, neighbours: int) -> int:
     if met <= neighbours:
         return met
     for i in range(met):
-        near.key[i] = near.similarity[near.met[i]] << 16 | (met - i)
+        near.key[i] = near.tally[near.met[i], SIMILARITY] << 16 | (met - i)
         near.sorting[i] = near.key[i]
     least = smallest(near.sorting, met, met - neighbours)
     kept = int64(0)

@@ -28,6 +28,7 @@ class SessionIndex(NamedTuple):
     """The sessions that began within the window, as a ring, and the articles' lists of them."""
 
     window: int  #: ms that a session is in the index for
+    half_life: int  #: ms in which the weight of a session halves; 0 = sessions have no weights
     sample: int  #: entries of a list that are looked at
     widest: int  #: level of the widest stretch, 2^widest >= sample
     number: Column  #: int64[sessions], 1 + the number under which a session entered the index last; 0 = none
@@ -35,23 +36,29 @@ class SessionIndex(NamedTuple):
     latest: Column  #: int64[capacity], ms: its last read
     articles: Column  #: int32[capacity, length], what it holds, in the order of the latest reads
     size: Column  #: int64[capacity], how many that are
-    ends: Column  #: int64[3]: sessions gone, sessions begun, entries made
+    weight: Column  #: int64[capacity], its weight, see `weight_of`
+    ends: Column  #: int64[4]: sessions gone, sessions begun, entries made, base of the weights
     start: Column  #: int64[articles], where an article's stretch of the pool begins
     level: Column  #: int64[articles], it has 2^level places; -1 = no list
     listed: Column  #: int64[articles], entries ever made in the list; it goes round in a stretch of the widest
     holders: Column  #: int64[articles], sessions in the index that hold the article
     log_holders: Column  #: int64[articles], the logarithm of that number, times 2^20
+    mass: Column  #: int64[articles], the sum of their weights
     entry: Column  #: int64[pool], entry number << 31 | 1 + session number; session 0 = it holds the article no more
     free: Column  #: int64[40]: by level the first free stretch, -1 = none
     used: Column  #: int64[1]: places of the pool ever taken
     read_row: Column  #: int64[articles], row of the last read
 
 
-def session_index(sizes: Sizes, hours: int, length: int, sample: int) -> SessionIndex:
-    """An empty index: sessions stay for `hours`, with `length` articles each, and `sample` sessions an article."""
+def session_index(sizes: Sizes, hours: int, length: int, sample: int, half_life: int = 0) -> SessionIndex:
+    """An empty index: sessions stay for `hours`, with `length` articles each, and `sample` sessions an article.
+
+    `half_life`: hours in which their weight halves; 0 = they have none.
+    """
     n = sizes.articles
     return SessionIndex(
         hours * HOUR,
+        half_life * HOUR,
         sample,
         (sample - 1).bit_length(),
         np.zeros(sizes.sessions, np.int64),
@@ -59,12 +66,14 @@ def session_index(sizes: Sizes, hours: int, length: int, sample: int) -> Session
         np.empty(1, np.int64),
         np.empty((1, length), np.int32),
         np.empty(1, np.int64),
-        np.zeros(3, np.int64),
+        np.empty(1, np.int64),
+        np.zeros(4, np.int64),
         np.zeros(n, np.int64),
         np.full(n, -1, np.int64),
         np.zeros(n, np.int64),
         np.zeros(n, np.int64),
         np.zeros(n, np.int64),
+        np.zeros(n if half_life else 1, np.int64),
         np.empty(1, np.int64),
         np.full(LEVELS, -1, np.int64),
         np.zeros(1, np.int64),
@@ -85,6 +94,7 @@ def room(index: SessionIndex, reads: int) -> SessionIndex:
         latest=ring_with_room(index.latest, begin, end, reads),
         articles=ring_with_room(index.articles, begin, end, reads),
         size=ring_with_room(index.size, begin, end, reads),
+        weight=ring_with_room(index.weight, begin, end, reads),
         entry=entry,
     )
 
@@ -96,9 +106,31 @@ def advance(index: Any, now: int) -> None:
     number = index.ends[0]
     while number < index.ends[1] and now - index.begun[number & mask] >= index.window:
         for place in range(index.size[number & mask]):
-            _let_go(index, int64(index.articles[number & mask, place]))
+            _let_go(index, number & mask, int64(index.articles[number & mask, place]))
         number += 1
     index.ends[0] = number
+    if index.half_life > 0:
+        _move_base(index, (now - index.window) // index.half_life)
+
+
+@kernel
+def _move_base(index: Any, base: int) -> None:
+    """Halve all weights once a half-life; what is left began after the base, so the shift is exact."""
+    shift = base - index.ends[3]
+    index.ends[3] = base
+    if shift <= 0 or index.ends[0] == index.ends[1]:
+        return
+    for number in range(index.ends[0], index.ends[1]):
+        index.weight[number & (index.begun.size - 1)] >>= shift
+    for item in range(index.mass.size):
+        index.mass[item] >>= shift
+
+
+@kernel
+def weight_of(index: Any, time: int) -> int:
+    """The weight of a session that began at a time: 2^((time - base) / half-life), times 2^16 and rounded."""
+    part = math.pow(2.0, np.float64(time % index.half_life) / np.float64(index.half_life))
+    return int64(np.rint(65536.0 * part)) << (time // index.half_life - index.ends[3])
 
 
 @kernel
@@ -128,6 +160,7 @@ def learn_read(index: Any, event: Any) -> None:
         index.number[event.session] = number + 1
         index.begun[slot] = event.time
         index.size[slot] = 0
+        index.weight[slot] = weight_of(index, event.time) if index.half_life > 0 else int64(0)
     index.latest[slot] = event.time
     last, place = index.size[slot] - 1, int64(0)
     while place <= last and index.articles[slot, place] != event.item:
@@ -165,7 +198,7 @@ def _hold(index: Any, number: int, item: int) -> None:
     index.entry[index.start[item] + place] = (index.ends[2] << BITS) | (number + 1)
     index.ends[2] += 1
     index.listed[item] += 1
-    _count(index, item, int64(1))
+    _count(index, number & (index.begun.size - 1), item, int64(1))
 
 
 @routine
@@ -175,21 +208,23 @@ def _strike(index: Any, number: int, item: int) -> None:
     for i in range(index.start[item], index.start[item] + min(width, index.listed[item])):
         if index.entry[i] & SESSION == number + 1:
             index.entry[i] -= number + 1
-    _let_go(index, item)
+    _let_go(index, number & (index.begun.size - 1), item)
 
 
 @kernel
-def _let_go(index: Any, item: int) -> None:
-    """One session fewer holds an article; a list of none goes."""
-    _count(index, item, int64(-1))
+def _let_go(index: Any, slot: int, item: int) -> None:
+    """A session holds an article no more; a list of none goes."""
+    _count(index, slot, item, int64(-1))
     if index.holders[item] == 0:
         _give_stretch(index, index.start[item], index.level[item])
         index.level[item] = -1
 
 
 @kernel
-def _count(index: Any, item: int, change: int) -> None:
+def _count(index: Any, slot: int, item: int, change: int) -> None:
     index.holders[item] += change
+    if index.half_life > 0:
+        index.mass[item] += change * index.weight[slot]
     if index.holders[item] > 0:
         index.log_holders[item] = log_of(index.holders[item])
 

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from newsreplay.errors import SpecError
 from newsreplay.kernels.compiling import int64, kernel, routine
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.base import Compiled, Sizes
 from newsreplay.recommenders.baselines import neighbours, session_index
-from newsreplay.recommenders.baselines.neighbours import LARGEST_SAMPLE, SCALE, Neighbours, decay_table
+from newsreplay.recommenders.baselines.neighbours import COMMON, SCALE, SIMILARITY, Neighbours, decay_table
+from newsreplay.recommenders.baselines.options import IndexOptions, yes_or_no
 from newsreplay.recommenders.baselines.session_index import LOG_SCALE, SessionIndex
 from newsreplay.spec import whole
 
@@ -50,7 +50,7 @@ def _search(state: Any, request: Any) -> int:
     seen = int64(0)
     for i in range(met):
         slot = near.met[i]
-        weight = near.similarity[slot] * state.match[count - 1, near.common[slot]]
+        weight = near.tally[slot, SIMILARITY] * state.match[count - 1, near.tally[slot, COMMON]]
         for place in range(index.size[slot]):
             seen = neighbours.add(near, int64(index.articles[slot, place]), weight, seen)
     if not state.repeats:
@@ -94,7 +94,13 @@ def score(state: Any, request: Any, out: Any) -> None:
 
 
 class VSkNN(Compiled[VSkNNState]):
-    """What the sessions most similar to this one read, similarity being of its latest articles above all."""
+    """What the sessions most similar to this one read; similarity is of its latest articles above all.
+
+    Of the `sample` sessions that read one of its articles last, the `neighbours` most similar count: each article that
+    a session shares adds its weight (`decay`, by its place in this session), and each article of a neighbour scores
+    the neighbour's similarity, times its `match` (by the place of the latest article shared) and, with `idf`,
+    log(sessions / sessions that hold the article).
+    """
 
     learn = learn
     recommend = recommend
@@ -109,20 +115,18 @@ class VSkNN(Compiled[VSkNNState]):
         match: str = "same",
         idf: bool = False,
         repeats: bool = False,
-        length: int = 20,
+        length: int = 16,
     ):
+        self.options = IndexOptions.of(sample, hours, length)
         self.neighbours = whole("neighbours", neighbours, at_least=1)
-        self.sample = whole("sample", sample, at_least=1)
-        self.hours = whole("hours", hours, at_least=1)
-        self.length = whole("length", length, at_least=1)
-        self.idf, self.repeats = idf, repeats
+        self.idf, self.repeats = yes_or_no("idf", idf), yes_or_no("repeats", repeats)
         self.decay, self.match = decay_table("decay", decay, length), decay_table("match", match, length)
 
     def state(self, sizes: Sizes, key: np.uint64) -> VSkNNState:
         """See `Compiled.state`."""
         return VSkNNState(
-            session_index.session_index(sizes, self.hours, self.length, self.sample),
-            neighbours.neighbours(sizes, self.length, self.sample),
+            self.options.index(sizes),
+            self.options.neighbours(sizes),
             self.neighbours,
             self.idf,
             self.repeats,
@@ -132,12 +136,15 @@ class VSkNN(Compiled[VSkNNState]):
 
     def room(self, state: VSkNNState, reads: int) -> VSkNNState:
         """See `Compiled.room`."""
-        index = session_index.room(state.index, reads)
-        return state._replace(index=index, near=neighbours.room(state.near, index.begun.size))
+        index, near = neighbours.with_room(state.index, state.near, reads)
+        return state._replace(index=index, near=near)
 
 
 class VMISkNN(VSkNN):
-    """V-SkNN """
+    """V-SkNN as VMIS-kNN scores it: neighbours by their latest match, articles by how few sessions hold them.
+
+    Both walk the index of Kersbergen et al., lists of each article's most recent sessions, and stop early.
+    """
 
     def __init__(
         self,
@@ -148,6 +155,6 @@ class VMISkNN(VSkNN):
         match: str = "linear",
         idf: bool = True,
         repeats: bool = False,
-        length: int = 20,
+        length: int = 16,
     ):
         super().__init__(neighbours, sample, hours, decay, match, idf, repeats, length)
