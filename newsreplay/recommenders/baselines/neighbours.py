@@ -19,7 +19,9 @@ from newsreplay.recommenders.base import Sizes
 from newsreplay.recommenders.baselines import session_index
 from newsreplay.recommenders.baselines.session_index import SESSION, SessionIndex, number_of
 
-SCALE = 720_720  #: the least common multiple of 1 … 16, so that a weight of linear and div is a whole number of 1 / SCALE
+SCALE = (
+    720_720  #: the least common multiple of 1 … 16, so that a weight of linear and div is a whole number of 1 / SCALE
+)
 LONGEST = 16  #: articles of a session that can be told apart
 LARGEST = (1 << 16) - 1  #: sample; its sums stay below 2^63
 DECAYS = ("linear", "div", "same")
@@ -200,7 +202,6 @@ def add(near: Any, item: int, weight: int, seen: int) -> int:
     seen += int64(near.score[item] == 0)
     near.score[item] += weight
     return seen
-
 
 
 @kernel
