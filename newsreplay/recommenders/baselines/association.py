@@ -21,7 +21,7 @@ DECAYS = ("div", "same")
 class AssociationState(NamedTuple):
     """The index of sessions, and what a pair of articles weighs."""
 
-    index: SessionIndex
+    sessions: SessionIndex
     near: Neighbours
     ordered: bool  #: whether only articles after the one in view count
     repeats: bool  #: whether articles that the session has read may be recommended
@@ -31,13 +31,13 @@ class AssociationState(NamedTuple):
 @kernel
 def learn(state: Any, event: Any) -> None:
     """Put a read at the end of its session."""
-    session_index.learn_read(state.index, event)
+    session_index.learn_read(state.sessions, event)
 
 
 @routine
 def _search(state: Any, request: Any) -> int:
     """Score what sessions read with the article in view; returns how many articles have a score."""
-    index, near = state.index, state.near
+    index, near = state.sessions, state.near
     session_index.advance(index, request.time)
     count = neighbours.evolving(index, near, request)
     if count == 0:
@@ -69,7 +69,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         value = state.near.score[item] / float(SCALE)
         state.near.score[item] = 0
         if value > 0.0:
-            filled = neighbours.rank(state.index, state.near, slate, filled, item, value)
+            filled = neighbours.rank(state.sessions, state.near, slate, filled, item, value)
 
 
 @kernel
@@ -85,8 +85,8 @@ def score(state: Any, request: Any, out: Any) -> None:
 class Association(Compiled[AssociationState]):
     """The articles read after the current one in recent sessions, the sooner the better.
 
-    Each of the last `sample` sessions that read the current article adds 1 / distance (`decay=div`) or 1 (`same`) to each
-    article that it read later; with `ordered=false`, to those before as well. Sequential rules are the default,
+    Each of the last `sample` sessions that read the current article adds 1 / distance (`decay=div`) or 1 (`same`) to
+    each article that it read later; with `ordered=false`, to those before as well. Sequential rules are the default,
     association rules `association(ordered=false, decay=same)`.
     """
 
@@ -114,8 +114,8 @@ class Association(Compiled[AssociationState]):
         distance = np.arange(self.options.length)
         weights = SCALE // np.maximum(distance, 1) if self.decay == "div" else np.full(distance.size, SCALE)
         return AssociationState(
-            self.options.index(sizes),
-            self.options.neighbours(sizes),
+            self.options.empty_index(sizes),
+            self.options.scratch(sizes),
             self.ordered,
             self.repeats,
             np.where(distance > 0, weights, 0).astype(np.int64),
@@ -123,5 +123,5 @@ class Association(Compiled[AssociationState]):
 
     def room(self, state: AssociationState, reads: int) -> AssociationState:
         """See `Compiled.room`."""
-        index, near = neighbours.with_room(state.index, state.near, reads)
-        return state._replace(index=index, near=near)
+        index, near = neighbours.with_room(state.sessions, state.near, reads)
+        return state._replace(sessions=index, near=near)

@@ -22,7 +22,7 @@ HALVINGS = 16  #: of a session's weight while it is in the index, at most; sums 
 class ItemKNNState(NamedTuple):
     """The index of sessions, whose weights halve."""
 
-    index: SessionIndex
+    sessions: SessionIndex
     near: Neighbours
     shrink: float  #: sessions of full weight by which a similarity is shrunk by half
     repeats: bool  #: whether articles that the session has read may be recommended
@@ -31,13 +31,13 @@ class ItemKNNState(NamedTuple):
 @kernel
 def learn(state: Any, event: Any) -> None:
     """Put a read at the end of its session."""
-    session_index.learn_read(state.index, event)
+    session_index.learn_read(state.sessions, event)
 
 
 @routine
 def _search(state: Any, request: Any) -> int:
     """Sum the weights of the sessions that hold an article and the one in view; returns how many articles those are."""
-    index, near = state.index, state.near
+    index, near = state.sessions, state.near
     session_index.advance(index, request.time)
     count = neighbours.evolving(index, near, request)
     if count == 0:
@@ -57,12 +57,13 @@ def _search(state: Any, request: Any) -> int:
 @kernel
 def _value(state: Any, now: int, item: int) -> float:
     """The cosine of an article and the one in view, shrunk where few sessions hold both."""
-    index, near = state.index, state.near
+    index, near = state.sessions, state.near
     if near.score[item] == 0:
         return 0.0
     both = float(near.score[item])
     cosine = both / math.sqrt(float(index.mass[item]) * float(index.mass[near.own[0]]))
-    return cosine * (both / (both + state.shrink * float(session_index.weight_of(index, now))))
+    shrunk: float = cosine * (both / (both + state.shrink * float(session_index.weight_of(index, now))))
+    return shrunk
 
 
 @kernel
@@ -75,7 +76,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         value = _value(state, request.time, item)
         state.near.score[item] = 0
         if value > 0.0:
-            filled = neighbours.rank(state.index, state.near, slate, filled, item, value)
+            filled = neighbours.rank(state.sessions, state.near, slate, filled, item, value)
 
 
 @kernel
@@ -124,13 +125,13 @@ class ItemKNN(Compiled[ItemKNNState]):
     def state(self, sizes: Sizes, key: np.uint64) -> ItemKNNState:
         """See `Compiled.state`."""
         return ItemKNNState(
-            self.options.index(sizes, self.half_life),
-            self.options.neighbours(sizes),
+            self.options.empty_index(sizes, self.half_life),
+            self.options.scratch(sizes),
             float(self.shrink),
             self.repeats,
         )
 
     def room(self, state: ItemKNNState, reads: int) -> ItemKNNState:
         """See `Compiled.room`."""
-        index, near = neighbours.with_room(state.index, state.near, reads)
-        return state._replace(index=index, near=near)
+        index, near = neighbours.with_room(state.sessions, state.near, reads)
+        return state._replace(sessions=index, near=near)

@@ -36,8 +36,8 @@ def decay_table(name: str, decay: object, length: int) -> Column:
     if decay not in DECAYS:
         raise SpecError(f"{name} must be one of {', '.join(DECAYS)}, not {decay!r}")
     n, back = np.arange(1, length + 1)[:, None], np.arange(length)[None, :]
-    weights = {"linear": (n - back) * (SCALE // n), "div": SCALE // (1 + back), "same": SCALE}[str(decay)]
-    table: Column = np.where(back < n, weights, 0).astype(np.int64)
+    weights: dict[str, Any] = {"linear": (n - back) * (SCALE // n), "div": SCALE // (1 + back), "same": SCALE}
+    table: Column = np.where(back < n, weights[str(decay)], 0).astype(np.int64)
     return table
 
 
@@ -67,13 +67,23 @@ class Neighbours(NamedTuple):
 
 def neighbours(sizes: Sizes, length: int, sample: int) -> Neighbours:
     """Scratch for searches of `sample` sessions by sessions of `length` articles."""
-    lists = [np.zeros(length, np.int64) for _ in range(5)]
-    samples = [np.zeros(sample, np.int64) for _ in range(3)]
     n = sizes.articles
     return Neighbours(
-        np.zeros((1, 4), np.int64), np.zeros(1, np.int64), np.zeros(length, np.int32), *lists, *samples, np.zeros(n, np.int64), np.zeros(n + 1, np.int32),
-        np.zeros(sizes.k),
-    )  # fmt: skip
+        tally=np.zeros((1, 4), np.int64),
+        search=np.zeros(1, np.int64),
+        own=np.zeros(length, np.int32),
+        weight=np.zeros(length, np.int64),
+        begin=np.zeros(length, np.int64),
+        mask=np.zeros(length, np.int64),
+        left=np.zeros(length, np.int64),
+        floor=np.zeros(length, np.int64),
+        met=np.zeros(sample, np.int64),
+        key=np.zeros(sample, np.int64),
+        sorting=np.zeros(sample, np.int64),
+        score=np.zeros(n, np.int64),
+        seen=np.zeros(n + 1, np.int32),
+        best=np.zeros(sizes.k),
+    )
 
 
 def with_room(index: SessionIndex, near: Neighbours, reads: int) -> tuple[SessionIndex, Neighbours]:

@@ -32,11 +32,11 @@ class IndexOptions(NamedTuple):
                 raise SpecError(f"{name} must be at most {most}, not {value}")
         return options
 
-    def index(self, sizes: Sizes, half_life: int = 0) -> session_index.SessionIndex:
+    def empty_index(self, sizes: Sizes, half_life: int = 0) -> session_index.SessionIndex:
         """The empty index; see `session_index`."""
         return session_index.session_index(sizes, self.hours, self.length, self.sample, half_life)
 
-    def neighbours(self, sizes: Sizes) -> neighbours.Neighbours:
+    def scratch(self, sizes: Sizes) -> neighbours.Neighbours:
         """The scratch of a search."""
         return neighbours.neighbours(sizes, self.length, self.sample)
 

@@ -23,7 +23,7 @@ COARSE = float(1 << 16)  #: … and the weights of a neighbour's articles to 2^-
 class StanState(NamedTuple):
     """The index of sessions, and the decays."""
 
-    index: SessionIndex
+    sessions: SessionIndex
     near: Neighbours
     neighbours: int  #: how many of the nearest sessions count
     repeats: bool  #: whether articles that the session has read may be recommended
@@ -35,13 +35,13 @@ class StanState(NamedTuple):
 @kernel
 def learn(state: Any, event: Any) -> None:
     """Put a read at the end of its session."""
-    session_index.learn_read(state.index, event)
+    session_index.learn_read(state.sessions, event)
 
 
 @kernel
 def _liken(state: Any, now: int, count: int, slot: int) -> None:
     """Make a sum of weights a similarity: by the lengths of both sessions, and by how long ago the other was read."""
-    index, near = state.index, state.near
+    index, near = state.sessions, state.near
     shared = near.tally[slot, SIMILARITY] / math.sqrt(float(count * index.size[slot]))
     age = math.exp(-float(now - index.latest[slot]) / state.lambda2)
     near.tally[slot, SIMILARITY] = int64(np.rint(shared * age))
@@ -50,7 +50,7 @@ def _liken(state: Any, now: int, count: int, slot: int) -> None:
 @routine
 def _search(state: Any, request: Any) -> int:
     """Score what the nearest sessions hold; returns how many articles have a score."""
-    index, near = state.index, state.near
+    index, near = state.sessions, state.near
     session_index.advance(index, request.time)
     count = neighbours.evolving(index, near, request)
     for back in range(count):
@@ -84,7 +84,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         value = state.near.score[item] / (FINE * COARSE)
         state.near.score[item] = 0
         if value > 0.0 and item != request.item:
-            filled = neighbours.rank(state.index, state.near, slate, filled, item, value)
+            filled = neighbours.rank(state.sessions, state.near, slate, filled, item, value)
 
 
 @kernel
@@ -131,8 +131,8 @@ class STAN(Compiled[StanState]):
         """See `Compiled.state`."""
         steps = range(self.options.length)
         return StanState(
-            self.options.index(sizes),
-            self.options.neighbours(sizes),
+            self.options.empty_index(sizes),
+            self.options.scratch(sizes),
             self.neighbours,
             self.repeats,
             self.lambda2 * HOUR,
@@ -142,5 +142,5 @@ class STAN(Compiled[StanState]):
 
     def room(self, state: StanState, reads: int) -> StanState:
         """See `Compiled.room`."""
-        index, near = neighbours.with_room(state.index, state.near, reads)
-        return state._replace(index=index, near=near)
+        index, near = neighbours.with_room(state.sessions, state.near, reads)
+        return state._replace(sessions=index, near=near)

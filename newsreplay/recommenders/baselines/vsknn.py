@@ -19,7 +19,7 @@ from newsreplay.spec import whole
 class VSkNNState(NamedTuple):
     """The index of sessions, and how neighbours are weighed."""
 
-    index: SessionIndex
+    sessions: SessionIndex
     near: Neighbours
     neighbours: int  #: how many of the nearest sessions count
     idf: bool  #: whether a score is multiplied by log(sessions / sessions that hold the article)
@@ -31,13 +31,13 @@ class VSkNNState(NamedTuple):
 @kernel
 def learn(state: Any, event: Any) -> None:
     """Put a read at the end of its session."""
-    session_index.learn_read(state.index, event)
+    session_index.learn_read(state.sessions, event)
 
 
 @routine
 def _search(state: Any, request: Any) -> int:
     """Score what the nearest sessions hold; returns how many articles have a score."""
-    index, near = state.index, state.near
+    index, near = state.sessions, state.near
     session_index.advance(index, request.time)
     count = neighbours.evolving(index, near, request)
     if count == 0:
@@ -64,9 +64,9 @@ def _value(state: Any, item: int) -> float:
     """The score of an article, in units of a neighbour that shares the last article alone."""
     value = float(state.near.score[item]) / (SCALE * SCALE)
     if state.idf and value > 0.0:
-        index = state.index
-        sessions = session_index.log_of(index.ends[1] - index.ends[0])
-        value *= float(sessions - index.log_holders[item]) / LOG_SCALE
+        index = state.sessions
+        everybody = session_index.log_of(index.ends[1] - index.ends[0])
+        value *= float(everybody - index.log_holders[item]) / LOG_SCALE
     return value
 
 
@@ -80,7 +80,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         value = _value(state, item)
         state.near.score[item] = 0
         if value > 0.0 and item != request.item:
-            filled = neighbours.rank(state.index, state.near, slate, filled, item, value)
+            filled = neighbours.rank(state.sessions, state.near, slate, filled, item, value)
 
 
 @kernel
@@ -125,8 +125,8 @@ class VSkNN(Compiled[VSkNNState]):
     def state(self, sizes: Sizes, key: np.uint64) -> VSkNNState:
         """See `Compiled.state`."""
         return VSkNNState(
-            self.options.index(sizes),
-            self.options.neighbours(sizes),
+            self.options.empty_index(sizes),
+            self.options.scratch(sizes),
             self.neighbours,
             self.idf,
             self.repeats,
@@ -136,8 +136,8 @@ class VSkNN(Compiled[VSkNNState]):
 
     def room(self, state: VSkNNState, reads: int) -> VSkNNState:
         """See `Compiled.room`."""
-        index, near = neighbours.with_room(state.index, state.near, reads)
-        return state._replace(index=index, near=near)
+        index, near = neighbours.with_room(state.sessions, state.near, reads)
+        return state._replace(sessions=index, near=near)
 
 
 class VMISkNN(VSkNN):
