@@ -101,8 +101,8 @@ def positive(values: dict[int, float], sessions: Sessions, repeats: bool) -> dic
 
 
 def vsknn(
-    past: Past, *, neighbours: int = 100, sample: int = 500, hours: int = 48, decay: str = "linear",
-    match: str = "same", idf: bool = False, repeats: bool = False, length: int = 16,
+    past: Past, *, neighbours: int = 100, sample: int = 1000, hours: int = 48, decay: str = "div",
+    match: str = "div", idf: bool = False, repeats: bool = False, length: int = 16,
 ) -> dict[int, float]:  # fmt: skip
     """Ludewig & Jannach 2018, section 3.2.3; with match and idf, Kersbergen et al. 2022, section 2."""
     sessions = Sessions(past, hours, length, sample)
@@ -123,7 +123,7 @@ def vsknn(
 
 def vmis(past: Past, **options: Any) -> dict[int, float]:
     """Kersbergen et al. 2022, section 2."""
-    return vsknn(past, **{"match": "linear", "idf": True, **options})
+    return vsknn(past, **{"sample": 500, "decay": "linear", "match": "linear", "idf": True, **options})
 
 
 def stan(

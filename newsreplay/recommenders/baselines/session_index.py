@@ -130,16 +130,15 @@ def _move_base(index: Any, base: int) -> None:
 def weight_of(index: Any, time: int) -> int:
     """The weight of a session that began at a time: 2^((time - base) / half-life), times 2^16 and rounded."""
     part = math.pow(2.0, np.float64(time % index.half_life) / np.float64(index.half_life))
-    return int64(np.rint(65536.0 * part)) << (time // index.half_life - index.ends[3])
+    weight: int = int64(np.rint(65536.0 * part)) << (time // index.half_life - index.ends[3])
+    return weight
 
 
 @kernel
 def number_of(index: Any, session: int) -> int:
     """The number of a session; -1 where it is not in the index."""
-    number = index.number[session] - 1
-    if number < index.ends[0]:
-        number = int64(-1)
-    return number
+    number: int = index.number[session] - 1
+    return number if number >= index.ends[0] else int64(-1)
 
 
 @routine

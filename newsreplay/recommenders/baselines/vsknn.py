@@ -109,10 +109,10 @@ class VSkNN(Compiled[VSkNNState]):
     def __init__(
         self,
         neighbours: int = 100,
-        sample: int = 500,
+        sample: int = 1000,
         hours: int = 48,
-        decay: str = "linear",
-        match: str = "same",
+        decay: str = "div",
+        match: str = "div",
         idf: bool = False,
         repeats: bool = False,
         length: int = 16,

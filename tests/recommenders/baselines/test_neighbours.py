@@ -144,9 +144,9 @@ def scores_of(text: str, log: Log) -> list[float]:
 def test_vsknn_weighs_the_last_article_most() -> None:
     # The reader of A, B: a session with A is similar by 1/2, one with B by 1, one with both by 3/2.
     log = sessions_log([A, C], [B, D], [A, B, E], [A, B], pool=[A, B, C, D, E])
-    assert scores_of("vsknn", log) == [0.0, 0.0, 0.5, 1.0, 1.5]
-    assert scores_of("vsknn(neighbours=1)", log) == [0.0, 0.0, 0.0, 0.0, 1.5]
-    assert scores_of("vsknn(decay=same, repeats=true)", log) == [3.0, 3.0, 1.0, 1.0, 2.0]
+    assert scores_of("vsknn(decay=linear, match=same)", log) == [0.0, 0.0, 0.5, 1.0, 1.5]
+    assert scores_of("vsknn(neighbours=1, match=same)", log) == [0.0, 0.0, 0.0, 0.0, 1.5]
+    assert scores_of("vsknn(decay=same, match=same, repeats=true)", log) == [3.0, 3.0, 1.0, 1.0, 2.0]
     assert answers(replayed(log, "vsknn").slates)[-1] == [E, D, C]
 
 
