@@ -10,9 +10,12 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Sequence
+from itertools import chain
 from math import log
 
 from newsreplay.log.rows import HOUR, READ, Event
+
+LOW = (1 << 32) - 1
 
 
 class Visit:
@@ -31,7 +34,7 @@ class VMIS:
     def __init__(self, neighbours: int = 100, sample: int = 500, hours: int = 48, length: int = 20) -> None:
         self.neighbours, self.sample, self.window, self.length = neighbours, sample, hours * HOUR, length
         self.visits: dict[int, Visit] = {}  # by session, in the order in which they began
-        self.lists: dict[int, deque[tuple[int, int]]] = {}  # article -> (row, session), the most recent first
+        self.lists: dict[int, deque[int]] = {}  # article -> row << 32 | session, the most recent first
         self.holders: dict[int, int] = {}
         self.last: dict[int, int] = {}
 
@@ -55,12 +58,12 @@ class VMIS:
         self.holders[item] = self.holders.get(item, 0) + 1
         if item not in self.lists:
             self.lists[item] = deque(maxlen=self.sample)
-        self.lists[item].appendleft((event.row, session))
+        self.lists[item].appendleft(event.row << 32 | session)
         if len(items) > self.length:
             oldest = items.pop(0)
             self._let_go(oldest)
             if oldest in self.lists:
-                self.lists[oldest] = deque((e for e in self.lists[oldest] if e[1] != session), self.sample)
+                self.lists[oldest] = deque((e for e in self.lists[oldest] if e & LOW != session), self.sample)
 
     def recommend(self, request: Event, k: int) -> Sequence[int]:
         self._expire(request.time)
@@ -97,7 +100,8 @@ class VMIS:
         lists = [self.lists[item] for item in recent if item in self.lists]
         if size == 1:  # equally near, so that the most recent ones are the nearest
             met: dict[int, int] = {}
-            for _, session in lists[0]:
+            for entry in lists[0]:
+                session = entry & LOW
                 if session != own and session in visits:
                     met[session] = size
                     if len(met) == self.neighbours:
@@ -106,14 +110,17 @@ class VMIS:
         met = {}
         common: dict[int, int] = {}
         full = self.sample
-        for _, session in heapq.merge(*lists, reverse=True):
+        # Each list is a descending run, which sorting takes as it is.
+        for entry in sorted(chain.from_iterable(lists), reverse=True):
+            session = entry & LOW
             if session not in met and session != own and session in visits:
                 met[session] = 0
                 if len(met) == full:
                     break
         for back, item in enumerate(recent):
             weight = size - back
-            for _, session in self.lists.get(item, ()):
+            for entry in self.lists.get(item, ()):
+                session = entry & LOW
                 if session in met:
                     met[session] += weight
                     if session not in common:
