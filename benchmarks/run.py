@@ -2,7 +2,8 @@
     python benchmarks/run.py --neighbours [--reads 2000000]
 
 Times are per event and medians of several runs in one process on one core; ratios compare things measured in
-the same run. --scale adds 200,000 and 20 million reads; --starts adds wall times of the command line. --neighbours measures session neighbours, and nothing else.
+the same run. --scale adds 200,000 and 20 million reads; --starts adds wall times of the command line; --neighbours
+measures session neighbours alone.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from newsreplay.simulator.checks import Change, Check, _cuts, check_entry
 from newsreplay.simulator.overwritten import made_up_log, overwritten
 from tests import strategies
 
-
 NEIGHBOURS = ("vsknn", "vmis", "stan", "itemknn", "association")
 
 
