@@ -1,7 +1,9 @@
 """Speed, as one table: python benchmarks/run.py [--reads 2000000] [--publisher A] [--repeats 3] [--scale] [--starts]
+    python benchmarks/run.py --neighbours [--reads 2000000]
 
 Times are per event and medians of several runs in one process on one core; ratios compare things measured in
-the same run. --scale adds 200,000 and 20 million reads; --starts adds wall times of the command line.
+the same run. --scale adds 200,000 and 20 million reads; --starts adds wall times of the command line; --neighbours
+measures session neighbours alone.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from tabulate import tabulate
 sys.path.insert(0, str(Path(__file__).parent))
 
 import plain
+import plain_neighbours
 
 from newsreplay.datasets.preparing.prepare import prepare
 from newsreplay.datasets.sources.synthetic.newsroom import synthesize
@@ -44,6 +47,7 @@ from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.judgement.scoring import Answers, score, select_scored
 from newsreplay.simulator.replay.replay import replay
 
+NEIGHBOURS = ("vsknn", "vmis", "stan", "itemknn", "association")
 PLAIN_ROWS = 200_000  #: plain Python is measured on so many rows, and compared with kernels on the same
 
 
@@ -132,6 +136,28 @@ def against_plain(publisher: Publisher, repeats: int) -> list[list[str]]:
     return rows
 
 
+def session_neighbours(publisher: Publisher, reads: int, repeats: int, folder: Path) -> None:
+    """Print what session neighbours take at 200,000 and at all reads, and VMIS-kNN against plain Python."""
+    sizes = {200_000: stream(publisher.name, 200_000, folder).log, reads: publisher.log}
+    table = []
+    for spec in NEIGHBOURS:
+        entry = start_list(spec)[0]
+        cells = [spec]
+        for log in sizes.values():
+            for k in (1, 10):
+                replay(first_rows(log, 2), entry.make(), Setting(k=k), name=spec)
+                took = seconds(partial(replay, log, entry.make(), Setting(k=k), name=spec), repeats)
+                cells.append(f"{1e6 * took / len(log.time):.2f}")
+        table.append(cells)
+    print(tabulate(table, ["", *(f"{n:,}, k = {k}" for n in sizes for k in (1, 10))], disable_numparse=True))
+    log = first_rows(publisher.log, PLAIN_ROWS)
+    events = list(plain.events(log))
+    fast = seconds(partial(replay, log, start_list("vmis")[0].make(), Setting(k=1), name="vmis"), max(5, repeats))
+    slow = seconds(lambda: plain_loop(events, plain_neighbours.VMIS()), 1)
+    unit = 1e6 / len(log.time)
+    print(f"\nvmis, k = 1: compiled {unit * fast:.2f}, plain Python {unit * slow:.2f}, ratio {slow / fast:.0f}\n")
+
+
 def starts(folder: Path) -> list[list[str]]:
     """Wall times of the command line in processes of their own, on all cores."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
@@ -170,6 +196,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--scale", action="store_true")
     parser.add_argument("--starts", action="store_true")
+    parser.add_argument("--neighbours", action="store_true")
     options = parser.parse_args()
     print(
         f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, numba {numba.__version__}"
@@ -179,6 +206,9 @@ def main() -> None:
         publisher = stream(options.publisher, options.reads, folder)
         log, rows = publisher.log, len(publisher.log.time)
         print(f"synthetic publisher {options.publisher}, {rows:,} rows; µs per event on one core\n")
+        if options.neighbours:
+            session_neighbours(publisher, options.reads, options.repeats, folder)
+            return
         one = total_of_the_22(publisher, 1, options.repeats)
         ten = total_of_the_22(publisher, 10, options.repeats)
         _pass(*log[:6])

@@ -159,7 +159,7 @@ def _renew(top: Any) -> None:
         for i in range(size):
             top.sorting[i] = top.key[top.ranked[i]]
         # The bar becomes the highest key that does not fit.
-        top.bar[0] = _smallest(top.sorting, size, size - top.shortlist.size - 1)
+        top.bar[0] = smallest(top.sorting, size, size - top.shortlist.size - 1)
     top.counts[0] = 0
     for i in range(size):
         item = top.ranked[i]
@@ -169,7 +169,7 @@ def _renew(top: Any) -> None:
 
 
 @kernel
-def _smallest(keys: Any, size: int, rank: int) -> int:
+def smallest(keys: Any, size: int, rank: int) -> int:
     """The key of rank `rank` from below, from 0, among the first `size` (Hoare's quickselect, in place)."""
     low, high = 0, size - 1
     while low < high:

@@ -36,6 +36,11 @@ BUILT_IN = {
     "content": "newsreplay.recommenders.baselines.content:Content",
     "minhash": "newsreplay.recommenders.baselines.minhash:Minhash",
     "trend": "newsreplay.recommenders.baselines.trend:Trend",
+    "vsknn": "newsreplay.recommenders.baselines.vsknn:VSkNN",
+    "vmis": "newsreplay.recommenders.baselines.vsknn:VMISkNN",
+    "stan": "newsreplay.recommenders.baselines.stan:STAN",
+    "itemknn": "newsreplay.recommenders.baselines.itemknn:ItemKNN",
+    "association": "newsreplay.recommenders.baselines.association:Association",
     **{
         name.lower(): f"newsreplay.recommenders.neural.recommenders:{name}"
         for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM", "PUNR")

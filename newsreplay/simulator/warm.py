@@ -21,8 +21,8 @@ from newsreplay.recommenders.registry import ALIASES, BUILT_IN, Entry, start_lis
 from newsreplay.simulator.run import run
 from newsreplay.spec import Spec
 
-_LONGEST_FIRST = ("minhash", "popular", "sequences", "random")
-_SAME_KERNELS = {"trend": "popular"}
+_LONGEST_FIRST = ("minhash", "vsknn", "stan", "popular", "sequences", "random")
+_SAME_KERNELS = {"trend": "popular", "vmis": "vsknn"}
 
 
 @contextmanager

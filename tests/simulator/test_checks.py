@@ -21,8 +21,10 @@ from newsreplay.simulator.checks import Change, Check, _cuts, check_entry
 from newsreplay.simulator.overwritten import made_up_log, overwritten
 from tests import strategies
 
+NEIGHBOURS = ("vsknn", "vmis", "stan", "itemknn", "association")
 
-@pytest.mark.parametrize("spec", [*PRESETS["baselines"], "logged"])
+
+@pytest.mark.parametrize("spec", [*PRESETS["baselines"], *NEIGHBOURS, "logged"])
 def test_a_baseline_is_blind_to_the_future(spec: str) -> None:
     assert check_entry(start_list(spec)[0], apart=False).passed
 
