@@ -36,6 +36,10 @@ BUILT_IN = {
     "content": "newsreplay.recommenders.baselines.content:Content",
     "minhash": "newsreplay.recommenders.baselines.minhash:Minhash",
     "trend": "newsreplay.recommenders.baselines.trend:Trend",
+    "thompson": "newsreplay.recommenders.bandits.thompson:Thompson",
+    "ucb": "newsreplay.recommenders.bandits.ucb:UCB",
+    "linucb": "newsreplay.recommenders.bandits.linucb:LinUCB",
+    "epsilon": "newsreplay.recommenders.bandits.epsilon:Epsilon",
     **{
         name.lower(): f"newsreplay.recommenders.neural.recommenders:{name}"
         for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM")
