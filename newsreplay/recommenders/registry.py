@@ -45,6 +45,9 @@ BUILT_IN = {
         for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM")
     },
     "nrms-bert": "newsreplay.recommenders.neural.recommenders:NRMSBERT",
+    "editorial": "newsreplay.recommenders.baselines.editorial:Editorial",
+    "blend": "newsreplay.recommenders.mixtures:Blend",
+    "fallback": "newsreplay.recommenders.mixtures:Fallback",
     "logged": "newsreplay.recommenders.references.logged:Logged",
     "oracle": "newsreplay.recommenders.references.oracle:Oracle",
 }
@@ -67,6 +70,7 @@ PRESETS = {
     ),
     "neural": ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
 }
+MIXTURES = ("blend", "fallback")  #: made of the recommenders that their values name
 GROUP = "newsreplay.recommenders"
 ESTIMATORS = {"river": "river", "sklearn": "scikit-learn"}  #: packages whose classes specs name; how pip calls them
 PATIENCE = 30.0  #: seconds in which a stranger's class should be made; one that takes longer is looked at in the run
@@ -153,8 +157,10 @@ def _wants_seed(spec: Spec) -> bool:
 
 
 def is_strange(spec: Spec) -> bool:
-    """Whether a spec's class is somebody else's; one that there is not is nobody's."""
+    """Whether a spec's class is somebody else's, or a part of a mixture is; one that there is not is nobody's."""
     name = ALIASES.get(spec.name, spec.name)
+    if name in MIXTURES:
+        return any(is_strange(parse_spec(part)) for part in spec.positional if isinstance(part, str))
     return name not in BUILT_IN and (":" in name or name in _plug_ins())
 
 
