@@ -25,7 +25,16 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("api", "preload", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": ("base", "checksums", "store", "reading", "sources", "preparing", "fetching", "find"),
-    "newsreplay.recommenders": ("base", "protocols", "baselines", "bandits", "references", "neural", "registry", "mixtures"),
+    "newsreplay.recommenders": (
+        "base",
+        "protocols",
+        "baselines",
+        "bandits",
+        "references",
+        "neural",
+        "registry",
+        "mixtures",
+    ),
     "newsreplay.recommenders.neural": (
         *("models", "articles", "stream", "learning", "weights", "options", "learned", "recommender", "recommenders"),
     ),

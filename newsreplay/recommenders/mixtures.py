@@ -71,7 +71,9 @@ class Blend(Mixture):
         self.deep = whole("depth", depth, at_least=1)
         given = [1.0] * len(parts) if weights is None else weights
         if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != len(parts):
-            raise SpecError(f"weights must be a list of {len(parts)} numbers, one for each recommender, not {weights!r}")
+            raise SpecError(
+                f"weights must be a list of {len(parts)} numbers, one for each recommender, not {weights!r}"
+            )
         self.weights = np.array([number("weights", weight, at_least=0) for weight in given])
 
     def depth(self, k: int) -> int:
@@ -187,6 +189,8 @@ def _fill_scores(scores: Any, at: Any, out: Any) -> None:
             better = int64(0)
             for j in range(begin, end):
                 other = _level(scores, j)
-                if other < level or (other == level and level < scores.shape[0] and scores[level, j] > scores[level, i]):
+                if other < level or (
+                    other == level and level < scores.shape[0] and scores[level, j] > scores[level, i]
+                ):
                     better += 1
             out[i] = -better if level < scores.shape[0] else -np.inf

@@ -68,6 +68,7 @@ PRESETS = {
         *("sequences", "content", "minhash"),
         *("trend(hours=2)", "trend(hours=6)", "trend(hours=12)", "trend(hours=24)"),
     ),
+    "bandits": ("thompson", "ucb", "linucb", "epsilon"),
     "neural": ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
 }
 MIXTURES = ("blend", "fallback")  #: made of the recommenders that their values name

@@ -43,7 +43,9 @@ class Trials:
         self.shown = any(outcomes)
         told = [i for i in outcomes if self.inside(log.time[i])]
         self.listed = [item for i in told for item in pool_of(log, i)]
-        self.clicked = [item for i in told for item, hit in zip(pool_of(log, i), clicked_of(log, i), strict=True) if hit]
+        self.clicked = [
+            item for i in told for item, hit in zip(pool_of(log, i), clicked_of(log, i), strict=True) if hit
+        ]
         published = {item for item, i in self.first_row.items() if self.inside(log.time[i])}
         self.alive = published | {item for _, item in self.reads} | set(self.listed)
         self.last_read = {int(log.item[i]): i for i in learned if log.kind[i] >= READ}
@@ -139,7 +141,9 @@ def thompson(
 # --- upper confidence bounds ------------------------------------------------------------------------------
 
 
-def ucb_scores(log: Log, row: int, items: list[int], *, hours: int = 6, width: float = 1, prior: float = 1) -> list[float]:
+def ucb_scores(
+    log: Log, row: int, items: list[int], *, hours: int = 6, width: float = 1, prior: float = 1
+) -> list[float]:
     trials = Trials(log, row, hours)
     bounds = []
     for item in items:
@@ -163,7 +167,8 @@ def features(log: Log, row: int, item: int, reads: list[Read], view: int | None)
     """Of an article at a row, after these reads, with `view` in view."""
     past = Past(log, row)
     category = past.category.get(item)
-    mine = [past.category.get(read.item) for read in reads if read.user == log.user[row]]
+    # A read counts under the category that was known then.
+    mine = [Past(log, read.row).category.get(read.item) for read in reads if read.user == log.user[row]]
     return np.array(
         [
             1.0,

@@ -128,7 +128,9 @@ def test_a_blend_by_hand() -> None:
     scores = np.array([[10.0, 20.0, 20.0, -np.inf], [-np.inf, 1.0, 3.0, -np.inf]])
     found = np.empty(4)
     Blend("trend", "popular", weights=[0.7, 0.3]).score([0, 1], scores, np.array([0, 4]), found)
-    np.testing.assert_allclose(found, [0.7 / 3 + 0.3 / 6 * 1, 0.7 * 2.5 / 3 + 0.3 * 2 / 3, 0.7 * 2.5 / 3 + 0.3, -np.inf])
+    np.testing.assert_allclose(
+        found, [0.7 / 3 + 0.3 / 6 * 1, 0.7 * 2.5 / 3 + 0.3 * 2 / 3, 0.7 * 2.5 / 3 + 0.3, -np.inf]
+    )
 
 
 MIXED = [

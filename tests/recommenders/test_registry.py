@@ -71,7 +71,12 @@ def test_a_preset_unfolds_at_its_place() -> None:
     assert shown("circular(size=7),baselines,trend") == ["circular(size=7)", *TABLE_2, "trend"]
 
 
-MADE_WITH = {"nrms-bert": "nrms-bert(plm=folder)"}  #: those with a parameter that must be given
+#: Those with a parameter that must be given.
+MADE_WITH = {
+    "nrms-bert": "nrms-bert(plm=folder)",
+    "blend": "blend(trend, popular)",
+    "fallback": "fallback(trend, popular)",
+}
 
 
 @pytest.mark.parametrize("name", [*BUILT_IN, *ALIASES])

@@ -36,7 +36,7 @@ class Arms(NamedTuple):
     born: Column  #: int64[articles], reads before it became known
     read_row: Column  #: int64[articles], row of the last read, -1 = none
     hourly: Column  #: int32[articles, hours, 3], by hour modulo `hours`
-    count: Column  #: int64[articles, 3], in the window
+    counts: Column  #: int64[articles, 3], in the window
     total: Column  #: int64[3], of all articles
 
 
@@ -76,7 +76,7 @@ def _forget(arms: Any, hour: int) -> None:
         for i in range(arms.clock[ALIVE]):
             item = arms.item[i]
             for what in range(3):
-                arms.count[item, what] -= arms.hourly[item, place, what]
+                arms.counts[item, what] -= arms.hourly[item, place, what]
                 arms.total[what] -= arms.hourly[item, place, what]
                 arms.hourly[item, place, what] = 0
     i = int64(0)
@@ -127,21 +127,21 @@ def _touch(arms: Any, item: int) -> None:
 def _count(arms: Any, item: int, what: int) -> None:
     _touch(arms, item)
     arms.hourly[item, arms.clock[NOW] % arms.hourly.shape[1], what] += 1
-    arms.count[item, what] += 1
+    arms.counts[item, what] += 1
     arms.total[what] += 1
 
 
 @kernel
 def wins_of(arms: Any, item: int) -> int:
     """How many trials of an article in the window were won."""
-    return int64(arms.count[item, CLICKED] if arms.clock[OUTCOMES] > 0 else arms.count[item, READS])
+    return int64(arms.counts[item, CLICKED] if arms.clock[OUTCOMES] > 0 else arms.counts[item, READS])
 
 
 @kernel
 def trials_of(arms: Any, item: int) -> int:
     """How often an article was tried in the window."""
     if arms.clock[OUTCOMES] > 0:
-        return int64(arms.count[item, SHOWN])
+        return int64(arms.counts[item, SHOWN])
     return int64(min(arms.clock[SO_FAR] - arms.born[item], arms.total[READS]))
 
 
@@ -158,5 +158,5 @@ def mean_rate(arms: Any) -> float:
     Of reads alone, 1 / (articles alive + 1).
     """
     if arms.clock[OUTCOMES] > 0:
-        return min(0.5, (arms.total[CLICKED] + 1) / (arms.total[SHOWN] + 2))
-    return min(0.5, 1 / (arms.clock[ALIVE] + 1))
+        return float(min(0.5, (arms.total[CLICKED] + 1) / (arms.total[SHOWN] + 2)))
+    return float(min(0.5, 1 / (arms.clock[ALIVE] + 1)))
