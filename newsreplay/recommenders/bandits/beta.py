@@ -40,5 +40,7 @@ def _gamma(word: np.uint64, shape: float) -> float:
         word += GOLDEN
         v = 1 + c * x
         v = v * v * v
-        if v > 0 and math.log(1 - unit(mix(word))) < 0.5 * x * x + d * (1 - v + math.log(v)):
+        u = 1 - unit(mix(word))
+        # The first inequality implies the second and spares most draws its logarithms.
+        if v > 0 and (u < 1 - 0.0331 * x * x * x * x or math.log(u) < 0.5 * x * x + d * (1 - v + math.log(v))):
             return d * v
