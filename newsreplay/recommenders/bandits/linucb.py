@@ -7,20 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from newsreplay.kernels import hashing
 from newsreplay.kernels.compiling import int64, kernel
-from newsreplay.kernels.hashing import HashTable, add, find
-from newsreplay.kernels.mixing import mix
 from newsreplay.log.rows import HOUR, OUTCOME, READ, Column
-from newsreplay.recommenders.bandits import arms
+from newsreplay.recommenders.bandits import arms, readers
 from newsreplay.recommenders.bandits.arms import Arms
 from newsreplay.recommenders.bandits.ranking import Ranking, clear, offer, ranking, write_best
+from newsreplay.recommenders.bandits.readers import Readers
 from newsreplay.recommenders.base import Compiled, Sizes
 from newsreplay.spec import number, whole
 
 FEATURES = 4  #: 1, the category in view, the reader's share of reads in the category, 1 / (1 + age in hours)
-#: How often a reader read a category.
-TASTE = np.dtype([("key", np.uint64), ("reads", np.int64)])
 
 
 class LinUCBState(NamedTuple):
@@ -33,31 +29,21 @@ class LinUCBState(NamedTuple):
     gram: Column  #: float64[articles, 4, 4], sum of x x' over trials, below the diagonal and on it
     won: Column  #: float64[articles, 4], sum of x over trials that were won
     known_at: Column  #: int64[articles], ms
-    category: Column  #: int32[articles], -1 = none yet
-    latest: Column  #: int32[sessions], 1 + the article a session read last; 0 = none yet
-    reads: Column  #: int64[users]
-    tastes: HashTable  #: `TASTE` by (reader, category)
+    readers: Readers
     x: Column  #: float64[4], scratch: features
     root: Column  #: float64[4, 4], scratch: a lower triangle
     solved: Column  #: float64[2, 4], scratch
 
 
 @kernel
-def _taste(user: int, category: int) -> np.uint64:
-    return mix((np.uint64(user) << np.uint64(32)) | np.uint64(category + 1))
-
-
-@kernel
 def _write_features(state: Any, user: int, view: int, time: int, item: int) -> None:
     """The features of an article for a reader with the category `view` in view, -1 = none."""
-    category = int64(state.category[item])
+    category = int64(state.readers.category[item])
     same = taste = 0.0
     if category >= 0:
+        taste = readers.taste_of(state.readers, user, category)
         if category == view:
             same = 1.0
-        if state.reads[user] > 0:
-            record = state.tastes.record[find(state.tastes, _taste(user, category))]
-            taste = record["reads"] / state.reads[user]
     state.x[0] = 1.0
     state.x[1] = same
     state.x[2] = taste
@@ -76,57 +62,28 @@ def _try(state: Any, event: Any, view: int, item: int, won: bool) -> None:
 
 
 @kernel
-def _last_category(state: Any, event: Any) -> int:
-    """The category of the session's last read; -1 = none, as of reads from before the log, which are in no session."""
-    last = int64(state.latest[event.session]) - 1 if event.session >= 0 else int64(-1)
-    return int64(state.category[last]) if last >= 0 else int64(-1)
-
-
-@kernel
-def _category_in_view(state: Any, event: Any) -> int:
-    """The category of the article on screen, or of the session's last read if there is none; -1 = none."""
-    return int64(event.category) if event.item >= 0 else _last_category(state, event)
-
-
-@kernel
 def learn(state: Any, event: Any) -> None:
     """Count a row, and its trials by what was known of the reader before it."""
     item = int64(event.item)
     if item >= state.arms.clock[arms.KNOWN]:
         state.known_at[item] = event.time
-    if item >= 0 and event.category >= 0:
-        state.category[item] = event.category
+    readers.note_category(state.readers, event)
     arms.count_row(state.arms, event)
     if event.kind >= READ:
-        view = _last_category(state, event)
+        view = readers.last_category(state.readers, event)
         if state.arms.clock[arms.OUTCOMES] == 0:
             for i in range(state.arms.clock[arms.ALIVE]):
                 arm = int64(state.arms.item[i])
                 _try(state, event, view, arm, arm == item)
-        _note_read(state, event)
+        readers.note_read(state.readers, event)
     elif event.kind == OUTCOME:
         if state.arms.clock[arms.OUTCOMES] == 1:  # trials so far were of another sort
             for arm in range(state.arms.clock[arms.KNOWN]):
                 state.gram[arm] = 0
                 state.won[arm] = 0
-        view = _category_in_view(state, event)
+        view = readers.category_in_view(state.readers, event)
         for i in range(len(event.pool)):
             _try(state, event, view, int64(event.pool[i]), event.clicked[i])
-
-
-@kernel
-def _note_read(state: Any, event: Any) -> None:
-    """What a read tells of its session and its reader."""
-    if event.session >= 0:
-        state.latest[event.session] = event.item + 1
-    state.reads[event.user] += 1
-    category = int64(state.category[event.item])
-    if category >= 0:
-        taste = _taste(event.user, category)
-        at = find(state.tastes, taste)
-        if state.tastes.record[at]["key"] != taste:
-            add(state.tastes, at, taste)
-        state.tastes.record[at]["reads"] += 1
 
 
 @kernel
@@ -160,7 +117,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
     """The articles alive with the highest bounds."""
     arms.advance(state.arms, request.time)
     mean = arms.mean_rate(state.arms)
-    view = _category_in_view(state, request)
+    view = readers.category_in_view(state.readers, request)
     clear(state.ranking)
     for i in range(state.arms.clock[arms.ALIVE]):
         item = int64(state.arms.item[i])
@@ -174,7 +131,7 @@ def score(state: Any, request: Any, out: Any) -> None:
     """The bounds of the candidates."""
     arms.advance(state.arms, request.time)
     mean = arms.mean_rate(state.arms)
-    view = _category_in_view(state, request)
+    view = readers.category_in_view(state.readers, request)
     for i in range(out.size):
         out[i] = _bound(state, request, view, int64(request.pool[i]), mean)
 
@@ -211,10 +168,7 @@ class LinUCB(Compiled[LinUCBState]):
             np.zeros((n, FEATURES, FEATURES)),
             np.zeros((n, FEATURES)),
             np.zeros(n, np.int64),
-            np.full(n, -1, np.int32),
-            np.zeros(sizes.sessions, np.int32),
-            np.zeros(sizes.users, np.int64),
-            hashing.table(TASTE),
+            readers.readers(sizes),
             np.zeros(FEATURES),
             np.zeros((FEATURES, FEATURES)),
             np.zeros((2, FEATURES)),
@@ -222,4 +176,4 @@ class LinUCB(Compiled[LinUCBState]):
 
     def room(self, state: LinUCBState, reads: int) -> LinUCBState:
         """See `Compiled.room`."""
-        return state._replace(tastes=hashing.room(state.tastes, reads))
+        return state._replace(readers=readers.room(state.readers, reads))

@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.catalog import Articles
+from newsreplay.log.catalog import Articles, bare_articles
 from newsreplay.log.rows import ASKING, Column, Log
 from newsreplay.recommenders.base import Compiled, SelfReport, Setting
 from newsreplay.recommenders.mixtures import Mixture
+from newsreplay.recommenders.protocols import SupportsForesee
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.compiled import compiled
-from newsreplay.simulator.replay.foresight import leaks_of
+from newsreplay.simulator.replay.foresight import foresight_of, leaks_of
 from newsreplay.simulator.replay.plain import PlainRecommender, plain
 from newsreplay.simulator.replay.slates import Drops, allocate
 from newsreplay.simulator.replay.walk import STRETCH, Replayed, can_score
@@ -79,7 +80,10 @@ def replay(
     slates, scores = arrays[0], arrays[1] if can_score(recommender) else None
     if isinstance(recommender, Compiled):
         key = key_of(setting.seed, name)
-        return compiled(log, recommender, slates, scores, key, setting, progress, stretch)
+        if isinstance(recommender, SupportsForesee):
+            recommender.foresee(log, bare_articles(log) if articles is None else articles)
+        done = compiled(log, recommender, slates, scores, key, setting, progress, stretch)
+        return done._replace(foresight=foresight_of(recommender))
     if isinstance(recommender, Mixture):
         return _mixed(log, recommender, slates, scores, articles, setting, progress, stretch)
     return plain(log, recommender, slates, scores, articles, setting, progress, stretch)
