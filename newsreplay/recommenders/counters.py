@@ -26,6 +26,7 @@ from newsreplay.spec import number, whole
 MINUTE = HOUR // 60
 HALF_LIVES = np.array([10, 60, 360, 1440], np.int64) * MINUTE
 SPANS = HALF_LIVES.size
+LONGEST = 512  #: half-lives from the origin to now
 BINS = 24
 # What is measured of an article: reads, exposures, clicks per exposure by half-life; its age; and, by whoever is given
 # the future, how often it is shown within the next hour.
@@ -57,8 +58,9 @@ class CountersState(NamedTuple):
     ranking: Ranking
     known_at: Column  #: int64[articles], ms
     read_at: Column  #: int64[articles], ms, of the last read
-    lately: Column  #: float64[articles, 3, spans], what was counted, halved every half-life
-    counted_at: Column  #: int64[articles], ms, as of when
+    lately: Column  #: float64[articles, 3, spans], what was counted; a count weighs 2 ** (half-lives since the origin)
+    origin: Column  #: int64[spans], ms
+    kept: Column  #: float64[spans], scratch: what a count at the origin weighs by now
     z: Column  #: float64[2, weights]
     squares: Column  #: float64[2, weights], sums of squared gradients
     values: int  #: how many are measured
@@ -68,36 +70,42 @@ class CountersState(NamedTuple):
     on: Column  #: int64[features], scratch: the bins that are on
 
 
-@routine
-def _fade(lately: Any, counted_at: Any, item: int, time: int) -> None:
-    """Let what was counted of an article grow old."""
-    passed = time - counted_at[item]
-    if passed == 0:
-        return
-    counted_at[item] = time
+@kernel
+def _look_at_clock(state: Any, time: int) -> None:
+    """Note how much of what was counted at the origin is left at a time, and what counts then."""
     for span in range(SPANS):
-        kept = 0.5 ** (passed / HALF_LIVES[span])
-        for what in range(3):
-            lately[item, what, span] *= kept
+        state.kept[span] = 0.5 ** ((time - state.origin[span]) / HALF_LIVES[span])
+
+
+@routine
+def _move_origin(origin: Any, lately: Any, known: int, time: int) -> None:
+    """Keep what counts within the range of floats: a power of two is taken out of all counts, which stay exact."""
+    for span in range(SPANS):
+        if known == 0:
+            origin[span] = time
+        while time - origin[span] > LONGEST * HALF_LIVES[span]:
+            origin[span] += LONGEST * HALF_LIVES[span]
+            for item in range(known):
+                for what in range(3):
+                    lately[item, what, span] *= 0.5**LONGEST
 
 
 @kernel
-def _count(state: Any, item: int, time: int, what: int) -> None:
-    _fade(state.lately, state.counted_at, item, time)
+def _count(state: Any, item: int, what: int) -> None:
     for span in range(SPANS):
-        state.lately[item, what, span] += 1
+        state.lately[item, what, span] += 1 / state.kept[span]
 
 
 @kernel
 def _measure(state: Any, item: int, time: int, mean: float) -> None:
-    """Write what is measured of an article at a time."""
-    _fade(state.lately, state.counted_at, item, time)
+    """Write what is measured of an article at a time, the one that the clock was looked at."""
     counts = state.lately[item]
     for span in range(SPANS):
-        state.value[item, span] = counts[READS, span]
-        state.value[item, SPANS + span] = counts[SHOWN, span]
+        kept = state.kept[span]
+        state.value[item, span] = kept * counts[READS, span]
+        state.value[item, SPANS + span] = kept * counts[SHOWN, span]
         # As if it had been clicked once more, at the mean rate.
-        rate = (counts[CLICKED, span] + 1) / (counts[SHOWN, span] + 1 / mean)
+        rate = (kept * counts[CLICKED, span] + 1) / (kept * counts[SHOWN, span] + 1 / mean)
         state.value[item, 2 * SPANS + span] = rate / mean
     state.value[item, AGE] = (time - state.known_at[item]) / (10 * MINUTE)
     if state.values > NEXT:
@@ -113,14 +121,14 @@ def _shown_within(shown: Any, begin: int, end: int, time: int) -> int:
 
 @kernel
 def _bin(value: float) -> int:
-    """Two bins to each doubling of 1 + value."""
-    return min(int64(2 * math.log2(1 + value)), BINS - 1)
+    """Two bins to each doubling of 1 + value; no whole number lies on an edge."""
+    return min(int64(2 * math.log2(1 + value) + 0.5), BINS - 1)
 
 
 @kernel
 def _rate_bin(ratio: float) -> int:
-    """Four bins to each doubling of a rate, the mean one in the middle."""
-    return max(int64(0), min(int64(math.floor(4 * math.log2(ratio))) + BINS // 2, int64(BINS - 1)))
+    """Four bins to each doubling of a rate, the mean one in the middle of its bin."""
+    return max(int64(0), min(int64(math.floor(4 * math.log2(ratio) + 0.5)) + BINS // 2, int64(BINS - 1)))
 
 
 @kernel
@@ -232,30 +240,32 @@ def learn(state: Any, event: Any) -> None:
     """Train on a row by what was known before it, then count it."""
     item = int64(event.item)
     arms.advance(state.arms, event.time)
+    _move_origin(state.origin, state.lately, int64(state.arms.clock[arms.KNOWN]), event.time)
+    _look_at_clock(state, event.time)
     if event.kind >= READ:
         _train_on_read(state, event)
     elif event.kind == OUTCOME:
         _train_on_outcome(state, event)
     if item >= state.arms.clock[arms.KNOWN]:
         state.known_at[item] = event.time
-        state.counted_at[item] = event.time
     readers.note_category(state.readers, event)
     arms.count_row(state.arms, event)
     readers.note_read(state.readers, event)
     if event.kind >= READ:
         state.read_at[item] = event.time
-        _count(state, item, event.time, READS)
+        _count(state, item, READS)
     elif event.kind == OUTCOME:
         for i in range(len(event.pool)):
-            _count(state, int64(event.pool[i]), event.time, SHOWN)
+            _count(state, int64(event.pool[i]), SHOWN)
             if event.clicked[i]:
-                _count(state, int64(event.pool[i]), event.time, CLICKED)
+                _count(state, int64(event.pool[i]), CLICKED)
 
 
 @kernel
 def recommend(state: Any, request: Any, slate: Any) -> None:
     """The articles alive that are most likely to be read next."""
     arms.advance(state.arms, request.time)
+    _look_at_clock(state, request.time)
     mean = arms.mean_rate(state.arms)
     view = readers.category_in_view(state.readers, request)
     clear(state.ranking)
@@ -272,6 +282,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
 def score(state: Any, request: Any, out: Any) -> None:
     """The logits of the candidates."""
     arms.advance(state.arms, request.time)
+    _look_at_clock(state, request.time)
     mean = arms.mean_rate(state.arms)
     view = readers.category_in_view(state.readers, request)
     for i in range(out.size):
@@ -326,7 +337,8 @@ class Counters(Compiled[CountersState]):
             np.zeros(n, np.int64),
             np.zeros(n, np.int64),
             np.zeros((n, 3, SPANS)),
-            np.zeros(n, np.int64),
+            np.zeros(SPANS, np.int64),
+            np.ones(SPANS),
             np.zeros((2, WEIGHTS)),
             np.zeros((2, WEIGHTS)),
             self.values,
