@@ -12,6 +12,7 @@ a name that holds brackets, commas or `=`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
@@ -261,3 +262,13 @@ def whole(name: str, value: object, at_least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
         raise SpecError(f"{name} must be a whole number of at least {at_least}, not {value!r}")
     return value
+
+
+def number(name: str, value: object, at_least: float, at_most: float = math.inf) -> float:
+    """`value` as a float if it is a finite number from `at_least` to `at_most`, else a `SpecError` that says so."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise SpecError(f"{name} must be a number, not {value!r}")
+    if not at_least <= value <= at_most:
+        most = "" if at_most == math.inf else f" and at most {at_most:g}"
+        raise SpecError(f"{name} must be at least {at_least:g}{most}, not {value!r}")
+    return float(value)

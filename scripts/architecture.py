@@ -25,7 +25,16 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("api", "preload", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": ("base", "checksums", "store", "reading", "sources", "preparing", "fetching", "find"),
-    "newsreplay.recommenders": ("base", "protocols", "baselines", "references", "neural", "registry"),
+    "newsreplay.recommenders": (
+        "base",
+        "protocols",
+        "baselines",
+        "bandits",
+        "references",
+        "neural",
+        "registry",
+        "mixtures",
+    ),
     "newsreplay.recommenders.neural": (
         *("models", "cards", "articles", "stream", "learning", "weights", "looks", "options", "learned"),
         *("recommender", "recommenders"),

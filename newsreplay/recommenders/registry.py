@@ -41,6 +41,11 @@ BUILT_IN = {
     "stan": "newsreplay.recommenders.baselines.stan:STAN",
     "itemknn": "newsreplay.recommenders.baselines.itemknn:ItemKNN",
     "association": "newsreplay.recommenders.baselines.association:Association",
+    "counters": "newsreplay.recommenders.counters:Counters",
+    "thompson": "newsreplay.recommenders.bandits.thompson:Thompson",
+    "ucb": "newsreplay.recommenders.bandits.ucb:UCB",
+    "linucb": "newsreplay.recommenders.bandits.linucb:LinUCB",
+    "epsilon": "newsreplay.recommenders.bandits.epsilon:Epsilon",
     **{
         name.lower(): f"newsreplay.recommenders.neural.recommenders:{name}"
         for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM", "PUNR")
@@ -48,6 +53,9 @@ BUILT_IN = {
     "nrms-bert": "newsreplay.recommenders.neural.recommenders:NRMSBERT",
     "nrms-im": "newsreplay.recommenders.neural.recommenders:NRMSIM",
     "fim-im": "newsreplay.recommenders.neural.recommenders:FIMIM",
+    "editorial": "newsreplay.recommenders.baselines.editorial:Editorial",
+    "blend": "newsreplay.recommenders.mixtures:Blend",
+    "fallback": "newsreplay.recommenders.mixtures:Fallback",
     "logged": "newsreplay.recommenders.references.logged:Logged",
     "oracle": "newsreplay.recommenders.references.oracle:Oracle",
 }
@@ -68,8 +76,10 @@ PRESETS = {
         *("sequences", "content", "minhash"),
         *("trend(hours=2)", "trend(hours=6)", "trend(hours=12)", "trend(hours=24)"),
     ),
+    "bandits": ("thompson", "ucb", "linucb", "epsilon"),
     "neural": ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
 }
+MIXTURES = ("blend", "fallback")  #: made of the recommenders that their values name
 GROUP = "newsreplay.recommenders"
 ESTIMATORS = {"river": "river", "sklearn": "scikit-learn"}  #: packages whose classes specs name; how pip calls them
 PATIENCE = 30.0  #: seconds in which a stranger's class should be made; one that takes longer is looked at in the run
@@ -156,8 +166,10 @@ def _wants_seed(spec: Spec) -> bool:
 
 
 def is_strange(spec: Spec) -> bool:
-    """Whether a spec's class is somebody else's; one that there is not is nobody's."""
+    """Whether a spec's class is somebody else's, or a part of a mixture is; one that there is not is nobody's."""
     name = ALIASES.get(spec.name, spec.name)
+    if name in MIXTURES:
+        return any(is_strange(parse_spec(part)) for part in spec.positional if isinstance(part, str))
     return name not in BUILT_IN and (":" in name or name in _plug_ins())
 
 

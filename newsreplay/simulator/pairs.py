@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 import threading
 import traceback
@@ -24,15 +23,13 @@ from newsreplay.simulator.judgement.scoring import Answers, Judgement, Scored, s
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.foresight import foresight_of, leaks_of
 from newsreplay.simulator.replay.replay import ignore, replay
-from newsreplay.simulator.replay.slates import NO_DROPS
+from newsreplay.simulator.replay.slates import NO_DROPS, allocate
 from newsreplay.simulator.replay.walk import Replayed
 from newsreplay.simulator.runs.answers import write_scores, write_slates
 from newsreplay.simulator.runs.columns import write_judgement
 from newsreplay.simulator.runs.options import Answering
 from newsreplay.simulator.runs.pair import AnswerTimes, Judged, Pair
 from newsreplay.simulator.runs.paths import pair_files
-
-IN_MEMORY = 1 << 28  #: bytes; larger slates live in a temporary file while they are judged
 
 
 class StoppedError(Exception):
@@ -155,8 +152,8 @@ def _replay(
     """The pair's replay, or, for the oracle, what is worked out without one."""
     recommender = pair.entry.make()
     answering, scope = pair.options.answering, pair.options.scope
-    slates = _allocate(work / "slates.npy", np.int32, (len(request_rows(publisher, scope.requests)), answering.k), -1)
-    scores = _allocate(work / "scores.npy", np.float64, publisher.log.pools.item.shape, -np.inf)
+    slates = allocate(work / "slates.npy", np.int32, (len(request_rows(publisher, scope.requests)), answering.k), -1)
+    scores = allocate(work / "scores.npy", np.float64, publisher.log.pools.item.shape, -np.inf)
     if foresight_of(recommender) == "oracle":
         foresee(publisher, slates, scores, scope.requests)
         return Replayed(slates, scores, NO_DROPS, 0, None, 0.0, foresight="oracle")
@@ -194,12 +191,3 @@ def one_line(error: BaseException) -> str:
     if not isinstance(error, NewsreplayError):
         text = f"{type(error).__name__}: {text}"
     return shorten(text, 500, placeholder=" …")
-
-
-def _allocate(path: Path, dtype: type[np.generic], shape: tuple[int, ...], fill: float) -> Column:
-    """An array filled with one value; a large one lies in a file."""
-    if np.dtype(dtype).itemsize * math.prod(shape) <= IN_MEMORY:
-        return np.full(shape, fill, dtype)
-    array: Column = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    array[:] = fill
-    return array

@@ -17,9 +17,9 @@ from newsreplay.datasets.base import Raw
 from newsreplay.datasets.preparing.prepare import prepare
 from newsreplay.machine import cores
 from newsreplay.processes import OwnProcess
-from newsreplay.recommenders.registry import ALIASES, BUILT_IN, Entry, start_list
+from newsreplay.recommenders.registry import ALIASES, BUILT_IN, MIXTURES, Entry, start_list
 from newsreplay.simulator.run import run
-from newsreplay.spec import Spec
+from newsreplay.spec import Spec, parse_spec
 
 _LONGEST_FIRST = ("minhash", "vsknn", "stan", "popular", "sequences", "random")
 _SAME_KERNELS = {"trend": "popular", "vmis": "vsknn"}
@@ -28,7 +28,8 @@ _SAME_KERNELS = {"trend": "popular", "vmis": "vsknn"}
 @contextmanager
 def compiling(entries: Iterable[Entry], processes: int | None = None) -> Iterator[None]:
     """Compile the built-ins among `entries` in `processes` (None = one a core) while the body runs; then wait."""
-    names = {ALIASES.get(entry.source.name, entry.source.name) for entry in entries if isinstance(entry.source, Spec)}
+    specs = [entry.source for entry in entries if isinstance(entry.source, Spec)]
+    names: set[str] = set().union(*map(_names, specs))
     wanted = {_SAME_KERNELS.get(name, name) for name in names & set(BUILT_IN)}
     order = [*(name for name in _LONGEST_FIRST if name in wanted), *sorted(wanted - set(_LONGEST_FIRST))]
     workers = min(processes or cores(), len(order))
@@ -44,6 +45,14 @@ def compiling(entries: Iterable[Entry], processes: int | None = None) -> Iterato
         finally:
             for compiler in compilers:
                 compiler.kill()
+
+
+def _names(spec: Spec) -> set[str]:
+    """The recommender that a spec names; of a mixture, those that it is made of."""
+    name = ALIASES.get(spec.name, spec.name)
+    if name not in MIXTURES:
+        return {name}
+    return set().union(*(_names(parse_spec(part)) for part in spec.positional if isinstance(part, str)))
 
 
 def _compile(names: list[str], work: str, wire: Connection) -> None:

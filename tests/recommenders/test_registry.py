@@ -71,10 +71,15 @@ def test_a_preset_unfolds_at_its_place() -> None:
     assert shown("circular(size=7),baselines,trend") == ["circular(size=7)", *TABLE_2, "trend"]
 
 
+#: Those with a parameter that must be given.
+MADE_WITH = {"blend": "blend(trend, popular)", "fallback": "fallback(trend, popular)"}
+
+
 @pytest.mark.parametrize("name", [*BUILT_IN, *ALIASES])
 def test_every_name_makes_a_recommender(name: str) -> None:
-    (entry,) = start_list(name)
-    assert entry.label == name
+    spec = MADE_WITH.get(name, name)
+    (entry,) = start_list(spec)
+    assert entry.label == spec
     assert callable(entry.make().recommend)
 
 

@@ -15,7 +15,7 @@ from newsreplay.simulator.warm import compiling
 def test_the_named_built_ins_are_compiled_in_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEWSREPLAY_HOME", str(tmp_path))
     assert first_use()
-    with compiling(start_list("recency,circular(size=5),circular(size=6)"), processes=2):
+    with compiling(start_list("recency,fallback('circular(size=5)', 'circular(size=6)')"), processes=2):
         pass
     assert not first_use()
     names = {path.name for path in (home() / "kernels").rglob("*.nbi")}

@@ -8,17 +8,26 @@ With requests at impressions these are answered with slates, too, and reads are 
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.catalog import Articles
+from newsreplay.log.catalog import Articles, bare_articles
 from newsreplay.log.rows import ASKING, Column, Log
-from newsreplay.recommenders.base import Compiled, Setting
+from newsreplay.recommenders.base import Compiled, SelfReport, Setting
+from newsreplay.recommenders.mixtures import Mixture
+from newsreplay.recommenders.protocols import SupportsForesee
+from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.compiled import compiled
+from newsreplay.simulator.replay.foresight import foresight_of, leaks_of
 from newsreplay.simulator.replay.plain import PlainRecommender, plain
+from newsreplay.simulator.replay.slates import Drops, allocate
 from newsreplay.simulator.replay.walk import STRETCH, Replayed, can_score
 
 
@@ -28,7 +37,7 @@ def ignore(value: object) -> None:
 
 def replay(
     log: Log,
-    recommender: Compiled[Any] | PlainRecommender,
+    recommender: Compiled[Any] | Mixture | PlainRecommender,
     setting: Setting = Setting(),
     *,
     articles: Articles | None = None,
@@ -37,7 +46,7 @@ def replay(
     progress: Callable[[int], None] = ignore,
     stretch: int = STRETCH,
 ) -> Replayed:
-    """Replay a log before a recommender, compiled or plain.
+    """Replay a log before a recommender, compiled or plain, or before each part of a mixture.
 
     `setting` has the slate length, what asks for slates, the seed and what else a plain recommender is handed; with
     `setting.timed` every call is clocked, which slows the replay down by some 0.1 µs an event. The seed and `name` (the
@@ -71,5 +80,100 @@ def replay(
     slates, scores = arrays[0], arrays[1] if can_score(recommender) else None
     if isinstance(recommender, Compiled):
         key = key_of(setting.seed, name)
-        return compiled(log, recommender, slates, scores, key, setting, progress, stretch)
+        if isinstance(recommender, SupportsForesee):
+            recommender.foresee(log, bare_articles(log) if articles is None else articles)
+        done = compiled(log, recommender, slates, scores, key, setting, progress, stretch)
+        return done._replace(foresight=foresight_of(recommender))
+    if isinstance(recommender, Mixture):
+        return _mixed(log, recommender, slates, scores, articles, setting, progress, stretch)
     return plain(log, recommender, slates, scores, articles, setting, progress, stretch)
+
+
+def _mixed(
+    log: Log,
+    mixture: Mixture,
+    slates: Column,
+    scores: Column | None,
+    articles: Articles | None,
+    setting: Setting,
+    progress: Callable[[int], None],
+    stretch: int,
+) -> Replayed:
+    """Replay a log before each part of a mixture, and mix what they answer; a part draws as it does alone."""
+    requests, k = slates.shape
+    number = len(mixture.parts)
+    scorers = [part for part in range(number) if can_score(mixture.parts[part])]
+    done = []
+    with tempfile.TemporaryDirectory(prefix="newsreplay-", ignore_cleanup_errors=True) as work:
+        listed = allocate(Path(work, "slates.npy"), np.int32, (number, requests, mixture.depth(k)), -1)
+        ranked = allocate(Path(work, "scores.npy"), np.float64, (len(scorers), len(log.pools.item)), -np.inf)
+        unscored = np.empty(0)
+        for part, entry in enumerate(mixture.entries):
+            one = replay(
+                log,
+                mixture.parts[part],
+                setting._replace(k=mixture.depth(k)),
+                articles=articles,
+                name=entry.label,
+                arrays=(listed[part], ranked[scorers.index(part)] if part in scorers else unscored),
+                progress=lambda rows, part=part: progress((part * len(log.time) + rows) // number),  # type: ignore[misc]
+                stretch=stretch,
+            )
+            done.append(one._replace(slates=unscored, scores=None))
+        _mix(mixture, listed[:, :0], slates[:0], scorers, ranked, log.pools.at[:1], scores)  # compiled, or loaded
+        begun = time.perf_counter()
+        _mix(mixture, listed, slates, scorers, ranked, log.pools.at, scores)
+        seconds = time.perf_counter() - begun + sum(one.seconds for one in done)
+        del listed, ranked
+    return Replayed(
+        slates,
+        scores,
+        Drops(sum(one.drops.current for one in done), sum(one.drops.repeated for one in done)),
+        sum(one.state_bytes for one in done),
+        _together([one.times for one in done if one.times is not None]),
+        seconds,
+        _reported(mixture, done),
+        next((one.foresight for one in done if one.foresight), None),
+    )
+
+
+def _mix(
+    mixture: Mixture,
+    listed: Column,
+    slates: Column,
+    scorers: list[int],
+    ranked: Column,
+    at: Column,
+    scores: Column | None,
+) -> None:
+    mixture.recommend(listed, slates)
+    if scores is not None:
+        mixture.score(scorers, ranked, at, scores)
+
+
+def _together(times: list[Times]) -> Times | None:
+    """How long the parts took together; their answers are mixed in next to no time."""
+    if not times:
+        return None
+    scored = [one.score for one in times if len(one.score)]
+    score = np.sum(scored, axis=0) if scored else times[0].score
+    return Times(np.sum([one.recommend for one in times], axis=0), score, sum(one.learn for one in times))
+
+
+def _reported(mixture: Mixture, done: list[Replayed]) -> SelfReport | None:
+    """What the parts report of themselves, as one report."""
+    labels = [entry.label for entry in mixture.entries]
+    reports = [one.self_report or SelfReport() for one in done]
+    if not any(one.self_report or one.foresight for one in done):
+        return None
+    leaks = [leaks_of(one.foresight, one.self_report) for one in done]
+    return SelfReport(
+        notes=tuple(f"{label}: {note}" for label, one in zip(labels, reports, strict=True) for note in one.notes),
+        leaks="; ".join(f"{label}: {leak}" for label, leak in zip(labels, leaks, strict=True) if leak),
+        training=sum(one.training for one in reports),
+        updating=sum(one.updating for one in reports),
+        answering=sum(one.answering for one in reports),
+        answers=sum(one.answers for one in reports),
+        parameters=sum(one.parameters for one in reports),
+        rounds=tuple(chain.from_iterable(one.rounds for one in reports)),
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +13,8 @@ from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import compiled, int64
 from newsreplay.log.rows import Column, Log
 from newsreplay.simulator.replay.answers import LARGEST_CODE, AnswerError, check_codes
+
+IN_MEMORY = 1 << 28  #: bytes; larger arrays of answers live in a temporary file
 
 
 class Drops(NamedTuple):
@@ -30,6 +34,15 @@ class Tidied(NamedTuple):
     repeated: int
     unknown_row: int  #: -1 = none
     unknown_item: int
+
+
+def allocate(path: Path, dtype: type[np.generic], shape: tuple[int, ...], fill: float) -> Column:
+    """An array of answers filled with one value; a large one lies in the file `path`."""
+    if np.dtype(dtype).itemsize * math.prod(shape) <= IN_MEMORY:
+        return np.full(shape, fill, dtype)
+    array: Column = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    array[:] = fill
+    return array
 
 
 def fill(log: Log, asking: int, slates: Column, request: int, answers: list[list[Any]], name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from newsreplay.kernels.compiling import int64, kernel
 from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column, Event, Log
 from newsreplay.recommenders.base import SelfReport
+from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.protocols import SupportsScore
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.foresight import Foresight
@@ -60,6 +61,8 @@ class Replayed(NamedTuple):
 
 def can_score(recommender: object) -> bool:
     """Whether a recommender has a score for the candidates of an impression."""
+    if isinstance(recommender, Mixture):
+        return any(map(can_score, recommender.parts))
     return isinstance(recommender, SupportsScore)
 
 

@@ -1,0 +1,364 @@
+"""A logistic ranker that learns row by row from what is counted of articles (FTRL-proximal: McMahan et al. 2013).
+
+Each feature is cut into bins, of which one is on: the logit is the sum of the weights of the bins that are on. So the
+model is additive in curves that it finds itself, and every weight has a learning rate of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from newsreplay.errors import SpecError
+from newsreplay.kernels.compiling import int64, kernel, routine
+from newsreplay.kernels.mixing import below, draw
+from newsreplay.log.catalog import Articles
+from newsreplay.log.rows import HOUR, IMPRESSION, OUTCOME, READ, Column, Log
+from newsreplay.recommenders.bandits import arms, readers
+from newsreplay.recommenders.bandits.arms import CLICKED, READS, SHOWN, Arms
+from newsreplay.recommenders.bandits.ranking import Ranking, clear, offer, ranking, write_best
+from newsreplay.recommenders.bandits.readers import Readers
+from newsreplay.recommenders.base import Compiled, Sizes
+from newsreplay.spec import number, whole
+
+MINUTE = HOUR // 60
+HALF_LIVES = np.array([10, 60, 360, 1440], np.int64) * MINUTE
+SPANS = HALF_LIVES.size
+LONGEST = 512  #: half-lives from the origin to now
+BINS = 24
+# What is measured of an article: reads, exposures, clicks per exposure by half-life; its age; and, by whoever is given
+# the future, how often it is shown within the next hour.
+AGE = 3 * SPANS
+NEXT = AGE + 1
+VALUES = NEXT + 1
+# Where the weights of features begin: the constant, idle time, taste, the category in view, hour by age, position by
+# reads, values, and their ranks within a pool.
+CONSTANT, IDLE, TASTE, VIEW, HOURS = (BINS * i for i in range(5))
+POSITION = HOURS + 8 * BINS
+OWN = POSITION + 4 * BINS
+RANKS = OWN + VALUES * BINS
+WEIGHTS = RANKS + VALUES * BINS
+FIXED = 6  #: features that are no values
+# There are two models: which of the articles shown is clicked is another question than which of all alive is read.
+IMPRESSIONS, SLATES = 0, 1
+DRAWN = 20  #: articles alive that a read is set against
+
+
+class CountersState(NamedTuple):
+    """What is counted, and the weights."""
+
+    key: np.uint64
+    rate: float
+    l1: float
+    l2: float
+    arms: Arms
+    readers: Readers
+    ranking: Ranking
+    known_at: Column  #: int64[articles], ms
+    read_at: Column  #: int64[articles], ms, of the last read
+    lately: Column  #: float64[articles, 3, spans], what was counted; a count weighs 2 ** (half-lives since the origin)
+    origin: Column  #: int64[spans], ms
+    kept: Column  #: float64[spans], scratch: what a count at the origin weighs by now
+    z: Column  #: float64[2, weights]
+    squares: Column  #: float64[2, weights], sums of squared gradients
+    values: int  #: how many are measured
+    shown_at: Column  #: int64[articles + 1], article i is shown at shown_time[shown_at[i]:shown_at[i + 1]]
+    shown_time: Column  #: int64, ms: the future, or nothing
+    value: Column  #: float64[articles, values], scratch
+    on: Column  #: int64[features], scratch: the bins that are on
+
+
+@kernel
+def _look_at_clock(state: Any, time: int) -> None:
+    """Note how much of what was counted at the origin is left at a time, and what counts then."""
+    for span in range(SPANS):
+        state.kept[span] = 0.5 ** ((time - state.origin[span]) / HALF_LIVES[span])
+
+
+@routine
+def _move_origin(origin: Any, lately: Any, known: int, time: int) -> None:
+    """Keep what counts within the range of floats: a power of two is taken out of all counts, which stay exact."""
+    for span in range(SPANS):
+        if known == 0:
+            origin[span] = time
+        while time - origin[span] > LONGEST * HALF_LIVES[span]:
+            origin[span] += LONGEST * HALF_LIVES[span]
+            for item in range(known):
+                for what in range(3):
+                    lately[item, what, span] *= 0.5**LONGEST
+
+
+@kernel
+def _count(state: Any, item: int, what: int) -> None:
+    for span in range(SPANS):
+        state.lately[item, what, span] += 1 / state.kept[span]
+
+
+@kernel
+def _measure(state: Any, item: int, time: int, mean: float) -> None:
+    """Write what is measured of an article at a time, the one that the clock was looked at."""
+    counts = state.lately[item]
+    for span in range(SPANS):
+        kept = state.kept[span]
+        state.value[item, span] = kept * counts[READS, span]
+        state.value[item, SPANS + span] = kept * counts[SHOWN, span]
+        # As if it had been clicked once more, at the mean rate.
+        rate = (kept * counts[CLICKED, span] + 1) / (kept * counts[SHOWN, span] + 1 / mean)
+        state.value[item, 2 * SPANS + span] = rate / mean
+    state.value[item, AGE] = (time - state.known_at[item]) / (10 * MINUTE)
+    if state.values > NEXT:
+        state.value[item, NEXT] = _shown_within(state.shown_time, state.shown_at[item], state.shown_at[item + 1], time)
+
+
+@routine
+def _shown_within(shown: Any, begin: int, end: int, time: int) -> int:
+    """How many of these times, which ascend, lie in the hour after `time`."""
+    times = shown[begin:end]
+    return int64(np.searchsorted(times, time + HOUR, "right") - np.searchsorted(times, time, "right"))
+
+
+@kernel
+def _bin(value: float) -> int:
+    """Two bins to each doubling of 1 + value; no whole number lies on an edge."""
+    return min(int64(2 * math.log2(1 + value) + 0.5), BINS - 1)
+
+
+@kernel
+def _rate_bin(ratio: float) -> int:
+    """Four bins to each doubling of a rate, the mean one in the middle of its bin."""
+    return max(int64(0), min(int64(math.floor(4 * math.log2(ratio) + 0.5)) + BINS // 2, int64(BINS - 1)))
+
+
+@kernel
+def _switch_on(state: Any, event: Any, view: int, item: int) -> None:
+    """Write the bins that are on for an article that has been measured, but for ranks."""
+    on = state.on
+    for i in range(state.values):
+        value = state.value[item, i]
+        own = _rate_bin(value) if 2 * SPANS <= i < 3 * SPANS else _bin(value)
+        on[FIXED + i] = OWN + i * BINS + own
+    on[0] = CONSTANT
+    idle = int64(BINS - 1)
+    if state.arms.read_row[item] >= 0:
+        idle = min(_bin((event.time - state.read_at[item]) / MINUTE), BINS - 2)
+    on[1] = IDLE + idle
+    category = int64(state.readers.category[item])
+    taste = same = int64(0)
+    if category >= 0:
+        taste = 1 + int64(10 * readers.taste_of(state.readers, event.user, category))
+        same = 1 + int64(view >= 0) + int64(view == category)
+    on[2] = TASTE + taste
+    on[3] = VIEW + same
+    hour = (event.time // HOUR) % 24 // 3
+    on[4] = HOURS + hour * BINS + _bin(state.value[item, AGE])
+    position = int64(0)
+    if event.session >= 0:
+        position = min(int64(state.readers.position[event.session]), int64(3))
+    on[5] = POSITION + position * BINS + _bin(state.value[item, 1])
+
+
+@routine
+def _rank(value: Any, values: int, pool: Any, place: int, on: Any) -> None:
+    """Write the bins of the ranks that a candidate's values have within its pool, equal ones half."""
+    item = pool[place]
+    for i in range(values):
+        lower = 0.0
+        for other in range(len(pool)):
+            if value[pool[other], i] < value[item, i]:
+                lower += 1
+            elif value[pool[other], i] == value[item, i]:
+                lower += 0.5
+        on[FIXED + values + i] = RANKS + i * BINS + int64(lower * BINS / (len(pool) + 0.5))
+
+
+@kernel
+def _weight(state: Any, model: int, place: int) -> float:
+    z = state.z[model, place]
+    if abs(z) <= state.l1:
+        return 0.0
+    shrunk = z - state.l1 if z > 0 else z + state.l1
+    return float(-shrunk / ((1 + math.sqrt(state.squares[model, place])) / state.rate + state.l2))
+
+
+@kernel
+def _logit(state: Any, model: int, count: int) -> float:
+    total = 0.0
+    for i in range(count):
+        total += _weight(state, model, state.on[i])
+    return total
+
+
+@kernel
+def _train(state: Any, model: int, count: int, clicked: bool) -> None:
+    """One step of FTRL-proximal for the bins that are on."""
+    logit = _logit(state, model, count)
+    gradient = 1 / (1 + math.exp(-max(-30.0, min(30.0, logit)))) - int64(clicked)
+    square = gradient * gradient
+    for i in range(count):
+        place = state.on[i]
+        weight = _weight(state, model, place)
+        before = state.squares[model, place]
+        sigma = (math.sqrt(before + square) - math.sqrt(before)) / state.rate
+        state.z[model, place] += gradient - sigma * weight
+        state.squares[model, place] = before + square
+
+
+@kernel
+def _train_on_outcome(state: Any, event: Any) -> None:
+    mean = arms.mean_rate(state.arms)
+    view = readers.category_in_view(state.readers, event)
+    for i in range(len(event.pool)):
+        _measure(state, int64(event.pool[i]), event.time, mean)
+    for i in range(len(event.pool)):
+        _switch_on(state, event, view, int64(event.pool[i]))
+        _rank(state.value, state.values, event.pool, i, state.on)
+        _train(state, IMPRESSIONS, FIXED + 2 * state.values, event.clicked[i])
+
+
+@kernel
+def _train_on_read(state: Any, event: Any) -> None:
+    """Train on what was read, if it was alive, and on articles alive that were drawn at random."""
+    alive = int64(state.arms.clock[arms.ALIVE])
+    if event.item >= state.arms.clock[arms.KNOWN] or state.arms.place[event.item] < 0:
+        return
+    mean = arms.mean_rate(state.arms)
+    view = readers.last_category(state.readers, event)
+    for i in range(DRAWN + 1):
+        item = int64(event.item)
+        if i > 0:
+            item = int64(state.arms.item[below(alive, draw(state.key, event.row, i))])
+        if i == 0 or item != event.item:
+            _measure(state, item, event.time, mean)
+            _switch_on(state, event, view, item)
+            _train(state, SLATES, FIXED + state.values, i == 0)
+
+
+@kernel
+def learn(state: Any, event: Any) -> None:
+    """Train on a row by what was known before it, then count it."""
+    item = int64(event.item)
+    arms.advance(state.arms, event.time)
+    _move_origin(state.origin, state.lately, int64(state.arms.clock[arms.KNOWN]), event.time)
+    _look_at_clock(state, event.time)
+    if event.kind >= READ:
+        _train_on_read(state, event)
+    elif event.kind == OUTCOME:
+        _train_on_outcome(state, event)
+    if item >= state.arms.clock[arms.KNOWN]:
+        state.known_at[item] = event.time
+    readers.note_category(state.readers, event)
+    arms.count_row(state.arms, event)
+    readers.note_read(state.readers, event)
+    if event.kind >= READ:
+        state.read_at[item] = event.time
+        _count(state, item, READS)
+    elif event.kind == OUTCOME:
+        for i in range(len(event.pool)):
+            _count(state, int64(event.pool[i]), SHOWN)
+            if event.clicked[i]:
+                _count(state, int64(event.pool[i]), CLICKED)
+
+
+@kernel
+def recommend(state: Any, request: Any, slate: Any) -> None:
+    """The articles alive that are most likely to be read next."""
+    arms.advance(state.arms, request.time)
+    _look_at_clock(state, request.time)
+    mean = arms.mean_rate(state.arms)
+    view = readers.category_in_view(state.readers, request)
+    clear(state.ranking)
+    for i in range(state.arms.clock[arms.ALIVE]):
+        item = int64(state.arms.item[i])
+        if item != request.item:
+            _measure(state, item, request.time, mean)
+            _switch_on(state, request, view, item)
+            offer(state.ranking, 0, item, _logit(state, SLATES, FIXED + state.values), state.arms.read_row)
+    write_best(state.ranking, slate, state.arms.read_row, 0)
+
+
+@kernel
+def score(state: Any, request: Any, out: Any) -> None:
+    """The logits of the candidates."""
+    arms.advance(state.arms, request.time)
+    _look_at_clock(state, request.time)
+    mean = arms.mean_rate(state.arms)
+    view = readers.category_in_view(state.readers, request)
+    for i in range(out.size):
+        _measure(state, int64(request.pool[i]), request.time, mean)
+    for i in range(out.size):
+        _switch_on(state, request, view, int64(request.pool[i]))
+        _rank(state.value, state.values, request.pool, i, state.on)
+        out[i] = _logit(state, IMPRESSIONS, FIXED + 2 * state.values)
+
+
+class Counters(Compiled[CountersState]):
+    """The articles that a logistic model of what is counted up to the request holds most likely to be read, or clicked.
+
+    Of an article: reads, exposures and clicks per exposure, halved every 10 minutes, 1, 6 and 24 hours; its age, the
+    time since its last read; the share of the reader's reads that its category has, whether that is in view; the hour
+    of the day by age, the session's reads so far by the article's; in a pool, the ranks of these counts within it.
+    Each is cut into bins, one weight a bin, fitted by FTRL-proximal with the learning rate `rate` and the penalties
+    `l1` and `l2`. There are two models: of candidates, trained on every outcome; of articles alive (the last `hours`
+    hours, see `arms`), trained on every read against 20 of them drawn at random. With `leaky` a further count is how
+    often an article is shown (where there are no impressions, read) within the hour after the request: what that brings
+    is the price of a leak, and its rows are marked.
+    """
+
+    learn = learn
+    recommend = recommend
+    score = score
+    slow = True
+
+    def __init__(self, hours: int = 24, rate: float = 0.1, l1: float = 0, l2: float = 1, leaky: bool = False):
+        if not isinstance(leaky, bool):
+            raise SpecError(f"leaky must be true or false, not {leaky!r}")
+        self.hours = whole("hours", hours, at_least=1)
+        self.rate = number("rate", rate, at_least=1e-6)
+        self.l1 = number("l1", l1, at_least=0)
+        self.l2 = number("l2", l2, at_least=0)
+        self.values = VALUES if leaky else NEXT
+        self.shown_at, self.shown_time = np.zeros(1, np.int64), np.zeros(0, np.int64)
+        if leaky:
+            self.foresee = self._foresee  # the engine hands the future to whoever has this
+
+    def state(self, sizes: Sizes, key: np.uint64) -> CountersState:
+        """See `Compiled.state`."""
+        n = sizes.articles
+        return CountersState(
+            key,
+            self.rate,
+            self.l1,
+            self.l2,
+            arms.arms(sizes, self.hours),
+            readers.readers(sizes),
+            ranking(2, sizes.k),
+            np.zeros(n, np.int64),
+            np.zeros(n, np.int64),
+            np.zeros((n, 3, SPANS)),
+            np.zeros(SPANS, np.int64),
+            np.ones(SPANS),
+            np.zeros((2, WEIGHTS)),
+            np.zeros((2, WEIGHTS)),
+            self.values,
+            self.shown_at,
+            self.shown_time,
+            np.zeros((n, self.values)),
+            np.zeros(FIXED + 2 * self.values, np.int64),
+        )
+
+    def room(self, state: CountersState, reads: int) -> CountersState:
+        """See `Compiled.room`."""
+        return state._replace(readers=readers.room(state.readers, reads))
+
+    def _foresee(self, log: Log, articles: Articles) -> None:
+        """Note when articles will be shown, or read where there are no impressions."""
+        impression = np.flatnonzero(log.kind == IMPRESSION)
+        item, time = log.pools.item, np.repeat(log.time[impression], np.diff(log.pools.at))
+        if not len(impression):
+            read = log.kind >= READ
+            item, time = log.item[read], log.time[read]
+        order = np.lexsort((time, item))
+        self.shown_time = time[order].astype(np.int64)
+        self.shown_at = np.searchsorted(item[order], np.arange(int(log.item.max(initial=-1)) + 2)).astype(np.int64)

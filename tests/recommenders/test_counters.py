@@ -1,0 +1,113 @@
+"""`counters` against its oracle: every logit, and whether it learns what there is to be learned."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from newsreplay.errors import SpecError
+from newsreplay.kernels.mixing import key_of
+from newsreplay.log.rows import IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
+from newsreplay.recommenders.base import Setting
+from newsreplay.recommenders.registry import start_list
+from newsreplay.simulator.checks import check_entry
+from newsreplay.simulator.overwritten import made_up_log
+from newsreplay.simulator.replay.replay import replay
+from newsreplay.simulator.replay.walk import Replayed
+from newsreplay.spec import parse_spec
+from tests import strategies
+from tests.naive.counters import CountersByHand
+
+
+def replayed(log: Log, text: str, k: int = 5, stretch: int = 16_384) -> Replayed:
+    return replay(log, start_list(text)[0].make(), Setting(k=k), name=text, stretch=stretch)
+
+
+def agree(log: Log, text: str) -> None:
+    """Compare all scores and slates with the oracle's."""
+    done = replayed(log, text, 100)
+    options = {"hours": 24, "rate": 0.1, "l1": 0, "l2": 1, "leaky": False} | dict(parse_spec(text).parameters)
+    oracle = CountersByHand(log, int(key_of(0, text)), **options)  # type: ignore[arg-type]
+    scores: list[float] = []
+    slates = iter(done.slates.tolist())
+    for row, kind in enumerate(log.kind.tolist()):
+        scores += oracle.score(row) if kind == IMPRESSION else []
+        oracle.learn(row)
+        if kind == READ:
+            logits = oracle.slate(row)
+            slate = [item for item in next(slates) if item >= 0]
+            assert sorted(slate) == sorted(logits)
+            falling = [logits[item] for item in slate]
+            assert all(a >= b - 1e-9 for a, b in pairwise(falling))
+    assert done.scores is not None
+    difference = np.abs(done.scores - scores) / np.maximum(np.abs(scores), 1e-9)
+    largest = float(difference.max(initial=0.0))
+    print(f"{text}: {len(scores)} logits, largest relative difference {largest:.1e}")
+    assert largest <= 1e-5
+
+
+@pytest.mark.parametrize("text", ["counters", "counters(hours=2, rate=0.5, l1=0.2, l2=0)", "counters(leaky=True)"])
+def test_counters_answers_a_busy_log_like_its_oracle(text: str) -> None:
+    log = made_up_log(220, 3)[0]
+    assert (log.kind == OUTCOME).sum() > 10
+    agree(log, text)
+
+
+@settings(max_examples=10, deadline=None)
+@given(log=strategies.logs_with_impressions(max_rows=15, repeats=True))
+def test_counters_answers_small_logs_like_its_oracle(log: Log) -> None:
+    agree(log, "counters")
+
+
+def test_counters_is_blind_to_the_future_unless_it_is_leaky() -> None:
+    assert check_entry(start_list("counters")[0], apart=False).passed
+    assert check_entry(start_list("counters")[0], apart=False, cuts=6, requests="impressions").passed
+    leaky = start_list("counters(leaky=true)")[0]
+    assert not check_entry(leaky, apart=False).passed
+    assert replay(made_up_log(50)[0], leaky.make(), Setting(k=3)).foresight == "given"
+    assert replay(made_up_log(50)[0], start_list("counters")[0].make(), Setting(k=3)).foresight is None
+
+
+def test_room_made_on_the_way_changes_no_answer() -> None:
+    log = made_up_log(500, 4)[0]
+    whole, pieces = replayed(log, "counters"), replayed(log, "counters", stretch=7)
+    assert pieces.slates.tobytes() == whole.slates.tobytes()
+    assert pieces.scores is not None
+    assert whole.scores is not None
+    assert pieces.scores.tobytes() == whole.scores.tobytes()
+
+
+def test_counters_learns_which_of_the_articles_shown_are_clicked() -> None:
+    rounds, arms = 300, 6
+    rng = np.random.default_rng(0)
+    clicked = rng.random((rounds, arms)) < np.linspace(0.02, 0.5, arms)
+    log = make_log(
+        time=[0] * arms + [60_000 * (1 + i // 2) for i in range(2 * rounds)],
+        kind=[PUBLISH] * arms + [IMPRESSION, OUTCOME] * rounds,
+        session=[-1] * arms + [0] * 2 * rounds, user=[-1] * arms + [0] * 2 * rounds,
+        item=[*range(arms)] + [-1] * 2 * rounds, category=[-1] * (arms + 2 * rounds),
+        impression=[-1] * arms + [i // 2 for i in range(2 * rounds)],
+        pools={"at": arms * np.arange(rounds + 1), "item": [*range(arms)] * rounds, "clicked": clicked.ravel()},
+    )  # fmt: skip
+    done = replayed(log, "counters")
+    assert done.scores is not None
+    late = done.scores.reshape(rounds, arms)[rounds // 2 :]
+    assert np.corrcoef(late.mean(0), np.arange(arms))[0, 1] > 0.9
+    assert np.mean(late[:, -1] > late[:, 0]) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("counters(rate=0)", "rate must be at least 1e-06, not 0"),
+        ("counters(l2=-1)", "l2 must be at least 0, not -1"),
+        ("counters(leaky=yes)", "leaky must be true or false, not 'yes'"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_it_may_be(text: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        start_list(text)
+    assert str(caught.value) == f"{text}: {message}"
