@@ -37,7 +37,7 @@ WARMUP = 3_600_000  #: ms; neural recommenders train when it is over, and in a l
 EXACT = ("baselines", "logged", "oracle")
 NEURAL = tuple(
     f"{name}(size=tiny, update=every(hours=1))"
-    for name in ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim")
+    for name in ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", "nrms-im", "fim-im")
 )
 DECIMALS = 12  #: of AUC; beyond them the order of an addition shows
 

@@ -63,7 +63,7 @@ PRESETS = {
         *("sequences", "content", "minhash"),
         *("trend(hours=2)", "trend(hours=6)", "trend(hours=12)", "trend(hours=24)"),
     ),
-    "neural": ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
+    "neural": ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", "nrms-im", "fim-im"),
 }
 GROUP = "newsreplay.recommenders"
 ESTIMATORS = {"river": "river", "sklearn": "scikit-learn"}  #: packages whose classes specs name; how pip calls them
