@@ -39,7 +39,10 @@ NEIGHBOURS = ("vsknn", "vmis", "stan", "itemknn", "association")
 EXACT = ("baselines", *NEIGHBOURS, "bandits", *MIXED, "logged", "oracle")
 NEURAL = tuple(
     f"{name}(size=tiny, update=every(hours=1))"
-    for name in ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", "punr")
+    for name in (
+        *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
+        *("nrms-bert", "punr", "nrms-im", "fim-im"),
+    )
 )
 DECIMALS = 12  #: of AUC; beyond them the order of an addition shows
 

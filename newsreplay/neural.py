@@ -3,6 +3,7 @@
 Importing this module imports torch.
 """
 
+from newsreplay.recommenders.neural.cards.backbones import Backbone
 from newsreplay.recommenders.neural.models import layers
 from newsreplay.recommenders.neural.models.fields import (
     ABSTRACT,
@@ -36,6 +37,7 @@ from newsreplay.recommenders.neural.models.model import (
     click_loss,
     dot_product,
 )
+from newsreplay.recommenders.neural.models.visual import CardWidths
 from newsreplay.recommenders.neural.recommenders import recommender_of
 
 __all__ = [
@@ -47,6 +49,8 @@ __all__ = [
     "TITLE",
     "UNKNOWN",
     "Around",
+    "Backbone",
+    "CardWidths",
     "Columns",
     "Contents",
     "FineTuning",

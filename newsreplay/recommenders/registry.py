@@ -77,7 +77,10 @@ PRESETS = {
         *("trend(hours=2)", "trend(hours=6)", "trend(hours=12)", "trend(hours=24)"),
     ),
     "bandits": ("thompson", "ucb", "linucb", "epsilon"),
-    "neural": ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
+    "neural": (
+        *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
+        *("nrms-bert", "punr", "nrms-im", "fim-im"),
+    ),
 }
 MIXTURES = ("blend", "fallback")  #: made of the recommenders that their values name
 GROUP = "newsreplay.recommenders"

@@ -38,19 +38,21 @@ class Face(NamedTuple):
 class CardFeatures:
     """Features of articles' news cards by slot, made when they are first asked for, one card at a time.
 
-    So an article's features go by its own face alone. `wanted` names the fields that are asked for.
+    So an article's features go by its own face alone. Those of cards without a cover that say the same are kept once.
+    `wanted` names the fields that are asked for.
     """
 
     def __init__(self, backbone: Backbone, covers: Covers | None, wanted: Collection[str]):
         self.backbone = backbone
         self.covers = covers
         self.wanted = tuple(wanted)
-        self.made = 0  #: cards
+        self.made = 0  #: cards, of as many articles
         self.with_cover: set[int] = set()  #: slots
         self.broken: set[int] = set()  #: slots whose cover cannot be read
         self._faces: dict[int, Face] = {}  # by slot
         self._row = np.zeros(1, np.int32)  # by slot; 0 = none yet
         self._rows = 0  # that hold features
+        self._row_of: dict[tuple[str | None, str | None], int] = {}  # by title and category, without a cover
         widths = backbone.widths
         kind = np.float16 if backbone.rounded else np.float32
         shapes = {CARD_CUES.name: (CUES, widths.cues), WHOLE_CARD.name: (widths.card,)}
@@ -75,14 +77,21 @@ class CardFeatures:
 
     def _make(self, slot: int) -> None:
         face = self._faces[slot]
-        card = news_card(face.title, face.category, self._cover(slot, face))
+        cover = self._cover(slot, face)
+        self.made += 1
+        says = face.title, face.category
+        if cover is None and says in self._row_of:
+            self._row[slot] = self._row_of[says]
+            return
+        card = news_card(*says, cover)
         self._rows += 1
+        if cover is None:
+            self._row_of[says] = self._rows
         for name in self.wanted:
             table = self._tables[name] = with_room(self._tables[name], self._rows + 1)
             features = cues_of(card, self.backbone) if name == CARD_CUES.name else whole_of(card, self.backbone)
             table[self._rows] = features.clip(-LARGEST, LARGEST)
         self._row[slot] = self._rows
-        self.made += 1
 
     def _cover(self, slot: int, face: Face) -> Image | None:
         self.with_cover.discard(slot)

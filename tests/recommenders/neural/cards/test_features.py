@@ -201,6 +201,20 @@ def test_broken_covers_count_as_none_and_are_counted(tmp_path: Path) -> None:
     assert np.array_equal(found["cues"][0, :4], found["cues"][2, :4])
 
 
+def test_cards_that_say_the_same_are_looked_at_once(tmp_path: Path) -> None:
+    """Those with a cover are not the same, whatever they say."""
+    made_up_cover().save(tmp_path / "N4.png")
+    network = Ink()
+    cards = features(Covers(tmp_path), network)
+    for slot, title in enumerate(("Rain", "Rain", "Rain?", "Rain"), 1):
+        cards.show(slot, Face(f"N{slot}", title, None, None))
+    found = cards.of(np.array([1, 2, 3, 4]))["card"]
+    assert cards.made == 4
+    assert len(network.seen) == 2 + 2 + 3
+    assert np.array_equal(found[0], found[1])
+    assert len(np.unique(found, axis=0)) == 3
+
+
 def test_only_what_is_wanted_is_worked_out() -> None:
     for wanted, pictures in ((("card",), 1), (("cues",), 2)):
         network = Ink()
