@@ -21,6 +21,7 @@ from newsreplay.recommenders.neural.models.fields import (
     Words,
 )
 from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
+from newsreplay.recommenders.neural.models.language import Marks, TextModel
 from newsreplay.recommenders.neural.models.model import (
     UNKNOWN,
     Around,
@@ -53,6 +54,7 @@ __all__ = [
     "Graph",
     "Inputs",
     "LossInputs",
+    "Marks",
     "Name",
     "NameVectors",
     "Names",
@@ -62,6 +64,7 @@ __all__ = [
     "Read",
     "Size",
     "Stage",
+    "TextModel",
     "Training",
     "Vector",
     "Words",
