@@ -22,6 +22,7 @@ from newsreplay.recommenders.neural.models.fields import (
     Words,
 )
 from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
+from newsreplay.recommenders.neural.models.language import Marks, TextModel
 from newsreplay.recommenders.neural.models.model import (
     UNKNOWN,
     Around,
@@ -57,6 +58,7 @@ __all__ = [
     "Graph",
     "Inputs",
     "LossInputs",
+    "Marks",
     "Name",
     "NameVectors",
     "Names",
@@ -66,6 +68,7 @@ __all__ = [
     "Read",
     "Size",
     "Stage",
+    "TextModel",
     "Training",
     "Vector",
     "Words",

@@ -230,3 +230,22 @@ def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(SpecError, match=r'some-model needs the package transformers: pip install "newsreplay\[plm\]"'):
         LanguageModel("some-model", 4)
+
+
+def test_words_and_places_can_be_added_to(bert: Path) -> None:
+    """Nothing added, it is the language model's own states and embeddings."""
+    words, model = PlmWords(str(bert)), LanguageModel(str(bert), None, layers_trained=1).eval()
+    assert words.marks == (3, 4, 5)
+    assert words.continuing().tolist() == [False, *(piece.startswith("##") for piece in PIECES)]
+    assert (model.positions, model.heads, model.first, len(model.rows())) == (16, 2, 1, len(PIECES))
+    ids = torch.tensor([[3, 6, 10, 4, 0], [0] * 5])
+    nothing = torch.zeros(1)
+    with torch.inference_mode():
+        real = ids > 0
+        assert torch.equal(model.states(ids, nothing)[real], model(ids)[real])
+        assert torch.equal(model.embedded(ids, nothing)[real], model.model.embeddings((ids - 1).clamp(min=0))[real])
+        added = torch.zeros(2, 5, 8)
+        added[0, 2] = 1.0
+        moved = model.embedded(ids, added) != model.embedded(ids, nothing)
+        assert moved.any(-1).nonzero().tolist() == [[0, 2]]
+        assert model.states(ids, added).isfinite().all()

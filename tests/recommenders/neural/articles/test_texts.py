@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.errors import DataError, SpecError
-from newsreplay.recommenders.neural.articles.texts import Vocabulary, entity_names, tokens
+from newsreplay.recommenders.neural.articles.texts import MarkedVocabulary, Vocabulary, entity_names, tokens
 from newsreplay.recommenders.neural.articles.vectors import WordVectors
 from tests.naive.neural_texts import read_vectors
 
@@ -314,3 +314,32 @@ def test_real_glove_vectors_are_read_as_a_slow_reader_reads_them(real_data: Path
     assert len(expected) == 11_925
     assert known.all()
     assert found.tolist() == list(expected.values())
+
+
+# --- marks ----------------------------------------------------------------------------------------------
+
+
+def test_marks_stand_in_front_of_a_text_and_behind_it() -> None:
+    words = MarkedVocabulary.learn(["rain in the city", "[CLS] rain [MASK]"], names=["category:news"])
+    assert isinstance(words, MarkedVocabulary)
+    begin, end, hidden = words.marks
+    plain = {word: 1 + words.buckets + place for place, word in enumerate(words.words)}
+    assert [plain[mark] for mark in words.MARKS] == [begin, end, hidden]
+    assert words.ids("rain in the city", 9) == [begin, *(plain[word] for word in ["rain", "in", "the", "city"]), end]
+    assert words.ids("rain in the city", 4) == [begin, plain["rain"], plain["in"], end]
+    assert words.ids("rain", 2) == words.ids("  ", 9) == []
+    assert words.ids_of_names(["category:news", "article:a"], 3) == [begin, plain["category:news"], end]
+    again = MarkedVocabulary(words.words, words.buckets)
+    assert again.marks == words.marks
+    assert again.ids("rain [SEP]", 9) == words.ids("rain [SEP]", 9)
+
+
+def test_no_text_holds_a_mark_and_none_is_shown_as_another_word() -> None:
+    words = MarkedVocabulary.learn(["rain"])
+    assert isinstance(words, MarkedVocabulary)
+    assert not {*words.ids("[CLS] [SEP] [MASK] mask", 20)[1:-1]} & {*words.marks}
+    buckets = words.buckets_of_rows()
+    assert buckets[list(words.marks)].tolist() == list(words.marks)
+    assert 0 < buckets[words.ids("rain", 3)[1]] <= words.buckets
+    with pytest.raises(ValueError, match=r"there is no \[SEP\] among the words"):
+        MarkedVocabulary(["rain", "[CLS]"])
