@@ -265,7 +265,7 @@ def blueprint_of_weights(blueprint: Blueprint, weights: Weights, options: Neural
         blueprint,
         size_name=facts["size"],
         size=weights.size,
-        training=options.training(blueprint.model.trainings[facts["size"]]),
+        training=options.training(blueprint.model.trainings[facts["size"]], facts["popularity"]),
         options=facts["options"],
         plm=blueprint.plm or facts["plm"],  # a folder may have been moved
         popularity=facts["popularity"],

@@ -144,14 +144,17 @@ class NeuralOptions:
             return self.candidates
         return ALIVE if popularity == "none" else SHORTLIST
 
-    def training(self, preset: Training) -> Training:
-        """How a model is fitted: as its size's preset, but for what was given."""
+    def training(self, preset: Training, popularity: str) -> Training:
+        """How a model is fitted: as its size's preset, but for what was given.
+
+        Beside a head one pass over what is new is enough, and more do harm (docs/neural.md, Training).
+        """
+        passes = preset.passes if popularity == "none" else 1
         return replace(
             preset,
             rate=preset.rate if self.rate is None else self.rate,
             epochs=preset.epochs if self.epochs is None else self.epochs,
-            passes=preset.passes if self.passes is None else self.passes,
-            enough=preset.enough if self.passes is None else None,
+            passes=passes if self.passes is None else self.passes,
             npratio=preset.npratio if self.npratio is None else self.npratio,
         )
 
@@ -247,7 +250,7 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
         options.size,
         model.sizes[options.size],
         own,
-        options.training(model.trainings[options.size]),
+        options.training(model.trainings[options.size], options.popularity or "none"),
         options.words,
         options.plm,
         options.torch_device,

@@ -179,8 +179,6 @@ class Trainer:
         old = tuple(column[len(impression) :] for column in clicks(both))
         share = math.ceil(NEWEST * self.training.batch) if len(old[0]) else self.training.batch
         order = np.concatenate([rng.permutation(len(impression)) for _ in range(self.training.passes)])
-        if self.training.enough is not None:
-            order = order[: max(self.training.enough, len(impression))]
         losses = []
         self._seed(number)
         for first in range(0, len(order), share):

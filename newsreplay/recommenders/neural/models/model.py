@@ -77,8 +77,7 @@ class Training:
     rate: float = 1e-4  #: Adam's learning rate
     epochs: int = 5  #: at most, over the warm-up
     patience: int = 2  #: epochs without a better validation AUC before it stops
-    passes: int = 1  #: over the new impressions of a later update, at most
-    enough: int | None = None  #: clicks of such an update after which only the first pass is finished; None = no limit
+    passes: int = 1  #: over the new impressions of a later update, of a model without a popularity head
     gentler: float = 0.3  #: learning rate of updates, as a share of that of the warm-up
     batch: int = 64  #: clicks a step
     npratio: int = 4  #: candidates beside a click, of those passed over and of those drawn
@@ -88,7 +87,7 @@ class Training:
 SIZES = {"paper": Size(), "small": SMALL, "tiny": TINY}
 TRAININGS = {
     "paper": Training(),
-    "small": Training(rate=1e-3, passes=3, enough=4_096, gentler=1.0),
+    "small": Training(rate=1e-3, passes=3, gentler=1.0),
     "tiny": Training(rate=1e-2, epochs=2, batch=16),
 }
 
