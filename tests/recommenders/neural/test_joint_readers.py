@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from newsreplay.errors import NewsreplayError
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.neural.articles.plm import LanguageModel
+from newsreplay.recommenders.neural.articles.texts import tokens
 from newsreplay.recommenders.neural.models.fields import Contents
 from newsreplay.recommenders.neural.models.model import TRAININGS, LossInputs, Offered, Read, Size, Stage, Training
 from newsreplay.recommenders.neural.recommender import Neural
@@ -28,8 +30,9 @@ from tests.recommenders.neural.models.small_models import Small
 from tests.recommenders.neural.test_language_models import minilm  # noqa: F401  # a fixture
 from tests.recommenders.neural.tiny_bert import LAYERS
 
-LOG, ARTICLES = made_up_log(1_500, seed=3)
+LOG, ARTICLES = made_up_log(1_000, seed=3)
 VARIANTS = ("", "lazy=90, continual=true", "siamese=false, pooling=attention", "popularity=none, replace=mask")
+SLOW = [pytest.param(options, marks=pytest.mark.slow) for options in VARIANTS[2:]]
 
 
 def tiny(**parameters: Any) -> Neural:
@@ -57,14 +60,15 @@ def notes_of(done: Replayed) -> str:
     return "; ".join(done.self_report.notes)
 
 
-@pytest.mark.parametrize("options", VARIANTS)
+@pytest.mark.parametrize("options", [*VARIANTS[:2], *SLOW])
 def test_overwriting_the_future_changes_no_bit_of_an_answer(options: str) -> None:
     [entry] = start_list(f"punr(size=tiny, update=every(hours=12), {options})".replace(", )", ")"))
-    verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=3, k=5, apart=False)
-    assert verdict.cuts == 3
+    verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=2, k=5, apart=False)
+    assert verdict.cuts == 2
     assert verdict.finding is None, str(verdict.finding)
 
 
+@pytest.mark.slow
 def test_overwriting_the_future_changes_no_bit_over_a_language_model(bert: Path) -> None:
     [entry] = start_list(f"punr(size=tiny, plm='{bert}', plm_rate=0.01, update=every(hours=12))")
     verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=2, k=5, apart=False)
@@ -150,10 +154,9 @@ def test_saved_weights_answer_as_the_model_that_was_saved(
 ) -> None:
     """With word vectors, of later words too."""
     if "words" in options:
-        titles = " ".join(title or "" for title in ARTICLES.title.to_pylist()).lower().split()
-        lines = [
-            f"{word} {' '.join(str((n * k) % 7 / 7) for k in range(8))}\n" for n, word in enumerate(sorted({*titles}))
-        ]
+        titles = ARTICLES.texts["title"][0].to_pylist()
+        found = sorted({word for title in titles for word in tokens(title or "")})
+        lines = [f"{word} {' '.join(str((n * k) % 7 / 7) for k in range(8))}\n" for n, word in enumerate(found)]
         (tmp_path / "vectors.txt").write_text("".join(lines))
         options = {"words": str(tmp_path / "vectors.txt")}
     first = tiny(update=None, **options)
@@ -185,8 +188,6 @@ def test_weights_whose_words_have_no_marks_are_damaged(tmp_path: Path) -> None:
     kept = load_file(tmp_path / "weights")
     words = bytes(kept["vocabulary"].tolist()).decode().replace("[MASK]", "masked")
     kept["vocabulary"] = torch.tensor(list(words.encode()), dtype=torch.uint8)
-    from safetensors import safe_open
-
     with safe_open(tmp_path / "weights", framework="pt") as file:
         metadata = file.metadata()
     save_file(kept, tmp_path / "damaged", metadata)
@@ -300,7 +301,7 @@ def test_a_stage_on_reads_is_on_every_reader_once_and_scores_nothing() -> None:
     # rows of the table of users are shared by some readers; there are fewer readers than clicks
     assert half <= len(learned(recommender).trainer.met)
     names = [one for one in recommender.self_report().rounds if "impressions" not in one]
-    assert len(names) == 2 + 1 + sum("impressions" in one for one in recommender.self_report().rounds) - 1
+    assert len(names) == 2 + 1 + sum("impressions" in one for one in recommender.self_report().rounds)
 
 
 def test_what_is_read_alone_is_not_encoded_in_training() -> None:
@@ -315,7 +316,7 @@ def test_what_is_read_alone_is_not_encoded_in_training() -> None:
             return ()
 
     Noted.seen, Noted.encoded = [], []
-    answered(recommender_of(Noted)(size="tiny", update=None))
+    answered(recommender_of(Noted)(size="tiny", update=None, popularity="none"))
     assert any(count < len(batch.contents) for count, batch in seen)
     for count, batch in seen:
         offered = batch.requests.pool.unique()
