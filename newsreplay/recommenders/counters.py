@@ -293,7 +293,7 @@ def score(state: Any, request: Any, out: Any) -> None:
         out[i] = _logit(state, IMPRESSIONS, FIXED + 2 * state.values)
 
 
-class Counters(Compiled[CountersState]):
+class CounterRanker(Compiled[CountersState]):
     """The articles that a logistic model of what is counted up to the request holds most likely to be read, or clicked.
 
     Of an article: reads, exposures and clicks per exposure, halved every 10 minutes, 1, 6 and 24 hours; its age, the

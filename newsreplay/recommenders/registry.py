@@ -36,7 +36,7 @@ BUILT_IN = {
     "content": "newsreplay.recommenders.baselines.content:Content",
     "minhash": "newsreplay.recommenders.baselines.minhash:Minhash",
     "trend": "newsreplay.recommenders.baselines.trend:Trend",
-    "counters": "newsreplay.recommenders.counters:Counters",
+    "counters": "newsreplay.recommenders.counters:CounterRanker",
     "thompson": "newsreplay.recommenders.bandits.thompson:Thompson",
     "ucb": "newsreplay.recommenders.bandits.ucb:UCB",
     "linucb": "newsreplay.recommenders.bandits.linucb:LinUCB",
