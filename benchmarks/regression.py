@@ -36,7 +36,7 @@ READS = 2_000
 WARMUP = 3_600_000  #: ms; neural recommenders train when it is over, and in a log this short again every hour
 MIXED = ("editorial", "blend('trend(hours=2)', popular, weights=[.7, .3])", "fallback(sequences, 'trend(hours=2)')")
 NEIGHBOURS = ("vsknn", "vmis", "stan", "itemknn", "association")
-EXACT = ("baselines", *NEIGHBOURS, "bandits", *MIXED, "logged", "oracle")
+EXACT = ("baselines", *NEIGHBOURS, "bandits", "counters", *MIXED, "logged", "oracle")
 NEURAL = tuple(
     f"{name}(size=tiny, update=every(hours=1))"
     for name in (

@@ -66,7 +66,7 @@ class CountersState(NamedTuple):
     values: int  #: how many are measured
     shown_at: Column  #: int64[articles + 1], article i is shown at shown_time[shown_at[i]:shown_at[i + 1]]
     shown_time: Column  #: int64, ms: the future, or nothing
-    value: Column  #: float64[articles, values], scratch
+    value: Column  #: float32[articles, values], scratch; so short that sums in another order are equal
     on: Column  #: int64[features], scratch: the bins that are on
 
 
@@ -293,7 +293,7 @@ def score(state: Any, request: Any, out: Any) -> None:
         out[i] = _logit(state, IMPRESSIONS, FIXED + 2 * state.values)
 
 
-class Counters(Compiled[CountersState]):
+class CounterRanker(Compiled[CountersState]):
     """The articles that a logistic model of what is counted up to the request holds most likely to be read, or clicked.
 
     Of an article: reads, exposures and clicks per exposure, halved every 10 minutes, 1, 6 and 24 hours; its age, the
@@ -344,7 +344,7 @@ class Counters(Compiled[CountersState]):
             self.values,
             self.shown_at,
             self.shown_time,
-            np.zeros((n, self.values)),
+            np.zeros((n, self.values), np.float32),
             np.zeros(FIXED + 2 * self.values, np.int64),
         )
 

@@ -41,7 +41,7 @@ BUILT_IN = {
     "stan": "newsreplay.recommenders.baselines.stan:STAN",
     "itemknn": "newsreplay.recommenders.baselines.itemknn:ItemKNN",
     "association": "newsreplay.recommenders.baselines.association:Association",
-    "counters": "newsreplay.recommenders.counters:Counters",
+    "counters": "newsreplay.recommenders.counters:CounterRanker",
     "thompson": "newsreplay.recommenders.bandits.thompson:Thompson",
     "ucb": "newsreplay.recommenders.bandits.ucb:UCB",
     "linucb": "newsreplay.recommenders.bandits.linucb:LinUCB",

@@ -6,6 +6,8 @@ import math
 from collections import defaultdict
 from typing import Any
 
+import numpy as np
+
 from newsreplay.log.rows import HISTORY, HOUR, IMPRESSION, OUTCOME, READ, Log
 from tests.naive.baselines import clicked_of, draw, pool_of
 
@@ -108,7 +110,7 @@ class CountersByHand:
         values["age"] = (now - self.known[item]) / 600_000
         if self.future is not None:
             values["next"] = sum(other == item and now < time <= now + HOUR for time, other in self.future)
-        return values
+        return {name: float(np.float32(value)) for name, value in values.items()}
 
     def features(self, row: int, item: int, view: int | None) -> list[Feature]:
         now, user, session = int(self.log.time[row]), int(self.log.user[row]), int(self.log.session[row])
