@@ -132,7 +132,9 @@ class FolderNetwork:
     def _seen(self, picture: Tensor, **options: bool) -> Any:
         normal = (picture.to(self.device) - self._mean) / self._deviation
         try:
-            return self.model(pixel_values=normal.unsqueeze(0), **options)
+            # Whoever asks first, features are those of whole precision.
+            with torch.autocast(self.device.type, enabled=False):
+                return self.model(pixel_values=normal.unsqueeze(0), **options)
         except Exception as error:  # a model of another kind may raise anything
             raise SpecError(
                 f"vision={self.name} cannot look at a picture of {SIDE} x {SIDE}: {error}; name a convolutional "

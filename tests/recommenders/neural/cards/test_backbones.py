@@ -66,6 +66,9 @@ def test_a_folder_s_network_is_seen_through_its_second_stage_and_its_pooled_outp
     assert seen.hidden_states[2].shape == (1, 12, 28, 28)
     torch.testing.assert_close(network.map(picture), seen.hidden_states[2][0])
     torch.testing.assert_close(network.whole(picture), seen.pooler_output[0, :, 0, 0])
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = network.map(picture)
+    assert torch.equal(rounded, network.map(picture))
 
 
 def test_loading_a_network_draws_nothing_from_torch_s_generator(resnet: Path) -> None:
