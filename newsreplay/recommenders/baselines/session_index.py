@@ -3,7 +3,8 @@
 A session is in the index from its first read on, with the reads it has had so far, until `hours` have passed since it
 began. It holds its last `length` distinct articles, each at the place of its latest read. An article lists the
 sessions that hold it in the order in which they came to do so, and at most the last `sample` of them are looked at.
-What is kept is thus bounded by the sessions that began within the hours, and what a read costs by `length`.
+What is kept is thus bounded by the sessions that began within the hours, and what a read costs by `length` and, where
+its session drops an article, by `sample`.
 """
 
 from __future__ import annotations
