@@ -36,7 +36,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "mixtures",
     ),
     "newsreplay.recommenders.neural": (
-        *("models", "cards", "articles", "stream", "learning", "weights", "looks", "options", "learned"),
+        *("pretrained", "models", "cards", "articles", "stream", "learning", "weights", "looks", "options", "learned"),
         *("recommender", "recommenders"),
     ),
     "newsreplay.simulator": ("replay", "judgement", "runs", "pairs", "workers", "run"),

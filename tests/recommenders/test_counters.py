@@ -49,7 +49,14 @@ def agree(log: Log, text: str) -> None:
     assert largest <= 1e-5
 
 
-@pytest.mark.parametrize("text", ["counters", "counters(hours=2, rate=0.5, l1=0.2, l2=0)", "counters(leaky=True)"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "counters",
+        pytest.param("counters(hours=2, rate=0.5, l1=0.2, l2=0)", marks=pytest.mark.slow),
+        pytest.param("counters(leaky=True)", marks=pytest.mark.slow),
+    ],
+)
 def test_counters_answers_a_busy_log_like_its_oracle(text: str) -> None:
     log = made_up_log(220, 3)[0]
     assert (log.kind == OUTCOME).sum() > 10

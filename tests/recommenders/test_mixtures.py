@@ -88,7 +88,7 @@ PARTS = ["trend(hours=2)", "sequences", "random", "circular(size=3)", Known()]
 some_parts = st.lists(st.sampled_from(PARTS), min_size=2, max_size=3, unique_by=str)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(log=strategies.logs_with_impressions(), parts=some_parts, k=strategies.cut_offs(), requests=st.booleans())
 def test_a_fallback_is_the_first_list_then_what_the_next_has_more(
     log: Log, parts: list[Any], k: int, requests: bool
@@ -103,7 +103,7 @@ def test_a_fallback_is_the_first_list_then_what_the_next_has_more(
     assert pools(log, done.scores) == [naive.fallback_scores(pool) for pool in zip(*scored, strict=True)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(log=strategies.logs_with_impressions(), parts=some_parts, k=strategies.cut_offs(), weights=st.data())
 def test_a_blend_is_ordered_by_weighted_ranks(log: Log, parts: list[Any], k: int, weights: st.DataObject) -> None:
     # Quarters and a depth of eight, whose sums are exact in binary fractions: so equal ones are equal.

@@ -32,6 +32,7 @@ from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 
 NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim")
+QUICK = ("nrms", "awrs", "crown")  #: whose saved weights are tested in the suite; those of the others are `slow`
 LOG, ARTICLES = made_up_log(1_500, seed=3)
 #: The same readers without impressions.
 READS = make_log(
@@ -240,7 +241,7 @@ def test_missing_titles_are_told() -> None:
     assert any("no impressions" in note for note in self_report.notes)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in NAMES])
 def test_saved_weights_answer_as_the_model_that_was_saved(name: str, tmp_path: Any) -> None:
     first = tiny(name, update=None, **({"bins": 3} if name == "awrs" else {}))
     done = answered(first)

@@ -69,7 +69,7 @@ def test_overwriting_the_future_changes_nothing_at_twenty_cuts(spec: str) -> Non
     assert verdict.finding is None, str(verdict.finding)
 
 
-@pytest.mark.parametrize("made", [NRMSIM, FIMIM])
+@pytest.mark.parametrize("made", [NRMSIM, pytest.param(FIMIM, marks=pytest.mark.slow)])
 def test_the_seed_alone_decides_what_is_learned_and_answered(made: Callable[..., Neural]) -> None:
     found = []
     for seed, elsewhere in ((0, 1), (0, 2), (1, 1)):

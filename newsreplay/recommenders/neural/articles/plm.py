@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.util
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from newsreplay.errors import SpecError
 from newsreplay.recommenders.neural.models.drawing import drawn_from
 from newsreplay.recommenders.neural.models.language import Marks, TextModel
+from newsreplay.recommenders.neural.pretrained import load_pretrained, without_transformers
 
 KEPT = 2**30  #: bytes of a frozen model's states that are kept, at most; those of BERT base's for some 20,000 titles
 _NEEDED = (
@@ -216,7 +216,7 @@ def check_plm(name: str) -> None:
     What may be a name on the hub is not looked for. Raises `SpecError`.
     """
     if importlib.util.find_spec("transformers") is None:
-        raise _without_transformers(name)
+        raise without_transformers(_called(name), "plm")
     folder = Path(name)
     if folder.is_dir():
         missing = [what for what in ("config.json", "*.safetensors") if not any(folder.glob(what))]
@@ -226,22 +226,9 @@ def check_plm(name: str) -> None:
         raise SpecError(f"plm={name}: there is no such folder; {_NEEDED}")
 
 
-def _without_transformers(name: str) -> SpecError:
-    return SpecError(f'the language model {name} needs the package transformers: pip install "newsreplay[plm]"')
-
-
 def _load(kind: str, name: str, what: str, **options: bool) -> Any:
-    try:
-        transformers = importlib.import_module("transformers")
-    except ImportError:
-        raise _without_transformers(name) from None
-    logging = transformers.utils.logging
-    bars_on = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # of reading a file; those of downloads are others
-    try:
-        return getattr(transformers, kind).from_pretrained(name, trust_remote_code=False, **options)
-    except Exception as error:  # whatever the parsers of its files raise
-        raise SpecError(f"the language model {name} has no {what} that can be loaded: {error} ({_NEEDED})") from error
-    finally:
-        if bars_on:
-            logging.enable_progress_bar()
+    return load_pretrained(kind, name, _called(name), what, _NEEDED, "plm", **options)
+
+
+def _called(name: str) -> str:
+    return f"the language model {name}"

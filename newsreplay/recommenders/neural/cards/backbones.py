@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,10 +13,12 @@ from torch.nn import functional
 from newsreplay.errors import SpecError
 from newsreplay.recommenders.neural.models.drawing import drawn_from
 from newsreplay.recommenders.neural.models.visual import CardWidths
+from newsreplay.recommenders.neural.pretrained import load_pretrained
 
 SIDE = 224  #: px of the pictures that networks are shown
 CELLS = 28  #: of a map of stride 8, along a side
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  #: of ImageNet's colours
+_NEEDED = "name a folder with config.json and weights as .safetensors, as transformers writes them"
 SEED = 615_195  #: of a network that nobody has trained
 
 
@@ -154,26 +155,7 @@ def digest_of(module: nn.Module) -> str:
 def _load(folder: str) -> Any:
     path = Path(folder).expanduser()
     if not path.is_dir():
-        raise SpecError(
-            f"vision={folder}: there is no such folder; name one with config.json and weights as .safetensors"
-        )
-    try:
-        transformers = importlib.import_module("transformers")
-    except ImportError:
-        raise SpecError(f'vision={folder} needs the package transformers: pip install "newsreplay[vision]"') from None
-    logging = transformers.utils.logging
-    bars_on = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        with drawn_from(None):  # what it draws for weights that it then loads is nobody else's loss
-            return transformers.AutoModel.from_pretrained(
-                str(path), trust_remote_code=False, use_safetensors=True, local_files_only=True
-            )
-    except Exception as error:  # whatever the parsers of its files raise
-        raise SpecError(
-            f"vision={folder} has no model that can be loaded: {error} (name a folder with config.json and weights as "
-            ".safetensors, as transformers writes them)"
-        ) from error
-    finally:
-        if bars_on:
-            logging.enable_progress_bar()
+        raise SpecError(f"vision={folder}: there is no such folder; {_NEEDED}")
+    with drawn_from(None):  # what it draws for weights that it then loads is nobody else's loss
+        local = {"use_safetensors": True, "local_files_only": True}
+        return load_pretrained("AutoModel", str(path), f"vision={folder}", "model", _NEEDED, "vision", **local)

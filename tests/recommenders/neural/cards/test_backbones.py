@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import pytest
 import torch
 
 from newsreplay.errors import SpecError
-from newsreplay.recommenders.neural.cards import backbones
 from newsreplay.recommenders.neural.cards.backbones import FolderNetwork, RandomNetwork
 from newsreplay.recommenders.neural.cards.features import cues_of, whole_of
 from newsreplay.recommenders.neural.cards.rendering import news_card
@@ -86,7 +86,7 @@ def test_networks_are_told_apart(resnet: Path, tmp_path: Path) -> None:
 
 
 def test_folders_without_such_a_network_are_refused(resnet: Path, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="there is no such folder; name one with config"):
+    with pytest.raises(SpecError, match="there is no such folder; name a folder with config"):
         FolderNetwork(str(tmp_path / "nowhere"))
     with pytest.raises(SpecError, match="has no model that can be loaded"):
         FolderNetwork(str(tmp_path))
@@ -119,9 +119,6 @@ def test_networks_of_other_kinds_are_refused(bert: Path, resnet: Path, tmp_path:
 
 
 def test_without_transformers_it_is_said_what_to_install(resnet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> Any:
-        raise ImportError(name)
-
-    monkeypatch.setattr(backbones.importlib, "import_module", missing)
+    monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(SpecError, match=r'needs the package transformers: pip install "newsreplay\[vision\]"'):
         FolderNetwork(str(resnet))
