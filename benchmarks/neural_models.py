@@ -20,8 +20,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +28,7 @@ import torch
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 
-from neural import ARTICLES, WORDS, made_up
+from neural import ARTICLES, WORDS, made_up, seconds
 
 from newsreplay.log.catalog import Articles
 from newsreplay.recommenders.neural.learned import Learned, Surroundings
@@ -108,12 +106,6 @@ def measured(name: str, size: str, impressions: int) -> dict[str, float]:
         "answering": seconds(answer) / len(some.user) * 1e3,
         "memory": held() - before,
     }
-
-
-def seconds(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
 
 
 def main() -> None:
