@@ -46,3 +46,8 @@ def fallback_scores(parts: Sequence[list[float]]) -> list[float]:
         standing.append((-rankers[0], candidate[rankers[0]]) if rankers else None)
     ranked = [place for place in standing if place is not None]
     return [-math.inf if place is None else float(-sum(other > place for other in ranked)) for place in standing]
+
+
+def editorial(lists: Sequence[list[int]]) -> list[int]:
+    """All articles of these impressions, the latest impression first, each in its order."""
+    return list(dict.fromkeys(article for shown in reversed(lists) for article in shown))
