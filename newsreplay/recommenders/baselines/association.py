@@ -28,12 +28,6 @@ class AssociationState(NamedTuple):
     decay: Column  #: int64[length], the weight of a pair by its distance, in units of 1 / `SCALE`; 0 at distance 0
 
 
-@kernel
-def learn(state: Any, event: Any) -> None:
-    """Put a read at the end of its session."""
-    session_index.learn_read(state.sessions, event)
-
-
 @routine
 def _search(state: Any, request: Any) -> int:
     """Score what sessions read with the article in view; returns how many articles have a score."""
@@ -54,8 +48,7 @@ def _search(state: Any, request: Any) -> int:
                 weight = state.decay[abs(place - middle)]
                 seen = neighbours.add(near, int64(index.articles[slot, place]), weight, seen)
     if not state.repeats:
-        for back in range(count):
-            near.score[near.own[back]] = 0
+        neighbours.leave_out(near, count)
     return seen
 
 
@@ -78,8 +71,7 @@ def score(state: Any, request: Any, out: Any) -> None:
     seen = _search(state, request)
     for i in range(out.size):
         out[i] = state.near.score[request.pool[i]] / float(SCALE)
-    for i in range(seen):
-        state.near.score[state.near.seen[i]] = 0
+    neighbours.clear(state.near, seen)
 
 
 class Association(Compiled[AssociationState]):
@@ -90,7 +82,7 @@ class Association(Compiled[AssociationState]):
     association rules `association(ordered=false, decay=same)`.
     """
 
-    learn = learn
+    learn = neighbours.learn
     recommend = recommend
     score = score
 

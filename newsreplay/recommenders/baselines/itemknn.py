@@ -28,12 +28,6 @@ class ItemKNNState(NamedTuple):
     repeats: bool  #: whether articles that the session has read may be recommended
 
 
-@kernel
-def learn(state: Any, event: Any) -> None:
-    """Put a read at the end of its session."""
-    session_index.learn_read(state.sessions, event)
-
-
 @routine
 def _search(state: Any, request: Any) -> int:
     """Sum the weights of the sessions that hold an article and the one in view; returns how many articles those are."""
@@ -49,8 +43,7 @@ def _search(state: Any, request: Any) -> int:
             seen = neighbours.add(near, int64(index.articles[slot, place]), index.weight[slot], seen)
     near.score[near.own[0]] = 0
     if not state.repeats:
-        for back in range(count):
-            near.score[near.own[back]] = 0
+        neighbours.leave_out(near, count)
     return seen
 
 
@@ -85,8 +78,7 @@ def score(state: Any, request: Any, out: Any) -> None:
     seen = _search(state, request)
     for i in range(out.size):
         out[i] = _value(state, request.time, request.pool[i])
-    for i in range(seen):
-        state.near.score[state.near.seen[i]] = 0
+    neighbours.clear(state.near, seen)
 
 
 class ItemKNN(Compiled[ItemKNNState]):
@@ -97,7 +89,7 @@ class ItemKNN(Compiled[ItemKNNState]):
     among the last `sample` that read the current article.
     """
 
-    learn = learn
+    learn = neighbours.learn
     recommend = recommend
     score = score
 

@@ -94,6 +94,12 @@ def with_room(index: SessionIndex, near: Neighbours, reads: int) -> tuple[Sessio
     return index, near
 
 
+@kernel
+def learn(state: Any, event: Any) -> None:
+    """Put a read at the end of its session."""
+    session_index.learn_read(state.sessions, event)
+
+
 @routine
 def evolving(index: Any, near: Any, request: Any) -> int:
     """Write the articles of the evolving session, the last first; returns how many there are."""
@@ -203,6 +209,20 @@ def nearest(near: Any, met: int, neighbours: int) -> int:
         if kept == neighbours:
             break
     return kept
+
+
+@kernel
+def leave_out(near: Any, count: int) -> None:
+    """Take the scores of the evolving session's own articles away."""
+    for back in range(count):
+        near.score[near.own[back]] = 0
+
+
+@kernel
+def clear(near: Any, seen: int) -> None:
+    """Take all scores away, for the next search."""
+    for i in range(seen):
+        near.score[near.seen[i]] = 0
 
 
 @kernel

@@ -33,12 +33,6 @@ class StanState(NamedTuple):
 
 
 @kernel
-def learn(state: Any, event: Any) -> None:
-    """Put a read at the end of its session."""
-    session_index.learn_read(state.sessions, event)
-
-
-@kernel
 def _liken(state: Any, now: int, count: int, slot: int) -> None:
     """Make a sum of weights a similarity: by the lengths of both sessions, and by how long ago the other was read."""
     index, near = state.sessions, state.near
@@ -69,8 +63,7 @@ def _search(state: Any, request: Any) -> int:
             weight = similarity * state.distance[abs(place - middle)]
             seen = neighbours.add(near, int64(index.articles[slot, place]), weight, seen)
     if not state.repeats:
-        for back in range(count):
-            near.score[near.own[back]] = 0
+        neighbours.leave_out(near, count)
     return seen
 
 
@@ -93,8 +86,7 @@ def score(state: Any, request: Any, out: Any) -> None:
     seen = _search(state, request)
     for i in range(out.size):
         out[i] = state.near.score[request.pool[i]] / (FINE * COARSE)
-    for i in range(seen):
-        state.near.score[state.near.seen[i]] = 0
+    neighbours.clear(state.near, seen)
 
 
 class STAN(Compiled[StanState]):
@@ -105,7 +97,7 @@ class STAN(Compiled[StanState]):
     recent shared article / lambda3).
     """
 
-    learn = learn
+    learn = neighbours.learn
     recommend = recommend
     score = score
 

@@ -28,12 +28,6 @@ class VSkNNState(NamedTuple):
     match: Column  #: int64[length, length]: of a neighbour, by the most recent article that it shares
 
 
-@kernel
-def learn(state: Any, event: Any) -> None:
-    """Put a read at the end of its session."""
-    session_index.learn_read(state.sessions, event)
-
-
 @routine
 def _search(state: Any, request: Any) -> int:
     """Score what the nearest sessions hold; returns how many articles have a score."""
@@ -54,8 +48,7 @@ def _search(state: Any, request: Any) -> int:
         for place in range(index.size[slot]):
             seen = neighbours.add(near, int64(index.articles[slot, place]), weight, seen)
     if not state.repeats:
-        for back in range(count):
-            near.score[near.own[back]] = 0
+        neighbours.leave_out(near, count)
     return seen
 
 
@@ -89,8 +82,7 @@ def score(state: Any, request: Any, out: Any) -> None:
     seen = _search(state, request)
     for i in range(out.size):
         out[i] = _value(state, request.pool[i])
-    for i in range(seen):
-        state.near.score[state.near.seen[i]] = 0
+    neighbours.clear(state.near, seen)
 
 
 class VSkNN(Compiled[VSkNNState]):
@@ -102,7 +94,7 @@ class VSkNN(Compiled[VSkNNState]):
     log(sessions / sessions that hold the article).
     """
 
-    learn = learn
+    learn = neighbours.learn
     recommend = recommend
     score = score
 
