@@ -19,7 +19,7 @@ DILATIONS = (1, 2, 3)
 WINDOW = 3  #: of all convolutions, and of the pooling
 #: How many values of the first convolution over cubes are worked on at once: so many that a call is worth it, so few
 #: that what is padding alone can be left out.
-AT_ONCE = 2**19
+AT_ONCE = 2**20
 ON_GPU = 2**28  #: the same on a GPU
 ABOUT_AS_LONG = 8  #: requests that training cuts to the longest history among them
 
@@ -185,7 +185,7 @@ class FIM(NewsModel):
     sizes: ClassVar = {
         "paper": Size(filters=150, title=32, history=50),
         # lengths of which no place is dropped by a pooling
-        "small": replace(SIZES["small"], title=15, history=26, channels=(8, 8)),
+        "small": replace(SIZES["small"], title=15, history=17, channels=(8, 8)),
         "tiny": replace(SIZES["tiny"], title=4),
     }
     fields: ClassVar = (TITLE, CATEGORY, SUBCATEGORY)
