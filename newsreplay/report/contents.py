@@ -6,7 +6,7 @@ Everything comes from the run folder; nothing is replayed.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -30,18 +30,20 @@ from newsreplay.report.facts import (
     resampled,
     seed_notes,
 )
-from newsreplay.report.ranking import by_mean_rank
+from newsreplay.report.headings import HEADLINE
+from newsreplay.report.ranking import agreement, by_mean_rank, other_question
 from newsreplay.report.records import (
     NOTHING,
     Costs,
     Estimate,
+    Note,
     PublisherContents,
     RecommenderRow,
     ReportContents,
     SliceValues,
     TimeSeries,
 )
-from newsreplay.report.shown import HEADLINE, headline, hides, shown, usual_metric
+from newsreplay.report.shown import headline, hides, shown, usual_metric
 from newsreplay.report.slices import DIMENSIONS, FEW, PublisherColumns, over_time, sliced
 from newsreplay.simulator.judgement.comparisons import compare, count_wins, ranks
 from newsreplay.simulator.judgement.intervals import REPLICATES
@@ -72,7 +74,7 @@ def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
     result: ReportContents = {
         "format": 1,
         "title": str(run.info["data"]["name"]),
-        "notes": [*notes(run), *seed_notes(run)],
+        "notes": [*notes(run), *seed_notes(run), *_agreements(run, measured, names)],
         "manifest": _manifest(run),
         "commands": commands(run),
         "interval": interval(run),
@@ -82,6 +84,17 @@ def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
     if run.asks != "reads":
         result["asks"] = run.asks
     return result
+
+
+def _agreements(run: RunFolder, measured: Mapping[str, Measured], names: Sequence[str]) -> list[Note]:
+    """How far the metrics that rank by reads and by impressions agree on the order of recommenders."""
+    fair = [name for name in names if name not in run.leaks]
+    shown_as = [display_name(run, name) for name in fair]
+    lines = []
+    for publisher, of_publisher in measured.items():
+        columns = [(metric, _column(of_publisher, metric, fair)[0]) for metric in (HEADLINE, other_question(HEADLINE))]
+        lines.append(agreement(publisher, shown_as, columns, run.asks))
+    return [Note("note", line) for line in lines if line]
 
 
 def _column(measured: Measured, metric: str, names: Sequence[str]) -> tuple[Column, Column]:

@@ -11,9 +11,9 @@ import numpy as np
 
 from newsreplay.durations import duration_text
 from newsreplay.log.rows import Column
-from newsreplay.report.headings import LEAKS, is_of_slates
+from newsreplay.report.headings import HEADLINE, LEAKS, is_of_slates
 from newsreplay.report.records import Costs, Note
-from newsreplay.report.shown import HEADLINE, few_notes, hides
+from newsreplay.report.shown import few_notes, hides
 from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.records import PairTimingRecord, PublisherRecord

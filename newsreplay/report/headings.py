@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from newsreplay.log.rows import Asks
 
 
+HEADLINE = "event_success@1"  #: the metric that ranks by default
+
+
 class Heading(NamedTuple):
     """A metric as it is shown."""
 

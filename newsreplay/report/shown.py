@@ -10,13 +10,12 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from newsreplay.report.headings import heading, is_of_slates
+from newsreplay.report.headings import HEADLINE, heading, is_of_slates
 from newsreplay.report.records import Note
 from newsreplay.simulator.judgement.metrics import Measured, Result
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.records import PublisherRecord
 
-HEADLINE = "event_success@1"
 FEW_SESSIONS = 30  #: scored sessions of a publisher; with fewer, metrics of slates are not shown
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kendalltau
 
 from newsreplay.api import Run
 from newsreplay.report.contents import contents
@@ -17,14 +18,15 @@ from newsreplay.report.page.page import page_of
 from newsreplay.report.pictures.arranged import arranged
 from newsreplay.report.pictures.drawing import drawing_into
 from newsreplay.report.pictures.ranks import publishers_by_recommenders
-from newsreplay.report.ranking import by_mean_rank
+from newsreplay.report.ranking import agreement, by_mean_rank, kendall_tau
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.judgement.comparisons import Ranks, compare
 from newsreplay.simulator.judgement.comparisons import ranks as ranks_of
-from tests.report.by_hand import rows_of, run_of
+from tests.report.by_hand import Values, rows_of, run_of
 from tests.report.made_up_contents import mean_ranks_of
 
 E = "event_success@1"
+OTHER_WAY = "A: E@1 and AUC order {} recommenders differently (Kendall's τ -1.00); first by E@1 c, by AUC a"
 
 
 def publisher_of(values: list[float | None], leaking: tuple[int, ...] = ()) -> tuple[Any, Ranks]:
@@ -109,3 +111,54 @@ def test_made_up_contents_are_ranked_alike(run: Run) -> None:
     assert [rank for _, rank in made_up] == [
         rank if rank is None else pytest.approx(rank) for _, rank in told["mean_ranks"]
     ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=8))
+def test_kendalls_tau_is_scipys(pairs: list[tuple[int, int]]) -> None:
+    a, b = np.array(pairs, np.float64).T
+    expected = np.nan if len(set(a)) == 1 or len(set(b)) == 1 else kendalltau(a, b).statistic
+    assert kendall_tau(a, b) == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("auc", "expected"),
+    [
+        ([0.1, 0.2, 0.9], "A: E@1 and AUC order 3 recommenders alike (Kendall's τ 1.00)"),
+        ([0.2, 0.1, 0.9], "A: E@1 and AUC order 3 recommenders differently (Kendall's τ 0.33); first by both c"),
+        (
+            [0.9, 0.2, 0.1],
+            OTHER_WAY.format(3),
+        ),
+        (
+            [0.9, None, 0.1],
+            OTHER_WAY.format(2),
+        ),
+        ([None, None, 0.1], None),
+        ([0.5, 0.5, 0.5], None),
+    ],
+)
+def test_orders_by_two_metrics_are_compared(auc: list[float | None], expected: str | None) -> None:
+    by_auc = np.array(auc, np.float64)
+    assert agreement("A", ["a", "b", "c"], [(E, np.array([0.1, 0.2, 0.3])), ("auc", by_auc)], "reads") == expected
+
+
+def test_ranks_by_both_metrics_stand_side_by_side_where_their_orders_can_be_compared(tmp_path: Path) -> None:
+    both = {"one": (0.3, 0.5), "two": (0.2, 0.7), "none": (0.1, None)}
+    values: Values = {name: {"A": {E: success, "auc": auc}} for name, (success, auc) in both.items()}
+    run = run_of(tmp_path / "run", values)
+    board = leaderboard([run], metrics=[E, "auc"], intervals=False)
+    assert [line.split() for line in board.splitlines()[:2]] == [
+        ["recommender", "A", "A", "rank", "rank"],
+        ["E@1", "AUC", "E@1", "AUC"],
+    ]
+    rows = rows_of(board)
+    assert {name: [cell.split()[0] for cell in cells[2:]] for name, cells in rows.items()} == {
+        "one": ["1.0", "2.0"],
+        "two": ["2.0", "1.0"],
+        "none": ["3.0", "-"],
+    }
+    line = "A: E@1 and AUC order 2 recommenders differently (Kendall's τ -1.00); first by E@1 one, by AUC two"
+    assert line in board
+    assert line in [note.text for note in contents(run)["notes"]]
+    assert list(rows_of(leaderboard([run], metrics=[E, "auc"], rank_by="auc"))) == ["two", "one", "none"]
+    assert "Kendall" not in leaderboard([run], metrics=[E])

@@ -8,7 +8,7 @@ import numpy as np
 
 from newsreplay.report.facts import notes
 from newsreplay.report.headings import IN_UNITS, check_rank, format_half, format_value, heading, metric_named
-from newsreplay.report.ranking import MeanRank, by_mean_rank
+from newsreplay.report.ranking import MeanRank, agreement, by_mean_rank, other_question
 from newsreplay.report.tables.board import PAPER_SCALE, SUCCESS, Board, LeaderboardOptions
 from newsreplay.report.tables.tables import BEST, LEVEL, MARKS, Cell, ReportTable, render
 from newsreplay.simulator.judgement.comparisons import ALPHA
@@ -50,22 +50,53 @@ def leaderboard(
 def _table(board: Board, options: LeaderboardOptions) -> ReportTable:
     names = [name for name in board.names if name not in board.references]
     ranked = [name for name in names if name not in board.leaking]
-    by_publisher = [
-        (board.column(publisher, options.rank_by, names)[0], board.compared(publisher, options.rank_by, ranked).ranks)
-        for publisher in board.ranking(options.rank_by)
-    ]
-    order, ranks = by_mean_rank(names, board.leaking, by_publisher)
+    agreements = _agreements(board, options, ranked)
+    order, ranks = _mean_ranks(board, options.rank_by, names, ranked)
+    also = [_mean_ranks(board, other_question(options.rank_by), names, ranked)[1]] if agreements else []
     rows = [*(name for name in board.names if name in board.references), *order]
     columns = [(publisher, metric) for publisher in board.publishers for metric in options.metrics]
     marks = {column: _marks(board, *column, ranked) for column in columns}
     body = [
-        (name, [*(_cell(board, options, name, column, marks[column].get(name, "")) for column in columns), rank])
+        (
+            name,
+            [
+                *(_cell(board, options, name, column, marks[column].get(name, "")) for column in columns),
+                *(_rank_cell(board, by_metric.get(name)) for by_metric in (ranks, *also)),
+            ],
+        )
         for name in rows
-        for rank in [_rank_cell(board, ranks.get(name))]
     ]
     heads = [(publisher, heading(metric, board.asks).text) for publisher, metric in columns]
-    rank_head = ("mean" if len(board.publishers) > 1 else "", "rank")
-    return ReportTable("recommender", [*heads, rank_head], body, _footer(board, options), board.records())
+    mean = "mean" if len(board.publishers) > 1 else ""
+    rank_heads = [(mean, "rank")]
+    if agreements:
+        both = (options.rank_by, other_question(options.rank_by))
+        rank_heads = [(f"{mean} rank".strip(), heading(metric, board.asks).text) for metric in both]
+    footer = _footer(board, options, agreements)
+    return ReportTable("recommender", [*heads, *rank_heads], body, footer, board.records())
+
+
+def _mean_ranks(
+    board: Board, metric: str, names: Sequence[str], ranked: Sequence[str]
+) -> tuple[list[str], dict[str, MeanRank]]:
+    by_publisher = [
+        (board.column(publisher, metric, names)[0], board.compared(publisher, metric, ranked).ranks)
+        for publisher in board.ranking(metric)
+    ]
+    return by_mean_rank(names, board.leaking, by_publisher)
+
+
+def _agreements(board: Board, options: LeaderboardOptions, ranked: Sequence[str]) -> list[str]:
+    """How far the metric that ranks and `other_question` agree on each publisher; nothing if that is not shown."""
+    metrics = options.rank_by, other_question(options.rank_by)
+    if not set(metrics) <= set(options.metrics):
+        return []
+    lines = []
+    for publisher in board.publishers:
+        columns = [(metric, board.column(publisher, metric, ranked)[0]) for metric in metrics]
+        if line := agreement(publisher, ranked, columns, board.asks):
+            lines.append(line)
+    return lines
 
 
 def _cell(board: Board, options: LeaderboardOptions, name: str, column: tuple[str, str], mark: str) -> Cell:
@@ -119,7 +150,7 @@ def _half(value: float, metric: str, options: LeaderboardOptions) -> str:
     return format_half(value, metric)
 
 
-def _footer(board: Board, options: LeaderboardOptions) -> list[str]:
+def _footer(board: Board, options: LeaderboardOptions, agreements: Sequence[str]) -> list[str]:
     units: dict[str, list[str]] = {}
     for metric in options.metrics:
         scaled = options.paper_scale and metric in SUCCESS
@@ -136,7 +167,7 @@ def _footer(board: Board, options: LeaderboardOptions) -> list[str]:
         ranked += (
             "; the runs were not resampled alike (seed, cluster), so nothing says what differs by more than chance"
         )
-    lines.append(f"{marks}; {ranked}")
+    lines += [f"{marks}; {ranked}", *agreements]
     if options.intervals and board.spread:
         lines.append(_spread_note(board))
     if board.foreseeing:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from newsreplay.log.rows import Asks
 from newsreplay.report import misses
 from newsreplay.report.facts import asking_notes, display_name, leak_notes, seed_notes
+from newsreplay.report.headings import HEADLINE
 from newsreplay.report.misses import TOO_LATE
-from newsreplay.report.shown import HEADLINE, few_notes, hides
+from newsreplay.report.shown import few_notes, hides
 from newsreplay.report.tables.tables import Cell, Record, ReportTable, publisher_caption, render
 from newsreplay.simulator.runs.folder import RunFolder
 
