@@ -69,9 +69,13 @@ def test_counters_answers_small_logs_like_its_oracle(log: Log) -> None:
     agree(log, "counters")
 
 
+@pytest.mark.slow
+def test_counters_asked_at_impressions_is_blind_to_the_future() -> None:
+    assert check_entry(start_list("counters")[0], apart=False, cuts=6, requests="impressions").passed
+
+
 def test_counters_is_blind_to_the_future_unless_it_is_leaky() -> None:
     assert check_entry(start_list("counters")[0], apart=False).passed
-    assert check_entry(start_list("counters")[0], apart=False, cuts=6, requests="impressions").passed
     leaky = start_list("counters(leaky=true)")[0]
     assert not check_entry(leaky, apart=False).passed
     assert replay(made_up_log(50)[0], leaky.make(), Setting(k=3)).foresight == "given"

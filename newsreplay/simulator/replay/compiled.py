@@ -10,7 +10,7 @@ import numpy as np
 
 from newsreplay.kernels.compiling import bind, interpreted, kernel, rebound
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.rows import Asks, Column, Log
+from newsreplay.log.rows import Asks, Column, Log, make_log
 from newsreplay.recommenders.base import Compiled, Setting, Sizes
 from newsreplay.simulator.replay.clock import Times, around, clocked
 from newsreplay.simulator.replay.scores import check as check_scores
@@ -80,6 +80,7 @@ def compiled(
     stretch: int,
 ) -> Replayed:
     """Replay a log before a compiled recommender; between two stretches of rows its state may grow."""
+    log = make_log(**log._asdict())  # read-only whoever made it: another type would be compiled again
     loop = compiled_walk(type(recommender), setting.timed, setting.requests)
     state = recommender.state(sizes_of(log, slates.shape[1]), key)
     clock = clocked(state, len(slates), len(log.pools.at) - 1) if setting.timed else None

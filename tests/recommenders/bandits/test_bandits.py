@@ -25,6 +25,7 @@ from newsreplay.simulator.replay.walk import Replayed
 from newsreplay.spec import parse_spec
 from tests import strategies
 from tests.naive import bandits as naive
+from tests.recommenders.baselines.test_baselines import dearly
 
 EXACT = ["thompson(hours=2)", "thompson(prior=2.5, fresh=0)", "ucb", "ucb(hours=1, width=0.3, prior=4)"]
 EXACT += ["epsilon(rate=0.5)", "epsilon(rate=1, hours=2, fresh=2)"]
@@ -90,7 +91,7 @@ def test_a_bandit_answers_a_log_of_reads_like_its_oracle(text: str, log: Log) ->
     assert answers(replayed(log, text).slates) == slates_of_oracle(log, text, 3)
 
 
-@pytest.mark.parametrize("text", EXACT[1::2])
+@pytest.mark.parametrize("text", dearly(EXACT[1::2], EXACT[-1:]))
 @settings(max_examples=10, deadline=None)
 @given(log=strategies.logs_with_impressions())
 def test_a_bandit_answers_impressions_like_its_oracle(text: str, log: Log) -> None:
@@ -153,6 +154,10 @@ def test_draws_depend_on_the_seed_and_on_nothing_else_that_is_asked(text: str) -
 @pytest.mark.parametrize("text", SPECS)
 def test_a_bandit_is_blind_to_the_future(text: str) -> None:
     assert check_entry(start_list(text)[0], apart=False).passed
+
+
+@pytest.mark.parametrize("text", dearly(SPECS, EXACT[-1:]))
+def test_a_bandit_asked_at_impressions_is_blind_to_the_future(text: str) -> None:
     assert check_entry(start_list(text)[0], cuts=7, requests="impressions", apart=False).passed
 
 

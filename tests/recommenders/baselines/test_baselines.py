@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,14 @@ SPECS = [
     *PRESETS["baselines"],
     *("random(hours=1)", "popular(hours=1)", "circular(size=2)", "circular(size=3)", "trend(hours=3)"),
 ]
+
+
+def dearly(texts: Iterable[str], quick: Collection[str]) -> list[Any]:
+    """The specs as parameters, those that are not `quick` slow: a walk of another kind is compiled for each of them."""
+    return [pytest.param(text, marks=[pytest.mark.slow] * (text not in quick)) for text in texts]
+
+
+QUICK = ("random(hours=1)", "trend(hours=3)")
 
 
 def answers(slates: Any) -> list[list[int]]:
@@ -71,15 +80,24 @@ def test_a_compiled_baseline_answers_like_its_oracle(text: str, log: Log, k: int
 @pytest.mark.parametrize("text", SPECS)
 @settings(max_examples=50, deadline=None)
 @given(log=strategies.logs_with_impressions(), k=strategies.cut_offs())
+def test_a_compiled_baseline_scores_impressions_like_its_oracle(text: str, log: Log, k: int) -> None:
+    done = replay(log, start_list(text)[0].make(), Setting(k=k), name=text)
+    assert answers(done.slates) == oracle(log, text, k)
+    assert done.scores is not None
+    assert done.scores.tolist() == score_oracle(log, text)
+
+
+@pytest.mark.parametrize("text", dearly(SPECS, QUICK))
+@settings(max_examples=50, deadline=None)
+@given(log=strategies.logs_with_impressions(), k=strategies.cut_offs())
 def test_a_compiled_baseline_answers_impressions_like_its_oracle(text: str, log: Log, k: int) -> None:
-    recommender = start_list(text)[0].make()
-    done = replay(log, recommender, Setting(k=k, requests="impressions"), name=text)
+    done = replay(log, start_list(text)[0].make(), Setting(k=k, requests="impressions"), name=text)
     assert answers(done.slates) == oracle(log, text, k, IMPRESSION)
     assert done.scores is not None
     assert done.scores.tolist() == score_oracle(log, text)
 
 
-@pytest.mark.parametrize("text", SPECS)
+@pytest.mark.parametrize("text", dearly(SPECS, QUICK))
 def test_kernels_answer_impressions_alike_compiled_and_interpreted(text: str) -> None:
     log = made_up_log(300, 1)[0]
     done = replay(log, start_list(text)[0].make(), Setting(k=3, requests="impressions"), name=text)
