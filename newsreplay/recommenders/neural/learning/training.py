@@ -282,7 +282,10 @@ class Trainer:
             nothing = torch.zeros(0, device=self.device)
             with autocast(self.device):
                 small = loss(
-                    LossInputs(nothing, nothing, batch.real, batch.drawn, (), nothing, batch.contents, batch.requests)
+                    LossInputs(
+                        *(nothing, nothing, batch.real, batch.drawn, (), nothing),
+                        *(batch.contents, batch.requests, batch.alive),
+                    )
                 )
         else:
             small = self._scored(batch, loss)

@@ -12,7 +12,7 @@ from newsreplay.recommenders.neural.models.sessions import SessionModel
 class GRU4Rec(SessionModel):
     """A gated recurrent unit over the session's articles, whose last state is set against theirs and all others' rows.
 
-    The table of inputs is that of outputs (constrained embedding, 2018, section 4.3). The loss is the cross-entropy of
+    The table of inputs is that of outputs (constrained embedding, 2018). The loss is the cross-entropy of
     a softmax over sampled articles, with the logarithm of the chance to be drawn taken off.
     """
 

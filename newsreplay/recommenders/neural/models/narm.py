@@ -13,7 +13,7 @@ from newsreplay.recommenders.neural.models.sessions import SessionModel, last_re
 class NARM(SessionModel):
     """The last state of a gated recurrent unit, beside the session's states weighed by how they match it.
 
-    The global and the local encoder have the same states, as in the paper (section 3.5); scores are bilinear (3.6).
+    The global and the local encoder have the same states; weights do not sum to one, and scores are bilinear.
     """
 
     def __init__(self, size: Size, words: nn.Module):

@@ -12,7 +12,7 @@ from newsreplay.recommenders.neural.models.sessions import SessionModel, last_re
 
 
 class Block(nn.Module):
-    """Self-attention to what was read before, and a network place by place: each x + dropout(f(norm(x))), III-B."""
+    """Self-attention to what was read before, and a network place by place: each x + dropout(f(norm(x))) (2018, section III)."""
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
@@ -76,7 +76,7 @@ class SASRec(SessionModel):
 
 
 def gbce(scores: Tensor, others: Tensor, rate: Tensor, calibration: float) -> Tensor:
-    """The sum over clicks, in the first column of [B, W], of their generalised binary cross-entropy (2023, eq. 12, 16).
+    """The sum over clicks, in the first column of [B, W], of their generalised binary cross-entropy (2023).
 
         -(b log s(click) + sum of log(1 - s(other))) / (others + 1),   b = a (t (1 - 1/a) + 1/a)
 
