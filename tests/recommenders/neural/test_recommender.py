@@ -31,7 +31,8 @@ from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 
-NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim")
+NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", "gru4rec", "sasrec", "narm", "stamp")
+SPELLED = {"pprec": "PPRec", "gru4rec": "GRU4Rec", "sasrec": "SASRec"}
 QUICK = ("nrms", "awrs", "crown")  #: whose saved weights are tested in the suite; those of the others are `slow`
 LOG, ARTICLES = made_up_log(1_500, seed=3)
 #: The same readers without impressions.
@@ -48,7 +49,7 @@ def answered(recommender: Any, log: Any = LOG, **options: Any) -> Replayed:
 
 
 def tiny(name: str = "nrms", **parameters: Any) -> Neural:
-    made: Neural = getattr(recommenders, {"pprec": "PPRec"}.get(name, name.upper()))(size="tiny", **parameters)
+    made: Neural = getattr(recommenders, SPELLED.get(name, name.upper()))(size="tiny", **parameters)
     return made
 
 
