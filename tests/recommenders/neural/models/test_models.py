@@ -317,7 +317,14 @@ def test_half_precision_can_be_learned_from(model: NewsModel, batch: Batch) -> N
     loss.backward()
 
 
-@pytest.mark.parametrize("case", {kind: (kind, options) for kind, options in reversed(MODELS)}.values(), ids=named)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=[pytest.mark.slow] * (case[0] in SESSIONS - {"gru4rec"}))
+        for case in {kind: (kind, options) for kind, options in reversed(MODELS)}.values()
+    ],
+    ids=lambda case: named(case),
+)
 def test_a_batch_can_be_learned_by_heart(case: Case) -> None:
     size = replace(TINY, word=16, head=8, filters=16, query=8, dense=(16, 8))
     model = build(*case, size, stirred=False)
