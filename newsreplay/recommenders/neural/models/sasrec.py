@@ -12,7 +12,7 @@ from newsreplay.recommenders.neural.models.sessions import SessionModel, last_re
 
 
 class Block(nn.Module):
-    """Self-attention to what was read before, and a network place by place: each x + dropout(f(norm(x))) (2018, section III)."""
+    """Self-attention to what was read before, and a network place by place: each x + dropout(f(norm(x)))."""
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
