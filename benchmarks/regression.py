@@ -41,7 +41,7 @@ NEURAL = tuple(
     f"{name}(size=tiny, update=every(hours=1))"
     for name in (
         *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
-        *("nrms-bert", "punr", "nrms-im", "fim-im"),
+        *("nrms-bert", "punr", "nrms-im", "fim-im", "gru4rec", "sasrec", "narm", "stamp"),
     )
 )
 DECIMALS = 12  #: of AUC; beyond them the order of an addition shows

@@ -48,7 +48,10 @@ BUILT_IN = {
     "epsilon": "newsreplay.recommenders.bandits.epsilon:Epsilon",
     **{
         name.lower(): f"newsreplay.recommenders.neural.recommenders:{name}"
-        for name in ("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM", "PUNR")
+        for name in (
+            *("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM", "PUNR"),
+            *("GRU4Rec", "SASRec", "NARM", "STAMP"),
+        )
     },
     "nrms-bert": "newsreplay.recommenders.neural.recommenders:NRMSBERT",
     "nrms-im": "newsreplay.recommenders.neural.recommenders:NRMSIM",
@@ -80,6 +83,10 @@ PRESETS = {
     "neural": (
         *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
         *("nrms-bert", "punr", "nrms-im", "fim-im"),
+    ),
+    "sessions": (
+        *("sequences", "association", "itemknn", "vsknn", "vmis", "stan"),
+        *("gru4rec", "sasrec", "narm", "stamp"),
     ),
 }
 MIXTURES = ("blend", "fallback")  #: made of the recommenders that their values name

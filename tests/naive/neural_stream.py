@@ -30,8 +30,8 @@ class Row(NamedTuple):
 
     @property
     def session(self) -> int:
-        """A reader's sessions are those of days, three of them in turn."""
-        return self.user if self.user < 0 else 3 * self.user + self.time // DAY % 3
+        """A reader's sessions are those of days, three of them in turn; reads from before the log are in none."""
+        return -1 if self.user < 0 or self.kind == HISTORY else 3 * self.user + self.time // DAY % 3
 
 
 class Rules(NamedTuple):
@@ -65,6 +65,7 @@ class Capture(NamedTuple):
     ages: list[float]  #: hours since the reads of the history
     sessions: list[bool]  #: whether they are of the same session
     shown: int  #: how many of the pool are the impression's own
+    alive: int
 
 
 def bucket_of(rows: Sequence[Row], time: int, width: int) -> int:
@@ -192,7 +193,7 @@ def captures(rows: Sequence[Row], profiles: Mapping[int, Sequence[int]], rules: 
             Capture(
                 i, kind, row.time, row.user, items, [told(item) for item in items], pool, [told(item) for item in pool],
                 [(row.time - time) / HOUR for _, time, _ in read], [session == row.session for *_, session in read],
-                len(pool) if shown is None else shown,
+                len(pool) if shown is None else shown, len(alive(rows, end, row.time, rules)),
             )
         )  # fmt: skip
 

@@ -29,6 +29,7 @@ from newsreplay.recommenders.neural.cards.features import CardFeatures
 from newsreplay.recommenders.neural.learned import BATCH, Learned, Surroundings, blueprint_of_weights
 from newsreplay.recommenders.neural.learning.collector import Collector, choose_captures, shown_alone
 from newsreplay.recommenders.neural.learning.samples import Reservoir, Samples, joined
+from newsreplay.recommenders.neural.models.fields import Words
 from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.options import ALIVE, Blueprint, NeuralOptions, blueprint_of, parse_update
 from newsreplay.recommenders.neural.stream.graph import KINDS, ReadGraph
@@ -232,7 +233,8 @@ class Neural(Recommender):
             self._begin(event.time)
         if event.user >= self.users:
             self.users = event.user + 1
-            self._take_profile(event.user)
+            if self.model_class.history == "reader":
+                self._take_profile(event.user)
         if event.item >= 0 and self.learned is not None:
             self._take_article(self.learned, event.item)
         self.known = max(self.known, event.item + 1)
@@ -413,7 +415,7 @@ def _notes_on(articles: ArticleTable) -> list[str]:
     """What articles lack."""
     notes = []
     missing, count = articles.without_text, articles.count
-    if missing:
+    if missing and any(isinstance(field, Words) for field in articles.fields):
         share = "no article has" if missing == count else f"{missing:,} of {count:,} articles have no"
         title = "a title" if missing == count else "title"
         notes.append(f"{share} {title}: category and article id stand for it")

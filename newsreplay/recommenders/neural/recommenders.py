@@ -11,15 +11,20 @@ from newsreplay.recommenders.neural.models import (
     crown,
     fim,
     fim_im,
+    gru4rec,
     lstur,
     naml,
+    narm,
     nrms,
     nrms_bert,
     nrms_im,
     pprec,
     punr,
+    sasrec,
+    stamp,
     tanr,
 )
+from newsreplay.recommenders.neural.models.fields import Words
 from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.options import NeuralOptions, files_of
 from newsreplay.recommenders.neural.recommender import Neural
@@ -41,6 +46,7 @@ def recommender_of(model: type[NewsModel]) -> type[Neural]:
         if (BUCKETS & {*model.signals} or parameter.name not in _OF_SIGNALS)
         and (PUBLISHED & {*model.signals} or parameter.name != "leaky")
         and (model.reads_contents or parameter.name != "lazy")
+        and (any(isinstance(field, Words) for field in model.fields) or parameter.name not in ("words", "plm"))
     ]
     own = [
         parameter
@@ -75,3 +81,7 @@ NRMSBERT = recommender_of(nrms_bert.NRMSBERT)
 NRMSIM = recommender_of(nrms_im.NRMSIM)
 FIMIM = recommender_of(fim_im.FIMIM)
 PUNR = recommender_of(punr.PUNR)
+GRU4Rec = recommender_of(gru4rec.GRU4Rec)
+SASRec = recommender_of(sasrec.SASRec)
+NARM = recommender_of(narm.NARM)
+STAMP = recommender_of(stamp.STAMP)

@@ -31,7 +31,10 @@ from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 
-NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim")
+OTHERS = ("sasrec", "narm", "stamp")  #: are told what GRU4Rec is: their tests are `slow`
+NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", "gru4rec", *OTHERS)
+EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in OTHERS)) for name in NAMES]
+SPELLED = {"pprec": "PPRec", "gru4rec": "GRU4Rec", "sasrec": "SASRec"}
 QUICK = ("nrms", "awrs", "crown")  #: whose saved weights are tested in the suite; those of the others are `slow`
 LOG, ARTICLES = made_up_log(1_500, seed=3)
 #: The same readers without impressions.
@@ -48,11 +51,11 @@ def answered(recommender: Any, log: Any = LOG, **options: Any) -> Replayed:
 
 
 def tiny(name: str = "nrms", **parameters: Any) -> Neural:
-    made: Neural = getattr(recommenders, {"pprec": "PPRec"}.get(name, name.upper()))(size="tiny", **parameters)
+    made: Neural = getattr(recommenders, SPELLED.get(name, name.upper()))(size="tiny", **parameters)
     return made
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_overwriting_the_future_changes_no_bit_of_an_answer(name: str) -> None:
     [entry] = start_list(f"{name}(size=tiny, update=every(hours=12))")
     verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=3, k=5, apart=False)
@@ -129,7 +132,7 @@ def test_statistics_of_the_whole_period_are_found_out_and_declared() -> None:
     assert "whole log" in done.self_report.leaks
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_every_answer_is_what_the_model_says_when_asked_from_scratch(name: str) -> None:
     """Batched, from kept vectors, across updates: the score is that of the model as it is then, computed anew."""
 

@@ -185,6 +185,8 @@ class ArticleTable:
         self._slot[_place(item)] = slot
 
     def _fact(self, item: int, fact: str) -> str | None:
+        if fact == "id":
+            return self.catalog.id(item)
         return self.catalog.category(item) if fact == "category" else self.catalog.text(item, fact)
 
     def _empty(self, field: ReadField) -> npt.NDArray[Any]:

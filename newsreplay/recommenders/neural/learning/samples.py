@@ -23,6 +23,7 @@ class Samples(NamedTuple):
     history_signals: Column  #: float32[n, H, signals]
     history_age: Column  #: float32[n, H], hours since the read; [n, 0] for models that are not told
     history_session: Column  #: bool[n, H], whether it was read in the same session; [n, 0] likewise
+    alive: Column  #: int32[n], how many articles were alive
     at: Column  #: int64[n + 1], impression i has the places at[i] … at[i + 1] - 1
     item: Column  #: int32[places]
     clicked: Column  #: bool[places]

@@ -58,6 +58,7 @@ class Batch(NamedTuple):
     real: Tensor  #: bool[B, W], candidates that are no padding
     drawn: Tensor  #: bool[B, W], of these the ones that were not shown but drawn
     log_chance: Tensor  #: float32[B, W], logarithm of the probability that a draw is of this article; 0 without draws
+    alive: Tensor  #: float32[B], how many articles were alive
     closure: Closure | None  #: of the articles, those of the requests first; None = the model has no graph
 
     def on(self, device: torch.device) -> Batch:
@@ -76,6 +77,7 @@ class Batch(NamedTuple):
             self.real.to(device),
             self.drawn.to(device),
             self.log_chance.to(device),
+            self.alive.to(device),
             None if self.closure is None else self.closure.on(device),
         )
 
@@ -280,7 +282,10 @@ class Trainer:
             nothing = torch.zeros(0, device=self.device)
             with autocast(self.device):
                 small = loss(
-                    LossInputs(nothing, nothing, batch.real, batch.drawn, (), nothing, batch.contents, batch.requests)
+                    LossInputs(
+                        *(nothing, nothing, batch.real, batch.drawn, (), nothing),
+                        *(batch.contents, batch.requests, batch.alive),
+                    )
                 )
         else:
             small = self._scored(batch, loss)
@@ -292,7 +297,7 @@ class Trainer:
 
     def _scored(self, batch: Batch, loss: Loss | None) -> Tensor:
         """A loss of what the model makes of clicks and their candidates."""
-        contents, requests, real, drawn, log_chance, closure = batch
+        contents, requests, real, drawn, log_chance, alive, closure = batch
         with autocast(self.device):
             vectors = self._vectors(contents, requests)
             if closure is not None:
@@ -306,7 +311,7 @@ class Trainer:
                 logits, slate = (pair_logits(self.model, contents, requests, some, real) for some in (logits, slate))
         # What is drawn more often counts for less: a softmax over samples becomes one over all articles alive.
         first_slate, slate = first_slate - log_chance, slate - log_chance
-        trained = LossInputs(logits, slate, real, drawn, readers, vectors, contents, requests)
+        trained = LossInputs(logits, slate, real, drawn, readers, vectors, contents, requests, alive)
         small = (self.model.loss if loss is None else loss)(trained)
         return small + click_loss(first, first_slate, real, drawn) if again else small
 
@@ -357,7 +362,8 @@ class Trainer:
         contents = self.articles.contents(slots if closure is None else closure.slots, trim=True)
         chance = samples.chance[pool]
         log_chance = torch.from_numpy(np.log(np.where(chance > 0, chance, 1)))
-        return Batch(contents, requests, torch.from_numpy(real), torch.from_numpy(drawn), log_chance, closure)
+        alive = torch.from_numpy(samples.alive[impression].astype(np.float32))
+        return Batch(contents, requests, torch.from_numpy(real), torch.from_numpy(drawn), log_chance, alive, closure)
 
     def _hide(self, contents: Contents) -> Contents:
         texts = self.scorer.cache.texts

@@ -18,7 +18,10 @@ class Words:
 
 @dataclass(frozen=True)
 class Name:
-    """One name, int64[N], hashed to the rows of a table; `UNKNOWN` where there is none."""
+    """One name, int64[N], hashed to the rows of a table; `UNKNOWN` where there is none.
+
+    Called `id` it is the article's own id.
+    """
 
     name: str
     rows: str  #: the size's number of rows, by name
@@ -77,6 +80,7 @@ Field: TypeAlias = ReadField | CardView
 TITLE, ABSTRACT, BODY = Words("title"), Words("abstract"), Words("body")
 CATEGORY, SUBCATEGORY = Name("category", "categories"), Name("subcategory", "subcategories")
 ENTITIES = Names("entities", "names")
+ID = Name("id", "names")  #: the publisher's own, which every article has
 CARD_CUES, WHOLE_CARD = CardView("cues"), CardView("card")
 
 WORD_CUES = 15  #: of the first words of a title

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -182,6 +182,18 @@ class Recurrence(nn.Module):
 
         Where `mask`, bool[B, L], has no input, the state stays as it is.
         """
+        for after in self._steps(projected, mask, state):
+            state = after
+        return state
+
+    def states(self, projected: Tensor, mask: Tensor, state: Tensor) -> Tensor:
+        """The state after each input, [B, L, s]; behind the inputs the last one again."""
+        states = list(self._steps(projected, mask, state))
+        last = states[-1] if states else state
+        states += [last] * (mask.shape[1] - len(states))
+        return torch.stack(states, 1) if states else state.new_zeros(len(state), 0, state.shape[1])
+
+    def _steps(self, projected: Tensor, mask: Tensor, state: Tensor) -> Iterator[Tensor]:
         for place in range(int(mask.any(0).sum())):  # inputs stand in front
             reset, update, new = projected[:, place].chunk(3, -1)
             reset_by, update_by, new_by = self.recur(state).chunk(3, -1)
@@ -190,7 +202,7 @@ class Recurrence(nn.Module):
             # under autocast gates have fewer bits than the state, which keeps its own
             after = torch.lerp(new.to(state.dtype), state, update.to(state.dtype))
             state = torch.where(mask[:, place, None], after, state)
-        return state
+            yield state
 
 
 class WordTable(nn.Module):

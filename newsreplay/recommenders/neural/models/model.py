@@ -41,12 +41,12 @@ class Size:
     abstract: int = 50  #: words of an abstract, for models that read it
     body: int = 100  #: words of a body, for models that read it
     together: int = 512  #: words of all titles that a reader read, for models that read these as one text
-    layers: int = 2  #: of a language model that is not given
+    layers: int = 2  #: of self-attention: a language model's that is not given, those over what was read
     entities: int = 5  #: entities of a title, for models that read them
     history: int = 50  #: newest reads of a reader
     categories: int = 1_024  #: rows of tables that names are hashed to
     subcategories: int = 4_096
-    names: int = 16_384  #: entities
+    names: int = 16_384  #: entities, or articles by their ids
     users: int = 16_384
 
 
@@ -156,6 +156,7 @@ class LossInputs:
     vectors: Tensor  #: [N, width], of distinct articles; with `reads_contents` zero unless they are offered
     contents: Contents  #: of these
     requests: Inputs
+    alive: Tensor  #: float32[B], how many articles were alive, of which some were drawn
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ class Captures(NamedTuple):
     history_signals: Column  #: float32[c, H, signals], 0 behind
     history_age: Column  #: float32[c, H], hours since the read, 0 behind; [c, 0] unless `StreamOptions.ages`
     history_session: Column  #: bool[c, H], whether it was read in the request's session; [c, 0] likewise
+    alive: Column  #: int32[c], how many articles are alive
     shown: Column  #: int32[c], how many of the candidates were shown (or read), the first; the others were drawn
     at: Column  #: int64[c + 1], request i has the candidates at[i] … at[i + 1] - 1
     item: Column  #: int32[P], candidates

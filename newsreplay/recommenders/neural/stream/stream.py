@@ -275,6 +275,7 @@ def _room_for(requests: int, places: int, options: StreamOptions, which: Wanted)
         history_signals=np.zeros((requests, history, which.read.size), np.float32),
         history_age=np.zeros((requests, aged), np.float32),
         history_session=np.zeros((requests, aged), np.bool_),
+        alive=np.empty(requests, np.int32),
         shown=np.empty(requests, np.int32),
         at=np.zeros(requests + 1, np.int64),
         item=np.empty(places, np.int32),
@@ -319,8 +320,10 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
                 begin = _open(rows, i, state, options, captures, made, int64(SAMPLED))
                 captures.item[begin] = item
                 made = _close(state, options, captures, made, begin + 1, int64(1))
-            link(state.graph, newest(state.histories, reader), int64(rows.user[i]), item)
-            if options.keep_reads:
+            # By session, a read from before the log is nobody's.
+            before = newest(state.histories, reader) if reader >= 0 else int64(NONE)
+            link(state.graph, before, int64(rows.user[i]), item)
+            if options.keep_reads and reader >= 0:
                 remember(state.histories, reader, item, time, int64(rows.session[i]))
             revive(clock, alive, time, item)
             if which.reads:
@@ -348,7 +351,7 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
 
 @kernel
 def _reader(rows: Any, i: int, options: Any) -> int:
-    """Whose history a row belongs to."""
+    """Whose history a row belongs to; -1 = nobody's."""
     if options.by_session:
         return int64(rows.session[i])
     return int64(rows.user[i])
@@ -361,6 +364,7 @@ def _open(rows: Any, i: int, state: Any, options: Any, captures: Any, made: int,
     captures.kind[made] = kind
     captures.time[made] = rows.time[i]
     captures.user[made] = rows.user[i]
+    captures.alive[made] = state.clock[ALIVE]
     session, before = int64(rows.session[i]), state.clock[START] - DAY
     note_history(state.histories, _reader(rows, i, options), session, before, captures, made)
     return int64(captures.at[made])

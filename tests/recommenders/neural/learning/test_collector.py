@@ -24,6 +24,7 @@ def captures(rows: list[int], kind: int = IMPRESSION, time: int = 0, pool: int =
         history_signals=np.zeros((n, 1, 0), np.float32),
         history_age=np.zeros((n, 0), np.float32),
         history_session=np.zeros((n, 0), bool),
+        alive=np.full(n, pool, np.int32),
         shown=np.full(n, 1 if kind == SAMPLED else shown, np.int32),
         at=np.arange(n + 1) * pool,
         item=np.tile(np.arange(pool, dtype=np.int32), n),

@@ -24,6 +24,7 @@ def made(pools: list[list[bool]], first: int = 0, shown: int = 100) -> Samples:
         history_signals=np.zeros((n, 1, 0), np.float32),
         history_age=number[:, None].astype(np.float32),
         history_session=np.ones((n, 1), bool),
+        alive=number.astype(np.int32),
         at=np.concatenate([[0], np.cumsum([len(pool) for pool in pools])]),
         item=item.astype(np.int32),
         clicked=np.concatenate([np.array(pool, bool) for pool in pools]),

@@ -16,6 +16,7 @@ from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
 from newsreplay.recommenders.neural.models.language import Marks, Transformer
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
 from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Around, Inputs, NewsModel, Size
+from newsreplay.recommenders.neural.models.sessions import IdTable
 from newsreplay.recommenders.neural.models.visual import CardWidths
 from newsreplay.recommenders.neural.stream.signals import SIGNALS
 
@@ -100,6 +101,8 @@ def some_contents(wanted: Sequence[Field], size: Size) -> Contents:
         match field:
             case Words():
                 return several(getattr(size, field.name), WORDS)
+            case Name("id"):  # one row each, lest articles be the same
+                return UNKNOWN + torch.randperm(getattr(size, field.rows) - UNKNOWN)[:ARTICLES]
             case Name():
                 return torch.randint(UNKNOWN, getattr(size, field.rows), (ARTICLES,))
             case Names():
@@ -189,6 +192,9 @@ def build(
     model.calibrate(some_signals(500), True)
     if stirred:
         stir(model)
+    for part in model.modules():
+        if isinstance(part, IdTable):  # as if it had been trained
+            part.met.fill_(True)
     return model.eval()
 
 

@@ -37,6 +37,10 @@ MODELS: list[Case] = [
     ("punr", {}),
     ("punr", {"pooling": "average"}),
     ("punr", {"pooling": "attention", "siamese": False}),
+    ("gru4rec", {}),
+    ("sasrec", {}),
+    ("narm", {}),
+    ("stamp", {}),
     (InContext, {}),
     (Several, {}),
 ]

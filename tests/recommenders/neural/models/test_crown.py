@@ -264,7 +264,7 @@ def loss_of(model: Any, batch: Batch, whole: bool) -> Tensor:
         vectors = model.encode(batch.contents)
         readers, logits, slate = model.scores(vectors, batch.requests)
         real = torch.ones_like(logits, dtype=torch.bool)
-        inputs = LossInputs(logits, slate, real, ~real, readers, vectors, batch.contents, batch.requests)
+        inputs = LossInputs(logits, slate, real, ~real, readers, vectors, batch.contents, batch.requests, real.sum(1))
         own: Tensor = model.loss(inputs) if whole else click_loss(logits, slate, real, ~real)
         return own
 

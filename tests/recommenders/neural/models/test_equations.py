@@ -101,7 +101,8 @@ def test_topics_are_learned_beside_clicks() -> None:
     vectors = model.encode(batch.contents)
     readers, logits, slate = model.scores(vectors, batch.requests)
     real, drawn = torch.ones_like(logits, dtype=torch.bool), torch.zeros_like(logits, dtype=torch.bool)
-    loss = model.loss(LossInputs(logits, slate, real, drawn, readers, vectors, batch.contents, batch.requests))
+    told = readers, vectors, batch.contents, batch.requests, real.sum(1)
+    loss = model.loss(LossInputs(logits, slate, real, drawn, *told))
     assert torch.allclose(loss, click_loss(logits, slate, real, drawn) + model.topic_loss(vectors, batch.contents))
 
 

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from newsreplay.recommenders.neural.models.fields import Contents, Names, Words
+from newsreplay.recommenders.neural.models.fields import TITLE, Contents, Names, Words
 from newsreplay.recommenders.neural.models.layers import DenseAttention, Drawing, WordTable
 from newsreplay.recommenders.neural.models.model import TINY, LossInputs, NewsModel, Offered, Read
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
 from newsreplay.recommenders.neural.models.punr import PUNR
+from newsreplay.recommenders.neural.models.sessions import IdTable
 from tests.recommenders.neural.models.batches import (
     ARTICLES,
     PER_READ,
@@ -41,7 +42,8 @@ ORDERLESS = {
     "crown",
     InContext,
 }  #: the order of what a reader read does not matter
-ALIKE = {"fim", "fim_im"}  #: to a reader who has read nothing all candidates are the same
+SESSIONS = {"gru4rec", "sasrec", "narm", "stamp"}
+ALIKE = {"fim", "fim_im", *SESSIONS}  #: to a reader who has read nothing all candidates are the same
 UNROUNDED = {"fim", "fim_im"}  #: of float32 under autocast, too
 
 
@@ -92,7 +94,8 @@ def trained(model: NewsModel, batch: Batch) -> LossInputs:
     readers, scores, slate = model.scores(vectors, batch.requests, batch.contents)
     drawn = torch.zeros_like(scores, dtype=torch.bool)
     drawn[:, 2::2] = True
-    return LossInputs(scores, slate, torch.ones_like(drawn), drawn, readers, vectors, batch.contents, batch.requests)
+    told = readers, vectors, batch.contents, batch.requests, torch.full((len(drawn),), float(ARTICLES))
+    return LossInputs(scores, slate, torch.ones_like(drawn), drawn, *told)
 
 
 @pytest.mark.parametrize("preset", ["paper", "small", "tiny"])
@@ -290,8 +293,8 @@ def test_half_precision_gives_about_the_same_scores_and_gradients(case: Case) ->
 
     def learn() -> tuple[Tensor, Tensor]:
         scores = model(*batch)
-        words = next(part for part in model.modules() if isinstance(part, WordTable))
-        (gradient,) = torch.autograd.grad(scores[1:].sum(), words.weight)
+        table = next(part for part in model.modules() if isinstance(part, WordTable | IdTable))
+        (gradient,) = torch.autograd.grad(scores[1:].sum(), table.weight)
         return scores.float(), gradient
 
     whole = learn()
@@ -314,14 +317,22 @@ def test_half_precision_can_be_learned_from(model: NewsModel, batch: Batch) -> N
     loss.backward()
 
 
-@pytest.mark.parametrize("case", {kind: (kind, options) for kind, options in reversed(MODELS)}.values(), ids=named)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=[pytest.mark.slow] * (case[0] in SESSIONS - {"gru4rec"}))
+        for case in {kind: (kind, options) for kind, options in reversed(MODELS)}.values()
+    ],
+    ids=lambda case: named(case),
+)
 def test_a_batch_can_be_learned_by_heart(case: Case) -> None:
     size = replace(TINY, word=16, head=8, filters=16, query=8, dense=(16, 8))
     model = build(*case, size, stirred=False)
     batch = some_batch(model, size, readers=12)
     history = batch.requests.history
     batch = batch.but(history=torch.where(history[:, :1] > 0, history, 1 + torch.arange(12)[:, None]))
-    batch.contents.title[-1, 0] = 1  # a title of no words is no vector to learn from
+    if TITLE in model.fields:
+        batch.contents.title[-1, 0] = 1  # a title of no words is no vector to learn from
     clicked = torch.arange(12) % 4
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
     before = (model(*batch).argmax(-1) == clicked).float().mean()

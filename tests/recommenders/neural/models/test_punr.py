@@ -121,7 +121,7 @@ def pre_training(model: PUNR, batch: Batch) -> Tensor:
     """Its loss."""
     nothing, flags = torch.zeros(0), torch.zeros(len(batch.requests.history), 0, dtype=torch.bool)
     return model.stage_loss(
-        STAGE, LossInputs(nothing, nothing, flags, flags, (), nothing, batch.contents, batch.requests)
+        STAGE, LossInputs(nothing, nothing, flags, flags, (), nothing, batch.contents, batch.requests, nothing)
     )
 
 

@@ -89,7 +89,7 @@ def listed(captures: Captures) -> list[list[Any]]:
                 captures.history[i, :length].tolist(), captures.history_signals[i, :length],
                 captures.item[places].tolist(), captures.signals[places],
                 captures.history_age[i, :length], captures.history_session[i, :length].tolist(),
-                int(captures.shown[i]), captures.chance[places],
+                int(captures.shown[i]), int(captures.alive[i]), captures.chance[places],
             ]
         )  # fmt: skip
     return found
@@ -103,7 +103,7 @@ def same(found: Sequence[Any], expected: Sequence[Any]) -> None:
             assert one[i] == other[i]
             np.testing.assert_array_equal(one[i + 1], other[i + 1])
         np.testing.assert_array_equal(one[8], other[8])
-        assert one[9:11] == other[9:11]
+        assert one[9:12] == other[9:12]
 
 
 def shaped(captures: Sequence[naive.Capture]) -> list[list[Any]]:
@@ -112,7 +112,7 @@ def shaped(captures: Sequence[naive.Capture]) -> list[list[Any]]:
             one.row, KINDS[one.kind], one.time, one.user,
             one.history, np.array(one.history_signals, np.float32).reshape(-1, len(SIGNALS)),
             one.pool, np.array(one.signals, np.float32).reshape(-1, len(SIGNALS)),
-            np.array(one.ages, np.float32), one.sessions, one.shown,
+            np.array(one.ages, np.float32), one.sessions, one.shown, one.alive,
         ]
         for one in captures
     ]  # fmt: skip
@@ -331,7 +331,7 @@ def test_negatives_are_distinct_alive_unread_and_as_many_as_there_are(
     for one in found:
         draws = one[1] == SAMPLED or (one[1] == IMPRESSION and drawn)
         chances = [naive.chance(rows, one[0], item, rules) if draws else 0 for item in one[6]]
-        np.testing.assert_allclose(one[11], chances, rtol=1e-6)
+        np.testing.assert_allclose(one[12], chances, rtol=1e-6)
 
 
 def test_negatives_are_drawn_by_the_key_and_the_row_half_of_them_evenly_half_by_reads() -> None:
