@@ -16,11 +16,13 @@ from newsreplay.kernels.compiling import int64, kernel, routine
 from newsreplay.kernels.mixing import below, draw
 from newsreplay.log.catalog import Articles
 from newsreplay.log.rows import HOUR, IMPRESSION, OUTCOME, READ, Column, Log
+from newsreplay.recommenders import trees
 from newsreplay.recommenders.bandits import arms, readers
 from newsreplay.recommenders.bandits.arms import CLICKED, READS, SHOWN, Arms
 from newsreplay.recommenders.bandits.ranking import Ranking, clear, offer, ranking, write_best
 from newsreplay.recommenders.bandits.readers import Readers
 from newsreplay.recommenders.base import Compiled, Sizes
+from newsreplay.recommenders.trees import Forest, Rows
 from newsreplay.spec import number, whole
 
 MINUTE = HOUR // 60
@@ -41,9 +43,13 @@ OWN = POSITION + 4 * BINS
 RANKS = OWN + VALUES * BINS
 WEIGHTS = RANKS + VALUES * BINS
 FIXED = 6  #: features that are no values
+#: What trees are told besides values and ranks: idle time, taste, the category in view, the hour, the position.
+CONTEXT = 5
 # There are two models: which of the articles shown is clicked is another question than which of all alive is read.
 IMPRESSIONS, SLATES = 0, 1
 DRAWN = 20  #: articles alive that a read is set against
+TREES = 100
+MODELS = ("logistic", "gbdt")
 
 
 class CountersState(NamedTuple):
@@ -68,6 +74,9 @@ class CountersState(NamedTuple):
     shown_time: Column  #: int64, ms: the future, or nothing
     value: Column  #: float32[articles, values], scratch; so short that sums in another order are equal
     on: Column  #: int64[features], scratch: the bins that are on
+    row: Column  #: float32[numbers], scratch: the same unbinned
+    rows: Rows  #: such rows, to fit trees to; there is room for none if there are no trees
+    forest: Forest
 
 
 @kernel
@@ -133,35 +142,45 @@ def _rate_bin(ratio: float) -> int:
 
 @kernel
 def _switch_on(state: Any, event: Any, view: int, item: int) -> None:
-    """Write the bins that are on for an article that has been measured, but for ranks."""
-    on = state.on
+    """Write the numbers of an article that has been measured, and the bins that are on for them, but for ranks."""
+    on, row = state.on, state.row
     for i in range(state.values):
         value = state.value[item, i]
+        row[CONTEXT + i] = value
         own = _rate_bin(value) if 2 * SPANS <= i < 3 * SPANS else _bin(value)
         on[FIXED + i] = OWN + i * BINS + own
     on[0] = CONSTANT
     idle = int64(BINS - 1)
+    row[0] = -1.0
     if state.arms.read_row[item] >= 0:
+        row[0] = (event.time - state.read_at[item]) / MINUTE
         idle = min(_bin((event.time - state.read_at[item]) / MINUTE), BINS - 2)
     on[1] = IDLE + idle
     category = int64(state.readers.category[item])
     taste = same = int64(0)
+    row[1] = -1.0
     if category >= 0:
-        taste = 1 + int64(10 * readers.taste_of(state.readers, event.user, category))
+        share = readers.taste_of(state.readers, event.user, category)
+        row[1] = share
+        taste = 1 + int64(10 * share)
         same = 1 + int64(view >= 0) + int64(view == category)
+    row[2] = same
     on[2] = TASTE + taste
     on[3] = VIEW + same
     hour = (event.time // HOUR) % 24 // 3
+    row[3] = event.time // HOUR % 24
     on[4] = HOURS + hour * BINS + _bin(state.value[item, AGE])
     position = int64(0)
+    row[4] = -1.0
     if event.session >= 0:
+        row[4] = state.readers.position[event.session]
         position = min(int64(state.readers.position[event.session]), int64(3))
     on[5] = POSITION + position * BINS + _bin(state.value[item, 1])
 
 
 @routine
-def _rank(value: Any, values: int, pool: Any, place: int, on: Any) -> None:
-    """Write the bins of the ranks that a candidate's values have within its pool, equal ones half."""
+def _rank(value: Any, values: int, pool: Any, place: int, on: Any, row: Any) -> None:
+    """Write the ranks that a candidate's values have within its pool, equal ones half, and their bins."""
     item = pool[place]
     for i in range(values):
         lower = 0.0
@@ -170,6 +189,7 @@ def _rank(value: Any, values: int, pool: Any, place: int, on: Any) -> None:
                 lower += 1
             elif value[pool[other], i] == value[item, i]:
                 lower += 0.5
+        row[CONTEXT + values + i] = lower / len(pool)
         on[FIXED + values + i] = RANKS + i * BINS + int64(lower * BINS / (len(pool) + 0.5))
 
 
@@ -206,6 +226,31 @@ def _train(state: Any, model: int, count: int, clicked: bool) -> None:
 
 
 @kernel
+def _note(state: Any, model: int, clicked: bool) -> None:
+    """Keep the numbers of an article as a row to fit trees to, if there are trees."""
+    if state.rows.hit.shape[1] > 0:
+        place = trees.next_row(state.rows, model, clicked)
+        for i in range(state.row.size):
+            state.rows.value[model, place, i] = state.row[i]
+
+
+@kernel
+def _rate(state: Any, model: int, count: int) -> float:
+    """The log odds of the article that the bins that are on, and the numbers, are of; by trees once there are any."""
+    forest = state.forest
+    if forest.trees[model] > 0:
+        return trees.raw_score(
+            int64(forest.trees[model]),
+            forest.feature[model],
+            forest.threshold[model],
+            forest.child[model],
+            forest.leaf[model],
+            state.row,
+        )
+    return _logit(state, model, count)
+
+
+@kernel
 def _train_on_outcome(state: Any, event: Any) -> None:
     mean = arms.mean_rate(state.arms)
     view = readers.category_in_view(state.readers, event)
@@ -213,7 +258,8 @@ def _train_on_outcome(state: Any, event: Any) -> None:
         _measure(state, int64(event.pool[i]), event.time, mean)
     for i in range(len(event.pool)):
         _switch_on(state, event, view, int64(event.pool[i]))
-        _rank(state.value, state.values, event.pool, i, state.on)
+        _rank(state.value, state.values, event.pool, i, state.on, state.row)
+        _note(state, IMPRESSIONS, event.clicked[i])
         _train(state, IMPRESSIONS, FIXED + 2 * state.values, event.clicked[i])
 
 
@@ -232,6 +278,7 @@ def _train_on_read(state: Any, event: Any) -> None:
         if i == 0 or item != event.item:
             _measure(state, item, event.time, mean)
             _switch_on(state, event, view, item)
+            _note(state, SLATES, i == 0)
             _train(state, SLATES, FIXED + state.values, i == 0)
 
 
@@ -274,7 +321,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         if item != request.item:
             _measure(state, item, request.time, mean)
             _switch_on(state, request, view, item)
-            offer(state.ranking, 0, item, _logit(state, SLATES, FIXED + state.values), state.arms.read_row)
+            offer(state.ranking, 0, item, _rate(state, SLATES, FIXED + state.values), state.arms.read_row)
     write_best(state.ranking, slate, state.arms.read_row, 0)
 
 
@@ -289,8 +336,8 @@ def score(state: Any, request: Any, out: Any) -> None:
         _measure(state, int64(request.pool[i]), request.time, mean)
     for i in range(out.size):
         _switch_on(state, request, view, int64(request.pool[i]))
-        _rank(state.value, state.values, request.pool, i, state.on)
-        out[i] = _logit(state, IMPRESSIONS, FIXED + 2 * state.values)
+        _rank(state.value, state.values, request.pool, i, state.on, state.row)
+        out[i] = _rate(state, IMPRESSIONS, FIXED + 2 * state.values)
 
 
 class CounterRanker(Compiled[CountersState]):
@@ -311,13 +358,31 @@ class CounterRanker(Compiled[CountersState]):
     score = score
     slow = True
 
-    def __init__(self, hours: int = 24, rate: float = 0.1, l1: float = 0, l2: float = 1, leaky: bool = False):
+    def __init__(
+        self,
+        hours: int = 24,
+        rate: float = 0.1,
+        l1: float = 0,
+        l2: float = 1,
+        leaky: bool = False,
+        model: str = "logistic",
+        every: int = 6,
+        rows: int = 200_000,
+    ):
+        if model not in MODELS:
+            raise SpecError(f"model must be {' or '.join(MODELS)}, not {model!r}")
         if not isinstance(leaky, bool):
             raise SpecError(f"leaky must be true or false, not {leaky!r}")
         self.hours = whole("hours", hours, at_least=1)
         self.rate = number("rate", rate, at_least=1e-6)
         self.l1 = number("l1", l1, at_least=0)
         self.l2 = number("l2", l2, at_least=0)
+        self.model = model
+        self.every = whole("every", every, at_least=1)
+        self.rows = whole("rows", rows, at_least=1)
+        if model == "gbdt":
+            trees.check_installed()
+            self.refit_every = self.every * HOUR
         self.values = VALUES if leaky else NEXT
         self.shown_at, self.shown_time = np.zeros(1, np.int64), np.zeros(0, np.int64)
         if leaky:
@@ -346,11 +411,18 @@ class CounterRanker(Compiled[CountersState]):
             self.shown_time,
             np.zeros((n, self.values), np.float32),
             np.zeros(FIXED + 2 * self.values, np.int64),
+            np.zeros(CONTEXT + 2 * self.values, np.float32),
+            trees.rows(2, self.rows if self.refit_every else 0, CONTEXT + 2 * self.values),
+            trees.forest(2, TREES if self.refit_every else 0),
         )
 
     def room(self, state: CountersState, reads: int) -> CountersState:
         """See `Compiled.room`."""
         return state._replace(readers=readers.room(state.readers, reads))
+
+    def refit(self, state: CountersState) -> None:
+        """See `Compiled.refit`."""
+        trees.fit(state.forest, state.rows)
 
     def _foresee(self, log: Log, articles: Articles) -> None:
         """Note when articles will be shown, or read where there are no impressions."""
