@@ -48,7 +48,6 @@ CONTEXT = 5
 # There are two models: which of the articles shown is clicked is another question than which of all alive is read.
 IMPRESSIONS, SLATES = 0, 1
 DRAWN = 20  #: articles alive that a read is set against
-TREES = 100
 MODELS = ("logistic", "gbdt")
 
 
@@ -226,28 +225,20 @@ def _train(state: Any, model: int, count: int, clicked: bool) -> None:
 
 
 @kernel
-def _note(state: Any, model: int, clicked: bool) -> None:
-    """Keep the numbers of an article as a row to fit trees to, if there are trees."""
-    if state.rows.hit.shape[1] > 0:
-        place = trees.next_row(state.rows, model, clicked)
-        for i in range(state.row.size):
-            state.rows.value[model, place, i] = state.row[i]
+def _rate(state: Any, model: int, count: int) -> float:
+    """What an article is ranked by whose numbers, and bins, are written: by trees once there are any, else the logit."""
+    state.forest.asked[model] += 1
+    if state.forest.trees[model] > 0:
+        return trees.score(state.forest, model, state.row)
+    return _logit(state, model, count)
 
 
 @kernel
-def _rate(state: Any, model: int, count: int) -> float:
-    """The log odds of the article that the bins that are on, and the numbers, are of; by trees once there are any."""
-    forest = state.forest
-    if forest.trees[model] > 0:
-        return trees.raw_score(
-            int64(forest.trees[model]),
-            forest.feature[model],
-            forest.threshold[model],
-            forest.child[model],
-            forest.leaf[model],
-            state.row,
-        )
-    return _logit(state, model, count)
+def _take(state: Any, model: int, count: int, event: Any, clicked: bool) -> None:
+    """Learn whether the article was clicked whose numbers, and bins, are written; the logit, until there are trees."""
+    trees.note(state.rows, model, state.row, clicked, event.row)
+    if state.forest.trees[model] == 0:
+        _train(state, model, count, clicked)
 
 
 @kernel
@@ -259,8 +250,7 @@ def _train_on_outcome(state: Any, event: Any) -> None:
     for i in range(len(event.pool)):
         _switch_on(state, event, view, int64(event.pool[i]))
         _rank(state.value, state.values, event.pool, i, state.on, state.row)
-        _note(state, IMPRESSIONS, event.clicked[i])
-        _train(state, IMPRESSIONS, FIXED + 2 * state.values, event.clicked[i])
+        _take(state, IMPRESSIONS, FIXED + 2 * state.values, event, event.clicked[i])
 
 
 @kernel
@@ -278,8 +268,7 @@ def _train_on_read(state: Any, event: Any) -> None:
         if i == 0 or item != event.item:
             _measure(state, item, event.time, mean)
             _switch_on(state, event, view, item)
-            _note(state, SLATES, i == 0)
-            _train(state, SLATES, FIXED + state.values, i == 0)
+            _take(state, SLATES, FIXED + state.values, event, i == 0)
 
 
 @kernel
@@ -367,7 +356,7 @@ class CounterRanker(Compiled[CountersState]):
         leaky: bool = False,
         model: str = "logistic",
         every: int = 6,
-        rows: int = 200_000,
+        rows: int = 100_000,
     ):
         if model not in MODELS:
             raise SpecError(f"model must be {' or '.join(MODELS)}, not {model!r}")
@@ -413,7 +402,7 @@ class CounterRanker(Compiled[CountersState]):
             np.zeros(FIXED + 2 * self.values, np.int64),
             np.zeros(CONTEXT + 2 * self.values, np.float32),
             trees.rows(2, self.rows if self.refit_every else 0, CONTEXT + 2 * self.values),
-            trees.forest(2, TREES if self.refit_every else 0),
+            trees.forest(2),
         )
 
     def room(self, state: CountersState, reads: int) -> CountersState:
@@ -422,7 +411,7 @@ class CounterRanker(Compiled[CountersState]):
 
     def refit(self, state: CountersState) -> None:
         """See `Compiled.refit`."""
-        trees.fit(state.forest, state.rows)
+        trees.refit(state.forest, state.rows)
 
     def _foresee(self, log: Log, articles: Articles) -> None:
         """Note when articles will be shown, or read where there are no impressions."""

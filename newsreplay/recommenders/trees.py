@@ -1,6 +1,7 @@
-"""Gradient boosted trees over rows that kernels note (LightGBM: Ke et al. 2017), walked by a kernel.
+"""Boosted trees that rank the rows of a group (LambdaMART: Burges 2010; LightGBM: Ke et al. 2017), walked by a kernel.
 
-LightGBM fits the trees between two stretches of a replay; flat arrays of them are all that a kernel needs to answer.
+Kernels note rows; LightGBM fits trees to them between two stretches of a replay; flat arrays of these are all that a
+kernel needs to answer.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from newsreplay.errors import SpecError
 from newsreplay.kernels.compiling import int64, kernel, routine
 from newsreplay.log.rows import Column
 
-LEAVES = 31  #: of a tree
-#: The same trees from the same rows, whatever the machine is busy with.
+TREES = 50
+LEAVES = 15  #: of a tree
+LARGEST_GROUP = 10_000  #: that LightGBM takes
+#: The same trees from the same rows, on every machine, whatever it is busy with.
 _FITTING = {
-    "objective": "binary",
+    "objective": "lambdarank",
     "num_leaves": LEAVES,
     "learning_rate": 0.1,
     "min_data_in_leaf": 50,
+    "max_bin": 63,
     "use_missing": False,
     "num_threads": 1,
     "deterministic": True,
@@ -31,11 +35,12 @@ _FITTING = {
 
 
 class Rows(NamedTuple):
-    """The latest rows to fit to, of each model; a ring."""
+    """The latest rows of each model; a ring."""
 
     noted: Column  #: int64[models], how many there have been
     value: Column  #: float32[models, rows, features]
-    hit: Column  #: bool[models, rows]
+    hit: Column  #: bool[models, rows], the label
+    group: Column  #: int64[models, rows], rows of equal number were one choice
 
 
 class Forest(NamedTuple):
@@ -45,6 +50,7 @@ class Forest(NamedTuple):
     """
 
     trees: Column  #: int64[models], 0 = not fitted yet
+    asked: Column  #: int64[models], how many answers were asked for since trees were last due
     feature: Column  #: int32[models, trees, splits]
     threshold: Column  #: float64[models, trees, splits]
     child: Column  #: int32[models, trees, splits, 2], left and right
@@ -54,19 +60,23 @@ class Forest(NamedTuple):
 def rows(models: int, size: int, features: int) -> Rows:
     """No rows, and room for `size` of each model."""
     return Rows(
-        np.zeros(models, np.int64), np.zeros((models, size, features), np.float32), np.zeros((models, size), np.bool_)
+        np.zeros(models, np.int64),
+        np.zeros((models, size, features), np.float32),
+        np.zeros((models, size), np.bool_),
+        np.zeros((models, size), np.int64),
     )
 
 
-def forest(models: int, trees: int) -> Forest:
-    """No trees, and room for so many of each model."""
-    splits = (models, trees, LEAVES - 1)
+def forest(models: int) -> Forest:
+    """No trees."""
+    splits = (models, TREES, LEAVES - 1)
     return Forest(
+        np.zeros(models, np.int64),
         np.zeros(models, np.int64),
         np.zeros(splits, np.int32),
         np.zeros(splits),
         np.zeros((*splits, 2), np.int32),
-        np.zeros((models, trees, LEAVES)),
+        np.zeros((models, TREES, LEAVES)),
     )
 
 
@@ -76,66 +86,82 @@ def check_installed() -> None:
         raise SpecError('model=gbdt needs lightgbm, which is not installed: pip install "newsreplay[gbdt]"')
 
 
-def fit(forest: Forest, rows: Rows) -> None:
-    """Put trees fitted to the rows noted in the place of the ones before; a model without hits, or misses, keeps its."""
+def refit(forest: Forest, rows: Rows) -> None:
+    """Fit each model that was asked anything since the last time to its rows; where no split is worth it, trees stay."""
     for model, noted in enumerate(rows.noted.tolist()):
         size = min(noted, rows.hit.shape[1])
-        hit = rows.hit[model, :size]
-        if not hit.any() or hit.all():
-            continue
-        # In the order of time, so that where the ring begins makes no difference.
-        order = np.arange(noted - size, noted) % rows.hit.shape[1]
-        booster = boosted(rows.value[model][order], rows.hit[model][order], forest.leaf.shape[1])
-        write(forest, model, booster)
+        if size and forest.asked[model]:
+            # In the order of time, so that where the ring begins makes no difference.
+            order = np.arange(noted - size, noted) % rows.hit.shape[1]
+            write(forest, model, boosted(*(column[model][order] for column in rows[1:])))
+    forest.asked[:] = 0
 
 
-def boosted(value: Column, hit: Column, trees: int) -> Any:
-    """LightGBM's booster fitted to float32[rows, features] and whether each row was a hit."""
+def boosted(value: Column, hit: Column, group: Column) -> Any:
+    """LightGBM's booster for rows: float32[rows, features], bool[rows], and int64[rows], equal within a group."""
     import lightgbm
 
-    return lightgbm.train(_FITTING, lightgbm.Dataset(value, hit), trees)
+    begins = np.flatnonzero(np.diff(group, prepend=group[0] - 1, append=group[-1] + 1))
+    sizes = [
+        min(LARGEST_GROUP, size - first)
+        for size in np.diff(begins).tolist()
+        for first in range(0, size, LARGEST_GROUP)
+    ]
+    return lightgbm.train(_FITTING, lightgbm.Dataset(value, hit.astype(np.int32), group=sizes), TREES)
 
 
 def write(forest: Forest, model: int, booster: Any) -> None:
-    """Write a booster's trees into the arrays that `raw_score` walks."""
-    trees = [tree["tree_structure"] for tree in booster.dump_model()["tree_info"]]
-    forest.trees[model] = len(trees)
-    for number, root in enumerate(trees):
-        _write(forest, model, number, root)
+    """Write a booster's trees, if there are any with a split, into the arrays that `raw_score` walks."""
+    roots = [tree["tree_structure"] for tree in booster.dump_model()["tree_info"]]
+    grown = [root for root in roots if "split_index" in root]  # the others' only leaf is 0
+    for tree, root in enumerate(grown):
+        _write(forest, model, tree, root)
+    forest.trees[model] = len(grown) or forest.trees[model]
 
 
 def _write(forest: Forest, model: int, tree: int, root: dict[str, Any]) -> None:
-    if "leaf_value" in root:  # no split was worth it
-        forest.child[model, tree, 0] = -1
-        forest.leaf[model, tree, 0] = root["leaf_value"]
-        return
     waiting = [root]
     while waiting:
         split = waiting.pop()
         at = (model, tree, split["split_index"])
         forest.feature[at], forest.threshold[at] = split["split_feature"], split["threshold"]
-        for side, name in enumerate(("left_child", "right_child")):
-            child = split[name]
-            if "leaf_value" in child:
-                leaf = child["leaf_index"]
-                forest.child[at][side], forest.leaf[model, tree, leaf] = -1 - leaf, child["leaf_value"]
-            else:
+        for side, child in enumerate((split["left_child"], split["right_child"])):
+            if "split_index" in child:
                 forest.child[at][side] = child["split_index"]
                 waiting.append(child)
+            else:
+                forest.child[at][side] = -1 - child["leaf_index"]
+                forest.leaf[model, tree, child["leaf_index"]] = child["leaf_value"]
 
 
 @kernel
-def next_row(rows: Any, model: int, hit: bool) -> int:
-    """Where the values of the next row of a model go, the oldest one's place if there is no other; notes its label."""
-    place = int64(rows.noted[model] % rows.hit.shape[1])
-    rows.hit[model, place] = hit
-    rows.noted[model] += 1
-    return place
+def note(rows: Any, model: int, value: Any, hit: bool, group: int) -> None:
+    """Keep a row in place of the oldest one, if there is room for any."""
+    if rows.hit.shape[1] > 0:
+        place = int64(rows.noted[model] % rows.hit.shape[1])
+        for i in range(value.size):
+            rows.value[model, place, i] = value[i]
+        rows.hit[model, place] = hit
+        rows.group[model, place] = group
+        rows.noted[model] += 1
+
+
+@kernel
+def score(forest: Any, model: int, value: Any) -> float:
+    """The sum of the leaves that a row falls into."""
+    return raw_score(
+        int64(forest.trees[model]),
+        forest.feature[model],
+        forest.threshold[model],
+        forest.child[model],
+        forest.leaf[model],
+        value,
+    )
 
 
 @routine
 def raw_score(trees: int, feature: Any, threshold: Any, child: Any, leaf: Any, value: Any) -> float:
-    """The sum of the leaves that a row falls into: log odds. The arrays are those of one model of a `Forest`."""
+    """The same by the arrays of one model."""
     total = 0.0
     for tree in range(trees):
         node = int64(0)
