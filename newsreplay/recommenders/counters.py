@@ -1,7 +1,8 @@
 """A logistic ranker that learns row by row from what is counted of articles (FTRL-proximal: McMahan et al. 2013).
 
 Each feature is cut into bins, of which one is on: the logit is the sum of the weights of the bins that are on. So the
-model is additive in curves that it finds itself, and every weight has a learning rate of its own.
+model is additive in curves that it finds itself, and every weight has a learning rate of its own. Boosted trees may
+take its place (`trees`), which are told the same numbers unbinned.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class CountersState(NamedTuple):
     kept: Column  #: float64[spans], scratch: what a count at the origin weighs by now
     z: Column  #: float64[2, weights]
     squares: Column  #: float64[2, weights], sums of squared gradients
+    weight: Column  #: float64[2, weights]
     values: int  #: how many are measured
     shown_at: Column  #: int64[articles + 1], article i is shown at shown_time[shown_at[i]:shown_at[i + 1]]
     shown_time: Column  #: int64, ms: the future, or nothing
@@ -193,19 +195,28 @@ def _rank(value: Any, values: int, pool: Any, place: int, on: Any, row: Any) -> 
 
 
 @kernel
-def _weight(state: Any, model: int, place: int) -> float:
+def _leave_unranked(state: Any) -> None:
+    """Take out the ranks of the pool before: among all articles alive there are none."""
+    for i in range(state.values):
+        state.row[CONTEXT + state.values + i] = 0
+
+
+@kernel
+def _solve(state: Any, model: int, place: int) -> None:
+    """Write the weight that follows from what has been summed up for a bin."""
     z = state.z[model, place]
     if abs(z) <= state.l1:
-        return 0.0
+        state.weight[model, place] = 0.0
+        return
     shrunk = z - state.l1 if z > 0 else z + state.l1
-    return float(-shrunk / ((1 + math.sqrt(state.squares[model, place])) / state.rate + state.l2))
+    state.weight[model, place] = -shrunk / ((1 + math.sqrt(state.squares[model, place])) / state.rate + state.l2)
 
 
 @kernel
 def _logit(state: Any, model: int, count: int) -> float:
     total = 0.0
     for i in range(count):
-        total += _weight(state, model, state.on[i])
+        total += state.weight[model, state.on[i]]
     return total
 
 
@@ -217,16 +228,16 @@ def _train(state: Any, model: int, count: int, clicked: bool) -> None:
     square = gradient * gradient
     for i in range(count):
         place = state.on[i]
-        weight = _weight(state, model, place)
         before = state.squares[model, place]
         sigma = (math.sqrt(before + square) - math.sqrt(before)) / state.rate
-        state.z[model, place] += gradient - sigma * weight
+        state.z[model, place] += gradient - sigma * state.weight[model, place]
         state.squares[model, place] = before + square
+        _solve(state, model, place)
 
 
 @kernel
 def _rate(state: Any, model: int, count: int) -> float:
-    """What an article is ranked by whose numbers, and bins, are written: by trees once there are any, else the logit."""
+    """What an article is ranked by whose numbers, and bins, are written: trees once there are any, else the logit."""
     state.forest.asked[model] += 1
     if state.forest.trees[model] > 0:
         return trees.score(state.forest, model, state.row)
@@ -261,6 +272,7 @@ def _train_on_read(state: Any, event: Any) -> None:
         return
     mean = arms.mean_rate(state.arms)
     view = readers.last_category(state.readers, event)
+    _leave_unranked(state)
     for i in range(DRAWN + 1):
         item = int64(event.item)
         if i > 0:
@@ -305,6 +317,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
     mean = arms.mean_rate(state.arms)
     view = readers.category_in_view(state.readers, request)
     clear(state.ranking)
+    _leave_unranked(state)
     for i in range(state.arms.clock[arms.ALIVE]):
         item = int64(state.arms.item[i])
         if item != request.item:
@@ -340,6 +353,11 @@ class CounterRanker(Compiled[CountersState]):
     hours, see `arms`), trained on every read against 20 of them drawn at random. With `leaky` a further count is how
     often an article is shown (where there are no impressions, read) within the hour after the request: what that brings
     is the price of a leak, and its rows are marked.
+
+    With `model=gbdt` the candidates of an outcome, and a read with the articles drawn against it, are kept, the latest
+    `rows` of each model. Every `every` hours (since 1970, UTC) each model that was asked anything in the meantime is
+    fitted anew to all that it keeps, by boosted trees that rank (see `trees`). Until its first fit it answers as the
+    logistic model, which learns till then.
     """
 
     learn = learn
@@ -393,6 +411,7 @@ class CounterRanker(Compiled[CountersState]):
             np.zeros((n, 3, SPANS)),
             np.zeros(SPANS, np.int64),
             np.ones(SPANS),
+            np.zeros((2, WEIGHTS)),
             np.zeros((2, WEIGHTS)),
             np.zeros((2, WEIGHTS)),
             self.values,

@@ -87,7 +87,7 @@ def check_installed() -> None:
 
 
 def refit(forest: Forest, rows: Rows) -> None:
-    """Fit each model that was asked anything since the last time to its rows; where no split is worth it, trees stay."""
+    """Fit each model that was asked anything since the last time to its rows; where no split is worth it, it stays."""
     for model, noted in enumerate(rows.noted.tolist()):
         size = min(noted, rows.hit.shape[1])
         if size and forest.asked[model]:
@@ -103,9 +103,7 @@ def boosted(value: Column, hit: Column, group: Column) -> Any:
 
     begins = np.flatnonzero(np.diff(group, prepend=group[0] - 1, append=group[-1] + 1))
     sizes = [
-        min(LARGEST_GROUP, size - first)
-        for size in np.diff(begins).tolist()
-        for first in range(0, size, LARGEST_GROUP)
+        min(LARGEST_GROUP, size - first) for size in np.diff(begins).tolist() for first in range(0, size, LARGEST_GROUP)
     ]
     return lightgbm.train(_FITTING, lightgbm.Dataset(value, hit.astype(np.int32), group=sizes), TREES)
 

@@ -70,7 +70,7 @@ def sizes_of(log: Log, k: int) -> Sizes:
     return Sizes(articles, users, sessions, categories, k)
 
 
-def _pieces(log: Log, stretch: int, every: int) -> Iterator[tuple[int, int, bool]]:
+def pieces(log: Log, stretch: int, every: int) -> Iterator[tuple[int, int, bool]]:
     """The stretches of a log, cut where other `every` ms begin, and whether they do at the first row of each."""
     for first, end in stretches(log, stretch):
         if not every:
@@ -100,7 +100,7 @@ def compiled(
     loop(log, 0, 0, state if clock is None else clock, slates, out, 0, 0)  # over no row: it is compiled, or loaded
     begun = time.perf_counter()
     answered = placed = 0
-    for first, end, due in _pieces(log, stretch, recommender.refit_every):
+    for first, end, due in pieces(log, stretch, recommender.refit_every):
         before = placed
         if due:
             recommender.refit(state)
