@@ -143,11 +143,13 @@ def recommenders(names: tuple[str, ...], family: str | None) -> None:
 
     from tabulate import tabulate
 
-    from newsreplay.recommenders.registry import ALIASES, PRESETS, describe, records
+    from newsreplay.recommenders.registry import ALIASES, PRESETS, describe, find, records
 
     if names and family:
         raise click.UsageError("name recommenders or a --family")
     if names:
+        for name in names:
+            find(name)  # what there is not is an error
         for name, parameters, text in describe(names):
             click.echo(textwrap.fill(f"{name}({parameters})" if parameters else name, 100, subsequent_indent="    "))
             click.echo(textwrap.fill(text, 100, initial_indent="    ", subsequent_indent="    "))

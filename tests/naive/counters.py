@@ -211,7 +211,7 @@ class TreesByHand(CountersByHand):
         self.booster: dict[str, lightgbm.Booster] = {}
         self.asked: set[str] = set()
 
-    def numbers(self, row: int, item: int, view: int | None, pool: list[int]) -> list[float]:
+    def numbers(self, row: int, item: int, view: int | None, others: list[dict[str, float]]) -> list[float]:
         """What trees are told of an article: the bins' numbers before they are binned, ranks as shares of the pool."""
         now, user, session = int(self.log.time[row]), int(self.log.user[row]), int(self.log.session[row])
         values = self.values(item, now)
@@ -228,7 +228,6 @@ class TreesByHand(CountersByHand):
             sum(one[1] == session for one in self.mine) if session >= 0 else -1,
             *(values[name] for name in names),
         ]
-        others = [self.values(other, now) for other in pool]
         numbers += [self.share_below(values[name], [other[name] for other in others]) for name in names]
         return numbers
 
@@ -237,10 +236,14 @@ class TreesByHand(CountersByHand):
         return sum((other < value) + (other == value) / 2 for other in column) / len(column) if column else 0.0
 
     def note(self, row: int, what: str, items: list[int], hits: list[bool]) -> None:
-        pool, view = (items, self.view(row, True)) if what == "clicks" else ([], self.view(row, False))
+        others, view = self.pool_values(row, what, items), self.view(row, what == "clicks")
         self.rows[what] += [
-            (self.numbers(row, item, view, pool), hit, row) for item, hit in zip(items, hits, strict=True)
+            (self.numbers(row, item, view, others), hit, row) for item, hit in zip(items, hits, strict=True)
         ]
+
+    def pool_values(self, row: int, what: str, items: list[int]) -> list[dict[str, float]]:
+        """The values among which those of a candidate are ranked; none among all articles alive."""
+        return [self.values(item, int(self.log.time[row])) for item in items] if what == "clicks" else []
 
     def refit(self, row: int) -> None:
         if row == 0 or self.log.time[row] // (self.every * HOUR) == self.log.time[row - 1] // (self.every * HOUR):
@@ -263,18 +266,19 @@ class TreesByHand(CountersByHand):
                 self.booster[what] = booster
         self.asked.clear()
 
-    def predicted(self, what: str, row: int, items: list[int], pool: list[int]) -> list[float]:
-        numbers = np.array([self.numbers(row, item, self.view(row, True), pool) for item in items], np.float32)
+    def predicted(self, what: str, row: int, items: list[int]) -> list[float]:
+        others, view = self.pool_values(row, what, items), self.view(row, True)
+        numbers = np.array([self.numbers(row, item, view, others) for item in items], np.float32)
         scores: list[float] = self.booster[what].predict(numbers, raw_score=True).tolist()  # type: ignore[union-attr]
         return scores
 
     def score(self, row: int) -> list[float]:
         pool = pool_of(self.log, row)
-        self.asked.add("clicks")
+        self.asked |= {"clicks"} if pool else set()
         if "clicks" not in self.booster:
             return super().score(row)
         self.forget(int(self.log.time[row]))
-        return self.predicted("clicks", row, pool, pool)
+        return self.predicted("clicks", row, pool)
 
     def slate(self, row: int) -> dict[int, float]:
         logits = super().slate(row)
@@ -282,4 +286,4 @@ class TreesByHand(CountersByHand):
             self.asked.add("reads")
         if "reads" not in self.booster or not logits:
             return logits
-        return dict(zip(logits, self.predicted("reads", row, list(logits), []), strict=True))
+        return dict(zip(logits, self.predicted("reads", row, list(logits)), strict=True))

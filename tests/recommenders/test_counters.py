@@ -29,8 +29,8 @@ def replayed(log: Log, text: str, k: int = 5, stretch: int = 16_384) -> Replayed
     return replay(log, start_list(text)[0].make(), Setting(k=k), name=text, stretch=stretch)
 
 
-def agree(log: Log, text: str) -> None:
-    """Compare all scores and slates with the oracle's."""
+def agree(log: Log, text: str) -> CountersByHand:
+    """Compare all scores and slates with the oracle's, which is returned."""
     done = replayed(log, text, 100)
     options = {"hours": 24, "rate": 0.1, "l1": 0, "l2": 1, "leaky": False} | dict(parse_spec(text).parameters)
     by_hand = TreesByHand if options.pop("model", "logistic") == "gbdt" else CountersByHand
@@ -52,6 +52,7 @@ def agree(log: Log, text: str) -> None:
     largest = float(difference.max(initial=0.0))
     print(f"{text}: {len(scores)} logits, largest relative difference {largest:.1e}")
     assert largest <= 1e-5
+    return oracle
 
 
 @pytest.mark.parametrize(
@@ -60,12 +61,12 @@ def agree(log: Log, text: str) -> None:
         "counters",
         pytest.param("counters(hours=2, rate=0.5, l1=0.2, l2=0)", marks=pytest.mark.slow),
         pytest.param("counters(leaky=True)", marks=pytest.mark.slow),
-        TREES,
+        pytest.param(TREES, marks=pytest.mark.slow),
         pytest.param("counters(model=gbdt, every=1, rows=150, leaky=True)", marks=pytest.mark.slow),
     ],
 )
 def test_counters_answers_a_busy_log_like_its_oracle(text: str) -> None:
-    log = made_up_log(260, 3)[0]
+    log = made_up_log(220, 3)[0]
     assert (log.kind == OUTCOME).sum() > 10
     agree(log, text)
 
@@ -97,12 +98,11 @@ def test_room_made_on_the_way_changes_no_answer(text: str) -> None:
     assert pieces.scores.tobytes() == whole.scores.tobytes()
 
 
-@pytest.mark.parametrize("text", ["counters", TREES])
-def test_counters_learns_which_of_the_articles_shown_are_clicked(text: str) -> None:
-    rounds, arms = 300, 6
+def arms_shown(rounds: int, arms: int) -> Log:
+    """Every other minute two impressions of the same articles, each likelier to be clicked than the one before."""
     rng = np.random.default_rng(0)
     clicked = rng.random((rounds, arms)) < np.linspace(0.02, 0.5, arms)
-    log = make_log(
+    return make_log(
         time=[0] * arms + [60_000 * (1 + i // 2) for i in range(2 * rounds)],
         kind=[PUBLISH] * arms + [IMPRESSION, OUTCOME] * rounds,
         session=[-1] * arms + [0] * 2 * rounds, user=[-1] * arms + [0] * 2 * rounds,
@@ -110,7 +110,36 @@ def test_counters_learns_which_of_the_articles_shown_are_clicked(text: str) -> N
         impression=[-1] * arms + [i // 2 for i in range(2 * rounds)],
         pools={"at": arms * np.arange(rounds + 1), "item": [*range(arms)] * rounds, "clicked": clicked.ravel()},
     )  # fmt: skip
-    done = replayed(log, text)
+
+
+def test_trees_answer_impressions_like_lightgbm_fitted_to_the_same_rows_by_hand() -> None:
+    oracle = agree(arms_shown(70, 4), TREES)
+    assert isinstance(oracle, TreesByHand)
+    assert set(oracle.booster) == {"clicks"}
+
+
+def test_trees_answer_reads_like_lightgbm_fitted_to_the_same_rows_by_hand() -> None:
+    reads, articles = 80, 6
+    rng = np.random.default_rng(1)
+    item = np.minimum(rng.geometric(0.4, reads), articles) - 1
+    oracle = agree(
+        make_log(
+            time=[0] * articles + [60_000 * (1 + i) for i in range(reads)],
+            kind=[PUBLISH] * articles + [READ] * reads,
+            session=[-1] * articles + [i // 3 for i in range(reads)],
+            user=[-1] * articles + [i // 6 for i in range(reads)],
+            item=[*range(articles), *item.tolist()], category=[i % 2 for i in [*range(articles), *item.tolist()]],
+        ),
+        TREES,
+    )  # fmt: skip
+    assert isinstance(oracle, TreesByHand)
+    assert set(oracle.booster) == {"reads"}
+
+
+@pytest.mark.parametrize("text", ["counters", TREES])
+def test_counters_learns_which_of_the_articles_shown_are_clicked(text: str) -> None:
+    rounds, arms = 300, 6
+    done = replayed(arms_shown(rounds, arms), text)
     assert done.scores is not None
     late = done.scores.reshape(rounds, arms)[rounds // 2 :]
     assert np.corrcoef(late.mean(0), np.arange(arms))[0, 1] > 0.9
