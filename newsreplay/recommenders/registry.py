@@ -48,7 +48,7 @@ BUILT_IN = {
     "counters": Record("counters:CounterRanker", "counters", "McMahan et al. 2013", "reads", "dear"),
     "thompson": Record("bandits.thompson:Thompson", "bandits", "Chapelle & Li 2011", "reads", "medium"),
     "ucb": Record("bandits.ucb:UCB", "bandits", "Auer et al. 2002", "reads", "medium"),
-    "linucb": Record("bandits.linucb:LinUCB", "bandits", "Li et al. 2010", "reads", "medium"),
+    "linucb": Record("bandits.linucb:LinUCB", "bandits", "Li et al. 2010", "reads", "dear"),
     "epsilon": Record("bandits.epsilon:Epsilon", "bandits", "Watkins 1989", "reads", "medium"),
     "nrms": Record("neural.recommenders:NRMS", "neural", "Wu et al. 2019", "texts neural", "dear"),
     "naml": Record("neural.recommenders:NAML", "neural", "Wu et al. 2019", "texts neural", "dear"),
