@@ -10,9 +10,9 @@ Family = Literal[
 FAMILIES: tuple[Family, ...] = get_args(Family)
 
 Cost = Literal["cheap", "medium", "dear"]
-#: µs of one core that an event takes, training included, at the defaults: what a class stays below. An order of magnitude;
-#: of baselines and session neighbours on the demo's publisher A (docs/benchmarks.md), of others by the seconds and rows of
-#: benchmarks/regression.json. Articles alive, pools and processors move it.
+#: µs of one core that an event takes, training included, at the defaults: what a class stays below. An order of
+#: magnitude: of baselines and session neighbours on the demo's publisher A (docs/benchmarks.md), of others by the
+#: seconds in benchmarks/regression.json. Articles alive, pools and processors move it.
 COSTS: dict[Cost, float] = {"cheap": 1, "medium": 100, "dear": float("inf")}
 
 #: What a recommender cannot do without, but for answers that are hardly better than chance.
