@@ -37,7 +37,7 @@ from newsreplay.recommenders.neural.learning.samples import clicks
 from newsreplay.recommenders.registry import BUILT_IN, start_list
 from newsreplay.simulator.replay.replay import replay
 
-NEURAL = [name for name, place in BUILT_IN.items() if ".neural." in place]
+NEURAL = [name for name, record in BUILT_IN.items() if record.family == "neural"]
 FIGURES = {
     "training": "training, ms a click",
     "encoding": "encoding, ms an article",

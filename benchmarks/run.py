@@ -1,9 +1,10 @@
 """Speed, as one table: python benchmarks/run.py [--reads 2000000] [--publisher A] [--repeats 3] [--scale] [--starts]
     python benchmarks/run.py --neighbours [--reads 2000000]
+    python benchmarks/run.py --alive --reads 200000
 
 Times are per event and medians of several runs in one process on one core; ratios compare things measured in
 the same run. --scale adds 200,000 and 20 million reads; --starts adds wall times of the command line; --neighbours
-measures session neighbours alone.
+measures session neighbours alone, --alive what scores all articles alive at every request: seconds of the processor.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from newsreplay.simulator.judgement.scoring import Answers, score, select_scored
 from newsreplay.simulator.replay.replay import replay
 
 NEIGHBOURS = ("vsknn", "vmis", "stan", "itemknn", "association")
+ALIVE = ("thompson", "linucb", "counters", "counters(model=gbdt)")
 PLAIN_ROWS = 200_000  #: plain Python is measured on so many rows, and compared with kernels on the same
 
 
@@ -158,6 +160,18 @@ def session_neighbours(publisher: Publisher, reads: int, repeats: int, folder: P
     print(f"\nvmis, k = 1: compiled {unit * fast:.2f}, plain Python {unit * slow:.2f}, ratio {slow / fast:.0f}\n")
 
 
+def all_alive(log: Log) -> list[list[str]]:
+    """What scoring all articles alive takes at k = 1: one replay each, in time of the processor."""
+    table = []
+    for spec in ALIVE:
+        entry = start_list(spec)[0]
+        replay(first_rows(log, 2), entry.make(), Setting(k=1), name=spec)
+        begun = time.process_time()
+        replay(log, entry.make(), Setting(k=1), name=spec)
+        table.append([spec, f"{1e6 / len(log.time) * (time.process_time() - begun):.1f}"])
+    return table
+
+
 def starts(folder: Path) -> list[list[str]]:
     """Wall times of the command line in processes of their own, on all cores."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
@@ -197,6 +211,7 @@ def main() -> None:
     parser.add_argument("--scale", action="store_true")
     parser.add_argument("--starts", action="store_true")
     parser.add_argument("--neighbours", action="store_true")
+    parser.add_argument("--alive", action="store_true")
     options = parser.parse_args()
     print(
         f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, numba {numba.__version__}"
@@ -208,6 +223,9 @@ def main() -> None:
         print(f"synthetic publisher {options.publisher}, {rows:,} rows; µs per event on one core\n")
         if options.neighbours:
             session_neighbours(publisher, options.reads, options.repeats, folder)
+            return
+        if options.alive:
+            print(tabulate(all_alive(log), ["", "k = 1"], disable_numparse=True))
             return
         one = total_of_the_22(publisher, 1, options.repeats)
         ten = total_of_the_22(publisher, 10, options.repeats)

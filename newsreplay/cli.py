@@ -42,7 +42,7 @@ COMMANDS = {
     "report": LazyCommand("newsreplay.commands.showing:report", "Write a run as one HTML page."),
     "export": LazyCommand("newsreplay.commands.showing:export", "Write the answers of a run for other tools."),
     "recommenders": LazyCommand(
-        "newsreplay.commands.showing:recommenders", "List the recommenders, their parameters and presets."
+        "newsreplay.commands.showing:recommenders", "List the recommenders, what they need and cost, presets."
     ),
     "data": LazyCommand("newsreplay.commands.data:data", "Get, prepare, describe data sets."),
 }

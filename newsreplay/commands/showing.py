@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from newsreplay.commands.options import (
     parse_names,
     run_argument,
 )
+from newsreplay.recommenders.records import COSTS, FAMILIES, NEEDS
 
 if TYPE_CHECKING:
     from newsreplay.api import Run
@@ -132,17 +135,38 @@ def export(folder: Path, style: str, out: Path | None) -> None:
 
 
 @click.command()
-def recommenders() -> None:
-    """List the recommenders, their parameters and presets."""
+@click.argument("names", nargs=-1, metavar="[NAME]…")
+@click.option("--family", type=click.Choice(FAMILIES), help="Only those of one family.")
+def recommenders(names: tuple[str, ...], family: str | None) -> None:
+    """List the recommenders, what they need and cost, presets; or the parameters of those named."""
     import textwrap
 
     from tabulate import tabulate
 
-    from newsreplay.recommenders.registry import ALIASES, PRESETS, describe
+    from newsreplay.recommenders.registry import ALIASES, PRESETS, describe, find, records
 
-    rows = [(name, textwrap.fill(parameters, 60), textwrap.fill(text, 60)) for name, parameters, text in describe()]
-    click.echo(tabulate(rows, ["name", "parameters", ""], tablefmt="simple", disable_numparse=True))
-    click.echo("\naliases: " + ", ".join(f"{alias} = {name}" for alias, name in ALIASES.items()))
+    if names and family:
+        raise click.UsageError("name recommenders or a --family")
+    if names:
+        for name in names:
+            find(name)  # what there is not is an error
+        for name, parameters, text in describe(names):
+            click.echo(textwrap.fill(f"{name}({parameters})" if parameters else name, 100, subsequent_indent="    "))
+            click.echo(textwrap.fill(text, 100, initial_indent="    ", subsequent_indent="    "))
+        return
+    shown = {name: record for name, record in records().items() if family in (None, record and record.family)}
+    rows = [(name, *(record[1:] if record else ("", "", "", ""))) for name, record in shown.items()]
+    click.echo(tabulate(rows, ["name", "family", "paper", "needs", "cost"], tablefmt="simple", disable_numparse=True))
+    click.echo(f"\ncost, µs per event: {', '.join(starmap(_bound, COSTS.items()))}; mixtures: besides their parts")
+    click.echo("needs: " + "; ".join(f"{need}: {what}" for need, what in NEEDS.items()))
+    click.echo("parameters and defaults: newsreplay recommenders NAME")
+    if family:
+        return
+    click.echo("aliases: " + ", ".join(f"{alias} = {name}" for alias, name in ALIASES.items()))
     for name, specs in PRESETS.items():
         click.echo(f"preset {name}: {', '.join(specs)}")
     click.echo("your own: module:Class or path/to/file.py:Class, with parameters as Class(size=3)")
+
+
+def _bound(cost: str, below: float) -> str:
+    return f"{cost} < {below:g}" if below < math.inf else f"{cost} more"

@@ -152,6 +152,7 @@ class Compiled(Generic[State]):
     recommend: ClassVar[Callable[..., None]]
     score: ClassVar[Callable[..., None] | None] = None  #: None = cannot score impressions
     slow: ClassVar[bool] = False  #: replayed first, so that it does not run on alone at the end
+    refit_every: int = 0  #: ms of event time between two calls of `refit`; 0 = never
 
     def state(self, sizes: Sizes, key: np.uint64) -> State:
         """The empty state; `key` seeds random choices."""
@@ -160,3 +161,9 @@ class Compiled(Generic[State]):
     def room(self, state: State, reads: int) -> State:
         """The state with room for `reads` more reads; called between stretches of the log."""
         return state
+
+    def refit(self, state: State) -> None:
+        """Fit, in place, what no kernel can to what kernels noted in the state.
+
+        Called between two rows, before the first one of every `refit_every` ms (since 1970, UTC) but the log's first.
+        """

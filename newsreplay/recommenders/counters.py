@@ -1,7 +1,8 @@
 """A logistic ranker that learns row by row from what is counted of articles (FTRL-proximal: McMahan et al. 2013).
 
 Each feature is cut into bins, of which one is on: the logit is the sum of the weights of the bins that are on. So the
-model is additive in curves that it finds itself, and every weight has a learning rate of its own.
+model is additive in curves that it finds itself, and every weight has a learning rate of its own. Boosted trees may
+take its place (`trees`), which are told the same numbers unbinned.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from newsreplay.kernels.compiling import int64, kernel, routine
 from newsreplay.kernels.mixing import below, draw
 from newsreplay.log.catalog import Articles
 from newsreplay.log.rows import HOUR, IMPRESSION, OUTCOME, READ, Column, Log
+from newsreplay.recommenders import trees
 from newsreplay.recommenders.bandits import arms, readers
 from newsreplay.recommenders.bandits.arms import CLICKED, READS, SHOWN, Arms
 from newsreplay.recommenders.bandits.ranking import Ranking, clear, offer, ranking, write_best
 from newsreplay.recommenders.bandits.readers import Readers
 from newsreplay.recommenders.base import Compiled, Sizes
+from newsreplay.recommenders.trees import Forest, Rows
 from newsreplay.spec import number, whole
 
 MINUTE = HOUR // 60
@@ -41,9 +44,12 @@ OWN = POSITION + 4 * BINS
 RANKS = OWN + VALUES * BINS
 WEIGHTS = RANKS + VALUES * BINS
 FIXED = 6  #: features that are no values
+#: What trees are told besides values and ranks: idle time, taste, the category in view, the hour, the position.
+CONTEXT = 5
 # There are two models: which of the articles shown is clicked is another question than which of all alive is read.
 IMPRESSIONS, SLATES = 0, 1
 DRAWN = 20  #: articles alive that a read is set against
+MODELS = ("logistic", "gbdt")
 
 
 class CountersState(NamedTuple):
@@ -63,11 +69,15 @@ class CountersState(NamedTuple):
     kept: Column  #: float64[spans], scratch: what a count at the origin weighs by now
     z: Column  #: float64[2, weights]
     squares: Column  #: float64[2, weights], sums of squared gradients
+    weight: Column  #: float64[2, weights]
     values: int  #: how many are measured
     shown_at: Column  #: int64[articles + 1], article i is shown at shown_time[shown_at[i]:shown_at[i + 1]]
     shown_time: Column  #: int64, ms: the future, or nothing
     value: Column  #: float32[articles, values], scratch; so short that sums in another order are equal
     on: Column  #: int64[features], scratch: the bins that are on
+    row: Column  #: float32[numbers], scratch: the same unbinned
+    rows: Rows  #: such rows, to fit trees to; there is room for none if there are no trees
+    forest: Forest
 
 
 @kernel
@@ -133,35 +143,45 @@ def _rate_bin(ratio: float) -> int:
 
 @kernel
 def _switch_on(state: Any, event: Any, view: int, item: int) -> None:
-    """Write the bins that are on for an article that has been measured, but for ranks."""
-    on = state.on
+    """Write the numbers of an article that has been measured, and the bins that are on for them, but for ranks."""
+    on, row = state.on, state.row
     for i in range(state.values):
         value = state.value[item, i]
+        row[CONTEXT + i] = value
         own = _rate_bin(value) if 2 * SPANS <= i < 3 * SPANS else _bin(value)
         on[FIXED + i] = OWN + i * BINS + own
     on[0] = CONSTANT
     idle = int64(BINS - 1)
+    row[0] = -1.0
     if state.arms.read_row[item] >= 0:
+        row[0] = (event.time - state.read_at[item]) / MINUTE
         idle = min(_bin((event.time - state.read_at[item]) / MINUTE), BINS - 2)
     on[1] = IDLE + idle
     category = int64(state.readers.category[item])
     taste = same = int64(0)
+    row[1] = -1.0
     if category >= 0:
-        taste = 1 + int64(10 * readers.taste_of(state.readers, event.user, category))
+        share = readers.taste_of(state.readers, event.user, category)
+        row[1] = share
+        taste = 1 + int64(10 * share)
         same = 1 + int64(view >= 0) + int64(view == category)
+    row[2] = same
     on[2] = TASTE + taste
     on[3] = VIEW + same
     hour = (event.time // HOUR) % 24 // 3
+    row[3] = event.time // HOUR % 24
     on[4] = HOURS + hour * BINS + _bin(state.value[item, AGE])
     position = int64(0)
+    row[4] = -1.0
     if event.session >= 0:
+        row[4] = state.readers.position[event.session]
         position = min(int64(state.readers.position[event.session]), int64(3))
     on[5] = POSITION + position * BINS + _bin(state.value[item, 1])
 
 
 @routine
-def _rank(value: Any, values: int, pool: Any, place: int, on: Any) -> None:
-    """Write the bins of the ranks that a candidate's values have within its pool, equal ones half."""
+def _rank(value: Any, values: int, pool: Any, place: int, on: Any, row: Any) -> None:
+    """Write the ranks that a candidate's values have within its pool, equal ones half, and their bins."""
     item = pool[place]
     for i in range(values):
         lower = 0.0
@@ -170,23 +190,33 @@ def _rank(value: Any, values: int, pool: Any, place: int, on: Any) -> None:
                 lower += 1
             elif value[pool[other], i] == value[item, i]:
                 lower += 0.5
+        row[CONTEXT + values + i] = lower / len(pool)
         on[FIXED + values + i] = RANKS + i * BINS + int64(lower * BINS / (len(pool) + 0.5))
 
 
 @kernel
-def _weight(state: Any, model: int, place: int) -> float:
+def _leave_unranked(state: Any) -> None:
+    """Take out the ranks of the pool before: among all articles alive there are none."""
+    for i in range(state.values):
+        state.row[CONTEXT + state.values + i] = 0
+
+
+@kernel
+def _solve(state: Any, model: int, place: int) -> None:
+    """Write the weight that follows from what has been summed up for a bin."""
     z = state.z[model, place]
     if abs(z) <= state.l1:
-        return 0.0
+        state.weight[model, place] = 0.0
+        return
     shrunk = z - state.l1 if z > 0 else z + state.l1
-    return float(-shrunk / ((1 + math.sqrt(state.squares[model, place])) / state.rate + state.l2))
+    state.weight[model, place] = -shrunk / ((1 + math.sqrt(state.squares[model, place])) / state.rate + state.l2)
 
 
 @kernel
 def _logit(state: Any, model: int, count: int) -> float:
     total = 0.0
     for i in range(count):
-        total += _weight(state, model, state.on[i])
+        total += state.weight[model, state.on[i]]
     return total
 
 
@@ -198,11 +228,28 @@ def _train(state: Any, model: int, count: int, clicked: bool) -> None:
     square = gradient * gradient
     for i in range(count):
         place = state.on[i]
-        weight = _weight(state, model, place)
         before = state.squares[model, place]
         sigma = (math.sqrt(before + square) - math.sqrt(before)) / state.rate
-        state.z[model, place] += gradient - sigma * weight
+        state.z[model, place] += gradient - sigma * state.weight[model, place]
         state.squares[model, place] = before + square
+        _solve(state, model, place)
+
+
+@kernel
+def _rate(state: Any, model: int, count: int) -> float:
+    """What an article is ranked by whose numbers, and bins, are written: trees once there are any, else the logit."""
+    state.forest.asked[model] += 1
+    if state.forest.trees[model] > 0:
+        return trees.score(state.forest, model, state.row)
+    return _logit(state, model, count)
+
+
+@kernel
+def _take(state: Any, model: int, count: int, event: Any, clicked: bool) -> None:
+    """Learn whether the article was clicked whose numbers, and bins, are written; the logit, until there are trees."""
+    trees.note(state.rows, model, state.row, clicked, event.row)
+    if state.forest.trees[model] == 0:
+        _train(state, model, count, clicked)
 
 
 @kernel
@@ -213,8 +260,8 @@ def _train_on_outcome(state: Any, event: Any) -> None:
         _measure(state, int64(event.pool[i]), event.time, mean)
     for i in range(len(event.pool)):
         _switch_on(state, event, view, int64(event.pool[i]))
-        _rank(state.value, state.values, event.pool, i, state.on)
-        _train(state, IMPRESSIONS, FIXED + 2 * state.values, event.clicked[i])
+        _rank(state.value, state.values, event.pool, i, state.on, state.row)
+        _take(state, IMPRESSIONS, FIXED + 2 * state.values, event, event.clicked[i])
 
 
 @kernel
@@ -225,6 +272,7 @@ def _train_on_read(state: Any, event: Any) -> None:
         return
     mean = arms.mean_rate(state.arms)
     view = readers.last_category(state.readers, event)
+    _leave_unranked(state)
     for i in range(DRAWN + 1):
         item = int64(event.item)
         if i > 0:
@@ -232,7 +280,7 @@ def _train_on_read(state: Any, event: Any) -> None:
         if i == 0 or item != event.item:
             _measure(state, item, event.time, mean)
             _switch_on(state, event, view, item)
-            _train(state, SLATES, FIXED + state.values, i == 0)
+            _take(state, SLATES, FIXED + state.values, event, i == 0)
 
 
 @kernel
@@ -269,12 +317,13 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
     mean = arms.mean_rate(state.arms)
     view = readers.category_in_view(state.readers, request)
     clear(state.ranking)
+    _leave_unranked(state)
     for i in range(state.arms.clock[arms.ALIVE]):
         item = int64(state.arms.item[i])
         if item != request.item:
             _measure(state, item, request.time, mean)
             _switch_on(state, request, view, item)
-            offer(state.ranking, 0, item, _logit(state, SLATES, FIXED + state.values), state.arms.read_row)
+            offer(state.ranking, 0, item, _rate(state, SLATES, FIXED + state.values), state.arms.read_row)
     write_best(state.ranking, slate, state.arms.read_row, 0)
 
 
@@ -289,8 +338,8 @@ def score(state: Any, request: Any, out: Any) -> None:
         _measure(state, int64(request.pool[i]), request.time, mean)
     for i in range(out.size):
         _switch_on(state, request, view, int64(request.pool[i]))
-        _rank(state.value, state.values, request.pool, i, state.on)
-        out[i] = _logit(state, IMPRESSIONS, FIXED + 2 * state.values)
+        _rank(state.value, state.values, request.pool, i, state.on, state.row)
+        out[i] = _rate(state, IMPRESSIONS, FIXED + 2 * state.values)
 
 
 class CounterRanker(Compiled[CountersState]):
@@ -304,6 +353,11 @@ class CounterRanker(Compiled[CountersState]):
     hours, see `arms`), trained on every read against 20 of them drawn at random. With `leaky` a further count is how
     often an article is shown (where there are no impressions, read) within the hour after the request: what that brings
     is the price of a leak, and its rows are marked.
+
+    With `model=gbdt` the candidates of an outcome, and a read with the articles drawn against it, are kept, the latest
+    `rows` of each model. Every `every` hours (since 1970, UTC) each model that was asked anything in the meantime is
+    fitted anew to all that it keeps, by boosted trees that rank (see `trees`). Until its first fit it answers as the
+    logistic model, which learns till then.
     """
 
     learn = learn
@@ -311,13 +365,31 @@ class CounterRanker(Compiled[CountersState]):
     score = score
     slow = True
 
-    def __init__(self, hours: int = 24, rate: float = 0.1, l1: float = 0, l2: float = 1, leaky: bool = False):
+    def __init__(
+        self,
+        hours: int = 24,
+        rate: float = 0.1,
+        l1: float = 0,
+        l2: float = 1,
+        leaky: bool = False,
+        model: str = "logistic",
+        every: int = 6,
+        rows: int = 100_000,
+    ):
+        if model not in MODELS:
+            raise SpecError(f"model must be {' or '.join(MODELS)}, not {model!r}")
         if not isinstance(leaky, bool):
             raise SpecError(f"leaky must be true or false, not {leaky!r}")
         self.hours = whole("hours", hours, at_least=1)
         self.rate = number("rate", rate, at_least=1e-6)
         self.l1 = number("l1", l1, at_least=0)
         self.l2 = number("l2", l2, at_least=0)
+        self.model = model
+        self.every = whole("every", every, at_least=1)
+        self.rows = whole("rows", rows, at_least=1)
+        if model == "gbdt":
+            trees.check_installed()
+            self.refit_every = self.every * HOUR
         self.values = VALUES if leaky else NEXT
         self.shown_at, self.shown_time = np.zeros(1, np.int64), np.zeros(0, np.int64)
         if leaky:
@@ -341,16 +413,24 @@ class CounterRanker(Compiled[CountersState]):
             np.ones(SPANS),
             np.zeros((2, WEIGHTS)),
             np.zeros((2, WEIGHTS)),
+            np.zeros((2, WEIGHTS)),
             self.values,
             self.shown_at,
             self.shown_time,
             np.zeros((n, self.values), np.float32),
             np.zeros(FIXED + 2 * self.values, np.int64),
+            np.zeros(CONTEXT + 2 * self.values, np.float32),
+            trees.rows(2, self.rows if self.refit_every else 0, CONTEXT + 2 * self.values),
+            trees.forest(2),
         )
 
     def room(self, state: CountersState, reads: int) -> CountersState:
         """See `Compiled.room`."""
         return state._replace(readers=readers.room(state.readers, reads))
+
+    def refit(self, state: CountersState) -> None:
+        """See `Compiled.refit`."""
+        trees.refit(state.forest, state.rows)
 
     def _foresee(self, log: Log, articles: Articles) -> None:
         """Note when articles will be shown, or read where there are no impressions."""

@@ -25,42 +25,53 @@ from typing import Any, NamedTuple, TypeVar
 
 from newsreplay.errors import SpecError, did_you_mean
 from newsreplay.processes import OwnProcess
+from newsreplay.recommenders.records import PACKAGE, Record
 from newsreplay.spec import Spec, Value, parse_spec, parse_specs
 
+_TABLE_2 = "Kille & Lommatzsch 2019"
 BUILT_IN = {
-    "random": "newsreplay.recommenders.baselines.uniform:Uniform",
-    "popular": "newsreplay.recommenders.baselines.popular:Popular",
-    "recency": "newsreplay.recommenders.baselines.recency:Recency",
-    "circular": "newsreplay.recommenders.baselines.circular:Circular",
-    "sequences": "newsreplay.recommenders.baselines.sequences:Sequences",
-    "content": "newsreplay.recommenders.baselines.content:Content",
-    "minhash": "newsreplay.recommenders.baselines.minhash:Minhash",
-    "trend": "newsreplay.recommenders.baselines.trend:Trend",
-    "vsknn": "newsreplay.recommenders.baselines.vsknn:VSkNN",
-    "vmis": "newsreplay.recommenders.baselines.vsknn:VMISkNN",
-    "stan": "newsreplay.recommenders.baselines.stan:STAN",
-    "itemknn": "newsreplay.recommenders.baselines.itemknn:ItemKNN",
-    "association": "newsreplay.recommenders.baselines.association:Association",
-    "counters": "newsreplay.recommenders.counters:CounterRanker",
-    "thompson": "newsreplay.recommenders.bandits.thompson:Thompson",
-    "ucb": "newsreplay.recommenders.bandits.ucb:UCB",
-    "linucb": "newsreplay.recommenders.bandits.linucb:LinUCB",
-    "epsilon": "newsreplay.recommenders.bandits.epsilon:Epsilon",
-    **{
-        name.lower(): f"newsreplay.recommenders.neural.recommenders:{name}"
-        for name in (
-            *("NRMS", "NAML", "LSTUR", "TANR", "CAUM", "PPRec", "AWRS", "CROWN", "FIM", "PUNR"),
-            *("GRU4Rec", "SASRec", "NARM", "STAMP"),
-        )
-    },
-    "nrms-bert": "newsreplay.recommenders.neural.recommenders:NRMSBERT",
-    "nrms-im": "newsreplay.recommenders.neural.recommenders:NRMSIM",
-    "fim-im": "newsreplay.recommenders.neural.recommenders:FIMIM",
-    "editorial": "newsreplay.recommenders.baselines.editorial:Editorial",
-    "blend": "newsreplay.recommenders.mixtures:Blend",
-    "fallback": "newsreplay.recommenders.mixtures:Fallback",
-    "logged": "newsreplay.recommenders.references.logged:Logged",
-    "oracle": "newsreplay.recommenders.references.oracle:Oracle",
+    "random": Record("baselines.uniform:Uniform", "references", _TABLE_2, "reads", "cheap"),
+    "popular": Record("baselines.popular:Popular", "popularity", _TABLE_2, "reads", "cheap"),
+    "recency": Record("baselines.recency:Recency", "popularity", _TABLE_2, "reads", "cheap"),
+    "circular": Record("baselines.circular:Circular", "popularity", "Lommatzsch 2014", "reads", "cheap"),
+    "sequences": Record("baselines.sequences:Sequences", "sessions", _TABLE_2, "sessions", "cheap"),
+    "content": Record("baselines.content:Content", "content", _TABLE_2, "categories", "cheap"),
+    "minhash": Record("baselines.minhash:Minhash", "collaborative", "Das et al. 2007", "reads", "medium"),
+    "trend": Record("baselines.trend:Trend", "popularity", _TABLE_2, "reads", "cheap"),
+    "vsknn": Record("baselines.vsknn:VSkNN", "sessions", "Ludewig & Jannach 2018", "sessions", "medium"),
+    "vmis": Record("baselines.vsknn:VMISkNN", "sessions", "Kersbergen et al. 2022", "sessions", "medium"),
+    "stan": Record("baselines.stan:STAN", "sessions", "Garg et al. 2019", "sessions", "medium"),
+    "itemknn": Record("baselines.itemknn:ItemKNN", "sessions", "Ludewig & Jannach 2018", "sessions", "medium"),
+    "association": Record(
+        "baselines.association:Association", "sessions", "Ludewig & Jannach 2018", "sessions", "medium"
+    ),
+    "counters": Record("counters:CounterRanker", "counters", "McMahan et al. 2013", "reads", "dear"),
+    "thompson": Record("bandits.thompson:Thompson", "bandits", "Chapelle & Li 2011", "reads", "medium"),
+    "ucb": Record("bandits.ucb:UCB", "bandits", "Auer et al. 2002", "reads", "medium"),
+    "linucb": Record("bandits.linucb:LinUCB", "bandits", "Li et al. 2010", "reads", "dear"),
+    "epsilon": Record("bandits.epsilon:Epsilon", "bandits", "Watkins 1989", "reads", "medium"),
+    "gru4rec": Record("neural.recommenders:GRU4Rec", "sessions", "Hidasi et al. 2016", "sessions neural", "dear"),
+    "sasrec": Record("neural.recommenders:SASRec", "sessions", "Kang & McAuley 2018", "sessions neural", "dear"),
+    "narm": Record("neural.recommenders:NARM", "sessions", "Li et al. 2017", "sessions neural", "dear"),
+    "stamp": Record("neural.recommenders:STAMP", "sessions", "Liu et al. 2018", "sessions neural", "dear"),
+    "nrms": Record("neural.recommenders:NRMS", "neural", "Wu et al. 2019", "texts neural", "dear"),
+    "naml": Record("neural.recommenders:NAML", "neural", "Wu et al. 2019", "texts neural", "dear"),
+    "lstur": Record("neural.recommenders:LSTUR", "neural", "An et al. 2019", "texts neural", "dear"),
+    "tanr": Record("neural.recommenders:TANR", "neural", "Wu et al. 2019", "texts neural", "dear"),
+    "caum": Record("neural.recommenders:CAUM", "neural", "Qi et al. 2022", "texts neural", "dear"),
+    "pprec": Record("neural.recommenders:PPRec", "neural", "Qi et al. 2021", "texts neural", "dear"),
+    "awrs": Record("neural.recommenders:AWRS", "neural", "AWRS 2025", "texts neural", "dear"),
+    "crown": Record("neural.recommenders:CROWN", "neural", "Ko et al. 2025", "texts neural", "dear"),
+    "fim": Record("neural.recommenders:FIM", "neural", "Wang et al. 2020", "texts neural", "dear"),
+    "punr": Record("neural.recommenders:PUNR", "neural", "Wu et al. 2023", "texts neural", "dear"),
+    "nrms-bert": Record("neural.recommenders:NRMSBERT", "neural", "Wu et al. 2021", "texts neural", "dear"),
+    "nrms-im": Record("neural.recommenders:NRMSIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
+    "fim-im": Record("neural.recommenders:FIMIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
+    "editorial": Record("baselines.editorial:Editorial", "popularity", "", "impressions", "cheap"),
+    "blend": Record("mixtures:Blend", "mixtures", "", "parts", "medium"),
+    "fallback": Record("mixtures:Fallback", "mixtures", "", "parts", "medium"),
+    "logged": Record("references.logged:Logged", "references", "", "impressions", "medium"),
+    "oracle": Record("references.oracle:Oracle", "references", "", "sessions", "cheap"),
 }
 ALIASES = {
     "popularity": "popular",
@@ -80,6 +91,8 @@ PRESETS = {
         *("trend(hours=2)", "trend(hours=6)", "trend(hours=12)", "trend(hours=24)"),
     ),
     "bandits": ("thompson", "ucb", "linucb", "epsilon"),
+    # One of each family, the best that it has in the stream.
+    "strong": ("trend", "sequences", "vsknn", "counters", "thompson(hours=2, fresh=0)", "nrms", "awrs"),
     "neural": (
         *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
         *("nrms-bert", "punr", "nrms-im", "fim-im"),
@@ -348,7 +361,8 @@ def _estimator_class(name: str) -> type:
 
 def find(name: str) -> Any:
     """The class behind a name. Raises `SpecError` if there is none."""
-    target = BUILT_IN.get(ALIASES.get(name, name)) or _plug_ins().get(name)
+    record = BUILT_IN.get(ALIASES.get(name, name))
+    target = _plug_ins().get(name) if record is None else f"{PACKAGE}.{record.target}"
     if target is None and ":" not in name:
         names = [*BUILT_IN, *ALIASES, *PRESETS, *_plug_ins()]
         hint = did_you_mean(name, names) or f"There are {', '.join(BUILT_IN)}; or name your own as module:Class."
@@ -408,10 +422,15 @@ def _load_file(file: str) -> Any:
     return module
 
 
-def describe() -> list[tuple[str, str, str]]:
-    """Name, parameters with defaults and first line of the docstring of every named recommender."""
+def records() -> dict[str, Record | None]:
+    """What is known of every named recommender without importing it; of an installed package's, nothing."""
+    return {name: BUILT_IN.get(name) for name in [*BUILT_IN, *_plug_ins()]}
+
+
+def describe(names: Iterable[str] | None = None) -> list[tuple[str, str, str]]:
+    """Name, parameters with defaults and first line of the docstring of these, or all named, recommenders."""
     rows = []
-    for name in [*BUILT_IN, *_plug_ins()]:
+    for name in records() if names is None else names:
         try:
             factory = find(name)
         except SpecError as error:  # somebody's broken plug-in

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 import types
 from pathlib import Path
@@ -163,11 +164,24 @@ def test_a_wrong_word_about_a_run_is_said_in_one_line(cli: Cli, done: str) -> No
 
 def test_recommenders_lists_names_aliases_and_presets(cli: Cli) -> None:
     text = cli("recommenders").stdout
-    for name in BUILT_IN:
-        assert f"\n{name} " in text
+    for name, record in BUILT_IN.items():
+        assert re.search(rf"^{name} +{record.family} .*{record.paper}.*{record.needs} +{record.cost}$", text, re.M)
     for alias, name in ALIASES.items():
         assert f"{alias} = {name}" in text
-    assert f"preset baselines: {', '.join(PRESETS['baselines'])}" in text
+    assert all(f"preset {name}: {', '.join(specs)}" in text for name, specs in PRESETS.items())
+
+
+def test_recommenders_of_one_family_and_parameters_of_those_named_are_shown(cli: Cli) -> None:
+    text = cli("recommenders", "--family", "bandits").stdout
+    assert re.findall(r"^(\w+) +bandits ", text, re.M) == [
+        name for name, record in BUILT_IN.items() if record.family == "bandits"
+    ]
+    assert "preset" not in text
+    text = cli("recommenders", "circular", "recency").stdout
+    assert text.startswith("circular(size=100)\n    The articles of the last `size` reads")
+    assert "\nrecency\n" in text
+    assert "Did you mean 'trend'?" in complaint(cli("recommenders", "tred"))
+    assert "name recommenders or a --family" in complaint(cli("recommenders", "trend", "--family", "bandits"))
 
 
 def test_answers_are_exported_for_other_tools(replay: Cli, cli: Cli) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
+import lightgbm
 import numpy as np
 
 from newsreplay.log.rows import HISTORY, HOUR, IMPRESSION, OUTCOME, READ, Log
@@ -162,19 +163,28 @@ class CountersByHand:
         others = [item for item in self.alive if item != self.log.item[row]]
         return {item: self.reads.logit(self.features(row, item, view)) for item in others}
 
+    def refit(self, row: int) -> None:
+        """Nothing is fitted but row by row."""
+
+    def note(self, row: int, what: str, items: list[int], hits: list[bool]) -> None:
+        """No rows are kept."""
+
     def learn(self, row: int) -> None:
         now, kind, item = int(self.log.time[row]), int(self.log.kind[row]), int(self.log.item[row])
         self.forget(now)
         if kind in (READ, HISTORY) and item in self.alive:
             view = self.view(row, False)
             drawn = [self.alive[((draw(self.key, row, i) >> 32) * len(self.alive)) >> 32] for i in range(1, 21)]
-            for other in [item, *(one for one in drawn if one != item)]:
+            choice = [item, *(one for one in drawn if one != item)]
+            for other in choice:
                 self.reads.train(self.features(row, other, view), other == item)
+            self.note(row, "reads", choice, [other == item for other in choice])
         pool = pool_of(self.log, row) if kind == OUTCOME else []
         clicked = clicked_of(self.log, row)
         if kind == OUTCOME:
             for features, hit in zip(self.with_ranks(row, pool, self.view(row, True)), clicked, strict=True):
                 self.clicks.train(features, hit)
+            self.note(row, "clicks", pool, clicked)
         if item >= 0 and item not in self.known:
             self.known[item] = now
             self.touch(item, now)
@@ -189,3 +199,91 @@ class CountersByHand:
             self.touch(other, now)
             self.counted["shown"].append((now, other))
             self.counted["clicked"] += [(now, other)] if hit else []
+
+
+class TreesByHand(CountersByHand):
+    """The same counts ranked by LightGBM's own predictions, once it has been fitted."""
+
+    def __init__(self, *arguments: Any, every: int = 6, rows: int = 100_000, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.every, self.size = every, rows
+        self.rows: dict[str, list[tuple[list[float], bool, int]]] = {"reads": [], "clicks": []}
+        self.booster: dict[str, lightgbm.Booster] = {}
+        self.asked: set[str] = set()
+
+    def numbers(self, row: int, item: int, view: int | None, others: list[dict[str, float]]) -> list[float]:
+        """What trees are told of an article: the bins' numbers before they are binned, ranks as shares of the pool."""
+        now, user, session = int(self.log.time[row]), int(self.log.user[row]), int(self.log.session[row])
+        values = self.values(item, now)
+        names = [f"{what}{span}" for what in ("reads", "shown", "rate") for span in MINUTES]
+        names += ["age"] if self.future is None else ["age", "next"]
+        last = [time for time, other in self.counted["reads"] if other == item]
+        category = self.category.get(item)
+        read = [one[2] for one in self.mine if one[0] == user]
+        numbers = [
+            (now - last[-1]) / 60_000 if last else -1,
+            -1 if category is None else read.count(category) / len(read) if read else 0,
+            0 if category is None else 1 + (view is not None) + (view == category),
+            now // HOUR % 24,
+            sum(one[1] == session for one in self.mine) if session >= 0 else -1,
+            *(values[name] for name in names),
+        ]
+        numbers += [self.share_below(values[name], [other[name] for other in others]) for name in names]
+        return numbers
+
+    @staticmethod
+    def share_below(value: float, column: list[float]) -> float:
+        return sum((other < value) + (other == value) / 2 for other in column) / len(column) if column else 0.0
+
+    def note(self, row: int, what: str, items: list[int], hits: list[bool]) -> None:
+        others, view = self.pool_values(row, what, items), self.view(row, what == "clicks")
+        self.rows[what] += [
+            (self.numbers(row, item, view, others), hit, row) for item, hit in zip(items, hits, strict=True)
+        ]
+
+    def pool_values(self, row: int, what: str, items: list[int]) -> list[dict[str, float]]:
+        """The values among which those of a candidate are ranked; none among all articles alive."""
+        return [self.values(item, int(self.log.time[row])) for item in items] if what == "clicks" else []
+
+    def refit(self, row: int) -> None:
+        if row == 0 or self.log.time[row] // (self.every * HOUR) == self.log.time[row - 1] // (self.every * HOUR):
+            return
+        for what, noted in self.rows.items():
+            kept = noted[-self.size :]
+            if what not in self.asked or not kept:
+                continue
+            groups = Counter(group for _, _, group in kept)
+            data = lightgbm.Dataset(
+                np.array([numbers for numbers, _, _ in kept], np.float32),
+                np.array([hit for _, hit, _ in kept], np.int32),
+                group=[groups[group] for group in sorted(groups)],
+            )
+            options = {"objective": "lambdarank", "num_leaves": 15, "learning_rate": 0.1, "min_data_in_leaf": 50,
+                       "max_bin": 63, "num_threads": 1, "deterministic": True, "force_row_wise": True,
+                       "verbose": -1}  # fmt: skip
+            booster = lightgbm.train(options, data, 50)
+            if booster.feature_importance().any():
+                self.booster[what] = booster
+        self.asked.clear()
+
+    def predicted(self, what: str, row: int, items: list[int]) -> list[float]:
+        others, view = self.pool_values(row, what, items), self.view(row, True)
+        numbers = np.array([self.numbers(row, item, view, others) for item in items], np.float32)
+        scores: list[float] = self.booster[what].predict(numbers, raw_score=True).tolist()  # type: ignore[union-attr]
+        return scores
+
+    def score(self, row: int) -> list[float]:
+        pool = pool_of(self.log, row)
+        self.asked |= {"clicks"} if pool else set()
+        if "clicks" not in self.booster:
+            return super().score(row)
+        self.forget(int(self.log.time[row]))
+        return self.predicted("clicks", row, pool)
+
+    def slate(self, row: int) -> dict[int, float]:
+        logits = super().slate(row)
+        if logits:
+            self.asked.add("reads")
+        if "reads" not in self.booster or not logits:
+            return logits
+        return dict(zip(logits, self.predicted("reads", row, list(logits)), strict=True))

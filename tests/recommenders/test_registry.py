@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 import threading
@@ -15,11 +16,14 @@ import pytest
 from newsreplay.errors import SpecError
 from newsreplay.log.rows import Event
 from newsreplay.recommenders import registry
-from newsreplay.recommenders.base import Recommender
+from newsreplay.recommenders.base import Compiled, Recommender
 from newsreplay.recommenders.baselines.circular import Circular
 from newsreplay.recommenders.baselines.trend import Trend
+from newsreplay.recommenders.mixtures import Mixture
+from newsreplay.recommenders.records import NEEDS
 from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PRESETS, build_value, describe, find, start_list
-from newsreplay.spec import Spec
+from newsreplay.spec import Spec, parse_spec
+from tests.commands.conftest import python
 
 # Table 2 of Kille & Lommatzsch (2019), row by row.
 TABLE_2 = [
@@ -113,6 +117,31 @@ def test_the_list_of_recommenders_has_parameters_with_their_defaults_and_a_line_
     assert list(rows) == list(BUILT_IN)
     assert "100" in rows["circular"][0]
     assert all(text for _, text in rows.values())
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_record_says_what_the_class_is(name: str) -> None:
+    record, factory = BUILT_IN[name], find(name)
+    assert set(record.needs.split()) <= set(NEEDS)
+    is_neural = issubclass(factory, registry.find("nrms").__mro__[1])
+    assert is_neural == (record.family == "neural") == ("neural" in record.needs.split())
+    assert is_neural == ("seed" in inspect.signature(factory).parameters)
+    assert issubclass(factory, Mixture) == (record.family == "mixtures") == (record.needs == "parts")
+    assert not is_neural or record.cost == "dear"
+    assert not issubclass(factory, Compiled) or record.family not in ("neural", "mixtures")
+    told = inspect.getsource(sys.modules[factory.model_class.__module__ if is_neural else factory.__module__])
+    assert all(word in told for word in re.findall(r"[A-Z]\w+|\d{4}", record.paper))
+
+
+def test_records_are_read_without_importing_what_they_are_of() -> None:
+    code = "import sys; from newsreplay.recommenders.registry import records; records(); print(*sys.modules)"
+    modules = set(python("-c", code).stdout.split())
+    assert not modules & {"torch", "numba", "numpy", "newsreplay.recommenders.baselines"}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_recommender_of_a_preset_is_built_in(name: str) -> None:
+    assert all(registry.built_in(parse_spec(text)) for text in PRESETS[name])
 
 
 # --- wrong names ------------------------------------------------------------------------------------------
@@ -537,7 +566,8 @@ def test_without_torch_neural_recommenders_are_listed_with_the_way_out(monkeypat
     for module in [name for name in sys.modules if name.startswith("newsreplay.recommenders.neural")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
-    monkeypatch.setitem(BUILT_IN, "some_nrms", "newsreplay.recommenders.neural.models.nrms:NRMS")
+    some = BUILT_IN["nrms"]._replace(target="neural.models.nrms:NRMS")
+    monkeypatch.setitem(BUILT_IN, "some_nrms", some)
     way_out = 'some_nrms needs torch, which is not installed: pip install "newsreplay[neural]"'
     assert ("some_nrms", "", way_out) in describe()
     with pytest.raises(SpecError, match=re.escape(way_out)):

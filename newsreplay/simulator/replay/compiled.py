@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,18 @@ def sizes_of(log: Log, k: int) -> Sizes:
     return Sizes(articles, users, sessions, categories, k)
 
 
+def pieces(log: Log, stretch: int, every: int) -> Iterator[tuple[int, int, bool]]:
+    """The stretches of a log, cut where other `every` ms begin, and whether they do at the first row of each."""
+    for first, end in stretches(log, stretch):
+        if not every:
+            yield first, end, False
+            continue
+        period = log.time[max(first - 1, 0) : end] // every
+        begins = max(first, 1) + np.flatnonzero(np.diff(period))
+        for begin, stop in pairwise(np.unique([first, *begins, end]).tolist()):
+            yield begin, stop, begin in begins
+
+
 def compiled(
     log: Log,
     recommender: Compiled[Any],
@@ -79,7 +92,7 @@ def compiled(
     progress: Callable[[int], None],
     stretch: int,
 ) -> Replayed:
-    """Replay a log before a compiled recommender; between two stretches of rows its state may grow."""
+    """Replay a log before a compiled recommender; between two stretches its state may grow or be fitted."""
     log = make_log(**log._asdict())  # read-only whoever made it: another type would be compiled again
     loop = compiled_walk(type(recommender), setting.timed, setting.requests)
     state = recommender.state(sizes_of(log, slates.shape[1]), key)
@@ -88,8 +101,10 @@ def compiled(
     loop(log, 0, 0, state if clock is None else clock, slates, out, 0, 0)  # over no row: it is compiled, or loaded
     begun = time.perf_counter()
     answered = placed = 0
-    for first, end in stretches(log, stretch):
+    for first, end, due in pieces(log, stretch, recommender.refit_every):
         before = placed
+        if due:
+            recommender.refit(state)
         state = recommender.room(state, end - first)
         walked = state if clock is None else clock._replace(state=state)
         answered, placed = loop(log, first, end, walked, slates, out, answered, placed)

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import kernel
 from newsreplay.log.catalog import Articles, Catalog, bare_articles
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Column, Event, Log, make_log
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport, Setting, Sizes
-from newsreplay.simulator.replay.compiled import compiled_walk, interpreted_walk
+from newsreplay.simulator.replay.compiled import compiled_walk, interpreted_walk, pieces
 from newsreplay.simulator.replay.replay import replay
 from tests import strategies
 from tests.naive import baselines as naive
@@ -668,3 +669,18 @@ def test_what_a_recommender_was_lent_is_not_its_state() -> None:
 
     lines = [str(number) for number in range(10_000)]
     assert replay(log, Lent(), Setting(k=1, report=lines.append)).state_bytes < 2_000
+
+
+@settings(max_examples=50, deadline=None)
+@given(times=st.lists(st.integers(0, 40), min_size=1, max_size=30), stretch=st.integers(1, 9), every=st.integers(0, 9))
+def test_a_stretch_is_cut_where_a_compiled_recommender_is_fitted_again(
+    times: list[int], stretch: int, every: int
+) -> None:
+    times.sort()
+    n = len(times)
+    log = make_log(time=times, kind=[READ] * n, session=[0] * n, user=[0] * n, item=list(range(n)), category=[-1] * n)
+    cut = list(pieces(log, stretch, every))
+    assert [row for first, end, _ in cut for row in range(first, end)] == list(range(n))
+    assert all(end > first for first, end, _ in cut)
+    due = {first for first, _, again in cut if again}
+    assert due == {row for row in range(1, n) if every and times[row] // every != times[row - 1] // every}
