@@ -315,16 +315,11 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
             clock[SEEN] = 1
         elif kind >= READ:
             expire(clock, alive, options, time)
-            reader = _reader(rows, i, options)
             if kind == READ and options.sampled > 0 and clock[SEEN] == 0 and alive.place[item] >= 0:
                 begin = _open(rows, i, state, options, captures, made, int64(SAMPLED))
                 captures.item[begin] = item
                 made = _close(state, options, captures, made, begin + 1, int64(1))
-            # By session, a read from before the log is nobody's.
-            before = newest(state.histories, reader) if reader >= 0 else int64(NONE)
-            link(state.graph, before, int64(rows.user[i]), item)
-            if options.keep_reads and reader >= 0:
-                remember(state.histories, reader, item, time, int64(rows.session[i]))
+            _follow(rows, i, state, options, item)
             revive(clock, alive, time, item)
             if which.reads:
                 occur(state.reads_lately, time, item)
@@ -350,8 +345,18 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
 
 
 @kernel
+def _follow(rows: Any, i: int, state: Any, options: Any, item: int) -> None:
+    """Keep a read in the graph and in the history that it belongs to, if there is one."""
+    reader = _reader(rows, i, options)
+    before = newest(state.histories, reader) if reader >= 0 else int64(NONE)
+    link(state.graph, before, int64(rows.user[i]), item)
+    if options.keep_reads and reader >= 0:
+        remember(state.histories, reader, item, rows.time[i], int64(rows.session[i]))
+
+
+@kernel
 def _reader(rows: Any, i: int, options: Any) -> int:
-    """Whose history a row belongs to; -1 = nobody's."""
+    """Whose history a row belongs to; -1 = nobody's: by session, that of a read from before the log."""
     if options.by_session:
         return int64(rows.session[i])
     return int64(rows.user[i])
