@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from newsreplay.datasets.base import Plan
 from newsreplay.datasets.preparing.prepare import Shaping, prepare
 from newsreplay.datasets.preparing.work import Processing, Progress, no_progress
+from newsreplay.datasets.reading.patterns import fixed_part, is_pattern, matching
 from newsreplay.datasets.reading.plain import check_files
 from newsreplay.datasets.store import FORMAT, Dataset
 from newsreplay.durations import Duration, milliseconds
@@ -84,7 +85,7 @@ def find_data(
     kind, colon, path = text.partition(":")
     if colon and kind in READERS:
         return _cached(_Wanted(kind, Path(path), columns, preparing), report, progress)
-    if text and Path(text).exists():
+    if text and any(path.exists() for path in matching(Path(text))):
         return _cached(_Wanted("table", Path(text), columns, preparing), report, progress)
     raise DataError(_not_found(text))
 
@@ -141,7 +142,7 @@ def prepare_data(
     is an error; else such rows are counted and kept in the data set's `rejects.csv`. A preparation that was
     interrupted goes on where it stopped. Raises `DataError`.
     """
-    name = name or (kind if kind != "table" else path.name.split(".")[0])
+    name = name or (kind if kind != "table" else _called(path))
     if not _NAME.fullmatch(name) or name == DEMO:
         raise DataError(f"a data set cannot be called {name!r}; use letters, digits, '.', '_' and '-', not {DEMO!r}")
     folder = home() / "data" / name
@@ -298,7 +299,7 @@ def _cached(wanted: _Wanted, report: Report, progress: Progress) -> Dataset:
     folder = home() / "prepared" / hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     if (folder / "card.json").is_file():
         return Dataset(folder)
-    return _prepare(wanted, folder, wanted.path.name.split(".")[0] or wanted.kind, False, report, progress)
+    return _prepare(wanted, folder, _called(wanted.path) or wanted.kind, False, report, progress)
 
 
 def _of_frame(frame: pd.DataFrame, columns: dict[str, str] | None, preparing: Preparing, report: Report) -> Dataset:
@@ -327,25 +328,38 @@ def _temporary_folder() -> Iterator[Path]:
 def _files_of(wanted: _Wanted) -> list[Path]:
     """What may be read of a source; hidden files never are."""
     path = wanted.path
-    if not path.is_dir():
+    if not path.is_dir() and not is_pattern(path):
         return [path]
     if wanted.kind == "table":
-        return [file for role in ("reads", "articles") for file in sorted(path.glob(f"{role}.*"))]
+        from newsreplay.datasets.sources.table.files import find
+
+        found = find(path)
+        return [file.path for file in (*found.reads, *found.articles)]
     return [
         file for file in sorted(path.rglob("*")) if not any(part[0] == "." for part in file.relative_to(path).parts)
     ]
 
 
-def _state(path: Path) -> list[tuple[str, int, int]]:
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    return [(str(file.resolve()), *_size_and_time(file)) for file in files]
+def _state(path: Path) -> list[tuple[str | int, ...]]:
+    files = [
+        file
+        for named in matching(path)
+        for file in (sorted(file for file in named.rglob("*") if file.is_file()) if named.is_dir() else [named])
+    ]
+    return [(str(file.resolve()), *_size_and_times(file)) for file in files]
 
 
-def _size_and_time(file: Path) -> tuple[int, int]:
+def _size_and_times(file: Path) -> tuple[int, ...]:
+    """The time of the last change of the file's entry, too: `cp -p` sets the other one to what it likes."""
     if not file.exists():
-        return 0, 0
+        return 0, 0, 0
     stat = file.stat()
-    return stat.st_size, stat.st_mtime_ns
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _called(path: Path) -> str:
+    """A name for what lies under a path or matches a pattern."""
+    return (fixed_part(path).resolve() if is_pattern(path) else path).name.split(".")[0]
 
 
 #: What shapes prepared data, with all below it; not how data are found, or fetched.

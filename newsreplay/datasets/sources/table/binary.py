@@ -16,8 +16,9 @@ from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import Part
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.reading.times import CALENDAR, FormTally, chunk_times
-from newsreplay.datasets.sources.table.find import BINARY, TIMES, WORDS, File, place, printable
-from newsreplay.datasets.sources.table.rows import TableRows, time_column
+from newsreplay.datasets.sources.table.columns import TIMES, WORDS, place
+from newsreplay.datasets.sources.table.files import BINARY, File, printable
+from newsreplay.datasets.sources.table.rows import EmptyError, TableRows, time_column
 from newsreplay.errors import DataError
 from newsreplay.machine import cores
 
@@ -42,7 +43,8 @@ class BinaryTable:
         self.sizes = sizes
         with _readable(file):
             self.schema = _schema(file)
-        self.places = place(file, self.schema.names, names)
+        self.placed = place(file, self.schema.names, names)
+        self.places = self.placed.places
         kinds = {name: _plain_type(self.schema.types[at]) for name, at in self.places.items() if name in TIMES}
         self.typed: Set[str] = {
             name for name, kind in kinds.items() if pa.types.is_timestamp(kind) or pa.types.is_date(kind)
@@ -50,7 +52,7 @@ class BinaryTable:
         with _readable(file):
             self.groups = _groups(file, self.schema.names[self.places["item"]])
         if not sum(group.rows for group in self.groups) and file.role == "reads":
-            raise DataError(f"{file.name} has columns but no rows; export it again")
+            raise EmptyError(f"{file.name} has columns but no rows; export it again")
         self.parts = self._parts()
         self.units = {name: CALENDAR if name in self.typed else self._unit(name) for name in kinds}
 

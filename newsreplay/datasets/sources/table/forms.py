@@ -43,6 +43,7 @@ def _count(data: Any, delimiter: int, width: int, first_place: int, second_place
     """Count the forms of two columns (which may be the same); the number of rows, or `DOUBT`."""
     rows, field, at = 0, 0, int64(0)
     size = int64(data.size)
+    highest = max(44, delimiter)  # nothing that ends a field lies above
     while at < size or field > 0:
         begin, end = at, at
         if at < size and data[at] == 34:  # "
@@ -52,8 +53,7 @@ def _count(data: Any, delimiter: int, width: int, first_place: int, second_place
                 return DOUBT
             at = end + 1
         else:
-            # a comma is 44, all that ends a field lies below
-            while at < size and (data[at] > 44 or (data[at] != delimiter and data[at] != 10 and data[at] != 13)):
+            while at < size and (data[at] > highest or (data[at] != delimiter and data[at] != 10 and data[at] != 13)):
                 if data[at] == 34:
                     return DOUBT
                 at += 1

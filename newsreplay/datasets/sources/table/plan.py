@@ -32,18 +32,22 @@ the speed of reading (typed times in Parquet and Arrow need no such look). Table
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
+
 from newsreplay.datasets.base import Block, Part, Plan
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
-from newsreplay.datasets.reading.times import CALENDAR, FORMS
+from newsreplay.datasets.reading.times import FormTally, chunk_times
 from newsreplay.datasets.sources.table.binary import BinaryTable
-from newsreplay.datasets.sources.table.find import File, check_names, find, printable, reading, writable
-from newsreplay.datasets.sources.table.rows import ScannedTable, block_of
+from newsreplay.datasets.sources.table.columns import NEEDED, TIMES, MissingError, check_names
+from newsreplay.datasets.sources.table.files import File, Found, find, printable, reading, writable
+from newsreplay.datasets.sources.table.notes import notes_of
+from newsreplay.datasets.sources.table.rows import EmptyError, ScannedTable, TableRows, block_of
 from newsreplay.datasets.sources.table.text import TextTable
+from newsreplay.errors import DataError
 
 MADE_UP = b"newsreplay.made_up"  #: metadata of a Parquet or Arrow file whose rows were not measured
 
@@ -51,7 +55,8 @@ MADE_UP = b"newsreplay.made_up"  #: metadata of a Parquet or Arrow file whose ro
 def plan_table(path: Path, *, columns: Mapping[str, str] | None = None, sizes: ReadSizes = SIZES) -> Plan:
     """How a table of reads is read; the module's docstring has formats, columns, units and quirks.
 
-    `columns` is what the columns are called in the file, ours first: `{"time": "ts", "item": "article"}`.
+    `columns` is what the columns are called in the files, ours first: `{"time": "ts", "item": "article"}`; those of
+    one sort of files as `reads.item` or `articles.item`.
     A row that cannot be used is a reject, with its line in the (decompressed) file from 1, or its row from 1 in
     Parquet and Arrow.
 
@@ -66,16 +71,22 @@ def plan_table(path: Path, *, columns: Mapping[str, str] | None = None, sizes: R
     """
     path, names = Path(path), dict(columns or {})
     check_names(names)
-    reads, articles, publisher = find(path)
-    tables = {file.role: _open(file, names, sizes) for file in (reads, articles) if file is not None}
+    return plan_files(find(path), names, source=writable(path), sizes=sizes)
+
+
+def plan_files(found: Found, names: dict[str, str], *, source: str, sizes: ReadSizes = SIZES) -> Plan:
+    """The same of files that are known."""
+    tables = [*_open_all(found.reads, names, sizes), *_open_all(found.articles, names, sizes)]
+    reads = [table for table in tables if table.file.role == "reads"]
+    by_part = {(table.file.role, table.file.path): table for table in tables}
     return Plan(
-        parts=[part for table in tables.values() for part in table.parts],
-        read=partial(_read, tables=tables, publisher=publisher),
-        publisher=_only_publisher(tables, publisher),
-        notes=partial(_notes, tables=tables, publisher=publisher),
-        unit="line" if reads.is_text else "row",
-        source=writable(path),
-        made_up=_made_up(tables["reads"]),
+        parts=[part for table in tables for part in table.parts],
+        read=partial(_read, tables=by_part, publisher=found.publisher),
+        publisher=_only_publisher(by_part, found.publisher),
+        notes=partial(notes_of, tables=tables, found=found),
+        unit="line" if reads[0].file.is_text else "row",
+        source=source,
+        made_up=list(dict.fromkeys(told for table in reads for told in _made_up(table))),
     )
 
 
@@ -85,47 +96,86 @@ def _made_up(reads: ScannedTable) -> list[str]:
     return [printable(metadata[MADE_UP].decode(errors="replace"), 500)] if MADE_UP in metadata else []
 
 
+# ---- the files
+
+
+def _open_all(files: list[File], names: dict[str, str], sizes: ReadSizes) -> list[ScannedTable]:
+    """Files that are one table: all have the columns that the first has to have; of several some may have no rows."""
+    tables: list[ScannedTable] = []
+    empty: list[EmptyError] = []
+    for file in files:
+        try:
+            table = _open(file, names, sizes)
+        except EmptyError as error:
+            empty.append(error)
+            continue
+        except MissingError as error:
+            raise MissingError(f"{error}{_of_several(files)}") from None
+        if tables:
+            _check_same(tables[0], table, files)
+        tables.append(table)
+    if files and not tables:
+        raise empty[0]
+    return tables
+
+
 def _open(file: File, names: dict[str, str], sizes: ReadSizes) -> ScannedTable:
     with reading(file):
-        return TextTable(file, names, sizes) if file.is_text else BinaryTable(file, names, sizes)
+        table = TextTable(file, names, sizes) if file.is_text else BinaryTable(file, names, sizes)
+    for name, value in table.placed.constants.items():
+        if name in TIMES:
+            tally = FormTally()
+            tally.add(chunk_times(pa.array([value]))[1])
+            table.units[name] = tally.unit
+    return table
 
 
-def _read(part: Part, tables: dict[str, ScannedTable], publisher: str) -> Iterator[Block]:
-    table = tables[part.role]
+def _check_same(first: ScannedTable, table: ScannedTable, files: list[File]) -> None:
+    """Whether two files have the same of the columns that a table must have."""
+    needed = (*NEEDED[table.file.role], "publisher")
+    here, there = ({*one.placed.places, *one.placed.constants} & {*needed} for one in (table, first))
+    if here != there:
+        name = min(here ^ there)
+        which, other = (table, first) if name in there else (first, table)
+        raise DataError(f"{which.file.name} has no column '{name}', but {other.file.name} has one.{_of_several(files)}")
+
+
+def _of_several(files: list[File]) -> str:
+    if len(files) < 2:
+        return ""
+    return (
+        f" All {len(files):,} tables there are taken for {files[0].role} of one form: name those that are by a pattern"
+    )
+
+
+def _read(part: Part, tables: dict[tuple[str, Path], ScannedTable], publisher: str) -> Iterator[Block]:
+    table = tables[part.role, part.path]
     with reading(table.file):
         for rows in table.rows(part):
-            yield block_of(table, rows, publisher)
+            yield block_of(table, _with_constants(rows, table.placed.constants), publisher)
 
 
-def _only_publisher(tables: dict[str, ScannedTable], publisher: str) -> str | None:
+def _with_constants(rows: TableRows, constants: dict[str, str]) -> TableRows:
+    """Rows with the columns that their file's folders tell."""
+    size = rows.begin.size
+    told = {name: pa.chunked_array([pa.repeat(pa.scalar(value), size)]) for name, value in constants.items()}
+    return rows._replace(columns=rows.columns | told)
+
+
+def _only_publisher(tables: dict[tuple[str, Path], ScannedTable], publisher: str) -> str | None:
     """The publisher, if there is but one; it has the articles that name none."""
-    reads, articles = tables["reads"], tables.get("articles")
-    if "publisher" not in reads.places:
+    named = {
+        role for (role, _), table in tables.items() if "publisher" in {**table.placed.places, **table.placed.constants}
+    }
+    if "reads" not in named:
         return publisher
-    if articles is None or "publisher" in articles.places:
+    if "articles" in named or all(role == "reads" for role, _ in tables):
         return None
     publishers: set[str] = set()
-    for part in reads.parts:
+    for part in (part for (role, _), table in tables.items() if role == "reads" for part in table.parts):
         for block in _read(part, tables, publisher):
             assert block.rows is not None
             publishers.update(block.rows["publisher"].unique().to_pylist())
             if len(publishers) > 1:
                 return None
     return next(iter(publishers), None)
-
-
-def _notes(counts: Counter[str], tables: dict[str, ScannedTable], publisher: str) -> list[str]:
-    notes = []
-    for role, table in tables.items():
-        for name, unit in table.units.items():
-            label = name if role == "reads" else f"{table.file.name}: {name}"
-            if counts[f"{role} {name} usable"]:
-                form = "timestamps" if name in table.typed else FORMS[unit]
-                naive = counts[f"{role} {name} naive"] if unit == CALENDAR else 0
-                zone = f"; {naive:,} values without a zone are taken as UTC" if naive else ""
-                notes.append(f"{label}: {form}{zone}")
-            if lost := counts[f"{role} {name} lost"]:
-                notes.append(f"{label}: {lost:,} values cannot be used as a time and became null")
-        if role == "reads" and counts["unnamed"]:
-            notes.append(f"{counts['unnamed']:,} rows name no publisher; it is '{publisher}', after the file")
-    return notes

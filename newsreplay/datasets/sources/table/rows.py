@@ -23,17 +23,14 @@ from newsreplay.datasets.reading.times import (
     chunk_times,
     valid_text,
 )
-from newsreplay.datasets.sources.table.find import (
-    ARTICLE_COLUMNS,
-    READ_COLUMNS,
-    TIMES,
-    WORDS,
-    File,
-    printable,
-    shown_text,
-)
+from newsreplay.datasets.sources.table.columns import ARTICLE_COLUMNS, READ_COLUMNS, TIMES, WORDS, Placed
+from newsreplay.datasets.sources.table.files import File, printable, shown_text
 from newsreplay.errors import DataError
 from newsreplay.log.rows import Column
+
+
+class EmptyError(DataError):
+    """A table that should have rows and has none."""
 
 
 class TableRows(NamedTuple):
@@ -53,7 +50,7 @@ class ScannedTable(Protocol):
 
     file: File
     parts: list[Part]
-    places: dict[str, int]  #: our names of its columns → position
+    placed: Placed
     units: dict[str, int]  #: column of times → the form of most of its values, 0 if none can be used
     typed: Set[str]  #: columns of times that are timestamps or dates, not text or numbers
 
@@ -320,7 +317,7 @@ def _counts(file: File, judged: _Judged) -> Counter[str]:
     counts: Counter[str] = Counter()
     for name, times in judged.times.items():
         unit, form = judged.units[name], times.form
-        counts[f"{file.role} {name} usable"] = int(((form == unit) & (form >= CALENDAR)).sum())
+        counts[f"{file.role} {name} usable {unit}"] = int(((form == unit) & (form >= CALENDAR)).sum())
         counts[f"{file.role} {name} naive"] = times.naive
         counts[f"{file.role} {name} lost"] = int(((form[judged.ok] != unit) & (form[judged.ok] != EMPTY)).sum())
     if file.role == "reads":

@@ -23,14 +23,17 @@ from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.lines import Lines, Record, count_lines, ends_well, is_blank, records
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.reading.times import FormTally, chunk_times
-from newsreplay.datasets.sources.table.find import TIMES, File, place, printable, shown_text
+from newsreplay.datasets.sources.table.columns import TIMES, MissingError, Placed, place
+from newsreplay.datasets.sources.table.files import File, printable, shown_text
 from newsreplay.datasets.sources.table.forms import count_forms
-from newsreplay.datasets.sources.table.rows import TableRows, joined
+from newsreplay.datasets.sources.table.rows import EmptyError, TableRows, joined
 from newsreplay.errors import DataError
 from newsreplay.machine import cores
 
 LOOK = 1 << 20  #: bytes looked through at once
 MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
+
+MARKS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 T = TypeVar("T")
 
@@ -61,11 +64,11 @@ class TextTable:
     typed: Set[str] = frozenset()
 
     def __init__(self, file: File, names: dict[str, str], sizes: ReadSizes) -> None:
-        self.file = file
         self.sizes = sizes
-        self.header = _header(file, sizes)
+        self.file, self.header, self.placed = _delimited(file, names, sizes)
+        file = self.file
         self.width = len(self.header.fields)
-        self.places = place(file, self.header.fields, names)
+        self.places = self.placed.places
         self.times = [name for name in TIMES if name in self.places]
         size = file.path.stat().st_size
         self.parts = [Part(file.path, file.name, self.header.size, weight=size, role=file.role)]
@@ -75,7 +78,7 @@ class TextTable:
         if look is None and self.times:
             look = self._look_at(_chunks(file, self.header.size, None, LOOK, sizes))
         if look is not None and not look.records and file.role == "reads":
-            raise DataError(f"{file.name} has a header but no rows; export it again")
+            raise EmptyError(f"{file.name} has a header but no rows; export it again")
         self.units = {name: look.tallies[name].unit for name in self.times} if look else {}
 
     def rows(self, part: Part) -> Iterator[TableRows]:
@@ -107,7 +110,7 @@ class TextTable:
             except _QuotedError:
                 pool.shutdown(cancel_futures=True)
                 return None
-        self.parts = [part._replace(role=self.file.role) for part in stretches]
+        self.parts = [part._replace(name=self.file.name, role=self.file.role) for part in stretches]
         tallies = {name: FormTally() for name in self.times}
         for look in looks:
             for name, tally in tallies.items():
@@ -224,7 +227,7 @@ class TextTable:
         if fields is None:
             return "a quote opens a field and does not close it; close it, or double it inside a quoted field"
         if len(fields) != self.width:
-            mark = {",": "comma", "\t": "tab"}[self.file.delimiter]
+            mark = MARKS[self.file.delimiter]
             return (
                 f"{len(fields)} fields where the header has {self.width}: '{printable(record.text.rstrip(), 80)}'; "
                 f"quote fields that hold a {mark}, or correct the line"
@@ -340,6 +343,19 @@ def _cut(data: bytes, size: int) -> list[bytes]:
         pieces.append(data[begin:end])
         begin = end
     return pieces
+
+
+def _delimited(file: File, names: dict[str, str], sizes: ReadSizes) -> tuple[File, _TableHeader, Placed]:
+    """A file with what separates its fields: that by which the columns are found, first what its extension means."""
+    found: list[tuple[int, MissingError]] = []
+    for mark in sorted(MARKS, key=lambda mark: mark != file.delimiter):
+        tried = file._replace(delimiter=mark)
+        header = _header(tried, sizes)
+        try:
+            return tried, header, place(tried, header.fields, names)
+        except MissingError as error:
+            found.append((len(header.fields), error))
+    raise max(found, key=lambda tried: tried[0])[1]
 
 
 def _header(file: File, sizes: ReadSizes) -> _TableHeader:
