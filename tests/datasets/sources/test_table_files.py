@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import json
+import lzma
 import shlex
+import tempfile
+import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from newsreplay.commands.options import parse_columns
 from newsreplay.datasets.base import Raw
+from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.sources.table.columns import aliases_of
 from newsreplay.datasets.sources.table.plan import plan_table
 from newsreplay.errors import DataError
@@ -53,7 +65,9 @@ def write_parquet(path: Path, text: str) -> Path:
 
 def whole(publisher: str) -> list[reading.Row]:
     """What the slow reader makes of all days as one file."""
-    return naive_table.read_csv(HEADER + "".join(DAYS), publisher).rows
+    read = naive_table.read_csv(HEADER + "".join(DAYS), publisher)
+    assert read is not None
+    return read.rows
 
 
 # ---- several files
@@ -289,3 +303,225 @@ def test_what_separates_fields_is_found_by_looking(tmp_path: Path, mark: str, en
 def test_without_a_column_found_the_likeliest_delimiter_speaks(tmp_path: Path) -> None:
     error = error_of(write(tmp_path / "shop.csv", "tim;usr;itm,x\n1;2;3\n"))
     assert "it has tim, usr, itm,x." in error
+
+
+# ---- forms of files
+
+ZIPPED = {"shop.csv.zip": ["shop.csv"], "shop.zip": ["__MACOSX/._x.csv", "deep/", "deep/some name.csv"]}
+
+
+def packed(name: str, data: bytes) -> bytes:
+    """Data as the extension of a file says."""
+    if name in ZIPPED:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as target:
+            for member in ZIPPED[name]:
+                target.writestr(member, data if member.endswith(("shop.csv", "name.csv")) else b"")
+        return archive.getvalue()
+    ending = name.split(".")[-1]
+    if ending == "gz":
+        return gzip.compress(data)
+    if ending == "bz2":
+        return bz2.compress(data)
+    return lzma.compress(data) if ending == "xz" else data
+
+
+def as_json_lines(text: str) -> str:
+    """A CSV table as JSON lines, numbers as numbers."""
+    names, *rows = (line.split(",") for line in text.splitlines())
+    values = [[int(cell) if cell.isdecimal() else cell or None for cell in row] for row in rows]
+    return "".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in values)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("name", ["shop.csv", "shop.csv.gz", "shop.csv.bz2", "shop.csv.xz", *ZIPPED, "shop.jsonl"])
+def test_text_is_read_in_every_packing_and_encoding(tmp_path: Path, name: str, encoding: str) -> None:
+    text = HEADER + "".join(DAYS).replace("eve", "\u00e8ve")
+    text = as_json_lines(text) if name == "shop.jsonl" else text
+    data = ("\ufeff" * (encoding == "utf-16-be") + text).encode(encoding)
+    raw = read(write(tmp_path / name, packed(name, data)), sizes=ReadSizes(chunk=40, stretch=30, piece=20))
+    assert reading.rows_of(raw) == [
+        row._replace(user="\u00e8ve") if row.user == "eve" else row for row in whole("shop")
+    ]
+    assert raw.rejects == []
+
+
+@pytest.mark.parametrize("name", ["shop.csv.bz2", "shop.csv.xz", "shop.csv.zip", "shop.csv"])
+def test_what_is_cut_off_is_refused_and_not_half_read(tmp_path: Path, name: str) -> None:
+    text = HEADER + "".join(f"{1577836800 + i},u{i * i},a{i % 97}\n" for i in range(3000))
+    data = packed(name, text.encode("utf-8" if name != "shop.csv" else "utf-16"))
+    for cut in (len(data) // 2 | 1, len(data) - 1):
+        path = write(tmp_path / name, data[:cut])
+        try:
+            raw = read(path)
+        except DataError as error:
+            assert str(error).startswith(name)  # noqa: PT017
+        else:
+            assert name == "shop.csv"  # half a character is not seen, a line that is cut off is
+            assert len(raw.rejects) <= 1
+
+
+def test_an_archive_of_several_files_is_no_table(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        for name in ("a.csv", "b.csv"):
+            archive.writestr(name, HEADER + DAYS[0])
+    assert "two.zip: it holds no table alone" in error_of(tmp_path / "two.zip")
+    assert "broken.zip cannot be read" in error_of(write(tmp_path / "broken.zip", b"PK no"))
+
+
+JSON_LINES = st.sampled_from(
+    [
+        *['{"time": 1577836800, "user": "u", "item": "a"}'] * 3,
+        '{"time": "1577836801", "item": 7, "user": null, "more": {"item": [1]}}',
+        '{"item": 12345678901234567890, "user": 1.50, "time": 1577836802}',
+        '{"time": 1577836803, "user": "\\u00e9\\n", "item": "x"}',
+        '{"time": 1577836804, "user": "u", "item": "b", "item": "c"}',
+        *("", "  ", "[1]", "{", '"text"', "null", '{"item": "a"}', '{"time": 1577836805}'),
+        '{"time": 1577836806, "user": "u", "item": {"id": 1}}',
+        '{"time": 1577836806, "user": true, "item": "a"}',
+        '{"time": 1577836807, "user": "\\ud800", "item": "a"}',
+        '{"time": 1577836808, "user": "u", "item": "\udce9"}',
+        '{"time": "2020-01-01", "user": "u", "item": "a"}',
+        '{"time": 1577836809, "user": NaN, "item": "a"}',
+    ]
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(JSON_LINES, min_size=1, max_size=12), st.integers(8, 200), st.sampled_from(["\n", "\r\n"]))
+def test_json_lines_are_read_as_the_slow_reader_reads_them(lines: list[str], chunk: int, end: str) -> None:
+    lines = ['{"time": 1577836800, "user": "first", "item": "a"}', '{"time": 1577836800, "item": "b"}', *lines]
+    data = end.join([*lines, ""]).encode(errors="surrogateescape")
+    slow = naive_table.read_json_lines(data, "shop")
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder) / "shop.jsonl", data)
+        raw = read(path, sizes=ReadSizes(chunk=chunk, stretch=chunk, lines=3))
+    assert reading.rows_of(raw) == slow.rows
+    assert [reject.line for reject in raw.rejects] == slow.rejects
+    assert raw.dropped.get("blank line", 0) == slow.blank
+    assert all(
+        reject.text == lines[reject.line - 1].encode(errors="surrogateescape").decode(errors="backslashreplace")
+        for reject in raw.rejects
+    )
+
+
+def test_json_lines_that_are_none_say_so(tmp_path: Path) -> None:
+    assert "write JSON lines, one object a line" in error_of(write(tmp_path / "a.jsonl", '[{"time": 1}]\n'))
+    assert "is empty" in error_of(write(tmp_path / "b.jsonl", "\n\n"))
+    error = error_of(write(tmp_path / "c.jsonl", '{"tim": 1577836800, "usr": "u", "item": "a"}\n'))
+    assert error.endswith("it has tim, usr, item. Did you mean --columns time=tim,user=usr?")
+
+
+# ---- times
+
+
+@pytest.mark.parametrize(("per_second", "form"), [(10**6, "microseconds"), (10**9, "nanoseconds")])
+@pytest.mark.parametrize("name", ["shop.csv", "shop.parquet", "shop.jsonl"])
+def test_finer_epochs_are_told_by_their_range(tmp_path: Path, name: str, per_second: int, form: str) -> None:
+    times = [1577836800 * per_second + 123 * per_second // 1000, 1577836801 * per_second]
+    if name == "shop.parquet":
+        pq.write_table(pa.table({"time": times, "user": ["u", "v"], "item": ["a", "b"]}), tmp_path / name)
+    else:
+        text = HEADER + "".join(f"{time},{user}\n" for time, user in zip(times, ("u,a", "v,b"), strict=True))
+        write(tmp_path / name, as_json_lines(text) if name == "shop.jsonl" else text)
+    raw = read(tmp_path / name)
+    assert [row.time for row in reading.rows_of(raw)] == [1577836800123, 1577836801000]
+    assert f"time: epoch {form}" in raw.notes
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        (["2020-01-01", "2020-01-02"], "dates alone: order within a day, sessions and hours are made up"),
+        (["2020-01-01T05:00:00", "2020-01-02T00:00:00"], "whole hours: order within a hour and sessions are made up"),
+        (["2020-01-01T05:00:01", "2020-01-02T00:00:00"], None),
+    ],
+)
+def test_times_that_are_too_coarse_are_noted(tmp_path: Path, times: list[str], said: str | None) -> None:
+    raw = read(write(tmp_path / "shop.csv", HEADER + "".join(f"{time},u,a\n" for time in times)))
+    assert [note for note in raw.notes if "made up" in note] == ([f"time: {said}"] if said else [])
+
+
+def test_typed_dates_are_noted_too(tmp_path: Path) -> None:
+    table = pa.table({"time": pa.array([18262, 18263], pa.date32()), "user": ["u", "u"], "item": ["a", "b"]})
+    pq.write_table(table, tmp_path / "shop.parquet")
+    assert any("dates alone" in note for note in read(tmp_path / "shop.parquet").notes)
+
+
+def test_times_of_float32_are_refused(tmp_path: Path) -> None:
+    table = pa.table({"time": pa.array([1577836800.0], pa.float32()), "user": ["u"], "item": ["a"]})
+    pq.write_table(table, tmp_path / "shop.parquet")
+    assert "time is of type float, which tells times of today to two minutes" in error_of(tmp_path / "shop.parquet")
+
+
+def test_the_order_of_day_and_month_is_that_which_the_column_shows(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    for odd, month in (("13/1/2020 10:00", 2), ("1/13/2020 10:00", 1)):
+        raw = read(write(path, HEADER + f"1/2/2020 10:00,u,a\n{odd},u,b\n"))
+        expected = datetime(2020, month, 3 - month, 10, tzinfo=UTC).timestamp() * 1000
+        assert reading.rows_of(raw)[0].time == expected
+        assert raw.notes[0].endswith("year; 2 values without a zone are taken as UTC")
+    error = error_of(write(path, HEADER + "1/2/2020 10:00,u,a\n"))
+    assert error.startswith("shop.csv: time may be day/month/year or month/day/year, and no date decides")
+
+
+def test_of_several_files_one_decides_on_day_and_month(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", HEADER + "1/2/2020,u,a\n")
+    write(tmp_path / "b.csv", HEADER + "13/2/2020,u,a\n")
+    assert [row.time for row in reading.rows_of(read(tmp_path))] == [1580515200000, 1581552000000]
+    write(tmp_path / "c.csv", HEADER + "2/13/2020,u,a\n")
+    assert "and they differ" in error_of(tmp_path)
+
+
+# ---- ids
+
+
+def test_whole_floats_of_a_column_are_whole_numbers(tmp_path: Path) -> None:
+    write(tmp_path / "reads.csv", HEADER + "1577836800,007.0,1000.0\n1577836801,1.0,1001.0\n1577836802,,1000.0\n")
+    write(tmp_path / "articles.csv", "item,title\n1000,One\n")
+    raw = read(tmp_path)
+    assert [(row.user, row.item) for row in reading.rows_of(raw)] == [
+        ("007.0", "1000"),
+        ("1.0", "1001"),
+        (None, "1000"),
+    ]
+    assert "item: 3 ids are whole floats like 1000.0 and are read as whole numbers: 1000" in raw.notes
+
+
+@pytest.mark.parametrize("last", ["1000", "a", "01.0", "1.5", "-0.0", "1e5"])
+def test_one_value_of_another_form_leaves_a_column_as_it_is(tmp_path: Path, last: str) -> None:
+    path = write(tmp_path / "shop.csv", HEADER + f"1577836800,u,1000.0\n1577836801,u,{last}\n")
+    assert [row.item for row in reading.rows_of(read(path, sizes=ReadSizes(chunk=20, piece=20)))] == ["1000.0", last]
+
+
+@pytest.mark.parametrize("name", ["shop.parquet", "shop.jsonl"])
+def test_whole_floats_are_found_in_every_form(tmp_path: Path, name: str) -> None:
+    text = HEADER + "1577836800,u,1000.0\n1577836801,u,1001.0\n"
+    if name == "shop.parquet":
+        write_parquet(tmp_path / name, text)
+    else:
+        write(tmp_path / name, as_json_lines(text))
+    raw = read(tmp_path / name)
+    assert [row.item for row in reading.rows_of(raw)] == ["1000", "1001"]
+    assert any("2 ids are whole floats" in note for note in raw.notes)
+
+
+def test_ids_that_have_lost_digits_or_mean_nothing_are_counted(tmp_path: Path) -> None:
+    rows = ["NULL,1.23457E+12", "NULL,1.23457e+12", "nan,5e12", "Nancy,1E5"]
+    raw = read(write(tmp_path / "shop.csv", HEADER + "".join(f"1577836801,{row}\n" for row in rows)))
+    assert len(raw.rows) == 4
+    assert [note for note in raw.notes if "ids are in scientific" in note or "like any other" in note] == [
+        "user: 'nan' 1 times, 'NULL' 2 times is an id like any other; leave the value empty where there is none",
+        "item: 2 ids are in scientific notation, as 1.23457E+12, and have lost digits: different ones became one; "
+        "export the column as text",
+    ]
+
+
+def test_sixteen_bytes_are_a_uuid(tmp_path: Path) -> None:
+    ids = [UUID(int=0), UUID(int=2**127 + 5), None]
+    raw_ids = pa.array([one and one.bytes for one in ids], pa.binary(16))
+    pq.write_table(pa.table({"time": [1577836800] * 3, "user": raw_ids, "item": ["a"] * 3}), tmp_path / "shop.parquet")
+    assert [row.user for row in reading.rows_of(read(tmp_path / "shop.parquet"))] == [one and str(one) for one in ids]
+    other = pa.array([b"abc"] * 3, pa.binary(3))
+    pq.write_table(pa.table({"time": [1577836800] * 3, "user": other, "item": ["a"] * 3}), tmp_path / "shop.parquet")
+    assert "user is of type fixed_size_binary[3], which is no id" in error_of(tmp_path / "shop.parquet")

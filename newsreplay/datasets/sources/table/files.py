@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +16,11 @@ from newsreplay.errors import DataError
 from newsreplay.escaping import escaped
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".inter": "\t"}
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+JSON_LINES = (".jsonl", ".ndjson")
+TEXT = (*DELIMITERS, *JSON_LINES)
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
 BINARY = {".parquet": "Parquet", ".arrow": "Arrow IPC", ".feather": "Arrow IPC"}
-ENDINGS = ".csv, .tsv (each also .gz or .zst), .parquet, .arrow or .feather"
+ENDINGS = ".csv, .tsv, .jsonl (each also .gz, .zst, .bz2, .xz or .zip), .parquet, .arrow or .feather"
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  #: how folders of partitions write null
 
 
@@ -31,6 +34,7 @@ class File(NamedTuple):
     role: str
     name: str  #: what errors and rejects call it; of several files with the folders that it lies in
     delimiter: str = ","  #: what separates the fields of text
+    encoding: str = "utf-8"  #: of text
     partitions: tuple[tuple[str, str], ...] = ()  #: what its folders say of all of its rows: (column, value)
     is_frame: bool = False  #: it was written here from what a program had in memory
 
@@ -38,6 +42,11 @@ class File(NamedTuple):
     def is_text(self) -> bool:
         """Whether it has lines, not typed columns."""
         return self.ending not in BINARY
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it can only be read from its start."""
+        return self.compression is not None or self.encoding != "utf-8"
 
 
 class Found(NamedTuple):
@@ -75,7 +84,8 @@ def find(path: Path) -> Found:
         raise DataError(f"{path} does not exist; {_near(path)}")
     file = _file(path, "reads")
     if file is None:
-        raise DataError(f"{path.name}: the extension '{path.suffix}' is unknown; expected {ENDINGS}")
+        what = "it holds no table alone" if path.suffix == ".zip" else f"the extension '{path.suffix}' is unknown"
+        raise DataError(f"{path.name}: {what}; expected {ENDINGS}")
     return Found([file], [], file.stem, "file", [])
 
 
@@ -151,13 +161,30 @@ def _partition(part: str) -> tuple[str, str]:
 
 
 def _file(path: Path, role: str) -> File | None:
-    stem, compression = writable(path), COMPRESSIONS.get(path.suffix.lower())
-    if compression:
-        stem = stem[: -len(path.suffix)]
+    name, compression = writable(path), COMPRESSIONS.get(path.suffix.lower())
+    stem = name[: -len(path.suffix)] if compression else name
     ending = Path(stem).suffix.lower()
-    if ending not in (DELIMITERS if compression else {**DELIMITERS, **BINARY}):
+    if compression == "zip" and path.is_file():
+        ending = _ending_inside(path)
+        stem = stem if stem.lower().endswith(ending) else stem + ending
+    if ending not in TEXT and (compression or ending not in BINARY):
         return None
-    return File(path, ending, compression, stem[: -len(ending)], role, writable(path), DELIMITERS.get(ending, ","))
+    return File(path, ending, compression, stem[: -len(ending)], role, name, DELIMITERS.get(ending, ","))
+
+
+def _ending_inside(path: Path) -> str:
+    """The extension of the one file of an archive, "" where there are several or none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = members(archive)
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise DataError(f"{writable(path)} cannot be read: {error}; is it complete? Copy it again") from error
+    return Path(inside[0]).suffix.lower() if len(inside) == 1 else ""
+
+
+def members(archive: zipfile.ZipFile) -> list[str]:
+    """The files of an archive, without what systems leave in it."""
+    return [info.filename for info in archive.infolist() if not info.is_dir() and not is_stray(info.filename)]
 
 
 def _near(path: Path) -> str:

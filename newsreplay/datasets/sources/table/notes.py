@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from newsreplay.datasets.reading.times import CALENDAR, FORMS
+from newsreplay.datasets.reading.times import CALENDAR, DAY_FIRST, FORMS, MONTH_FIRST
 from newsreplay.datasets.sources.table.columns import TIMES
 from newsreplay.datasets.sources.table.files import DELIMITERS, Found, left_out_note, printable, several_note
+from newsreplay.datasets.sources.table.ids import FLOATS, IDS, NOTHING, SCIENTIFIC
 from newsreplay.datasets.sources.table.rows import ScannedTable
 
 SPELT = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -21,6 +22,8 @@ def notes_of(counts: Counter[str], tables: Sequence[ScannedTable], found: Found)
         notes += _columns(some) + _partitions(some)
         for name in TIMES:
             notes += _times(counts, some, name, len(found.articles) == 1)
+        for name in IDS:
+            notes += _odd_ids(counts, role, name)
         if role == "reads" and counts["unnamed"]:
             notes.append(
                 f"{counts['unnamed']:,} rows name no publisher; it is '{found.publisher}', after the {found.after}"
@@ -75,9 +78,37 @@ def _times(counts: Counter[str], tables: Sequence[ScannedTable], name: str, alon
         told = next(iter(said.values()))
         if len(forms) > 1:
             told = ", ".join(f"{said[form]} ({rows:,} rows)" for form, rows in forms.items()) + ", by file"
-        naive = counts[f"{role} {name} naive"] if CALENDAR in forms else 0
+        naive = counts[f"{role} {name} naive"] if {CALENDAR, DAY_FIRST, MONTH_FIRST} & {*forms} else 0
         zone = f"; {naive:,} values without a zone are taken as UTC" if naive else ""
         notes.append(f"{label}: {told}{zone}")
+        notes += _coarse(counts, sum(forms.values())) if name == "time" else []
     if lost := counts[f"{role} {name} lost"]:
         notes.append(f"{label}: {lost:,} values cannot be used as a time and became null")
+    return notes
+
+
+def _coarse(counts: Counter[str], usable: int) -> list[str]:
+    """Of times that tell no more than the day, or the hour."""
+    for step in ("days", "hours"):
+        if usable == counts[f"whole {step}"]:
+            what = "dates alone" if step == "days" else "whole hours"
+            lost = ", sessions and hours are made up" if step == "days" else " and sessions are made up"
+            return [f"time: {what}: order within a {step[:-1]}{lost}"]
+    return []
+
+
+def _odd_ids(counts: Counter[str], role: str, name: str) -> list[str]:
+    """Of ids that are not what they seem."""
+    label = name if role == "reads" else f"{role}: {name}"
+    notes = []
+    if floats := counts[f"{role} {name} {FLOATS}"]:
+        notes.append(f"{label}: {floats:,} ids are whole floats like 1000.0 and are read as whole numbers: 1000")
+    if cut := counts[f"{role} {name} {SCIENTIFIC}"]:
+        notes.append(
+            f"{label}: {cut:,} ids are in scientific notation, as 1.23457E+12, and have lost digits: different ones "
+            "became one; export the column as text"
+        )
+    if words := {word: rows for word in NOTHING if (rows := counts[f"{role} {name} {word}"])}:
+        told = ", ".join(f"'{word}' {rows:,} times" for word, rows in words.items())
+        notes.append(f"{label}: {told} is an id like any other; leave the value empty where there is none")
     return notes

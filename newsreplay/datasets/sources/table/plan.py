@@ -1,14 +1,28 @@
-"""Any table of reads: CSV, TSV, Parquet or Arrow IPC.
+"""Any table of reads: CSV, TSV, JSON lines, Parquet or Arrow IPC, in one file or in many.
 
-Formats: `.csv`, `.tsv` (UTF-8, with a header line, either one also `.gz` or `.zst`), `.parquet`, `.arrow` and
-`.feather`; or a folder that holds `reads.<ext>` and perhaps `articles.<ext>`.
+Formats: `.csv`, `.tsv` and RecBole's `.inter` (with a header line), `.jsonl` and `.ndjson` (one object a line), each of
+these also `.gz`, `.zst`, `.bz2`, `.xz` or alone in a `.zip`, in UTF-8, or in UTF-16 with a mark of byte order;
+`.parquet`, `.arrow` and `.feather`. Fields are separated by commas, semicolons, tabs or bars: by what the extension
+means if the columns are found so, else by that by which they are.
+
+Files: one; all that a pattern names (`clicks/2020-*/part-*.csv`, `**` for any folders); or a folder with `reads.<ext>`
+and perhaps `articles.<ext>`, either one also a folder of part files; or a folder of part files, which are the reads.
+Several files are one table in the order of their names, with their folders. They must be of one form and have the same
+of the columns that a table needs; each has a unit of times of its own, and some may be without rows. What is hidden
+(`_SUCCESS`, dot files) or no table is left out and noted. What names of folders say (`publisher=gazette/day=2/`) is a
+column if it has one of our names or is named, and no column of the file is called so. A Delta table is refused.
+
+Columns are found by the names that are given, by ours, else by those they usually have (`columns.py`; upper and lower
+case, `_` and RecBole's `:token` do not count), which is noted. Two that may both be meant are refused.
 
 Columns of reads
 
-- `time`: ISO 8601 (a blank or `T` before the clock; without a zone it is UTC; ` UTC` is a zone too), epoch
-  seconds or epoch milliseconds; in Parquet and Arrow also timestamps and dates. One column has one unit,
+- `time`: ISO 8601 (a blank or `T` before the clock; without a zone it is UTC; ` UTC` is a zone too); epoch seconds,
+  milli-, micro- or nanoseconds, told apart by their ranges; dates like 31/12/2019 (also with `.` or `-`, and a clock of
+  24 or 12 hours) if a date of the column shows whether the day or the month comes first, else the table is
+  refused; in Parquet and Arrow also timestamps and dates, but no float32. One column has one unit,
   found by majority; rows in another unit are rejected, and so is every time before 1990 or from 2100 on.
-  What is finer than a millisecond is cut off.
+  What is finer than a millisecond is cut off. Dates alone and whole hours are noted.
 - `user`, `session`: at least one of them in the file. A row in which neither is filled is a session of its own.
 - `item`: the article that was read.
 - `publisher`: where missing or empty, the name of the file (of the folder) without its extensions.
@@ -18,16 +32,20 @@ Columns of reads
 Columns of articles: `item`, and optionally `publisher`, `published`, `category`, `title`. Records are the rows
 of both; one of the articles without a usable item is a reject too.
 
-Quirks: ids are text and stay as they are, to the last digit and blank; a value of blanks only is empty.
+Quirks: ids are text and stay as they are, to the last digit and blank; a value of blanks only is empty. But where every
+id of a file's column is written like `1000.0`, as pandas writes integers with gaps, they are whole numbers, `1000`, and
+counted (ids with a leading zero never are). Sixteen bytes are a UUID. Ids in scientific notation, and words
+like `NULL`, are counted and noted.
 Fields may be quoted with `"`, doubled inside. A quoted field may run over line ends if its record is
 well-formed (as many fields as the header, a delimiter or line end after each closing quote, no quote in an
 unquoted field, at most 1,000 lines); otherwise its first line alone is rejected, and the lines after it are
-read as if it were not there. Blank lines are dropped. Lines end in LF, CRLF or CR. TableRows stay in the order
-of the file.
+read as if it were not there. Blank lines are dropped. Lines end in LF, CRLF or CR (of JSON in LF or CRLF). Rows stay in
+the order of the file. Numbers of JSON lines are taken as they are written.
 
 Reading: a majority is known only at the end of the file, so planning looks through all of it, at several times
-the speed of reading (typed times in Parquet and Arrow need no such look). TableRows are read some 8 MB of text or
-200,000 at a time; plain text without quotes, row groups and record batches are read in parallel.
+the speed of reading (typed times in Parquet and Arrow need no such look; one of JSON lines is as slow as reading). Rows
+are read some 8 MB of text or 200,000 at a time; plain text without quotes, JSON lines, row groups and record batches
+are read in parallel.
 """
 
 from __future__ import annotations
@@ -40,10 +58,12 @@ import pyarrow as pa
 
 from newsreplay.datasets.base import Block, Part, Plan
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
-from newsreplay.datasets.reading.times import FormTally, chunk_times
+from newsreplay.datasets.reading.times import DAY_FIRST, EITHER, MONTH_FIRST, FormTally, chunk_times
 from newsreplay.datasets.sources.table.binary import BinaryTable
 from newsreplay.datasets.sources.table.columns import NEEDED, TIMES, MissingError, check_names
-from newsreplay.datasets.sources.table.files import File, Found, find, printable, reading, writable
+from newsreplay.datasets.sources.table.files import JSON_LINES, File, Found, find, printable, reading, writable
+from newsreplay.datasets.sources.table.ids import IDS, are_whole_floats, as_whole_numbers
+from newsreplay.datasets.sources.table.json_table import JsonTable
 from newsreplay.datasets.sources.table.notes import notes_of
 from newsreplay.datasets.sources.table.rows import EmptyError, ScannedTable, TableRows, block_of
 from newsreplay.datasets.sources.table.text import TextTable
@@ -116,18 +136,54 @@ def _open_all(files: list[File], names: dict[str, str], sizes: ReadSizes) -> lis
         tables.append(table)
     if files and not tables:
         raise empty[0]
+    _check_orders(tables)
     return tables
 
 
 def _open(file: File, names: dict[str, str], sizes: ReadSizes) -> ScannedTable:
     with reading(file):
-        table = TextTable(file, names, sizes) if file.is_text else BinaryTable(file, names, sizes)
+        table: ScannedTable = _form_of(file)(file, names, sizes)
     for name, value in table.placed.constants.items():
         if name in TIMES:
             tally = FormTally()
             tally.add(chunk_times(pa.array([value]))[1])
             table.units[name] = tally.unit
+    table.floats = {*table.floats, *_whole_floats(table)}
     return table
+
+
+def _form_of(file: File) -> type[TextTable | JsonTable | BinaryTable]:
+    if file.ending in JSON_LINES:
+        return JsonTable
+    return TextTable if file.is_text else BinaryTable
+
+
+def _whole_floats(table: ScannedTable) -> set[str]:
+    """Columns of ids whose every value in this file is written like 1000.0; mostly the first row tells that none is."""
+    first = table.first_rows()
+    found = {name for name in IDS if first and name in first.columns and are_whole_floats(first.columns[name])}
+    for rows in (rows for part in table.parts if found for rows in table.rows(part)):
+        found = {name for name in found if are_whole_floats(rows.columns[name])}
+        if not found:
+            break
+    return found
+
+
+def _check_orders(tables: list[ScannedTable]) -> None:
+    """Dates that one file alone does not tell day from month in are read as the others are. Raises `DataError`."""
+    for name in TIMES:
+        orders = {unit for table in tables if (unit := table.units.get(name, 0)) in (DAY_FIRST, MONTH_FIRST)}
+        for table in tables:
+            if table.units.get(name) == EITHER and len(orders) == 1:
+                table.units[name] = next(iter(orders))
+        unsure = [table.file.name for table in tables if table.units.get(name) == EITHER and len(orders) < 2]
+        if unsure or len(orders) > 1:
+            where = unsure[0] if unsure else "the files"
+            raise DataError(
+                f"{where}: {name} may be day/month/year or month/day/year, and "
+                f"{'no date decides' if unsure else 'they differ'}: 3/4/2020 would be 3 April or March 4; "
+                "write it like 2020-04-03"
+            )
 
 
 def _check_same(first: ScannedTable, table: ScannedTable, files: list[File]) -> None:
@@ -152,14 +208,18 @@ def _read(part: Part, tables: dict[tuple[str, Path], ScannedTable], publisher: s
     table = tables[part.role, part.path]
     with reading(table.file):
         for rows in table.rows(part):
-            yield block_of(table, _with_constants(rows, table.placed.constants), publisher)
+            yield block_of(table, _completed(table, rows), publisher)
 
 
-def _with_constants(rows: TableRows, constants: dict[str, str]) -> TableRows:
-    """Rows with the columns that their file's folders tell."""
-    size = rows.begin.size
-    told = {name: pa.chunked_array([pa.repeat(pa.scalar(value), size)]) for name, value in constants.items()}
-    return rows._replace(columns=rows.columns | told)
+def _completed(table: ScannedTable, rows: TableRows) -> TableRows:
+    """Rows with the columns that their file's folders tell, and whole floats as whole numbers."""
+    size, columns = rows.begin.size, dict(rows.columns)
+    for name in IDS:
+        if name in table.floats:
+            columns[name] = as_whole_numbers(columns[name])
+    for name, value in table.placed.constants.items():
+        columns[name] = pa.chunked_array([pa.repeat(pa.scalar(value), size)])
+    return rows._replace(columns=columns)
 
 
 def _only_publisher(tables: dict[tuple[str, Path], ScannedTable], publisher: str) -> str | None:

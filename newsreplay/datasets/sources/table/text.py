@@ -7,7 +7,6 @@ each, which is nearly all, are parsed at once (`_quick`); the others are read re
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from newsreplay.datasets.reading.times import FormTally, chunk_times
 from newsreplay.datasets.sources.table.columns import TIMES, MissingError, Placed, place
 from newsreplay.datasets.sources.table.files import File, printable, shown_text
 from newsreplay.datasets.sources.table.forms import count_forms
+from newsreplay.datasets.sources.table.opening import decoded, opened
 from newsreplay.datasets.sources.table.rows import EmptyError, TableRows, joined
 from newsreplay.errors import DataError
 from newsreplay.machine import cores
@@ -62,6 +62,7 @@ class TextTable:
     """
 
     typed: Set[str] = frozenset()
+    floats: Set[str] = frozenset()
 
     def __init__(self, file: File, names: dict[str, str], sizes: ReadSizes) -> None:
         self.sizes = sizes
@@ -72,7 +73,7 @@ class TextTable:
         self.times = [name for name in TIMES if name in self.places]
         size = file.path.stat().st_size
         self.parts = [Part(file.path, file.name, self.header.size, weight=size, role=file.role)]
-        self.cut = not file.compression
+        self.cut = not file.is_stream
         look = self._look_at_stretches() if self.cut else None
         self.cut = look is not None
         if look is None and self.times:
@@ -97,6 +98,11 @@ class TextTable:
                 waiting, taken = [], 0
         if waiting:
             yield joined(waiting)
+
+    def first_rows(self) -> TableRows | None:
+        """The rows of the first lines."""
+        feed = _Feed(_chunks(self.file, self.header.size, None, self.sizes.piece, self.sizes))
+        return next((rows for rows in self._walk(feed, self._quick, lambda rows: rows) if rows.begin.size), None)
 
     # ---- looking through
 
@@ -296,13 +302,7 @@ class _Ahead:
 def _chunks(file: File, begin: int, end: int | None, size: int, sizes: ReadSizes) -> Iterator[bytes]:
     """Whole lines, some `size` bytes at a time; they end in LF, CRLF or CR."""
     size = min(size, sizes.chunk)
-    with _open(file) as stream:
-        if file.compression:
-            skipped = 0
-            while skipped < begin and (data := stream.read(begin - skipped)):
-                skipped += len(data)
-        else:
-            stream.seek(begin)
+    with opened(file, begin) as stream:
         at, rest = begin, b""
         while data := stream.read(size if end is None else min(size, end - at)):
             at += len(data)
@@ -318,11 +318,6 @@ def _chunks(file: File, begin: int, end: int | None, size: int, sizes: ReadSizes
                 )
         if rest:
             yield rest
-
-
-def _open(file: File) -> pa.NativeFile:
-    stream = pa.OSFile(os.fsencode(file.path))
-    return pa.CompressedInputStream(stream, file.compression) if file.compression else stream
 
 
 def _unquoted(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -347,6 +342,7 @@ def _cut(data: bytes, size: int) -> list[bytes]:
 
 def _delimited(file: File, names: dict[str, str], sizes: ReadSizes) -> tuple[File, _TableHeader, Placed]:
     """A file with what separates its fields: that by which the columns are found, first what its extension means."""
+    file = decoded(file)
     found: list[tuple[int, MissingError]] = []
     for mark in sorted(MARKS, key=lambda mark: mark != file.delimiter):
         tried = file._replace(delimiter=mark)
@@ -359,11 +355,11 @@ def _delimited(file: File, names: dict[str, str], sizes: ReadSizes) -> tuple[Fil
 
 
 def _header(file: File, sizes: ReadSizes) -> _TableHeader:
-    with _open(file) as stream:
+    with opened(file) as stream:
         start = stream.read(1024)
     if not start:
         raise DataError(f"{file.name} is empty; export it again, with a header line")
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in start.splitlines()[0]:
+    if b"\0" in start.splitlines()[0]:
         raise DataError(
             f"{file.name} is not UTF-8 but looks like UTF-16; convert it: "
             f"iconv -f utf-16 -t utf-8 {file.stem}{file.ending}"
