@@ -29,7 +29,8 @@ FORMS = {
     MONTH_FIRST: "month/day/year",
     EITHER: "day/month/year or month/day/year",
 }
-DAY = 86_400_000  # ms
+HOUR = 3_600_000  # ms
+DAY = 24 * HOUR
 NUMBER = re.compile(r"([+-]?[0-9]+)(?:\.([0-9]*))?")
 CLOCK = re.compile(
     r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from newsreplay.datasets.sources.table.files import File, printable
@@ -30,6 +30,7 @@ _USUAL = {
 }
 #: Of an article these are when it was published; of a read they may be when it was made.
 _USUAL_OF_ARTICLES = {"published": "createdat createdatts createdtime date datetime timestamp ts"}
+LONGEST = 50  #: characters of a usual name, at most
 _TYPED = re.compile(r":(token|float)(_seq)?$")  # as RecBole's atomic files name columns: user_id:token
 
 
@@ -75,30 +76,48 @@ def check_names(names: Mapping[str, str]) -> None:
 
 def place(file: File, headings: list[str], names: Mapping[str, str]) -> Placed:
     """Where the columns are that there are. Raises `DataError` if one is missing, or may be either of two."""
+    placed, missing = lookup(file, headings, names)
+    if not missing:
+        return placed
+    clean = [name.strip() for name in headings]
+    if isinstance(missing, str):
+        source = _asked(file, clean, names, missing) or missing
+        raise MissingError(f"{file.name} has no column '{source}' (for {missing}); {_has(clean)}{_hint(source, clean)}")
+    what = ", ".join("'" + "' or '".join(either) + "'" for either in missing)
+    raise MissingError(f"{file.name}: no column {what}; {_has(clean)}. {_way_out(file, missing, clean, names)}")
+
+
+Missing = (
+    str | list[tuple[str, ...]]
+)  #: a column that was named and is not there, or those one of each of which must be
+
+
+def lookup(file: File, headings: list[str], names: Mapping[str, str]) -> tuple[Placed, Missing]:
+    """Where the columns are, and which are missing. Raises `DataError` where one may be either of two."""
     clean = [name.strip() for name in headings]
     folders = dict(file.partitions)
-    places: dict[str, int] = {}
-    constants: dict[str, str] = {}
-    aliases: dict[str, str] = {}
+    placed = Placed({}, {}, {})
     asked = {name: source for name in COLUMNS[file.role] if (source := _asked(file, clean, names, name)) is not None}
-    taken = {*asked.values(), *COLUMNS[file.role]}
+    usual = _usual(file, clean, {*asked.values(), *COLUMNS[file.role]})
     for name in COLUMNS[file.role]:
         source = asked.get(name, name)
         if clean.count(source) > 1:
             raise DataError(f"{file.name} has {clean.count(source)} columns called '{source}'; rename all but one")
         if source in clean:
-            places[name] = clean.index(source)
+            placed.places[name] = clean.index(source)
         elif source in folders and name != "item":
-            constants[name] = folders[source]
+            placed.constants[name] = folders[source]
         elif name in asked:
-            raise MissingError(
-                f"{file.name} has no column '{source}' (for {name}); {_has(clean)}{_hint(source, clean)}"
-            )
-        elif found := _usual(file, name, [heading for heading in clean if heading not in taken], names):
-            places[name] = clean.index(found)
-            aliases[name] = found
-    _check_needed(file, clean, {**places, **constants}, names)
-    return Placed(places, constants, aliases)
+            return placed, name
+        elif name in usual:
+            placed.aliases[name] = _only(file, name, usual[name], names)
+            placed.places[name] = clean.index(placed.aliases[name])
+    found = {*placed.places, *placed.constants}
+    needed = NEEDED[file.role]
+    missing: list[tuple[str, ...]] = [(name,) for name in needed if name not in (*found, "user", "session")]
+    if "user" in needed and not {"user", "session"} & found:
+        missing.append(("user", "session"))
+    return placed, missing
 
 
 def _asked(file: File, headings: list[str], names: Mapping[str, str], name: str) -> str | None:
@@ -110,27 +129,22 @@ def _asked(file: File, headings: list[str], names: Mapping[str, str], name: str)
     return source if file.role == "reads" or source in headings else None
 
 
-def _usual(file: File, name: str, headings: list[str], names: Mapping[str, str]) -> str | None:
-    """The heading under which a column usually goes. Raises `DataError` where there are two."""
+def _usual(file: File, headings: list[str], taken: set[str]) -> dict[str, list[str]]:
+    """Our name → the headings under which the column usually goes."""
     usual = aliases_of(file.role)
-    found = [heading for heading in headings if usual.get(_key(heading)) == name]
+    found: dict[str, list[str]] = {}
+    for heading in headings:
+        if len(heading) <= LONGEST and heading not in taken and (name := usual.get(_key(heading))):
+            found.setdefault(name, []).append(heading)
+    return found
+
+
+def _only(file: File, name: str, found: list[str], names: Mapping[str, str]) -> str:
     if len(found) > 1:
         both = " and ".join(f"'{printable(heading, 50)}'" for heading in found[:2])
         more = _pasted(file, names, {name: found[0]})
         raise DataError(f"{file.name}: {both} may both be {name}; say which{f', as in {more}' if more else ''}")
-    return found[0] if found else None
-
-
-def _check_needed(file: File, headings: list[str], placed: Iterable[str], names: Mapping[str, str]) -> None:
-    needed = NEEDED[file.role]
-    missing: list[tuple[str, ...]] = [(name,) for name in needed if name not in (*placed, "user", "session")]
-    if "user" in needed and not {"user", "session"} & set(placed):
-        missing.append(("user", "session"))
-    if missing:
-        what = ", ".join("'" + "' or '".join(either) + "'" for either in missing)
-        raise MissingError(
-            f"{file.name}: no column {what}; {_has(headings)}. {_way_out(file, missing, headings, names)}"
-        )
+    return found[0]
 
 
 class MissingError(DataError):

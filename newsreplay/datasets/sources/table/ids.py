@@ -39,9 +39,17 @@ def odd_ids(column: Words) -> dict[str, int]:
 
 def _odd_words(words: pa.StringArray) -> list[tuple[int, str]]:
     nothing = to_numpy(pc.is_in(words, pa.array(NOTHING)))
-    cut = to_numpy(pc.match_substring_regex(words, _SCIENTIFIC), False)
     odd = [(code, str(words[code])) for code in np.flatnonzero(nothing).tolist()]
-    return odd + [(code, SCIENTIFIC) for code in np.flatnonzero(cut).tolist()]
+    if _have_plus(words):  # the pattern is dear, and hardly any column has one
+        cut = to_numpy(pc.match_substring_regex(words, _SCIENTIFIC), False)
+        odd += [(code, SCIENTIFIC) for code in np.flatnonzero(cut).tolist()]
+    return odd
+
+
+def _have_plus(words: pa.StringArray) -> bool:
+    """Whether there is a plus sign in some words; in those around them, too, where they are a slice of others."""
+    data = words.buffers()[2]
+    return data is not None and bool((np.frombuffer(data, np.uint8) == ord("+")).any())
 
 
 def are_whole_floats(column: pa.ChunkedArray) -> bool:

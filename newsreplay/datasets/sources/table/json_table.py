@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Set
 from dataclasses import replace
+from itertools import islice
 from typing import NoReturn
 
 import numpy as np
@@ -33,13 +34,14 @@ from newsreplay.datasets.sources.table.rows import EmptyError, TableRows
 from newsreplay.errors import DataError
 
 MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
+HEAD = 1_000  #: lines whose keys are the columns
 WRITTEN = (STRING, ESCAPED, INTEGER, FRACTION)  #: values that are taken as they are written
 
 
 class JsonTable:
     """A table of JSON lines; making one looks through it for the unit of its times.
 
-    The columns are the keys of its first lines. Raises `DataError` if the file cannot be read, lacks a column, or
+    The columns are the keys of its first 1,000 lines. Raises `DataError` if the file cannot be read, lacks a column, or
     should have rows and has none.
     """
 
@@ -85,22 +87,27 @@ class JsonTable:
             for chunk in parts.whole_lines(self.file.name, read, sizes):
                 yield chunk.data
 
+    def _lines(self) -> Iterator[bytes]:
+        """All lines that are not blank."""
+        for data in self._chunks(self.begin, None, replace(self.sizes, chunk=min(self.sizes.chunk, self.sizes.piece))):
+            yield from (line for line in data.split(b"\n") if line.strip())
+
     def _keys(self) -> list[str]:
         """The keys of the objects on the first lines, in their order."""
-        sizes = replace(self.sizes, chunk=self.sizes.piece)
-        lines = [line for line in next(self._chunks(self.begin, None, sizes), b"").split(b"\n") if line.strip()]
-        if not lines:
-            raise DataError(f"{self.file.name} is empty; export it again, with an object on each line")
+        first = b""
         keys: dict[str, None] = {}
-        for line in lines:
+        for line in islice(self._lines(), HEAD):
+            first = first or line
             try:
                 keys |= dict.fromkeys(_object(line))
             except ValueError:
                 continue
+        if not first:
+            raise DataError(f"{self.file.name} is empty; export it again, with an object on each line")
         if not keys:
-            first = printable(shown_text(lines[0].decode(errors="surrogateescape")), 80)
+            shown = printable(shown_text(first.decode(errors="surrogateescape")), 80)
             raise DataError(
-                f"{self.file.name} has no object on its first lines: '{first}'; write JSON lines, one object a line"
+                f"{self.file.name} has no object on its first lines: '{shown}'; write JSON lines, one object a line"
             )
         return list(keys)
 

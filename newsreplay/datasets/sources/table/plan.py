@@ -130,7 +130,9 @@ def _open_all(files: list[File], names: dict[str, str], sizes: ReadSizes) -> lis
             empty.append(error)
             continue
         except MissingError as error:
-            raise MissingError(f"{error}{_of_several(files)}") from None
+            if len(files) == 1:
+                raise
+            raise MissingError(f"{str(error).rstrip('.')}.{_of_several(files)}") from None
         if tables:
             _check_same(tables[0], table, files)
         tables.append(table)
@@ -200,7 +202,7 @@ def _of_several(files: list[File]) -> str:
     if len(files) < 2:
         return ""
     return (
-        f" All {len(files):,} tables there are taken for {files[0].role} of one form: name those that are by a pattern"
+        f" All {len(files):,} tables there are taken for {files[0].role} of one form: name those that are, by a pattern"
     )
 
 

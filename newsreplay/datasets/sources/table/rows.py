@@ -17,6 +17,7 @@ from newsreplay.datasets.reading.times import (
     DAY,
     EMPTY,
     FORMS,
+    HOUR,
     OUTSIDE,
     UNREADABLE,
     as_time,
@@ -325,8 +326,8 @@ def _counts(file: File, judged: _Judged, floats: Set[str]) -> Counter[str]:
         counts[f"{file.role} {name} naive"] = times.naive
         counts[f"{file.role} {name} lost"] = int(((form[judged.ok] != unit) & (form[judged.ok] != EMPTY)).sum())
         if name == "time":
-            ms = times.ms[(form == unit) & (form >= CALENDAR)]
-            counts["whole days"], counts["whole hours"] = (int((ms % step == 0).sum()) for step in (DAY, DAY // 24))
+            whole = times.ms[(form == unit) & (form >= CALENDAR) & (times.ms % HOUR == 0)]
+            counts["whole hours"], counts["whole days"] = whole.size, int((whole % DAY == 0).sum())
     for name in IDS:
         if name in judged.words:
             counts.update({f"{file.role} {name} {what}": n for what, n in odd_ids(judged.words[name]).items()})

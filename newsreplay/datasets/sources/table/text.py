@@ -22,7 +22,7 @@ from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.lines import Lines, Record, count_lines, ends_well, is_blank, records
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.reading.times import FormTally, chunk_times
-from newsreplay.datasets.sources.table.columns import TIMES, MissingError, Placed, place
+from newsreplay.datasets.sources.table.columns import TIMES, Placed, lookup, place
 from newsreplay.datasets.sources.table.files import File, printable, shown_text
 from newsreplay.datasets.sources.table.forms import count_forms
 from newsreplay.datasets.sources.table.opening import decoded, opened
@@ -343,15 +343,16 @@ def _cut(data: bytes, size: int) -> list[bytes]:
 def _delimited(file: File, names: dict[str, str], sizes: ReadSizes) -> tuple[File, _TableHeader, Placed]:
     """A file with what separates its fields: that by which the columns are found, first what its extension means."""
     file = decoded(file)
-    found: list[tuple[int, MissingError]] = []
+    headers = {}
     for mark in sorted(MARKS, key=lambda mark: mark != file.delimiter):
         tried = file._replace(delimiter=mark)
-        header = _header(tried, sizes)
-        try:
-            return tried, header, place(tried, header.fields, names)
-        except MissingError as error:
-            found.append((len(header.fields), error))
-    raise max(found, key=lambda tried: tried[0])[1]
+        headers[mark] = header = _header(tried, sizes)
+        placed, missing = lookup(tried, header.fields, names)
+        if not missing:
+            return tried, header, placed
+    mark = max(headers, key=lambda mark: len(headers[mark].fields))
+    tried = file._replace(delimiter=mark)
+    return tried, headers[mark], place(tried, headers[mark].fields, names)  # which raises
 
 
 def _header(file: File, sizes: ReadSizes) -> _TableHeader:
