@@ -145,9 +145,8 @@ def run(
 ) -> Run:
     """Replay a data set before recommenders and score them; returns a `Run`.
 
-    - `data`: a prepared name, `KIND:PATH`, a table (a file, a folder of them or a pattern), a frame of reads (pandas,
-      or whatever has `__arrow_c_stream__`: polars, DuckDB, Arrow), or a `Dataset`; `columns` names a table's columns,
-      `preparing` shapes how files are prepared (`prepare_data`); `publishers`: only these.
+    - `data`: a prepared name, `KIND:PATH`, a table (file, folder, pattern, pandas frame, Arrow stream) or a `Dataset`;
+      `columns` names a table's columns, `preparing` shapes how files are prepared; `publishers`: only these.
     - `recommenders`: specs ("trend,circular(size=500)"), presets ("baselines"), objects, or a list of these.
     - `requests`: what asks for slates, "reads" or "impressions"; `k`: their length. `warmup`: how long from the first
       read on nothing is scored; `window`: how long after that scored sessions may begin; `split`, in place of these

@@ -407,7 +407,8 @@ def line_counts(folder: Path, kind: str) -> dict[str, int | None]:
             count = _rows(data)
         else:
             unpacked = _unpacked(data)
-            count = None if unpacked is None else _lines(unpacked, kind)
+            in_archive = unpacked is None or data[:2] == b"PK"  # the only member of a table's is called as the archive
+            count = None if in_archive or unpacked is None else _lines(unpacked, kind)
             members = _members(data, unpacked)
             found |= {name: None if text is None else _lines(text, kind) for name, text in members}
         found[path.relative_to(folder).as_posix()] = found[path.name] = count

@@ -18,7 +18,7 @@ NOTHING = ("nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "<NA>", 
 SCIENTIFIC, FLOATS = "scientific", "floats"  #: what odd ids are counted under, besides the words for nothing
 
 
-class Words(NamedTuple):
+class CodedWords(NamedTuple):
     """A column of text."""
 
     codes: Column  #: int32, -1 = empty
@@ -26,7 +26,7 @@ class Words(NamedTuple):
     damaged: Column  #: bool per word
 
 
-def odd_ids(column: Words) -> dict[str, int]:
+def odd_ids(column: CodedWords) -> dict[str, int]:
     """How many rows have an id in scientific notation, and how many one of each word that may mean nothing."""
     if not len(column.words):
         return {}

@@ -27,7 +27,7 @@ from newsreplay.datasets.reading.times import (
 )
 from newsreplay.datasets.sources.table.columns import ARTICLE_COLUMNS, READ_COLUMNS, TIMES, WORDS, Placed
 from newsreplay.datasets.sources.table.files import File, printable, shown_text
-from newsreplay.datasets.sources.table.ids import FLOATS, IDS, Words, odd_ids
+from newsreplay.datasets.sources.table.ids import FLOATS, IDS, CodedWords, odd_ids
 from newsreplay.errors import DataError
 from newsreplay.log.rows import Column
 
@@ -76,7 +76,7 @@ class _Judged(NamedTuple):
     """Every row's values, and which rows can be used."""
 
     times: dict[str, _Times]
-    words: dict[str, Words]
+    words: dict[str, CodedWords]
     units: dict[str, int]
     ok: Column
 
@@ -146,24 +146,24 @@ def _judge(file: File, rows: TableRows, units: dict[str, int]) -> _Judged:
     return _Judged(times, words, units, ok)
 
 
-def _words(column: pa.ChunkedArray) -> Words:
+def _words(column: pa.ChunkedArray) -> CodedWords:
     """A column of text as codes; a code is given by first appearance."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     chunks = column.unify_dictionaries().chunks
     if not chunks:
-        return Words(np.zeros(0, np.int32), pa.array([], pa.string()), np.zeros(0, bool))
+        return CodedWords(np.zeros(0, np.int32), pa.array([], pa.string()), np.zeros(0, bool))
     codes = np.concatenate([to_numpy(chunk.indices, -1) for chunk in chunks]).astype(np.int32, copy=False)
     words, damaged = _checked(chunks[0].dictionary)
     if len(words):
         blank = to_numpy(pc.equal(pc.utf8_trim_whitespace(words), ""), False)
         if blank.any():
             codes = np.where(blank[codes] | (codes < 0), np.int32(-1), codes)
-    return Words(codes, words, damaged)
+    return CodedWords(codes, words, damaged)
 
 
 def _checked(words: pa.Array) -> tuple[pa.StringArray, Column]:
-    """Words as strings, and which of them are no text: bytes that are not UTF-8, or NUL among them."""
+    """CodedWords as strings, and which of them are no text: bytes that are not UTF-8, or NUL among them."""
     raw = words.cast(pa.binary())
     try:
         strings = raw.cast(pa.string())  # validates
