@@ -132,7 +132,8 @@ def _open_all(files: list[File], names: dict[str, str], sizes: ReadSizes) -> lis
         except MissingError as error:
             if len(files) == 1:
                 raise
-            raise MissingError(f"{str(error).rstrip('.')}.{_of_several(files)}") from None
+            end = "" if str(error).endswith("?") else "."
+            raise MissingError(f"{error}{end}{_of_several(files)}") from None
         if tables:
             _check_same(tables[0], table, files)
         tables.append(table)
