@@ -39,6 +39,8 @@ from newsreplay.spec import Spec
 if TYPE_CHECKING:
     import pandas as pd
 
+    from newsreplay.datasets.find import Streaming
+
 __all__ = [
     "HISTORY",
     "IMPRESSION",
@@ -113,7 +115,7 @@ class Run(RunFolder):
 
 
 def run(
-    data: str | Path | pd.DataFrame | Dataset = "demo",
+    data: str | Path | pd.DataFrame | Streaming | Dataset = "demo",
     recommenders: RecommenderSource | Iterable[RecommenderSource] = "baselines",
     *,
     k: int = 10,
@@ -143,8 +145,8 @@ def run(
 ) -> Run:
     """Replay a data set before recommenders and score them; returns a `Run`.
 
-    - `data`: a prepared name, `KIND:PATH`, a table file, a pandas frame of reads, or a `Dataset`; `columns`
-      names a table's columns, `preparing` shapes how files are prepared (`prepare_data`); `publishers`: only these.
+    - `data`: a prepared name, `KIND:PATH`, a table (file, folder, pattern, pandas frame, Arrow stream) or a `Dataset`;
+      `columns` names a table's columns, `preparing` shapes how files are prepared; `publishers`: only these.
     - `recommenders`: specs ("trend,circular(size=500)"), presets ("baselines"), objects, or a list of these.
     - `requests`: what asks for slates, "reads" or "impressions"; `k`: their length. `warmup`: how long from the first
       read on nothing is scored; `window`: how long after that scored sessions may begin; `split`, in place of these
@@ -222,7 +224,7 @@ def _listed(
 
 def check(
     recommender: RecommenderSource,
-    data: str | Path | pd.DataFrame | Dataset | None = None,
+    data: str | Path | pd.DataFrame | Streaming | Dataset | None = None,
     *,
     publisher: str | None = None,
     cuts: int = 20,

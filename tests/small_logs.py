@@ -268,6 +268,31 @@ def table_of_numbers() -> Files:
     return {"reads.csv": lines("time,user,item", *(f"{view.s},{view.user},{view.item}" for view in story()))}
 
 
+def table_of_parts() -> Files:
+    """Part files in folders of days, whose dates have the day first, on days that show it."""
+    views = [view._replace(at=view.at + timedelta(days=10)) for view in story()]
+    parts = {"date=2019-11-09/part-0.csv": views[:9], "date=2019-11-10/part-0.csv": views[9:]}
+    files = {
+        name: lines("Timestamp;user_id;item_id", *(f"{v.at:%d/%m/%Y %H:%M:%S};{v.user};{v.item}.0" for v in part))
+        for name, part in parts.items()
+    }
+    return files | {"_SUCCESS": b""}
+
+
+def table_of_json() -> Files:
+    reads = [
+        f'{{"time": {view.ms}000, "user": "u{view.user}", "more": [{{"item": 1}}], "item": {view.item}}}'
+        for view in story()
+    ]
+    articles = [f'{{"item": "{item}", "title": "\\u00e9 {item}", "published": null}}' for item in range(1, 13)]
+    return {"reads.jsonl": lines(*reads), "articles.jsonl": lines(*articles)}
+
+
+def table_in_utf16() -> Files:
+    text = lines("time|session|item", *(f"{view.ms}|{view.session}|é{view.item}" for view in story())).decode()
+    return {"reads.csv": text.encode("utf-16")}
+
+
 def table_parquet() -> Files:
     views = story()
     return {
@@ -303,6 +328,11 @@ def small_logs() -> list[SmallLog]:
         SmallLog("table-csv", "table", table(",")),
         SmallLog("table-tsv", "table", table("\t"), path="reads.tsv"),
         SmallLog("table-gz", "table", table(","), pack="gz"),
+        SmallLog("table-parts", "table", table_of_parts()),
+        SmallLog("table-json", "table", table_of_json()),
+        SmallLog("table-utf16", "table", table_in_utf16(), path="reads.csv"),
+        SmallLog("table-bz2", "table", table(","), pack="bz2"),
+        SmallLog("table-zip", "table", table_of_numbers(), pack="zip", path="log.zip"),
         SmallLog("table-numbers", "table", table_of_numbers(), path="reads.csv"),
         SmallLog("table-parquet", "table", table_parquet(), path="reads.parquet"),
     ]

@@ -150,7 +150,10 @@ def stacked(*decorators: Decorator) -> Decorator:
 k_option = click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Slate length.")
 jobs_option = click.option("--jobs", type=click.IntRange(1), help="Pairs at a time.  [default: one a core]")
 data_option = click.option(
-    "--data", default="demo", show_default=True, help="A prepared name, KIND:PATH, or a table file."
+    "--data",
+    default="demo",
+    show_default=True,
+    help="A prepared name, KIND:PATH, or a table: a file, a folder, a pattern.",
 )
 moved_data_option = click.option("--data", help="Where the data of the run are, if they do not lie where they lay.")
 format_option = click.option(
@@ -230,7 +233,7 @@ file_options = stacked(
         "--columns",
         callback=parse_columns,
         metavar="TIME=NAME,…",
-        help="Names of a table's columns where they differ: time=ts,item=article_id.",
+        help="Names of a table's columns: time=ts,item=doc; of one sort of its files: articles.item=id.",
     ),
     click.option(
         "--impressions",

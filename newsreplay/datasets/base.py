@@ -69,6 +69,7 @@ class PublisherCard(TypedDict):
     nobody: int  #: rows of the source with neither user nor session
     session_ids: bool  #: the source has session ids (of some rows at least); else sessions are visits of users
     digest: str  #: of the prepared columns, 32 hexadecimal digits
+    unjoined: NotRequired[tuple[int, str, str]]  #: articles told of, if none of them is read; one read, one told of
     profiles: NotRequired[int]  #: readers with a profile
     profiles_differ: NotRequired[int]  #: readers whose history differs between their rows
 

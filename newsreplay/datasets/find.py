@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from newsreplay.datasets.base import Plan
 from newsreplay.datasets.preparing.prepare import Shaping, prepare
 from newsreplay.datasets.preparing.work import Processing, Progress, no_progress
+from newsreplay.datasets.reading.patterns import fixed_part, is_pattern, matching
 from newsreplay.datasets.reading.plain import check_files
 from newsreplay.datasets.store import FORMAT, Dataset
 from newsreplay.durations import Duration, milliseconds
@@ -28,6 +29,8 @@ from newsreplay.machine import cores, home
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from newsreplay.datasets.sources.table.files import Found
 
 READERS = {
     "adressa": "newsreplay.datasets.sources.adressa:plan_adressa",
@@ -43,6 +46,14 @@ READERS = {
 DEMO = "demo"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
+
+class Streaming(Protocol):
+    """A table that hands itself out as an Arrow stream."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """A capsule with the stream, as Arrow's PyCapsule interface describes it."""
+
+
 Report = Callable[[str], None]  #: takes one line of text
 Preparing = dict[str, object]  #: what shapes the preparing, as {"impressions": "sampled"}
 SHAPING = ("impressions", "session_gap")  #: of that, what any kind has; the rest is how a kind is read
@@ -54,7 +65,7 @@ def kinds() -> list[str]:
 
 
 def find_data(
-    data: str | Path | Dataset | pd.DataFrame,
+    data: str | Path | Dataset | pd.DataFrame | Streaming,
     *,
     columns: dict[str, str] | None = None,
     preparing: Preparing | None = None,
@@ -63,10 +74,11 @@ def find_data(
 ) -> Dataset:
     """The data set that `data` names, prepared if need be.
 
-    A `Dataset` is itself; a frame is a table of reads; a string is `demo`, the name of a prepared data set,
-    `KIND:PATH`, or a table file (or a folder with `reads.*`); `columns` may name a table's columns, `preparing`
-    shapes how files are prepared (see `prepare_data`). Files are prepared once and recognised by their paths, sizes and
-    times of change, frames by their contents. `report` is called with a line of text when something takes a while,
+    A `Dataset` is itself; a frame (pandas, or whatever has `__arrow_c_stream__`: polars, DuckDB, Arrow) is a table of
+    reads; a string is `demo`, the name of a prepared data set, `KIND:PATH`, or a table file (or a folder of them, or a
+    pattern); `columns` may name a table's columns, `preparing` shapes how files are prepared (see `prepare_data`).
+    Files are prepared once and recognised by their paths, sizes and times of change, frames by their contents.
+    `report` is called with a line of text when something takes a while,
     `progress(what, done, total)` as it goes on. Raises `DataError`.
     """
     if isinstance(data, Dataset):
@@ -84,7 +96,7 @@ def find_data(
     kind, colon, path = text.partition(":")
     if colon and kind in READERS:
         return _cached(_Wanted(kind, Path(path), columns, preparing), report, progress)
-    if text and Path(text).exists():
+    if text and any(path.exists() for path in matching(Path(text))):
         return _cached(_Wanted("table", Path(text), columns, preparing), report, progress)
     raise DataError(_not_found(text))
 
@@ -141,7 +153,7 @@ def prepare_data(
     is an error; else such rows are counted and kept in the data set's `rejects.csv`. A preparation that was
     interrupted goes on where it stopped. Raises `DataError`.
     """
-    name = name or (kind if kind != "table" else path.name.split(".")[0])
+    name = name or (kind if kind != "table" else _called(path))
     if not _NAME.fullmatch(name) or name == DEMO:
         raise DataError(f"a data set cannot be called {name!r}; use letters, digits, '.', '_' and '-', not {DEMO!r}")
     folder = home() / "data" / name
@@ -208,6 +220,12 @@ class _Wanted(NamedTuple):
     path: Path
     columns: dict[str, str] | None
     preparing: Preparing
+    frame: Found | None = None  #: what lies at `path`, written for this
+
+    @property
+    def shown(self) -> str:
+        """What it is called where it is shown."""
+        return str(self.path) if self.frame is None else "the frame"
 
     def key(self) -> str:
         """A digest of the files as they are and of how they are read."""
@@ -245,8 +263,8 @@ def _prepare(wanted: _Wanted, folder: Path, name: str, strict: bool, report: Rep
         raise DataError(
             f"there is no kind of data called {wanted.kind!r}; there are {', '.join(READERS)}. {hint}".rstrip()
         )
-    report(f"preparing {wanted.path}")
-    options = {"path": str(wanted.path)} | wanted.preparing
+    report(f"preparing {wanted.shown}")
+    options = {"path": wanted.shown} | wanted.preparing
     dataset = prepare(
         _plan(wanted),
         folder,
@@ -276,6 +294,10 @@ def _report_card(dataset: Dataset, report: Report) -> None:
 
 
 def _plan(wanted: _Wanted) -> Plan:
+    if wanted.frame is not None:
+        from newsreplay.datasets.sources.table.plan import plan_files
+
+        return plan_files(wanted.frame, wanted.columns or {}, source=wanted.shown)
     check_files(_files_of(wanted))
     module, function = READERS[wanted.kind].split(":")
     reader = getattr(importlib.import_module(module), function)
@@ -298,21 +320,28 @@ def _cached(wanted: _Wanted, report: Report, progress: Progress) -> Dataset:
     folder = home() / "prepared" / hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     if (folder / "card.json").is_file():
         return Dataset(folder)
-    return _prepare(wanted, folder, wanted.path.name.split(".")[0] or wanted.kind, False, report, progress)
+    return _prepare(wanted, folder, _called(wanted.path) or wanted.kind, False, report, progress)
 
 
-def _of_frame(frame: pd.DataFrame, columns: dict[str, str] | None, preparing: Preparing, report: Report) -> Dataset:
+def _of_frame(frame: object, columns: dict[str, str] | None, preparing: Preparing, report: Report) -> Dataset:
     """Prepare a frame under a digest of its contents, as the Parquet table it would be."""
-    if not hasattr(frame, "to_parquet"):
-        raise DataError(f"data is a {type(frame).__name__}; give a name, a path, a Dataset or a pandas frame")
+    from newsreplay.datasets.sources.table.frames import is_frame, write_frame
+
+    if not is_frame(frame):
+        way = "; call its collect() first" if hasattr(frame, "collect") else ""
+        raise DataError(
+            f"data is a {type(frame).__name__}; give a name, a path, a Dataset, a pandas frame or a table that can be "
+            f"read as an Arrow stream (polars, DuckDB, pyarrow){way}"
+        )
     with _temporary_folder() as work:
-        path = work / "frame.parquet"
-        frame.to_parquet(path, index=False)
+        found = write_frame(frame, work, columns or {})
+        path = found.reads[0].path
         key = json.dumps([FORMAT, columns, preparing, _sources()]).encode() + path.read_bytes()
         folder = home() / "prepared" / hashlib.blake2b(key, digest_size=12).hexdigest()
         if (folder / "card.json").is_file():
             return Dataset(folder)
-        return _prepare(_Wanted("table", path, columns, preparing), folder, "frame", False, report, no_progress)
+        wanted = _Wanted("table", path, columns, preparing, found)
+        return _prepare(wanted, folder, "frame", False, report, no_progress)
 
 
 @contextmanager
@@ -327,25 +356,38 @@ def _temporary_folder() -> Iterator[Path]:
 def _files_of(wanted: _Wanted) -> list[Path]:
     """What may be read of a source; hidden files never are."""
     path = wanted.path
-    if not path.is_dir():
+    if not path.is_dir() and not is_pattern(path):
         return [path]
     if wanted.kind == "table":
-        return [file for role in ("reads", "articles") for file in sorted(path.glob(f"{role}.*"))]
+        from newsreplay.datasets.sources.table.files import find
+
+        found = find(path)
+        return [file.path for file in (*found.reads, *found.articles)]
     return [
         file for file in sorted(path.rglob("*")) if not any(part[0] == "." for part in file.relative_to(path).parts)
     ]
 
 
-def _state(path: Path) -> list[tuple[str, int, int]]:
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    return [(str(file.resolve()), *_size_and_time(file)) for file in files]
+def _state(path: Path) -> list[tuple[str | int, ...]]:
+    files = [
+        file
+        for named in matching(path)
+        for file in (sorted(file for file in named.rglob("*") if file.is_file()) if named.is_dir() else [named])
+    ]
+    return [(str(file.resolve()), *_size_and_times(file)) for file in files]
 
 
-def _size_and_time(file: Path) -> tuple[int, int]:
+def _size_and_times(file: Path) -> tuple[int, ...]:
+    """The time of the last change of the file's entry, too: `cp -p` sets the other one to what it likes."""
     if not file.exists():
-        return 0, 0
+        return 0, 0, 0
     stat = file.stat()
-    return stat.st_size, stat.st_mtime_ns
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _called(path: Path) -> str:
+    """A name for what lies under a path or matches a pattern."""
+    return (fixed_part(path).resolve() if is_pattern(path) else path).name.split(".")[0]
 
 
 #: What shapes prepared data, with all below it; not how data are found, or fetched.

@@ -13,9 +13,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import csv
 
 from newsreplay.datasets import (
     find,
@@ -200,8 +203,107 @@ def test_a_frame_is_a_table_and_is_found_again_by_its_contents(clicks: Path) -> 
 
 
 def test_what_is_neither_a_name_nor_a_table_is_refused() -> None:
-    with pytest.raises(DataError, match="data is a int; give a name, a path, a Dataset or a pandas frame"):
+    with pytest.raises(DataError, match="data is a int; give a name, a path, a Dataset, a pandas frame or a table"):
         find_data(5)  # type: ignore[arg-type]
+
+
+class Streamed:
+    """What polars, DuckDB and others have of an Arrow table."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def test_whatever_hands_out_an_arrow_stream_is_a_table(clicks: Path) -> None:
+    plain = csv.read_csv(clicks)
+    views = plain.set_column(2, "item", plain["item"].cast(pa.string_view()))
+    coded = plain.set_column(1, "user", plain["user"].dictionary_encode())
+    for table in (plain, views, coded, plain.append_column("odd", pa.nulls(2))):
+        for data in (table, Streamed(table)):
+            said = Said()
+            dataset = find_data(data, report=said)
+            assert articles(dataset) == ["a", "b"]
+            assert not any("/" in line for line in said if "frame" in line)
+            assert dataset.card["options"]["path"] == "the frame"
+
+
+def test_a_frame_may_have_columns_of_any_type_and_name_its_index(clicks: Path) -> None:
+    frame = pd.read_csv(clicks).rename(columns={"user": "user_id"})
+    frame["mixed"] = [{"a": 1}, "text"]
+    assert articles(find_data(frame)) == ["a", "b"]
+    assert articles(find_data(frame.assign(item=[7, "8"]))) == ["7", "8"]
+    assert articles(find_data(frame.assign(item=[UUID(int=1), None], title=["x", 1]).iloc[:1])) == [str(UUID(int=1))]
+    timed = frame.assign(time=pd.to_datetime(frame["time"]))
+    assert find_data(timed).card["reads"] == 2
+    assert articles(find_data(timed.set_index("time"))) == ["a", "b"]
+    assert articles(find_data(timed.astype({"item": "category"}))) == ["a", "b"]
+    twice = pd.concat([frame, frame[["mixed"]]], axis=1)
+    assert articles(find_data(twice)) == ["a", "b"]
+
+
+def test_errors_about_frames_name_columns_and_speak_python(clicks: Path) -> None:
+    frame = pd.read_csv(clicks)
+    for item in ([1.5, "x"], [True, "x"], [["a"], "x"]):
+        error = error_of(frame.assign(item=item))
+        assert re.match(
+            r"the frame: the column 'item' \(for item\) holds values of type (bool|float|list), str;", error
+        )
+    error = error_of(frame.assign(time=["2020-01-01", 1577836800]).rename(columns={"time": "ts"}))
+    assert "the column 'ts' (for time) holds values of type int, str; make all of them datetimes" in error
+    error = error_of(frame.rename(columns={"time": "tim", "user": "usr"}), columns={"item": "item"})
+    assert error.endswith("Did you mean columns={'item': 'item', 'time': 'tim', 'user': 'usr'}?")
+    assert error_of(pd.concat([frame, frame[["user"]]], axis=1)).startswith("the frame has 2 columns called 'user'")
+    error = error_of(frame.assign(user=[0.5, 1.0]))
+    assert error.startswith("the frame row 1: user 0.5 is a float")
+    assert error_of(frame.assign(time=["noon", "dusk"])).startswith(
+        "the frame: none of 2 rows is a usable read; 2 rejected"
+    )
+    assert error_of(pa.table({"time": [1], "user": ["u"]})).startswith(
+        "the frame: no column 'item'; it has time, user."
+    )
+
+
+def test_rows_none_of_which_is_a_read_are_counted_by_reason(clicks: Path) -> None:
+    clicks.write_text("time,user,item\nnoon,a,b\ndusk,a,b\n5,a,b\n\n2020-01-01,a\n")
+    iso = "is not ISO 8601, epoch seconds or milliseconds"
+    assert error_of(clicks) == (
+        f"{clicks}: none of 5 rows is a usable read; 2 rejected (time … {iso}); 1 rejected (time … lies outside "
+        "1990-01-01 to 2100-01-01 (UTC)); 1 rejected (2 fields where the header has 3: …); 1 left out (blank line); "
+        f"the first: clicks.csv line 2: time 'noon' {iso}; write it like 2019-12-31T23:59:59Z"
+    )
+
+
+def test_articles_none_of_which_is_read_are_noted(tmp_path: Path) -> None:
+    (tmp_path / "reads.csv").write_text(ROWS)
+    (tmp_path / "articles.csv").write_text("item\nA\nB\n")
+    told = "articles that files tell of: 2, none of which is read; do ids agree? Reads have a, the articles A"
+    assert told in find_data(tmp_path).card["notes"]
+    (tmp_path / "articles.csv").write_text("item\nA\nb\n")
+    assert not any("do ids agree" in note for note in find_data(tmp_path).card["notes"])
+
+
+def test_a_file_of_the_same_size_and_time_is_prepared_again_if_it_is_another(clicks: Path) -> None:
+    first, stat = find_data(clicks), clicks.stat()
+    clicks.write_text(ROWS.replace(",a\n", ",c\n"))
+    os.utime(clicks, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert articles(first) == ["a", "b"]
+    assert articles(find_data(clicks)) == ["c", "b"]
+
+
+def test_a_folder_of_part_files_and_a_pattern_are_found(clicks: Path) -> None:
+    shop = clicks.parent / "shop"
+    shop.mkdir()
+    for number, line in enumerate(ROWS.splitlines()[1:]):
+        (shop / f"part-{number}.csv").write_text(f"time,user,item\n{line}\n")
+    folder, pattern = find_data("shop"), find_data("shop/part-*.csv")
+    assert (folder.name, pattern.name) == ("shop", "shop")
+    assert folder.card["digest"] == pattern.card["digest"] == find_data(clicks).card["digest"]
+    (shop / "part-2.csv").write_text(ROWS)
+    assert find_data("shop/part-*.csv").card["reads"] == 4
+    assert "there is no data set and no file" in error_of("shop/day-*.csv")
 
 
 # --- prepared names ---------------------------------------------------------------------------------------

@@ -1011,7 +1011,9 @@ def test_where_no_row_is_usable_the_first_reason_is_told(tmp_path: Path) -> None
     raw = raw_of([read(0, "a")], rejects=[Reject("x.csv", 2, "time 'noon' is no time", "noon,ann,a")])
     raw.rows = raw.rows.slice(0, 0)
     with pytest.raises(
-        DataError, match=r"test: none of 2 rows is a usable read; the first: x\.csv line 2: time 'noon' is no time"
+        DataError,
+        match=r"none of 2 rows is a usable read; 1 rejected \(time … is no time\); 1 kept.*; "
+        r"the first: x\.csv line 2: time 'noon' is no time",
     ):
         prepare(raw, tmp_path / "data", name="test", kind="table")
     assert not (tmp_path / "data").exists()

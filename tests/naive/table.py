@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -25,10 +26,13 @@ def time_of(text: str) -> tuple[str, int] | None:
     """The form of a time and its milliseconds; None if it cannot be used."""
     text = text.strip()
     if text.isdecimal():
-        number = int(text)
-        if FIRST // 1000 <= number < LAST // 1000:
-            return "seconds", number * 1000
-        return ("milliseconds", number) if FIRST <= number < LAST else None
+        for unit, per_ms in (("seconds", 0.001), ("milliseconds", 1), ("microseconds", 10**3), ("nanoseconds", 10**6)):
+            if FIRST * per_ms <= int(text) < LAST * per_ms:
+                return unit, int(text) * 1000 if unit == "seconds" else int(text) // int(per_ms)
+        return None
+    orders = {order: ms for order in ("day first", "month first") if (ms := clock_of(text, order)) is not None}
+    if orders:
+        return ("either", 0) if len(orders) == 2 else next(iter(orders.items()))
     try:
         moment = datetime.fromisoformat(text.replace(" UTC", "Z"))
     except ValueError:
@@ -38,14 +42,40 @@ def time_of(text: str) -> tuple[str, int] | None:
     return ("ISO", ms) if FIRST <= ms < LAST else None
 
 
+def clock_of(text: str, order: str) -> int | None:
+    """A date like 31/12/2019, perhaps with hours and minutes, in this order."""
+    date, _, clock = text.partition(" ")
+    day, month, year = date.split("/") if date.count("/") == 2 else ("", "", "")
+    if order == "month first":
+        day, month = month, day
+    try:
+        hour, minute = map(int, clock.split(":")) if clock else (0, 0)
+        return (datetime(int(year), int(month), int(day), hour, minute, tzinfo=UTC) - EPOCH) // timedelta(
+            milliseconds=1
+        )
+    except ValueError:
+        return None
+
+
+def in_unit(text: str, unit: str | None) -> int | None:
+    """The milliseconds of a time if it is of the column's form."""
+    found = time_of(text)
+    if found and found[0] == "either" and unit in ("day first", "month first"):
+        return clock_of(text.strip(), unit)
+    return found[1] if found and found[0] == unit else None
+
+
 def majority(values: list[str]) -> str | None:
-    """The form of most usable values, of the first among equals."""
+    """The form of most usable values, of the first among equals; dates of either order are as others are."""
     forms = [found[0] for found in map(time_of, values) if found]
+    orders = Counter(form for form in forms if form.endswith("first")).most_common(1)
+    if orders:
+        forms = [orders[0][0] if form == "either" else form for form in forms]
     return Counter(forms).most_common(1)[0][0] if forms else None
 
 
-def read_csv(text: str, publisher: str) -> Read:
-    """The reads of a CSV table; `publisher` is who has those that name none."""
+def read_csv(text: str, publisher: str) -> Read | None:
+    """The reads of a CSV table, None if day and month cannot be told apart; `publisher` has those that name none."""
     reader = csv.reader(io.StringIO(text, newline=""))
     names = next(reader)
     records: list[tuple[int, list[str]]] = []
@@ -54,7 +84,35 @@ def read_csv(text: str, publisher: str) -> Read:
         records.append((line + 1, cells))
         line = reader.line_num
     whole = [dict(zip(names, cells, strict=True)) for _, cells in records if len(cells) == len(names)]
-    unit = {name: majority([row[name] for row in whole]) for name in ("time", "published") if name in names}
+    times = [name for name in ("time", "published") if name in names]
+    unit = {str(name): majority([row[name] for row in whole]) for name in times}
+    if "either" in unit.values():
+        return None
+    return _rows_of(records, names, unit, publisher)
+
+
+def read_json_lines(data: bytes, publisher: str) -> Read:
+    """The reads of a table of JSON lines, whose times are epochs or ISO 8601."""
+    names = ["time", "user", "item"]
+    records: list[tuple[int, list[str]]] = []
+    for line, raw in enumerate(data.split(b"\n")[:-1], 1):
+        if not raw.strip():
+            records.append((line, []))
+            continue
+        try:
+            found = json.loads(raw, parse_int=str, parse_float=str, parse_constant=str)
+            cells = ["" if found.get(name) is None else found[name] for name in names]
+            whole = all(isinstance(cell, str) and cell.encode() is not None for cell in cells)
+        except (ValueError, AttributeError):
+            whole = False
+        records.append((line, cells if whole else ["one cell, and so a reject"]))
+    unit = {"time": majority([cells[0] for _, cells in records if len(cells) == len(names)])}
+    return _rows_of(records, names, unit, publisher)
+
+
+def _rows_of(
+    records: list[tuple[int, list[str]]], names: list[str], unit: dict[str, str | None], publisher: str
+) -> Read:
     rows, rejects, blank = [], [], 0
     for line, cells in records:
         if not cells or (len(cells) == 1 and not cells[0].strip()):
@@ -64,21 +122,20 @@ def read_csv(text: str, publisher: str) -> Read:
             rejects.append(line)
             continue
         told = {name: cell for name, cell in zip(names, cells, strict=True) if cell.strip()}
-        time = time_of(told.get("time", ""))
-        if time is None or time[0] != unit["time"] or "item" not in told:
+        time = in_unit(told.get("time", ""), unit["time"])
+        if time is None or "item" not in told:
             rejects.append(line)
             continue
-        published = time_of(told.get("published", ""))
         facts = tuple((name, told[name]) for name in ("category", "title") if name in told)
         rows.append(
             Row(
                 READ,
-                time[1],
+                time,
                 told["item"],
                 told.get("user"),
                 told.get("session"),
                 told.get("publisher", publisher),
-                published=published[1] if published and published[0] == unit["published"] else None,
+                published=in_unit(told.get("published", ""), unit.get("published")),
                 facts=facts,
             )
         )

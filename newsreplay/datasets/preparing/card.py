@@ -15,7 +15,8 @@ from newsreplay.datasets.preparing.gather import Gathered
 from newsreplay.datasets.preparing.walk import Walked
 from newsreplay.datasets.preparing.work import Intake
 from newsreplay.datasets.store import FORMAT, open_log, texts_of
-from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, READ
+from newsreplay.escaping import escaped
+from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, READ, Column
 from newsreplay.machine import cores
 
 
@@ -61,10 +62,22 @@ def facts_of(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -
         "session_ids": gathered.sessions.told,
         "digest": _digest(folder),
     }
+    unjoined = _unjoined(gathered, np.append(read, False)[memory.item])  # code -1: in no row
+    if unjoined is not None:
+        facts["unjoined"] = unjoined
     profiles = folder / "profiles.arrow"
     if profiles.is_file():
         facts["profiles"] = len(texts_of(profiles))
     return facts
+
+
+def _unjoined(gathered: Gathered, read: Column) -> tuple[int, str, str] | None:
+    """How many articles files tell of, one that is read and one of them, if none of them is read (bool[items])."""
+    listed = ~gathered.unlisted
+    if not listed.any() or (listed & read).any():
+        return None
+    seen, told = (str(gathered.items.values[int(np.argmax(which))]) for which in (read, listed))
+    return int(np.count_nonzero(listed)), seen, told
 
 
 def card_of(
@@ -126,6 +139,13 @@ def _row_notes(publishers: list[PublisherCard], unread: int) -> list[str]:
         notes.append(
             f"rows with neither user nor session, each in a session of its own: {nobody:,}; learned from, never scored "
             "on slates"
+        )
+    unjoined = [facts["unjoined"] for facts in publishers if "unjoined" in facts]
+    if unjoined and len(unjoined) == len(publishers):
+        articles, read, told = unjoined[0]
+        notes.append(
+            f"articles that files tell of: {articles:,}, none of which is read; do ids agree? Reads have "
+            f"{escaped(read)}, the articles {escaped(told)}"
         )
     if differ := count("profiles_differ"):
         notes.append(

@@ -23,6 +23,7 @@ from newsreplay.datasets.preparing.work import (
     Intake,
     Processing,
     read_parts,
+    reject_counts,
     remove_leftovers,
     work_folder,
     write_rejects,
@@ -133,11 +134,24 @@ def _write_publishers(order: _Order, intake: Intake, result: Path, work: Path) -
         folder = result / "publishers" / str(len(facts))
         facts.append(_write_publisher(order, publisher, gathered, folder, work))
     if not facts:
-        first = intake.first_reject
-        why = f"; the first: {first.file} {order.plan.unit} {first.line}: {first.reason}" if first else ""
-        raise DataError(f"{order.path}: none of {intake.records:,} rows is a usable read{why}")
+        raise DataError(
+            f"{order.path}: none of {intake.records:,} rows is a usable read{_what_became(order, intake, work)}"
+        )
     # Articles of publishers without any row are left out.
     return facts, unread
+
+
+def _what_became(order: _Order, intake: Intake, work: Path) -> str:
+    """What became of rows none of which is a read: counts by reason, and the first reject."""
+    reasons = reject_counts(work)
+    few = [f"{rows:,} rejected ({reason})" for reason, rows in reasons.most_common(3)]
+    rest = reasons.total() - sum(rows for _, rows in reasons.most_common(3))
+    few += [f"{rest:,} rejected for other reasons"] if rest else []
+    few += [f"{rows:,} left out ({rule})" for rule, rows in intake.dropped.most_common()]
+    few += [f"{intake.kept:,} kept, which are no reads"] if intake.kept else []
+    first = intake.first_reject
+    few += [f"the first: {first.file} {order.plan.unit} {first.line}: {first.reason}"] if first else []
+    return "".join(f"; {what}" for what in few)
 
 
 def _write_publisher(order: _Order, publisher: str, gathered: Gathered, folder: Path, work: Path) -> PublisherCard:

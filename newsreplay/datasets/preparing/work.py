@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import threading
 from collections import Counter
@@ -330,9 +331,18 @@ def _intake_of(intakes: list[PartIntake], work: Path) -> Intake:
     return Intake(publishers, records, kept, rejects, first, dropped, counts)
 
 
+def _intakes(work: Path) -> list[PartIntake]:
+    return [json.loads((folder / "intake.json").read_text("utf-8")) for folder in sorted(work.iterdir())]
+
+
+def reject_counts(work: Path) -> Counter[str]:
+    """How many rejects of a work folder have which reason, their values and ways out aside."""
+    return Counter(re.sub(r"'.*'", "…", reject.reason.partition(";")[0]) for reject in rejects_of(_intakes(work), work))
+
+
 def write_rejects(path: Path, work: Path) -> None:
     """All rejects of a work folder, in source order."""
-    intakes = [json.loads((folder / "intake.json").read_text("utf-8")) for folder in sorted(work.iterdir())]
+    intakes = _intakes(work)
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(Reject._fields)

@@ -133,21 +133,23 @@ def chunks(
             for stored, stream in _members(part.path):
                 name = _writable(stored)
                 if not is_stray(name) and wanted(name):
-                    yield from _lines(name, stream.read, sizes)
+                    yield from whole_lines(name, stream.read, sizes)
             return
         compression = _compression(part.path)
         if compression:
             with pa.CompressedInputStream(pa.OSFile(str(part.path)), compression) as unpacked:
-                yield from _lines(part.name, unpacked.read, sizes)
+                yield from whole_lines(part.name, unpacked.read, sizes)
             return
         with part.path.open("rb") as file:
             file.seek(part.begin)
-            yield from _lines(part.name, _limited(file, part.end), sizes)
+            yield from whole_lines(part.name, limited(file, part.end), sizes)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError) as error:
         raise DataError(f"{part.name} cannot be read: {error}; is it complete? Copy it again") from error
 
 
-def _limited(file: IO[bytes], end: int | None) -> Callable[[int], bytes]:
+def limited(file: IO[bytes] | pa.NativeFile, end: int | None) -> Callable[[int], bytes]:
+    """How a file is read from where it stands up to byte `end`."""
+
     def read(size: int) -> bytes:
         data: bytes = file.read(size if end is None else min(size, end - file.tell()))
         return data
@@ -199,7 +201,8 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
             yield member.name, stream
 
 
-def _lines(name: str, read: Callable[[int], bytes], sizes: ReadSizes) -> Iterator[Chunk]:
+def whole_lines(name: str, read: Callable[[int], bytes], sizes: ReadSizes) -> Iterator[Chunk]:
+    """What `read` brings, `sizes.chunk` bytes at a time, as whole lines of the file `name`."""
     rest = b""
     while data := read(sizes.chunk):
         end = data.rfind(b"\n") + 1

@@ -1,4 +1,4 @@
-"""Columns of times as people write them: ISO 8601, epoch seconds, epoch milliseconds; to ms UTC."""
+"""Columns of times as people write them: ISO 8601, epochs from seconds to nanoseconds, 31/12/2019; to ms UTC."""
 
 from __future__ import annotations
 
@@ -14,12 +14,28 @@ from newsreplay.datasets.base import EARLIEST, LATEST
 from newsreplay.log.rows import Column
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# As seconds and as milliseconds the two ranges do not overlap, so that a usable number has only one reading.
+# As seconds, milli-, micro- and nanoseconds the ranges do not overlap, so that a usable number has only one reading.
 FIRST, LAST = EARLIEST, LATEST
-EMPTY, UNREADABLE, OUTSIDE, CALENDAR, SECONDS, MILLIS = range(6)
+EMPTY, UNREADABLE, OUTSIDE, CALENDAR, SECONDS, MILLIS, MICROS, NANOS, DAY_FIRST, MONTH_FIRST, EITHER = range(11)
+KINDS_OF_FORMS = EITHER + 1
 NOWHERE = np.int64(2**62)
-FORMS = {CALENDAR: "ISO 8601", SECONDS: "epoch seconds", MILLIS: "epoch milliseconds"}
+FORMS = {
+    CALENDAR: "ISO 8601",
+    SECONDS: "epoch seconds",
+    MILLIS: "epoch milliseconds",
+    MICROS: "epoch microseconds",
+    NANOS: "epoch nanoseconds",
+    DAY_FIRST: "day/month/year",
+    MONTH_FIRST: "month/day/year",
+    EITHER: "day/month/year or month/day/year",
+}
+HOUR = 3_600_000  # ms
+DAY = 24 * HOUR
 NUMBER = re.compile(r"([+-]?[0-9]+)(?:\.([0-9]*))?")
+CLOCK = re.compile(
+    r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4})"
+    r"(?:,?[T ] ?([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?(?: ?([AaPp])[Mm])?)?"
+)
 CALENDAR_TIME = re.compile(r"[0-9][0-9W-]{6,9}(?:[T ](?!24).+)?")  # Python 3.13 would take 24:00
 
 
@@ -50,14 +66,14 @@ class FormTally:
 
     def __init__(self) -> None:
         self.values = 0
-        self.counts = np.zeros(MILLIS + 1, np.int64)
-        self.first = np.full(MILLIS + 1, NOWHERE)
+        self.counts = np.zeros(KINDS_OF_FORMS, np.int64)
+        self.first = np.full(KINDS_OF_FORMS, NOWHERE)
 
     def add(self, form: Column) -> None:
         """Count the values that follow."""
         forms, first = np.unique(form, return_index=True)
         self.first[forms] = np.minimum(self.first[forms], first + self.values)
-        self.counts += np.bincount(form, minlength=MILLIS + 1)
+        self.counts += np.bincount(form, minlength=KINDS_OF_FORMS)
         self.values += form.size
 
     def append(self, after: FormTally) -> None:
@@ -68,10 +84,42 @@ class FormTally:
 
     @property
     def unit(self) -> int:
-        """The form of most usable values, of the first one among equals; 0 if there are none."""
-        most = self.counts[CALENDAR:].max()
-        tied = np.flatnonzero(self.counts[CALENDAR:] == most) + CALENDAR
-        return int(tied[np.argmin(self.first[tied])]) if most else 0
+        """The form of most usable values, of the first one among equals; 0 if there are none.
+
+        Dates like 1/2/2020 are those of the order that others of the column show, and `EITHER` where none does.
+        """
+        counts, first = self.counts.copy(), self.first.copy()
+        orders = [DAY_FIRST, MONTH_FIRST]
+        if counts[orders].any():
+            decided = min(orders, key=lambda form: (-counts[form], first[form]))
+            counts[decided] += counts[EITHER]
+            first[decided] = min(first[decided], first[EITHER])
+            counts[EITHER] = 0
+        most = counts[CALENDAR:].max()
+        tied = np.flatnonzero(counts[CALENDAR:] == most) + CALENDAR
+        return int(tied[np.argmin(first[tied])]) if most else 0
+
+
+def in_order(ms: Column, form: Column, unit: int) -> tuple[Column, Column]:
+    """Times and forms in which dates of either order (read day first so far) are those of a column's unit."""
+    if unit not in (DAY_FIRST, MONTH_FIRST) or not (form == EITHER).any():
+        return ms, form
+    either = form == EITHER
+    if unit == MONTH_FIRST:
+        ms = ms.copy()
+        ms[either] = _swapped(ms[either])
+    return ms, np.where(either, np.int8(unit), form)
+
+
+def _swapped(ms: Column) -> Column:
+    """Times whose day of the month is up to 12, with day and month changed for each other."""
+    days = (ms // DAY).astype("datetime64[D]")
+    months, years = days.astype("datetime64[M]"), days.astype("datetime64[Y]")
+    day = (days - months).astype(np.int64)
+    month = (months - years.astype("datetime64[M]")).astype(np.int64)
+    swapped = (years.astype("datetime64[M]") + day).astype("datetime64[D]") + month
+    result: Column = swapped.astype(np.int64) * DAY + ms % DAY
+    return result
 
 
 _Parsed = tuple[Column, Column, int]  # ms, form, naive
@@ -107,15 +155,18 @@ def _epoch_times(numbers: Column, missing: Column) -> _Parsed:
     if numbers.dtype == np.uint64:
         numbers = np.minimum(numbers, np.uint64(2**62))
     seconds = (numbers >= FIRST // 1000) & (numbers < LAST // 1000)
-    millis = (numbers >= FIRST) & (numbers < LAST)
-    in_seconds, in_millis = np.where(seconds, numbers, 0), np.where(millis, numbers, 0).astype(np.int64)
+    in_seconds, ms = np.where(seconds, numbers, 0), np.zeros(numbers.size, np.int64)
     if np.issubdtype(numbers.dtype, np.floating):
         # a float holds microseconds of today, just: 1577836800.123 lies a little below its decimal form
-        in_seconds = np.rint(in_seconds.astype(np.float64) * 1e6).astype(np.int64) // 1000
+        ms += np.rint(in_seconds.astype(np.float64) * 1e6).astype(np.int64) // 1000
     else:
-        in_seconds = in_seconds.astype(np.int64) * 1000
-    form = np.select([missing, seconds, millis], [EMPTY, SECONDS, MILLIS], OUTSIDE).astype(np.int8)
-    return in_seconds + in_millis, form, 0
+        ms += in_seconds.astype(np.int64) * 1000
+    finer = [(numbers >= FIRST * per) & (numbers < LAST * per) for per in (1, 1_000, 1_000_000)]
+    for inside, per in zip(finer, (1, 1_000, 1_000_000), strict=True):
+        if inside.any():
+            ms += np.where(inside, numbers, 0).astype(np.int64) // per
+    form = np.select([missing, seconds, *finer], [EMPTY, SECONDS, MILLIS, MICROS, NANOS], OUTSIDE).astype(np.int8)
+    return ms, form, 0
 
 
 def _text_times(chunk: pa.Array) -> _Parsed:
@@ -170,6 +221,9 @@ def _parse_time(text: str | None) -> tuple[int, int, bool]:
     number = NUMBER.fullmatch(text)
     if number:
         return (*_parse_number(number[1], number[2] or ""), False)
+    clock = CLOCK.fullmatch(text)
+    if clock:
+        return _parse_clock(clock)
     try:
         if not CALENDAR_TIME.fullmatch(text):
             return 0, UNREADABLE, False
@@ -181,10 +235,31 @@ def _parse_time(text: str | None) -> tuple[int, int, bool]:
     return (ms, CALENDAR, naive) if FIRST <= ms < LAST else (0, OUTSIDE, False)
 
 
+def _parse_clock(clock: re.Match[str]) -> tuple[int, int, bool]:
+    """A date like 31/12/2019, alone or with a clock of 24 or 12 hours; day first where it may be either."""
+    first, second, year = int(clock[1]), int(clock[3]), int(clock[4])
+    form = DAY_FIRST if first > 12 else MONTH_FIRST if second > 12 else EITHER
+    day, month = (second, first) if form == MONTH_FIRST else (first, second)
+    hour = int(clock[5] or 0)
+    if clock[9]:
+        if not 1 <= hour <= 12:
+            return 0, UNREADABLE, False
+        hour = hour % 12 + (12 if clock[9] in "Pp" else 0)
+    try:
+        moment = datetime(year, month, day, hour, int(clock[6] or 0), int(clock[7] or 0), tzinfo=UTC)
+    except ValueError:
+        return 0, UNREADABLE, False
+    ms = (moment - EPOCH) // timedelta(milliseconds=1) + int(((clock[8] or "") + "000")[:3])
+    return (ms, form, True) if FIRST <= ms < LAST else (0, OUTSIDE, False)
+
+
 def _parse_number(whole: str, fraction: str) -> tuple[int, int]:
-    if len(whole.lstrip("+-0")) > 18:
+    if len(whole.lstrip("+-0")) > 19:
         return 0, OUTSIDE
     value = int(whole)
     if FIRST // 1000 <= value < LAST // 1000:
         return value * 1000 + int((fraction + "000")[:3]), SECONDS
-    return (value, MILLIS) if FIRST <= value < LAST else (0, OUTSIDE)
+    for form, per in ((MILLIS, 1), (MICROS, 1_000), (NANOS, 1_000_000)):
+        if FIRST * per <= value < LAST * per:
+            return value // per, form
+    return 0, OUTSIDE

@@ -201,10 +201,10 @@ def test_articles_with_a_header_only_are_no_articles(tmp_path):
     assert not read_table(tmp_path).articles
 
 
-def test_a_folder_without_reads_says_what_it_expected_and_what_is_there(tmp_path):
-    write(tmp_path, THREE, "clicks.csv")
-    write(tmp_path, THREE, "notes.txt")
-    with pytest.raises(DataError, match=r"expected reads\.csv, .* found clicks\.csv, notes\.txt; name the table"):
+def test_a_folder_without_tables_says_what_it_expected_and_what_is_there(tmp_path):
+    write(tmp_path, THREE, "clicks.txt")
+    write(tmp_path, THREE, "notes.md")
+    with pytest.raises(DataError, match=r"expected reads\.csv, .* found clicks\.txt, notes\.md; name the table"):
         read_table(tmp_path)
 
 
@@ -225,9 +225,9 @@ def test_a_path_that_does_not_exist_gets_near_names(tmp_path):
         read_table(tmp_path / "nowhere" / "clicks.csv")
 
 
-@pytest.mark.parametrize("name", ["clicks.xlsx", "clicks", "clicks.csv.bz2", "clicks.parquet.gz"])
+@pytest.mark.parametrize("name", ["clicks.xlsx", "clicks", "clicks.csv.lz4", "clicks.parquet.gz"])
 def test_an_unknown_extension_lists_the_known_ones(tmp_path, name):
-    assert "is unknown; expected .csv, .tsv (each also .gz or .zst), .parquet" in error_of(tmp_path, THREE, name)
+    assert "is unknown; expected .csv, .tsv, .jsonl (each also .gz, .zst" in error_of(tmp_path, THREE, name)
 
 
 @pytest.mark.parametrize("name", ["clicks.parquet", "clicks.arrow"])
@@ -263,12 +263,12 @@ def test_columns_may_go_by_other_names(tmp_path):
 
 
 def test_a_missing_column_lists_those_there_are_and_what_may_be_meant(tmp_path):
-    message = error_of(tmp_path, THREE.replace("time,", "ts,"))
-    assert message == "clicks.csv: no column 'time'; it has ts, user, item. Did you mean --columns time=ts?"
-    message = error_of(tmp_path, THREE.replace("time,user,item", "Time,usr,what"))
+    message = error_of(tmp_path, THREE.replace("time,", "tim,"))
+    assert message == "clicks.csv: no column 'time'; it has tim, user, item. Did you mean --columns time=tim?"
+    message = error_of(tmp_path, THREE.replace("time,user,item", "tim,usr,what"))
     assert message == (
-        "clicks.csv: no column 'time', 'item', 'user' or 'session'; it has Time, usr, what. "
-        "Did you mean --columns time=Time and user=usr?"
+        "clicks.csv: no column 'time', 'item', 'user' or 'session'; it has tim, usr, what. "
+        "Did you mean --columns time=tim,user=usr?"
     )
     message = error_of(tmp_path, THREE.replace(",item", ",what"))
     assert message.endswith("it has time, user, what. Say which one it is with --columns item=…")
@@ -318,27 +318,6 @@ def test_an_empty_publisher_is_the_file_and_the_notes_say_so(tmp_path):
     assert "1 rows name no publisher; it is 'clicks', after the file" in raw.notes
 
 
-@pytest.mark.parametrize(
-    ("name", "mark", "said"),
-    [
-        (
-            "clicks.csv",
-            ";",
-            "separated by semicolons ('time;user;item'), but .csv means commas; export it again",
-        ),
-        (
-            "clicks.csv",
-            "\t",
-            "separated by tabs ('time\\tuser\\titem'), but .csv means commas; rename it to .tsv",
-        ),
-        ("clicks.tsv", ",", "separated by commas ('time,user,item'), but .tsv means tabs; rename it to .csv"),
-        ("clicks.csv", "|", "separated by bars ('time|user|item'), but .csv means commas"),
-    ],
-)
-def test_another_delimiter_is_named(tmp_path, name, mark, said):
-    assert said in error_of(tmp_path, THREE.replace(",", mark), name)
-
-
 # ---- times
 
 
@@ -365,6 +344,13 @@ def test_another_delimiter_is_named(tmp_path, name, mark, said):
         ("631152000", 631_152_000_000),
         ("2099-12-31T23:59:59.999Z", 4_102_444_799_999),
         ("4102444799999", 4_102_444_799_999),
+        ("1577836800123456", T0 + 123),
+        ("1577836800123456789", T0 + 123),
+        ("4102444799999999999", 4_102_444_799_999),
+        ("13/1/2020", T0 + 12 * 86_400_000),
+        ("1/13/2020 8:05 PM", T0 + 12 * 86_400_000 + 72_300_000),
+        ("13.01.2020 08:05:01.5", T0 + 12 * 86_400_000 + 29_101_500),
+        ("13-01-2020 12:00 AM", T0 + 12 * 86_400_000),
     ],
 )
 def test_a_time_means_the_same_alone_and_next_to_a_bad_one(tmp_path, text, ms):
@@ -373,7 +359,7 @@ def test_a_time_means_the_same_alone_and_next_to_a_bad_one(tmp_path, text, ms):
     assert rows_of(alone)[0]["time"] == rows_of(among)[0]["time"] == ms
 
 
-BAD_TIMES = "12/31/2019 yesterday 2020-02-30 2020-01-01T24:00:00 2020-01-01T10:00:60 0x5E0BE100 1e9 nan ١٥٧٧٨٣٦٨٠٠"
+BAD_TIMES = "31/31/2019 yesterday 2020-02-30 2020-01-01T24:00:00 2020-01-01T10:00:60 0x5E0BE100 1e9 nan ١٥٧٧٨٣٦٨٠٠"
 
 
 @pytest.mark.parametrize("text", BAD_TIMES.split())
@@ -399,10 +385,6 @@ def test_a_row_with_a_year_9999_time_is_rejected_with_its_line(tmp_path):
 @pytest.mark.parametrize("text", ["-1", "0", "99999999999999", "1" * 400, "-" + "9" * 5000, "631151999999"])
 def test_a_number_that_is_no_time_of_ours_is_rejected(tmp_path, text):
     assert "lies outside 1990-01-01" in only_reject(read(tmp_path, f"time,user,item\n{T0},u,a\n{text},u,a\n")).reason
-
-
-def test_microseconds_are_recognised_in_the_message(tmp_path):
-    assert "it looks like microseconds" in only_reject(read(tmp_path, f"time,user,item\n{T0}000,u,a\n")).reason
 
 
 def test_the_end_of_the_range_is_out_and_its_beginning_is_in(tmp_path):
@@ -531,8 +513,8 @@ def test_damage_in_a_column_that_is_not_read_costs_nothing(tmp_path, monkeypatch
         assert [row["item"] for row in rows_of(raw)] == ["a", "b"]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_a_utf16_file_is_refused_with_the_way_out(tmp_path, encoding):
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_utf16_file_without_its_mark_is_refused_with_the_way_out(tmp_path, encoding):
     assert error_of(tmp_path, THREE.encode(encoding)) == (
         "clicks.csv is not UTF-8 but looks like UTF-16; convert it: iconv -f utf-16 -t utf-8 clicks.csv"
     )
@@ -741,8 +723,8 @@ def test_a_parquet_file_without_rows_or_columns_is_refused(tmp_path):
     pq.write_table(arrow_table()[:0], tmp_path / "clicks.parquet")
     with pytest.raises(DataError, match=r"has columns but no rows"):
         read_table(tmp_path / "clicks.parquet")
-    pq.write_table(arrow_table().rename_columns(["ts", "user", "item"]), tmp_path / "clicks.parquet")
-    with pytest.raises(DataError, match=r"no column 'time'; it has ts, user, item. Did you mean --columns time=ts\?"):
+    pq.write_table(arrow_table().rename_columns(["tim", "user", "item"]), tmp_path / "clicks.parquet")
+    with pytest.raises(DataError, match=r"no column 'time'; it has tim, user, item. Did you mean --columns time=tim\?"):
         read_table(tmp_path / "clicks.parquet")
 
 
@@ -763,6 +745,12 @@ def written(moments):
 iso = written(moment)
 seconds = st.integers(631_152_000, 4_102_444_799).map(str)
 millis = st.integers(631_152_000_000, 4_102_444_799_999).map(str)
+finer = st.one_of(
+    st.integers(631_152_000_000_000, 4_102_444_799_999_999), st.integers(631_152 * 10**12, 4_102_444_800 * 10**9 - 1)
+).map(str)
+clock = st.tuples(moment, st.sampled_from(["%d/%m/%Y", "%m/%d/%Y %H:%M", "%d.%m.%Y %I:%M:%S %p"])).map(
+    lambda it: it[0].strftime(it[1])
+)
 property_test = settings(
     deadline=None,
     max_examples=40,
@@ -918,7 +906,9 @@ def test_no_block_holds_much_more_than_a_chunk(tmp_path):
 
 
 @property_test
-@given(st.lists(st.one_of(iso, seconds, millis, written(early), word, st.just("")), min_size=1, max_size=9))
+@given(
+    st.lists(st.one_of(iso, seconds, millis, finer, clock, written(early), word, st.just("")), min_size=1, max_size=9)
+)
 def test_forms_counted_at_full_speed_are_those_of_the_times(texts):
     values = [text.replace('"', "").replace(",", "") for text in texts]
     expected = times.FormTally()
@@ -1019,6 +1009,7 @@ TIMES = st.sampled_from(
             "1577836800",
             "1577836800123",
         ),
+        *("1577836800123456", "1577836800123456789", "13/01/2020 10:00", "1/13/2020", "2/1/2020"),
         *("", "  ", "noon", "1", "1899-01-01T00:00:00Z", "99999999999999999999"),
     ]
 )
@@ -1047,6 +1038,10 @@ def test_any_well_quoted_table_is_read_as_the_slow_reader_reads_it(names, rows, 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "gazette.csv"
         path.write_text(text.getvalue(), encoding="utf-8", newline="")
+        if slow is None:
+            with pytest.raises(DataError, match=r"may be day/month/year or month/day/year, and no date decides"):
+                plan_table(path)
+            return
         raw = reading.read(plan_table(path, sizes=ReadSizes(chunk=chunk)))
     assert [row._replace(publisher=row.publisher or "gazette") for row in reading.rows_of(raw)] == slow.rows
     assert [reject.line for reject in raw.rejects] == slow.rejects

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +17,9 @@ from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import Part
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.reading.times import CALENDAR, FormTally, chunk_times
-from newsreplay.datasets.sources.table.find import BINARY, TIMES, WORDS, File, place, printable
-from newsreplay.datasets.sources.table.rows import TableRows, time_column
+from newsreplay.datasets.sources.table.columns import TIMES, WORDS, place
+from newsreplay.datasets.sources.table.files import BINARY, File, printable
+from newsreplay.datasets.sources.table.rows import EmptyError, TableRows, time_column
 from newsreplay.errors import DataError
 from newsreplay.machine import cores
 
@@ -42,17 +44,32 @@ class BinaryTable:
         self.sizes = sizes
         with _readable(file):
             self.schema = _schema(file)
-        self.places = place(file, self.schema.names, names)
+        self.placed = place(file, self.schema.names, names)
+        self.places = self.placed.places
         kinds = {name: _plain_type(self.schema.types[at]) for name, at in self.places.items() if name in TIMES}
         self.typed: Set[str] = {
             name for name, kind in kinds.items() if pa.types.is_timestamp(kind) or pa.types.is_date(kind)
         }
+        self.floats: Set[str] = {
+            name for name, at in self.places.items() if name in WORDS and _is_floating(self.schema.types[at])
+        }
         with _readable(file):
             self.groups = _groups(file, self.schema.names[self.places["item"]])
         if not sum(group.rows for group in self.groups) and file.role == "reads":
-            raise DataError(f"{file.name} has columns but no rows; export it again")
+            raise EmptyError(f"{file.name} has columns but no rows; export it again")
         self.parts = self._parts()
         self.units = {name: CALENDAR if name in self.typed else self._unit(name) for name in kinds}
+
+    def first_rows(self) -> TableRows | None:
+        """The first row, with its columns of text."""
+        text = [name for name, at in self.places.items() if name in WORDS and _is_text(self.schema.types[at])]
+        sources = [self.schema.names[self.places[name]] for name in text]
+        with _readable(self.file):
+            for batch in _batches(self.file, self.parts[0], sources, self.schema, 1) if text and self.parts else ():
+                table = pa.Table.from_batches([batch]).select(sources).rename_columns(text)
+                begin = np.arange(1, table.num_rows + 1)
+                return TableRows({name: table[name] for name in text}, begin, begin + 1, table.num_rows)
+        return None
 
     def rows(self, part: Part) -> Iterator[TableRows]:
         """The rows of a part, at most `sizes.rows` at a time."""
@@ -192,6 +209,15 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
+def _is_floating(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(_plain_type(kind)))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = _plain_type(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
 def _plain(column: pa.Array) -> pa.Array:
     """A column as what it holds: dictionaries of other hands may hold nulls and the same word twice."""
     if pa.types.is_dictionary(column.type):
@@ -215,17 +241,35 @@ def _check_bounds(column: pa.Array) -> None:
 
 
 def _as_text(file: File, name: str, column: pa.ChunkedArray, first: int) -> pa.ChunkedArray:
+    if isinstance(column.type, pa.BaseExtensionType):  # as arrow.uuid
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
     kind = _plain_type(column.type)
     if pa.types.is_dictionary(column.type) and not pa.types.is_string(kind):
         column = column.cast(kind)
     if pa.types.is_floating(kind):
         return _whole_numbers(file, name, column, first)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+    if kind == pa.binary(16):
+        return _uuids(column)
+    if _is_text(kind) or kind in (pa.binary(), pa.large_binary()):
         return column
     try:
+        if pa.types.is_fixed_size_binary(kind):
+            raise pa.ArrowInvalid("bytes of any meaning")
         return column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError(f"{file.name}: {name} is of type {kind}, which is no id; write it as strings") from error
+
+
+def _uuids(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Sixteen bytes as the text of a UUID: 00000000-0000-0000-0000-000000000000."""
+    encoded = column.dictionary_encode().unify_dictionaries()
+    chunks = [
+        pa.DictionaryArray.from_arrays(
+            chunk.indices, pa.array([str(UUID(bytes=value)) for value in chunk.dictionary.to_pylist()], pa.string())
+        )
+        for chunk in encoded.chunks
+    ]
+    return pa.chunked_array(chunks, pa.dictionary(pa.int32(), pa.string()))
 
 
 def _whole_numbers(file: File, name: str, column: pa.ChunkedArray, first: int) -> pa.ChunkedArray:

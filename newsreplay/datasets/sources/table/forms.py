@@ -6,7 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from newsreplay.datasets.reading.times import CALENDAR, EMPTY, FIRST, LAST, MILLIS, NOWHERE, OUTSIDE, SECONDS, FormTally
+from newsreplay.datasets.reading.times import (
+    CALENDAR,
+    EMPTY,
+    FIRST,
+    KINDS_OF_FORMS,
+    LAST,
+    MICROS,
+    MILLIS,
+    NANOS,
+    NOWHERE,
+    OUTSIDE,
+    SECONDS,
+    FormTally,
+)
 from newsreplay.kernels.compiling import compiled, int64, kernel
 
 DOUBT = -1
@@ -17,7 +30,7 @@ def count_forms(data: bytes, delimiter: str, width: int, places: list[int]) -> l
     if not _is_utf8(data):
         return None
     tallies = [FormTally() for _ in places]
-    counts, first = np.zeros((2, MILLIS + 1), np.int64), np.full((2, MILLIS + 1), NOWHERE)
+    counts, first = np.zeros((2, KINDS_OF_FORMS), np.int64), np.full((2, KINDS_OF_FORMS), NOWHERE)
     bytes_ = np.frombuffer(data, np.uint8)
     rows = _count(bytes_, ord(delimiter), width, places[0], places[-1], counts, first)
     if rows == DOUBT:
@@ -43,6 +56,7 @@ def _count(data: Any, delimiter: int, width: int, first_place: int, second_place
     """Count the forms of two columns (which may be the same); the number of rows, or `DOUBT`."""
     rows, field, at = 0, 0, int64(0)
     size = int64(data.size)
+    highest = max(44, delimiter)  # nothing that ends a field lies above
     while at < size or field > 0:
         begin, end = at, at
         if at < size and data[at] == 34:  # "
@@ -52,8 +66,7 @@ def _count(data: Any, delimiter: int, width: int, first_place: int, second_place
                 return DOUBT
             at = end + 1
         else:
-            # a comma is 44, all that ends a field lies below
-            while at < size and (data[at] > 44 or (data[at] != delimiter and data[at] != 10 and data[at] != 13)):
+            while at < size and (data[at] > highest or (data[at] != delimiter and data[at] != 10 and data[at] != 13)):
                 if data[at] == 34:
                     return DOUBT
                 at += 1
@@ -98,11 +111,17 @@ def _form(data: Any, begin: int, end: int) -> int:
     """The form of a value as `times` sees it, for values in the usual ways of writing; others are in doubt."""
     if end == begin:
         return EMPTY
-    if end - begin <= 18 and _digits(data, begin, end):
+    if end - begin <= 19 and _digits(data, begin, end):
+        if end - begin == 19 and data[begin] > 52:  # 5 or more: beyond nanoseconds, and perhaps beyond int64
+            return OUTSIDE
         value = _number(data, begin, end)
         if value >= FIRST // 1000 and value < LAST // 1000:
             return SECONDS
-        return MILLIS if value >= FIRST and value < LAST else OUTSIDE
+        if value >= FIRST and value < LAST:
+            return MILLIS
+        if value >= FIRST * 1_000 and value < LAST * 1_000:
+            return MICROS
+        return NANOS if value >= FIRST * 1_000_000 and value < LAST * 1_000_000 else OUTSIDE
     return CALENDAR if _is_calendar(data, begin, end) else DOUBT
 
 

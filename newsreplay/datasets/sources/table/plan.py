@@ -1,14 +1,28 @@
-"""Any table of reads: CSV, TSV, Parquet or Arrow IPC.
+"""Any table of reads: CSV, TSV, JSON lines, Parquet or Arrow IPC, in one file or in many.
 
-Formats: `.csv`, `.tsv` (UTF-8, with a header line, either one also `.gz` or `.zst`), `.parquet`, `.arrow` and
-`.feather`; or a folder that holds `reads.<ext>` and perhaps `articles.<ext>`.
+Formats: `.csv`, `.tsv` and RecBole's `.inter` (with a header line), `.jsonl` and `.ndjson` (one object a line), each of
+these also `.gz`, `.zst`, `.bz2`, `.xz` or alone in a `.zip`, in UTF-8, or in UTF-16 with a mark of byte order;
+`.parquet`, `.arrow` and `.feather`. Fields are separated by commas, semicolons, tabs or bars: by what the extension
+means if the columns are found so, else by that by which they are.
+
+Files: one; all that a pattern names (`clicks/2020-*/part-*.csv`, `**` for any folders); or a folder with `reads.<ext>`
+and perhaps `articles.<ext>`, either one also a folder of part files; or a folder of part files, which are the reads.
+Several files are one table in the order of their names, with their folders. They must be of one form and have the same
+of the columns that a table needs; each has a unit of times of its own, and some may be without rows. What is hidden
+(`_SUCCESS`, dot files) or no table is left out and noted. What names of folders say (`publisher=gazette/day=2/`) is a
+column if it has one of our names or is named, and no column of the file is called so. A Delta table is refused.
+
+Columns are found by the names that are given, by ours, else by those they usually have (`columns.py`; upper and lower
+case, `_` and RecBole's `:token` do not count), which is noted. Two that may both be meant are refused.
 
 Columns of reads
 
-- `time`: ISO 8601 (a blank or `T` before the clock; without a zone it is UTC; ` UTC` is a zone too), epoch
-  seconds or epoch milliseconds; in Parquet and Arrow also timestamps and dates. One column has one unit,
+- `time`: ISO 8601 (a blank or `T` before the clock; without a zone it is UTC; ` UTC` is a zone too); epoch seconds,
+  milli-, micro- or nanoseconds, told apart by their ranges; dates like 31/12/2019 (also with `.` or `-`, and a clock of
+  24 or 12 hours) if a date of the column shows whether the day or the month comes first, else the table is
+  refused; in Parquet and Arrow also timestamps and dates, but no float32. One column has one unit,
   found by majority; rows in another unit are rejected, and so is every time before 1990 or from 2100 on.
-  What is finer than a millisecond is cut off.
+  What is finer than a millisecond is cut off. Dates alone and whole hours are noted.
 - `user`, `session`: at least one of them in the file. A row in which neither is filled is a session of its own.
 - `item`: the article that was read.
 - `publisher`: where missing or empty, the name of the file (of the folder) without its extensions.
@@ -18,32 +32,42 @@ Columns of reads
 Columns of articles: `item`, and optionally `publisher`, `published`, `category`, `title`. Records are the rows
 of both; one of the articles without a usable item is a reject too.
 
-Quirks: ids are text and stay as they are, to the last digit and blank; a value of blanks only is empty.
+Quirks: ids are text and stay as they are, to the last digit and blank; a value of blanks only is empty. But where every
+id of a file's column is written like `1000.0`, as pandas writes integers with gaps, they are whole numbers, `1000`, and
+counted (ids with a leading zero never are). Sixteen bytes are a UUID. Ids in scientific notation, and words
+like `NULL`, are counted and noted.
 Fields may be quoted with `"`, doubled inside. A quoted field may run over line ends if its record is
 well-formed (as many fields as the header, a delimiter or line end after each closing quote, no quote in an
 unquoted field, at most 1,000 lines); otherwise its first line alone is rejected, and the lines after it are
-read as if it were not there. Blank lines are dropped. Lines end in LF, CRLF or CR. TableRows stay in the order
-of the file.
+read as if it were not there. Blank lines are dropped. Lines end in LF, CRLF or CR (of JSON in LF or CRLF). Rows stay in
+the order of the file. Numbers of JSON lines are taken as they are written.
 
 Reading: a majority is known only at the end of the file, so planning looks through all of it, at several times
-the speed of reading (typed times in Parquet and Arrow need no such look). TableRows are read some 8 MB of text or
-200,000 at a time; plain text without quotes, row groups and record batches are read in parallel.
+the speed of reading (typed times in Parquet and Arrow need no such look; one of JSON lines is as slow as reading). Rows
+are read some 8 MB of text or 200,000 at a time; plain text without quotes, JSON lines, row groups and record batches
+are read in parallel.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
+
 from newsreplay.datasets.base import Block, Part, Plan
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
-from newsreplay.datasets.reading.times import CALENDAR, FORMS
+from newsreplay.datasets.reading.times import DAY_FIRST, EITHER, MONTH_FIRST, FormTally, chunk_times
 from newsreplay.datasets.sources.table.binary import BinaryTable
-from newsreplay.datasets.sources.table.find import File, check_names, find, printable, reading, writable
-from newsreplay.datasets.sources.table.rows import ScannedTable, block_of
+from newsreplay.datasets.sources.table.columns import NEEDED, TIMES, MissingError, check_names
+from newsreplay.datasets.sources.table.files import JSON_LINES, File, Found, find, printable, reading, writable
+from newsreplay.datasets.sources.table.ids import IDS, are_whole_floats, as_whole_numbers
+from newsreplay.datasets.sources.table.json_table import JsonTable
+from newsreplay.datasets.sources.table.notes import notes_of
+from newsreplay.datasets.sources.table.rows import EmptyError, ScannedTable, TableRows, block_of
 from newsreplay.datasets.sources.table.text import TextTable
+from newsreplay.errors import DataError
 
 MADE_UP = b"newsreplay.made_up"  #: metadata of a Parquet or Arrow file whose rows were not measured
 
@@ -51,7 +75,8 @@ MADE_UP = b"newsreplay.made_up"  #: metadata of a Parquet or Arrow file whose ro
 def plan_table(path: Path, *, columns: Mapping[str, str] | None = None, sizes: ReadSizes = SIZES) -> Plan:
     """How a table of reads is read; the module's docstring has formats, columns, units and quirks.
 
-    `columns` is what the columns are called in the file, ours first: `{"time": "ts", "item": "article"}`.
+    `columns` is what the columns are called in the files, ours first: `{"time": "ts", "item": "article"}`; those of
+    one sort of files as `reads.item` or `articles.item`.
     A row that cannot be used is a reject, with its line in the (decompressed) file from 1, or its row from 1 in
     Parquet and Arrow.
 
@@ -66,16 +91,22 @@ def plan_table(path: Path, *, columns: Mapping[str, str] | None = None, sizes: R
     """
     path, names = Path(path), dict(columns or {})
     check_names(names)
-    reads, articles, publisher = find(path)
-    tables = {file.role: _open(file, names, sizes) for file in (reads, articles) if file is not None}
+    return plan_files(find(path), names, source=writable(path), sizes=sizes)
+
+
+def plan_files(found: Found, names: dict[str, str], *, source: str, sizes: ReadSizes = SIZES) -> Plan:
+    """The same of files that are known."""
+    tables = [*_open_all(found.reads, names, sizes), *_open_all(found.articles, names, sizes)]
+    reads = [table for table in tables if table.file.role == "reads"]
+    by_part = {(table.file.role, table.file.path): table for table in tables}
     return Plan(
-        parts=[part for table in tables.values() for part in table.parts],
-        read=partial(_read, tables=tables, publisher=publisher),
-        publisher=_only_publisher(tables, publisher),
-        notes=partial(_notes, tables=tables, publisher=publisher),
-        unit="line" if reads.is_text else "row",
-        source=writable(path),
-        made_up=_made_up(tables["reads"]),
+        parts=[part for table in tables for part in table.parts],
+        read=partial(_read, tables=by_part, publisher=found.publisher),
+        publisher=_only_publisher(by_part, found.publisher),
+        notes=partial(notes_of, tables=tables, found=found),
+        unit="line" if reads[0].file.is_text else "row",
+        source=source,
+        made_up=list(dict.fromkeys(told for table in reads for told in _made_up(table))),
     )
 
 
@@ -85,47 +116,129 @@ def _made_up(reads: ScannedTable) -> list[str]:
     return [printable(metadata[MADE_UP].decode(errors="replace"), 500)] if MADE_UP in metadata else []
 
 
+# ---- the files
+
+
+def _open_all(files: list[File], names: dict[str, str], sizes: ReadSizes) -> list[ScannedTable]:
+    """Files that are one table: all have the columns that the first has to have; of several some may have no rows."""
+    tables: list[ScannedTable] = []
+    empty: list[EmptyError] = []
+    for file in files:
+        try:
+            table = _open(file, names, sizes)
+        except EmptyError as error:
+            empty.append(error)
+            continue
+        except MissingError as error:
+            if len(files) == 1:
+                raise
+            end = "" if str(error).endswith("?") else "."
+            raise MissingError(f"{error}{end}{_of_several(files)}") from None
+        if tables:
+            _check_same(tables[0], table, files)
+        tables.append(table)
+    if files and not tables:
+        raise empty[0]
+    _check_orders(tables)
+    return tables
+
+
 def _open(file: File, names: dict[str, str], sizes: ReadSizes) -> ScannedTable:
     with reading(file):
-        return TextTable(file, names, sizes) if file.is_text else BinaryTable(file, names, sizes)
+        table: ScannedTable = _form_of(file)(file, names, sizes)
+    for name, value in table.placed.constants.items():
+        if name in TIMES:
+            tally = FormTally()
+            tally.add(chunk_times(pa.array([value]))[1])
+            table.units[name] = tally.unit
+    table.floats = {*table.floats, *_whole_floats(table)}
+    return table
 
 
-def _read(part: Part, tables: dict[str, ScannedTable], publisher: str) -> Iterator[Block]:
-    table = tables[part.role]
+def _form_of(file: File) -> type[TextTable | JsonTable | BinaryTable]:
+    if file.ending in JSON_LINES:
+        return JsonTable
+    return TextTable if file.is_text else BinaryTable
+
+
+def _whole_floats(table: ScannedTable) -> set[str]:
+    """Columns of ids whose every value in this file is written like 1000.0; mostly the first row tells that none is."""
+    first = table.first_rows()
+    found = {name for name in IDS if first and name in first.columns and are_whole_floats(first.columns[name])}
+    for rows in (rows for part in table.parts if found for rows in table.rows(part)):
+        found = {name for name in found if are_whole_floats(rows.columns[name])}
+        if not found:
+            break
+    return found
+
+
+def _check_orders(tables: list[ScannedTable]) -> None:
+    """Dates that one file alone does not tell day from month in are read as the others are. Raises `DataError`."""
+    for name in TIMES:
+        orders = {unit for table in tables if (unit := table.units.get(name, 0)) in (DAY_FIRST, MONTH_FIRST)}
+        for table in tables:
+            if table.units.get(name) == EITHER and len(orders) == 1:
+                table.units[name] = next(iter(orders))
+        unsure = [table.file.name for table in tables if table.units.get(name) == EITHER and len(orders) < 2]
+        if unsure or len(orders) > 1:
+            where = unsure[0] if unsure else "the files"
+            raise DataError(
+                f"{where}: {name} may be day/month/year or month/day/year, and "
+                f"{'no date decides' if unsure else 'they differ'}: 3/4/2020 would be 3 April or March 4; "
+                "write it like 2020-04-03"
+            )
+
+
+def _check_same(first: ScannedTable, table: ScannedTable, files: list[File]) -> None:
+    """Whether two files have the same of the columns that a table must have."""
+    needed = (*NEEDED[table.file.role], "publisher")
+    here, there = ({*one.placed.places, *one.placed.constants} & {*needed} for one in (table, first))
+    if here != there:
+        name = min(here ^ there)
+        which, other = (table, first) if name in there else (first, table)
+        raise DataError(f"{which.file.name} has no column '{name}', but {other.file.name} has one.{_of_several(files)}")
+
+
+def _of_several(files: list[File]) -> str:
+    if len(files) < 2:
+        return ""
+    return (
+        f" All {len(files):,} tables there are taken for {files[0].role} of one form: name those that are, by a pattern"
+    )
+
+
+def _read(part: Part, tables: dict[tuple[str, Path], ScannedTable], publisher: str) -> Iterator[Block]:
+    table = tables[part.role, part.path]
     with reading(table.file):
         for rows in table.rows(part):
-            yield block_of(table, rows, publisher)
+            yield block_of(table, _completed(table, rows), publisher)
 
 
-def _only_publisher(tables: dict[str, ScannedTable], publisher: str) -> str | None:
+def _completed(table: ScannedTable, rows: TableRows) -> TableRows:
+    """Rows with the columns that their file's folders tell, and whole floats as whole numbers."""
+    size, columns = rows.begin.size, dict(rows.columns)
+    for name in IDS:
+        if name in table.floats:
+            columns[name] = as_whole_numbers(columns[name])
+    for name, value in table.placed.constants.items():
+        columns[name] = pa.chunked_array([pa.repeat(pa.scalar(value), size)])
+    return rows._replace(columns=columns)
+
+
+def _only_publisher(tables: dict[tuple[str, Path], ScannedTable], publisher: str) -> str | None:
     """The publisher, if there is but one; it has the articles that name none."""
-    reads, articles = tables["reads"], tables.get("articles")
-    if "publisher" not in reads.places:
+    named = {
+        role for (role, _), table in tables.items() if "publisher" in {**table.placed.places, **table.placed.constants}
+    }
+    if "reads" not in named:
         return publisher
-    if articles is None or "publisher" in articles.places:
+    if "articles" in named or all(role == "reads" for role, _ in tables):
         return None
     publishers: set[str] = set()
-    for part in reads.parts:
+    for part in (part for (role, _), table in tables.items() if role == "reads" for part in table.parts):
         for block in _read(part, tables, publisher):
             assert block.rows is not None
             publishers.update(block.rows["publisher"].unique().to_pylist())
             if len(publishers) > 1:
                 return None
     return next(iter(publishers), None)
-
-
-def _notes(counts: Counter[str], tables: dict[str, ScannedTable], publisher: str) -> list[str]:
-    notes = []
-    for role, table in tables.items():
-        for name, unit in table.units.items():
-            label = name if role == "reads" else f"{table.file.name}: {name}"
-            if counts[f"{role} {name} usable"]:
-                form = "timestamps" if name in table.typed else FORMS[unit]
-                naive = counts[f"{role} {name} naive"] if unit == CALENDAR else 0
-                zone = f"; {naive:,} values without a zone are taken as UTC" if naive else ""
-                notes.append(f"{label}: {form}{zone}")
-            if lost := counts[f"{role} {name} lost"]:
-                notes.append(f"{label}: {lost:,} values cannot be used as a time and became null")
-        if role == "reads" and counts["unnamed"]:
-            notes.append(f"{counts['unnamed']:,} rows name no publisher; it is '{publisher}', after the file")
-    return notes

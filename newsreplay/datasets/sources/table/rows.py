@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Set
 from typing import NamedTuple, Protocol
@@ -15,25 +14,26 @@ from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import Block, Part, Reject
 from newsreplay.datasets.reading.times import (
     CALENDAR,
+    DAY,
     EMPTY,
     FORMS,
+    HOUR,
     OUTSIDE,
     UNREADABLE,
     as_time,
     chunk_times,
+    in_order,
     valid_text,
 )
-from newsreplay.datasets.sources.table.find import (
-    ARTICLE_COLUMNS,
-    READ_COLUMNS,
-    TIMES,
-    WORDS,
-    File,
-    printable,
-    shown_text,
-)
+from newsreplay.datasets.sources.table.columns import ARTICLE_COLUMNS, READ_COLUMNS, TIMES, WORDS, Placed
+from newsreplay.datasets.sources.table.files import File, printable, shown_text
+from newsreplay.datasets.sources.table.ids import FLOATS, IDS, CodedWords, odd_ids
 from newsreplay.errors import DataError
 from newsreplay.log.rows import Column
+
+
+class EmptyError(DataError):
+    """A table that should have rows and has none."""
 
 
 class TableRows(NamedTuple):
@@ -53,9 +53,13 @@ class ScannedTable(Protocol):
 
     file: File
     parts: list[Part]
-    places: dict[str, int]  #: our names of its columns → position
+    placed: Placed
     units: dict[str, int]  #: column of times → the form of most of its values, 0 if none can be used
     typed: Set[str]  #: columns of times that are timestamps or dates, not text or numbers
+    floats: Set[str]  #: columns of ids all of whose values are whole floats
+
+    def first_rows(self) -> TableRows | None:
+        """Some rows, with all columns of text: a look that costs nothing; None if there are none."""
 
     def rows(self, part: Part) -> Iterator[TableRows]:
         """The rows of a part in file order, some at a time."""
@@ -68,17 +72,11 @@ class _Times(NamedTuple):
     raw: pa.ChunkedArray
 
 
-class _Words(NamedTuple):
-    codes: Column  # int32, -1 = empty
-    words: pa.StringArray
-    damaged: Column  # bool per word
-
-
 class _Judged(NamedTuple):
     """Every row's values, and which rows can be used."""
 
     times: dict[str, _Times]
-    words: dict[str, _Words]
+    words: dict[str, CodedWords]
     units: dict[str, int]
     ok: Column
 
@@ -124,7 +122,7 @@ def block_of(table: ScannedTable, rows: TableRows, publisher: str) -> Block:
         kept=kept,
         rejects=rejects,
         dropped=Counter({"blank line": rows.blank} if rows.blank else {}),
-        counts=_counts(file, judged),
+        counts=_counts(file, judged, table.floats),
     )
     if file.role == "reads":
         block.rows = _table(judged, READ_COLUMNS, publisher)
@@ -137,7 +135,7 @@ def block_of(table: ScannedTable, rows: TableRows, publisher: str) -> Block:
 
 
 def _judge(file: File, rows: TableRows, units: dict[str, int]) -> _Judged:
-    times = {name: _times(file, name, column) for name, column in rows.columns.items() if name in TIMES}
+    times = {name: _times(file, name, column, units[name]) for name, column in rows.columns.items() if name in TIMES}
     words = {name: _words(column) for name, column in rows.columns.items() if name in WORDS}
     ok = words["item"].codes >= 0
     if "time" in times:
@@ -148,24 +146,24 @@ def _judge(file: File, rows: TableRows, units: dict[str, int]) -> _Judged:
     return _Judged(times, words, units, ok)
 
 
-def _words(column: pa.ChunkedArray) -> _Words:
+def _words(column: pa.ChunkedArray) -> CodedWords:
     """A column of text as codes; a code is given by first appearance."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     chunks = column.unify_dictionaries().chunks
     if not chunks:
-        return _Words(np.zeros(0, np.int32), pa.array([], pa.string()), np.zeros(0, bool))
+        return CodedWords(np.zeros(0, np.int32), pa.array([], pa.string()), np.zeros(0, bool))
     codes = np.concatenate([to_numpy(chunk.indices, -1) for chunk in chunks]).astype(np.int32, copy=False)
     words, damaged = _checked(chunks[0].dictionary)
     if len(words):
         blank = to_numpy(pc.equal(pc.utf8_trim_whitespace(words), ""), False)
         if blank.any():
             codes = np.where(blank[codes] | (codes < 0), np.int32(-1), codes)
-    return _Words(codes, words, damaged)
+    return CodedWords(codes, words, damaged)
 
 
 def _checked(words: pa.Array) -> tuple[pa.StringArray, Column]:
-    """Words as strings, and which of them are no text: bytes that are not UTF-8, or NUL among them."""
+    """CodedWords as strings, and which of them are no text: bytes that are not UTF-8, or NUL among them."""
     raw = words.cast(pa.binary())
     try:
         strings = raw.cast(pa.string())  # validates
@@ -176,15 +174,21 @@ def _checked(words: pa.Array) -> tuple[pa.StringArray, Column]:
         return strings, damaged | ~to_numpy(pc.equal(strings.cast(pa.binary()), raw), True)
 
 
-def _times(file: File, name: str, column: pa.ChunkedArray) -> _Times:
+def _times(file: File, name: str, column: pa.ChunkedArray, unit: int) -> _Times:
     column = time_column(file, name, column)
     parts = [chunk_times(chunk) for chunk in column.chunks] or [(np.zeros(0, np.int64), np.zeros(0, np.int8), 0)]
     ms, form = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
+    ms, form = in_order(ms, form, unit)
     return _Times(ms, form, sum(part[2] for part in parts), column)
 
 
 def time_column(file: File, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column of timestamps, dates, numbers or strings. Raises `DataError` if it is none."""
+    if pa.types.is_float16(column.type) or pa.types.is_float32(column.type):
+        raise DataError(
+            f"{file.name}: {name} is of type {column.type}, which tells times of today to two minutes at best; write "
+            "int64 or float64"
+        )
     try:
         return as_time(column)
     except pa.ArrowNotImplementedError as error:
@@ -226,9 +230,7 @@ def _time_reason(form: int, unit: int, text: str) -> str:
     if form == UNREADABLE:
         return f"{what} is not ISO 8601, epoch seconds or milliseconds; write it like 2019-12-31T23:59:59Z"
     if form == OUTSIDE:
-        finer = re.fullmatch(r"[0-9]{15,19}", text)
-        hint = "it looks like microseconds or less; give milliseconds" if finer else "correct it, or delete the row"
-        return f"{what} lies outside 1990-01-01 to 2100-01-01 (UTC); {hint}"
+        return f"{what} lies outside 1990-01-01 to 2100-01-01 (UTC); correct it, or delete the row"
     return f"{what} is in {FORMS[form]}, but the column is in {FORMS[unit]}; write all times in one unit"
 
 
@@ -316,13 +318,21 @@ def _encoded(codes: Column, words: pa.StringArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(indices, words)
 
 
-def _counts(file: File, judged: _Judged) -> Counter[str]:
+def _counts(file: File, judged: _Judged, floats: Set[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for name, times in judged.times.items():
         unit, form = judged.units[name], times.form
-        counts[f"{file.role} {name} usable"] = int(((form == unit) & (form >= CALENDAR)).sum())
+        counts[f"{file.role} {name} usable {unit}"] = int(((form == unit) & (form >= CALENDAR)).sum())
         counts[f"{file.role} {name} naive"] = times.naive
         counts[f"{file.role} {name} lost"] = int(((form[judged.ok] != unit) & (form[judged.ok] != EMPTY)).sum())
+        if name == "time":
+            whole = times.ms[(form == unit) & (form >= CALENDAR) & (times.ms % HOUR == 0)]
+            counts["whole hours"], counts["whole days"] = whole.size, int((whole % DAY == 0).sum())
+    for name in IDS:
+        if name in judged.words:
+            counts.update({f"{file.role} {name} {what}": n for what, n in odd_ids(judged.words[name]).items()})
+            if name in floats:
+                counts[f"{file.role} {name} {FLOATS}"] = int((judged.words[name].codes >= 0).sum())
     if file.role == "reads":
         column = judged.words.get("publisher")
         unnamed = judged.ok if column is None else judged.ok & (column.codes < 0)

@@ -7,7 +7,6 @@ each, which is nearly all, are parsed at once (`_quick`); the others are read re
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -23,14 +22,18 @@ from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.lines import Lines, Record, count_lines, ends_well, is_blank, records
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.reading.times import FormTally, chunk_times
-from newsreplay.datasets.sources.table.find import TIMES, File, place, printable, shown_text
+from newsreplay.datasets.sources.table.columns import TIMES, Placed, lookup, place
+from newsreplay.datasets.sources.table.files import File, printable, shown_text
 from newsreplay.datasets.sources.table.forms import count_forms
-from newsreplay.datasets.sources.table.rows import TableRows, joined
+from newsreplay.datasets.sources.table.opening import decoded, opened
+from newsreplay.datasets.sources.table.rows import EmptyError, TableRows, joined
 from newsreplay.errors import DataError
 from newsreplay.machine import cores
 
 LOOK = 1 << 20  #: bytes looked through at once
 MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
+
+MARKS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 T = TypeVar("T")
 
@@ -59,23 +62,24 @@ class TextTable:
     """
 
     typed: Set[str] = frozenset()
+    floats: Set[str] = frozenset()
 
     def __init__(self, file: File, names: dict[str, str], sizes: ReadSizes) -> None:
-        self.file = file
         self.sizes = sizes
-        self.header = _header(file, sizes)
+        self.file, self.header, self.placed = _delimited(file, names, sizes)
+        file = self.file
         self.width = len(self.header.fields)
-        self.places = place(file, self.header.fields, names)
+        self.places = self.placed.places
         self.times = [name for name in TIMES if name in self.places]
         size = file.path.stat().st_size
         self.parts = [Part(file.path, file.name, self.header.size, weight=size, role=file.role)]
-        self.cut = not file.compression
+        self.cut = not file.is_stream
         look = self._look_at_stretches() if self.cut else None
         self.cut = look is not None
         if look is None and self.times:
             look = self._look_at(_chunks(file, self.header.size, None, LOOK, sizes))
         if look is not None and not look.records and file.role == "reads":
-            raise DataError(f"{file.name} has a header but no rows; export it again")
+            raise EmptyError(f"{file.name} has a header but no rows; export it again")
         self.units = {name: look.tallies[name].unit for name in self.times} if look else {}
 
     def rows(self, part: Part) -> Iterator[TableRows]:
@@ -95,6 +99,11 @@ class TextTable:
         if waiting:
             yield joined(waiting)
 
+    def first_rows(self) -> TableRows | None:
+        """The rows of the first lines."""
+        feed = _Feed(_chunks(self.file, self.header.size, None, self.sizes.piece, self.sizes))
+        return next((rows for rows in self._walk(feed, self._quick, lambda rows: rows) if rows.begin.size), None)
+
     # ---- looking through
 
     def _look_at_stretches(self) -> _Look | None:
@@ -107,7 +116,7 @@ class TextTable:
             except _QuotedError:
                 pool.shutdown(cancel_futures=True)
                 return None
-        self.parts = [part._replace(role=self.file.role) for part in stretches]
+        self.parts = [part._replace(name=self.file.name, role=self.file.role) for part in stretches]
         tallies = {name: FormTally() for name in self.times}
         for look in looks:
             for name, tally in tallies.items():
@@ -224,7 +233,7 @@ class TextTable:
         if fields is None:
             return "a quote opens a field and does not close it; close it, or double it inside a quoted field"
         if len(fields) != self.width:
-            mark = {",": "comma", "\t": "tab"}[self.file.delimiter]
+            mark = MARKS[self.file.delimiter]
             return (
                 f"{len(fields)} fields where the header has {self.width}: '{printable(record.text.rstrip(), 80)}'; "
                 f"quote fields that hold a {mark}, or correct the line"
@@ -293,13 +302,7 @@ class _Ahead:
 def _chunks(file: File, begin: int, end: int | None, size: int, sizes: ReadSizes) -> Iterator[bytes]:
     """Whole lines, some `size` bytes at a time; they end in LF, CRLF or CR."""
     size = min(size, sizes.chunk)
-    with _open(file) as stream:
-        if file.compression:
-            skipped = 0
-            while skipped < begin and (data := stream.read(begin - skipped)):
-                skipped += len(data)
-        else:
-            stream.seek(begin)
+    with opened(file, begin) as stream:
         at, rest = begin, b""
         while data := stream.read(size if end is None else min(size, end - at)):
             at += len(data)
@@ -315,11 +318,6 @@ def _chunks(file: File, begin: int, end: int | None, size: int, sizes: ReadSizes
                 )
         if rest:
             yield rest
-
-
-def _open(file: File) -> pa.NativeFile:
-    stream = pa.OSFile(os.fsencode(file.path))
-    return pa.CompressedInputStream(stream, file.compression) if file.compression else stream
 
 
 def _unquoted(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -342,12 +340,27 @@ def _cut(data: bytes, size: int) -> list[bytes]:
     return pieces
 
 
+def _delimited(file: File, names: dict[str, str], sizes: ReadSizes) -> tuple[File, _TableHeader, Placed]:
+    """A file with what separates its fields: that by which the columns are found, first what its extension means."""
+    file = decoded(file)
+    headers = {}
+    for mark in sorted(MARKS, key=lambda mark: mark != file.delimiter):
+        tried = file._replace(delimiter=mark)
+        headers[mark] = header = _header(tried, sizes)
+        placed, missing = lookup(tried, header.fields, names)
+        if not missing:
+            return tried, header, placed
+    mark = max(headers, key=lambda mark: len(headers[mark].fields))
+    tried = file._replace(delimiter=mark)
+    return tried, headers[mark], place(tried, headers[mark].fields, names)  # which raises
+
+
 def _header(file: File, sizes: ReadSizes) -> _TableHeader:
-    with _open(file) as stream:
+    with opened(file) as stream:
         start = stream.read(1024)
     if not start:
         raise DataError(f"{file.name} is empty; export it again, with a header line")
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in start.splitlines()[0]:
+    if b"\0" in start.splitlines()[0]:
         raise DataError(
             f"{file.name} is not UTF-8 but looks like UTF-16; convert it: "
             f"iconv -f utf-16 -t utf-8 {file.stem}{file.ending}"
