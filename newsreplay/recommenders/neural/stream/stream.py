@@ -320,10 +320,8 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
                 begin = _open(rows, i, state, options, captures, made, int64(SAMPLED))
                 captures.item[begin] = item
                 made = _close(state, options, captures, made, begin + 1, int64(1))
-            # By session, a read from before the log is nobody's.
-            before = newest(state.histories, reader) if reader >= 0 else int64(NONE)
-            link(state.graph, before, int64(rows.user[i]), item)
-            if options.keep_reads and reader >= 0:
+            link(state.graph, newest(state.histories, reader), int64(rows.user[i]), item)
+            if options.keep_reads:
                 remember(state.histories, reader, item, time, int64(rows.session[i]))
             revive(clock, alive, time, item)
             if which.reads:
@@ -351,7 +349,7 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
 
 @kernel
 def _reader(rows: Any, i: int, options: Any) -> int:
-    """Whose history a row belongs to; -1 = nobody's."""
+    """Whose history a row belongs to; -1 = nobody's: a read from before the log is of no session."""
     if options.by_session:
         return int64(rows.session[i])
     return int64(rows.user[i])
