@@ -13,7 +13,7 @@ from newsreplay.datasets.base import Block
 from newsreplay.datasets.sources.mind.layout import BLANK, NO_CANDIDATES, Layout, quoted, reject, text_of
 from newsreplay.datasets.sources.mind.scan import (
     DIGITS,
-    IdTable,
+    ArticleRows,
     ImpressionColumns,
     earliest,
     empty_columns,
@@ -80,7 +80,7 @@ def _exact_time(cell: bytes) -> int:
 class _Coder:
     """Codes for ids of any form, in the same dictionary as the scanner's."""
 
-    def __init__(self, ids: IdTable) -> None:
+    def __init__(self, ids: ArticleRows) -> None:
         self.ids = ids
         self.clean = re.compile(re.escape(ids.prefix.tobytes()) + rb"(0|[1-9]\d{0,%d})" % (DIGITS - 1))
         self.known: dict[bytes, int] = {}
@@ -148,7 +148,7 @@ def _append(values: Column, ends: Column, row: int, more: list[int]) -> None:
     values[ends[row] : ends[row + 1]] = more
 
 
-def _fill(block: Block, columns: ImpressionColumns, users: IdTable, items: IdTable) -> None:
+def _fill(block: Block, columns: ImpressionColumns, users: ArticleRows, items: ArticleRows) -> None:
     rows = block.kept = int(columns.at[2])
     user_names, item_names = _names(users), _names(items)
     time, user = columns.time[:rows], columns.user[:rows]
@@ -180,7 +180,7 @@ def _fill(block: Block, columns: ImpressionColumns, users: IdTable, items: IdTab
         block.counts["impressions with an empty history"] += empty
 
 
-def _names(ids: IdTable) -> pa.StringArray:
+def _names(ids: ArticleRows) -> pa.StringArray:
     size = int(ids.size[0])
     ends = ids.ends[: size + 1]
     return pa.StringArray.from_buffers(size, pa.py_buffer(ends), pa.py_buffer(ids.text[: ends[-1]]))

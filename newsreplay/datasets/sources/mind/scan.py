@@ -18,7 +18,7 @@ _A, _P, _M = b"APM"
 # Impressions: the compiled scanner, which takes what is clean
 
 
-class IdTable(NamedTuple):
+class ArticleRows(NamedTuple):
     """Ids met in a block, coded by first appearance."""
 
     prefix: Column  # uint8: what ids the scanner takes begin with
@@ -41,9 +41,9 @@ class ImpressionColumns(NamedTuple):
     pool_end: Column  # int32 per row, after a first 0
 
 
-def empty_ids(prefix: bytes, most: int, size: int) -> IdTable:
+def empty_ids(prefix: bytes, most: int, size: int) -> ArticleRows:
     """Room for `most` ids of `size` bytes in all."""
-    return IdTable(
+    return ArticleRows(
         np.frombuffer(prefix, np.uint8),
         np.zeros(10**DIGITS, np.int32),
         np.empty(size, np.uint8),
@@ -86,7 +86,7 @@ def _number(data: Column, at: int, most: int) -> tuple[int, int]:
 
 
 @kernel
-def _clean_id(data: Column, at: int, ids: IdTable) -> tuple[int, int]:
+def _clean_id(data: Column, at: int, ids: ArticleRows) -> tuple[int, int]:
     """The number of an id that is the prefix and a number as it would be printed, else -1; the place after it."""
     for byte in ids.prefix:
         if _byte(data, at) != byte:
@@ -142,7 +142,7 @@ def _clean_time(data: Column, at: int) -> tuple[int, int]:
 
 
 @routine
-def _add_id(ids: IdTable, number: int) -> None:
+def _add_id(ids: ArticleRows, number: int) -> None:
     code = ids.size[0]
     at = ids.ends[code]
     for byte in ids.prefix:
@@ -161,7 +161,7 @@ def _add_id(ids: IdTable, number: int) -> None:
 
 
 @kernel
-def _coded(ids: IdTable, number: int) -> int:
+def _coded(ids: ArticleRows, number: int) -> int:
     if not ids.table[number]:
         _add_id(ids, number)
     code: int = ids.table[number] - 1
@@ -169,7 +169,7 @@ def _coded(ids: IdTable, number: int) -> int:
 
 
 @compiled
-def scan(data: Column, timed: bool, users: IdTable, items: IdTable, columns: ImpressionColumns) -> None:
+def scan(data: Column, timed: bool, users: ArticleRows, items: ArticleRows, columns: ImpressionColumns) -> None:
     """Take lines up to the end, or up to a line that is not clean; `data` ends at a line end, which stops all."""
     at, line, row = columns.at[0], columns.at[1], columns.at[2]
     while at < len(data):

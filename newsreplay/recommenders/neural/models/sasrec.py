@@ -11,7 +11,7 @@ from newsreplay.recommenders.neural.models.model import LossInputs, Read, Size
 from newsreplay.recommenders.neural.models.sessions import SessionModel, last_read
 
 
-class CausalBlock(nn.Module):
+class SessionBlock(nn.Module):
     """Self-attention to what was read before, and a network place by place: each x + dropout(f(norm(x)))."""
 
     def __init__(self, width: int, heads: int, dropout: float):
@@ -51,7 +51,7 @@ class SASRec(SessionModel):
             raise ValueError(f"calibration must be from 0 to 1, not {calibration!r}")
         self.calibration = calibration
         self.places = BinTable(size.history, size.filters)  #: by how many reads came after
-        self.blocks = nn.ModuleList(CausalBlock(size.filters, size.heads, size.dropout) for _ in range(size.layers))
+        self.blocks = nn.ModuleList(SessionBlock(size.filters, size.heads, size.dropout) for _ in range(size.layers))
         self.norm = nn.LayerNorm(size.filters)
 
     def readers(self, read: Read) -> tuple[Tensor, ...]:

@@ -13,7 +13,7 @@ from newsreplay.recommenders.neural.models.layers import Dropout, NameTable
 from newsreplay.recommenders.neural.models.model import SMALL, TINY, UNKNOWN, NewsModel, Size, Training
 
 
-class MetIds(NameTable):
+class IdRows(NameTable):
     """An embedding of ids hashed to rows; a row that no training has met stands for nothing and is shown as `UNKNOWN`.
 
     So articles that came up since are all alike until the next training, but for those whose id shares a row with
@@ -56,7 +56,7 @@ class SessionModel(NewsModel):
 
     def __init__(self, size: Size):
         super().__init__()
-        self.ids = MetIds(size.names, size.filters)
+        self.ids = IdRows(size.names, size.filters)
         self.dropout = Dropout(size.dropout)
 
     def encode(self, contents: Contents) -> Tensor:

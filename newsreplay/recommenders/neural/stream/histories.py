@@ -44,7 +44,9 @@ def with_readers(histories: Histories, readers: int) -> Histories:
 
 @kernel
 def newest(histories: Any, reader: int) -> int:
-    """What a reader read last, `NONE` = nothing."""
+    """What a reader read last, `NONE` = nothing; -1 is nobody."""
+    if reader < 0:
+        return int64(NONE)
     count, size = histories.reads[reader], histories.item.shape[1]
     if count == 0:
         return int64(NONE)
@@ -53,10 +55,10 @@ def newest(histories: Any, reader: int) -> int:
 
 @kernel
 def remember(histories: Any, reader: int, item: int, time: int, session: int) -> None:
-    """Add a read to its reader's history, unless it is the newest there."""
-    count, size = histories.reads[reader], histories.item.shape[1]
-    if newest(histories, reader) == item:
+    """Add a read to its reader's history, unless it is the newest there; -1 is nobody."""
+    if reader < 0 or newest(histories, reader) == item:
         return
+    count, size = histories.reads[reader], histories.item.shape[1]
     place = count % size
     histories.item[reader, place] = item
     histories.reads[reader] = count + 1

@@ -319,7 +319,9 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
                 begin = _open(rows, i, state, options, captures, made, int64(SAMPLED))
                 captures.item[begin] = item
                 made = _close(state, options, captures, made, begin + 1, int64(1))
-            _follow(rows, i, state, options, item)
+            link(state.graph, newest(state.histories, reader), int64(rows.user[i]), item)
+            if options.keep_reads:
+                remember(state.histories, reader, item, time, int64(rows.session[i]))
             revive(clock, alive, time, item)
             if which.reads:
                 occur(state.reads_lately, time, item)
@@ -356,7 +358,7 @@ def _follow(rows: Any, i: int, state: Any, options: Any, item: int) -> None:
 
 @kernel
 def _reader(rows: Any, i: int, options: Any) -> int:
-    """Whose history a row belongs to; -1 = nobody's: by session, that of a read from before the log."""
+    """Whose history a row belongs to; -1 = nobody's: a read from before the log is of no session."""
     if options.by_session:
         return int64(rows.session[i])
     return int64(rows.user[i])

@@ -16,7 +16,7 @@ from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
 from newsreplay.recommenders.neural.models.language import Marks, Transformer
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
 from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Around, Inputs, NewsModel, Size
-from newsreplay.recommenders.neural.models.sessions import MetIds
+from newsreplay.recommenders.neural.models.sessions import IdRows
 from newsreplay.recommenders.neural.models.visual import CardWidths
 from newsreplay.recommenders.neural.stream.signals import SIGNALS
 
@@ -193,7 +193,7 @@ def build(
     if stirred:
         stir(model)
     for part in model.modules():
-        if isinstance(part, MetIds):  # as if it had been trained
+        if isinstance(part, IdRows):  # as if it had been trained
             part.met.fill_(True)
     return model.eval()
 

@@ -71,12 +71,5 @@ def test_both_can_be_copied_and_pickled() -> None:
 
 def test_a_field_is_made_of_the_fact_of_its_name_or_the_one_that_it_names() -> None:
     fields = (ABSTRACT, CATEGORY, ENTITIES, ID, Number("length"), NameVectors("transe", "entities"), Vector("image"))
-    assert [fact_of(field) for field in fields] == [
-        "abstract",
-        "category",
-        "entities",
-        "id",
-        "length",
-        "entities",
-        None,
-    ]
+    facts = ["abstract", "category", "entities", "id", "length", "entities", None]
+    assert [fact_of(field) for field in fields] == facts

@@ -15,7 +15,7 @@ from newsreplay.recommenders.neural.models.layers import DenseAttention, Drawing
 from newsreplay.recommenders.neural.models.model import TINY, LossInputs, NewsModel, Offered, Read
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
 from newsreplay.recommenders.neural.models.punr import PUNR
-from newsreplay.recommenders.neural.models.sessions import MetIds
+from newsreplay.recommenders.neural.models.sessions import IdRows
 from tests.recommenders.neural.models.batches import (
     ARTICLES,
     PER_READ,
@@ -293,7 +293,7 @@ def test_half_precision_gives_about_the_same_scores_and_gradients(case: Case) ->
 
     def learn() -> tuple[Tensor, Tensor]:
         scores = model(*batch)
-        table = next(part for part in model.modules() if isinstance(part, WordTable | MetIds))
+        table = next(part for part in model.modules() if isinstance(part, WordTable | IdRows))
         (gradient,) = torch.autograd.grad(scores[1:].sum(), table.weight)
         return scores.float(), gradient
 

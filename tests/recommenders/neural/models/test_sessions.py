@@ -14,7 +14,7 @@ from torch import Tensor
 from newsreplay.recommenders.neural.models.layers import WordTable
 from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, LossInputs, NewsModel
 from newsreplay.recommenders.neural.models.sasrec import SASRec, gbce
-from newsreplay.recommenders.neural.models.sessions import MetIds
+from newsreplay.recommenders.neural.models.sessions import IdRows
 from tests.naive import neural_sessions as naive
 from tests.recommenders.neural.models.batches import ARTICLES, build, same, some_batch
 
@@ -81,7 +81,7 @@ def test_what_was_read_is_told_by_the_rows_that_candidates_have(name: str) -> No
 
 
 def test_rows_are_shown_once_a_training_has_met_them() -> None:
-    table = MetIds(8, 3)
+    table = IdRows(8, 3)
     table.eval()
     unknown = table(torch.tensor([UNKNOWN]))[0]
     assert torch.equal(table(torch.tensor([0, 2, 7])), torch.stack([torch.zeros(3), unknown, unknown]))
@@ -94,7 +94,7 @@ def test_rows_are_shown_once_a_training_has_met_them() -> None:
 
 
 def test_what_was_met_is_kept_with_the_weights() -> None:
-    table, other = MetIds(8, 3), MetIds(8, 3)
+    table, other = IdRows(8, 3), IdRows(8, 3)
     table(torch.tensor([4]))
     other.load_state_dict(table.state_dict())
     assert torch.equal(table.eval()(torch.arange(8)), other.eval()(torch.arange(8)))
