@@ -315,6 +315,7 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
             clock[SEEN] = 1
         elif kind >= READ:
             expire(clock, alive, options, time)
+            reader = _reader(rows, i, options)
             if kind == READ and options.sampled > 0 and clock[SEEN] == 0 and alive.place[item] >= 0:
                 begin = _open(rows, i, state, options, captures, made, int64(SAMPLED))
                 captures.item[begin] = item
@@ -344,16 +345,6 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
                     else:
                         occur(state.clicked_lately, time, candidate)
     return made
-
-
-@kernel
-def _follow(rows: Any, i: int, state: Any, options: Any, item: int) -> None:
-    """Keep a read in the graph and in the history that it belongs to, if there is one."""
-    reader = _reader(rows, i, options)
-    before = newest(state.histories, reader) if reader >= 0 else int64(NONE)
-    link(state.graph, before, int64(rows.user[i]), item)
-    if options.keep_reads and reader >= 0:
-        remember(state.histories, reader, item, rows.time[i], int64(rows.session[i]))
 
 
 @kernel
