@@ -28,7 +28,7 @@ NEEDS = {
 PACKAGE = "newsreplay.recommenders"
 
 
-class Record(NamedTuple):
+class BuiltIn(NamedTuple):
     """One line of the registry."""
 
     target: str  #: "module:Class", the module below `PACKAGE`

@@ -25,49 +25,49 @@ from typing import Any, NamedTuple, TypeVar
 
 from newsreplay.errors import SpecError, did_you_mean
 from newsreplay.processes import OwnProcess
-from newsreplay.recommenders.records import PACKAGE, Record
+from newsreplay.recommenders.records import PACKAGE, BuiltIn
 from newsreplay.spec import Spec, Value, parse_spec, parse_specs
 
 _TABLE_2 = "Kille & Lommatzsch 2019"
 BUILT_IN = {
-    "random": Record("baselines.uniform:Uniform", "references", _TABLE_2, "reads", "cheap"),
-    "popular": Record("baselines.popular:Popular", "popularity", _TABLE_2, "reads", "cheap"),
-    "recency": Record("baselines.recency:Recency", "popularity", _TABLE_2, "reads", "cheap"),
-    "circular": Record("baselines.circular:Circular", "popularity", "Lommatzsch 2014", "reads", "cheap"),
-    "sequences": Record("baselines.sequences:Sequences", "sessions", _TABLE_2, "sessions", "cheap"),
-    "content": Record("baselines.content:Content", "content", _TABLE_2, "categories", "cheap"),
-    "minhash": Record("baselines.minhash:Minhash", "collaborative", "Das et al. 2007", "reads", "medium"),
-    "trend": Record("baselines.trend:Trend", "popularity", _TABLE_2, "reads", "cheap"),
-    "vsknn": Record("baselines.vsknn:VSkNN", "sessions", "Ludewig & Jannach 2018", "sessions", "medium"),
-    "vmis": Record("baselines.vsknn:VMISkNN", "sessions", "Kersbergen et al. 2022", "sessions", "medium"),
-    "stan": Record("baselines.stan:STAN", "sessions", "Garg et al. 2019", "sessions", "medium"),
-    "itemknn": Record("baselines.itemknn:ItemKNN", "sessions", "Ludewig & Jannach 2018", "sessions", "medium"),
-    "association": Record(
+    "random": BuiltIn("baselines.uniform:Uniform", "references", _TABLE_2, "reads", "cheap"),
+    "popular": BuiltIn("baselines.popular:Popular", "popularity", _TABLE_2, "reads", "cheap"),
+    "recency": BuiltIn("baselines.recency:Recency", "popularity", _TABLE_2, "reads", "cheap"),
+    "circular": BuiltIn("baselines.circular:Circular", "popularity", "Lommatzsch 2014", "reads", "cheap"),
+    "sequences": BuiltIn("baselines.sequences:Sequences", "sessions", _TABLE_2, "sessions", "cheap"),
+    "content": BuiltIn("baselines.content:Content", "content", _TABLE_2, "categories", "cheap"),
+    "minhash": BuiltIn("baselines.minhash:Minhash", "collaborative", "Das et al. 2007", "reads", "medium"),
+    "trend": BuiltIn("baselines.trend:Trend", "popularity", _TABLE_2, "reads", "cheap"),
+    "vsknn": BuiltIn("baselines.vsknn:VSkNN", "sessions", "Ludewig & Jannach 2018", "sessions", "medium"),
+    "vmis": BuiltIn("baselines.vsknn:VMISkNN", "sessions", "Kersbergen et al. 2022", "sessions", "medium"),
+    "stan": BuiltIn("baselines.stan:STAN", "sessions", "Garg et al. 2019", "sessions", "medium"),
+    "itemknn": BuiltIn("baselines.itemknn:ItemKNN", "sessions", "Ludewig & Jannach 2018", "sessions", "medium"),
+    "association": BuiltIn(
         "baselines.association:Association", "sessions", "Ludewig & Jannach 2018", "sessions", "medium"
     ),
-    "counters": Record("counters:CounterRanker", "counters", "McMahan et al. 2013", "reads", "dear"),
-    "thompson": Record("bandits.thompson:Thompson", "bandits", "Chapelle & Li 2011", "reads", "medium"),
-    "ucb": Record("bandits.ucb:UCB", "bandits", "Auer et al. 2002", "reads", "medium"),
-    "linucb": Record("bandits.linucb:LinUCB", "bandits", "Li et al. 2010", "reads", "dear"),
-    "epsilon": Record("bandits.epsilon:Epsilon", "bandits", "Watkins 1989", "reads", "medium"),
-    "nrms": Record("neural.recommenders:NRMS", "neural", "Wu et al. 2019", "texts neural", "dear"),
-    "naml": Record("neural.recommenders:NAML", "neural", "Wu et al. 2019", "texts neural", "dear"),
-    "lstur": Record("neural.recommenders:LSTUR", "neural", "An et al. 2019", "texts neural", "dear"),
-    "tanr": Record("neural.recommenders:TANR", "neural", "Wu et al. 2019", "texts neural", "dear"),
-    "caum": Record("neural.recommenders:CAUM", "neural", "Qi et al. 2022", "texts neural", "dear"),
-    "pprec": Record("neural.recommenders:PPRec", "neural", "Qi et al. 2021", "texts neural", "dear"),
-    "awrs": Record("neural.recommenders:AWRS", "neural", "AWRS 2025", "texts neural", "dear"),
-    "crown": Record("neural.recommenders:CROWN", "neural", "Ko et al. 2025", "texts neural", "dear"),
-    "fim": Record("neural.recommenders:FIM", "neural", "Wang et al. 2020", "texts neural", "dear"),
-    "punr": Record("neural.recommenders:PUNR", "neural", "Wu et al. 2023", "texts neural", "dear"),
-    "nrms-bert": Record("neural.recommenders:NRMSBERT", "neural", "Wu et al. 2021", "texts neural", "dear"),
-    "nrms-im": Record("neural.recommenders:NRMSIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
-    "fim-im": Record("neural.recommenders:FIMIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
-    "editorial": Record("baselines.editorial:Editorial", "popularity", "", "impressions", "cheap"),
-    "blend": Record("mixtures:Blend", "mixtures", "", "parts", "medium"),
-    "fallback": Record("mixtures:Fallback", "mixtures", "", "parts", "medium"),
-    "logged": Record("references.logged:Logged", "references", "", "impressions", "medium"),
-    "oracle": Record("references.oracle:Oracle", "references", "", "sessions", "cheap"),
+    "counters": BuiltIn("counters:CounterRanker", "counters", "McMahan et al. 2013", "reads", "dear"),
+    "thompson": BuiltIn("bandits.thompson:Thompson", "bandits", "Chapelle & Li 2011", "reads", "medium"),
+    "ucb": BuiltIn("bandits.ucb:UCB", "bandits", "Auer et al. 2002", "reads", "medium"),
+    "linucb": BuiltIn("bandits.linucb:LinUCB", "bandits", "Li et al. 2010", "reads", "dear"),
+    "epsilon": BuiltIn("bandits.epsilon:Epsilon", "bandits", "Watkins 1989", "reads", "medium"),
+    "nrms": BuiltIn("neural.recommenders:NRMS", "neural", "Wu et al. 2019", "texts neural", "dear"),
+    "naml": BuiltIn("neural.recommenders:NAML", "neural", "Wu et al. 2019", "texts neural", "dear"),
+    "lstur": BuiltIn("neural.recommenders:LSTUR", "neural", "An et al. 2019", "texts neural", "dear"),
+    "tanr": BuiltIn("neural.recommenders:TANR", "neural", "Wu et al. 2019", "texts neural", "dear"),
+    "caum": BuiltIn("neural.recommenders:CAUM", "neural", "Qi et al. 2022", "texts neural", "dear"),
+    "pprec": BuiltIn("neural.recommenders:PPRec", "neural", "Qi et al. 2021", "texts neural", "dear"),
+    "awrs": BuiltIn("neural.recommenders:AWRS", "neural", "AWRS 2025", "texts neural", "dear"),
+    "crown": BuiltIn("neural.recommenders:CROWN", "neural", "Ko et al. 2025", "texts neural", "dear"),
+    "fim": BuiltIn("neural.recommenders:FIM", "neural", "Wang et al. 2020", "texts neural", "dear"),
+    "punr": BuiltIn("neural.recommenders:PUNR", "neural", "Wu et al. 2023", "texts neural", "dear"),
+    "nrms-bert": BuiltIn("neural.recommenders:NRMSBERT", "neural", "Wu et al. 2021", "texts neural", "dear"),
+    "nrms-im": BuiltIn("neural.recommenders:NRMSIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
+    "fim-im": BuiltIn("neural.recommenders:FIMIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
+    "editorial": BuiltIn("baselines.editorial:Editorial", "popularity", "", "impressions", "cheap"),
+    "blend": BuiltIn("mixtures:Blend", "mixtures", "", "parts", "medium"),
+    "fallback": BuiltIn("mixtures:Fallback", "mixtures", "", "parts", "medium"),
+    "logged": BuiltIn("references.logged:Logged", "references", "", "impressions", "medium"),
+    "oracle": BuiltIn("references.oracle:Oracle", "references", "", "sessions", "cheap"),
 }
 ALIASES = {
     "popularity": "popular",
@@ -414,7 +414,7 @@ def _load_file(file: str) -> Any:
     return module
 
 
-def records() -> dict[str, Record | None]:
+def records() -> dict[str, BuiltIn | None]:
     """What is known of every named recommender without importing it; of an installed package's, nothing."""
     return {name: BUILT_IN.get(name) for name in [*BUILT_IN, *_plug_ins()]}
 
