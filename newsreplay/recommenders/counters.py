@@ -23,7 +23,7 @@ from newsreplay.recommenders.bandits.arms import CLICKED, READS, SHOWN, Arms
 from newsreplay.recommenders.bandits.ranking import Ranking, clear, offer, ranking, write_best
 from newsreplay.recommenders.bandits.readers import Readers
 from newsreplay.recommenders.base import Compiled, Sizes
-from newsreplay.recommenders.trees import Forest, NotedRows
+from newsreplay.recommenders.trees import Examples, Forest
 from newsreplay.spec import number, whole
 
 MINUTE = HOUR // 60
@@ -76,7 +76,7 @@ class CountersState(NamedTuple):
     value: Column  #: float32[articles, values], scratch; so short that sums in another order are equal
     on: Column  #: int64[features], scratch: the bins that are on
     row: Column  #: float32[numbers], scratch: the same unbinned
-    rows: NotedRows  #: such rows, to fit trees to; there is room for none if there are no trees
+    rows: Examples  #: such rows, to fit trees to; there is room for none if there are no trees
     forest: Forest
 
 

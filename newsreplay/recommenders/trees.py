@@ -34,8 +34,8 @@ _FITTING = {
 }
 
 
-class NotedRows(NamedTuple):
-    """The latest rows of each model; a ring."""
+class Examples(NamedTuple):
+    """The latest rows of each model to learn from; a ring."""
 
     noted: Column  #: int64[models], how many there have been
     value: Column  #: float32[models, rows, features]
@@ -57,9 +57,9 @@ class Forest(NamedTuple):
     leaf: Column  #: float64[models, trees, leaves]
 
 
-def rows(models: int, size: int, features: int) -> NotedRows:
+def rows(models: int, size: int, features: int) -> Examples:
     """No rows, and room for `size` of each model."""
-    return NotedRows(
+    return Examples(
         np.zeros(models, np.int64),
         np.zeros((models, size, features), np.float32),
         np.zeros((models, size), np.bool_),
@@ -86,7 +86,7 @@ def check_installed() -> None:
         raise SpecError('model=gbdt needs lightgbm, which is not installed: pip install "newsreplay[gbdt]"')
 
 
-def refit(forest: Forest, rows: NotedRows) -> None:
+def refit(forest: Forest, rows: Examples) -> None:
     """Fit each model that was asked anything since the last time to its rows; where no split is worth it, it stays."""
     for model, noted in enumerate(rows.noted.tolist()):
         size = min(noted, rows.hit.shape[1])
