@@ -71,6 +71,8 @@ class PublisherCard(TypedDict):
     digest: str  #: of the prepared columns, 32 hexadecimal digits
     profiles: NotRequired[int]  #: readers with a profile
     profiles_differ: NotRequired[int]  #: readers whose history differs between their rows
+    articles_untold: NotRequired[int]  #: in rows, but in none of the files of articles; missing where there are none
+    profiles_untold: NotRequired[int]  #: the same of articles that are in profiles only
 
 
 class Card(TypedDict):

@@ -272,6 +272,19 @@ def test_a_history_that_says_there_is_none_is_empty(tmp_path: Path, history: str
     assert "impressions with an empty history: 1" in raw.notes
 
 
+def test_articles_that_no_news_tell_of_are_counted_in_rows_and_in_histories(tmp_path: Path) -> None:
+    folder = mind_folder(tmp_path / "raw", [line(history="N5 N6 N9 N7")], [article("N7"), article("N9")])
+    dataset = prepare(plan_mind(folder), tmp_path / "data", name="test", kind="mind")
+    assert "articles of the rows that the files of articles do not tell of: 1 of 2" in dataset.card["notes"]
+    assert any(note.endswith("that the files of articles do not tell of: 2") for note in dataset.card["notes"])
+
+
+def test_impressions_without_a_click_are_counted_where_there_is_no_read(tmp_path: Path) -> None:
+    folder = mind_folder(tmp_path / "raw", [line(candidates="N7-0 N8-0"), line(candidates="N7-0"), ""], [article()])
+    with pytest.raises(DataError, match=r"none of 4 rows .*: 2 impressions, none with a click; 1 articles; 1 left out"):
+        prepare(plan_mind(folder), tmp_path / "data", name="test", kind="mind")
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("header", ["", "nid\ttitle\tabstract", "\ufeffnid\tTitle\tabstract"])
 def test_titles_and_abstracts_of_xmind_stand_beside_the_behaviours_of_mind(
