@@ -41,6 +41,7 @@ READERS = {
     "newsreel": "newsreplay.datasets.sources.newsreel.plan:plan_newsreel",
     "streamingrec": "newsreplay.datasets.sources.streamingrec:plan_streamingrec",
     "table": "newsreplay.datasets.sources.table.plan:plan_table",
+    "tianchi": "newsreplay.datasets.sources.tianchi:plan_tianchi",
 }
 DEMO = "demo"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")

@@ -67,6 +67,12 @@ _ARTICLE = (
     _Column("created_at_ts", "published", is_time=True, needed=False),
     _Column("category_id", "category", needed=False),
 )
+SESSIONLESS = "clicks without sessions"  #: a role
+_COLUMNS = {
+    "clicks": _CLICK,
+    SESSIONLESS: tuple(column for column in _CLICK if column.name != "session"),
+    "articles": _ARTICLE,
+}
 _ID = pa.dictionary(pa.int32(), pa.string())
 _FIRST_LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 _WHOLE_NUMBER = re.compile(rb"-?[0-9]+")
@@ -102,7 +108,7 @@ def plan_globo(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
         parts += [part._replace(role="articles") for part in text_parts(metadata, sizes=sizes)]
     return Plan(
         parts=parts,
-        read=_read,
+        read=read_part,
         publisher=PUBLISHER,
         notes=lambda counts: _notes(counts, files, beside, described),
         made_up=[MADE_UP],
@@ -114,8 +120,9 @@ def plan_globo(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     )
 
 
-def _read(part: Part) -> Iterator[Block]:
-    columns = _CLICK if part.role == "clicks" else _ARTICLE
+def read_part(part: Part) -> Iterator[Block]:
+    """The block of a part in one of the roles clicks, clicks without sessions, articles."""
+    columns = _COLUMNS[part.role]
     form = _form_of(part.path, columns)
     data = _bytes_of(part)
     block = Block(part.name, lines=count_lines(data))
@@ -131,7 +138,7 @@ def _read(part: Part) -> Iterator[Block]:
             if column.heading in form.decimal:
                 block.counts[f"decimal {column.heading}"] = table.num_rows - table[column.name].null_count
     block.records, block.kept = table.num_rows + len(block.rejects), table.num_rows
-    if part.role == "clicks":
+    if part.role != "articles":
         block.rows = table
         block.counts["clicks"] = table.num_rows
         if not block.records and not part.begin:
@@ -326,11 +333,7 @@ def _notes(counts: Counter[str], files: list[Path], beside: list[str], described
         notes.append(f"{SAMPLE} holds the first clicks of these data only")
     if beside:
         notes.append(f"not read, since it holds the same clicks again: {', '.join(beside)}")
-    notes += [
-        f"{name.removeprefix('decimal ')} written as 12.0, read as 12: {count:,}"
-        for name, count in sorted(counts.items())
-        if name.startswith("decimal ") and count
-    ]
+    notes += decimal_notes(counts)
     if not described:
         return [*notes, f"no {ARTICLE_FILE}: publication times and categories of the articles are unknown"]
     notes.append(f"articles with metadata: {counts['articles']:,}")
@@ -339,3 +342,12 @@ def _notes(counts: Counter[str], files: list[Path], beside: list[str], described
     if counts["nameless"]:
         notes.append(f"articles without a usable category_id: {counts['nameless']:,}")
     return notes
+
+
+def decimal_notes(counts: Counter[str]) -> list[str]:
+    """What is said of whole numbers that were written as decimals."""
+    return [
+        f"{name.removeprefix('decimal ')} written as 12.0, read as 12: {count:,}"
+        for name, count in sorted(counts.items())
+        if name.startswith("decimal ") and count
+    ]
