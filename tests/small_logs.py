@@ -251,6 +251,17 @@ def globo() -> Files:
     }
 
 
+def tianchi() -> Files:
+    header = "user_id,click_article_id,click_timestamp,click_environment,click_os"
+    clicks = [f"{view.user},{view.item},{view.ms},4,17" for view in story()]
+    articles = [f"{item},{item % 3},{1573200000000 + item},{item}" for item in range(1, 13)]
+    return {
+        "train_click_log.csv": lines(header, *clicks[:20]),
+        "testA_click_log.csv": lines(header, *clicks[20:]),
+        "articles.csv": lines("article_id,category_id,created_at_ts,words_count", *articles),
+    }
+
+
 def table(delimiter: str) -> Files:
     """A folder of reads and articles, some of their cells quoted."""
     reads = [
@@ -334,6 +345,7 @@ def small_logs() -> list[SmallLog]:
         SmallLog("table-bz2", "table", table(","), pack="bz2"),
         SmallLog("table-zip", "table", table_of_numbers(), pack="zip", path="log.zip"),
         SmallLog("table-numbers", "table", table_of_numbers(), path="reads.csv"),
+        SmallLog("tianchi", "tianchi", tianchi()),
         SmallLog("table-parquet", "table", table_parquet(), path="reads.parquet"),
     ]
 

@@ -169,7 +169,7 @@ def fetch(name: str, folder: Path | None, yes: bool) -> None:
     from newsreplay.datasets.fetching import download, sources
 
     source = sources.find_source(name)
-    folder = folder or download.default_folder(name)
+    folder = folder or sources.default_folder(name)
     if source.files:
         click.echo(sources.describe(source))
         if not yes and not sys.stdin.isatty():
@@ -178,4 +178,4 @@ def fetch(name: str, folder: Path | None, yes: bool) -> None:
             click.confirm("Do you accept these terms?", abort=True)
     with download_bar() as progress:
         path = download.fetch(name, folder, report=report_line, progress=progress)
-    click.echo(f"now run: {sources.prepare_command(source, path)}")
+    click.echo(f"now run: {sources.prepare_command(source, path, name)}")

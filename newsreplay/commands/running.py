@@ -163,13 +163,22 @@ def _find_data_and_compile(
     from newsreplay.datasets import find_data
 
     with contextlib.ExitStack() as meanwhile:
-        if first:
-            from newsreplay.simulator.warm import compiling
 
-            report_line("compiling the kernels (once after installation, less than a minute)")
-            meanwhile.enter_context(compiling(entries))
-        progress = meanwhile.enter_context(progress_bar())
-        found = find_data(data, columns=files.columns, preparing=files.preparing, report=report_line, progress=progress)
+        def compile_kernels() -> None:
+            if first:
+                from newsreplay.simulator.warm import compiling
+
+                report_line("compiling the kernels (once after installation, less than a minute)")
+                meanwhile.enter_context(compiling(entries))
+
+        found = find_data(
+            data,
+            columns=files.columns,
+            preparing=files.preparing,
+            report=report_line,
+            progress=meanwhile.enter_context(progress_bar()),
+            planned=compile_kernels,
+        )
         return found, entries
 
 

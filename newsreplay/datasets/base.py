@@ -72,6 +72,8 @@ class PublisherCard(TypedDict):
     unjoined: NotRequired[tuple[int, str, str]]  #: articles told of, if none of them is read; one read, one told of
     profiles: NotRequired[int]  #: readers with a profile
     profiles_differ: NotRequired[int]  #: readers whose history differs between their rows
+    articles_untold: NotRequired[int]  #: in rows, but in none of the files of articles; missing where there are none
+    profiles_untold: NotRequired[int]  #: the same of articles that are in profiles only
 
 
 class Card(TypedDict):

@@ -10,12 +10,14 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
+from newsreplay.datasets.addresses import kind_meant, meant, not_prepared
 from newsreplay.datasets.base import Plan
+from newsreplay.datasets.fetching.sources import SOURCES
 from newsreplay.datasets.preparing.prepare import Shaping, prepare
 from newsreplay.datasets.preparing.work import Processing, Progress, no_progress
 from newsreplay.datasets.reading.patterns import fixed_part, is_pattern, matching
@@ -42,6 +44,7 @@ READERS = {
     "newsreel": "newsreplay.datasets.sources.newsreel.plan:plan_newsreel",
     "streamingrec": "newsreplay.datasets.sources.streamingrec:plan_streamingrec",
     "table": "newsreplay.datasets.sources.table.plan:plan_table",
+    "tianchi": "newsreplay.datasets.sources.tianchi:plan_tianchi",
 }
 DEMO = "demo"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -55,8 +58,17 @@ class Streaming(Protocol):
 
 
 Report = Callable[[str], None]  #: takes one line of text
+Planned = Callable[[], None]
 Preparing = dict[str, object]  #: what shapes the preparing, as {"impressions": "sampled"}
 SHAPING = ("impressions", "session_gap")  #: of that, what any kind has; the rest is how a kind is read
+
+
+class Hearing(NamedTuple):
+    """Who is told what while data are found and prepared."""
+
+    report: Report = lambda _: None
+    progress: Progress = no_progress
+    planned: Planned = lambda: None  #: there are data; what follows takes time
 
 
 def kinds() -> list[str]:
@@ -71,6 +83,7 @@ def find_data(
     preparing: Preparing | None = None,
     report: Report = lambda _: None,
     progress: Progress = no_progress,
+    planned: Planned = lambda: None,
 ) -> Dataset:
     """The data set that `data` names, prepared if need be.
 
@@ -79,43 +92,62 @@ def find_data(
     pattern); `columns` may name a table's columns, `preparing` shapes how files are prepared (see `prepare_data`).
     Files are prepared once and recognised by their paths, sizes and times of change, frames by their contents.
     `report` is called with a line of text when something takes a while,
-    `progress(what, done, total)` as it goes on. Raises `DataError`.
+    `progress(what, done, total)` as it goes on, and `planned()` as soon as there are such data and, where
+    they have to be prepared, their files are what they should be. Raises `DataError`.
     """
     if isinstance(data, Dataset):
+        planned()
         return data
     preparing = _in_ms(preparing)
+    hearing = Hearing(report, progress, planned)
     if not isinstance(data, str | Path):
-        return _of_frame(data, columns, preparing, report)
+        return _of_frame(data, columns, preparing, hearing)
     text = str(data)
-    named = _NAME.fullmatch(text) and (home() / "data" / text).is_dir()
-    if named or text == DEMO:
+    named = _name_meant(text)
+    if named:
         if columns or preparing:
             what = "--columns" if columns else f"--{next(iter(preparing))}".replace("_", "-")
             raise DataError(f"{text} is prepared already; {what} goes with KIND:PATH or 'newsreplay data prepare'")
-        return _demo(report) if text == DEMO else Dataset(home() / "data" / text)
+        if named != text:
+            report(f"{text} is prepared as {named}")
+        planned()
+        return _demo(report) if named == DEMO else Dataset(home() / "data" / named)
     kind, colon, path = text.partition(":")
+    kind = (kind_meant(kind, READERS) or kind) if colon else kind
     if colon and kind in READERS:
-        return _cached(_Wanted(kind, Path(path), columns, preparing), report, progress)
+        return _cached(_Wanted(kind, Path(path), columns, preparing), hearing)
     if text and any(path.exists() for path in matching(Path(text))):
-        return _cached(_Wanted("table", Path(text), columns, preparing), report, progress)
+        return _cached(_Wanted("table", Path(text), columns, preparing), hearing)
     raise DataError(_not_found(text))
 
 
+def _name_meant(text: str) -> str | None:
+    """The name under which what `text` means is prepared: itself, or one in another writing that is no path."""
+    if text == DEMO or (_NAME.fullmatch(text) and (home() / "data" / text).is_dir()):
+        return text
+    return meant(text, _names()) if _NAME.fullmatch(text) and not Path(text).exists() else None
+
+
 def _not_found(text: str) -> str:
-    if text in READERS and text != "table":
-        return (
-            f"{text!r} is not prepared yet. 'newsreplay data fetch' gets it or says how to get it; then run\n"
-            f"  newsreplay data prepare {text} PATH"
-        )
+    if text != "table" and (way := not_prepared(text, READERS, _kinds_of_prepared())):
+        return way
     kind, colon, _ = text.partition(":")
     if colon and re.fullmatch(r"\w+", kind) and len(kind) > 1:
         return f"there is no kind of data called {kind!r}; there are {', '.join(READERS)}"
-    hint = did_you_mean(text, [*READERS, *_names()])
+    hint = did_you_mean(text.lower(), [*READERS, *SOURCES, *_names()])
     return (
         f"there is no data set and no file {text!r}. {hint + ' ' if hint else ''}"
         f"Prepared: {', '.join(_names())}. "
         "Prepare one with 'newsreplay data prepare KIND PATH --name NAME', or give a table file."
     )
+
+
+def _kinds_of_prepared() -> dict[str, str]:
+    found = {}
+    for dataset in prepared():
+        with suppress(DataError):  # one that cannot be read is named by 'data list'
+            found[dataset.folder.name] = dataset.card["kind"]
+    return found
 
 
 def _names() -> list[str]:
@@ -169,7 +201,7 @@ def prepare_data(
             ) from None
         except OSError as error:
             raise cannot_write(folder.parent, error) from None
-        return _prepare(wanted, folder, name, strict, report, progress)
+        return _prepare(wanted, folder, name, strict, Hearing(report, progress))
 
 
 def remove_data(name: str) -> None:
@@ -257,25 +289,27 @@ def _in_ms(preparing: Preparing | None) -> Preparing:
     return preparing | {"session_gap": gap}
 
 
-def _prepare(wanted: _Wanted, folder: Path, name: str, strict: bool, report: Report, progress: Progress) -> Dataset:
+def _prepare(wanted: _Wanted, folder: Path, name: str, strict: bool, hearing: Hearing) -> Dataset:
     if wanted.kind not in READERS:
         hint = did_you_mean(wanted.kind, READERS)
         raise DataError(
             f"there is no kind of data called {wanted.kind!r}; there are {', '.join(READERS)}. {hint}".rstrip()
         )
-    report(f"preparing {wanted.shown}")
+    hearing.report(f"preparing {wanted.shown}")
     options = {"path": wanted.shown} | wanted.preparing
+    plan = _plan(wanted)
+    hearing.planned()
     dataset = prepare(
-        _plan(wanted),
+        plan,
         folder,
         name=name,
         kind=wanted.kind,
         options=options | ({"columns": wanted.columns} if wanted.columns else {}),
         shaping=wanted.shaping,
         strict=strict,
-        processing=Processing(wanted.key(), jobs=cores(), progress=progress),
+        processing=Processing(wanted.key(), jobs=cores(), progress=hearing.progress),
     )
-    _report_card(dataset, report)
+    _report_card(dataset, hearing.report)
     return dataset
 
 
@@ -314,16 +348,17 @@ def _plan(wanted: _Wanted) -> Plan:
     return plan
 
 
-def _cached(wanted: _Wanted, report: Report, progress: Progress) -> Dataset:
+def _cached(wanted: _Wanted, hearing: Hearing) -> Dataset:
     """Prepare files under a digest of what they are and how they are read."""
     key = json.dumps([wanted.key(), wanted.shaping])
     folder = home() / "prepared" / hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     if (folder / "card.json").is_file():
+        hearing.planned()
         return Dataset(folder)
-    return _prepare(wanted, folder, _called(wanted.path) or wanted.kind, False, report, progress)
+    return _prepare(wanted, folder, _called(wanted.path) or wanted.kind, False, hearing)
 
 
-def _of_frame(frame: object, columns: dict[str, str] | None, preparing: Preparing, report: Report) -> Dataset:
+def _of_frame(frame: object, columns: dict[str, str] | None, preparing: Preparing, hearing: Hearing) -> Dataset:
     """Prepare a frame under a digest of its contents, as the Parquet table it would be."""
     from newsreplay.datasets.sources.table.frames import is_frame, write_frame
 
@@ -339,9 +374,10 @@ def _of_frame(frame: object, columns: dict[str, str] | None, preparing: Preparin
         key = json.dumps([FORMAT, columns, preparing, _sources()]).encode() + path.read_bytes()
         folder = home() / "prepared" / hashlib.blake2b(key, digest_size=12).hexdigest()
         if (folder / "card.json").is_file():
+            hearing.planned()
             return Dataset(folder)
         wanted = _Wanted("table", path, columns, preparing, found)
-        return _prepare(wanted, folder, "frame", False, report, no_progress)
+        return _prepare(wanted, folder, "frame", False, hearing._replace(progress=no_progress))
 
 
 @contextmanager

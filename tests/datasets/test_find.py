@@ -259,7 +259,7 @@ def test_errors_about_frames_name_columns_and_speak_python(clicks: Path) -> None
     error = error_of(frame.assign(user=[0.5, 1.0]))
     assert error.startswith("the frame row 1: user 0.5 is a float")
     assert error_of(frame.assign(time=["noon", "dusk"])).startswith(
-        "the frame: none of 2 rows is a usable read; 2 rejected"
+        "the frame: none of 2 rows is a usable read: 2 cannot be used"
     )
     assert error_of(pa.table({"time": [1], "user": ["u"]})).startswith(
         "the frame: no column 'item'; it has time, user."
@@ -270,8 +270,8 @@ def test_rows_none_of_which_is_a_read_are_counted_by_reason(clicks: Path) -> Non
     clicks.write_text("time,user,item\nnoon,a,b\ndusk,a,b\n5,a,b\n\n2020-01-01,a\n")
     iso = "is not ISO 8601, epoch seconds or milliseconds"
     assert error_of(clicks) == (
-        f"{clicks}: none of 5 rows is a usable read; 2 rejected (time … {iso}); 1 rejected (time … lies outside "
-        "1990-01-01 to 2100-01-01 (UTC)); 1 rejected (2 fields where the header has 3: …); 1 left out (blank line); "
+        f"{clicks}: none of 5 rows is a usable read: 1 left out: blank line; 4 cannot be used (2: time … {iso}, 1: time … "
+        "lies outside 1990-01-01 to 2100-01-01 (UTC), 1: 2 fields where the header has 3: …), "
         f"the first: clicks.csv line 2: time 'noon' {iso}; write it like 2019-12-31T23:59:59Z"
     )
 
@@ -378,10 +378,57 @@ def test_strict_refuses_the_first_row_that_cannot_be_used(clicks: Path) -> None:
 # --- what is not there ------------------------------------------------------------------------------------
 
 
-def test_a_known_source_that_is_not_prepared_says_how_to_get_and_prepare_it() -> None:
-    message = error_of("globo")
-    assert message.startswith("'globo' is not prepared yet. 'newsreplay data fetch' gets it or says how to get it")
-    assert "newsreplay data prepare globo PATH" in message
+@pytest.mark.parametrize(
+    ("name", "fetch", "prepare"),
+    [
+        ("globo", "globo", "globo {raw}/globo"),
+        ("adressa", "adressa", "adressa {raw}/adressa"),
+        ("ADRESSA", "adressa", "adressa {raw}/adressa"),
+        ("plista", "newsreel", "newsreel {raw}/newsreel"),
+        ("mind", "mind-demo", "mind {raw}/mind-demo"),
+        ("mind-small", "mind-small", "mind {raw}/mind-small --name mind-small"),
+        ("MIND_Small", "mind-small", "mind {raw}/mind-small --name mind-small"),
+        ("EB-NeRD", "ebnerd-demo", "ebnerd {raw}/ebnerd-demo"),
+        ("ebnerd_large", "ebnerd-large", "ebnerd {raw}/ebnerd-large --name ebnerd-large"),
+    ],
+)
+def test_a_known_source_that_is_not_prepared_names_the_lines_to_type(name: str, fetch: str, prepare: str) -> None:
+    message = error_of(name)
+    assert message.startswith(f"{name!r} is not prepared yet. To fetch ")
+    lines = [line.strip() for line in message.splitlines()]
+    assert f"newsreplay data fetch {fetch}" in lines
+    assert f"newsreplay data prepare {prepare}".format(raw=find.home() / "raw") in lines
+
+
+def test_what_is_prepared_is_found_in_another_writing_and_kinds_too(clicks: Path) -> None:
+    folder = prepare_data("table", clicks, name="my-clicks").folder
+    said = Said()
+    assert {find_data(name, report=said).folder for name in ("my-clicks", "My_Clicks", "MYCLICKS")} == {folder}
+    assert said == ["My_Clicks is prepared as my-clicks", "MYCLICKS is prepared as my-clicks"]
+    assert find_data("TABLE:clicks.csv").folder == find_data("table:clicks.csv").folder
+
+
+def test_what_is_prepared_of_the_same_kind_is_named(tmp_path: Path) -> None:
+    (tmp_path / "behaviors.tsv").write_text("1\tU1\t11/12/2019 9:05:58 AM\tN5\tN7-0 N8-1\n")
+    prepare_data("mind", tmp_path, name="mine")
+    assert error_of("mind-small").endswith("Prepared of this kind: mine")
+
+
+@pytest.mark.parametrize("name", ["adressa", "nowhere", "mind:nowhere", "table:nowhere.csv"])
+def test_nothing_is_begun_for_data_that_are_not_there(name: str) -> None:
+    begun: list[int] = []
+    with pytest.raises(DataError):
+        find_data(name, planned=lambda: begun.append(1))
+    assert not begun
+
+
+def test_what_is_found_is_said_once_before_it_is_prepared(clicks: Path) -> None:
+    begun: list[str] = []
+    frame = pd.read_csv(clicks)
+    for what in (clicks, clicks, frame):
+        find_data(what, report=begun.append, planned=lambda: begun.append("planned"))
+    assert begun.count("planned") == 3
+    assert begun[:2] == [f"preparing {clicks}", "planned"]
 
 
 @pytest.mark.parametrize(
@@ -410,7 +457,7 @@ def test_what_is_not_there_is_named_with_a_hint(clicks: Path, name: str, hint: s
 def test_an_unknown_kind_is_refused_with_a_suggestion(clicks: Path) -> None:
     with pytest.raises(
         DataError,
-        match=r"no kind of data called 'tabel'; there are .*, table\. Did you mean 'table'",
+        match=r"no kind of data called 'tabel'; there are .*, table, tianchi\. Did you mean 'table'",
     ):
         prepare_data("tabel", clicks)
     assert {"adressa", "globo", "mind", "table"} <= set(kinds())

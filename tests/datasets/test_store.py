@@ -35,6 +35,7 @@ from tests.naive.store import Row
 
 T0 = 1_577_836_800_000  # 2020-01-01
 MINUTE = 60_000
+UNTOLD = ("publisher", "digest", "profiles", "articles_untold", "profiles_untold")  #: facts with tests of their own
 KINDS = {
     "kind": pa.uint8(),
     "time": pa.int64(),
@@ -848,7 +849,7 @@ def same(dataset: Dataset, rows: RawRows, gap: int | None = None) -> None:
             for code in range(len(publisher.sessions.id))
         ] == expected.sessions
         told = {"profiles_differ": 0} | {name: facts[name] for name in facts}  # type: ignore[literal-required]
-        assert {name: told[name] for name in told if name not in ("publisher", "digest", "profiles")} == expected.facts
+        assert {name: told[name] for name in told if name not in UNTOLD} == expected.facts
 
 
 def same_profiles(publisher: Publisher, profiles: Profiles | None, expected: naive_store.Prepared) -> None:
@@ -1007,13 +1008,15 @@ def test_a_crash_while_preparing_again_leaves_the_old_data_or_the_new_whole(
     assert the(prepare(raw_of([read(0, "b")]), folder, name="test", kind="table")).articles.id.to_pylist() == ["b"]
 
 
-def test_where_no_row_is_usable_the_first_reason_is_told(tmp_path: Path) -> None:
+def test_where_no_row_is_usable_it_is_told_what_became_of_them(tmp_path: Path) -> None:
     raw = raw_of([read(0, "a")], rejects=[Reject("x.csv", 2, "time 'noon' is no time", "noon,ann,a")])
     raw.rows = raw.rows.slice(0, 0)
+    raw.rows_in += 2
+    raw.dropped.update({"blank line": 2})
     with pytest.raises(
         DataError,
-        match=r"none of 2 rows is a usable read; 1 rejected \(time … is no time\); 1 kept.*; "
-        r"the first: x\.csv line 2: time 'noon' is no time",
+        match=r"test: none of 4 rows is a usable read: 2 left out: blank line; 1 cannot be used, the first: "
+        r"x\.csv line 2: time 'noon' is no time",
     ):
         prepare(raw, tmp_path / "data", name="test", kind="table")
     assert not (tmp_path / "data").exists()

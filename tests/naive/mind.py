@@ -40,6 +40,8 @@ def number(text: str, least: int, most: int) -> int:
 
 
 def time_of(cell: str) -> int:
+    if cell[4:5] == "-":
+        return iso_time_of(cell)
     words = cell.split(" ")
     need(len(words) == 3 and words[2] in ("AM", "PM"))
     date, clock = words[0].split("/"), words[1].split(":")
@@ -58,6 +60,55 @@ def time_of(cell: str) -> int:
     need(1990 <= year <= 2099)
     since = when - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1000
+
+
+def iso_time_of(cell: str) -> int:
+    need(cell.isascii() and len(cell) >= 19)
+    need(
+        "".join(letter if letter in "-:T " else "0" for letter in cell[:19]) in [f"0000-00-00{t}00:00:00" for t in "T "]
+    )
+    need(all(letter in "0123456789-:T " for letter in cell[:19]) and cell[11:13] < "24")
+    rest = cell[19:]
+    if rest.startswith("."):
+        digits = rest[1:].replace("Z", "+").replace("-", "+").split("+")[0]
+        need(digits.isdigit() and len(digits) <= 6)
+        rest = rest[1 + len(digits) :]
+    need(rest in ("", "Z") or (len(rest) == 6 and rest[0] in "+-" and rest[3] == ":" and rest[1:].count(":") == 1))
+    try:
+        when = datetime.fromisoformat(cell)
+    except ValueError:
+        raise NotUsableError from None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    since = when - datetime(1970, 1, 1, tzinfo=UTC)
+    ms = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
+    need(631_152_000_000 <= ms < 4_102_444_800_000)
+    return ms
+
+
+BLANKS = " \t\v\f\r"  # a line's own; other blanks are letters of ids
+
+
+def words_of(cell: str, between: str = "") -> list[str]:
+    for letter in BLANKS + between:
+        cell = cell.replace(letter, " ")
+    return [word for word in cell.split(" ") if word != ""]
+
+
+def history_of(cell: str, prefix: str) -> tuple[str, ...]:
+    if cell.strip(BLANKS).lower() in ("nan", "null", "none"):
+        return ()
+    bare = cell.strip('"' + BLANKS)
+    if bare[:1] in ("[", "(") and bare[-1:] in ("]", ")") and len(bare) > 1:
+        return tuple(words_of(bare[1:-1], ",'\""))
+    words = words_of(cell, ",")
+    if "," in cell and cell[:1] == prefix[:1] and all(is_plain(word, prefix) for word in words):
+        return tuple(words)
+    return tuple(word for word in cell.split(" ") if word != "")
+
+
+def is_plain(word: str, prefix: str) -> bool:
+    rest = word.removeprefix(prefix)
+    return rest != word and rest.isascii() and rest.isdigit()
 
 
 def lines_of(file: Path, name: str, found: Naive) -> list[tuple[int, bytes]]:
@@ -99,15 +150,17 @@ def read_impressions(file: Path, name: str, found: Naive, *, timed: bool) -> Non
             if not candidates:
                 found.dropped["impression without candidates"] += 1
                 continue
+            candidates = [word[:-2] if word[-4:] in ("-0.0", "-1.0") else word for word in candidates]
             for word in candidates:
                 need(len(word) > 2 and word[-2:] in ("-0", "-1"))
+                need(not any(label in word for label in ("-0,", "-1,", "-0.0,", "-1.0,")))
         except NotUsableError:
             found.rejects.append((name, place))
             continue
         pool = tuple(word[:-2] for word in candidates)
         clicked = tuple(word[-1] == "1" for word in candidates)
         found.rows.append(Row(kind=IMPRESSION, time=time, item=None, user=user or None, pool=pool, clicked=clicked))
-        history = tuple(word for word in cells[-2].split(" ") if word != "")
+        history = history_of(cells[-2], "N" if timed else "news_")
         if user:
             add_profile(found.profiles, Profile(user, time, history))
 

@@ -29,17 +29,11 @@ from newsreplay.datasets.fetching.sources import Remote, describe, find_source, 
 from newsreplay.datasets.fetching.unpack import unpack_once
 from newsreplay.datasets.reading.plain import is_page
 from newsreplay.errors import DataError
-from newsreplay.machine import home
 from newsreplay.version import __version__
 
 TIMEOUT = 60.0  #: seconds of silence after which a connection counts as broken
 PAUSES = (1, 2, 5, 15, 30)  #: seconds before trying again, while nothing new comes
 SLACK = 1.5  #: how much larger than published a file may be where the published size is rounded
-
-
-def default_folder(name: str) -> Path:
-    """Where `fetch` puts a data set unless it is given another folder: `$NEWSREPLAY_HOME/raw/NAME`."""
-    return home() / "raw" / name
 
 
 def fetch(
@@ -62,7 +56,7 @@ def fetch(
     if not source.files:
         raise DataError(
             f"{name} cannot be downloaded by a program.\n{describe(source)}\n"
-            f"{source.by_hand.format(folder=folder)}\nThen run: {prepare_command(source, folder)}"
+            f"{source.by_hand.format(folder=folder)}\nThen run: {prepare_command(source, folder, name)}"
         )
     unpacked = []
     try:

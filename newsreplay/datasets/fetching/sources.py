@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from newsreplay.errors import DataError, did_you_mean
+from newsreplay.machine import home
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,12 @@ def _bytes(file: Remote) -> str:
     return "size unknown" if size is None else f"{'' if file.size else 'some '}{size / 1e6:,.0f} MB"
 
 
-def prepare_command(source: Source, path: Path) -> str:
-    """The command that prepares what lies at `path`."""
-    return f"newsreplay data prepare {source.kind} {shlex.quote(str(path))}"
+def default_folder(name: str) -> Path:
+    """Where `fetch` puts a data set unless it is given another folder: `$NEWSREPLAY_HOME/raw/NAME`."""
+    return home() / "raw" / name
+
+
+def prepare_command(source: Source, path: Path | None, name: str) -> str:
+    """The command that prepares what lies at `path` (None = wherever it does) under a name."""
+    called = "" if name == source.kind else f" --name {shlex.quote(name)}"
+    return f"newsreplay data prepare {source.kind} {'PATH' if path is None else shlex.quote(str(path))}{called}"

@@ -68,6 +68,8 @@ def facts_of(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -
     profiles = folder / "profiles.arrow"
     if profiles.is_file():
         facts["profiles"] = len(texts_of(profiles))
+    if not gathered.unlisted.all():
+        facts["articles_untold"] = int(np.count_nonzero((memory.item >= 0) & gathered.unlisted))
     return facts
 
 
@@ -120,7 +122,16 @@ def card_of(
     }
 
 
-_Counted = Literal["inversions", "duplicates", "shared_ids", "shared_sessions", "nobody", "profiles_differ"]
+_Counted = Literal[
+    "inversions",
+    "duplicates",
+    "shared_ids",
+    "shared_sessions",
+    "nobody",
+    "profiles_differ",
+    "articles_untold",
+    "profiles_untold",
+]
 
 
 def _row_notes(publishers: list[PublisherCard], unread: int) -> list[str]:
@@ -128,6 +139,13 @@ def _row_notes(publishers: list[PublisherCard], unread: int) -> list[str]:
         return sum(facts.get(what, 0) for facts in publishers)
 
     notes = []
+    if untold := count("articles_untold"):
+        articles = sum(facts["articles"] for facts in publishers if "articles_untold" in facts)
+        notes.append(f"articles of the rows that the files of articles do not tell of: {untold:,} of {articles:,}")
+    if untold := count("profiles_untold"):
+        notes.append(
+            f"articles of histories that are in no row and that the files of articles do not tell of: {untold:,}"
+        )
     if back := count("inversions"):
         notes.append(f"rows earlier than the one before them in the source, now sorted: {back:,}")
     if again := count("duplicates"):

@@ -201,9 +201,15 @@ def gather_ids(paths: list[list[str | None]], impressions: str | None, in_memory
     )
 
 
-def rows_in(paths: list[list[str | None]]) -> int:
-    """How many raw rows some blocks have."""
-    return sum(rows.num_rows for _, rows in Blocks(paths, 0).tables("rows"))
+def rows_in(paths: list[list[str | None]], where: str = "rows") -> int:
+    """How many rows some blocks have in one of their tables."""
+    return sum(table.num_rows for _, table in Blocks(paths, 0).tables(where))
+
+
+def kinds_in(paths: list[list[str | None]]) -> Column:
+    """How many raw rows of each kind some blocks have: int64[8]."""
+    counts = (np.bincount(kinds_of(rows), minlength=8) for _, rows in Blocks(paths, 0).tables("rows"))
+    return sum(counts, np.zeros(8, np.int64))
 
 
 class ProfileLists(NamedTuple):

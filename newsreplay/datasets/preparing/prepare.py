@@ -32,6 +32,7 @@ from newsreplay.datasets.store import ColumnFiles, Dataset
 from newsreplay.errors import DataError
 from newsreplay.files import cannot_write, folder_written_whole
 from newsreplay.log.publisher import SESSION_DTYPES
+from newsreplay.log.rows import IMPRESSION, KIND_NAMES
 
 DEFAULT = Processing()
 
@@ -142,16 +143,23 @@ def _write_publishers(order: _Order, intake: Intake, result: Path, work: Path) -
 
 
 def _what_became(order: _Order, intake: Intake, work: Path) -> str:
-    """What became of rows none of which is a read: counts by reason, and the first reject."""
-    reasons = reject_counts(work)
-    few = [f"{rows:,} rejected ({reason})" for reason, rows in reasons.most_common(3)]
-    rest = reasons.total() - sum(rows for _, rows in reasons.most_common(3))
-    few += [f"{rest:,} rejected for other reasons"] if rest else []
-    few += [f"{rows:,} left out ({rule})" for rule, rows in intake.dropped.most_common()]
-    few += [f"{intake.kept:,} kept, which are no reads"] if intake.kept else []
-    first = intake.first_reject
-    few += [f"the first: {first.file} {order.plan.unit} {first.line}: {first.reason}"] if first else []
-    return "".join(f"; {what}" for what in few)
+    """Why there is no read: the rows of a source by what was made of them, for an error."""
+    blocks = [paths for shares in intake.publishers.values() for paths in shares]
+    kinds = gather.kinds_in(blocks)
+    articles = gather.rows_in(blocks, "articles")
+    ways = [
+        f"{rows:,} {KIND_NAMES[kind]} rows" for kind, rows in enumerate(kinds.tolist()) if rows and kind != IMPRESSION
+    ]
+    ways += [f"{kinds[IMPRESSION]:,} impressions, none with a click"] if kinds[IMPRESSION] else []
+    ways += [f"{articles:,} articles"] if articles else []
+    ways += [f"{rows:,} left out: {rule}" for rule, rows in intake.dropped.most_common()]
+    if intake.first_reject is not None:
+        file, line, reason, _ = intake.first_reject
+        reasons = reject_counts(work).most_common()
+        few = ", ".join(f"{rows:,}: {text}" for text, rows in reasons[:3]) + (", …" if len(reasons) > 3 else "")
+        told = f" ({few})" if len(reasons) > 1 else ""
+        ways.append(f"{intake.rejects:,} cannot be used{told}, the first: {file} {order.plan.unit} {line}: {reason}")
+    return f": {'; '.join(ways)}" if ways else ""
 
 
 def _write_publisher(order: _Order, publisher: str, gathered: Gathered, folder: Path, work: Path) -> PublisherCard:
@@ -167,10 +175,12 @@ def _write_publisher(order: _Order, publisher: str, gathered: Gathered, folder: 
     with ColumnFiles(folder / "sessions", SESSION_DTYPES) as files:
         files.add(last=last, reads=reads, first_time=first)
     _write_texts(gathered, walked, folder)
-    differ = _write_profiles(gathered, walked, folder)
+    profiles = _write_profiles(gathered, walked, folder)
     facts = facts_of(publisher, gathered, walked, folder)
-    if differ is not None:
-        facts["profiles_differ"] = differ
+    if profiles is not None:
+        facts["profiles_differ"] = profiles.differing
+        if not gathered.unlisted.all():
+            facts["profiles_untold"] = profiles.untold
     return facts
 
 
@@ -206,11 +216,15 @@ def _write_texts(gathered: Gathered, walked: Walked, folder: Path) -> None:
     write_batch(folder / "categories.arrow", {"name": pc.take(names, pa.array(final.category[:categories]))})
 
 
-def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> int | None:
-    """Per reader what they read before the log, as of their first row.
+class _Profiles(NamedTuple):
+    """What is to be said of the profiles."""
 
-    Returns how many of the log's readers have rows with different histories; None where there are no profiles.
-    """
+    differing: int  # readers of the log who have rows with different histories
+    untold: int  # articles in profiles only that no file of articles tells of
+
+
+def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> _Profiles | None:
+    """Per reader what they read before the log, as of their first row; None where there are no profiles."""
     profiles = gather.profiles_of(gathered)
     if profiles is None:
         return None
@@ -240,4 +254,4 @@ def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> int | N
     for fact, values in gathered.facts.items():
         columns[fact] = pc.take(values.values, pa.array(values.outside[only], mask=values.outside[only] < 0))
     write_batch(folder / "outside.arrow", columns)
-    return differing
+    return _Profiles(differing, int(np.count_nonzero(gathered.unlisted[only])))

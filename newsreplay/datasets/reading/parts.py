@@ -7,6 +7,7 @@ be read from its start, so it is one part. Archives are streamed and never unpac
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import tarfile
 import zipfile
@@ -133,7 +134,8 @@ def chunks(
             for stored, stream in _members(part.path):
                 name = _writable(stored)
                 if not is_stray(name) and wanted(name):
-                    yield from whole_lines(name, stream.read, sizes)
+                    unzipped = _unzipped(stream) if name.lower().endswith(".gz") else stream.read
+                    yield from whole_lines(name, unzipped, sizes)
             return
         compression = _compression(part.path)
         if compression:
@@ -145,6 +147,29 @@ def chunks(
             yield from whole_lines(part.name, limited(file, part.end), sizes)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError) as error:
         raise DataError(f"{part.name} cannot be read: {error}; is it complete? Copy it again") from error
+
+
+def _unzipped(stream: IO[bytes]) -> Callable[[int], bytes]:
+    """Reading a member of an archive that is gzip in itself, or only called so."""
+    start = stream.read(2)
+    whole = _Resumed(start, stream)
+    if start != b"\x1f\x8b":
+        return whole.read
+    # Not pyarrow's, which would close the archive's stream and takes no such object.
+    unzipped: IO[bytes] = gzip.GzipFile(fileobj=whole)  # type: ignore[call-overload]
+    return unzipped.read
+
+
+class _Resumed:
+    """A stream of which some bytes were read already."""
+
+    def __init__(self, start: bytes, stream: IO[bytes]) -> None:
+        self.start = start
+        self.stream = stream
+
+    def read(self, size: int) -> bytes:
+        data, self.start = self.start, b""
+        return data + self.stream.read(size - len(data)) if size > len(data) else data
 
 
 def limited(file: IO[bytes] | pa.NativeFile, end: int | None) -> Callable[[int], bytes]:

@@ -110,10 +110,9 @@ def plan_adressa(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     )
 
 
-def _is_day(name: str, ignored: Counter[str], *, packed: bool = False) -> bool:
-    """Whether a file is a day's; names of others are noted. What is `packed` in an archive is not unpacked again."""
-    last = PurePosixPath(name).name
-    if _DAY_FILE.fullmatch(last) and not (packed and last.endswith(".gz")):
+def _is_day(name: str, ignored: Counter[str]) -> bool:
+    """Whether a file is a day's; names of others are noted."""
+    if _DAY_FILE.fullmatch(PurePosixPath(name).name):
         return True
     ignored["ignored"] += 1
     if ignored["ignored"] <= 5:
@@ -125,7 +124,7 @@ def _holds_a_day(archive: Part) -> bool:
     days = []
 
     def wanted(name: str) -> bool:
-        is_day = _is_day(name, Counter(), packed=True)
+        is_day = _is_day(name, Counter())
         days.extend([name] * is_day)
         return is_day
 
@@ -143,7 +142,7 @@ def _contents(path: Path) -> str:
 
 def _read(part: Part, sizes: ReadSizes) -> Iterator[Block]:
     ignored: Counter[str] = Counter()
-    for chunk in parts.chunks(part, lambda name: _is_day(name, ignored, packed=True), sizes=sizes):
+    for chunk in parts.chunks(part, lambda name: _is_day(name, ignored), sizes=sizes):
         start = 0
         while start < len(chunk.data):
             lines = scan(chunk.data, _PATHS, start, lines=sizes.lines)

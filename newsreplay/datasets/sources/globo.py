@@ -1,5 +1,8 @@
 """Globo.com: the click log of a Brazilian news portal, one CSV file per hour of session start.
 
+Kaggle's page has the hour files in `clicks/clicks/`, and beside them `clicks_sample.csv`, their first rows, which is
+read only where there is nothing else; others pass round all clicks as one `clicks.csv`.
+
 Facts of the format that shape this reader:
 
 - A file is not a partition of click time. Rows are grouped by session, sessions are sorted by their start,
@@ -9,6 +12,8 @@ Facts of the format that shape this reader:
   click before it.
 - Every cell is a whole number and nothing is quoted, so a file of digits, commas and line ends is parsed at
   full speed. Any other file is read again line by line, for the reason why each bad line cannot be used.
+- What went through pandas may have whole numbers as decimals, `12.0`. Where the first value of a column of a file has
+  that form, all of that column must, and are read as the whole numbers; in any other column `12.0` is no id.
 """
 
 from __future__ import annotations
@@ -24,11 +29,16 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from newsreplay.datasets.base import EARLIEST, LATEST, Block, Part, Plan, Reject
+from newsreplay.datasets.reading.lines import count_lines
+from newsreplay.datasets.reading.parts import text_parts
+from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.errors import DataError
 
 PUBLISHER = "globo"
 PAGE = "https://www.kaggle.com/datasets/gspmoreira/news-portal-user-interactions-by-globocom"
 CLICK_FILES = "clicks_hour_*.csv"
+MERGED, SAMPLE = "clicks.csv", "clicks_sample.csv"
+HEAD = 64 << 10  #: bytes of a file by which the form of its numbers is known
 ARTICLE_FILE = "articles_metadata.csv"
 
 
@@ -57,17 +67,32 @@ _ARTICLE = (
     _Column("created_at_ts", "published", is_time=True, needed=False),
     _Column("category_id", "category", needed=False),
 )
+SESSIONLESS = "clicks without sessions"  #: a role
+_COLUMNS = {
+    "clicks": _CLICK,
+    SESSIONLESS: tuple(column for column in _CLICK if column.name != "session"),
+    "articles": _ARTICLE,
+}
 _ID = pa.dictionary(pa.int32(), pa.string())
 _FIRST_LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 _WHOLE_NUMBER = re.compile(rb"-?[0-9]+")
+_DECIMAL = re.compile(rb"(0|[1-9][0-9]*)\.0")
 
 
-def plan_globo(path: Path) -> Plan:
+class _Form(NamedTuple):
+    """How the lines of a file are written."""
+
+    headings: list[str]
+    decimal: frozenset[str]  # the columns that hold whole numbers as 12.0
+    begin: int  # first byte after the header
+
+
+def plan_globo(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     """Every click of a folder of Globo.com hour files, in file order, and the articles' metadata.
 
-    `path` holds `clicks/clicks_hour_*.csv`, or those files directly, and `articles_metadata.csv`, which may
-    be missing. All ids are kept as they stand in the file; sessions are the source's own. Times from 1990
-    up to 2100 are accepted.
+    `path` holds `clicks/clicks_hour_*.csv`, or those files directly or in `clicks/clicks/`, else one `clicks.csv`, else
+    `clicks_sample.csv`; and `articles_metadata.csv`, which may be missing. All ids are kept as they stand in the file,
+    decimals of whole numbers (`12.0`) apart; sessions are the source's own. Times from 1990 up to 2100 are accepted.
 
     A line with a missing cell, a NUL byte, an id that is not all digits or a time that is none is a reject.
     Rows in are the clicks and the articles. An article without a usable time or category is kept, with null in
@@ -75,17 +100,17 @@ def plan_globo(path: Path) -> Plan:
 
     Raises `DataError` when the files are not there; reading them, when they cannot be read or lack a column.
     """
-    files = _click_files(path)
+    files, beside = _click_files(path)
     metadata = path / ARTICLE_FILE
     described = metadata.is_file()
-    parts = [Part(file, file.name, weight=file.stat().st_size, role="clicks") for file in files]
+    parts = [part._replace(role="clicks") for file in files for part in text_parts(file, sizes=sizes)]
     if described:
-        parts.append(Part(metadata, ARTICLE_FILE, weight=metadata.stat().st_size, role="articles"))
+        parts += [part._replace(role="articles") for part in text_parts(metadata, sizes=sizes)]
     return Plan(
         parts=parts,
-        read=_read,
+        read=read_part,
         publisher=PUBLISHER,
-        notes=lambda counts: _notes(counts, len(files), described),
+        notes=lambda counts: _notes(counts, files, beside, described),
         made_up=[MADE_UP],
         source=f"News Portal User Interactions by Globo.com (Kaggle): {PAGE}",
         licence=(
@@ -95,14 +120,28 @@ def plan_globo(path: Path) -> Plan:
     )
 
 
-def _read(part: Part) -> Iterator[Block]:
-    columns = _CLICK if part.role == "clicks" else _ARTICLE
-    table, rejects = _read_file(part.path, columns)
-    block = Block(part.name, records=table.num_rows + len(rejects), kept=table.num_rows, rejects=rejects)
-    if part.role == "clicks":
+def read_part(part: Part) -> Iterator[Block]:
+    """The block of a part in one of the roles clicks, clicks without sessions, articles."""
+    columns = _COLUMNS[part.role]
+    form = _form_of(part.path, columns)
+    data = _bytes_of(part)
+    block = Block(part.name, lines=count_lines(data))
+    table = _table({}, columns)
+    if form is not None:
+        skip = max(form.begin - part.begin, 0)
+        body = data[skip:]
+        parsed = _parse(body, form, columns)
+        if parsed is None:
+            parsed, block.rejects = _parse_lines(part.name, body, form, columns, 1 + bool(skip))
+        table = parsed
+        for column in columns:
+            if column.heading in form.decimal:
+                block.counts[f"decimal {column.heading}"] = table.num_rows - table[column.name].null_count
+    block.records, block.kept = table.num_rows + len(block.rejects), table.num_rows
+    if part.role != "articles":
         block.rows = table
         block.counts["clicks"] = table.num_rows
-        if not block.records:
+        if not block.records and not part.begin:
             block.counts[f"empty {part.name}"] = 1
     else:
         block.articles = table
@@ -112,11 +151,15 @@ def _read(part: Part) -> Iterator[Block]:
     yield block
 
 
-def _click_files(path: Path) -> list[Path]:
-    for folder in (path / "clicks", path):
-        files = [file for file in folder.glob(CLICK_FILES) if file.is_file()]
-        if files:
-            return sorted(files, key=lambda file: (len(file.name), file.name))
+def _click_files(path: Path) -> tuple[list[Path], list[str]]:
+    """The files of clicks in their order, and the names of others that hold the same clicks."""
+    folders = (path / "clicks", path / "clicks" / "clicks", path)
+    hours = next((files for folder in folders if (files := _files(folder, CLICK_FILES))), [])
+    whole = [file for name in (MERGED, SAMPLE) for folder in folders for file in _files(folder, name)]
+    if hours or whole:
+        files = hours or whole[:1]
+        beside = [file.relative_to(path).as_posix() for file in whole if file not in files]
+        return sorted(files, key=lambda file: (len(file.name), file.name)), beside
     if not path.exists():
         contents = "there is no such folder"
     elif not path.is_dir():
@@ -126,19 +169,30 @@ def _click_files(path: Path) -> list[Path]:
         more = ", …" if len(names) > 10 else ""
         contents = f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
     raise DataError(
-        f"{path}: {contents}. Expected a folder with clicks/{CLICK_FILES} or {CLICK_FILES}, and {ARTICLE_FILE}. "
-        f"Get clicks.zip and {ARTICLE_FILE} from {PAGE} and unpack them there"
+        f"{path}: {contents}. Expected a folder with clicks/{CLICK_FILES}, {CLICK_FILES}, {MERGED} or {SAMPLE}, and "
+        f"{ARTICLE_FILE}. Get clicks.zip and {ARTICLE_FILE} from {PAGE} and unpack them there"
     )
 
 
-def _read_file(file: Path, columns: Sequence[_Column]) -> tuple[pa.Table, list[Reject]]:
+def _files(folder: Path, pattern: str) -> list[Path]:
+    return [file for file in folder.glob(pattern) if file.is_file()]
+
+
+def _bytes_of(part: Part) -> bytes:
     try:
-        data = file.read_bytes()
+        with part.path.open("rb") as file:
+            file.seek(part.begin)
+            return file.read() if part.end is None else file.read(part.end - part.begin)
     except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
-    if not data.strip():
-        return _table({}, columns), []
-    first = _FIRST_LINE.match(data)
+        raise DataError(f"{part.path}: cannot be read: {error.strerror}") from error
+
+
+def _form_of(file: Path, columns: Sequence[_Column]) -> _Form | None:
+    """How a file is written, by its first lines; None where it is empty. `DataError` where it lacks a column."""
+    head = _bytes_of(Part(file, file.name, end=HEAD))
+    if not head.strip():
+        return None
+    first = _FIRST_LINE.match(head)
     assert first is not None  # it matches the empty line too
     headings = first[1].decode("utf-8-sig", "replace").split(",")
     for column in columns:
@@ -149,24 +203,26 @@ def _read_file(file: Path, columns: Sequence[_Column]) -> tuple[pa.Table, list[R
                 f"{file} line 1: column {column.heading!r} {fault}; the header is {header!r}. Needed are "
                 f"{', '.join(column.heading for column in columns)}, separated by commas, without quotes"
             )
-    body = data[first.end() :]
-    table = _parse(body, headings, columns)
-    if table is not None:
-        return table, []
-    return _parse_lines(file.name, body, headings, columns)
+    lines = [cells for line in head[first.end() :].splitlines() if len(cells := line.split(b",")) == len(headings)]
+    firsts = {
+        heading: next((cells[place] for cells in lines if cells[place]), b"") for place, heading in enumerate(headings)
+    }
+    decimal = frozenset(column.heading for column in columns if _DECIMAL.fullmatch(firsts[column.heading]))
+    return _Form(headings, decimal, first.end())
 
 
-def _parse(body: bytes, headings: list[str], columns: Sequence[_Column]) -> pa.Table | None:
-    """The whole file at once, or None if any line of it needs a closer look."""
-    if body.translate(None, b"0123456789,\r\n"):
+def _parse(body: bytes, form: _Form, columns: Sequence[_Column]) -> pa.Table | None:
+    """All lines at once, or None if any of them needs a closer look."""
+    if body.translate(None, b"0123456789.,\r\n" if form.decimal else b"0123456789,\r\n"):
         return None
+    plain = {column.heading for column in columns if column.is_time and column.heading not in form.decimal}
     try:
         table = csv.read_csv(
             pa.BufferReader(body),
-            read_options=csv.ReadOptions(use_threads=False, block_size=len(body) + 1, column_names=headings),
+            read_options=csv.ReadOptions(use_threads=False, block_size=len(body) + 1, column_names=form.headings),
             convert_options=csv.ConvertOptions(
                 include_columns=[column.heading for column in columns],
-                column_types={column.heading: pa.int64() if column.is_time else _ID for column in columns},
+                column_types={column.heading: pa.int64() if column.heading in plain else _ID for column in columns},
                 null_values=[],
                 strings_can_be_null=False,
                 check_utf8=False,
@@ -174,51 +230,70 @@ def _parse(body: bytes, headings: list[str], columns: Sequence[_Column]) -> pa.T
         )
     except pa.ArrowInvalid:
         return None
+    found = {}
     for column in columns:
         values = table[column.heading].combine_chunks()
+        if column.heading not in plain:
+            names = values.dictionary
+            pattern = r"^(0|[1-9][0-9]*)\.0$" if column.heading in form.decimal else r"^[0-9]+$"
+            if not pc.all(pc.match_substring_regex(names, pattern)).as_py() and len(names):
+                return None
+            if column.heading in form.decimal:
+                values = pa.DictionaryArray.from_arrays(values.indices, pc.utf8_slice_codeunits(names, 0, -2))
         if column.is_time:
+            try:
+                values = values.cast(pa.int64())
+            except pa.ArrowInvalid:  # more digits than any time has
+                return None
             span = pc.min_max(values).as_py()
             if table.num_rows and not EARLIEST <= span["min"] <= span["max"] < LATEST:
                 return None
-        elif pc.any(pc.equal(values.dictionary, "")).as_py():
-            return None
-    return table.rename_columns([column.name for column in columns])
+        found[column.name] = values
+    return pa.table(found)
 
 
 def _parse_lines(
-    name: str, body: bytes, headings: list[str], columns: Sequence[_Column]
+    name: str, body: bytes, form: _Form, columns: Sequence[_Column], start: int
 ) -> tuple[pa.Table, list[Reject]]:
-    places = [(headings.index(column.heading), column) for column in columns]
+    places = [(form.headings.index(column.heading), column) for column in columns]
     rows = []
     rejects = []
-    for line, text in enumerate(body.splitlines(), start=2):
+    for line, text in enumerate(body.splitlines(), start):
         if not text.strip():
             continue
         try:
-            rows.append(_row(text, len(headings), places))
+            rows.append(_row(text, form, places))
         except ValueError as error:
             rejects.append(Reject(name, line, str(error), text.decode("utf-8", "replace")[:500]))
     cells = zip(*rows, strict=True)
     return _table({column.name: list(c) for column, c in zip(columns, cells, strict=False)}, columns), rejects
 
 
-def _row(text: bytes, width: int, places: list[tuple[int, _Column]]) -> list[str | int | None]:
+def _row(text: bytes, form: _Form, places: list[tuple[int, _Column]]) -> list[str | int | None]:
     """The wanted cells of a line; `ValueError` where it cannot be used, with the reason."""
     if b"\0" in text:
         raise ValueError("the line holds a NUL byte")
     cells = text.split(b",")
-    if len(cells) != width:
-        raise ValueError(f"{width} cells are expected, the line has {len(cells)}")
+    if len(cells) != len(form.headings):
+        raise ValueError(f"{len(form.headings)} cells are expected, the line has {len(cells)}")
     row: list[str | int | None] = []
     for place, column in places:
         try:
-            row.append(_time(cells[place]) if column.is_time else _id(cells[place]))
+            cell = _without_decimal(cells[place]) if column.heading in form.decimal else cells[place]
+            row.append(_time(cell) if column.is_time else _id(cell))
         except ValueError as error:
             if column.needed:
                 value = cells[place][:50].decode("utf-8", "replace")
                 raise ValueError(f"{column.heading} {value!r} {error}") from None
             row.append(None)
     return row
+
+
+def _without_decimal(cell: bytes) -> bytes:
+    match = _DECIMAL.fullmatch(cell)
+    if match is None:
+        raise ValueError("is not of the form 12.0, as the first value of its column is")
+    return match[1]
 
 
 def _id(cell: bytes) -> str:
@@ -245,15 +320,20 @@ def _table(values: dict[str, list[str | int | None]], columns: Sequence[_Column]
     )
 
 
-def _notes(counts: Counter[str], files: int, described: bool) -> list[str]:
+def _notes(counts: Counter[str], files: list[Path], beside: list[str], described: bool) -> list[str]:
     notes = [
-        f"clicks: {counts['clicks']:,}; click files: {files:,}; times in milliseconds UTC, sessions as in the "
+        f"clicks: {counts['clicks']:,}; click files: {len(files):,}; times in milliseconds UTC, sessions as in the "
         "source; files are grouped by session and are no partition of click time"
     ]
     empty = sorted(name.removeprefix("empty ") for name in counts if name.startswith("empty "))
     if empty:
         more = f" and {len(empty) - 5:,} more" if len(empty) > 5 else ""
         notes.append(f"no clicks in {', '.join(empty[:5])}{more}: empty, or only a header")
+    if files[0].name == SAMPLE:
+        notes.append(f"{SAMPLE} holds the first clicks of these data only")
+    if beside:
+        notes.append(f"not read, since it holds the same clicks again: {', '.join(beside)}")
+    notes += decimal_notes(counts)
     if not described:
         return [*notes, f"no {ARTICLE_FILE}: publication times and categories of the articles are unknown"]
     notes.append(f"articles with metadata: {counts['articles']:,}")
@@ -262,3 +342,12 @@ def _notes(counts: Counter[str], files: int, described: bool) -> list[str]:
     if counts["nameless"]:
         notes.append(f"articles without a usable category_id: {counts['nameless']:,}")
     return notes
+
+
+def decimal_notes(counts: Counter[str]) -> list[str]:
+    """What is said of whole numbers that were written as decimals."""
+    return [
+        f"{name.removeprefix('decimal ')} written as 12.0, read as 12: {count:,}"
+        for name, count in sorted(counts.items())
+        if name.startswith("decimal ") and count
+    ]

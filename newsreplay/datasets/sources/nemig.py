@@ -73,7 +73,10 @@ def plan_nemig(path: Path, *, file_order: bool = False, sizes: ReadSizes = SIZES
         parts=parts,
         read=partial(_read, sizes=sizes),
         publisher=PUBLISHER,
-        notes=partial(notes_on, [] if news.is_file() else [NEWS]),
+        notes=partial(
+            notes_on,
+            [] if news.is_file() else [f"no {NEWS}: categories and texts of its articles are unknown"],
+        ),
         made_up=[
             "Every time: NeMig has none. Its impressions are walked in file order, one a minute from 2020-01-01 00:00 "
             "UTC. Whatever depends on time, as recency, windows, sessions and trends, means nothing in these data.",

@@ -1010,7 +1010,9 @@ def test_the_terms_are_shown_and_yes_accepts_them(small: Site, tmp_path: Path) -
     assert result.exit_code == 0, result.output
     for words in ("MIND", "No resale.", "https://terms.example/", f"{small.url}/week.tar (0 MB)", "Tried."):
         assert words in result.stdout
-    assert result.stdout.splitlines()[-1] == f"now run: newsreplay data prepare mind '{tmp_path / 'my data'}'"
+    assert result.stdout.splitlines()[-1] == (
+        f"now run: newsreplay data prepare mind '{tmp_path / 'my data'}' --name mind-small"
+    )
     assert (tmp_path / "my data" / "week.tar").read_bytes() == BODY
 
 

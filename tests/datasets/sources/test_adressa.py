@@ -285,12 +285,23 @@ def test_archives_are_read_member_by_member(
             "one_week/._20170101": b"\x00\x05\x16\x07",
             "one_week/20170102.json": f"{view(id='a2')}\n{{".encode(),
             "one_week/readme.txt": b"read me",
-            "one_week/20170103.gz": gzip.compress(view().encode()),
+            "one_week/20170103.gz": gzip.compress(f"{view(id='a3')}\n".encode()) + gzip.compress(b"["),
+            "one_week/20170104.gz": view(id="a4").encode(),
         },
     )
     raw = read(plan_adressa(tmp_path / name))
-    assert account(raw) == ([READ_OF_VIEW, READ_OF_VIEW._replace(item="a2")], [("one_week/20170102.json", 2)], {})
-    assert "files that are no day files, ignored: 2: one_week/20170103.gz, one_week/readme.txt" in raw.notes
+    reads = [READ_OF_VIEW, *(READ_OF_VIEW._replace(item=item) for item in ("a2", "a3", "a4"))]
+    assert account(raw) == (reads, [("one_week/20170102.json", 2), ("one_week/20170103.gz", 2)], {})
+    assert "files that are no day files, ignored: 1: one_week/readme.txt" in raw.notes
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:10] + b"?" * 10 + data[20:]])
+def test_a_day_that_is_damaged_inside_an_archive_is_not_read_in_silence(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    as_tar("w")(tmp_path / "w.tar", {"20170101.gz": damage(gzip.compress(view().encode() * 1000))})
+    with pytest.raises(DataError, match=r"w\.tar cannot be read"):
+        read(plan_adressa(tmp_path / "w.tar"))
 
 
 def test_folders_are_read_in_order_of_names_and_other_files_are_ignored(tmp_path: Path) -> None:

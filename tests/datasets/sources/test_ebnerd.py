@@ -392,6 +392,74 @@ def test_types_of_other_releases_are_read_alike(tmp_path: Path, ids: pa.DataType
     assert rows_of(read(plan_ebnerd(folder))) == expected
 
 
+RECORDS = [record(0, 11, [21, 22], [22]), record(1, None, [23, 24], []), record(2, 12, [21, 25], [25, 21], user=8)]
+
+
+@pytest.mark.parametrize("form", ["text", "text-lists", "fixed"])
+def test_ids_as_text_lists_as_text_and_lists_of_one_length_are_read_alike(tmp_path: Path, form: str) -> None:
+    split(tmp_path / "plain", RECORDS, [history(7, (2, 31), (1, 32))])
+    folder = split(tmp_path / form, RECORDS, [history(7, (2, 31), (1, 32))])
+    table = pq.read_table(folder / "behaviors.parquet")
+    for name in ("article_ids_inview", "article_ids_clicked"):
+        values = table[name].to_pylist()
+        written = {
+            "text": pa.array([[str(item) for item in items] for items in values], pa.list_(pa.string())),
+            "text-lists": pa.array([f"[{', '.join(map(repr, items))}]" for items in values]),
+            "fixed": pa.array(values, pa.list_(pa.int32(), 2)) if name.endswith("inview") else table[name],
+        }
+        table = table.set_column(table.column_names.index(name), name, written[form])
+    if form == "text":
+        for name in ("article_id", "user_id", "session_id"):
+            table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.string()))
+        before = pq.read_table(folder / "history.parquet")
+        pq.write_table(before.set_column(0, "user_id", before["user_id"].cast(pa.string())), folder / "history.parquet")
+    pq.write_table(table, folder / "behaviors.parquet")
+    assert rows_of(read(plan_ebnerd(folder))) == rows_of(read(plan_ebnerd(tmp_path / "plain")))
+
+
+def test_readers_may_be_any_text_but_articles_are_numbers(tmp_path: Path) -> None:
+    folder = split(tmp_path, [record(minute, 11, [21, 22], [22]) for minute in range(3)])
+    table = pq.read_table(folder / "behaviors.parquet")
+    for name, values in (("user_id", ["ann", "", "bob"]), ("article_id", ["11", "", "a11"])):
+        table = table.set_column(table.column_names.index(name), name, pa.array(values))
+    pq.write_table(table, folder / "behaviors.parquet")
+    raw = read(plan_ebnerd(folder))
+    assert [(row.user, row.item) for row in rows_of(raw)] == [("ann", "11"), ("ann", "11"), (None, None)]
+    assert [(reject.line, reject.reason) for reject in raw.rejects] == [
+        (3, "user_id, session_id or article_id is no whole number")
+    ]
+
+
+def test_a_split_without_a_history_is_read_and_that_is_said(tmp_path: Path) -> None:
+    split(tmp_path / "train", [record(0, 11, [21], [21])])
+    (tmp_path / "train" / "history.parquet").unlink()
+    split(tmp_path / "validation", [record(9_000, 11, [21], [21])], [history(7, (1, 31))])
+    raw = read(plan_ebnerd(tmp_path))
+    assert "no history.parquet in train: what its readers read before is unknown" in raw.notes
+    assert sum(row.kind == HISTORY for row in rows_of(raw)) == 1
+
+
+def test_the_only_bundle_in_a_folder_is_read_and_of_several_one_is_to_be_named(tmp_path: Path) -> None:
+    split(tmp_path / "ebnerd_small" / "ebnerd_small" / "train", RECORDS)
+    pq.write_table(
+        pa.Table.from_pylist([article(21)], ARTICLES), tmp_path / "ebnerd_small/ebnerd_small/articles.parquet"
+    )
+    assert [part.name for part in plan_ebnerd(tmp_path).parts] == [
+        f"ebnerd_small/ebnerd_small/{name}"
+        for name in ("train/history.parquet", "train/behaviors.parquet", "articles.parquet")
+    ]
+    split(tmp_path / "ebnerd_demo" / "train", RECORDS)
+    with pytest.raises(DataError, match=r"ebnerd_demo, ebnerd_small are several sets.*ebnerd:.*ebnerd_demo"):
+        plan_ebnerd(tmp_path)
+
+
+def test_the_test_set_is_refused_with_the_reason(tmp_path: Path) -> None:
+    split(tmp_path / "ebnerd_testset" / "test", RECORDS)
+    for path in (tmp_path, tmp_path / "ebnerd_testset"):
+        with pytest.raises(DataError, match="this is the test set, whose clicks were not published"):
+            plan_ebnerd(path)
+
+
 def test_a_number_that_is_not_whole_is_no_id(tmp_path: Path) -> None:
     folder = split(tmp_path, [record(0, 11)])
     table = pq.read_table(folder / "behaviors.parquet")
@@ -462,8 +530,8 @@ def test_bytes_damaged_anywhere_are_an_error_that_names_the_file_or_other_values
         (lambda path: path.write_text("x"), "found a file, not a folder"),
         (lambda path: (path / "test").mkdir(parents=True), "found test. Expected"),
         (
-            lambda path: split(path, []) and (path / "history.parquet").unlink(),
-            "history.parquet: there is no such file",
+            lambda path: split(path, []) and (path / "behaviors.parquet").unlink(),
+            "found history.parquet. Expected",
         ),
     ],
 )

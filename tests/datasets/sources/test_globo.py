@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.datasets.base import Raw, gather
+from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.sources.globo import EARLIEST, LATEST, plan_globo
 from newsreplay.errors import DataError
 from tests.naive import globo as naive_globo
@@ -104,6 +105,57 @@ def test_click_files_may_lie_directly_in_the_folder(tmp_path: Path) -> None:
     (tmp_path / "clicks_sample.csv").write_text("something else\n", encoding="utf-8")
     (tmp_path / "._clicks_hour_000.csv").write_bytes(b"\0\5\26\7")
     assert read_globo(tmp_path).rows.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "clicks", "note"),
+    [
+        (("clicks/clicks/clicks_hour_000.csv", "clicks_sample.csv"), ["0"], "the same clicks again: clicks_sample.csv"),
+        (("clicks/clicks_hour_000.csv", "clicks.csv"), ["0"], "the same clicks again: clicks.csv"),
+        (("clicks_sample.csv",), ["0"], "clicks_sample.csv holds the first clicks of these data only"),
+        (("clicks.csv", "clicks_sample.csv"), ["0"], "the same clicks again: clicks_sample.csv"),
+        (("clicks/clicks.csv",), ["0"], "click files: 1"),
+    ],
+)
+def test_the_layouts_of_kaggle_are_read(tmp_path: Path, names: tuple[str, ...], clicks: list[str], note: str) -> None:
+    for number, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{HEADER}\n{click(user=number)}\n")
+    raw = read_globo(tmp_path)
+    assert column(raw.rows, "user") == clicks
+    assert any(note in one for one in raw.notes)
+
+
+def test_a_large_file_is_read_in_parts_with_its_line_numbers(tmp_path: Path) -> None:
+    lines = [click(item=item) for item in range(100)]
+    (tmp_path / "clicks.csv").write_text("\n".join([HEADER, *lines, click(user="anna"), ""]))
+    plan = plan_globo(tmp_path, sizes=ReadSizes(stretch=1_000))
+    assert len(plan.parts) > 3
+    raw = gather(plan)
+    assert column(raw.rows, "item") == [str(item) for item in range(100)]
+    assert [(reject.file, reject.line) for reject in raw.rejects] == [("clicks.csv", 102)]
+    assert adds_up(raw)
+
+
+def test_whole_numbers_written_as_decimals_are_whole_numbers(tmp_path: Path) -> None:
+    rows = [
+        "0.0,9007199254740993.0,1,2,5.0,1506826828020.0,4,3,20,1,20,2",
+        "007.0,9.0,1,2,5.0,1506826828020.0,4,3,20,1,2,2",
+    ]
+    rows += ["1,9.0,1,2,5.0,1506826828020.0,4,3,20,1,20,2", "2.0,9.0,1,2,5.5,1506826828020.0,4,3,20,1,20,2"]
+    articles = (
+        "article_id,category_id,created_at_ts,publisher_id,words_count\n973.0,,1453205323000.0,0,224\n974.0,1.0,,0,1\n"
+    )
+    raw = read_globo(globo(tmp_path, rows, rows[:1], articles=articles))
+    assert column(raw.rows, "user") == ["0", "0"]
+    assert column(raw.rows, "session") == ["9007199254740993"] * 2
+    assert column(raw.rows, "time") == [1506826828020] * 2
+    assert column(raw.articles, "published") == [1453205323000, None]
+    assert column(raw.articles, "category") == [None, "1"]
+    assert [reject.line for reject in raw.rejects] == [3, 4, 5]
+    assert "is not of the form 12.0, as the first value of its column is" in raw.rejects[0].reason
+    assert "user_id written as 12.0, read as 12: 2" in raw.notes
+    assert adds_up(raw)
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
@@ -311,12 +363,12 @@ def test_a_long_folder_listing_is_cut(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path) -> bytes:
+    def refuse(self: Path, *mode: str) -> bytes:
         raise PermissionError(13, "Permission denied", str(self))
 
     folder = globo(tmp_path, [FIRST])
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(DataError, match=r"clicks_hour_000\.csv: cannot be read: Permission denied"):
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=r"clicks_hour_000\.csv cannot be read: Permission denied"):
         read_globo(folder)
 
 

@@ -114,8 +114,14 @@ def test_every_day_from_1990_to_2099_has_its_time(tmp_path: Path) -> None:
         ("1\tU1\t11/12/2019 9:05:58 AM\tN5", "5 cells are expected, the line has 4"),
         (line() + "\ttrain", "5 cells are expected, the line has 6"),
         (line(time=""), "time '' is not of the form"),
-        (line(time="11/12/2019 9:05:58"), "is not of the form"),
-        (line(time="2019-11-12 09:05:58"), "is not of the form"),
+        (line(time="11/12/2019 9:05:58"), "has neither AM nor PM"),
+        (line(time="11/12/2019 19:05"), "has neither AM nor PM"),
+        (line(time="2019-11-12"), "is not of the form"),
+        (line(time="2019-11-12 9:05:58"), "is not of the form"),
+        (line(time="2019-11-12 24:00:00"), "is not of the form"),
+        (line(time="2019-11-31 09:05:58"), "is in no calendar"),
+        (line(time="1989-12-31 23:59:59"), "is outside 1990 to 2100"),
+        (line(candidates="N7-0,N8-1"), "candidates 'N7-0,N8-1' are separated by commas"),
         (line(time="11/12/2019 9:5:58 AM"), "is not of the form"),
         (line(time="11/12/2019 9:05:58 am"), "is not of the form"),
         (line(time="11/12/2019  9:05:58 AM"), "is not of the form"),
@@ -222,6 +228,138 @@ def test_line_ends_and_a_byte_order_mark_do_no_harm(tmp_path: Path, end: str, la
     assert [found.item for found in articles_of(raw)] == ["N7", "N8"]
     assert articles_of(raw)[1].facts[-1] == ("title", 'The "title')
     assert not raw.rejects
+
+
+# What went through other tools
+
+
+@pytest.mark.parametrize("time", ["2019-11-12 09:05:58", "2019-11-12T09:05:58", "2019-11-12 10:05:58+01:00"])
+def test_a_time_in_iso_8601_is_the_same_time(tmp_path: Path, time: str) -> None:
+    raw = read_mind(tmp_path, [line(), line(time=time), line()])
+    assert len({row.time for row in rows_of(raw)}) == 1
+    assert ("times with a zone, read as such: 1" in raw.notes) == ("+" in time)
+
+
+def test_only_clocks_with_a_fraction_or_a_zone_are_read_slowly(tmp_path: Path) -> None:
+    lines = [line(time=f"2019-11-12{t}09:05:5{n}{rest}") for t in " T" for n in range(5) for rest in ("", ".5", "Z")]
+    with patch.object(impressions, "_exact", wraps=impressions._exact) as exact:
+        raw = read_mind(tmp_path, lines)
+    assert exact.call_count == 20
+    assert raw.kept == 30
+
+
+def test_labels_that_became_decimals_are_labels_and_read_fast(tmp_path: Path) -> None:
+    with patch.object(impressions, "_exact", wraps=impressions._exact) as exact:
+        raw = read_mind(tmp_path, [line(candidates="N7-0.0 N8-1.0"), line(candidates="N7-0.0 n8-1.0")])
+    assert [(row.pool, row.clicked) for row in rows_of(raw)] == [
+        (("N7", "N8"), (False, True)),
+        (("N7", "n8"), (False, True)),
+    ]
+    assert exact.call_count == 1
+
+
+@pytest.mark.parametrize("history", ["['N5', 'N6']", '["N5", "N6"]', "[N5 N6]", "('N5', 'N6')", "N5,N6", "N5, N6"])
+def test_a_history_written_as_a_list_is_its_articles(tmp_path: Path, history: str) -> None:
+    raw = read_mind(tmp_path, [line(history=history)])
+    assert [profile.items for profile in profiles_of(raw)] == [("N5", "N6")]
+    assert "histories written as lists, as ['N1', 'N2'], read as their articles: 1" in raw.notes
+
+
+@pytest.mark.parametrize("history", ["nan", "NaN", "NULL", "None", "[]"])
+def test_a_history_that_says_there_is_none_is_empty(tmp_path: Path, history: str) -> None:
+    raw = read_mind(tmp_path, [line(history=history)])
+    assert [profile.items for profile in profiles_of(raw)] == [()]
+    assert "impressions with an empty history: 1" in raw.notes
+
+
+def test_articles_that_no_news_tell_of_are_counted_in_rows_and_in_histories(tmp_path: Path) -> None:
+    folder = mind_folder(tmp_path / "raw", [line(history="N5 N6 N9 N7")], [article("N7"), article("N9")])
+    dataset = prepare(plan_mind(folder), tmp_path / "data", name="test", kind="mind")
+    assert "articles of the rows that the files of articles do not tell of: 1 of 2" in dataset.card["notes"]
+    assert any(note.endswith("that the files of articles do not tell of: 2") for note in dataset.card["notes"])
+
+
+def test_impressions_without_a_click_are_counted_where_there_is_no_read(tmp_path: Path) -> None:
+    folder = mind_folder(tmp_path / "raw", [line(candidates="N7-0 N8-0"), line(candidates="N7-0"), ""], [article()])
+    with pytest.raises(DataError, match=r"none of 4 rows .*: 2 impressions, none with a click; 1 articles; 1 left out"):
+        prepare(plan_mind(folder), tmp_path / "data", name="test", kind="mind")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("header", ["", "nid\ttitle\tabstract", "\ufeffnid\tTitle\tabstract"])
+def test_titles_and_abstracts_of_xmind_stand_beside_the_behaviours_of_mind(
+    tmp_path: Path, header: str, end: str
+) -> None:
+    texts = [*([header] if header else []), "N7\tTitel\tKurz", "N8\tAnderer\t", "\tkein\tArtikel", "N9\tzu kurz"]
+    raw = read_mind(tmp_path, [line()], "".join(f"{text}{end}" for text in texts).encode())
+    assert [(found.item, dict(found.facts)) for found in articles_of(raw)] == [
+        ("N7", {"title": "Titel", "abstract": "Kurz"}),
+        ("N8", {"title": "Anderer"}),
+    ]
+    assert [reject.line - bool(header) for reject in raw.rejects] == [3, 4]
+    assert "news.tsv is xMIND's: no categories" in raw.notes
+
+
+@pytest.mark.parametrize(
+    ("behaviors", "news"),
+    [
+        ("train/behaviors.tsv", "train/news.tsv"),
+        ("train/behaviors.tsv", "news.tsv"),
+        ("a/b/train/behaviors.tsv", "a/news.tsv"),
+        ("behaviors.tsv/behaviors.tsv", "news.tsv/news.tsv"),
+        ("train/behaviors.tsv/behaviors.tsv", "train/news.tsv/news.tsv"),
+        ("train/behaviors.tsv", "news.tsv/news.tsv"),
+    ],
+)
+def test_news_are_found_beside_or_above_the_behaviours_and_in_the_folders_of_kaggle(
+    tmp_path: Path, behaviors: str, news: str
+) -> None:
+    for name, text in ((behaviors, line()), (news, article())):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    raw = read(plan_mind(tmp_path))
+    assert [found.item for found in articles_of(raw)] == ["N7"]
+    assert not any(note.startswith("no ") for note in raw.notes)
+
+
+def test_the_nearest_news_count_and_are_read_once(tmp_path: Path) -> None:
+    for name in ("train", "dev"):
+        mind_folder(tmp_path / name, [line(name)], [article("N8")] if name == "dev" else None)
+    (tmp_path / "news.tsv").write_text(article("N7") + "\n")
+    (tmp_path / "valid").mkdir()
+    mind_folder(tmp_path / "valid", [line("v")])
+    assert [found.item for found in articles_of(read(plan_mind(tmp_path)))] == ["N7", "N8"]
+
+
+def test_the_same_behaviours_twice_are_refused_by_name(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "MINDsmall_train", tmp_path / "MINDsmall_dev"):
+        mind_folder(folder, [line("U1" if folder.name != "MINDsmall_dev" else "U2")])
+    with pytest.raises(DataError, match=r"MINDsmall_train/behaviors.tsv and behaviors.tsv are the same, byte for byte"):
+        plan_mind(tmp_path)
+
+
+def test_a_train_file_that_is_the_dev_file_too_is_noted(tmp_path: Path) -> None:
+    for name in ("train", "dev"):
+        mind_folder(tmp_path / name, [line()])
+    notes = read(plan_mind(tmp_path)).notes
+    assert any(note.startswith("train/behaviors.tsv and dev/behaviors.tsv are the same") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes"),
+    [
+        (("MINDsmall_train", "MINDlarge_dev"), "large.*small"),
+        (("MINDdemo_train", "MINDsmall_dev"), "demo.*small"),
+        (("mind-large/train", "mind_small/dev"), "large.*small"),
+        (("xMINDsmall_train", "xMINDlarge_dev"), "large.*small"),
+    ],
+)
+def test_folders_of_two_sizes_are_refused_by_name(tmp_path: Path, names: tuple[str, str], sizes: str) -> None:
+    for number, name in enumerate(names):
+        mind_folder(tmp_path / name, [line(f"U{number}")])
+    with pytest.raises(DataError, match=f"{sizes}.*are of different sizes of MIND"):
+        plan_mind(tmp_path)
+    assert plan_mind(tmp_path / names[0]).parts
 
 
 # Profiles
@@ -365,7 +503,7 @@ def names(plan: Plan) -> list[tuple[str, str]]:
 
 def test_train_comes_before_dev_and_strays_are_left_out(tmp_path: Path) -> None:
     for folder in ("A_dev", "A_train", "__MACOSX/A_train", "B/validation"):
-        mind_folder(tmp_path / folder, [line()], None if "dev" in folder else [article()])
+        mind_folder(tmp_path / folder, [line(folder)], None if "dev" in folder else [article()])
     plan = plan_mind(tmp_path)
     assert names(plan) == [
         ("A_train/behaviors.tsv", "behaviors"),
@@ -496,11 +634,24 @@ TIMES = st.one_of(
     st.sampled_from(
         ["2/29/2100 1:00:00 AM", "2/30/2020 1:00:00 AM", "01/02/2019 03:04:05 PM", "1/1/2019 0:00:00 AM", ""]
     ),
+    st.datetimes(datetime(1989, 12, 1), datetime(2100, 2, 1)).map(lambda time: time.isoformat(" ", "seconds")),
+    st.sampled_from(
+        ["2019-11-12T09:05:58", "2019-11-12 09:05:58.25Z", "2019-11-12T09:05:58+01:00", "2020-02-30 00:00:00"]
+    ),
+    st.sampled_from(["2019-11-12 9:05:58", "2019-1-12 09:05:58", "2019-11-12 24:00:00", "2019-11-12T09:05:58+0100"]),
     st.sampled_from(["1/1/2019 1:00:00 XM", "1/1/2019 1:00:00 AMX", "1/1/2019 1:00:00  AM", "001/1/2019 1:00:00 AM"]),
 )
 SPACES = st.sampled_from([" "] * 8 + ["  ", "   "])
-LABELS = st.sampled_from(["-0", "-1"] * 8 + ["", "-2", "-", "-01"])
+LABELS = st.sampled_from(["-0", "-1"] * 8 + ["-0.0", "-1.0"] * 2 + ["", "-2", "-", "-01", "-1.", "-1.00", "-0,"])
 PARTS = st.lists(st.tuples(IDS, SPACES), max_size=4).map(lambda words: "".join(word + space for word, space in words))
+HISTORIES = st.one_of(
+    PARTS,
+    st.sampled_from(
+        ["nan", " NaN ", "NULL", "None", "[]", "()", "[", "]", "N1,N2", "N1, N2,", "N1,n2", "N1,,N2", ",N1"]
+    ),
+    st.lists(IDS, max_size=3).map(str),
+    st.lists(IDS, max_size=3).map(lambda ids: f'"{tuple(ids)}"'),
+)
 SHOWN = st.lists(st.tuples(IDS, LABELS, SPACES), max_size=4).map(lambda words: "".join(map("".join, words)))
 TRIM = st.sampled_from([str.strip] * 4 + [str])
 ENDS = st.sampled_from([b"\n"] * 6 + [b"\r\n", b"\n\n", b"\r\r\n", b"\t\n", b"\0\n", b"\xff\n", b" \n"])
@@ -509,7 +660,7 @@ ENDS = st.sampled_from([b"\n"] * 6 + [b"\r\n", b"\n\n", b"\r\r\n", b"\t\n", b"\0
 @st.composite
 def behavior_lines(draw: st.DrawFn, timed: bool = True) -> bytes:
     middle = [draw(TIMES)] if timed else []
-    cells = ["1", draw(USERS), *middle, draw(TRIM)(draw(PARTS)), draw(TRIM)(draw(SHOWN))]
+    cells = ["1", draw(USERS), *middle, draw(TRIM)(draw(HISTORIES)), draw(TRIM)(draw(SHOWN))]
     if draw(st.integers(0, 9)) == 0:
         cells = cells[: draw(st.integers(0, len(cells)))] + draw(st.sampled_from([[], ["x"], [""]]))
     return "\t".join(cells).encode() + draw(ENDS)

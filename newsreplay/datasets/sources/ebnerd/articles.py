@@ -15,6 +15,7 @@ from newsreplay.datasets.base import Block, Part, Reject
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.sources.ebnerd.behaviors import IDS, TEXT, TIMES
 from newsreplay.datasets.sources.ebnerd.columns import (
+    as_lists,
     batches,
     entries,
     is_given,
@@ -71,14 +72,14 @@ def _facts(columns: dict[str, pa.Array], counts: Counter[str]) -> dict[str, pa.A
     if "category" in columns and "category" not in facts:
         facts["category"] = whole_numbers(columns["category"]).cast(pa.string())
     if "subcategory" in columns:
-        sizes, ids, _ = entries(columns["subcategory"])
+        sizes, ids, _ = entries(as_lists(columns["subcategory"]))
         offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int64()).cast(pa.int32())
         joined = pc.binary_join(pa.ListArray.from_arrays(offsets, ids.cast(pa.string())), "|")
         facts["subcategory"] = without_empty(joined)
     if "ner_clusters" in columns:
         facts["entities"] = pa.array(_entities(columns["ner_clusters"], counts), pa.string())
     if "image_ids" in columns:
-        sizes, ids, _ = entries(columns["image_ids"])
+        sizes, ids, _ = entries(as_lists(columns["image_ids"]))
         first = np.where(sizes > 0, np.cumsum(sizes) - sizes, 0)
         facts["image"] = ids.take(pa.array(first, mask=sizes == 0)).cast(pa.string())
     return facts

@@ -15,13 +15,16 @@ from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import Block, Part, Reject
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.sources.ebnerd.columns import (
+    as_lists,
     batches,
     codes_of,
     entries,
     is_given,
+    is_text,
     named,
     no_time,
     read_columns,
+    readers,
     to_times,
     whole_numbers,
 )
@@ -79,12 +82,20 @@ def read_behaviors(part: Part, split: str, sizes: ReadSizes) -> Iterator[Block]:
         measured = DWELL in pq.read_schema(part.path).names
     table = read_columns(part.path, [*_NARROW, DWELL] if measured else _NARROW)
     raw_time = table["impression_time"]
-    session, user, article = (whole_numbers(table[name]) for name in ("session_id", "user_id", "article_id"))
+    session, user, article = (
+        whole_numbers(table["session_id"]),
+        readers(table["user_id"]),
+        whole_numbers(table["article_id"]),
+    )
     time, timed = to_times(raw_time)
     odd = [is_given(table[name]) & ~is_given(ids) for name, ids in (("session_id", session), ("user_id", user))]
+    if is_text(table["article_id"].type):  # a text that is no number is an article of another kind, not the front page
+        odd[0] |= is_given(table["article_id"]) & ~is_given(article)
     good = timed & ~odd[0] & ~odd[1]
     active = _seconds(table[DWELL]) if measured else np.full(len(time), np.nan, np.float32)
-    records = _Records(session, user, article, table["article_ids_clicked"], pa.nulls(0), active, time, good, ~good)
+    records = _Records(
+        session, user, article, as_lists(table["article_ids_clicked"]), pa.nulls(0), active, time, good, ~good
+    )
     del table, session, user, article
     caused, dwell = _caused(records)
     records = records._replace(caused=caused, dwell=dwell)
@@ -94,11 +105,11 @@ def read_behaviors(part: Part, split: str, sizes: ReadSizes) -> Iterator[Block]:
         block = Block(part.name, lines=batch.num_rows, records=batch.num_rows)
         for row in np.flatnonzero(~some.good).tolist():
             if odd[0][begin + row] or odd[1][begin + row]:
-                reason = "user_id or session_id is no whole number"
+                reason = "user_id, session_id or article_id is no whole number"
             else:
                 reason = no_time("impression_time", raw_time[begin + row])
             block.rejects.append(Reject(part.name, row + 1, reason, _as_text(some, row)))
-        inview = batch.column(0)
+        inview = as_lists(batch.column(0))
         if some.good.all():
             _fill(block, some, inview, np.arange(batch.num_rows), split)
         else:

@@ -48,7 +48,10 @@ def without_empty(text: pa.Array) -> pa.Array:
 
 
 def whole_numbers(values: pa.Array) -> pa.Array:
-    """Ids as int64; null where a number is not whole, or larger than any id."""
+    """Ids as int64; null where a number is not whole, or larger than any id, and where a text is none."""
+    if is_text(values.type):
+        values = pc.if_else(pc.match_substring_regex(values, r"^(0|[1-9][0-9]{0,17})$"), values, None)
+        return values.cast(pa.int64())
     if pa.types.is_floating(values.type):
         numbers = to_numpy(values.cast(pa.float64()), np.nan)
         whole = (np.abs(numbers) < 2**53) & (numbers == np.floor(numbers))
@@ -58,9 +61,33 @@ def whole_numbers(values: pa.Array) -> pa.Array:
     return values.cast(pa.int64())
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column holds text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def readers(values: pa.Array) -> pa.Array:
+    """Readers as int64, or as the text they are; null where there is none."""
+    return without_empty(values.cast(pa.string())) if is_text(values.type) else whole_numbers(values)
+
+
+def as_lists(values: pa.Array) -> pa.Array:
+    """Lists of any length, also of such as are all of one length or written as text, as `[9000, 9001]`."""
+    if pa.types.is_fixed_size_list(values.type):
+        return values.cast(pa.large_list(values.type.value_type))
+    if not is_text(values.type):
+        return values
+    split = pc.split_pattern_regex(values.cast(pa.large_string()), r"[][()\s,'\"]+")
+    words, owners = pc.list_flatten(split), to_numpy(pc.list_parent_indices(split))
+    given = to_numpy(pc.not_equal(words, ""))
+    ends = np.concatenate([[0], np.cumsum(np.bincount(owners[given], minlength=len(values)))]).astype(np.int64)
+    words = words.filter(pa.array(given))
+    return pa.LargeListArray.from_arrays(pa.array(ends), words, mask=values.is_null())
+
+
 def is_given(values: pa.Array) -> Column:
-    """Which values are not null: bool[n]."""
-    return to_numpy(values.is_valid())
+    """Which values are not null, and no empty text: bool[n]."""
+    return to_numpy((without_empty(values) if is_text(values.type) else values).is_valid())
 
 
 def codes_of(values: pa.Array) -> Column:

@@ -15,11 +15,13 @@ from newsreplay.datasets.base import Block, Part, Reject
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.sources.ebnerd.behaviors import IDS, TIMES
 from newsreplay.datasets.sources.ebnerd.columns import (
+    as_lists,
     batches,
     is_given,
     list_lengths,
     no_time,
     read_columns,
+    readers,
     to_times,
     whole_numbers,
 )
@@ -40,12 +42,12 @@ class SplitFolder(NamedTuple):
 def read_history(part: Part, split: SplitFolder, before: list[SplitFolder], sizes: ReadSizes) -> Iterator[Block]:
     """The blocks of a split's histories, without those of readers whose history a split before has."""
     earlier = [reader for other in before for reader in _readers(other)]
-    known = pa.array(earlier, pa.int64())
+    known = pa.array(earlier, pa.string())
     start = _first_impression(split)
     for batch in batches(part.path, sizes.entries, list(HISTORY_COLUMNS)):
         block = Block(part.name, lines=batch.num_rows)
-        user = whole_numbers(batch["user_id"])
-        times, items = batch["impression_time_fixed"], batch["article_id_fixed"]
+        user = readers(batch["user_id"])
+        times, items = as_lists(batch["impression_time_fixed"]), as_lists(batch["article_id_fixed"])
         lengths, others = list_lengths(items), list_lengths(times)
         usable = is_given(user) & (lengths == others)
         for row in np.flatnonzero(~usable & (lengths + others > 0)).tolist():
@@ -56,7 +58,7 @@ def read_history(part: Part, split: SplitFolder, before: list[SplitFolder], size
             )
             block.rejects.append(Reject(part.name, row + 1, reason, f"user_id={user[row]}"))
         block.records = len(block.rejects)
-        known_before = np.asarray(pc.is_in(user, value_set=known)) & usable
+        known_before = np.asarray(pc.is_in(user.cast(pa.string()), value_set=known)) & usable
         block.dropped += Counter({ELSEWHERE: int(lengths[known_before].sum())})  # `+=` leaves out zeros
         lines = np.flatnonzero(usable & ~known_before)
         if lines.size < batch.num_rows:
@@ -85,10 +87,13 @@ def read_history(part: Part, split: SplitFolder, before: list[SplitFolder], size
         yield block
 
 
-def _readers(split: SplitFolder) -> list[int]:
-    column = read_columns(split.folder / "history.parquet", ["user_id"])["user_id"]
-    readers: list[int] = whole_numbers(column).drop_null().to_pylist()
-    return readers
+def _readers(split: SplitFolder) -> list[str]:
+    file = split.folder / "history.parquet"
+    if not file.is_file():
+        return []
+    column = read_columns(file, ["user_id"])["user_id"]
+    known: list[str] = readers(column).drop_null().cast(pa.string()).to_pylist()
+    return known
 
 
 def _first_impression(split: SplitFolder) -> int | None:

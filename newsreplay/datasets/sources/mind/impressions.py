@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from newsreplay.datasets.base import Block
+from newsreplay.datasets.base import EARLIEST, LATEST, Block
 from newsreplay.datasets.sources.mind.layout import BLANK, NO_CANDIDATES, Layout, quoted, reject, text_of
 from newsreplay.datasets.sources.mind.scan import (
     DIGITS,
@@ -24,6 +24,17 @@ from newsreplay.log.rows import IMPRESSION, Column
 
 _ID = pa.dictionary(pa.int32(), pa.string())
 _TIME = re.compile(rb"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d):(\d\d) ([AP])M")
+_HALF_A_CLOCK = re.compile(rb"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d\d(?::\d\d)?")
+_ISO_TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,6})?(Z|[+-]\d\d:\d\d)?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LABELS = {b"0": False, b"1": True, b"0.0": False, b"1.0": True}
+_BY_COMMAS = re.compile(rb"-[01](?:\.0)?,")
+_NOTHING = (b"nan", b"null", b"none")
+_LIST = re.compile(rb"""["\s]*[\[(](.*)[\])]["\s]*""")
+_WORD = re.compile(rb"""[^\s,'"]+""")
+AS_NOTHING = "histories written as nan, NULL or None, read as empty"
+AS_LIST = "histories written as lists, as ['N1', 'N2'], read as their articles"
+ZONED = "times with a zone, read as such"
 
 
 # Impressions: any line, exactly
@@ -33,6 +44,7 @@ class _Impression(NamedTuple):
     user: bytes  # empty = unknown
     time: int
     history: list[bytes]
+    forms: tuple[str, ...]  # what is to be counted of how the line is written
     pool: list[bytes]
     clicked: list[bool]
 
@@ -52,19 +64,41 @@ def _exact(line: bytes, number: int, layout: Layout) -> _Impression | str:
     pool, clicked = [], []
     for word in words:
         item, dash, label = word.rpartition(b"-")
-        if not dash or label not in (b"0", b"1"):
+        if _BY_COMMAS.search(word):
+            raise ValueError(f"candidates {quoted(word)} are separated by commas: spaces are expected")
+        if not dash or label not in _LABELS:
             raise ValueError(f"candidate {quoted(word)} has no label: -1 (clicked) or -0 is expected")
         if not item:
             raise ValueError(f"candidate {quoted(word)} has no article id")
         pool.append(item)
-        clicked.append(label == b"1")
-    return _Impression(cells[1], time, [item for item in cells[-2].split(b" ") if item], pool, clicked)
+        clicked.append(_LABELS[label])
+    history, form = _history(cells[-2], layout.prefix)
+    iso = _ISO_TIME.fullmatch(cells[2])
+    zoned = (ZONED,) if iso and iso[1] else ()
+    return _Impression(cells[1], time, history, (*form, *zoned), pool, clicked)
+
+
+def _history(cell: bytes, prefix: bytes) -> tuple[list[bytes], tuple[str, ...]]:
+    """The articles of a history, and whether it is written in one of the forms that pandas makes of it."""
+    if cell.strip().lower() in _NOTHING:
+        return [], (AS_NOTHING,)
+    among = _LIST.fullmatch(cell)
+    by_commas = b"," in cell and re.fullmatch(rb"(?:%b\d+(?:[,\s]+|$))+" % re.escape(prefix), cell)
+    if among or by_commas:
+        return _WORD.findall(among[1] if among else cell), (AS_LIST,)
+    return [item for item in cell.split(b" ") if item], ()
 
 
 def _exact_time(cell: bytes) -> int:
+    if _ISO_TIME.fullmatch(cell):
+        return _iso_time(cell)
     match = _TIME.fullmatch(cell)
+    if not match and _HALF_A_CLOCK.fullmatch(cell):
+        raise ValueError(
+            f"time {quoted(cell)} has neither AM nor PM: M/D/YYYY h:mm:ss AM or PM, or ISO 8601, is expected"
+        )
     if not match:
-        raise ValueError(f"time {quoted(cell)} is not of the form M/D/YYYY h:mm:ss AM or PM")
+        raise ValueError(f"time {quoted(cell)} is not of the form M/D/YYYY h:mm:ss AM or PM, and not ISO 8601")
     month, day, year, hour, minute, second = map(int, match.groups()[:-1])
     try:
         if not 1 <= hour <= 12:
@@ -72,9 +106,22 @@ def _exact_time(cell: bytes) -> int:
         time = datetime(year, month, day, hour % 12 + 12 * (match[7] == b"P"), minute, second, tzinfo=UTC)
     except ValueError:
         raise ValueError(f"time {quoted(cell)} is in no calendar") from None
-    if not 1990 <= year < 2100:
+    return _inside(cell, time)
+
+
+def _iso_time(cell: bytes) -> int:
+    try:
+        time = datetime.fromisoformat(cell.decode())
+    except ValueError:
+        raise ValueError(f"time {quoted(cell)} is in no calendar") from None
+    return _inside(cell, time.replace(tzinfo=UTC) if time.tzinfo is None else time)
+
+
+def _inside(cell: bytes, time: datetime) -> int:
+    ms = (time - _EPOCH) // timedelta(milliseconds=1)
+    if not EARLIEST <= ms < LATEST:
         raise ValueError(f"time {quoted(cell)} is outside 1990 to 2100")
-    return int(time.timestamp()) * 1000
+    return ms
 
 
 class _Coder:
@@ -132,6 +179,7 @@ def read_lines(file: str, data: bytes, layout: Layout) -> Block:
         if isinstance(impression, str):
             block.dropped[impression] += 1
             continue
+        block.counts.update(impression.forms)
         columns.time[row] = impression.time
         columns.user[row] = user_code(impression.user) if impression.user else -1
         _append(columns.history, columns.history_end, row, [item_code(item) for item in impression.history])

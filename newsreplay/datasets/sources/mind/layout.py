@@ -20,6 +20,7 @@ class Layout(NamedTuple):
     widths: tuple[int, ...]  #: how many cells a line of `news.tsv` may have
     entities: bool  #: whether its cells 6 and 7 hold the entities of title and abstract
     page: str  #: where to get the data
+    header: bytes = b""  #: the line that may stand above those of `news.tsv`; "" = none may
 
 
 MIND = Layout(
@@ -30,6 +31,9 @@ MIND = Layout(
     entities=True,
     page=PAGE,
 )
+
+#: xMIND: titles and abstracts of MIND's articles in other languages, beside its behaviours.
+XMIND = MIND._replace(facts={"title": 1, "abstract": 2}, widths=(3,), entities=False, header=b"nid\ttitle\tabstract")
 
 
 def text_of(line: bytes) -> str:

@@ -10,9 +10,15 @@ Facts of the format that shape this reader:
   the split itself. It has no times, so it is a profile and not a row: that of the user's first impression by event
   time, empty if that one is. Later ones, which may hold what was clicked meanwhile, are only compared with it.
 - An empty user cell is an unknown reader.
-- `news.tsv` has eight cells (the prose that comes with it counts seven), and no publication time.
-- Article and user ids differ between demo, small and large. A folder must not hold folders of two sizes: the
-  same id would mean two articles, and nothing in the files shows it.
+- `news.tsv` has eight cells (the prose that comes with it counts seven), and no publication time. It may lie beside the
+  behaviours or in a folder above; Kaggle's copy has folders `behaviors.tsv` and `news.tsv`, with files of these names
+  in them. xMIND's has three cells, id, title and abstract in another language, perhaps below a header.
+- What went through pandas has labels `-1.0` and `-0.0`, times as `2019-11-12 09:05:58`, histories as `nan` or as
+  `['N1', 'N2']`. All of that has one reading only and is read. A time as `11/12/2019 9:05:58` has two, half a day
+  apart, and candidates separated by commas are no longer ids with labels: such lines are rejects.
+- Article and user ids differ between demo, small and large: the same id means two articles, and nothing in the files
+  shows it. So a folder that holds folders of two sizes, by their names, is refused; and one that holds the same
+  behaviours twice, as an archive unpacked both flat and into a folder of its own.
 
 A line is nearly all ids such as `N123`. A compiled scanner turns those into codes at once; the line on which it
 stumbles is read by `_exact`, which takes any id, and has a reason for each line that cannot be used.
@@ -20,10 +26,12 @@ stumbles is read by `_exact`, which takes any id, and has a reason for each line
 
 from __future__ import annotations
 
+import filecmp
 import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 from newsreplay.datasets.base import Block, Part, Plan
@@ -31,7 +39,7 @@ from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.mind.articles import read_articles
 from newsreplay.datasets.sources.mind.impressions import read_lines
-from newsreplay.datasets.sources.mind.layout import MIND, PAGE, Layout, quoted
+from newsreplay.datasets.sources.mind.layout import MIND, PAGE, XMIND, Layout, quoted
 from newsreplay.datasets.sources.mind.texts import NEWS_TEXT, ROLE, text_blocks, text_parts
 from newsreplay.errors import DataError
 from newsreplay.log.rows import DAY
@@ -47,13 +55,18 @@ SPLITS: dict[str, tuple[int, int | None]] = {
     "awrs-validation": (_NOV_10 + 4 * DAY, _NOV_10 + 5 * DAY),
     "stream": (_NOV_10, None),
 }
+TRANSLATED = "articles of xMIND"  #: the role of a `news.tsv` of three cells
+_SIZE = re.compile(r"(?<![a-z])(?:x?mind)?[-_]?(demo|small|large)(?![a-z])")
+_LABELLED = re.compile(rb"-[01](?:\.0)?(?:,|$)")  # what commas separate is a reject with a reason
 _MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
 
 
 def plan_mind(path: Path, *, history: str = "dynamic", sizes: ReadSizes = SIZES) -> Plan:
     """The impressions of a folder with `behaviors.tsv` and `news.tsv`, or of a folder of such folders.
 
-    A `news_text.csv` beside them (`newsreplay.datasets.sources.mind.texts`) has facts that `news.tsv` lacks.
+    The `news.tsv` of some behaviours is that beside them, or in the nearest folder above, up to `path`; categories and
+    texts are unknown without one. A `news_text.csv` beside them (`newsreplay.datasets.sources.mind.texts`) has facts
+    that `news.tsv` lacks.
 
     Folders are read by name, `train` before `dev` or `valid`. All must be of one size (demo, small or large).
     Every line of `behaviors.tsv` is one impression; times are ms UTC. Ids are kept as they stand. The history of a
@@ -65,8 +78,8 @@ def plan_mind(path: Path, *, history: str = "dynamic", sizes: ReadSizes = SIZES)
     impressions with an empty history (here they stay: some 3 % more impressions than in that paper); `stream` scores
     all after a first day of warming up.
 
-    Raises `DataError` when the files are not there or not in MIND's layout, when candidates carry no labels (the
-    test split), and when `history` is neither word.
+    Raises `DataError` when the files are not there or not in MIND's layout, are there twice or of two sizes, when
+    candidates carry no labels (the test split), and when `history` is neither word.
     """
     if history not in ("dynamic", "static"):
         raise DataError(f"history={history!r}: expected dynamic (reads are appended) or static (as in the files)")
@@ -79,18 +92,30 @@ def plan_mind(path: Path, *, history: str = "dynamic", sizes: ReadSizes = SIZES)
             f"{path}: {found_in(path)}. Expected a folder with {BEHAVIORS} and {NEWS}, or a folder of such folders, "
             f"as MINDsmall_train and MINDsmall_dev. Get the archives from {PAGE} and unpack them there"
         )
-    news = [file.with_name(NEWS) for file in behaviors]
-    described = [file for file in news if file.is_file()]
+    twins = _check_copies(behaviors, path)
+    news = {file: _news_of(file, path) for file in behaviors}
+    described = list(dict.fromkeys(file for file in news.values() if file is not None))
     texts = [file for file in (other.with_name(NEWS_TEXT) for other in behaviors) if file.is_file()]
+    impressions = [part for file in behaviors for part in behavior_parts(file, _name(file, path), MIND, sizes)]
+    articles = [part for file in described for part in _news_parts(file, _name(file, path), sizes)]
+    remarks = [
+        *twins,
+        *dict.fromkeys(f"{part.name} is xMIND's: no categories" for part in articles if part.role == TRANSLATED),
+        *(
+            f"no {_name(file.with_name(NEWS), path)}: categories and texts of its articles are unknown"
+            for file in behaviors
+            if news[file] is None
+        ),
+    ]
     return Plan(
         parts=[
-            *(part for file in behaviors for part in behavior_parts(file, _name(file, path), MIND, sizes)),
-            *(part for file in described for part in article_parts(file, _name(file, path), MIND, sizes)),
+            *impressions,
+            *articles,
             *(part for file in texts for part in text_parts(file, _name(file, path), sizes)),
         ],
-        read=partial(blocks, layout=MIND, sizes=sizes),
+        read=partial(_read, sizes=sizes),
         publisher=PUBLISHER,
-        notes=partial(_notes, [_name(file, path) for file in news if file not in described]),
+        notes=partial(notes_on, ["times are of no stated zone and read as UTC", *remarks]),
         made_up=["Articles have no publication time: each is known from its first appearance as a candidate."],
         source=f"MIND, the Microsoft News Dataset: {PAGE}",
         licence=(
@@ -100,6 +125,64 @@ def plan_mind(path: Path, *, history: str = "dynamic", sizes: ReadSizes = SIZES)
         splits=SPLITS,
         frozen=history == "static",
     )
+
+
+def _check_copies(behaviors: list[Path], path: Path) -> list[str]:
+    """Refuse folders of two sizes, and the same behaviours twice; notes about train and dev files that are the same."""
+    above = path.resolve().name
+    sizes = {size: file for file in reversed(behaviors) if (size := _size_of(f"{above}/{_name(file, path)}"))}
+    if len(sizes) > 1:
+        some = " and ".join(f"{_name(file, path)} ({size})" for size, file in sorted(sizes.items()))
+        raise DataError(
+            f"{path}: {some} are of different sizes of MIND, in which the same id means different articles and "
+            "readers. Name a folder that holds one size, or move the others elsewhere"
+        )
+    notes = []
+    for one, other in combinations(behaviors, 2):
+        if one.stat().st_size != other.stat().st_size or not filecmp.cmp(one, other, shallow=False):
+            continue
+        names = f"{_name(one, path)} and {_name(other, path)}"
+        if _is_late(_name(one, path)) == _is_late(_name(other, path)):
+            deeper = max(one, other, key=lambda file: len(file.parts)).parent
+            raise DataError(
+                f"{path}: {names} are the same, byte for byte: every impression would count twice. Was one archive "
+                f"unpacked twice? Name one of the folders, as mind:{deeper}, or move the other elsewhere"
+            )
+        notes.append(f"{names} are the same, byte for byte: every impression is there twice")
+    return notes
+
+
+def _size_of(name: str) -> str:
+    """The size that the innermost of a file's folders is named for that is named for any; "" = none is."""
+    found: list[str] = _SIZE.findall(name.lower())
+    return found[-1] if found else ""
+
+
+def _news_of(behaviors: Path, path: Path) -> Path | None:
+    """The `news.tsv` of some behaviours: beside them, or in the nearest folder above, up to `path`."""
+    folder = behaviors.parent
+    while True:
+        for file in (folder / NEWS, folder / NEWS / NEWS):
+            if file.is_file():
+                return file
+        if folder in (path, folder.parent):
+            return None
+        folder = folder.parent
+
+
+def _news_parts(file: Path, name: str, sizes: ReadSizes) -> list[Part]:
+    """The parts of a `news.tsv` of MIND or xMIND."""
+    lines = _head(Part(file, name))
+    widths = Counter(line.count(b"\t") + 1 for line in lines)
+    if widths.keys() & set(MIND.widths) or not widths.keys() & set(XMIND.widths):
+        return article_parts(file, name, MIND, sizes)
+    return [part._replace(role=TRANSLATED) for part in article_parts(file, name, XMIND, sizes)]
+
+
+def _read(part: Part, sizes: ReadSizes) -> Iterator[Block]:
+    if part.role == TRANSLATED:
+        return blocks(part._replace(role="articles"), XMIND, sizes)
+    return blocks(part, MIND, sizes)
 
 
 def _name(file: Path, path: Path) -> str:
@@ -122,16 +205,9 @@ def found_in(path: Path) -> str:
     return f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
 
 
-def _notes(without_news: list[str], counts: Counter[str]) -> list[str]:
-    return ["times are of no stated zone and read as UTC", *notes_on(without_news, counts)]
-
-
-def notes_on(without_news: list[str], counts: Counter[str]) -> list[str]:
-    """Notes about files of articles that are missing, and what blocks counted."""
-    return [
-        *(f"no {name}: categories and texts of its articles are unknown" for name in without_news),
-        *(f"{what}: {count:,}" for what, count in sorted(counts.items())),
-    ]
+def notes_on(remarks: list[str], counts: Counter[str]) -> list[str]:
+    """Remarks on the files, and what blocks counted."""
+    return [*remarks, *(f"{what}: {count:,}" for what, count in sorted(counts.items()))]
 
 
 def blocks(part: Part, layout: Layout, sizes: ReadSizes) -> Iterator[Block]:
@@ -142,8 +218,19 @@ def blocks(part: Part, layout: Layout, sizes: ReadSizes) -> Iterator[Block]:
     read = read_articles if part.role == "articles" else read_lines
     start = part.begin
     for chunk in parts.chunks(part, sizes=sizes):
-        yield read(part.name, chunk.data if start else chunk.data.removeprefix(_MARK), layout)
+        data = chunk.data if start else chunk.data.removeprefix(_MARK)
+        if not start and part.role == "articles" and (header := _header(data, layout)):
+            yield Block(part.name, lines=1)
+            data = data[header:]
+        yield read(part.name, data, layout)
         start += len(chunk.data)
+
+
+def _header(data: bytes, layout: Layout) -> int:
+    """The bytes that the header takes up which a layout allows."""
+    first, end, _ = data.partition(b"\n")
+    allowed = layout.header and first.removesuffix(b"\r").lower() == layout.header
+    return len(first) + len(end) if allowed else 0
 
 
 # Planning
@@ -161,7 +248,7 @@ def behavior_parts(file: Path, name: str, layout: Layout, sizes: ReadSizes) -> l
     _check(name, lines, header, (width,), expected, layout)
     cells = (line.split(b"\t") for line in lines)
     candidates = b" ".join(words[-1] for words in cells if len(words) == width).split()
-    if candidates and not any(word.endswith((b"-0", b"-1")) for word in candidates):
+    if candidates and not any(_LABELLED.search(word) for word in candidates):
         raise DataError(
             f"{name}: the candidates carry no labels (-1 clicked, -0 not), as {quoted(candidates[0])}: this is the "
             "test split, whose clicks are not public, and nothing can be judged on it. Use train and dev, "

@@ -11,8 +11,8 @@ from newsreplay.log.rows import Column
 
 DIGITS = 7  # of an id that the scanner takes
 _MONTH = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_NEWLINE, _RETURN, _SPACE, _DASH, _SLASH, _ZERO, _COLON, _TAB = b"\n\r -/0:\t"
-_A, _P, _M = b"APM"
+_NEWLINE, _RETURN, _SPACE, _DASH, _POINT, _SLASH, _ZERO, _COLON, _TAB = b"\n\r -./0:\t"
+_A, _P, _M, _T = b"APMT"
 
 
 # Impressions: the compiled scanner, which takes what is clean
@@ -101,8 +101,11 @@ def _clean_id(data: Column, at: int, ids: ArticleRows) -> tuple[int, int]:
 @kernel
 def _clean_time(data: Column, at: int) -> tuple[int, int]:
     """The time at a place as ms UTC, -1 if it is not certainly one; the place after it."""
-    month, at = _number(data, at, 2)
-    if _byte(data, at) != _SLASH:
+    begin = at
+    month, at = _number(data, begin, 4)
+    if _byte(data, at) == _DASH:
+        return _iso_time(data, at, month)
+    if _byte(data, at) != _SLASH or at > begin + 2:
         return -1, at
     day, at = _number(data, at + 1, 2)
     if _byte(data, at) != _SLASH:
@@ -111,6 +114,43 @@ def _clean_time(data: Column, at: int) -> tuple[int, int]:
     if _byte(data, at) != _SPACE:
         return -1, at
     hour, at = _number(data, at + 1, 2)
+    seconds, at = _clock(data, at)
+    if (
+        seconds < 0
+        or _byte(data, at) != _SPACE
+        or (_byte(data, at + 1) != _A and _byte(data, at + 1) != _P)
+        or _byte(data, at + 2) != _M
+        or not 1 <= hour <= 12
+    ):
+        return -1, at
+    days = _days(year, month, day)
+    hours = days * 24 + hour % 12 + (12 if _byte(data, at + 1) == _P else 0)
+    return (hours * 3600 + seconds) * 1000 if days >= 0 else -1, at + 3
+
+
+@routine
+def _iso_time(data: Column, at: int, year: int) -> tuple[int, int]:
+    """The rest of `2019-11-12 09:05:58`, or with a T, and without a fraction or a zone, from its first dash on."""
+    begin = at + 1
+    month, at = _number(data, begin, 2)
+    if _byte(data, at) != _DASH or at != begin + 2:
+        return -1, at
+    begin = at + 1
+    day, at = _number(data, begin, 2)
+    if (_byte(data, at) != _SPACE and _byte(data, at) != _T) or at != begin + 2:
+        return -1, at
+    begin = at + 1
+    hour, at = _number(data, begin, 2)
+    if at != begin + 2 or hour > 23:
+        return -1, at
+    seconds, at = _clock(data, at)
+    days = _days(year, month, day)
+    return ((days * 24 + hour) * 3600 + seconds) * 1000 if seconds >= 0 and days >= 0 else -1, at
+
+
+@kernel
+def _clock(data: Column, at: int) -> tuple[int, int]:
+    """The seconds of `:05:58`, which follows an hour, -1 if they are none; the place after them."""
     if _byte(data, at) != _COLON:
         return -1, at
     begin = at + 1
@@ -119,26 +159,23 @@ def _clean_time(data: Column, at: int) -> tuple[int, int]:
         return -1, at
     begin = at + 1
     second, at = _number(data, begin, 2)
-    if (
-        _byte(data, at) != _SPACE
-        or at != begin + 2
-        or (_byte(data, at + 1) != _A and _byte(data, at + 1) != _P)
-        or _byte(data, at + 2) != _M
-    ):
+    if at != begin + 2 or minute > 59 or second > 59:
         return -1, at
-    afternoon = _byte(data, at + 1) == _P
-    if not (1990 <= year < 2100 and 1 <= month <= 12 and 1 <= hour <= 12 and minute < 60 and second < 60):
-        return -1, at
+    return minute * 60 + second, at
+
+
+@kernel
+def _days(year: int, month: int, day: int) -> int:
+    """Days since 1970, -1 where it is no day of 1990 to 2099."""
+    if not (1990 <= year < 2100 and 1 <= month <= 12):
+        return -1
     leap = year % 4 == 0  # true of all these years
     if not 1 <= day <= _MONTH[month - 1] + (1 if month == 2 and leap else 0):
-        return -1, at
+        return -1
     days = (year - 1970) * 365 + (year - 1969) // 4 + day - 1
     for before in range(month - 1):
         days += _MONTH[before]
-    if month > 2 and leap:
-        days += 1
-    hours = days * 24 + hour % 12 + (12 if afternoon else 0)
-    return ((hours * 60 + minute) * 60 + second) * 1000, at + 3
+    return days + 1 if month > 2 and leap else days
 
 
 @routine
@@ -208,6 +245,8 @@ def scan(data: Column, timed: bool, users: ArticleRows, items: ArticleRows, colu
             columns.clicked[candidate] = _byte(data, at + 1) == _ZERO + 1
             candidate += 1
             at += 2
+            if _byte(data, at) == _POINT and _byte(data, at + 1) == _ZERO:  # -1.0, as pandas makes of labels
+                at += 2
         if _byte(data, at) == _RETURN:
             at += 1
         if _byte(data, at) != _NEWLINE:
