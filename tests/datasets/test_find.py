@@ -270,8 +270,8 @@ def test_rows_none_of_which_is_a_read_are_counted_by_reason(clicks: Path) -> Non
     clicks.write_text("time,user,item\nnoon,a,b\ndusk,a,b\n5,a,b\n\n2020-01-01,a\n")
     iso = "is not ISO 8601, epoch seconds or milliseconds"
     assert error_of(clicks) == (
-        f"{clicks}: none of 5 rows is a usable read: 1 left out: blank line; 4 cannot be used (2: time … {iso}, 1: time … "
-        "lies outside 1990-01-01 to 2100-01-01 (UTC), 1: 2 fields where the header has 3: …), "
+        f"{clicks}: none of 5 rows is a usable read: 1 left out: blank line; 4 cannot be used (2: time … {iso}, "
+        "1: time … lies outside 1990-01-01 to 2100-01-01 (UTC), 1: 2 fields where the header has 3: …), "
         f"the first: clicks.csv line 2: time 'noon' {iso}; write it like 2019-12-31T23:59:59Z"
     )
 

@@ -79,7 +79,7 @@ _WHOLE_NUMBER = re.compile(rb"-?[0-9]+")
 _DECIMAL = re.compile(rb"(0|[1-9][0-9]*)\.0")
 
 
-class _Form(NamedTuple):
+class _Written(NamedTuple):
     """How the lines of a file are written."""
 
     headings: list[str]
@@ -187,7 +187,7 @@ def _bytes_of(part: Part) -> bytes:
         raise DataError(f"{part.path}: cannot be read: {error.strerror}") from error
 
 
-def _form_of(file: Path, columns: Sequence[_Column]) -> _Form | None:
+def _form_of(file: Path, columns: Sequence[_Column]) -> _Written | None:
     """How a file is written, by its first lines; None where it is empty. `DataError` where it lacks a column."""
     head = _bytes_of(Part(file, file.name, end=HEAD))
     if not head.strip():
@@ -208,10 +208,10 @@ def _form_of(file: Path, columns: Sequence[_Column]) -> _Form | None:
         heading: next((cells[place] for cells in lines if cells[place]), b"") for place, heading in enumerate(headings)
     }
     decimal = frozenset(column.heading for column in columns if _DECIMAL.fullmatch(firsts[column.heading]))
-    return _Form(headings, decimal, first.end())
+    return _Written(headings, decimal, first.end())
 
 
-def _parse(body: bytes, form: _Form, columns: Sequence[_Column]) -> pa.Table | None:
+def _parse(body: bytes, form: _Written, columns: Sequence[_Column]) -> pa.Table | None:
     """All lines at once, or None if any of them needs a closer look."""
     if body.translate(None, b"0123456789.,\r\n" if form.decimal else b"0123456789,\r\n"):
         return None
@@ -253,7 +253,7 @@ def _parse(body: bytes, form: _Form, columns: Sequence[_Column]) -> pa.Table | N
 
 
 def _parse_lines(
-    name: str, body: bytes, form: _Form, columns: Sequence[_Column], start: int
+    name: str, body: bytes, form: _Written, columns: Sequence[_Column], start: int
 ) -> tuple[pa.Table, list[Reject]]:
     places = [(form.headings.index(column.heading), column) for column in columns]
     rows = []
@@ -269,7 +269,7 @@ def _parse_lines(
     return _table({column.name: list(c) for column, c in zip(columns, cells, strict=False)}, columns), rejects
 
 
-def _row(text: bytes, form: _Form, places: list[tuple[int, _Column]]) -> list[str | int | None]:
+def _row(text: bytes, form: _Written, places: list[tuple[int, _Column]]) -> list[str | int | None]:
     """The wanted cells of a line; `ValueError` where it cannot be used, with the reason."""
     if b"\0" in text:
         raise ValueError("the line holds a NUL byte")

@@ -92,21 +92,13 @@ def plan_mind(path: Path, *, history: str = "dynamic", sizes: ReadSizes = SIZES)
             f"{path}: {found_in(path)}. Expected a folder with {BEHAVIORS} and {NEWS}, or a folder of such folders, "
             f"as MINDsmall_train and MINDsmall_dev. Get the archives from {PAGE} and unpack them there"
         )
-    twins = _check_copies(behaviors, path)
+    copies = _check_copies(behaviors, path)
     news = {file: _news_of(file, path) for file in behaviors}
     described = list(dict.fromkeys(file for file in news.values() if file is not None))
     texts = [file for file in (other.with_name(NEWS_TEXT) for other in behaviors) if file.is_file()]
     impressions = [part for file in behaviors for part in behavior_parts(file, _name(file, path), MIND, sizes)]
     articles = [part for file in described for part in _news_parts(file, _name(file, path), sizes)]
-    remarks = [
-        *twins,
-        *dict.fromkeys(f"{part.name} is xMIND's: no categories" for part in articles if part.role == TRANSLATED),
-        *(
-            f"no {_name(file.with_name(NEWS), path)}: categories and texts of its articles are unknown"
-            for file in behaviors
-            if news[file] is None
-        ),
-    ]
+    remarks = [*copies, *_news_remarks(news, articles, path)]
     return Plan(
         parts=[
             *impressions,
@@ -168,6 +160,16 @@ def _news_of(behaviors: Path, path: Path) -> Path | None:
         if folder in (path, folder.parent):
             return None
         folder = folder.parent
+
+
+def _news_remarks(news: dict[Path, Path | None], articles: list[Part], path: Path) -> list[str]:
+    """What is to be said of the `news.tsv` of all behaviours."""
+    translated = dict.fromkeys(part.name for part in articles if part.role == TRANSLATED)
+    lacking = [_name(file.with_name(NEWS), path) for file, found in news.items() if found is None]
+    return [
+        *(f"{name} is xMIND's: no categories" for name in translated),
+        *(f"no {name}: categories and texts of its articles are unknown" for name in lacking),
+    ]
 
 
 def _news_parts(file: Path, name: str, sizes: ReadSizes) -> list[Part]:

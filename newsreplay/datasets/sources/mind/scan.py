@@ -198,6 +198,12 @@ def _add_id(ids: ArticleRows, number: int) -> None:
 
 
 @kernel
+def _after_label(data: Column, at: int) -> int:
+    """The place after a label, which may be written as 1.0, as pandas makes of labels."""
+    return at + 2 if _byte(data, at) == _POINT and _byte(data, at + 1) == _ZERO else at
+
+
+@kernel
 def _coded(ids: ArticleRows, number: int) -> int:
     if not ids.table[number]:
         _add_id(ids, number)
@@ -244,9 +250,7 @@ def scan(data: Column, timed: bool, users: ArticleRows, items: ArticleRows, colu
             columns.pool[candidate] = item
             columns.clicked[candidate] = _byte(data, at + 1) == _ZERO + 1
             candidate += 1
-            at += 2
-            if _byte(data, at) == _POINT and _byte(data, at + 1) == _ZERO:  # -1.0, as pandas makes of labels
-                at += 2
+            at = _after_label(data, at + 2)
         if _byte(data, at) == _RETURN:
             at += 1
         if _byte(data, at) != _NEWLINE:
