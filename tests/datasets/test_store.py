@@ -35,7 +35,8 @@ from tests.naive.store import Row
 
 T0 = 1_577_836_800_000  # 2020-01-01
 MINUTE = 60_000
-UNTOLD = ("publisher", "digest", "profiles", "articles_untold", "profiles_untold")  #: facts with tests of their own
+#: Facts with tests of their own.
+UNTOLD = ("publisher", "digest", "profiles", "articles_untold", "profiles_untold", "unjoined")
 KINDS = {
     "kind": pa.uint8(),
     "time": pa.int64(),
