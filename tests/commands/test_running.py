@@ -141,10 +141,17 @@ def test_answers_are_timed_and_a_deadline_says_which_are_late(cli: Cli, replay: 
 
 
 def test_the_first_run_says_that_kernels_are_compiled(folder: Path, empty_home: Path) -> None:
-    done = python("-m", "newsreplay", "run", "--data", "nowhere", "--recommenders", "recency")
+    (folder / "bad.csv").write_text("time,user,item\nnoon,ann,a\n")
+    done = python("-m", "newsreplay", "run", "--data", "bad.csv", "--recommenders", "recency")
     lines = done.stderr.splitlines()
-    assert lines[0] == "compiling the kernels (once after installation, less than a minute)"
-    assert lines[1].startswith("Error: there is no data set and no file 'nowhere'")
+    assert "compiling the kernels (once after installation, less than a minute)" in lines
+    assert "none of 1 rows is a usable read" in lines[-1]
+    assert done.returncode == 1
+
+
+def test_nothing_is_compiled_for_data_that_are_not_there(folder: Path, empty_home: Path) -> None:
+    done = python("-m", "newsreplay", "run", "--data", "nowhere", "--recommenders", "recency")
+    assert done.stderr.startswith("Error: there is no data set and no file 'nowhere'")
     assert done.returncode == 1
 
 
