@@ -46,7 +46,7 @@ BUILT_IN = {
         "baselines.association:Association", "sessions", "Ludewig & Jannach 2018", "sessions", "medium"
     ),
     "counters": BuiltIn("counters:CounterRanker", "counters", "McMahan et al. 2013", "reads", "dear"),
-    "thompson": BuiltIn("bandits.thompson:Thompson", "bandits", "Chapelle & Li 2011", "reads", "medium"),
+    "thompson": BuiltIn("bandits.thompson:Thompson", "bandits", "Chapelle & Li 2011", "reads", "dear"),
     "ucb": BuiltIn("bandits.ucb:UCB", "bandits", "Auer et al. 2002", "reads", "medium"),
     "linucb": BuiltIn("bandits.linucb:LinUCB", "bandits", "Li et al. 2010", "reads", "dear"),
     "epsilon": BuiltIn("bandits.epsilon:Epsilon", "bandits", "Watkins 1989", "reads", "medium"),
