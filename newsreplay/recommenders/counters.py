@@ -261,7 +261,7 @@ def _train_on_outcome(state: Any, event: Any) -> None:
     for i in range(len(event.pool)):
         _switch_on(state, event, view, int64(event.pool[i]))
         _rank(state.value, state.values, event.pool, i, state.on, state.row)
-        _take(state, IMPRESSIONS, FIXED + 2 * state.values, event, event.clicked[i])
+        _take(state, int64(IMPRESSIONS), FIXED + 2 * state.values, event, event.clicked[i])
 
 
 @kernel
@@ -280,7 +280,7 @@ def _train_on_read(state: Any, event: Any) -> None:
         if i == 0 or item != event.item:
             _measure(state, item, event.time, mean)
             _switch_on(state, event, view, item)
-            _take(state, SLATES, FIXED + state.values, event, i == 0)
+            _take(state, int64(SLATES), FIXED + state.values, event, i == 0)
 
 
 @kernel
@@ -301,12 +301,12 @@ def learn(state: Any, event: Any) -> None:
     readers.note_read(state.readers, event)
     if event.kind >= READ:
         state.read_at[item] = event.time
-        _count(state, item, READS)
+        _count(state, item, int64(READS))
     elif event.kind == OUTCOME:
         for i in range(len(event.pool)):
-            _count(state, int64(event.pool[i]), SHOWN)
+            _count(state, int64(event.pool[i]), int64(SHOWN))
             if event.clicked[i]:
-                _count(state, int64(event.pool[i]), CLICKED)
+                _count(state, int64(event.pool[i]), int64(CLICKED))
 
 
 @kernel
@@ -323,7 +323,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         if item != request.item:
             _measure(state, item, request.time, mean)
             _switch_on(state, request, view, item)
-            offer(state.ranking, 0, item, _rate(state, SLATES, FIXED + state.values), state.arms.read_row)
+            offer(state.ranking, 0, item, _rate(state, int64(SLATES), FIXED + state.values), state.arms.read_row)
     write_best(state.ranking, slate, state.arms.read_row, 0)
 
 
@@ -339,7 +339,7 @@ def score(state: Any, request: Any, out: Any) -> None:
     for i in range(out.size):
         _switch_on(state, request, view, int64(request.pool[i]))
         _rank(state.value, state.values, request.pool, i, state.on, state.row)
-        out[i] = _rate(state, IMPRESSIONS, FIXED + 2 * state.values)
+        out[i] = _rate(state, int64(IMPRESSIONS), FIXED + 2 * state.values)
 
 
 class CounterRanker(Compiled[CountersState]):

@@ -104,14 +104,14 @@ def count_row(arms: Any, event: Any) -> None:
     if event.kind >= READ:
         arms.clock[SO_FAR] += 1
         arms.read_row[item] = event.row
-        _count(arms, item, READS)
+        _count(arms, item, int64(READS))
     elif event.kind == OUTCOME:
         arms.clock[OUTCOMES] += 1
         for i in range(len(event.pool)):
             candidate = int64(event.pool[i])
-            _count(arms, candidate, SHOWN)
+            _count(arms, candidate, int64(SHOWN))
             if event.clicked[i]:
-                _count(arms, candidate, CLICKED)
+                _count(arms, candidate, int64(CLICKED))
 
 
 @kernel
