@@ -303,19 +303,19 @@ def test_pooling_over_one_word_is_that_word() -> None:
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        ({}, {"head", "block"}),
-        ({"masking": False}, {"head", "block"}),
-        ({"alpha": 0}, {"head", "block"}),
-        ({"generation": False}, {"head"}),
-        ({"masking": False, "generation": False}, set()),
-        ({"pretrain": 0}, set()),
+        ({}, ["block", "head"]),
+        ({"masking": False}, ["block", "head"]),
+        ({"alpha": 0}, ["block", "head"]),
+        ({"generation": False}, ["head"]),
+        ({"masking": False, "generation": False}, []),
+        ({"pretrain": 0}, []),
     ],
     ids=str,
 )
-def test_stages_are_there_for_what_there_is_to_learn(options: dict[str, Any], parts: set[str]) -> None:
+def test_stages_are_there_for_what_there_is_to_learn(options: dict[str, Any], parts: list[str]) -> None:
     model = own(**options)
     names = [name for name, _ in model.named_parameters() if name.startswith("behaviours.")]
-    assert {name.split(".")[1] for name in names} == parts
+    assert {name.split(".")[1] for name in names} == set(parts)
     assert [stage.reads for stage in model.stages()] == ([2] if parts else [])
     assert (model.masking is None) == (not options.get("alpha", 1) or options.get("masking") is False)
 
