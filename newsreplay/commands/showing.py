@@ -158,7 +158,8 @@ def recommenders(names: tuple[str, ...], family: str | None) -> None:
     rows = [(name, *(record[1:] if record else ("", "", "", ""))) for name, record in shown.items()]
     click.echo(tabulate(rows, ["name", "family", "paper", "needs", "cost"], tablefmt="simple", disable_numparse=True))
     click.echo(f"\ncost, µs per event: {', '.join(starmap(_bound, COSTS.items()))}; mixtures: besides their parts")
-    click.echo("needs: " + "; ".join(f"{need}: {what}" for need, what in NEEDS.items()))
+    for need, what in NEEDS.items():
+        click.echo(f"needs {need}: {what}")
     click.echo("parameters and defaults: newsreplay recommenders NAME")
     if family:
         return
