@@ -26,6 +26,7 @@ from newsreplay.report.shown import shown
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.checks import Check, check_entry
+from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.replay.plain import PlainRecommender
 from newsreplay.simulator.run import InterruptedRunError, check_asking
@@ -90,7 +91,7 @@ class Run(RunFolder):
         frame["recommender"] = frame.recommender.map(lambda name: escaped(display_name(self, name)))
         frame["publisher"] = frame.publisher.map(escaped)
         frame = frame[frame.metric.str.endswith("_success@1") | (frame.metric == "auc")]
-        frame["metric"] = frame.metric.map(lambda name: heading(name, self.asks).text)
+        frame["metric"] = frame.metric.map(lambda name: heading(name, self.asks, self.reward).text)
         wide = frame.pivot_table(
             index="recommender", columns=["publisher", "metric"], values="value", sort=False, dropna=False
         )
@@ -131,6 +132,7 @@ def run(
     slates: bool = True,
     cluster: str | None = None,
     requests: Asks = "reads",
+    reward: Reward | None = None,
     timed: bool = False,
     deadline: Duration | None = None,
     strict_deadline: bool = False,
@@ -159,7 +161,8 @@ def run(
       given up; one in this process every 16,384 rows at most. If either is given, every pair of a plain-Python
       recommender gets a process of its own; a script then needs `if __name__ == "__main__":`. Objects that cannot be
       pickled stay here. `executor` runs pairs elsewhere. None of these changes a byte of the results.
-    - `cluster`: what is resampled for intervals, "session", "user" or "day"; None = as fits.
+    - `cluster`: what is resampled for intervals, "session", "user" or "day"; None = as fits. `reward`: "dwell" has
+      event-level success sum the seconds for which hits were read, where the data have these.
     - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
       late, and with `strict_deadline` counts as none. Then results depend on the machine.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
@@ -171,7 +174,7 @@ def run(
     with redirect_stdout(sys.stderr):  # what strangers print while they are made
         entries = start_list(_listed(recommenders), execution.apart)
     dataset = find_data(data, columns=columns, preparing=preparing)
-    scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests)
+    scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward)
     answering = Answering(k, seed, tuple(seeds), timed or deadline is not None, _limit(deadline), strict_deadline)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
 
@@ -257,5 +260,5 @@ def check(
         dataset = find_data(data)
         chosen = dataset.publisher(dataset.publishers[0] if publisher is None else publisher)
         check_asking(dataset, [chosen.name], requests)
-        log, articles = chosen.log, chosen.articles
+        log, articles = chosen.whole_log, chosen.articles
         return check_entry(entries[0], log=log, articles=articles, cuts=cuts, k=k, seed=seed, requests=requests)

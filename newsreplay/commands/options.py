@@ -27,6 +27,7 @@ class ScopeKeywords(TypedDict, total=False):
     window: int
     max_session_length: int
     cluster: str
+    reward: Literal["dwell"]
 
 
 class SplitScopeKeywords(ScopeKeywords, total=False):
@@ -61,7 +62,7 @@ class FileOptions:
     """How files become a data set."""
 
     columns: dict[str, str] | None  #: of a table: newsreplay's name for a column → the file's
-    preparing: dict[str, object]  #: `impressions`, `session_gap`, `history`, `file_order`; only what was given
+    preparing: dict[str, object]  #: `keep`, `impressions`, `session_gap`, `history`, `file_order`; only what was given
 
 
 # --- from text to values ----------------------------------------------------------------------------------
@@ -92,6 +93,14 @@ def parse_columns(ctx: click.Context, parameter: click.Parameter, value: str | N
     if any(len(pair) != 2 or not all(pair) for pair in pairs):
         raise click.BadParameter("write time=ts,item=article_id")
     return {name.strip(): source.strip() for name, source in pairs}
+
+
+def parse_keep(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+    """channel,device → a list."""
+    names = None if value is None else split_names(value)
+    if names is not None and not all(names):
+        raise click.BadParameter("write channel,device")
+    return names
 
 
 def parse_seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
@@ -187,8 +196,15 @@ cluster_option = click.option(
 )
 
 
+reward_option = click.option(
+    "--reward",
+    type=click.Choice(["dwell"]),
+    help="What E sums: the seconds for which hits were read, where the data have these.  [default: the number of hits]",
+)
+
+
 def scope_options(warmup: str, *, split: bool = False) -> Decorator:
-    """Which sessions are scored, gathered into `scope: ScopeKeywords` with the command's `--cluster`.
+    """Which sessions are scored, gathered into `scope: ScopeKeywords` with the command's `--cluster` and `--reward`.
 
     `warmup` is the help of `--warmup`; `split` adds `--split` and takes up `--requests`.
     """
@@ -236,6 +252,12 @@ file_options = stacked(
         help="Names of a table's columns: time=ts,item=doc; of one sort of its files: articles.item=id.",
     ),
     click.option(
+        "--keep",
+        callback=parse_keep,
+        metavar="NAME,…",
+        help="Keep further columns of the source: recommenders have them as event.extra, and --by slices by them.",
+    ),
+    click.option(
         "--impressions",
         metavar="METHOD",
         help="Make impressions for a log that has only reads: sampled, sampled:popularity (20 articles of the "
@@ -250,7 +272,7 @@ file_options = stacked(
     ),
     click.option("--history", metavar="MODE", help="MIND: dynamic (the default) or static (as published)."),
     click.option("--file-order", is_flag=True, help="NeMig: replay in file order, at made-up times."),
-    gathered("files", ("columns", "impressions", "session_gap", "history", "file_order"), _file_options),
+    gathered("files", ("columns", "keep", "impressions", "session_gap", "history", "file_order"), _file_options),
 )
 """How files are prepared, gathered into `files: FileOptions`."""
 

@@ -31,6 +31,7 @@ from newsreplay.commands.options import (
     parse_seeds,
     parse_time,
     requests_option,
+    reward_option,
     run_argument,
     scope_options,
     split_names,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
 )
 @click.option("--slates/--no-slates", default=True, help="Keep every answer in the run folder.  [default: keep]")
 @cluster_option
+@reward_option
 @click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
 @click.option("--deadline", callback=parse_time, help="An answer that takes longer is late: 100ms. Implies --timed.")
 @click.option("--strict-deadline", is_flag=True, help="Late answers count as misses.")
@@ -255,6 +257,7 @@ def train(
 @moved_data_option
 @scope_options("Leave the first stretch unscored: 1d, 36h; 0h for none.")
 @cluster_option
+@reward_option
 @names_option
 @leaderboard_options
 def score(
@@ -311,7 +314,8 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
 @k_option
 @requests_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-def check(specs: str, data: str | None, cuts: int, k: int, requests: Asks, seed: int) -> None:
+@file_options
+def check(specs: str, data: str | None, cuts: int, k: int, requests: Asks, seed: int, files: FileOptions) -> None:
     """Test that recommenders do not look ahead.
 
     Replays a log, changes all that follows a cut, replays again in a process that never held the log, and compares the
@@ -322,7 +326,11 @@ def check(specs: str, data: str | None, cuts: int, k: int, requests: Asks, seed:
     from newsreplay.datasets import find_data
     from newsreplay.recommenders.registry import start_list
 
-    dataset = None if data is None else find_data(data, report=report_line)
+    if data is None and (files.columns or files.preparing):
+        raise click.UsageError("what shapes data goes with --data")
+    dataset = (
+        None if data is None else find_data(data, columns=files.columns, preparing=files.preparing, report=report_line)
+    )
     failed = 0
     with contextlib.redirect_stdout(sys.stderr):  # what recommenders print
         entries = start_list(specs)

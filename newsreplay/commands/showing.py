@@ -39,7 +39,7 @@ def _open(folders: Iterable[Path], names: dict[str, str]) -> list[Run]:
 @click.option(
     "--by",
     help="By slice instead: hour, day, position (in the session), age (of the article), reader (new or returning), "
-    "length (of the session), category.",
+    "length (of the session), category, or a further column that was kept (--keep).",
 )
 @click.option("--cost", is_flag=True, help="What each recommender costs instead, next to its quality.")
 @click.option("--misses", is_flag=True, help="Why each recommender missed instead.")

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 EARLIEST = 631_152_000_000  #: 1990-01-01, ms UTC; an earlier time is an error of the source
 LATEST = 4_102_444_800_000  #: 2100-01-01, ms UTC; this or a later one too
+EXTRA = "extra."  #: before the names of further columns that are kept
 FACTS = ("category", "subcategory", "title", "abstract", "body", "entities", "image")  #: of articles, as text
 
 
@@ -118,6 +119,7 @@ class Block:
       `clicked` is null where the outcome is not known. Each click becomes a read: do not list it again;
     - `published` int64 (ms, null = not known) and any of `FACTS` as text (null = not known);
     - `recommendable` bool on publish rows: whether the article may be recommended from now on (null = not known);
+    - `extra.NAME` text: a further column that is kept (null = none);
     - `active` float32, seconds the reader spent on the article (null = not measured); only the judge sees it;
     - `dwell` list of float32 on impressions: the same of each click, in pool order, as many as there are clicks.
 

@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -180,10 +180,10 @@ def prepare_data(
     """Prepare files under a name (by default the kind's), so that `find_data(name)` finds them.
 
     `preparing`: `impressions` ("sampled", "sampled:popularity" or "sampled:uniform-all", for logs without any),
-    `session_gap` (a duration in place of 60 minutes, which also splits the source's own sessions), and what a kind has
-    of its own, as `history` ("dynamic" or "static") of MIND. With `strict` the first unusable row
-    is an error; else such rows are counted and kept in the data set's `rejects.csv`. A preparation that was
-    interrupted goes on where it stopped. Raises `DataError`.
+    `session_gap` (a duration in place of 60 minutes, which also splits the source's own sessions), `keep` (names of
+    further columns that are kept), and what a kind has of its own, as `history` ("dynamic" or "static") of MIND.
+    With `strict` the first unusable row is an error; else such rows are counted and kept in the data set's
+    `rejects.csv`. A preparation that was interrupted goes on where it stopped. Raises `DataError`.
     """
     name = name or (kind if kind != "table" else _called(path))
     if not _NAME.fullmatch(name) or name == DEMO:
@@ -277,7 +277,12 @@ class _Wanted(NamedTuple):
 
 
 def _in_ms(preparing: Preparing | None) -> Preparing:
-    """The same with the gap between sessions in ms. Raises `DataError` where it is no duration."""
+    """The same with the gap between sessions in ms. Raises `DataError` where it is none, or a column is named twice."""
+    keep = (preparing or {}).get("keep", [])
+    if not isinstance(keep, list | tuple) or not all(isinstance(name, str) for name in keep):
+        raise DataError(f"keep is {keep!r}; write a list of names, ['channel', 'device']")
+    if len({*keep}) < len(keep):
+        raise DataError(f"keep names a column twice: {', '.join(map(str, keep))}")
     if preparing is None or preparing.get("session_gap") is None:
         return preparing or {}
     try:
@@ -329,9 +334,11 @@ def _report_card(dataset: Dataset, report: Report) -> None:
 
 def _plan(wanted: _Wanted) -> Plan:
     if wanted.frame is not None:
+        from newsreplay.datasets.sources.table.columns import with_kept
         from newsreplay.datasets.sources.table.plan import plan_files
 
-        return plan_files(wanted.frame, wanted.columns or {}, source=wanted.shown)
+        keep = cast("Sequence[str]", wanted.preparing.get("keep", ()))
+        return plan_files(wanted.frame, with_kept(wanted.columns or {}, keep), source=wanted.shown)
     check_files(_files_of(wanted))
     module, function = READERS[wanted.kind].split(":")
     reader = getattr(importlib.import_module(module), function)
@@ -340,6 +347,8 @@ def _plan(wanted: _Wanted) -> Plan:
         raise DataError(f"{wanted.kind} has columns of its own; --columns goes with tables")
     options = wanted.reading
     for name in options:
+        if name == "keep" and name not in taken:
+            raise DataError(f"of {wanted.kind} no further columns can be kept; leave --keep out")
         if name not in taken or name in ("path", "columns", "sizes"):
             raise DataError(f"{wanted.kind} has no option --{name.replace('_', '-')}")
     if wanted.columns:
@@ -360,6 +369,7 @@ def _cached(wanted: _Wanted, hearing: Hearing) -> Dataset:
 
 def _of_frame(frame: object, columns: dict[str, str] | None, preparing: Preparing, hearing: Hearing) -> Dataset:
     """Prepare a frame under a digest of its contents, as the Parquet table it would be."""
+    from newsreplay.datasets.sources.table.columns import with_kept
     from newsreplay.datasets.sources.table.frames import is_frame, write_frame
 
     if not is_frame(frame):
@@ -369,7 +379,8 @@ def _of_frame(frame: object, columns: dict[str, str] | None, preparing: Preparin
             f"read as an Arrow stream (polars, DuckDB, pyarrow){way}"
         )
     with _temporary_folder() as work:
-        found = write_frame(frame, work, columns or {})
+        names = with_kept(columns or {}, cast("Sequence[str]", preparing.get("keep", ())))
+        found = write_frame(frame, work, names)
         path = found.reads[0].path
         key = json.dumps([FORMAT, columns, preparing, _sources()]).encode() + path.read_bytes()
         folder = home() / "prepared" / hashlib.blake2b(key, digest_size=12).hexdigest()

@@ -7,6 +7,7 @@ publisher the columns as NumPy files
     pools/      of the impressions: at (bounds), item, clicked
     requests/   one value per read: its log row, and the request before it in its session (-1 = none);
                 `active` where the source measured how long the article was read
+    extra/      one value per log row of each further column that was kept, int32 codes into the texts beside it
     updates/    one value per publish row that sets whether its article may be recommended: row, item,
                 recommendable
     sessions/   one value per session: last request (-1 = none), reads, time of the first read
@@ -37,7 +38,7 @@ from newsreplay.errors import DataError
 from newsreplay.escaping import escaped
 from newsreplay.log.catalog import Articles, Profiles, Updates
 from newsreplay.log.publisher import REQUEST_DTYPES, SESSION_DTYPES, UPDATE_DTYPES, Publisher, Requests, Sessions
-from newsreplay.log.rows import LOG_DTYPES, POOL_DTYPES, Column, Log, Pools
+from newsreplay.log.rows import LOG_DTYPES, POOL_DTYPES, Column, ExtraColumn, Log, Pools
 
 
 class ColumnFiles:
@@ -167,8 +168,9 @@ def _column_of(folder: Path, name: str, dtype: np.dtype[Any]) -> Column:
 
 def open_log(folder: Path) -> Log:
     """The columns of one publisher's folder, memory-mapped. Raises `DataError` if one is damaged."""
+    columns: dict[str, Any] = {name: _column_of(folder / "log", name, dtype) for name, dtype in LOG_DTYPES.items()}
     return Log(
-        **{name: _column_of(folder / "log", name, dtype) for name, dtype in LOG_DTYPES.items()},
+        **columns,
         pools=Pools(**{name: _column_of(folder / "pools", name, dtype) for name, dtype in POOL_DTYPES.items()}),
     )
 
@@ -200,7 +202,17 @@ def _open_publisher(name: str, folder: Path, files: set[str], frozen: bool) -> P
             texts_of(folder / "sessions.arrow").column("id"),
             **{column: _column_of(folder / "sessions", column, dtype) for column, dtype in SESSION_DTYPES.items()},
         ),
+        extra=_open_extra(folder, files),
     )
+
+
+def _open_extra(folder: Path, files: set[str]) -> tuple[ExtraColumn, ...]:
+    columns: list[ExtraColumn] = []
+    while f"extra/{len(columns)}.arrow" in files:
+        texts = texts_of(folder / f"extra/{len(columns)}.arrow")
+        code = _column_of(folder / "extra", str(len(columns)), np.dtype(np.int32))
+        columns.append(ExtraColumn(texts.schema.names[0], code, tuple(texts.column(0).to_pylist())))
+    return tuple(columns)
 
 
 def _open_profiles(folder: Path, frozen: bool) -> Profiles:

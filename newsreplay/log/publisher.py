@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from newsreplay.log.catalog import Articles
-from newsreplay.log.rows import ASKING, Asks, Column, DType, Log
+from newsreplay.log.rows import ASKING, Asks, Column, DType, ExtraColumn, Log
 
 NOBODY = "nobody"  #: what readers and sessions are called that have no id; numbered by first appearance
 
@@ -47,6 +47,12 @@ class Publisher(NamedTuple):
     requests: Requests
     sessions: Sessions
     session_ids: bool = True  #: the source has session ids; without, a session is a visit of its user
+    extra: tuple[ExtraColumn, ...] = ()  #: further columns of the log that were kept
+
+    @property
+    def whole_log(self) -> Log:
+        """The log with the columns that were kept, as it is replayed."""
+        return self.log._replace(extra=self.extra)
 
 
 SESSION_DTYPES: dict[str, DType] = {

@@ -8,7 +8,9 @@ and a code holds nothing of the future.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -56,6 +58,14 @@ class Event(NamedTuple):
     pool: Any = ()  #: article codes on impressions and their outcomes, as the source lists them; else empty
     clicked: Any = ()  #: a bool per candidate on outcomes; else empty. Both are tuples, in kernels arrays
 
+    @property
+    def extra(self) -> Mapping[str, str | None]:
+        """Further columns that were kept when the data were prepared, by name; None where the row has no value."""
+        return NOTHING_KEPT
+
+
+NOTHING_KEPT: Mapping[str, str | None] = MappingProxyType({})
+
 
 class Pools(NamedTuple):
     """The candidates of all impressions of a log, one impression after the other."""
@@ -63,6 +73,14 @@ class Pools(NamedTuple):
     at: Column  #: int64[impressions + 1], impression i has the places at[i] … at[i + 1] - 1
     item: Column  #: int32[places], article codes
     clicked: Column  #: bool[places]; shown with the outcome only
+
+
+class ExtraColumn(NamedTuple):
+    """A further column of the source that was kept."""
+
+    name: str
+    code: Column  #: int32[n], by first appearance, -1 = none
+    values: tuple[str, ...]  #: the texts by code
 
 
 class Log(NamedTuple):
@@ -80,6 +98,7 @@ class Log(NamedTuple):
     category: Column  #: int32[n], -1 = none known
     impression: Column  #: int32[n], number of the impression on impressions and outcomes, else -1
     pools: Pools
+    extra: tuple[ExtraColumn, ...] = ()  #: for plain recommenders; kernels are handed none
 
 
 LOG_DTYPES: dict[str, DType] = {
@@ -109,8 +128,9 @@ def make_log(*, pools: Any = None, **columns: Any) -> Log:
     """
     places = NO_POOLS if pools is None else pools._asdict() if isinstance(pools, Pools) else pools
     columns.setdefault("impression", np.full(len(columns["time"]), -1))
+    fixed: dict[str, Any] = {name: _fixed(columns[name], dtype) for name, dtype in LOG_DTYPES.items()}
     return Log(
-        **{name: _fixed(columns[name], dtype) for name, dtype in LOG_DTYPES.items()},
+        **fixed,
         pools=Pools(*(_fixed(places[name], dtype) for name, dtype in POOL_DTYPES.items())),
     )
 
@@ -130,7 +150,13 @@ def cut(log: Log, end: int) -> Log:
     has_outcome = np.zeros(impressions, bool)
     has_outcome[columns["impression"][columns["kind"] == OUTCOME]] = True
     clicked = log.pools.clicked[: at[-1]] & np.repeat(has_outcome, np.diff(at))
-    return make_log(pools={"at": at, "item": log.pools.item[: at[-1]], "clicked": clicked}, **columns)
+    kept = make_log(pools={"at": at, "item": log.pools.item[: at[-1]], "clicked": clicked}, **columns)
+    return kept._replace(extra=tuple(_cut_extra(column, rows) for column in log.extra))
+
+
+def _cut_extra(column: ExtraColumn, rows: int) -> ExtraColumn:
+    code = column.code[:rows]
+    return column._replace(code=code, values=column.values[: int(code.max(initial=-1)) + 1])
 
 
 def _fixed(values: Any, dtype: DType) -> Column:

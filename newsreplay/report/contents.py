@@ -44,7 +44,7 @@ from newsreplay.report.records import (
     TimeSeries,
 )
 from newsreplay.report.shown import headline, hides, shown, usual_metric
-from newsreplay.report.slices import DIMENSIONS, FEW, PublisherColumns, over_time, sliced
+from newsreplay.report.slices import FEW, PublisherColumns, over_time, sliced
 from newsreplay.simulator.judgement.comparisons import compare, count_wins, ranks
 from newsreplay.simulator.judgement.intervals import REPLICATES
 from newsreplay.simulator.judgement.metrics import Measured
@@ -83,6 +83,8 @@ def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
     }
     if run.asks != "reads":
         result["asks"] = run.asks
+    if run.reward is not None:
+        result["reward"] = run.reward
     return result
 
 
@@ -93,7 +95,7 @@ def _agreements(run: RunFolder, measured: Mapping[str, Measured], names: Sequenc
     lines = []
     for publisher, of_publisher in measured.items():
         columns = [(metric, _column(of_publisher, metric, fair)[0]) for metric in (HEADLINE, other_question(HEADLINE))]
-        lines.append(agreement(publisher, shown_as, columns, run.asks))
+        lines.append(agreement(publisher, shown_as, columns, run.asks, run.reward))
     return [Note("note", line) for line in lines if line]
 
 
@@ -153,7 +155,7 @@ def _publisher(run: RunFolder, name: str, measured: Measured, slices: bool) -> P
         "causes": misses.causes(k),
         "ceiling": facts["reachable_reads"] / later if later and not hidden else None,
         "over_time": _over_time(columns) if slices else None,
-        "slices": [_slices(columns, by) for by in DIMENSIONS] if slices else [],
+        "slices": [_slices(columns, by) for by in columns.dimensions()] if slices else [],
     }
 
 

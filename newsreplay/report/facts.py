@@ -123,6 +123,12 @@ def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool, named
         text = f"nothing of {name} is scored: {what} begins where it would count"
         result.append(Note("warning", text))
     result += _instant_notes(facts) if run.asks == "reads" else []
+    unrewarded = facts.get("unrewarded_reads", 0)
+    if unrewarded:
+        text = (
+            f"{unrewarded:,} of {facts['scored_reads']:,} reads of {name}'s scored sessions have no dwell and count 0 s"
+        )
+        result.append(Note("warning", text))
     if logged and not facts["impressions"]:
         result.append(Note("warning", f"logged has no answers on {name}: the log has no lists"))
     if run.info["data"]["options"].get("impressions") and not facts["impressions"]:

@@ -9,7 +9,7 @@ from newsreplay.simulator.judgement.measures import SLATES
 
 if TYPE_CHECKING:
     from newsreplay.log.rows import Asks
-
+    from newsreplay.simulator.judgement.measures import Reward
 
 HEADLINE = "event_success@1"  #: the metric that ranks by default
 
@@ -18,7 +18,7 @@ class Heading(NamedTuple):
     """A metric as it is shown."""
 
     text: str  #: heading of its column, without the cut-off
-    unit: str  #: "%" (a share, shown times 100), "bits", "h"
+    unit: str  #: "%" (a share, shown times 100), "bits", "h", "s"
     higher_is_better: bool | None  #: None = it describes a recommender, it does not judge it
     meaning: str  #: half a sentence
 
@@ -56,7 +56,8 @@ def titled(name: str, asks: Asks) -> str:
 
 
 LEAKS = " (leaks)"  #: behind the name of a recommender that was given the future, wherever it is shown
-IN_UNITS = {"%": "in per cent", "h": "in hours", "bits": "in bits", "": "as it is"}  #: in the words of a note
+#: In the words of a note.
+IN_UNITS = {"%": "in per cent", "h": "in hours", "s": "in seconds", "bits": "in bits", "": "as it is"}
 
 
 OF_SLATES = (*SLATES, "read_success")  #: metrics that judge slates by what scored sessions read
@@ -71,14 +72,21 @@ def is_of_slates(metric: str) -> bool:
     return metric.partition("@")[0] in OF_SLATES
 
 
-def heading(metric: str, asks: Asks = "reads") -> Heading:
+_DWELL = "event-level success: seconds for which hits were read, per scored session"
+
+
+def heading(metric: str, asks: Asks = "reads", reward: Reward | None = None) -> Heading:
     """The heading of a metric, its cut-off in the text; those of slates say so where impressions asked for these.
+
+    A `reward` other than None is what event-level success sums.
 
     >>> heading("event_success@1").text, heading("auc").unit, heading("event_success@1", "impressions").text
     ('E@1', '%', 'impr. E@1')
     """
     name, _, cut = metric.partition("@")
     known = HEADINGS.get(name, Heading(name, "", None, name))
+    if reward == "dwell" and name == "event_success":
+        known = known._replace(text="E dwell", unit="s", meaning=_DWELL)
     if asks == "impressions" and is_of_slates(metric):
         meaning = _READ_AT_IMPRESSIONS if name == "read_success" else known.meaning
         known = known._replace(text=f"impr. {known.text}", meaning=f"{meaning}; at impressions, a lower bound")
@@ -102,17 +110,17 @@ def check_rank(metric: str) -> None:
         raise NewsreplayError(f"{metric} describes recommenders, it does not judge them; rank by another metric")
 
 
-def format_half(value: float, metric: str) -> str:
+def format_half(value: float, metric: str, reward: Reward | None = None) -> str:
     """Half the width of an interval as text; one that rounds to nothing is less than the last digit.
 
     >>> format_half(0.0004, "event_success@1"), format_half(0.000004, "event_success@1"), format_half(0.0, "auc")
     ('0.040', '<0.001', '0.000')
     """
-    text = format_value(value, metric)
+    text = format_value(value, metric, reward)
     return "<0.001" if value > 0 and text == "0.000" else text
 
 
-def format_value(value: float | None, metric: str) -> str:
+def format_value(value: float | None, metric: str, reward: Reward | None = None) -> str:
     """A value as text without its unit: shares in per cent.
 
     >>> format_value(0.11297, "event_success@1"), format_value(7.25, "novelty@10"), format_value(None, "auc")
@@ -120,5 +128,5 @@ def format_value(value: float | None, metric: str) -> str:
     """
     if value is None:
         return "-"
-    text = f"{100 * value:.3f}" if heading(metric).unit == "%" else f"{value:.3f}"
+    text = f"{100 * value:.3f}" if heading(metric, reward=reward).unit == "%" else f"{value:.3f}"
     return "0.000" if text == "-0.000" else text

@@ -10,6 +10,7 @@ import numpy as np
 from newsreplay.log.rows import Asks, Column
 from newsreplay.report.headings import HEADLINE, heading, is_of_slates
 from newsreplay.simulator.judgement.comparisons import Ranks, mean_ranks
+from newsreplay.simulator.judgement.measures import Reward
 
 #: How mean ranks are made, for notes.
 RULE = "equal values share the mean of their places, and a recommender without a value comes last"
@@ -74,7 +75,13 @@ def kendall_tau(a: Column, b: Column) -> float:
     return float((signs[0] * signs[1]).sum()) / (untied[0] * untied[1]) ** 0.5 if all(untied) else float("nan")
 
 
-def agreement(publisher: str, names: Sequence[str], metrics: Sequence[tuple[str, Column]], asks: Asks) -> str | None:
+def agreement(
+    publisher: str,
+    names: Sequence[str],
+    metrics: Sequence[tuple[str, Column]],
+    asks: Asks,
+    reward: Reward | None = None,
+) -> str | None:
     """What is said of a publisher on which two metrics order recommenders; None where fewer than two have both.
 
     `metrics` are two names with their values, float64[names], NaN = none.
@@ -86,7 +93,7 @@ def agreement(publisher: str, names: Sequence[str], metrics: Sequence[tuple[str,
     tau = kendall_tau(a[both], b[both])
     if np.isnan(tau):
         return None
-    heads = [heading(metric, asks).text for metric in (first, second)]
+    heads = [heading(metric, asks, reward).text for metric in (first, second)]
     found = f"{publisher}: {' and '.join(heads)} order {len(both)} recommenders"
     if tau == 1:
         return f"{found} alike (Kendall's τ 1.00)"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, NotRequired, TypedDict
 
 from newsreplay.log.rows import Asks
+from newsreplay.simulator.judgement.measures import Reward
 
 #: A value, the lower and upper bound of its interval, and the number of observations; None = there is none.
 Estimate = tuple[float | None, float | None, float | None, int]
@@ -98,6 +99,7 @@ class ReportContents(TypedDict):
     format: int
     title: str
     asks: NotRequired[Asks]  #: what asked for slates, if reads did not
+    reward: NotRequired[Reward]  #: what event-level success sums, if not the number of hits
     notes: list[Note]
     manifest: list[tuple[str, str]]  #: label and text
     commands: list[str]

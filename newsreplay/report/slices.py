@@ -16,7 +16,7 @@ from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, coar
 from newsreplay.simulator.judgement.counting import FEW as FEW_CLUSTERS
 from newsreplay.simulator.judgement.counting import count_hit_sessions, event_bounds, success_bounds
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
-from newsreplay.simulator.runs.columns import Impressions, Reads, ScoredRequests, ungrouped
+from newsreplay.simulator.runs.columns import Impressions, Reads, ScoredRequests, Texts, ungrouped
 from newsreplay.simulator.runs.folder import RunFolder
 
 MOST_CATEGORIES = 12  #: with a name of their own; the others are one group
@@ -59,6 +59,7 @@ class ScoredSessions(NamedTuple):
     returning: Column  #: bool[sessions], the reader has read something before
     cluster: Column  #: int64[sessions], what each is resampled with
     ungrouped: Column  #: int[sessions], the same before any grouping
+    extra: dict[str, Texts]  #: by column that was kept: the text that each's first request has
 
 
 class Dimension(NamedTuple):
@@ -71,18 +72,19 @@ class Dimension(NamedTuple):
 
 
 def sliced(columns: PublisherColumns, by: str, named: Collection[str] = ()) -> Slices:
-    """One publisher's results by a dimension of `DIMENSIONS`.
+    """One publisher's results by one of its dimensions (`PublisherColumns.dimensions`).
 
     By what a read is (position, age, category): `read_success@c`, the share of reads that were hits, those aside for
     which no slate counts (`Reads.asked`). By what a session or an impression is: event- and session-level success, AUC,
     MRR and nDCG@10. Of a publisher with few scored sessions only the `named` ones of slates have values
     (`shown.hides`). Raises `NewsreplayError` for another dimension.
     """
-    if by not in DIMENSIONS:
+    dimensions = columns.dimensions()
+    if by not in dimensions:
         raise NewsreplayError(
-            f"no slices by {by!r}. {did_you_mean(by, DIMENSIONS) or 'There are ' + ', '.join(DIMENSIONS)}"
+            f"no slices by {by!r}. {did_you_mean(by, dimensions) or 'There are ' + ', '.join(dimensions)}"
         )
-    chosen = DIMENSIONS[by]
+    chosen = dimensions[by]
     tables = []
     if chosen.reads is not None:
         tables.append(columns.by_read(chosen.reads(columns.reads)))
@@ -163,6 +165,10 @@ class PublisherColumns:
         k = int(run.info["options"]["k"])
         self.cuts = sorted({1, k})
 
+    def dimensions(self) -> dict[str, Dimension]:
+        """What its results can be sliced by: `DIMENSIONS`, and the further columns that were kept."""
+        return {name: _kept(name) for name in self.sessions.extra} | DIMENSIONS
+
     def places(self, name: str) -> Column:
         """Where slates of its session at earlier times had each read: int16[reads]."""
         if name not in self._places:
@@ -188,10 +194,15 @@ class PublisherColumns:
 
         def columns() -> Iterator[list[Column]]:
             for name in self.names:
-                read = [np.flatnonzero(self.hits(name, cut)) for cut in self.cuts]
-                session = [np.searchsorted(of.begin, hits, side="right") - 1 for hits in read]
-                hits = [np.bincount(which, minlength=len(of.length)) for which in session]
-                yield [column for count in hits for column in (count, count > 0)]
+                columns = []
+                for cut in self.cuts:
+                    hits = np.flatnonzero(self.hits(name, cut))
+                    session = np.searchsorted(of.begin, hits, side="right") - 1
+                    columns += [
+                        np.bincount(session, self.reads.reward[hits], len(of.length)),
+                        np.bincount(session, minlength=len(of.length)) > 0,
+                    ]
+                yield columns
 
         return self._table(slicing, of.cluster, of.ungrouped, metrics, columns())
 
@@ -279,7 +290,8 @@ class PublisherColumns:
         if metrics[0] == "event_success@1":  # and session-level success in turn
             counted = count_hit_sessions(table[:, 1::2] > 0, unit.cluster)
             success = success_bounds(counted, self.kind, (low[1::2], high[1::2]))
-            event = event_bounds(counted, value[::2], success, (low[::2], high[::2]))
+            drawn_of_event = low[::2], high[::2]
+            event = event_bounds(counted, value[::2], success, drawn_of_event, rewarded=self.run.reward is not None)
             return np.stack([event[0], success[0]], axis=1).ravel(), np.stack([event[1], success[1]], axis=1).ravel()
         few = [np.count_nonzero(np.bincount(unit.cluster, column)) < FEW_CLUSTERS for column in table.T]
         low[few], high[few] = np.nan, np.nan
@@ -292,7 +304,8 @@ def _sessions(requests: ScoredRequests, reads: Reads, kind: str) -> ScoredSessio
     codes = requests.session[first]
     begin = np.searchsorted(reads.session, np.append(codes, np.iinfo(np.int32).max))
     whose = requests.cluster[first], ungrouped(requests, kind)[first]
-    return ScoredSessions(begin, np.diff(begin), requests.time[first], requests.returning[first], *whose)
+    extra = {name: texts._replace(code=texts.code[first]) for name, texts in requests.extra.items()}
+    return ScoredSessions(begin, np.diff(begin), requests.time[first], requests.returning[first], *whose, extra)
 
 
 def _estimate(value: float, low: float, high: float, n: int) -> Estimate:
@@ -332,17 +345,33 @@ def _days(time: Column) -> Slicing:
 
 def _categories(reads: Reads) -> Slicing:
     """The categories read most by name, the others together."""
-    later = reads.asked
-    counts = np.bincount(reads.category[later & (reads.category >= 0)], minlength=len(reads.categories))
+    return _largest(Texts(reads.category, reads.categories), reads.asked, "other categories", "no category")
+
+
+def _kept(name: str) -> Dimension:
+    """Slices by a further column that was kept."""
+
+    def slicing(texts: Texts) -> Slicing:
+        return _largest(texts, np.ones(len(texts.code), bool), "other values", "no value")
+
+    return Dimension(
+        f"{name} (of a session's first request)",
+        sessions=lambda sessions: slicing(sessions.extra[name]),
+        impressions=lambda impressions: slicing(impressions.extra[name]),
+    )
+
+
+def _largest(texts: Texts, counted: Column, others: str, none: str) -> Slicing:
+    """The texts that most of the `counted` (bool[n]) have by name, the others together."""
+    counts = np.bincount(texts.code[counted & (texts.code >= 0)], minlength=len(texts.values))
     largest = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
     largest = largest[counts[largest] > 0]
-    code = np.full(len(reads.categories) + 1, len(largest), np.int64)  # the last one is for none: -1 wraps around
+    code = np.full(len(texts.values) + 1, len(largest), np.int64)  # the last one is for none: -1 wraps around
     code[largest] = np.arange(len(largest))
     code[-1] = len(largest) + 1
-    names = [reads.categories[category] for category in largest.tolist()]
-    rest = [_free("other categories", names), _free("no category", names)]
-    slicing = Slicing([*names, *rest], code[reads.category])
-    used = np.unique(slicing.code[later])
+    names = [texts.values[text] for text in largest.tolist()]
+    slicing = Slicing([*names, _free(others, names), _free(none, names)], code[texts.code])
+    used = np.unique(slicing.code[counted])
     place = np.full(len(slicing.groups), -1)
     place[used] = np.arange(len(used))
     return Slicing([slicing.groups[group] for group in used.tolist()], place[slicing.code])

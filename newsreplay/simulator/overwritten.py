@@ -8,7 +8,19 @@ import pyarrow.compute as pc
 
 from newsreplay.kernels.mixing import key_of, mix_all
 from newsreplay.log.catalog import Articles, Profiles, Updates, handed_over
-from newsreplay.log.rows import HOUR, IMPRESSION, LOG_DTYPES, OUTCOME, PUBLISH, READ, Column, Log, Pools, make_log
+from newsreplay.log.rows import (
+    HOUR,
+    IMPRESSION,
+    LOG_DTYPES,
+    OUTCOME,
+    PUBLISH,
+    READ,
+    Column,
+    ExtraColumn,
+    Log,
+    Pools,
+    make_log,
+)
 
 
 def overwritten(log: Log, articles: Articles, cut: int, seed: int, rows: int | None = None) -> tuple[Log, Articles]:
@@ -48,7 +60,8 @@ def overwritten(log: Log, articles: Articles, cut: int, seed: int, rows: int | N
         column[outcome] = column[outcome - 1]
     pools, fresh["impression"][cut:] = _pools(log, fresh["item"], kind, cut, rng)
     other = _overwritten_articles(log, fresh, articles, cut, rng)
-    return make_log(**fresh, pools=pools), other
+    extra = tuple(_overwritten_extra(column, cut, rows, rng) for column in log.extra)
+    return make_log(**fresh, pools=pools)._replace(extra=extra), other
 
 
 def _more(rows: int, length: int) -> int:
@@ -96,6 +109,15 @@ def _overwritten_articles(
         profiles=_profiles(articles.profiles, cut, handed_outside, rng),
         updates=_updates(articles.updates, cut, rows),
     )
+
+
+def _overwritten_extra(column: ExtraColumn, cut: int, rows: int, rng: np.random.Generator) -> ExtraColumn:
+    """Other values from row `cut` on, none of them the text of a value that appears only there."""
+    code = np.concatenate([column.code[:cut], np.zeros(rows - cut, np.int32)])
+    known = int(column.code[:cut].max(initial=-1)) + 1
+    names = _names(max(1, len(column.values)), rng).to_pylist()
+    code[cut:] = _codes(code, cut, len(names), rng)
+    return column._replace(code=code, values=(*column.values[:known], *names[known:]))
 
 
 def _resized(articles: Articles, count: int, rows: int) -> Articles:

@@ -158,7 +158,7 @@ def _replay(
         foresee(publisher, slates, scores, scope.requests)
         return Replayed(slates, scores, NO_DROPS, 0, None, 0.0, foresight="oracle")
     return replay(
-        publisher.log,
+        publisher.whole_log,
         recommender,
         Setting(answering.seed, answering.k, scope.warmup, answering.timed, report, scope.requests),
         articles=publisher.articles,

@@ -11,10 +11,11 @@ from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import RunError
 from newsreplay.log.publisher import Publisher
+from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.judgement.scoring import Answers, Scored, score, select_scored
-from newsreplay.simulator.run import measure_publisher
+from newsreplay.simulator.run import check_rewarded, measure_publisher
 from newsreplay.simulator.runs.answers import read_scores, read_slates
 from newsreplay.simulator.runs.columns import write_judgement
 from newsreplay.simulator.runs.files import Digests
@@ -38,6 +39,7 @@ class Changes(TypedDict, total=False):
     window: Duration | None
     max_session_length: int | None
     cluster: str | None
+    reward: Reward | None
 
 
 def rescore(
@@ -51,9 +53,9 @@ def rescore(
     """Judge and measure the answers that a run folder keeps once more; nothing is replayed.
 
     The new results take the place of the old ones once they are whole. `changes` are `warmup`, `window`,
-    `max_session_length` and `cluster` as in `run`; what is not named stays as it was. The data are looked for where
-    they lay; `data` names them otherwise. `report` is told what is removed. Raises `RunError` where the folder keeps
-    no answers, the data are not those of the run, or another process writes the folder.
+    `max_session_length`, `cluster` and `reward` as in `run`; what is not named stays as it was. The data are looked for
+    where they lay; `data` names them otherwise. `report` is told what is removed. Raises `RunError` where the folder
+    keeps no answers, the data are not those of the run, or another process writes the folder.
     """
     read_info(find_run(folder))  # there is a run: else nothing is to be locked
     folder = target(Path(folder))
@@ -82,6 +84,7 @@ def _rescore(
         raise RunError(f"{folder} keeps no answers (--no-slates); run it again")
     options = before._replace(scope=Scope(**(asdict(before.scope) | changed)))
     dataset = dataset_of(info, folder, data)
+    check_rewarded(dataset, [facts["publisher"] for facts in info["publishers"]], options.scope.reward)
     pairs = [pair for pair in info["pairs"] if pair["status"] == "done"]
     digests = Digests(folder)
     kept = [pair[what] for pair in pairs for what in ANSWERS if what in pair]

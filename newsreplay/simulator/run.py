@@ -11,6 +11,7 @@ from newsreplay.errors import RunError
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import Asks
 from newsreplay.recommenders.registry import Entry, start_list, wants_seed
+from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Result, measure
 from newsreplay.simulator.judgement.scoring import Scored
 from newsreplay.simulator.pairs import load_scored
@@ -43,6 +44,7 @@ def run(
     """
     chosen = _publishers(dataset, publishers)
     check_asking(dataset, chosen, options.scope.requests)
+    check_rewarded(dataset, chosen, options.scope.reward)
     repeated = repeat_with_seeds(entries, options.answering.seeds, execution.apart)
     manifest = Manifest(dataset, chosen, entries, options, execution.command)
     with claimed(out, manifest.key(), overwrite=overwrite, report=execution.report) as claim:
@@ -104,6 +106,15 @@ def check_asking(dataset: Dataset, publishers: Iterable[str], asks: Asks) -> Non
         raise RunError(
             f"{dataset.name} has no impressions that could ask for slates; leave --requests impressions out, or "
             "prepare the data with --impressions sampled"
+        )
+
+
+def check_rewarded(dataset: Dataset, publishers: Iterable[str], reward: Reward | None) -> None:
+    """Raise `RunError` where hits are to be worth what no publisher has measured."""
+    if reward is not None and all(dataset.publisher(name).requests.active is None for name in publishers):
+        raise RunError(
+            f"{dataset.name} does not say how long articles were read; leave --reward {reward} out, or name the column "
+            "of a table that has seconds: --columns dwell=NAME"
         )
 
 

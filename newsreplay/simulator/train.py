@@ -77,7 +77,7 @@ def train(
     chosen = _publisher(dataset, publisher)
     begin, last = _span(chosen)
     end = begin + (DAY if warmup is None else milliseconds(warmup)) if until is None else _moment(until)
-    log = cut(chosen.log, end)
+    log = cut(chosen.whole_log, end)
     reads = int(np.count_nonzero(log.kind == READ))
     if not reads:
         raise NewsreplayError(f"nothing is read at {chosen.name} in the stretch to be learned from; let it end later")

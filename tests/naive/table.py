@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import struct
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -55,6 +56,15 @@ def clock_of(text: str, order: str) -> int | None:
         )
     except ValueError:
         return None
+
+
+def seconds_of(text: str) -> float | None:
+    """How long an article was read; None if that is no number of 0 or more."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return struct.unpack("f", struct.pack("f", seconds))[0] if 0 <= seconds < 1e9 else None
 
 
 def in_unit(text: str, unit: str | None) -> int | None:
@@ -137,6 +147,7 @@ def _rows_of(
                 told.get("publisher", publisher),
                 published=in_unit(told.get("published", ""), unit.get("published")),
                 facts=facts,
+                active=seconds_of(told.get("dwell", "")),
             )
         )
     return Read(rows, rejects, blank)

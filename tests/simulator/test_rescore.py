@@ -73,6 +73,7 @@ def reads(seed: int = 0) -> pd.DataFrame:
             "user": f"u{n // 2 % 9}",
             "item": f"i{(n * n + n // 6 + seed) % 10}",
             "category": f"c{n % 3}",
+            "dwell": 0.5 * n if n % 4 else None,
         }
         for n in range(200)
     ]
@@ -129,6 +130,8 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"warmup": 1000 * HOUR}, {"warmup": 0}),
     ({}, {"window": 9 * HOUR}),
     ({}, {"max_session_length": 2}),
+    ({}, {"reward": "dwell"}),
+    ({"reward": "dwell"}, {"reward": None, "cluster": "day"}),
     ({"max_session_length": 2}, {"max_session_length": None}),
     ({}, {"cluster": "user"}),
     ({"cluster": "day", "warmup": HOUR}, {"cluster": "session", "warmup": 2 * HOUR, "window": 20 * HOUR}),

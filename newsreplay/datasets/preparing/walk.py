@@ -15,6 +15,7 @@ import numpy as np
 
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets.preparing.buckets import Buckets, bounds_of, records_of
+from newsreplay.datasets.preparing.extra import ExtraColumns
 from newsreplay.datasets.preparing.gather import BY_PUBLICATION, KINDS, Gathered
 from newsreplay.datasets.preparing.sampling import Sampler
 from newsreplay.datasets.preparing.work import Processing
@@ -221,6 +222,7 @@ def walk_rows(
         ColumnFiles(folder / "updates", UPDATE_DTYPES) as updates,
     ):
         pools.add(at=np.zeros(1, np.int64))
+        extra = ExtraColumns(gathered.blocks, folder)
         for records in buckets.sorted():
             drawn = None
             if sampler is not None:
@@ -232,6 +234,7 @@ def walk_rows(
             kind = records["key"] % KINDS
             impression = numbered_impressions(records["place"], kind, pools.lengths["at"] - 1)
             log.add(**{name: getattr(out, name) for name in LOG_DTYPES if name != "impression"}, impression=impression)
+            extra.add(records["place"])
             requests.add(row=out.request_row[:count], previous=out.previous[:count])
             if timed:
                 requests.add(active=records["active"][kind == READ])
@@ -243,6 +246,7 @@ def walk_rows(
                 at, item, clicked = drawn if drawn is not None else pools_of(gathered, places)
                 pools.add(at=at[1:] + pools.lengths["item"], item=memory.item[item], clicked=clicked)
             processing.progress(f"sorting {publisher}", min(memory.rows, gathered.rows), gathered.rows)
+        extra.write()
     return Walked(memory, final, duplicates)
 
 

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.arrow import in_one_piece, to_arrow, to_numpy, write_batch
-from newsreplay.datasets.base import FACTS, Block, Part, Plan, Reject
+from newsreplay.datasets.base import EXTRA, FACTS, Block, Part, Plan, Reject
 from newsreplay.errors import DataError
 from newsreplay.files import written_whole
 from newsreplay.locks import DAY, LOCK, abandoned, age_of, held, own_folder, remove_abandoned, remove_idle_locks
@@ -257,7 +257,7 @@ def _write_table(path: Path, table: pa.Table) -> None:
 
 def _normal(name: str, column: pa.Array) -> pa.Array:
     """A column as the second half reads it: ids and texts as codes into strings, lists of codes, numbers."""
-    if name in (*IDS, *FACTS):
+    if name in (*IDS, *FACTS) or name.startswith(EXTRA):
         return coded(column)
     if name in ("pool", "items", "clicked", "dwell"):
         offsets = column.offsets.cast(pa.int64())

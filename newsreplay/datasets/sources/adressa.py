@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
@@ -29,7 +29,7 @@ import numpy as np
 import pyarrow as pa
 
 from newsreplay.datasets import base
-from newsreplay.datasets.base import Block, Part, Plan, Reject
+from newsreplay.datasets.base import EXTRA, Block, Part, Plan, Reject
 from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.json_lines import (
     ESCAPED,
@@ -79,7 +79,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def plan_adressa(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
+def plan_adressa(path: Path, *, keep: Sequence[str] = (), sizes: ReadSizes = SIZES) -> Plan:
     """How to read the day files of Adressa: all of a folder or an archive, or one by name.
 
     Day files are named by eight digits, perhaps with `.json` or `.jsonl` and `.gz`; other files of a folder or an
@@ -88,7 +88,8 @@ def plan_adressa(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     Every event with an article's `id` is a read. Events without one are dropped. A line that is no JSON object, or
     has an `id` that is neither text nor a whole number, and an article's line with such a `userId` or without a
     `time` in whole seconds from 1990 up to 2100 is a reject. An empty id is none; without a `userId` the reader is
-    unknown. Titles, categories, publication and active times that are missing or unusable are null, and counted.
+    unknown. Titles, categories, publication and active times that are missing or unusable are null, and counted. `keep`
+    names further keys of events whose texts are kept, as `deviceType`; what is no text is null.
 
     Raises `DataError` when there is no day file; reading raises it when a file cannot be read.
     """
@@ -102,7 +103,7 @@ def plan_adressa(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
         )
     return Plan(
         parts=days,
-        read=partial(_read, sizes=sizes),
+        read=partial(_read, keep=tuple(keep), sizes=sizes),
         publisher=PUBLISHER,
         notes=lambda counts: _notes(counts + ignored),
         source=f"Adressa (Adresseavisen and the SmartMedia programme at NTNU): {PAGE}",
@@ -140,19 +141,20 @@ def _contents(path: Path) -> str:
     return f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
 
 
-def _read(part: Part, sizes: ReadSizes) -> Iterator[Block]:
+def _read(part: Part, keep: tuple[str, ...], sizes: ReadSizes) -> Iterator[Block]:
     ignored: Counter[str] = Counter()
+    paths = (*_PATHS, *((key,) for key in keep))
     for chunk in parts.chunks(part, lambda name: _is_day(name, ignored), sizes=sizes):
         start = 0
         while start < len(chunk.data):
-            lines = scan(chunk.data, _PATHS, start, lines=sizes.lines)
-            yield _block(chunk.file, chunk.data, lines)
+            lines = scan(chunk.data, paths, start, lines=sizes.lines)
+            yield _block(chunk.file, chunk.data, lines, keep)
             start = lines.stop
     if ignored:
         yield Block(part.name, counts=ignored)
 
 
-def _block(file: str, data: bytes, lines: Scan) -> Block:
+def _block(file: str, data: bytes, lines: Scan, keep: tuple[str, ...]) -> Block:
     count = len(lines.doubtful)
     block = Block(file, lines=count, records=count)
     lines.kind[(lines.kind == STRING) & (lines.begin == lines.end)] = MISSING
@@ -165,7 +167,7 @@ def _block(file: str, data: bytes, lines: Scan) -> Block:
         block.dropped[NO_ARTICLE] = int(pages.sum())
     reads = text[:, _ITEM] & (text | missing)[:, _USER] & whole & (time >= EARLIEST) & (time < LATEST)
     clean = np.flatnonzero(reads)
-    block.rows = _table(lines, clean, time)
+    block.rows = _table(lines, clean, time, keep)
     for path, column in _OPTIONAL.items():
         without = int(missing[clean, path].sum())
         block.counts[f"without {_KEYS[path]}"] = without
@@ -175,7 +177,7 @@ def _block(file: str, data: bytes, lines: Scan) -> Block:
     for number in np.flatnonzero(~reads & ~pages).tolist():
         line = data[lines.line[number] : lines.line[number + 1]]
         try:
-            record = _exact(line, block)
+            record = _exact(line, block, keep)
         except ValueError as error:
             text_of_line = line[:2000].decode(errors="replace").rstrip("\r\n")[:500]
             block.rejects.append(Reject(file, number + 1, str(error), text_of_line))
@@ -184,14 +186,14 @@ def _block(file: str, data: bytes, lines: Scan) -> Block:
             numbers.append(number)
             records.append(record)
     if records:
-        more = pa.Table.from_pylist(records, pa.schema(_COLUMNS))
+        more = pa.Table.from_pylist(records, block.rows.schema)
         order = np.argsort(np.concatenate([clean, numbers]), kind="stable")
         block.rows = pa.concat_tables([block.rows, more]).unify_dictionaries().combine_chunks().take(order)
     block.kept = block.counts["reads"] = block.rows.num_rows
     return block
 
 
-def _table(lines: Scan, reads: Column, time: Column) -> pa.Table:
+def _table(lines: Scan, reads: Column, time: Column, keep: tuple[str, ...]) -> pa.Table:
     """The lines that are reads for sure."""
 
     def values(path: int, kinds: tuple[int, ...] = (STRING, ESCAPED)) -> pa.DictionaryArray:
@@ -208,7 +210,8 @@ def _table(lines: Scan, reads: Column, time: Column) -> pa.Table:
         _mapped(_subcategory, category),
         _mapped(lambda number: _active(json.loads(number)), values(_ACTIVE, (INTEGER, FRACTION)), pa.float32()),
     )
-    return pa.table(dict(zip(_COLUMNS, columns, strict=True)))
+    kept = {f"{EXTRA}{key}": values(path) for path, key in enumerate(keep, len(_PATHS))}
+    return pa.table(dict(zip(_COLUMNS, columns, strict=True)) | kept)
 
 
 def _mapped(function: Callable[[str], Any], values: pa.DictionaryArray, kind: pa.DataType | None = None) -> pa.Array:
@@ -220,7 +223,7 @@ def _mapped(function: Callable[[str], Any], values: pa.DictionaryArray, kind: pa
     return pa.DictionaryArray.from_arrays(coded.indices.take(values.indices), coded.dictionary)
 
 
-def _exact(line: bytes, block: Block) -> dict[str, Any] | None:
+def _exact(line: bytes, block: Block, keep: tuple[str, ...]) -> dict[str, Any] | None:
     """The read of a line, or None where it is dropped; `ValueError` where the line cannot be used, with the reason."""
     if not line.strip():
         block.dropped[BLANK] += 1
@@ -241,6 +244,7 @@ def _exact(line: bytes, block: Block) -> dict[str, Any] | None:
         "category": _category(record.get("category1")),
         "subcategory": _subcategory(record.get("category1")),
         "active": _active(record.get("activeTime")),
+        **{f"{EXTRA}{key}": record[key] if _is_text(record.get(key)) else None for key in keep},
     }
     for path, column in _OPTIONAL.items():
         if read[column] is None:

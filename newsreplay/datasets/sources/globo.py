@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from newsreplay.datasets.base import EARLIEST, LATEST, Block, Part, Plan, Reject
+from newsreplay.datasets.base import EARLIEST, EXTRA, LATEST, Block, Part, Plan, Reject
 from newsreplay.datasets.reading.lines import count_lines
 from newsreplay.datasets.reading.parts import text_parts
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
@@ -68,7 +69,7 @@ _ARTICLE = (
     _Column("category_id", "category", needed=False),
 )
 SESSIONLESS = "clicks without sessions"  #: a role
-_COLUMNS = {
+_COLUMNS: dict[str, tuple[_Column, ...]] = {
     "clicks": _CLICK,
     SESSIONLESS: tuple(column for column in _CLICK if column.name != "session"),
     "articles": _ARTICLE,
@@ -87,12 +88,14 @@ class _Written(NamedTuple):
     begin: int  # first byte after the header
 
 
-def plan_globo(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
+def plan_globo(path: Path, *, keep: Sequence[str] = (), sizes: ReadSizes = SIZES) -> Plan:
     """Every click of a folder of Globo.com hour files, in file order, and the articles' metadata.
 
     `path` holds `clicks/clicks_hour_*.csv`, or those files directly or in `clicks/clicks/`, else one `clicks.csv`, else
     `clicks_sample.csv`; and `articles_metadata.csv`, which may be missing. All ids are kept as they stand in the file,
     decimals of whole numbers (`12.0`) apart; sessions are the source's own. Times from 1990 up to 2100 are accepted.
+    `keep` names further columns of the clicks that are kept, as `click_deviceGroup`; what is no whole number in them is
+    null.
 
     A line with a missing cell, a NUL byte, an id that is not all digits or a time that is none is a reject.
     Rows in are the clicks and the articles. An article without a usable time or category is kept, with null in
@@ -108,7 +111,7 @@ def plan_globo(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
         parts += [part._replace(role="articles") for part in text_parts(metadata, sizes=sizes)]
     return Plan(
         parts=parts,
-        read=read_part,
+        read=partial(read_part, keep=keep),
         publisher=PUBLISHER,
         notes=lambda counts: _notes(counts, files, beside, described),
         made_up=[MADE_UP],
@@ -120,9 +123,11 @@ def plan_globo(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     )
 
 
-def read_part(part: Part) -> Iterator[Block]:
-    """The block of a part in one of the roles clicks, clicks without sessions, articles."""
+def read_part(part: Part, keep: Sequence[str] = ()) -> Iterator[Block]:
+    """The block of a part in one of the roles clicks, clicks without sessions, articles, with columns that are kept."""
     columns = _COLUMNS[part.role]
+    if part.role != "articles":
+        columns += tuple(_Column(heading, f"{EXTRA}{heading}", needed=False) for heading in keep)
     form = _form_of(part.path, columns)
     data = _bytes_of(part)
     block = Block(part.name, lines=count_lines(data))

@@ -14,6 +14,8 @@ Facts of the format that shape this reader:
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from newsreplay.datasets.base import Plan
@@ -29,11 +31,11 @@ ARTICLE_FILE = "articles.csv"
 TESTS = "The last click of every reader of the test files was kept back by the contest."
 
 
-def plan_tianchi(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
+def plan_tianchi(path: Path, *, keep: Sequence[str] = (), sizes: ReadSizes = SIZES) -> Plan:
     """Every click of the click logs in a folder, in file order, and the articles of `articles.csv`, if that is there.
 
     All ids are kept as they stand in the file, decimals of whole numbers (`12.0`) apart. Times from 1990 up to 2100 are
-    accepted. Rejects and rows in are as `plan_globo` says.
+    accepted. Rejects, rows in and columns that are kept are as `plan_globo` says.
 
     Raises `DataError` when no click log is there; reading them, when they cannot be read or lack a column.
     """
@@ -49,7 +51,7 @@ def plan_tianchi(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
         parts += [part._replace(role="articles") for part in text_parts(articles, sizes=sizes)]
     return Plan(
         parts=parts,
-        read=read_part,
+        read=partial(read_part, keep=keep),
         publisher=PUBLISHER,
         notes=lambda counts: _notes(counts, [file.name for file in files], articles.is_file()),
         made_up=[TESTS] if len(files) > 1 or files[0].name != CLICK_FILES[0] else [],

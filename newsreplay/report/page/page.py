@@ -109,4 +109,5 @@ def _headings(contents: ReportContents) -> dict[str, dict[str, object]]:
         metrics |= {metric for cut in publisher["slices"] for metric in cut["metrics"]}
         if publisher["over_time"]:
             metrics.add(publisher["over_time"]["metric"])
-    return {metric: heading(metric, contents.get("asks", "reads"))._asdict() for metric in metrics}
+    asks, reward = contents.get("asks", "reads"), contents.get("reward")
+    return {metric: heading(metric, asks, reward)._asdict() for metric in metrics}

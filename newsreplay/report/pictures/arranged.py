@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from newsreplay.log.rows import DAY, HOUR
-from newsreplay.report.headings import heading, titled
+from newsreplay.report.headings import Heading, heading, titled
 from newsreplay.report.pictures.drawing import labels_of
 from newsreplay.report.records import NOTHING, Estimate, PublisherContents, RecommenderRow, ReportContents
 
@@ -138,21 +138,26 @@ def estimate_of(row: RecommenderRow | None, metric: str) -> Estimate:
     return NOTHING if row is None else row["results"].get(metric, NOTHING)
 
 
-def _factor(metric: str) -> int:
-    return 100 if heading(metric).unit == "%" else 1
+def heading_of(run: ArrangedRun, metric: str) -> Heading:
+    """The heading of a metric in a run."""
+    return heading(metric, reward=run.contents.get("reward"))
 
 
-def scaled(row: RecommenderRow | None, metric: str) -> tuple[float, float, float]:
+def _factor(run: ArrangedRun, metric: str) -> int:
+    return 100 if heading_of(run, metric).unit == "%" else 1
+
+
+def scaled(run: ArrangedRun, row: RecommenderRow | None, metric: str) -> tuple[float, float, float]:
     """Value and bounds of a row in the unit of the metric (shares in per cent), NaN where there is none."""
-    value, low, high = (
-        math.nan if bound is None else _factor(metric) * bound for bound in estimate_of(row, metric)[:3]
-    )
+    factor = _factor(run, metric)
+    value, low, high = (math.nan if bound is None else factor * bound for bound in estimate_of(row, metric)[:3])
     return value, low, high
 
 
-def series_of(estimates: Sequence[Estimate], metric: str) -> Series:
+def series_of(run: ArrangedRun, estimates: Sequence[Estimate], metric: str) -> Series:
     """Values and bounds of estimates in the unit of the metric; without an interval both bounds are the value."""
-    columns = np.array([estimate[:3] for estimate in estimates], dtype=np.float64).reshape(-1, 3) * _factor(metric)
+    columns = np.array([estimate[:3] for estimate in estimates], dtype=np.float64).reshape(-1, 3)
+    columns *= _factor(run, metric)
     value = columns[:, 0]
     low, high = (np.where(np.isfinite(bound), bound, value) for bound in (columns[:, 1], columns[:, 2]))
     return value, low, high
@@ -195,15 +200,15 @@ def best_few(
 # --- words ----------------------------------------------------------------------------------------------
 
 
-def axis_label(metric: str) -> str:
+def axis_label(run: ArrangedRun, metric: str) -> str:
     """The heading of a metric with its unit in brackets."""
-    text, unit, *_ = heading(metric)
+    text, unit, *_ = heading_of(run, metric)
     return f"{text} ({unit})" if unit else text
 
 
-def brief(value: float, metric: str) -> str:
+def brief(run: ArrangedRun, value: float, metric: str) -> str:
     """A value as it is written into a cell, with two digits; shares are in per cent."""
-    return f"{_factor(metric) * value:.2f}"
+    return f"{_factor(run, metric) * value:.2f}"
 
 
 def _listed(labels: Sequence[str], count: int | None = None) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from newsreplay.report.headings import heading
 from newsreplay.report.pictures.arranged import (
     ArrangedPublisher,
     ArrangedRun,
     all_rows,
     axis_label,
     estimate_of,
+    heading_of,
     note_below,
     outside,
     scaled,
@@ -57,7 +57,7 @@ def quality_against_cost(run: ArrangedRun) -> Figure | None:
         f"Bars: {run.contents['interval']}"
     )
     sheet = Sheet(
-        f"{run.title}: {heading(panels[0].metric).text} against processor time per event",
+        f"{run.title}: {heading_of(run, panels[0].metric).text} against processor time per event",
         note_below(run, note, outside(beyond)),
         len(panels),
         2,
@@ -78,7 +78,7 @@ def _panels(run: ArrangedRun) -> list[_Panel]:
     for publisher in run.publishers:
         metric = publisher.contents["headline"]
         points = {
-            name: (_cost(row) or math.nan, scaled(row, metric))
+            name: (_cost(row) or math.nan, scaled(run, row, metric))
             for name, row in publisher.rows.items()
             if estimate_of(row, metric)[0] is not None and (_cost(row) or name in run.foresee)
         }
@@ -98,7 +98,7 @@ def _references(run: ArrangedRun, panels: list[_Panel]) -> tuple[list[str], list
             if name in panel.points:
                 value = panel.points[name][1][0]
                 if value > panel.up[1]:
-                    text = f"{value:.2f}\u00a0{heading(panel.metric).unit}".strip()
+                    text = f"{value:.2f}\u00a0{heading_of(run, panel.metric).unit}".strip()
                     beyond.append(f"{run.labels[name]} on {panel.publisher.label} ({text})")
                 else:
                     inside[name] = None
@@ -108,11 +108,11 @@ def _references(run: ArrangedRun, panels: list[_Panel]) -> tuple[list[str], list
 def _draw(run: ArrangedRun, axes: Axes, panel: _Panel, key: list[str]) -> list[tuple[float, float]]:
     """Draw the points and the front of a panel; the corners of the front."""
     costs = [panel.points[name][0] for name in key if name in panel.points]
-    label = axis_label(panel.metric)
+    label = axis_label(run, panel.metric)
     axes.set(xscale="log", title=panel.publisher.label, xlabel="time per event (µs)", ylabel=label)
     axes.set_xlim(min(costs) / _ROOM, max(costs) * _ROOM)
     axes.set_ylim(panel.up)
-    best = _front(panel.publisher.contents)
+    best = _front(run, panel.publisher.contents)
     ends = [after for after, _ in best[1:]] + [max(costs) * _ROOM]
     front = [corner for (x, y), end in zip(best, ends, strict=False) for corner in ((x, y), (end, y))]
     axes.plot([x for x, _ in front], [y for _, y in front], color=GREY, lw=0.9, zorder=1.5)
@@ -152,10 +152,10 @@ def _cost(row: RecommenderRow | None) -> float | None:
     return spent if spent and spent > 0 else None  # a logarithmic axis has no zero
 
 
-def _front(publisher: PublisherContents) -> list[tuple[float, float]]:
+def _front(run: ArrangedRun, publisher: PublisherContents) -> list[tuple[float, float]]:
     """Cost and quality, as drawn, of the whole Pareto front, also of those that are not among the best."""
     return sorted(
-        (_cost(row) or math.nan, scaled(row, publisher["headline"])[0])
+        (_cost(row) or math.nan, scaled(run, row, publisher["headline"])[0])
         for row in publisher["rows"]
         if row["status"] == "done" and row["pareto"] and _cost(row) and not row["foresees"]
     )

@@ -7,13 +7,13 @@ import math
 import numpy as np
 
 from newsreplay.report.colours import SERIES
-from newsreplay.report.headings import heading
 from newsreplay.report.pictures.arranged import (
     ArrangedPublisher,
     ArrangedRun,
     all_rows,
     axis_label,
     estimate_of,
+    heading_of,
     note_below,
     scaled,
 )
@@ -49,7 +49,7 @@ def impressions(run: ArrangedRun) -> Figure | None:
     guessing = " Dashed: AUC 50 %, what guessing reaches." if "auc" in metrics else ""
     note = note_below(run, f"Bars: {run.contents['interval']}{guessing}")
     figure = new_figure(
-        f"{run.title}: {', '.join(heading(metric).text for metric in metrics)} on impressions",
+        f"{run.title}: {', '.join(heading_of(run, metric).text for metric in metrics)} on impressions",
         note,
         sum(heights) + 0.55 + 0.12 * (note.count("\n") + 1),
     )
@@ -60,7 +60,10 @@ def impressions(run: ArrangedRun) -> Figure | None:
     )
     for column, metric in enumerate(metrics):
         cells = [
-            scaled(publisher.rows[name], metric) for publisher, names in drawn for name in names if name in run.ranked
+            scaled(run, publisher.rows[name], metric)
+            for publisher, names in drawn
+            for name in names
+            if name in run.ranked
         ]
         bounds = [bound for cell in cells for bound in cell if math.isfinite(bound)]
         across = axis_range([*bounds, 50.0] if metric == "auc" else bounds)
@@ -68,7 +71,7 @@ def impressions(run: ArrangedRun) -> Figure | None:
             axes.set_xlim(across)
             for group, look in ((run.ranked, looks[0]), (run.foresee, looks[1])):
                 lines = [line for line, name in enumerate(names) if name in group]
-                cells = [scaled(publisher.rows[names[line]], metric) for line in lines]
+                cells = [scaled(run, publisher.rows[names[line]], metric) for line in lines]
                 value, low, high = np.array(cells).reshape(-1, 3).T
                 axes.hlines(lines, low, high, color=look["color"], lw=1.0)
                 axes.plot(value, lines, linestyle="", markersize=3.5, **look)
@@ -83,7 +86,7 @@ def impressions(run: ArrangedRun) -> Figure | None:
     for axes, (publisher, _) in zip(grid[:, 0], drawn, strict=True):
         axes.set_title(publisher.label)
     for axes, metric in zip(grid[-1], metrics, strict=True):
-        axes.set_xlabel(axis_label(metric))
+        axes.set_xlabel(axis_label(run, metric))
     return figure
 
 

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from newsreplay.report.colours import SERIES
-from newsreplay.report.headings import heading
 from newsreplay.report.pictures.arranged import (
     ArrangedRun,
     all_rows,
@@ -16,6 +15,7 @@ from newsreplay.report.pictures.arranged import (
     brief,
     estimate_of,
     failed_names,
+    heading_of,
     headline,
     note_below,
 )
@@ -36,8 +36,8 @@ def publishers_by_recommenders(run: ArrangedRun) -> Figure | None:
     framing = [name for name in run.foresee if any(headline(publisher, name) is not None for publisher in drawn)]
     everyone = [*names, *framing]
     metrics = list(dict.fromkeys(publisher.contents["headline"] for publisher in drawn))
-    headed = " and ".join(heading(metric).text for metric in metrics)
-    inside = " and ".join(axis_label(metric) for metric in metrics)
+    headed = " and ".join(heading_of(run, metric).text for metric in metrics)
+    inside = " and ".join(axis_label(run, metric) for metric in metrics)
     note = note_below(
         run, f"Per cent of the best value of the publisher; in brackets {inside}. Rows by mean rank: {RULE}."
     )
@@ -55,7 +55,7 @@ def publishers_by_recommenders(run: ArrangedRun) -> Figure | None:
             share = math.nan if value is None or not best else 100 * value / best
             if line < len(names):
                 relative[line, column] = share
-            text = "–" if value is None else brief(value, publisher.contents["headline"])
+            text = "–" if value is None else brief(run, value, publisher.contents["headline"])
             if name not in publisher.rows:
                 text = "failed" if name in failed_names(publisher.contents) else "–"
             text = f"{share:.0f}  ({text})" if math.isfinite(share) else text
@@ -106,8 +106,9 @@ def rank_stability(run: ArrangedRun) -> Figure | None:
         return None
     metrics = list(dict.fromkeys(publisher.contents["headline"] for publisher, _ in drawn))
     most = max(len(rows) for _, rows in drawn)
+    headed = " and ".join(heading_of(run, metric).text for metric in metrics)
     sheet = Sheet(
-        f"{run.title}: ranks by {' and '.join(heading(metric).text for metric in metrics)}, and how sure they are",
+        f"{run.title}: ranks by {headed}, and how sure they are",
         note_below(
             run,
             f"Bars: the ranks that paired tests of all pairs leave open (5 % after Holm). {run.contents['interval']}",

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from newsreplay.report.colours import SERIES
-from newsreplay.report.headings import heading
-from newsreplay.report.pictures.arranged import ArrangedRun, Series
+from newsreplay.report.pictures.arranged import ArrangedRun, Series, heading_of
 from newsreplay.report.pictures.drawing import (
     DASHES,
     MARKERS,
@@ -73,7 +72,7 @@ def panel_frame(
                 top = max(top, float(np.nanmax(reference)))
             else:
                 ends = f"{np.nanmin(reference):.2f} to {np.nanmax(reference):.2f}"
-                unit = heading(metric).unit
+                unit = heading_of(run, metric).unit
                 beyond.append(f"{run.labels[name]} on {label} ({ends}\u00a0{unit})".replace("\u00a0)", ")"))
     return kept, 1.06 * top or 1.0
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from newsreplay.report.headings import heading
 from newsreplay.report.pictures.arranged import (
     ArrangedRun,
     Floats,
@@ -15,6 +14,7 @@ from newsreplay.report.pictures.arranged import (
     all_rows,
     axis_label,
     best_few,
+    heading_of,
     note_below,
     outside,
     series_of,
@@ -61,7 +61,7 @@ def draw_slices(by: str, run: ArrangedRun) -> Figure | None:
     series = [
         (
             publisher,
-            {name: series_of(_estimates(part, name), part.metric) for name in [*few, *run.foresee]},
+            {name: series_of(run, _estimates(part, name), part.metric) for name in [*few, *run.foresee]},
             part,
             range(len(part.groups)) if ordered else _largest(part),
         )
@@ -85,7 +85,7 @@ def draw_slices(by: str, run: ArrangedRun) -> Figure | None:
     group_labels = [labels_of([str(part.groups[group]) for group in groups]) for _, _, part, groups in series]
     upright = max((_widest(labels) for labels in group_labels if ordered and _places(labels, wide)[1]), default=0.0)
     sheet = Sheet(
-        f"{run.title}: {heading(metric).text} by {label}",
+        f"{run.title}: {heading_of(run, metric).text} by {label}",
         note_below(run, *notes, few=few),
         len(series),
         columns,
@@ -101,11 +101,11 @@ def draw_slices(by: str, run: ArrangedRun) -> Figure | None:
         axes.set_title(publisher.label)
         if ordered:
             axes.set_ylim(0, top)
-            axes.set_ylabel(axis_label(part.metric))
+            axes.set_ylabel(axis_label(run, part.metric))
             axes.set_xlabel(label)
         else:
             axes.set_xlim(-0.02 * top, top)
-            axes.set_xlabel(axis_label(part.metric))
+            axes.set_xlabel(axis_label(run, part.metric))
     sheet.key([handle(run, name) for name in key])
     return sheet.figure
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from newsreplay.report.headings import heading
 from newsreplay.report.pictures.arranged import (
     ArrangedPublisher,
     ArrangedRun,
@@ -18,6 +17,7 @@ from newsreplay.report.pictures.arranged import (
     best_few,
     duration,
     estimate_of,
+    heading_of,
     note_below,
     outside,
     scaled,
@@ -66,7 +66,11 @@ def over_time(run: ArrangedRun) -> Figure | None:
         return None
     metric = drawn[0][1]["metric"]
     series = [
-        (publisher, {name: series_of(_estimates(over, name), over["metric"]) for name in [*few, *run.foresee]}, over)
+        (
+            publisher,
+            {name: series_of(run, _estimates(over, name), over["metric"]) for name in [*few, *run.foresee]},
+            over,
+        )
         for publisher, over in drawn
     ]
     beyond: list[str] = []
@@ -82,7 +86,7 @@ def over_time(run: ArrangedRun) -> Figure | None:
     )
     key = [*few, *(name for name in run.foresee if any(name in kept for kept, _ in framed))]
     sheet = Sheet(
-        f"{run.title}: {heading(metric).text} over time", note, len(drawn), 1, 1.5, [run.labels[n] for n in key]
+        f"{run.title}: {heading_of(run, metric).text} over time", note, len(drawn), 1, 1.5, [run.labels[n] for n in key]
     )
     first: Axes | None = None
     for axes, (publisher, by_name, over), (kept, top) in zip(sheet.axes, series, framed, strict=True):
@@ -92,7 +96,7 @@ def over_time(run: ArrangedRun) -> Figure | None:
         axes.set_title(publisher.label)
         axes.set_ylim(0, top)
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
-        axes.set_ylabel(axis_label(over["metric"]))
+        axes.set_ylabel(axis_label(run, over["metric"]))
         if first is None:
             first = axes
         else:
@@ -139,7 +143,10 @@ def over_time_rows(run: ArrangedRun) -> Rows:
 def event_against_session(run: ArrangedRun) -> Figure | None:
     """Draw E@1 against P@1, a point a recommender; None where nothing has both."""
     drawn = [
-        (publisher, {name: (scaled(row, P), scaled(row, E)) for name, row in publisher.rows.items() if _both(row)})
+        (
+            publisher,
+            {name: (scaled(run, row, P), scaled(run, row, E)) for name, row in publisher.rows.items() if _both(row)},
+        )
         for publisher in run.publishers
     ]
     drawn = [(publisher, points) for publisher, points in drawn if any(name in points for name in run.ranked)]
@@ -180,7 +187,7 @@ def event_against_session(run: ArrangedRun) -> Figure | None:
         for name in [*reversed(key), *run.foresee]:
             if name in points:
                 cross(axes, *points[name], look_of(run, name))
-        axes.set(title=publisher.label, xlim=across, ylim=up, xlabel=axis_label(P), ylabel=axis_label(E))
+        axes.set(title=publisher.label, xlim=across, ylim=up, xlabel=axis_label(run, P), ylabel=axis_label(run, E))
     sheet.key([handle(run, name, line=False) for name in [*key, *inside]])
     freeze(sheet.figure)
     for axes, (_, points) in zip(sheet.axes, drawn, strict=True):

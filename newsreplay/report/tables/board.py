@@ -55,6 +55,7 @@ class Board:
     def __init__(self, runs: Sequence[RunFolder], named: Collection[str] = ()):
         self.runs, self.named = runs, named
         self.asks: Asks = runs[0].asks if runs else "reads"  # of all of them, else they are refused
+        self.reward = runs[0].reward if runs else None  # likewise
         self.results: list[Result] = []
         self.failed: set[tuple[str, str]] = set()  # (recommender, publisher)
         self.foreseeing: set[str] = set()
@@ -209,12 +210,15 @@ class Board:
         return np.array(values), np.array(drawn).reshape(len(names), REPLICATES)
 
 
-_ScopeOption: TypeAlias = Literal["requests", "warmup", "window", "max_session_length", "strict_deadline", "deadline"]
+_ScopeOption: TypeAlias = Literal[
+    "requests", "reward", "warmup", "window", "max_session_length", "strict_deadline", "deadline"
+]
 _SCOPE: tuple[_ScopeOption, ...] = get_args(_ScopeOption)
 
 
 def _option(run: RunFolder, name: _ScopeOption) -> object:
-    return run.asks if name == "requests" else run.info["options"][name]
+    own = {"requests": run.asks, "reward": run.reward}
+    return own[name] if name in own else run.info["options"][name]
 
 
 def _rows_of(runs: Sequence[RunFolder]) -> dict[tuple[int, str, str], str]:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.report.facts import asking_notes, display_name, leak_notes, seed_notes
-from newsreplay.report.headings import format_half, format_value, heading, metric_named
+from newsreplay.report.headings import IN_UNITS, format_half, format_value, heading, metric_named
 from newsreplay.report.records import Estimate
 from newsreplay.report.shown import few_notes, hides
 from newsreplay.report.slices import PublisherColumns, sliced
 from newsreplay.report.tables.tables import Cell, Record, ReportTable, publisher_caption, render
+from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.runs.folder import RunFolder
 
 
@@ -23,7 +24,7 @@ def by_slice(
     named: Sequence[str] = (),
     intervals: bool = False,
 ) -> str:
-    """How the recommenders of a run fare by slice (`slices.DIMENSIONS`): a column a slice, a table a publisher.
+    """How recommenders fare by slice (`slices.PublisherColumns.dimensions`): a column a slice, a table a publisher.
 
     Of the metrics a dimension has, the table shows one, by default the first that has values; json and csv have all
     with intervals. Of a publisher with few scored sessions, metrics of slates have values only if they are this one
@@ -53,9 +54,10 @@ def by_slice(
             for place in range(len(cut.groups))
         ]
         rows = [
-            (display_name(run, name), [_cell(estimate, chosen, intervals) for estimate in estimates])
+            (display_name(run, name), [_cell(estimate, chosen, intervals, run.reward) for estimate in estimates])
             for name, estimates in sorted(cut.cells[chosen].items(), key=lambda row: -_overall(row[1]))
         ]
+        known = heading(chosen, run.asks, run.reward)
         told = (*few_notes(facts, asked), *asking_notes(run), *leak_notes(run), *seed_notes(run))
         tables.append(
             ReportTable(
@@ -63,7 +65,7 @@ def by_slice(
                 [("", group) for group in cut.groups],
                 [*rows, ("n", [Cell(f"{count:,}") for count in counts])],
                 [
-                    f"{heading(chosen, run.asks).text} in per cent, by {cut.label}; n: {_counted(chosen)}",
+                    f"{known.text} {IN_UNITS[known.unit]}, by {cut.label}; n: {_counted(chosen)}",
                     *(note.text for note in told),
                 ],
                 [],
@@ -81,12 +83,13 @@ def _overall(estimates: Sequence[Estimate]) -> float:
     return sum(value * n for value, n in valued) / sum(n for _, n in valued) if valued else -1.0
 
 
-def _cell(estimate: Estimate, metric: str, intervals: bool) -> Cell:
+def _cell(estimate: Estimate, metric: str, intervals: bool, reward: Reward | None = None) -> Cell:
     value, low, high, _ = estimate
     if value is None:
         return Cell("-")
-    within = f"±{format_half((high - low) / 2, metric)}" if intervals and low is not None and high is not None else ""
-    return Cell(format_value(value, metric), within)
+    half = (high - low) / 2 if intervals and low is not None and high is not None else None
+    within = "" if half is None else f"±{format_half(half, metric, reward)}"
+    return Cell(format_value(value, metric, reward), within)
 
 
 def _counted(metric: str) -> str:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
-from newsreplay.log.rows import Asks
 from newsreplay.report.facts import asking_notes, column_of, display_name, is_reference, leak_notes, number, seed_notes
 from newsreplay.report.headings import IN_UNITS, format_value, heading, metric_named
 from newsreplay.report.shown import few_notes, headline, shown
@@ -25,6 +24,7 @@ from newsreplay.report.tables.tables import (
 )
 from newsreplay.simulator.judgement.comparisons import ALPHA, Differences, count_wins
 from newsreplay.simulator.judgement.comparisons import compare as compare_rows
+from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.by_cluster import ByCluster
 from newsreplay.simulator.runs.folder import RunFolder
@@ -82,12 +82,14 @@ def compare(
         records += [
             {"publisher": publisher, "metric": pair.metric, "a": pair.a, "b": pair.b, **pair.numbers} for pair in pairs
         ]
-        heads = [heading(pair.metric, run.asks).text if is_pair else f"{pair.a} - {pair.b}" for pair in pairs]
-        body = [(head, _cells(pair)) for head, pair in zip(heads, pairs, strict=True)]
+        heads = [
+            heading(pair.metric, run.asks, run.reward).text if is_pair else f"{pair.a} - {pair.b}" for pair in pairs
+        ]
+        body = [(head, _cells(pair, run.reward)) for head, pair in zip(heads, pairs, strict=True)]
         sides = [display_name(run, name) for name in names] if is_pair else ["left", "right"]
         columns = [*sides, "difference", "95 % interval", "p", "p (Holm)", "resolvable"]
         told = (*few_notes(facts, requested or ()), *asking_notes(run), *leak_notes(run), *seed_notes(run))
-        notes = [*_notes(is_pair, chosen, style, run.asks), *(note.text for note in told)]
+        notes = [*_notes(is_pair, chosen, style, run), *(note.text for note in told)]
         first, caption = "metric" if is_pair else "pair", publisher_caption(run, publisher)
         tables.append(ReportTable(first, [("", column) for column in columns], body, notes, [], caption))
     if style in ("json", "csv"):
@@ -178,23 +180,24 @@ def _numbers(differences: Differences, place: int, sign: float) -> dict[str, flo
     }
 
 
-def _cells(pair: _Pair) -> list[Cell]:
+def _cells(pair: _Pair, reward: Reward | None) -> list[Cell]:
     metric, numbers, p = pair.metric, pair.numbers, pair.numbers["p_holm"]
-    ends = [format_value(numbers[end], metric) for end in ("low", "high")]
+    ends = [format_value(numbers[end], metric, reward) for end in ("low", "high")]
     return [
-        *(Cell(format_value(None if np.isnan(value) else value, metric)) for value in (pair.left, pair.right)),
-        Cell(format_value(numbers["difference"], metric), "", BEST if p is not None and p <= ALPHA else ""),
+        *(Cell(format_value(None if np.isnan(value) else value, metric, reward)) for value in (pair.left, pair.right)),
+        Cell(format_value(numbers["difference"], metric, reward), "", BEST if p is not None and p <= ALPHA else ""),
         Cell("identical" if pair.alike else f"[{ends[0]}, {ends[1]}]"),
         Cell(p_text(numbers["p"])),
         Cell(p_text(p)),
-        Cell(format_value(numbers["resolvable"], metric)),
+        Cell(format_value(numbers["resolvable"], metric, reward)),
     ]
 
 
-def _notes(is_pair: bool, metrics: list[str], style: str, asks: Asks) -> list[str]:
+def _notes(is_pair: bool, metrics: list[str], style: str, run: RunFolder) -> list[str]:
     units: dict[str, list[str]] = {}
     for metric in metrics if is_pair else metrics[:1]:
-        units.setdefault(IN_UNITS[heading(metric).unit], []).append(heading(metric, asks).text)
+        known = heading(metric, run.asks, run.reward)
+        units.setdefault(IN_UNITS[known.unit], []).append(known.text)
     in_units = "; ".join(f"{', '.join(names)}: {unit}" for unit, names in units.items())
     return [
         f"values, differences and intervals {next(iter(units))}" if len(units) == 1 and is_pair else in_units,

@@ -55,7 +55,7 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -
         for row, best in zip(rows, pareto([_point(row) for row in rows]), strict=True):
             names = {"publisher": publisher, "recommender": row.recommender, rank_by: row.value}
             records.append(names | row.costs | {"pareto": best})
-            quality = Cell(format_value(row.value, rank_by), "", BEST if best else "")
+            quality = Cell(format_value(row.value, rank_by, run.reward), "", BEST if best else "")
             body.append((row.recommender, [quality, *(_cost_cell(row.costs, head) for head in heads)]))
         notes = [
             f"{MARKS[style][0]}: nobody else is at least as good at less cost (Pareto); recommenders shared the "
@@ -68,7 +68,7 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -
             )
         told = (*few_notes(run.facts(publisher), named), *asking_notes(run), *leak_notes(run))
         notes += [note.text for note in told]
-        columns = [("", head) for head in (heading(rank_by, run.asks).text, *heads)]
+        columns = [("", head) for head in (heading(rank_by, run.asks, run.reward).text, *heads)]
         tables.append(ReportTable("recommender", columns, body, notes, [], publisher_caption(run, publisher)))
     if style in ("json", "csv"):
         return render(ReportTable("", [], [], [], records), style)

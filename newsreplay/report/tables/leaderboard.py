@@ -66,12 +66,12 @@ def _table(board: Board, options: LeaderboardOptions) -> ReportTable:
         )
         for name in rows
     ]
-    heads = [(publisher, heading(metric, board.asks).text) for publisher, metric in columns]
+    heads = [(publisher, heading(metric, board.asks, board.reward).text) for publisher, metric in columns]
     mean = "mean" if len(board.publishers) > 1 else ""
     rank_heads = [(mean, "rank")]
     if agreements:
         both = (options.rank_by, other_question(options.rank_by))
-        rank_heads = [(f"{mean} rank".strip(), heading(metric, board.asks).text) for metric in both]
+        rank_heads = [(f"{mean} rank".strip(), heading(metric, board.asks, board.reward).text) for metric in both]
     footer = _footer(board, options, agreements)
     return ReportTable("recommender", [*heads, *rank_heads], body, footer, board.records())
 
@@ -94,7 +94,7 @@ def _agreements(board: Board, options: LeaderboardOptions, ranked: Sequence[str]
     lines = []
     for publisher in board.publishers:
         columns = [(metric, board.column(publisher, metric, ranked)[0]) for metric in metrics]
-        if line := agreement(publisher, ranked, columns, board.asks):
+        if line := agreement(publisher, ranked, columns, board.asks, board.reward):
             lines.append(line)
     return lines
 
@@ -108,10 +108,10 @@ def _cell(board: Board, options: LeaderboardOptions, name: str, column: tuple[st
     within = beside = ""
     if options.intervals:
         spread = board.spread.get((name, publisher, metric))
-        beside = "" if spread is None else f"s{_value(spread, metric, options)}"
+        beside = "" if spread is None else f"s{_value(spread, metric, board, options)}"
         if result.low is not None and result.high is not None:
-            within = f"±{_half((result.high - result.low) / 2, metric, options)}"
-    return Cell(_value(result.value, metric, options), within, mark, beside)
+            within = f"±{_half((result.high - result.low) / 2, metric, board, options)}"
+    return Cell(_value(result.value, metric, board, options), within, mark, beside)
 
 
 def _rank_cell(board: Board, mean: MeanRank | None) -> Cell:
@@ -137,29 +137,34 @@ def _marks(board: Board, publisher: str, metric: str, names: list[str]) -> dict[
     return marks
 
 
-def _value(value: float, metric: str, options: LeaderboardOptions) -> str:
-    if options.paper_scale and metric in SUCCESS:
+def _is_scaled(metric: str, board: Board, options: LeaderboardOptions) -> bool:
+    """Whether a metric is shown as in the paper: seconds never are."""
+    return options.paper_scale and metric in SUCCESS and heading(metric, reward=board.reward).unit == "%"
+
+
+def _value(value: float, metric: str, board: Board, options: LeaderboardOptions) -> str:
+    if _is_scaled(metric, board, options):
         return f"{value * PAPER_SCALE:.0f}"
-    return format_value(value, metric)
+    return format_value(value, metric, board.reward)
 
 
-def _half(value: float, metric: str, options: LeaderboardOptions) -> str:
+def _half(value: float, metric: str, board: Board, options: LeaderboardOptions) -> str:
     """Half the width of an interval; one that rounds to nothing is less than the last digit."""
-    if options.paper_scale and metric in SUCCESS:
+    if _is_scaled(metric, board, options):
         return f"{value * PAPER_SCALE:.0f}" if round(value * PAPER_SCALE) or not value else "<1"
-    return format_half(value, metric)
+    return format_half(value, metric, board.reward)
 
 
 def _footer(board: Board, options: LeaderboardOptions, agreements: Sequence[str]) -> list[str]:
     units: dict[str, list[str]] = {}
     for metric in options.metrics:
-        scaled = options.paper_scale and metric in SUCCESS
-        unit = f"times {PAPER_SCALE:,}" if scaled else IN_UNITS[heading(metric).unit]
-        units.setdefault(unit, []).append(heading(metric, board.asks).text)
+        scaled = _is_scaled(metric, board, options)
+        unit = f"times {PAPER_SCALE:,}" if scaled else IN_UNITS[heading(metric, reward=board.reward).unit]
+        units.setdefault(unit, []).append(heading(metric, board.asks, board.reward).text)
     within = "; ±: half the width of the 95 % interval" if options.intervals else ""
     lines = ["; ".join(f"{', '.join(names)}: {unit}" for unit, names in units.items()) + within]
     best, level = MARKS[options.style]
-    marks, ranked = f"{best}: best of its column", f"rank by {heading(options.rank_by, board.asks).text}"
+    marks, ranked = f"{best}: best of its column", f"rank by {heading(options.rank_by, board.asks, board.reward).text}"
     if board.paired:
         marks += f"; {level}: may be first (paired tests of all pairs, p > {ALPHA:g} after Holm)"
         ranked += ", with the range that these tests leave it"

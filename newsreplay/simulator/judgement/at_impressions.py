@@ -57,6 +57,7 @@ def frame_at_impressions(
         asks=asks,
         request=request,
         relevant=np.empty(len(request), np.int32),
+        reward=np.empty(0, np.float32),
     )
     marks = _Marks(*(np.full(len(publisher.articles.id), -1, np.int32) for _ in range(2)))
     _align(log, reads, shown, aligned, marks)

@@ -56,15 +56,24 @@ def success_bounds(counted: HitSessions, kind: str, drawn: tuple[Column, Column]
 
 
 def event_bounds(
-    counted: HitSessions, event: Column, success: tuple[Column, Column], drawn: tuple[Column, Column]
+    counted: HitSessions,
+    event: Column,
+    success: tuple[Column, Column],
+    drawn: tuple[Column, Column],
+    *,
+    rewarded: bool = False,
 ) -> tuple[Column, Column]:
     """The 95 % interval of event-level success (`event`, float64[cuts]): lower and upper bounds.
 
     What was `drawn`, the bootstrap's percentiles; where fewer than 40 sessions have a hit, their union with the bounds
-    of session-level success (`success`) times the hits of a session with any.
+    of session-level success (`success`) times the hits of a session with any. If hits are `rewarded` and there is
+    none, nothing says what one is worth: NaN.
     """
     share = counted.hits / max(counted.sessions, 1)
     each = np.divide(event, share, out=np.ones(len(event)), where=counted.hits > 0)
     few = counted.hits < FEW_HITS
+    if rewarded:
+        each[counted.hits == 0] = np.nan
+        drawn = np.where(counted.hits == 0, np.nan, drawn[0]), np.where(counted.hits == 0, np.nan, drawn[1])
     low = np.where(few, np.fmin(drawn[0], success[0] * each), drawn[0])
     return low, np.where(few, np.fmax(drawn[1], success[1] * each), drawn[1])

@@ -44,6 +44,7 @@ class Frame(NamedTuple):
     asks: Column  #: int64[sessions + 1], session i has the requests asks[i] … asks[i + 1] - 1
     request: Column  #: int32[requests], number of the request in the log
     relevant: Column  #: int32[requests], distinct articles that are relevant to it
+    reward: Column  #: float32[reads], what a hit of the read is worth; empty: every hit counts one
 
 
 class Outcomes(NamedTuple):
@@ -98,6 +99,7 @@ def frame(
         asks=starts,
         request=request,
         relevant=np.empty(reads, np.int32),
+        reward=np.empty(0, np.float32),
     )
     # An article is known from the first row that carries it, and codes count up by first appearance.
     known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
@@ -231,11 +233,14 @@ def _enter(slate: Any, timed: bool, request: int, stamp: int, scratch: Any) -> b
 def tally(frame: Frame, outcomes: Outcomes, group: Column, groups: int, cuts: tuple[int, ...]) -> Column:
     """Sums of all measures over the sessions of each group, float64[groups, cut-offs, len(SLATES)].
 
-    `group` (int32[sessions]) has the group of each session of the frame.
+    `group` (int32[sessions]) has the group of each session of the frame. Event-level success sums the rewards of hits
+    where the frame has any, else it counts hits.
     """
     sums = np.zeros((groups, len(cuts), len(SLATES)))
     ideal = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, max(cuts) + 2)))])
     _tally(frame, outcomes, group, np.array(cuts, np.int64), ideal, np.zeros(len(cuts), np.int64), sums)
+    if frame.reward.size:
+        _reward(frame, outcomes.place, group, np.array(cuts, np.int64), sums)
     return sums
 
 
@@ -272,3 +277,16 @@ def _tally(frame: Any, outcomes: Any, group: Any, cuts: Any, ideal: Any, hits: A
         for c in range(cuts.size):
             total[c, 0] += hits[c]
             total[c, 1] += hits[c] > 0
+
+
+@compiled
+def _reward(frame: Any, places: Any, group: Any, cuts: Any, sums: Any) -> None:
+    """Put the rewards of hits in place of their number."""
+    sums[:, :, 0] = 0
+    for number in range(frame.session.size):
+        total = sums[group[number]]
+        for at in range(frame.begin[number], frame.begin[number + 1]):
+            if places[at] > 0:
+                for c in range(cuts.size):
+                    if places[at] <= cuts[c]:
+                        total[c, 0] += frame.reward[at]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias, get_args
+
+Reward: TypeAlias = Literal["dwell"]  #: what a hit is worth: the seconds for which its article was read
+REWARDS: tuple[Reward, ...] = get_args(Reward)
+
 #: What is summed per cut-off: as it is reported, and whether it is a mean over sessions or over requests.
 SLATES = {
     "event_success": "sessions",

@@ -93,7 +93,8 @@ def _success(sums: Sums, scored: Scored, low: Column, high: Column) -> tuple[Col
     event, session = (slice(first, cuts * len(SLATES), len(SLATES)) for first in range(2))
     success = success_bounds(sums.counted, scored.resampled.slates, (low[session], high[session]))
     value = sums.totals[:, 0] / max(sums.counted.sessions, 1)
-    bounds = event_bounds(sums.counted, value, success, (low[event], high[event]))
+    rewarded = bool(scored.frame.reward.size)
+    bounds = event_bounds(sums.counted, value, success, (low[event], high[event]), rewarded=rewarded)
     return np.concatenate([bounds[0], success[0]]), np.concatenate([bounds[1], success[1]])
 
 

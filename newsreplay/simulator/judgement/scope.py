@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from newsreplay.errors import NewsreplayError
 from newsreplay.log.rows import ASKING, Asks
 from newsreplay.simulator.judgement.clusters import KINDS
+from newsreplay.simulator.judgement.measures import REWARDS, Reward
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Scope:
     max_session_length: int | None = None  #: longer sessions (reads) are not scored; None = all are
     cluster: str | None = None  #: what is resampled for intervals: session, user or day; None = as fits (`fitting`)
     requests: Asks = "reads"  #: what asks for slates
+    reward: Reward | None = None  #: what event-level success sums; None = the number of hits
 
     def __post_init__(self) -> None:
         if self.warmup < 0 or (self.window is not None and self.window <= 0):
@@ -28,3 +30,5 @@ class Scope:
             raise NewsreplayError(f"no cluster is called {self.cluster!r}; there are {', '.join(KINDS)}")
         if self.requests not in ASKING:
             raise NewsreplayError(f"{self.requests!r} cannot ask for slates; {' or '.join(ASKING)} can")
+        if self.reward is not None and self.reward not in REWARDS:
+            raise NewsreplayError(f"a hit cannot be worth {self.reward!r}; there is {', '.join(REWARDS)}")

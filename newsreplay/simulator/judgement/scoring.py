@@ -47,6 +47,7 @@ class Scored(NamedTuple):
     longest: Column  #: bool[sessions], the longest 1 % of the scored ones
     one_instant: int  #: sessions with two reads that are left out, since all of their reads share one time; none where
     #: impressions ask
+    unrewarded: int | None  #: reads whose reward is not known; None = the number of hits is what counts
     impressions: ScoredImpressions
     impression_clusters: Clusters  #: of the scored impressions
 
@@ -93,6 +94,11 @@ def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: Clus
     """What is scored of a publisher; `seed` and `sizes` group clusters where there are many."""
     limits = (scope.warmup, scope.window, scope.max_session_length)
     scored = _FRAMES[scope.requests](publisher, *limits)
+    unrewarded = None
+    if scope.reward is not None:
+        dwell = _dwell(publisher)[scored.read]
+        unrewarded = int(np.count_nonzero(np.isnan(dwell)))
+        scored = scored._replace(reward=np.nan_to_num(dwell))
     resampled = fitting(publisher, scope.cluster, scope.requests)
     rows = request_rows(publisher, scope.requests)
     begun = publisher.log.time[rows[scored.request[scored.asks[:-1]]]]
@@ -117,9 +123,16 @@ def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: Clus
         np.bincount(asked, minlength=len(by.unit)),
         longest,
         max(0, two_reads - len(scored.session)),
+        unrewarded,
         impressions,
         clusters(publisher, impressions.session, impressions.time, resampled.impressions, seed, sizes),
     )
+
+
+def _dwell(publisher: Publisher) -> Column:
+    """Seconds that each read's article was read, NaN where that was not measured: float32[reads]."""
+    active = publisher.requests.active
+    return np.full(len(publisher.requests.row), np.nan, np.float32) if active is None else active
 
 
 def score(publisher: Publisher, scored: Scored, answers: Answers) -> Judgement:

@@ -14,7 +14,7 @@ import numpy as np
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import rebound
 from newsreplay.log.catalog import Articles, Catalog, Revealed, bare_articles
-from newsreplay.log.rows import ASKING, LOG_DTYPES, OUTCOME, Column, Event, Log
+from newsreplay.log.rows import ASKING, LOG_DTYPES, NOTHING_KEPT, OUTCOME, Column, Event, ExtraColumn, Log
 from newsreplay.recommenders.base import Deferred, SelfReport, Setting
 from newsreplay.recommenders.protocols import SupportsForesee, SupportsSelfReport, SupportsSettle
 from newsreplay.simulator.replay.answers import Answer, AnswerError, frozen_scores, frozen_slate
@@ -167,6 +167,36 @@ _PLAIN_WALKS = {requests: rebound(walk, "plain", **_PLAIN, **kinds._asdict()) fo
 _event = partial(tuple.__new__, Event)  # Event._make, without its check of the length
 
 
+class _EventWithExtra(Event):
+    """An event of a log with columns that were kept."""
+
+    extra = NOTHING_KEPT
+
+    def _replace(self, **fields: Any) -> _EventWithExtra:
+        event = super()._replace(**fields)
+        event.extra = self.extra
+        return event
+
+
+def _with_extra(fields: tuple[Any, ...], values: tuple[str | None, ...], names: tuple[str, ...]) -> Event:
+    event: _EventWithExtra = tuple.__new__(_EventWithExtra, fields)
+    event.extra = dict(zip(names, values, strict=True))
+    return event
+
+
+def _events(log: Log, extra: tuple[ExtraColumn, ...], first: int, end: int) -> Iterator[Event]:
+    """The events of rows first … end - 1, with what was kept of their further columns."""
+    fields = zip(range(first, end), *_columns(log, first, end), strict=False)
+    if not extra:
+        return map(_event, fields)
+    texts = [(*column.values, None) for column in extra]
+    values = zip(
+        *([text[code] for code in column.code[first:end].tolist()] for column, text in zip(extra, texts, strict=True)),
+        strict=True,
+    )
+    return map(partial(_with_extra, names=tuple(column.name for column in extra)), fields, values)
+
+
 def _columns(log: Log, first: int, end: int) -> Iterator[Iterable[object]]:
     """The fields of the events of rows first … end - 1 after the first one, `row`."""
     for name in LOG_DTYPES:
@@ -198,6 +228,7 @@ def plain(
     stretch: int,
 ) -> Replayed:
     """Replay a log before a plain-Python recommender, `stretch` rows at a time."""
+    extra, log = log.extra, log._replace(extra=())
     articles = bare_articles(log) if articles is None else articles
     revealed = Revealed()
     catalog = Catalog(articles, revealed)
@@ -212,7 +243,7 @@ def plain(
     begun = time.perf_counter()
     for first, end in stretches(log, stretch):
         before = answered
-        rows = map(_event, zip(range(first, end), *_columns(log, first, end), strict=False))
+        rows = _events(log, extra, first, end)
         # A plain recommender's slate is its number; answers are filled in by the stretch. So with scores.
         answered, placed = walk_rows(
             rows, first, end, state, range(requests), range(len(log.pools.item)), answered, placed

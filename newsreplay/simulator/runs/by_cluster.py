@@ -19,6 +19,7 @@ class _Sessions(NamedTuple):
     begin: Column  # int64[sessions + 1], first read of each
     asks: Column  # int64[sessions + 1], first request of each
     relevant: Column  # int32[requests]
+    reward: Column  # float32[reads]
     cluster: Column  # int64[sessions], from 0
     clusters: int
 
@@ -56,10 +57,11 @@ class ByCluster:
         begin, cluster, clusters = sessions.begin, sessions.cluster, sessions.clusters
         if name in ("event_success", "session_success"):
             places = self.run.places(self.publisher, recommender)
-            session = np.searchsorted(begin, np.flatnonzero((places > 0) & (places <= cut)), side="right") - 1
-            if name == "session_success":
-                session = np.unique(session)
-            return np.bincount(cluster[session], minlength=clusters).astype(np.float64)
+            hits = np.flatnonzero((places > 0) & (places <= cut))
+            session = np.searchsorted(begin, hits, side="right") - 1
+            if name == "event_success":
+                return np.bincount(cluster[session], sessions.reward[hits], clusters)
+            return np.bincount(cluster[np.unique(session)], minlength=clusters).astype(np.float64)
         unread = np.zeros(len(begin), np.int64)  # hits are none of these metrics
         known = {"session": cluster, "begin": unread, "asks": sessions.asks, "relevant": sessions.relevant}
         frame = Frame(**{name: known.get(name, np.empty(0, np.int32)) for name in Frame._fields})  # all that sums need
@@ -73,7 +75,8 @@ def _sessions(run: RunFolder, publisher: str) -> _Sessions:
     first = np.flatnonzero(np.append(True, requests.session[1:] != requests.session[:-1])[: len(requests.session)])
     begin = np.searchsorted(reads.session, np.append(requests.session[first], np.iinfo(np.int32).max))
     cluster = ungrouped(requests, run.facts(publisher)["resampled"])
-    return _Sessions(begin, np.append(first, len(requests.session)), requests.relevant, *_numbered(cluster[first]))
+    asks = np.append(first, len(requests.session))
+    return _Sessions(begin, asks, requests.relevant, reads.reward, *_numbered(cluster[first]))
 
 
 def _numbered(cluster: Column) -> tuple[Column, int]:

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from newsreplay.arrow import dictionary_of, in_one_piece, to_arrow, to_numpy
+from newsreplay.datasets.base import EXTRA
 from newsreplay.log.publisher import Publisher, request_rows
 from newsreplay.log.rows import READ, Asks, Column
-from newsreplay.simulator.judgement.measures import IMPRESSIONS
+from newsreplay.simulator.judgement.measures import IMPRESSIONS, Reward
 from newsreplay.simulator.judgement.rankings import Ranked
 from newsreplay.simulator.judgement.scoring import Judgement, Scored
 from newsreplay.simulator.runs.files import read_columns, write_columns
@@ -31,10 +32,18 @@ class Reads(NamedTuple):
     reachable: Column  #: bool[reads]
     again: Column  #: bool[reads]
     asked: Column  #: bool[reads], some slate counts for it: after the session's first instant, where reads ask
+    reward: Column  #: float32[reads], what a hit of it is worth
     age: Column  #: int64[reads], ms since the article became known
     returning: Column  #: bool[reads], the reader has read something before this session
     category: Column  #: int32[reads], -1 = none
     categories: list[str]
+
+
+class Texts(NamedTuple):
+    """A column of texts."""
+
+    code: Column  #: int32[n], -1 = none
+    values: list[str]  #: those that occur
 
 
 class ScoredRequests(NamedTuple):
@@ -45,6 +54,7 @@ class ScoredRequests(NamedTuple):
     cluster: Column  #: int64[requests], what the session is resampled with
     returning: Column  #: bool[requests], the reader has read something before this session
     relevant: Column  #: int32[requests], distinct articles that are relevant to it
+    extra: dict[str, Texts]  #: further columns of the log that were kept, by name
 
 
 class Impressions(NamedTuple):
@@ -56,6 +66,7 @@ class Impressions(NamedTuple):
     cluster: Column  #: int64[n]
     returning: Column  #: bool[n]
     candidates: Column  #: int32[n]
+    extra: dict[str, Texts]  #: as of `ScoredRequests`
 
 
 def ungrouped(of: Reads | ScoredRequests | Impressions, kind: str) -> Column:
@@ -83,11 +94,13 @@ def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
         "again": frame.again,
         "age": log.time[row] - articles.published[item],
         "returning": np.repeat(returning[frame.session], lengths),
+        **({"reward": frame.reward} if scored.unrewarded is not None else {}),
     }
     write_columns(
         files.frame,
         {name: to_arrow(values) for name, values in columns.items()}
-        | {"category": dictionary_of(category.astype(np.int32), articles.categories, valid=category >= 0)},
+        | {"category": dictionary_of(category.astype(np.int32), articles.categories, valid=category >= 0)}
+        | _extra(publisher, row),
     )
     if scored.asks == "impressions":
         _write_requests(files.scored_requests, publisher, scored, returning)
@@ -102,7 +115,10 @@ def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
             "returning": returning[impressions.session],
             "candidates": (at[impressions.impression + 1] - at[impressions.impression]).astype(np.int32),
         }
-        write_columns(files.scored_impressions, {name: to_arrow(values) for name, values in columns.items()})
+        write_columns(
+            files.scored_impressions,
+            {name: to_arrow(values) for name, values in columns.items()} | _extra(publisher, impressions.row),
+        )
     else:
         files.scored_impressions.unlink(missing_ok=True)  # of an earlier scoring, with other options
 
@@ -119,7 +135,17 @@ def _write_requests(path: Path, publisher: Publisher, scored: Scored, returning:
         "returning": np.repeat(returning[frame.session], lengths),
         "relevant": frame.relevant,
     }
-    write_columns(path, {name: to_arrow(values) for name, values in columns.items()})
+    write_columns(path, {name: to_arrow(values) for name, values in columns.items()} | _extra(publisher, row))
+
+
+def _extra(publisher: Publisher, row: Column) -> dict[str, pa.Array]:
+    """The further columns that were kept, of some log rows."""
+    return {
+        f"{EXTRA}{column.name}": dictionary_of(
+            column.code[row], pa.array(column.values, pa.large_string()), valid=column.code[row] >= 0
+        )
+        for column in publisher.extra
+    }
 
 
 #: The columns of files by what their types are called, or how that begins.
@@ -157,29 +183,44 @@ def _returning(publisher: Publisher) -> Column:
     return known
 
 
-def read_reads(path: Path, asks: Asks = "reads") -> Reads:
+def read_reads(path: Path, asks: Asks = "reads", reward: Reward | None = None) -> Reads:
     """What `write_scored` wrote of reads. Raises `RunError`."""
-    table = read_columns(path, _READS if asks == "reads" else {**_READS, "asked": "bool"})
-    category = in_one_piece(table.column("category")).dictionary_decode().dictionary_encode()  # those that were read
+    asked = {} if asks == "reads" else {"asked": "bool"}
+    rewarded = {} if reward is None else {"reward": "float"}
+    table = read_columns(path, _READS | asked | rewarded)
+    category = _texts(table.column("category"))
     columns = {name: to_numpy(table.column(name)) for name in table.column_names if name != "category"}
     columns.setdefault("asked", columns["position"] > 1)
+    columns.setdefault("reward", np.ones(len(columns["position"]), np.float32))
     return Reads(
         **columns,
-        category=to_numpy(category, -1),
-        categories=category.dictionary.to_pylist(),
+        category=category.code,
+        categories=category.values,
     )
+
+
+def _texts(column: pa.ChunkedArray) -> Texts:
+    """A column of coded texts, without those that no row has."""
+    coded = in_one_piece(column).dictionary_decode().dictionary_encode()
+    return Texts(to_numpy(coded, -1), coded.dictionary.to_pylist())
+
+
+def _extra_of(table: pa.Table) -> dict[str, Texts]:
+    return {
+        name.removeprefix(EXTRA): _texts(table.column(name)) for name in table.column_names if name.startswith(EXTRA)
+    }
 
 
 def read_requests(path: Path) -> ScoredRequests:
     """What `write_scored` wrote of requests; with those of reads it is the reads' own file. Raises `RunError`."""
-    table = read_columns(path, _REQUESTS)
-    return ScoredRequests(**{name: to_numpy(table.column(name)) for name in ScoredRequests._fields})
+    table = read_columns(path, _REQUESTS, EXTRA)
+    return ScoredRequests(**{name: to_numpy(table.column(name)) for name in _REQUESTS}, extra=_extra_of(table))
 
 
 def read_impressions(path: Path) -> Impressions:
     """What `write_scored` wrote of impressions. Raises `RunError`."""
-    table = read_columns(path, _IMPRESSIONS)
-    return Impressions(**{name: to_numpy(table.column(name)) for name in Impressions._fields})
+    table = read_columns(path, _IMPRESSIONS, EXTRA)
+    return Impressions(**{name: to_numpy(table.column(name)) for name in _IMPRESSIONS}, extra=_extra_of(table))
 
 
 # --- what became of answers -----------------------------------------------------------------------------

@@ -67,10 +67,11 @@ def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
             writer.write_batch(batch)
 
 
-def read_columns(path: Path, types: Mapping[str, str]) -> pa.Table:
+def read_columns(path: Path, types: Mapping[str, str], texts: str | None = None) -> pa.Table:
     """Some columns of an Arrow file, which are of these types and have no gaps but `_WITH_GAPS`. Raises `RunError`.
 
-    `types` are the columns by what their types are called, or how that begins.
+    `types` are the columns by what their types are called, or how that begins. With them come those of coded texts,
+    gaps or not, whose names begin with `texts`.
     """
     way_out = _way_out(path)
     with opened(path) as reader:
@@ -81,7 +82,11 @@ def read_columns(path: Path, types: Mapping[str, str]) -> pa.Table:
             raise RunError(f"{path} has no column {name!r} of type {kind}; {way_out}")
         if table.column(place).null_count and name not in _WITH_GAPS:
             raise RunError(f"{path} has gaps in its column {name!r}; {way_out}")
-    return table.select(list(types))
+    kept = [] if texts is None else [name for name in table.column_names if name.startswith(texts)]
+    for name in kept:
+        if not pa.types.is_dictionary(table.schema.field(name).type):
+            raise RunError(f"{path} has no texts in its column {name!r}; {way_out}")
+    return table.select([*types, *kept])
 
 
 @contextmanager

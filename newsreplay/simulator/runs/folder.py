@@ -17,6 +17,7 @@ from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError, RunError
 from newsreplay.escaping import escaped
 from newsreplay.log.rows import Asks, Column
+from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Measured, Result
 from newsreplay.simulator.judgement.rankings import Ranked
 from newsreplay.simulator.runs.answers import scores_table, slates_table, with_ids
@@ -135,6 +136,11 @@ class RunFolder:
         return self.info["options"].get("requests", "reads")
 
     @property
+    def reward(self) -> Reward | None:
+        """What event-level success sums in place of the number of hits."""
+        return self.info["options"].get("reward")
+
+    @property
     def publishers(self) -> list[str]:
         """Names of the publishers."""
         return [facts["publisher"] for facts in self.info["publishers"]]
@@ -175,7 +181,7 @@ class RunFolder:
 
     def reads(self, publisher: str) -> Reads:
         """The reads of the scored sessions of a publisher."""
-        return read_reads(self._whole(publisher_files(self.folder, publisher).frame), self.asks)
+        return read_reads(self._whole(publisher_files(self.folder, publisher).frame), self.asks, self.reward)
 
     def requests(self, publisher: str) -> ScoredRequests:
         """The requests of the scored sessions of a publisher."""

@@ -69,12 +69,14 @@ class Options(NamedTuple):
         flat = asdict(self.answering) | asdict(self.scope) | asdict(self.keeping)
         if self.scope.requests == "reads":  # as ever, and not written
             del flat["requests"]
+        if self.scope.reward is None:  # likewise
+            del flat["reward"]
         return cast(OptionsRecord, flat | {"seeds": list(self.answering.seeds)})
 
     @classmethod
     def from_flat(cls, options: OptionsRecord) -> Options:
         """The options whose `flat` this is."""
-        given: dict[str, Any] = {"requests": "reads", **options, "seeds": tuple(options["seeds"])}
+        given: dict[str, Any] = {"requests": "reads", "reward": None, **options, "seeds": tuple(options["seeds"])}
         scope, answering, keeping = (
             {field.name: given[field.name] for field in fields(group)} for group in (Scope, Answering, Keeping)
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypedDict, get_args
 
 from newsreplay.log.rows import Asks
+from newsreplay.simulator.judgement.measures import Reward
 
 FORMAT = 4  #: of the run folder
 
@@ -43,6 +44,7 @@ class OptionsRecord(TypedDict):
     max_session_length: int | None
     cluster: str | None
     requests: NotRequired[Asks]  #: "reads" where it is missing
+    reward: NotRequired[Reward]  #: what event-level success sums; the number of hits where it is missing
     slates: bool
 
 
@@ -53,6 +55,7 @@ class ScopeRecord(TypedDict, total=False):
     window: int | None
     max_session_length: int | None
     cluster: str | None
+    reward: Reward | None
 
 
 class PublisherRecord(TypedDict):
@@ -71,6 +74,7 @@ class PublisherRecord(TypedDict):
     scored_reads: int
     reads_at_one_time: int
     later_reads: int
+    unrewarded_reads: NotRequired[int]  #: of the scored ones, whose dwell is not known, where that is the reward
     reachable_reads: int
     impressions: int
     scored_impressions: int

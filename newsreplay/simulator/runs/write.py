@@ -200,7 +200,7 @@ def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Ju
     begins = np.zeros(len(frame.read) + 1, bool)  # an instant of its session
     begins[1:-1] = np.diff(frame.position) != 0
     begins[frame.begin] = True
-    return {
+    record: PublisherRecord = {
         "publisher": name,
         "rows": facts["rows"],
         "reads": facts["reads"],
@@ -226,6 +226,9 @@ def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Ju
         "hits": sum(all_hits for all_hits, _ in hits),
         "hits_of_longest": sum(of_longest for _, of_longest in hits),
     }
+    if scored.unrewarded is not None:
+        record["unrewarded_reads"] = scored.unrewarded
+    return record
 
 
 def _pair(pair: Judged, folder: Path) -> PairRecord:

@@ -424,3 +424,10 @@ def test_the_real_sample_is_read_as_the_slow_reader_reads_it(real_data: Path) ->
     raw = read(plan_adressa(path))
     assert account(raw) == tuple(naive_adressa(files))
     assert (raw.rows_in, raw.kept, len(raw.rejects), raw.dropped[NO_ARTICLE]) == (38, 25, 5, 8)
+
+
+def test_further_keys_are_kept_read_fast_or_line_by_line(tmp_path: Path) -> None:
+    lines = [view(deviceType="Mobile"), view(deviceType=""), view(deviceType=7), view(), view(deviceType="TV")]
+    doubtful = view(deviceType="Tablet").encode().replace(b'"id"', b'"i\\u0064"')
+    raw = read(plan_adressa(day(tmp_path, *lines, doubtful), keep=["deviceType"]))
+    assert raw.rows["extra.deviceType"].to_pylist() == ["Mobile", None, None, None, "TV", "Tablet"]

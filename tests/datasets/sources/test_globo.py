@@ -423,3 +423,13 @@ def test_the_real_log_is_read_as_the_slow_reader_reads_it(real_data: Path, tmp_p
         shutil.copy(real_data / "globo" / name, tmp_path / name)
     shutil.copy(real_data / "globo" / "articles_metadata.csv", tmp_path)
     same_as_the_slow_reader(tmp_path)
+
+
+def test_further_columns_are_kept_and_what_is_no_number_in_them_is_null(tmp_path: Path) -> None:
+    odd = FIRST.removesuffix(",2") + ",web"
+    raw = gather(plan_globo(globo(tmp_path, [FIRST, odd]), keep=["click_deviceGroup", "click_referrer_type"]))
+    assert column(raw.rows, "extra.click_deviceGroup") == ["3", "3"]
+    assert column(raw.rows, "extra.click_referrer_type") == ["2", None]
+    assert raw.rejects == []
+    with pytest.raises(DataError, match="column 'click_device' is missing"):
+        gather(plan_globo(tmp_path, keep=["click_device"]))

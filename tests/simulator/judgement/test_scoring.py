@@ -15,6 +15,7 @@ from newsreplay.errors import NewsreplayError
 from newsreplay.log.rows import DAY, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
 from newsreplay.simulator.judgement import intervals, metrics
 from newsreplay.simulator.judgement.clusters import KINDS, ClusterSizes
+from newsreplay.simulator.judgement.counting import HitSessions, event_bounds
 from newsreplay.simulator.judgement.measures import IMPRESSIONS, cut_offs
 from newsreplay.simulator.judgement.metrics import Measured, Result, measure
 from newsreplay.simulator.judgement.scope import Scope
@@ -113,6 +114,47 @@ def test_every_value_equals_its_oracle(case: Case) -> None:
         agrees(found["ndcg@10"], sum(pool.ndcg10 for pool in pools) / len(pools), len(pools))
         clicked, passed = [s for pool in pools for s in pool.clicked], [s for pool in pools for s in pool.passed]
         agrees(found["auc_pooled"], naive_judge.auc(clicked, passed), len(pools))
+
+
+@settings(max_examples=25, deadline=None)
+@given(case=cases(), data=st.data())
+def test_with_a_reward_event_success_sums_the_seconds_of_the_hits_and_nothing_else_changes(
+    case: Case, data: st.DataObject
+) -> None:
+    publisher = publisher_of(case.log)
+    reads = len(publisher.requests.row)
+    told = data.draw(st.lists(st.sampled_from([None, 0.0, 0.5, 30.0, 125.25]), min_size=reads, max_size=reads))
+    active = np.array([np.nan if seconds is None else seconds for seconds in told], np.float32)
+    rewarded = publisher._replace(requests=publisher.requests._replace(active=active))
+    of = select_scored(rewarded, Scope(reward="dwell"))
+    tallies = {name: score(rewarded, of, answers).sums for name, answers in case.answers().items()}
+    measured, plain = measure("A", case.k, of, tallies, 0), of_all(case)[1]
+    sessions = naive.scored_sessions(case.log)
+    for name, slates in case.slates.items():
+        found, before = cells(measured, name), cells(plain, name)
+        fates = naive_judge.fates(case.log, slates, case.k)
+        for cut in cut_offs(case.k):
+            hits = [fate for fate in fates if isinstance(fate.place, int) and fate.place <= cut]
+            result = found.pop(f"event_success@{cut}")
+            before.pop(result.metric)
+            seconds = sum(told[hit.request] or 0.0 for hit in hits)
+            agrees(result, seconds / len(sessions) if sessions else math.nan, len(sessions))
+            if not hits:
+                assert (result.low, result.high) == (None, None)
+            elif result.value is not None and result.low is not None and result.high is not None:
+                assert result.low <= result.value + 1e-9
+                assert result.value <= result.high + 1e-9
+        assert found == before
+    lost = sum(told[fate.request] is None for fate in naive_judge.fates(case.log, case.slates["silent"], case.k))
+    assert of.unrewarded == lost
+
+
+def test_few_hits_are_worth_what_their_share_can_be_times_what_a_hit_brings() -> None:
+    counted = HitSessions(*(np.array([n]) for n in (4,)), 100, np.array([4]), np.array([96]), np.array([1.0]))
+    drawn = (np.array([0.5]), np.array([3.0]))
+    low, high = event_bounds(counted, np.array([1.6]), (np.array([0.011]), np.array([0.0993])), drawn, rewarded=True)
+    assert low.tolist() == pytest.approx([min(0.5, 0.011 * 40)])  # 1.6 s a session, 40 s a session with a hit
+    assert high.tolist() == pytest.approx([0.0993 * 40])
 
 
 @settings(max_examples=12, deadline=None)

@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from newsreplay.arrow import to_numpy
-from newsreplay.datasets.base import Part
+from newsreplay.datasets.base import EXTRA, Part
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.reading.times import CALENDAR, FormTally, chunk_times
-from newsreplay.datasets.sources.table.columns import TIMES, WORDS, place
+from newsreplay.datasets.sources.table.columns import TIMES, place
 from newsreplay.datasets.sources.table.files import BINARY, File, printable
+from newsreplay.datasets.sources.table.ids import IDS
 from newsreplay.datasets.sources.table.rows import EmptyError, TableRows, time_column
 from newsreplay.errors import DataError
 from newsreplay.machine import cores
@@ -51,7 +52,7 @@ class BinaryTable:
             name for name, kind in kinds.items() if pa.types.is_timestamp(kind) or pa.types.is_date(kind)
         }
         self.floats: Set[str] = {
-            name for name, at in self.places.items() if name in WORDS and _is_floating(self.schema.types[at])
+            name for name, at in self.places.items() if name in IDS and _is_floating(self.schema.types[at])
         }
         with _readable(file):
             self.groups = _groups(file, self.schema.names[self.places["item"]])
@@ -62,7 +63,7 @@ class BinaryTable:
 
     def first_rows(self) -> TableRows | None:
         """The first row, with its columns of text."""
-        text = [name for name, at in self.places.items() if name in WORDS and _is_text(self.schema.types[at])]
+        text = [name for name, at in self.places.items() if name not in TIMES and _is_text(self.schema.types[at])]
         sources = [self.schema.names[self.places[name]] for name in text]
         with _readable(self.file):
             for batch in _batches(self.file, self.parts[0], sources, self.schema, 1) if text and self.parts else ():
@@ -76,7 +77,7 @@ class BinaryTable:
         first = self.groups[part.begin].first
         for table in self._tables(part, list(self.places)):
             columns = {
-                name: _as_text(self.file, name, table[name], first) if name in WORDS else table[name]
+                name: _as_text(self.file, name, table[name], first) if name not in TIMES else table[name]
                 for name in self.places
             }
             begin = np.arange(1, table.num_rows + 1)
@@ -246,6 +247,8 @@ def _as_text(file: File, name: str, column: pa.ChunkedArray, first: int) -> pa.C
     kind = _plain_type(column.type)
     if pa.types.is_dictionary(column.type) and not pa.types.is_string(kind):
         column = column.cast(kind)
+    if name == "dwell" or name.startswith(EXTRA):
+        return _as_written(file, name, column)
     if pa.types.is_floating(kind):
         return _whole_numbers(file, name, column, first)
     if kind == pa.binary(16):
@@ -258,6 +261,15 @@ def _as_text(file: File, name: str, column: pa.ChunkedArray, first: int) -> pa.C
         return column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError(f"{file.name}: {name} is of type {kind}, which is no id; write it as strings") from error
+
+
+def _as_written(file: File, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values that are no ids as text."""
+    try:
+        return column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        what = f"the column '{printable(name.removeprefix(EXTRA))}' is of type {column.type}"
+        raise DataError(f"{file.name}: {what}, which is no text and no number; write it as strings") from error
 
 
 def _uuids(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from newsreplay.datasets.base import EXTRA
 from newsreplay.datasets.sources.table.files import File, printable
 from newsreplay.errors import DataError
 
 TIMES = ("time", "published")
-WORDS = ("publisher", "user", "session", "item", "category", "title")
-READ_COLUMNS = ("publisher", "time", "user", "session", "item", "published", "category", "title")
+WORDS = ("publisher", "user", "session", "item", "category", "title", "dwell")
+READ_COLUMNS = ("publisher", "time", "user", "session", "item", "published", "category", "title", "dwell")
 ARTICLE_COLUMNS = ("item", "publisher", "published", "category", "title")
 COLUMNS = {"reads": TIMES + WORDS, "articles": ARTICLE_COLUMNS}
 NEEDED = {"reads": ("time", "user", "session", "item"), "articles": ("item",)}
@@ -26,6 +27,7 @@ _USUAL = {
     "published": "publishedat publishtime publishedtime publicationdate publicationtime pubdate",
     "category": "categoryid categoryname section",
     "title": "headline",
+    "dwell": "dwelltime dwellseconds readtime readingtime activetime timespent",
     "publisher": "publisherid publishername",
 }
 #: Of an article these are when it was published; of a read they may be when it was made.
@@ -74,12 +76,23 @@ def check_names(names: Mapping[str, str]) -> None:
             )
 
 
+def with_kept(names: Mapping[str, str], keep: Sequence[str]) -> dict[str, str]:
+    """Names of columns, with those of further columns of the reads that are kept. Raises `DataError`."""
+    check_names(names)
+    return {**names, **{f"{EXTRA}{name}": name for name in keep}}
+
+
 def place(file: File, headings: list[str], names: Mapping[str, str]) -> Placed:
     """Where the columns are that there are. Raises `DataError` if one is missing, or may be either of two."""
     placed, missing = lookup(file, headings, names)
     if not missing:
         return placed
     clean = [name.strip() for name in headings]
+    if isinstance(missing, str) and missing.startswith(EXTRA):
+        source, there = missing.removeprefix(EXTRA), [*clean, *dict(file.partitions)]
+        raise MissingError(
+            f"{file.name} has no column '{printable(source)}' to keep; {_has(there)}{_hint(source, there)}"
+        )
     if isinstance(missing, str):
         source = _asked(file, clean, names, missing) or missing
         raise MissingError(f"{file.name} has no column '{source}' (for {missing}); {_has(clean)}{_hint(source, clean)}")
@@ -112,12 +125,27 @@ def lookup(file: File, headings: list[str], names: Mapping[str, str]) -> tuple[P
         elif name in usual:
             placed.aliases[name] = _only(file, name, usual[name], names)
             placed.places[name] = clean.index(placed.aliases[name])
+    for name in names if file.role == "reads" else ():
+        if name.startswith(EXTRA) and not _keep(file, clean, placed, name):
+            return placed, name
     found = {*placed.places, *placed.constants}
     needed = NEEDED[file.role]
     missing: list[tuple[str, ...]] = [(name,) for name in needed if name not in (*found, "user", "session")]
     if "user" in needed and not {"user", "session"} & found:
         missing.append(("user", "session"))
     return placed, missing
+
+
+def _keep(file: File, headings: list[str], placed: Placed, name: str) -> bool:
+    """Find a further column that is kept; whether there is one. Raises `DataError` where there are two."""
+    source, folders = name.removeprefix(EXTRA), dict(file.partitions)
+    if headings.count(source) > 1:
+        raise DataError(f"{file.name} has {headings.count(source)} columns called '{source}'; rename all but one")
+    if source in headings:
+        placed.places[name] = headings.index(source)
+    elif source in folders:
+        placed.constants[name] = folders[source]
+    return source in headings or source in folders
 
 
 def _asked(file: File, headings: list[str], names: Mapping[str, str], name: str) -> str | None:
@@ -178,7 +206,8 @@ def _suggestion(either: tuple[str, ...], headings: list[str]) -> tuple[str, str]
 def _pasted(file: File, names: Mapping[str, str], more: Mapping[str, str]) -> str:
     """What is to be given so that these columns are found too, as it can be pasted; "" where nothing can be."""
     prefix = "" if file.role == "reads" else f"{file.role}."
-    wanted = {**names, **{prefix + name: heading for name, heading in more.items()}}
+    wanted = {**{name: heading for name, heading in names.items() if not name.startswith(EXTRA)}}
+    wanted |= {**{prefix + name: heading for name, heading in more.items()}}
     if file.is_frame:
         return f"columns={wanted!r}"
     if any(printable(text) != text or "," in text for text in wanted.values()):

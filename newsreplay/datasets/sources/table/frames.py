@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from newsreplay.datasets.sources.table.columns import TIMES, check_names, place
+from newsreplay.datasets.sources.table.columns import TIMES, place
 from newsreplay.datasets.sources.table.files import File, Found, printable
 from newsreplay.errors import DataError
 
@@ -28,11 +28,10 @@ def is_frame(data: object) -> bool:
 
 
 def write_frame(frame: Any, folder: Path, names: Mapping[str, str]) -> Found:
-    """Write the columns of a frame that are read to a Parquet file in `folder`.
+    """Write the columns of a frame that are read (`names` of `with_kept`) to a Parquet file in `folder`.
 
     Raises `DataError` where a column is missing or holds no times, ids or texts; errors of the disk as they are.
     """
-    check_names(names)
     file = File(folder / "frame.parquet", ".parquet", None, "frame", "reads", NAME, is_frame=True)
     if _is_pandas(frame):
         _write_pandas(frame, file, names)

@@ -11,7 +11,7 @@ from typing import NoReturn
 import numpy as np
 import pyarrow as pa
 
-from newsreplay.datasets.base import Part, Reject
+from newsreplay.datasets.base import EXTRA, Part, Reject
 from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.json_lines import (
     ARRAY,
@@ -160,6 +160,8 @@ class JsonTable:
         values: list[str | None] = []
         for name, (key,) in self.paths.items():
             value = record.get(key)
+            if isinstance(value, bool) and name.startswith(EXTRA):
+                value = str(value).lower()
             if not isinstance(value, str | None):
                 kind = {bool: "true or false", list: "a list", dict: "an object"}.get(type(value), "no text")
                 raise ValueError(f"{name} is {kind}; write a string or a number")

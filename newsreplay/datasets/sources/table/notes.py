@@ -24,6 +24,7 @@ def notes_of(counts: Counter[str], tables: Sequence[ScannedTable], found: Found)
             notes += _times(counts, some, name, len(found.articles) == 1)
         for name in IDS:
             notes += _odd_ids(counts, role, name)
+        notes += _dwell(counts) if role == "reads" else []
         if role == "reads" and counts["unnamed"]:
             notes.append(
                 f"{counts['unnamed']:,} rows name no publisher; it is '{found.publisher}', after the {found.after}"
@@ -95,6 +96,14 @@ def _coarse(counts: Counter[str], usable: int) -> list[str]:
             lost = ", sessions and hours are made up" if step == "days" else " and sessions are made up"
             return [f"time: {what}: order within a {step[:-1]}{lost}"]
     return []
+
+
+def _dwell(counts: Counter[str]) -> list[str]:
+    """Of how long articles were read."""
+    notes = [f"dwell: taken as seconds; {counts['dwell told']:,} reads have one"] if counts["dwell told"] else []
+    if lost := counts["dwell lost"]:
+        notes.append(f"dwell: {lost:,} values are no numbers of 0 or more and became null")
+    return notes
 
 
 def _odd_ids(counts: Counter[str], role: str, name: str) -> list[str]:

@@ -26,8 +26,10 @@ Columns of reads
 - `user`, `session`: at least one of them in the file. A row in which neither is filled is a session of its own.
 - `item`: the article that was read.
 - `publisher`: where missing or empty, the name of the file (of the folder) without its extensions.
+- `dwell`: how long the article was read, in seconds; what is no number of 0 or more becomes null and is counted.
 - `published` (as `time`, with a unit of its own; what cannot be used becomes null and is counted), `category`
-  and `title` are optional. All other columns are ignored, also where they are damaged.
+  and `title` are optional. All other columns are ignored, also where they are damaged, but for those that are
+  kept by name.
 
 Columns of articles: `item`, and optionally `publisher`, `published`, `category`, `title`. Records are the rows
 of both; one of the articles without a usable item is a reject too.
@@ -50,7 +52,7 @@ are read in parallel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -60,7 +62,7 @@ from newsreplay.datasets.base import Block, Part, Plan
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.reading.times import DAY_FIRST, EITHER, MONTH_FIRST, FormTally, chunk_times
 from newsreplay.datasets.sources.table.binary import BinaryTable
-from newsreplay.datasets.sources.table.columns import NEEDED, TIMES, MissingError, check_names
+from newsreplay.datasets.sources.table.columns import NEEDED, TIMES, MissingError, with_kept
 from newsreplay.datasets.sources.table.files import JSON_LINES, File, Found, find, printable, reading, writable
 from newsreplay.datasets.sources.table.ids import IDS, are_whole_floats, as_whole_numbers
 from newsreplay.datasets.sources.table.json_table import JsonTable
@@ -72,11 +74,18 @@ from newsreplay.errors import DataError
 MADE_UP = b"newsreplay.made_up"  #: metadata of a Parquet or Arrow file whose rows were not measured
 
 
-def plan_table(path: Path, *, columns: Mapping[str, str] | None = None, sizes: ReadSizes = SIZES) -> Plan:
+def plan_table(
+    path: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    keep: Sequence[str] = (),
+    sizes: ReadSizes = SIZES,
+) -> Plan:
     """How a table of reads is read; the module's docstring has formats, columns, units and quirks.
 
     `columns` is what the columns are called in the files, ours first: `{"time": "ts", "item": "article"}`; those of
-    one sort of files as `reads.item` or `articles.item`.
+    one sort of files as `reads.item` or `articles.item`. `keep` names further columns of the reads that are kept, as
+    text.
     A row that cannot be used is a reject, with its line in the (decompressed) file from 1, or its row from 1 in
     Parquet and Arrow.
 
@@ -89,8 +98,7 @@ def plan_table(path: Path, *, columns: Mapping[str, str] | None = None, sizes: R
     >>> gather(plan_table(path)).rows.to_pylist()
     [{'publisher': 'gazette', 'time': 1577865600000, 'user': 'ann', 'item': 'a1'}]
     """
-    path, names = Path(path), dict(columns or {})
-    check_names(names)
+    path, names = Path(path), with_kept(columns or {}, keep)
     return plan_files(find(path), names, source=writable(path), sizes=sizes)
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.arrow import to_numpy
-from newsreplay.datasets.base import Block, Part, Reject
+from newsreplay.datasets.base import EXTRA, Block, Part, Reject
 from newsreplay.datasets.reading.times import (
     CALENDAR,
     DAY,
@@ -25,11 +25,13 @@ from newsreplay.datasets.reading.times import (
     in_order,
     valid_text,
 )
-from newsreplay.datasets.sources.table.columns import ARTICLE_COLUMNS, READ_COLUMNS, TIMES, WORDS, Placed
+from newsreplay.datasets.sources.table.columns import ARTICLE_COLUMNS, READ_COLUMNS, TIMES, Placed
 from newsreplay.datasets.sources.table.files import File, printable, shown_text
 from newsreplay.datasets.sources.table.ids import FLOATS, IDS, CodedWords, odd_ids
 from newsreplay.errors import DataError
 from newsreplay.log.rows import Column
+
+LONGEST = 1e9  #: seconds of dwell that are believed, at most
 
 
 class EmptyError(DataError):
@@ -125,7 +127,8 @@ def block_of(table: ScannedTable, rows: TableRows, publisher: str) -> Block:
         counts=_counts(file, judged, table.floats),
     )
     if file.role == "reads":
-        block.rows = _table(judged, READ_COLUMNS, publisher)
+        extra = tuple(name for name in judged.words if name.startswith(EXTRA))
+        block.rows = _table(judged, (*READ_COLUMNS, *extra), publisher)
     else:
         block.articles = _table(judged, ARTICLE_COLUMNS, publisher)
     return block
@@ -136,7 +139,7 @@ def block_of(table: ScannedTable, rows: TableRows, publisher: str) -> Block:
 
 def _judge(file: File, rows: TableRows, units: dict[str, int]) -> _Judged:
     times = {name: _times(file, name, column, units[name]) for name, column in rows.columns.items() if name in TIMES}
-    words = {name: _words(column) for name, column in rows.columns.items() if name in WORDS}
+    words = {name: _words(column) for name, column in rows.columns.items() if name not in TIMES}
     ok = words["item"].codes >= 0
     if "time" in times:
         ok &= (times["time"].form == units["time"]) & (times["time"].form >= CALENDAR)
@@ -285,12 +288,33 @@ def _table(judged: _Judged, names: tuple[str, ...], publisher: str) -> pa.Table:
             times = judged.times[name]
             missing = (times.form != judged.units[name]) | (times.form < CALENDAR)
             columns[name] = pa.array(times.ms[judged.ok], pa.int64(), mask=missing[judged.ok])
+        elif name == "dwell" and name in judged.words:
+            seconds = _seconds(judged.words[name])[judged.ok]
+            columns["active"] = pa.array(seconds, pa.float32(), mask=np.isnan(seconds))
         elif name in judged.words:
             columns[name] = _encoded(judged.words[name].codes[judged.ok], judged.words[name].words)
     must = ("publisher", "time", "item")
     return pa.table(
-        {name: column for name, column in columns.items() if name in must or column.null_count < len(column)}
+        {
+            name: column
+            for name, column in columns.items()
+            if name in must or name.startswith(EXTRA) or column.null_count < len(column)
+        }
     )
+
+
+def _seconds(column: CodedWords) -> Column:
+    """The seconds that a column of numbers tells: float32[rows], NaN where it has none that can be."""
+    values = [*map(_number, column.words.to_pylist()), np.nan]
+    return np.array(values, np.float32)[column.codes]
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return np.nan
+    return value if 0 <= value < LONGEST else np.nan
 
 
 def _publishers(judged: _Judged, default: str) -> pa.DictionaryArray:
@@ -333,6 +357,10 @@ def _counts(file: File, judged: _Judged, floats: Set[str]) -> Counter[str]:
             counts.update({f"{file.role} {name} {what}": n for what, n in odd_ids(judged.words[name]).items()})
             if name in floats:
                 counts[f"{file.role} {name} {FLOATS}"] = int((judged.words[name].codes >= 0).sum())
+    if "dwell" in judged.words:
+        empty = judged.words["dwell"].codes[judged.ok] < 0
+        unknown = np.isnan(_seconds(judged.words["dwell"])[judged.ok])
+        counts["dwell told"], counts["dwell lost"] = int((~unknown).sum()), int((unknown & ~empty).sum())
     if file.role == "reads":
         column = judged.words.get("publisher")
         unnamed = judged.ok if column is None else judged.ok & (column.codes < 0)

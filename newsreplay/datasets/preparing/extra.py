@@ -1,0 +1,91 @@
+"""Further columns that are kept: the value of every row of the log, in codes by first appearance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from newsreplay.arrow import to_numpy, write_batch
+from newsreplay.datasets.base import EXTRA
+from newsreplay.datasets.preparing.gather import Blocks, Uniting
+from newsreplay.datasets.store import ColumnFiles
+from newsreplay.log.rows import Column
+
+
+class _Values(NamedTuple):
+    """One kept column of a publisher's blocks."""
+
+    values: pa.Array  # large_string, distinct
+    code_of: dict[int, Column]  # block → interim code by the block's own; -1 behind the last
+
+
+class ExtraColumns:
+    """Writes the kept columns of a publisher's log to `folder`/extra, bucket by bucket; without any, nothing."""
+
+    def __init__(self, blocks: Blocks, folder: Path):
+        names = sorted({name for _, rows in blocks.tables("rows") for name in rows.schema.names if _is_kept(name)})
+        self.blocks, self.folder = blocks, folder / "extra"
+        self.kept = {name: _values_of(blocks, name) for name in names}
+        # Final codes by interim ones; the last one, -1, is for none: -1 wraps around.
+        self.final = [np.full(len(values.values) + 1, -1, np.int32) for values in self.kept.values()]
+        self.order: list[list[Column]] = [[] for _ in names]  # interim codes by final ones
+        self.known = [0] * len(names)
+        dtypes = {str(number): np.dtype(np.int32) for number in range(len(names))}
+        self.files = ColumnFiles(self.folder, dtypes) if names else None
+
+    def add(self, place: Column) -> None:
+        """Append rows that stand at `place` (int64, see `gather`) in the source; made-up ones have no value."""
+        if self.files is not None:
+            codes = [self._final(number, name, place) for number, name in enumerate(self.kept)]
+            self.files.add(**{str(number): column for number, column in enumerate(codes)})
+
+    def write(self) -> None:
+        """Write the values, once all rows are added."""
+        if self.files is None:
+            return
+        with self.files:
+            pass
+        for number, (name, values) in enumerate(self.kept.items()):
+            order = np.concatenate([np.zeros(0, np.int64), *self.order[number]])
+            write_batch(
+                self.folder / f"{number}.arrow", {name.removeprefix(EXTRA): pc.take(values.values, pa.array(order))}
+            )
+
+    def _final(self, number: int, name: str, place: Column) -> Column:
+        interim = self._interim(name, place)
+        final = self.final[number]
+        told = interim[interim >= 0]
+        new, first = np.unique(told[final[told] < 0], return_index=True)
+        new = new[np.argsort(first)]
+        final[new] = self.known[number] + np.arange(len(new))
+        self.known[number] += len(new)
+        self.order[number].append(new.astype(np.int64))
+        return final[interim]
+
+    def _interim(self, name: str, place: Column) -> Column:
+        interim = np.full(len(place), -1, np.int64)
+        block, row = np.where(place >= 0, place >> 32, -1), place & 0xFFFFFFFF
+        for number in np.unique(block[block >= 0]).tolist():
+            rows = self.blocks.table(number, "rows")
+            if name in rows.schema.names:
+                own = block == number
+                interim[own] = self.kept[name].code_of[number][to_numpy(rows.column(name), -1)[row[own]]]
+        return interim
+
+
+def _is_kept(name: str) -> bool:
+    return name.startswith(EXTRA)
+
+
+def _values_of(blocks: Blocks, name: str) -> _Values:
+    uniting, numbers = Uniting(), []
+    for number, rows in blocks.tables("rows", name):
+        uniting.add(rows.column(name).dictionary)
+        numbers.append(number)
+    united = uniting.done()
+    codes = [np.append(codes, np.int32(-1)) for codes in united.codes]
+    return _Values(united.values, dict(zip(numbers, codes, strict=True)))
