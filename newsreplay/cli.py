@@ -41,6 +41,7 @@ COMMANDS = {
     "plot": LazyCommand("newsreplay.commands.showing:plot", "Draw a run."),
     "report": LazyCommand("newsreplay.commands.showing:report", "Write a run as one HTML page."),
     "export": LazyCommand("newsreplay.commands.showing:export", "Write the answers of a run for other tools."),
+    "submit": LazyCommand("newsreplay.commands.showing:submit", "Write the competition's file for a test split."),
     "recommenders": LazyCommand(
         "newsreplay.commands.showing:recommenders", "List the recommenders, what they need and cost, presets."
     ),

@@ -10,7 +10,7 @@ from newsreplay.datasets.base import FACTS, Plan, Raw, gather
 from newsreplay.log.rows import READ
 
 IDS = ("publisher", "user", "session", "item")
-COLUMNS = ("kind", *IDS, "time", "pool", "clicked", "published", *FACTS, "active", "dwell")
+COLUMNS = ("kind", *IDS, "time", "pool", "clicked", "published", *FACTS, "active", "dwell", "withheld")
 
 
 class Row(NamedTuple):
@@ -28,6 +28,7 @@ class Row(NamedTuple):
     facts: tuple[tuple[str, str], ...] = ()  #: (name, text) of those told, by name
     active: float | None = None
     dwell: tuple[float | None, ...] | None = None
+    withheld: str | None = None
 
 
 class Article(NamedTuple):
@@ -76,6 +77,7 @@ def rows_of(raw: Raw) -> list[Row]:
             facts=_facts(record),
             active=record.get("active"),
             dwell=tuple(record["dwell"]) if any(record.get("dwell") or ()) else None,
+            withheld=record.get("withheld"),
         )
         for record in _records(raw.rows)
     ]

@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import random
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -117,6 +118,14 @@ def mind() -> Files:
     }
 
 
+def mind_test() -> Files:
+    """MIND with a test split, whose candidates carry no labels."""
+    files = mind()
+    dev = files["small_dev/behaviors.tsv"]
+    unlabelled = re.sub(rb"(N\d+)-[01]", rb"\1", dev.replace(b"11/10", b"11/12"))
+    return files | {"small_test/behaviors.tsv": unlabelled, "small_test/news.tsv": files["small_dev/news.tsv"]}
+
+
 def nemig() -> Files:
     behaviors = [
         f"{number}\tU{view.user}\tnews_{20 + view.user}\t"
@@ -162,6 +171,22 @@ def ebnerd() -> Files:
         ner_clusters=pa.array([["Oslo", "Bergen"] for _ in items]),
         image_ids=pa.array([[item] for item in items], pa.list_(pa.int64())),
     )
+    return files
+
+
+def ebnerd_test() -> Files:
+    """EB-NeRD with a test set beside it, whose clicks are withheld."""
+    files = {f"ebnerd_small/{name}": data for name, data in ebnerd().items()}
+    views = story()[20:]
+    files["ebnerd_testset/test/behaviors.parquet"] = parquet(
+        impression_id=pa.array([number % 15 for number in range(len(views))], pa.uint32()),
+        impression_time=pa.array([v.at.replace(tzinfo=None) + timedelta(days=1) for v in views], pa.timestamp("us")),
+        article_ids_inview=pa.array([view.shown for view in views], pa.list_(pa.int32())),
+        user_id=pa.array([view.user for view in views], pa.uint32()),
+        session_id=pa.array([view.session for view in views], pa.uint32()),
+        is_beyond_accuracy=pa.array([number % 15 == 0 for number in range(len(views))]),
+    )
+    files["ebnerd_testset/articles.parquet"] = files["ebnerd_small/articles.parquet"]
     return files
 
 
@@ -327,9 +352,11 @@ def small_logs() -> list[SmallLog]:
         SmallLog("adressa-tar", "adressa", {f"one_week/{name}": data for name, data in events.items()}, pack="tar.gz"),
         SmallLog("deskdrop", "deskdrop", deskdrop()),
         SmallLog("ebnerd", "ebnerd", ebnerd()),
+        SmallLog("ebnerd-test", "ebnerd", ebnerd_test()),
         SmallLog("globo", "globo", globo()),
         SmallLog("mind", "mind", mind()),
         SmallLog("mind-static", "mind", mind(), options={"history": "static"}),
+        SmallLog("mind-test", "mind", mind_test()),
         SmallLog("nemig", "nemig", nemig(), options={"file_order": True}),
         *(SmallLog(f"newsreel-{form}", "newsreel", newsreel(form), path="messages.log") for form in forms),
         SmallLog("newsreel-zip", "newsreel", newsreel("mixed") | {"readme.txt": b"No log.\n"}, pack="zip"),

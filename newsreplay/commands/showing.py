@@ -14,10 +14,12 @@ from newsreplay.commands.options import (
     LeaderboardKeywords,
     format_option,
     leaderboard_options,
+    moved_data_option,
     names_option,
     parse_names,
     run_argument,
 )
+from newsreplay.escaping import escaped
 from newsreplay.recommenders.records import COSTS, FAMILIES, NEEDS
 
 if TYPE_CHECKING:
@@ -132,6 +134,32 @@ def export(folder: Path, style: str, out: Path | None) -> None:
     (run,) = _open([folder], {})
     files = run.export(style, out)
     click.echo(f"wrote {len(files)} files to {folder / 'export' if out is None else out}")
+
+
+@click.command()
+@run_argument
+@click.option("--recommender", help="Whose answers, as the run calls it.  [default: the only one]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="[default: RUN/prediction.zip, or predictions.zip]"
+)
+@moved_data_option
+def submit(folder: Path, recommender: str | None, out: Path | None, data: str | None) -> None:
+    """Write what a run answered to a test split as the file that the competition wants: MIND's or EB-NeRD's.
+
+    A line per impression in the source's order: its id, and the ranks of its candidates, 1 for the highest score; of
+    equal scores the candidate that the source lists first.
+    """
+    from newsreplay.simulator.submission import submit as write
+
+    written = write(folder, recommender=recommender, out=out, data=data)
+    click.echo(
+        escaped(f"wrote {written.impressions:,} impressions as ranked by {written.recommender} to {written.path}")
+    )
+    if written.rejected:
+        click.echo(
+            f"{written.rejected:,} rows of the source could not be used (rejects.csv of the data set); those of the "
+            "test split have no line in the file"
+        )
 
 
 @click.command()

@@ -117,6 +117,8 @@ class Block:
     - `item`: the article; null only on impressions, where it is the article on screen;
     - `pool` list of articles and `clicked` list of bool, equally long, on impressions (null elsewhere);
       `clicked` is null where the outcome is not known. Each click becomes a read: do not list it again;
+    - `withheld` text, on impressions without an outcome that are to be answered and handed in (a competition's test
+      split): the source's id of the impression, null elsewhere; it need not be the only one of its name;
     - `published` int64 (ms, null = not known) and any of `FACTS` as text (null = not known);
     - `recommendable` bool on publish rows: whether the article may be recommended from now on (null = not known);
     - `extra.NAME` text: a further column that is kept (null = none);

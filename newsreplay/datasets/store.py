@@ -14,7 +14,8 @@ publisher the columns as NumPy files
 
 and the texts as Arrow files: `articles.arrow` (id, published, category, and per fact the text and the row from
 which on it is known), `users.arrow`, `sessions.arrow` (ids), `categories.arrow` (names), `profiles.arrow` (what
-readers read before the log, without times), `outside.arrow` (articles that only profiles have).
+readers read before the log, without times), `outside.arrow` (articles that only profiles have), `withheld.arrow`
+(impressions whose outcome the source withholds, in its order: impression, id).
 
 `requests` and `sessions` look ahead; they are for the judge alone and never reach a recommender.
 """
@@ -117,6 +118,18 @@ class Dataset:
         files = {path.removeprefix(below) for path in self.checksums.files if path.startswith(below)}
         publisher = _open_publisher(name, self.folder / below, files, self.card["frozen"])
         return publisher._replace(session_ids=self.card["publishers"][number]["session_ids"])
+
+    def withheld(self, name: str) -> pa.RecordBatch | None:
+        """The impressions of a publisher whose outcome the source withholds, in its order; None if it withholds none.
+
+        Columns: `impression` (int32, its number in the log) and `id` (what the source calls it, which need not be the
+        only one of its name). Raises `DataError` if the file is damaged.
+        """
+        path = f"publishers/{self.publishers.index(name)}/withheld.arrow"
+        if path not in self.checksums.files:
+            return None
+        self.checksums.compare(path)
+        return texts_of(self.folder / path)
 
     def compare(self) -> None:
         """Compare all files with their checksums. Raises `DataError` for the first that is damaged."""

@@ -28,12 +28,15 @@ class Naive(NamedTuple):
 def read_naively(folder: Path) -> Naive:
     naive = Naive([], [], [], Counter())
     single = (folder / "behaviors.parquet").exists()
-    splits = [folder] if single else [folder / name for name in ("train", "validation") if (folder / name).exists()]
+    splits = (
+        [folder] if single else [folder / name for name in ("train", "validation", "test") if (folder / name).exists()]
+    )
     seen: set[int] = set()
     for split in splits:
         prefix = "" if single else f"{split.name}/"
         seen |= _history(split, prefix, seen, naive)
-        _behaviors(split, prefix, "" if len(splits) == 1 else f"{split.name}:", naive)
+        read = _behaviors if "article_ids_clicked" in pq.read_schema(split / "behaviors.parquet").names else _withheld
+        read(split, prefix, "" if len(splits) == 1 else f"{split.name}:", naive)
     for file in [folder / "articles.parquet", folder.parent / "articles.parquet"][: 2 if single else 1]:
         if file.exists():
             _articles(file, naive)
@@ -102,6 +105,20 @@ def _behaviors(split: Path, prefix: str, session_prefix: str, naive: Naive) -> N
             naive.dropped["page views that are the read of a click"] += 1
         elif not rows:
             naive.rejects.append((f"{prefix}behaviors.parquet", number + 1))
+
+
+def _withheld(split: Path, prefix: str, session_prefix: str, naive: Naive) -> None:
+    for number, record in enumerate(pq.read_table(split / "behaviors.parquet").to_pylist(), 1):
+        shown, time, name = record["article_ids_inview"] or [], ms(record["impression_time"]), record["impression_id"]
+        user, session = record["user_id"], record["session_id"]
+        if name is None or time is None or not shown or None in shown or not (_whole(user) and _whole(session)):
+            naive.rejects.append((f"{prefix}behaviors.parquet", number))
+            continue
+        who = {
+            "user": None if user is None else str(user),
+            "session": None if session is None else f"{session_prefix}{session}",
+        }
+        naive.rows.append(Row(IMPRESSION, time, None, pool=tuple(map(str, shown)), withheld=str(name), **who))
 
 
 def _whole(number: Any) -> bool:

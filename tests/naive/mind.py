@@ -139,7 +139,7 @@ def text_of(line: bytes) -> str:
         raise NotUsableError from None
 
 
-def read_impressions(file: Path, name: str, found: Naive, *, timed: bool) -> None:
+def read_impressions(file: Path, name: str, found: Naive, *, timed: bool, labelled: bool = True) -> None:
     for place, line in lines_of(file, name, found):
         try:
             cells = text_of(line).split("\t")
@@ -150,6 +150,10 @@ def read_impressions(file: Path, name: str, found: Naive, *, timed: bool) -> Non
             if not candidates:
                 found.dropped["impression without candidates"] += 1
                 continue
+            if not labelled:
+                need(cells[0] != "" and all("!" <= letter <= "~" for letter in cells[0]))
+                need(not any("," in word or is_labelled(word) for word in candidates))
+                candidates = [f"{word}-0" for word in candidates]
             candidates = [word[:-2] if word[-4:] in ("-0.0", "-1.0") else word for word in candidates]
             for word in candidates:
                 need(len(word) > 2 and word[-2:] in ("-0", "-1"))
@@ -158,11 +162,16 @@ def read_impressions(file: Path, name: str, found: Naive, *, timed: bool) -> Non
             found.rejects.append((name, place))
             continue
         pool = tuple(word[:-2] for word in candidates)
-        clicked = tuple(word[-1] == "1" for word in candidates)
-        found.rows.append(Row(kind=IMPRESSION, time=time, item=None, user=user or None, pool=pool, clicked=clicked))
+        clicked = tuple(word[-1] == "1" for word in candidates) if labelled else None
+        withheld = None if labelled else cells[0]
+        found.rows.append(Row(IMPRESSION, time, None, user=user or None, pool=pool, clicked=clicked, withheld=withheld))
         history = history_of(cells[-2], "N" if timed else "news_")
         if user:
             add_profile(found.profiles, Profile(user, time, history))
+
+
+def is_labelled(word: str) -> bool:
+    return any(word.endswith(label) for label in ("-0", "-1", "-0.0", "-1.0"))
 
 
 def add_profile(profiles: dict[str, Profile], profile: Profile) -> None:
@@ -190,7 +199,9 @@ def naive_mind(path: Path, folders: tuple[str, ...] = ("",)) -> Naive:
     """Every `behaviors.tsv`, then every `news.tsv`, of the folders in this order."""
     found = Naive()
     for folder in folders:
-        read_impressions(path / folder / "behaviors.tsv", f"{folder}behaviors.tsv", found, timed=True)
+        read_impressions(
+            path / folder / "behaviors.tsv", f"{folder}behaviors.tsv", found, timed=True, labelled="test" not in folder
+        )
     for folder in folders:
         if (path / folder / "news.tsv").exists():
             facts = {"category": 1, "subcategory": 2, "title": 3, "abstract": 4}

@@ -167,7 +167,7 @@ def gather_ids(paths: list[list[str | None]], impressions: str | None, in_memory
         for where, codes in zip(columns, united[name].codes, strict=True)
     }
     items = len(united["item"].values)
-    seen = _Seen(np.full(items, UNSET), np.full(items, UNSET), np.array([0, 0, 0, 0, 0, UNSET]))
+    seen = _Seen(np.full(items, UNSET), np.full(items, UNSET), np.array([0, 0, 0, 0, 0, UNSET, 0]))
     owners = Owners(len(united["session"].values))
     for number, rows in blocks.tables("rows"):
         _look(rows, number, item_of, seen)
@@ -210,6 +210,12 @@ def kinds_in(paths: list[list[str | None]]) -> Column:
     """How many raw rows of each kind some blocks have: int64[8]."""
     counts = (np.bincount(kinds_of(rows), minlength=8) for _, rows in Blocks(paths, 0).tables("rows"))
     return sum(counts, np.zeros(8, np.int64))
+
+
+def withheld_in(paths: list[list[str | None]]) -> int:
+    """How many impressions of some blocks are withheld."""
+    tables = Blocks(paths, 0).tables("rows", "withheld")
+    return sum(rows.num_rows - rows.column("withheld").null_count for _, rows in tables)
 
 
 class ProfileLists(NamedTuple):
@@ -272,7 +278,8 @@ def _dictionaries(table: pa.RecordBatch) -> Iterator[tuple[str, str, pa.Array]]:
 class _Seen(NamedTuple):
     row: Column  # int64[items], key of the first row that makes it known
     pool: Column  # int64[items], time of the first impression that shows it
-    # int64[6]: time of the row before, time of the last read, inversions, rows, impressions, time of the first read
+    # int64[7]: time of the row before, time of the last read, inversions, rows, impressions, time of the first read,
+    # time of the last withheld impression
     sums: Column
 
 
@@ -291,6 +298,9 @@ def _look(rows: pa.RecordBatch, number: int, item_of: dict[tuple[int, str], Colu
         _first_shown(time, to_numpy(pool.offsets), places, seen.pool)
         if "clicked" in rows.schema.names:
             seen.sums[1] = max(seen.sums[1], int(time[any_click(rows)].max(initial=0)))
+    if "withheld" in rows.schema.names:
+        withheld = to_numpy(rows.column("withheld").is_valid())
+        seen.sums[6] = max(seen.sums[6], int(time[withheld].max(initial=0)))
     _first_seen(time, kind, item, seen.row, seen.pool, seen.sums)
 
 
@@ -398,7 +408,7 @@ def _first_value(item: Any, key: Any, values: Any, begin: int, best: Any, value:
 
 def _publications(published: Column, seen: _Seen, listed: Column, ids: pa.Array) -> Publication:
     """Publish rows for articles whose publication is known, and for those that an impression shows first."""
-    dated = np.flatnonzero((published >= 0) & (published <= seen.sums[1]))
+    dated = np.flatnonzero((published >= 0) & (published <= max(seen.sums[1], seen.sums[6])))
     known = np.minimum(seen.row // KINDS * KINDS + np.where(seen.row % KINDS == PUBLISH, 0, 1), UNSET)
     known[dated] = np.minimum(known[dated], published[dated] * KINDS)
     undated = np.flatnonzero((seen.pool < UNSET) & (seen.pool * KINDS < np.where(known == UNSET, UNSET, known)))

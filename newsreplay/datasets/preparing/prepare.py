@@ -35,6 +35,9 @@ from newsreplay.log.publisher import SESSION_DTYPES
 from newsreplay.log.rows import IMPRESSION, KIND_NAMES
 
 DEFAULT = Processing()
+TEST_ALONE = (
+    "a test split, on which nothing can be learned or judged: name a folder that holds the train split's folder, too"
+)
 
 
 class Shaping(NamedTuple):
@@ -150,7 +153,10 @@ def _what_became(order: _Order, intake: Intake, work: Path) -> str:
     ways = [
         f"{rows:,} {KIND_NAMES[kind]} rows" for kind, rows in enumerate(kinds.tolist()) if rows and kind != IMPRESSION
     ]
-    ways += [f"{kinds[IMPRESSION]:,} impressions, none with a click"] if kinds[IMPRESSION] else []
+    withheld = gather.withheld_in(blocks)
+    shown = int(kinds[IMPRESSION]) - withheld
+    ways += [f"{shown:,} impressions, none with a click"] if shown else []
+    ways += [f"{withheld:,} impressions whose clicks are withheld ({TEST_ALONE})"] if withheld else []
     ways += [f"{articles:,} articles"] if articles else []
     ways += [f"{rows:,} left out: {rule}" for rule, rows in intake.dropped.most_common()]
     if intake.first_reject is not None:

@@ -18,6 +18,7 @@ from newsreplay.datasets.preparing.buckets import Buckets, bounds_of, records_of
 from newsreplay.datasets.preparing.extra import ExtraColumns
 from newsreplay.datasets.preparing.gather import BY_PUBLICATION, KINDS, Gathered
 from newsreplay.datasets.preparing.sampling import Sampler
+from newsreplay.datasets.preparing.withheld import WithheldRows
 from newsreplay.datasets.preparing.work import Processing
 from newsreplay.datasets.store import ColumnFiles
 from newsreplay.kernels.compiling import compiled, int64, kernel
@@ -200,7 +201,7 @@ def walk_rows(
     sampler: Sampler | None = None,
     session_gap: int | None = None,
 ) -> Walked:
-    """Second pass: sort and write a publisher's log to `folder`/log, /pools, /requests and /updates, by buckets.
+    """Second pass: sort and write a publisher's log to `folder`/log, /pools, /requests, /updates, by buckets.
 
     A `session_gap` in ms takes the place of the 60 minutes, and splits the source's own sessions, too.
     """
@@ -210,6 +211,7 @@ def walk_rows(
     )
     memory, final = _before_all(gathered, splitting)
     timed = any(True for name in ("active", "dwell") for _ in gathered.blocks.tables("rows", name))
+    withheld = WithheldRows(gathered.blocks)
     buckets = Buckets(bounds_of(gathered, processing.bucket), gathered.rows, work, processing.in_memory)
     for records in records_of(gathered):
         buckets.add(records)
@@ -242,11 +244,13 @@ def walk_rows(
             first = memory.rows - len(records)
             updates.add(row=first + flagged, item=out.item[flagged], recommendable=records["active"][flagged] > 0)
             places = records["place"][kind == IMPRESSION]
+            withheld.add(places, pools.lengths["at"] - 1)
             if len(places):
                 at, item, clicked = drawn if drawn is not None else pools_of(gathered, places)
                 pools.add(at=at[1:] + pools.lengths["item"], item=memory.item[item], clicked=clicked)
             processing.progress(f"sorting {publisher}", min(memory.rows, gathered.rows), gathered.rows)
         extra.write()
+    withheld.write(folder / "withheld.arrow")
     return Walked(memory, final, duplicates)
 
 

@@ -278,6 +278,7 @@ def _normal(name: str, column: pa.Array) -> pa.Array:
         "published": pa.int64(),
         "active": pa.float32(),
         "recommendable": pa.bool_(),
+        "withheld": pa.large_string(),
         "differ": pa.bool_(),
     }
     return column.cast(kinds[name])

@@ -453,11 +453,46 @@ def test_the_only_bundle_in_a_folder_is_read_and_of_several_one_is_to_be_named(t
         plan_ebnerd(tmp_path)
 
 
-def test_the_test_set_is_refused_with_the_reason(tmp_path: Path) -> None:
-    split(tmp_path / "ebnerd_testset" / "test", RECORDS)
-    for path in (tmp_path, tmp_path / "ebnerd_testset"):
-        with pytest.raises(DataError, match="this is the test set, whose clicks were not published"):
-            plan_ebnerd(path)
+def withheld(folder: Path, records: list[dict[str, Any]]) -> Path:
+    """A test split: without clicks and articles on screen."""
+    split(folder, records)
+    file = folder / "behaviors.parquet"
+    pq.write_table(pq.read_table(file).drop_columns(["article_ids_clicked", "article_id", "next_read_time"]), file)
+    return folder
+
+
+def test_a_record_of_the_test_split_is_an_impression_without_an_outcome_that_keeps_its_id(tmp_path: Path) -> None:
+    records = [record(2, None, [22, 21, 22]) | {"impression_id": 8}, record(1, None, [21]) | {"impression_id": 0}]
+    who = {"user": "7", "session": "3"}
+    assert rows_of(read(plan_ebnerd(withheld(tmp_path / "test", records)))) == [
+        Row(IMPRESSION, NOON_MS + 120_000, None, pool=("22", "21", "22"), withheld="8", **who),
+        Row(IMPRESSION, NOON_MS + 60_000, None, pool=("21",), withheld="0", **who),
+    ]
+
+
+def test_the_test_set_beside_another_is_read_after_it_and_not_scored(tmp_path: Path) -> None:
+    shown = [record(minute, None, [21]) | {"impression_id": 1} for minute in (0, 9)]
+    withheld(tmp_path / "ebnerd_testset" / "test", shown[1:])
+    for name, first in (("train", -20), ("validation", -10)):
+        split(tmp_path / "ebnerd_large" / name, [record(first, 11)])
+    for name in ("ebnerd_testset", "ebnerd_large"):
+        pq.write_table(pa.Table.from_pylist([article(21)], ARTICLES), tmp_path / name / "articles.parquet")
+    plan = plan_ebnerd(tmp_path)
+    assert [part.name for part in plan.parts if part.role != "history"] == [
+        "ebnerd_large/train/behaviors.parquet",
+        "ebnerd_large/validation/behaviors.parquet",
+        "ebnerd_testset/test/behaviors.parquet",
+        "ebnerd_large/articles.parquet",
+        "ebnerd_testset/articles.parquet",
+    ]
+    validation = NOON_MS - 600_000
+    assert plan.splits == {"train": (NOON_MS - 1_200_000, validation), "validation": (validation, NOON_MS + 540_000)}
+    assert [row.session for row in rows_of(read(plan))] == ["train:3", "validation:3", "test:3"]
+
+
+def test_a_test_set_with_clicks_is_a_split_as_others(tmp_path: Path) -> None:
+    split(tmp_path / "test", [record(0, None, [21], [21])])
+    assert [row.clicked for row in rows_of(read(plan_ebnerd(tmp_path)))] == [(True,)]
 
 
 def test_a_number_that_is_not_whole_is_no_id(tmp_path: Path) -> None:
@@ -470,10 +505,9 @@ def test_a_number_that_is_not_whole_is_no_id(tmp_path: Path) -> None:
     assert "no whole number" in raw.rejects[0].reason
 
 
-def test_the_test_split_is_refused(tmp_path: Path) -> None:
-    file = split(tmp_path, [record(0, None, [21])]) / "behaviors.parquet"
-    pq.write_table(pq.read_table(file).drop_columns(["article_ids_clicked", "article_id"]), file)
-    with pytest.raises(DataError, match=r"behaviors\.parquet: .*looks like the test split.* Use train or validation"):
+def test_a_train_split_without_clicks_is_refused(tmp_path: Path) -> None:
+    withheld(tmp_path / "train", [record(0, None, [21])])
+    with pytest.raises(DataError, match=r"behaviors\.parquet: .*looks like the test split.* a folder called test"):
         plan_ebnerd(tmp_path)
 
 
@@ -604,6 +638,15 @@ def test_any_files_are_read_as_the_slow_reader_reads_them(
         agree(folder / "train", sizes)
 
 
+@given(st.lists(records, max_size=12), st.lists(st.one_of(st.none(), st.integers(0, 3)), min_size=12, max_size=12))
+def test_any_test_split_is_read_as_the_slow_reader_reads_it(some: list[dict[str, Any]], ids: list[int | None]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        numbered = [entry | {"impression_id": number} for entry, number in zip(some, ids, strict=False)]
+        split(Path(name) / "train", some)
+        withheld(Path(name) / "test", numbered)
+        agree(Path(name), ReadSizes(rows=4, entries=2))
+
+
 def agree(folder: Path, sizes: ReadSizes = SIZES) -> tuple[Raw, list[Row]]:
     raw, naive = read(plan_ebnerd(folder, sizes=sizes)), read_naively(folder)
     assert rows_of(raw) == naive.rows
@@ -633,3 +676,29 @@ def test_an_error_stays_short_whatever_columns_are_called(tmp_path: Path) -> Non
     ) as caught:
         plan_ebnerd(folder)
     assert len(str(caught.value)) < 1000
+
+
+def test_further_columns_are_kept_with_whatever_comes_of_a_record(tmp_path: Path) -> None:
+    folder = tmp_path / "train"
+    folder.mkdir()
+    records = [
+        record(0, page=1, shown=[2, 3], clicked=[3]) | {"device_type": 1, "is_subscriber": True},
+        record(1, shown=[4], clicked=[]) | {"device_type": None, "is_subscriber": False, "user_id": None},
+        record(2, page=5, shown=[6], clicked=[7]) | {"device_type": 2, "is_subscriber": False},
+    ]
+    more = [pa.field("device_type", pa.int8()), pa.field("is_subscriber", pa.bool_())]
+    schema = pa.schema([*BEHAVIORS, *more])
+    pq.write_table(pa.Table.from_pylist(records, schema), folder / "behaviors.parquet")
+    raw = read(plan_ebnerd(tmp_path, keep=["device_type", "is_subscriber"]))
+    for row, device, subscriber in zip(
+        rows_of(raw.__class__(raw.rows.drop_columns(["extra.device_type", "extra.is_subscriber"]))),
+        raw.rows["extra.device_type"].to_pylist(),
+        raw.rows["extra.is_subscriber"].to_pylist(),
+        strict=True,
+    ):
+        minute = (row.time - NOON_MS) // 60_000
+        assert (device, subscriber) == {0: ("1", "true"), 1: (None, "false"), 2: ("2", "false")}[minute]
+    with pytest.raises(DataError, match=r"no column 'device' to keep; it has .*Did you mean 'device_type'\?"):
+        plan_ebnerd(tmp_path, keep=["device"])
+    with pytest.raises(DataError, match="'read_time' is measured after its row"):
+        plan_ebnerd(tmp_path, keep=["read_time"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -541,7 +542,6 @@ HEADER = "impression_id\tuser_id\ttime\thistory\timpressions"
         (line().encode("utf-16"), ["NUL bytes: it is no UTF-8 text"]),
         (b"", ["behaviors.tsv is empty", "Get it again"]),
         (b"\n \n", ["behaviors.tsv is empty"]),
-        ([line(candidates="N7 N8")] * 3, ["the candidates carry no labels", "test split", "Use train and dev"]),
     ],
 )
 def test_another_layout_is_refused_with_the_way_out(
@@ -687,6 +687,52 @@ def test_the_fast_reader_agrees_with_the_slow_one(behaviors: list[bytes], news: 
     with tempfile.TemporaryDirectory() as folder:
         path = mind_folder(Path(folder), good[0] + b"".join(behaviors), good[1] + b"".join(news))
         assert_same(read(plan_mind(path, sizes=ReadSizes(chunk=size))), naive_mind(path))
+
+
+def test_a_test_split_is_read_as_impressions_without_an_outcome_that_keep_their_ids(tmp_path: Path) -> None:
+    rows = rows_of(
+        read_mind(tmp_path, [line(number=9, candidates="N7 N8 N7"), line(user="", number=2, candidates="N8")])
+    )
+    assert [(row.withheld, row.pool, row.clicked, row.user) for row in rows] == [
+        ("9", ("N7", "N8", "N7"), None, "U1"),
+        ("2", ("N8",), None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (line(candidates="N7 N8-1"), "candidate 'N8-1' has a label, unlike those of the file's first lines"),
+        (line(candidates="N7,N8"), "candidates 'N7,N8' are separated by commas"),
+        (line(candidates="N7").replace("1\t", "\t", 1), "impression id '' is none"),
+        (line(candidates="N7").replace("1\t", "1 2\t", 1), "impression id '1 2' is none"),
+    ],
+)
+def test_a_line_of_a_test_split_that_cannot_be_answered_is_a_reject(tmp_path: Path, broken: str, reason: str) -> None:
+    raw = read_mind(tmp_path, [line(candidates="N7"), broken, line(candidates="N8")])
+    assert (raw.kept, [reject.line for reject in raw.rejects]) == (2, [2])
+    assert reason in raw.rejects[0].reason
+
+
+def test_the_test_split_is_read_after_train_and_dev(tmp_path: Path) -> None:
+    for name in ("MINDlarge_test", "MINDlarge_dev", "MINDlarge_train"):
+        mind_folder(tmp_path / name, [line(candidates="N7" if name.endswith("test") else "N7-1", number=len(name))])
+    assert [Path(part.name).parent.name for part in plan_mind(tmp_path).parts] == [
+        "MINDlarge_train",
+        "MINDlarge_dev",
+        "MINDlarge_test",
+    ]
+
+
+@FUZZ
+@given(st.lists(behavior_lines(), max_size=12), st.sampled_from([1, 7, 100, 10_000]))
+def test_a_test_split_is_read_as_the_slow_reader_reads_it(behaviors: list[bytes], size: int) -> None:
+    unlabelled = [re.sub(rb"-[01]\b", b"", text) if n % 3 else text for n, text in enumerate(behaviors)]
+    with tempfile.TemporaryDirectory() as folder:
+        good = f"{line(history='N5 ' * 25_000, candidates='N7 N8')}\n".encode()  # all that planning looks at
+        mind_folder(Path(folder) / "test", good + b"".join(unlabelled))
+        raw, naive = read(plan_mind(Path(folder), sizes=ReadSizes(chunk=size))), naive_mind(Path(folder), ("test/",))
+        assert_same(raw, naive)
 
 
 @FUZZ

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from newsreplay.datasets.sources.ebnerd.columns import (
     no_time,
     read_columns,
     readers,
+    texts_of,
     to_times,
     whole_numbers,
 )
@@ -61,6 +62,7 @@ class _Records(NamedTuple):
     time: Column
     good: Column  # has a time, and ids that are ids
     caused: Column  # the page view is the read of a click
+    row: Column  # of the file
 
     def pick(self, at: Column) -> _Records:
         """Those at some places, or where a mask is true."""
@@ -76,8 +78,11 @@ class _Records(NamedTuple):
         )
 
 
-def read_behaviors(part: Part, split: str, sizes: ReadSizes) -> Iterator[Block]:
-    """The blocks of a split's behaviours; `split` goes before its session ids unless it is empty."""
+def read_behaviors(part: Part, split: str, keep: Sequence[str], sizes: ReadSizes) -> Iterator[Block]:
+    """The blocks of a split's behaviours, with the columns `keep`.
+
+    `split` goes before its session ids unless it is empty.
+    """
     with named(part.path):
         measured = DWELL in pq.read_schema(part.path).names
     table = read_columns(part.path, [*_NARROW, DWELL] if measured else _NARROW)
@@ -94,9 +99,19 @@ def read_behaviors(part: Part, split: str, sizes: ReadSizes) -> Iterator[Block]:
     good = timed & ~odd[0] & ~odd[1]
     active = _seconds(table[DWELL]) if measured else np.full(len(time), np.nan, np.float32)
     records = _Records(
-        session, user, article, as_lists(table["article_ids_clicked"]), pa.nulls(0), active, time, good, ~good
+        session,
+        user,
+        article,
+        as_lists(table["article_ids_clicked"]),
+        pa.nulls(0),
+        active,
+        time,
+        good,
+        ~good,
+        np.arange(len(time)),
     )
     del table, session, user, article
+    extra = texts_of(part.path, keep)
     caused, dwell = _caused(records)
     records = records._replace(caused=caused, dwell=dwell)
     begin = 0
@@ -111,9 +126,11 @@ def read_behaviors(part: Part, split: str, sizes: ReadSizes) -> Iterator[Block]:
             block.rejects.append(Reject(part.name, row + 1, reason, _as_text(some, row)))
         inview = as_lists(batch.column(0))
         if some.good.all():
-            _fill(block, some, inview, np.arange(batch.num_rows), split)
+            _fill(block, some, inview, np.arange(batch.num_rows), split, extra)
         else:
-            _fill(block, some.pick(some.good), inview.filter(pa.array(some.good)), np.flatnonzero(some.good), split)
+            _fill(
+                block, some.pick(some.good), inview.filter(pa.array(some.good)), np.flatnonzero(some.good), split, extra
+            )
         block.rejects.sort(key=lambda reject: reject.line)
         begin += batch.num_rows
         yield block
@@ -183,8 +200,13 @@ def _caused(records: _Records) -> tuple[Column, pa.Array]:
     return caused, pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(dwell))
 
 
-def _fill(block: Block, records: _Records, inview: pa.Array, places: Column, split: str) -> None:
-    """Raw rows of usable records, which stand at `places` of their block, and the account of them."""
+def _fill(
+    block: Block, records: _Records, inview: pa.Array, places: Column, split: str, extra: dict[str, pa.Array]
+) -> None:
+    """Raw rows of usable records, which stand at `places` of their block, and the account of them.
+
+    `extra` has further columns of the whole file.
+    """
     number = len(records.time)
     lengths, pool, holes = entries(inview)
     click_lengths, clicked, more_holes = entries(records.clicked)
@@ -238,6 +260,7 @@ def _fill(block: Block, records: _Records, inview: pa.Array, places: Column, spl
         columns["active"] = pa.array(active, mask=np.isnan(active))
         dwell_of_clicks = pa.array(spent[marks], mask=np.isnan(spent[marks]))
         columns["dwell"] = _lists_at(at[known], clicks, dwell_of_clicks, source.size)
+    columns |= {name: texts.take(pa.array(records.row[source])) for name, texts in extra.items()}
     block.rows = pa.table(columns)
 
 

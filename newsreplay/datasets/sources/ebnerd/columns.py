@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from newsreplay.arrow import to_numpy
-from newsreplay.datasets.base import EARLIEST, LATEST
+from newsreplay.datasets.base import EARLIEST, EXTRA, LATEST
 from newsreplay.errors import DataError
 from newsreplay.log.rows import Column
 
@@ -34,6 +34,14 @@ def read_columns(file: Path, names: list[str]) -> dict[str, pa.Array]:
     with named(file), pq.ParquetFile(file) as parquet:
         table = parquet.read(columns=names)
         return {name: table[name].combine_chunks() for name in names}
+
+
+def texts_of(file: Path, names: Sequence[str]) -> dict[str, pa.Array]:
+    """Columns of a file that are kept, as coded text, by the names that blocks give them. Raises `DataError`."""
+    if not names:
+        return {}
+    columns = read_columns(file, list(names))
+    return {f"{EXTRA}{name}": values.cast(pa.string()).dictionary_encode() for name, values in columns.items()}
 
 
 def batches(file: Path, size: int, names: list[str]) -> Iterator[pa.RecordBatch]:

@@ -19,13 +19,17 @@ Facts of the format that shape this reader:
 - Column types differ between releases: list, large_list or fixed_size_list, string or large_string, any width of whole
   numbers. What went through other tools has ids as text, and lists of ids as text (`[9774516, 9771051]`): both are
   read. Readers may be any text; articles and sessions are whole numbers, or the row is a reject.
-- Archives hold a folder `ebnerd_small`, which unpacking may put into one of the same name. The test set has no clicks.
+- Archives hold a folder `ebnerd_small`, which unpacking may put into one of the same name. The test set is one of its
+  own, `ebnerd_testset`, and may lie beside another: both are read as one log.
+- The test split withholds `article_ids_clicked` and `article_id`: its rows are impressions without an outcome, which
+  keep their ids, so that `newsreplay submit` can write the competition's file. 200,000 of its rows are of one second,
+  show the same 250 articles and have the impression id 0 (`is_beyond_accuracy`): impressions like the others.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -49,60 +53,65 @@ from newsreplay.datasets.sources.ebnerd.behaviors import (
 )
 from newsreplay.datasets.sources.ebnerd.columns import PAGE, is_text, named
 from newsreplay.datasets.sources.ebnerd.history import HISTORY_COLUMNS, LATE, SplitFolder, read_history, scored
-from newsreplay.errors import DataError
+from newsreplay.datasets.sources.ebnerd.withheld import ANSWERED, WITHHELD, read_withheld
+from newsreplay.errors import DataError, did_you_mean
 
-SPLITS = ("train", "validation")  #: in time order
-WITHOUT_CLICKS = "it can be neither replayed nor scored. Use train or validation"
+LABELLED = ("train", "validation")
+SPLITS = (*LABELLED, "test")  #: in time order
 #: Columns of ids that may be text, and lists of ids as text.
-AS_TEXT = ("user_id", "session_id", "article_id", "article_ids_inview", "article_ids_clicked", "article_id_fixed")
+AS_TEXT = (
+    *("impression_id", "user_id", "session_id", "article_id"),
+    *("article_ids_inview", "article_ids_clicked", "article_id_fixed"),
+)
 TEXTS = "Titles and texts are those of an article's last modification, which may be later than its reads."
 
 
-def plan_ebnerd(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
-    """How an EB-NeRD folder is read: a split, or a folder with `train` and/or `validation`.
+def plan_ebnerd(path: Path, *, keep: Sequence[str] = (), sizes: ReadSizes = SIZES) -> Plan:
+    """How an EB-NeRD folder is read: a split, or a folder with `train`, `validation` and/or `test`.
 
     A split holds `behaviors.parquet` and, perhaps, `history.parquet`; `articles.parquet` may be missing, and may lie in
     the folder or, for a split, in the one above. Where a folder holds none of that, its only folder that does is looked
-    into. A record of the behaviours becomes an impression (if articles were in view) and a read of the article on
-    screen (if there is one and no click caused it), at the same time, in that order. A clicked article that was not in
-    view is a read without an impression. Reads of a history are rows of kind `HISTORY`, without a session. A reader's
-    history is taken from the first split that has one. Times from 1990 up to 2100 are accepted.
+    into; a test set beside another set is taken with it. A record of the behaviours becomes an impression (if articles
+    were in view) and a read of the article on screen (if there is one and no click caused it), at the same time, in
+    that order. A clicked article that was not in view is a read without an impression. A record of a test split, which
+    has no `article_ids_clicked`, is an impression that is answered and never judged. Reads of a history are rows of
+    kind `HISTORY`, without a session. A reader's history is taken from the first split that has one. Times from 1990 up
+    to 2100 are accepted.
 
     Records are the rows of the behaviours, the clicks of the histories, and the articles. A record whose
     only content is a page view that a click caused is dropped; any other such page view leaves its record's
     impression behind and is a count. Rejected are records without a time, with a user or session that is no whole
-    number, or without anything in view, on screen or clicked, history clicks without a user, time or article, and
-    articles without an id.
+    number, or without anything in view, on screen or clicked, those of a test split without an impression id or a whole
+    list in view, history clicks without a user, time or article, and articles without an id. `keep` names further
+    columns of the behaviours that are kept with what comes of their records, as `device_type`.
 
-    Raises `DataError` when files or columns are missing, for the test split (its clicks were not published),
-    and when a file cannot be read.
+    Raises `DataError` when files or columns are missing, and when a file cannot be read.
     """
     splits = _find_splits(path)
-    files = [
-        (split.folder / f"{role}.parquet", role, columns)
-        for split in splits
-        for role, columns in (("history", HISTORY_COLUMNS), ("behaviors", BEHAVIORS))
-        if role == "behaviors" or (split.folder / f"{role}.parquet").is_file()
-    ]
+    withheld = [split for split in splits if _is_withheld(split)]
+    files: list[tuple[Path, str, dict[str, tuple[str, bool]]]] = []
+    for split in splits:
+        history, behaviors = split.folder / "history.parquet", split.folder / "behaviors.parquet"
+        files += [(history, "history", HISTORY_COLUMNS)] if history.is_file() else []
+        files.append((behaviors, "withheld", WITHHELD) if split in withheld else (behaviors, "behaviors", BEHAVIORS))
     lacking = [split.name for split in splits if not (split.folder / "history.parquet").is_file()]
-    folders = [path, *(split.folder.parent for split in splits)]
-    articles = next(
-        (folder / "articles.parquet" for folder in folders if (folder / "articles.parquet").is_file()), None
-    )
-    if articles is not None:
-        files.append((articles, "articles", ARTICLE))
+    articles = _find_articles(path, splits)
+    files += [(file, "articles", ARTICLE) for file in articles]
     for file, _, columns in files:
         _check(file, columns)
+    for file, role, _ in files:
+        if role in ("behaviors", "withheld"):
+            _check_kept(file, keep)
     return Plan(
         parts=[_part(file, path, role) for file, role, _ in files],
-        read=partial(_read, splits=splits, sizes=sizes),
+        read=partial(_read, splits=splits, keep=tuple(keep), sizes=sizes),
         publisher="ebnerd",
-        notes=partial(_notes, articles=articles is not None, lacking=lacking),
+        notes=partial(_notes, articles=bool(articles), lacking=lacking),
         unit="row",
-        made_up=[TEXTS] if articles is not None else [],
+        made_up=[TEXTS] if articles else [],
         source=f"EB-NeRD, the Ekstra Bladet News Recommendation Dataset: {PAGE}",
         licence=f"For research; the terms are on {PAGE}. newsreplay does not pass these data on.",
-        splits=scored(splits) if len(splits) > 1 else {},
+        splits=_scored(splits, withheld),
     )
 
 
@@ -112,12 +121,12 @@ def _find_splits(path: Path) -> list[SplitFolder]:
     splits = [SplitFolder(name, path / name) for name in SPLITS if (path / name / "behaviors.parquet").is_file()]
     if splits:
         return splits
-    if (path / "test" / "behaviors.parquet").is_file():
-        raise DataError(f"{path / 'test'}: this is the test set, whose clicks were not published: {WITHOUT_CLICKS}")
     inside = [folder for folder in _folders(path) if any(folder.rglob("behaviors.parquet"))]
     if len(inside) == 1:
         return _find_splits(inside[0])
     if inside:
+        if both := _with_test(inside):
+            return both
         raise DataError(
             f"{path}: {', '.join(folder.name for folder in inside)} are several sets, which hold the same events. Name "
             f"one, as ebnerd:{inside[0]}"
@@ -130,8 +139,40 @@ def _find_splits(path: Path) -> list[SplitFolder]:
         contents = f"found {', '.join(names[:10])}{more}" if names else "found an empty folder"
     raise DataError(
         f"{path}: {contents}. Expected a folder with behaviors.parquet and history.parquet, or with such folders "
-        f"named train and validation. Get EB-NeRD from {PAGE} and unpack it there"
+        f"named train, validation and test. Get EB-NeRD from {PAGE} and unpack it there"
     )
+
+
+def _with_test(folders: list[Path]) -> list[SplitFolder]:
+    """The splits of a set and of the test set beside it; none where these are not what the folders hold."""
+    found = sorted((_find_splits(folder) for folder in folders), key=lambda splits: splits[0].name == SPLITS[-1])
+    alone = [[split.name for split in splits] == [SPLITS[-1]] for splits in found]
+    whole = alone == [False, True] and {split.name for split in found[0]} <= set(LABELLED)
+    return [*found[0], *found[1]] if whole else []
+
+
+def _is_withheld(split: SplitFolder) -> bool:
+    """Whether the clicks of a split are withheld."""
+    file = split.folder / "behaviors.parquet"
+    if split.name in LABELLED:
+        return False
+    with named(file):
+        return "article_ids_clicked" not in pq.read_schema(file).names
+
+
+def _scored(splits: list[SplitFolder], withheld: list[SplitFolder]) -> dict[str, tuple[int, int | None]]:
+    """The stretches of the splits that can be judged."""
+    if len(splits) < 2:
+        return {}
+    names = [split.name for split in withheld]
+    return {name: stretch for name, stretch in scored(splits).items() if name not in names}
+
+
+def _find_articles(path: Path, splits: list[SplitFolder]) -> list[Path]:
+    """The `articles.parquet` of a folder, else those beside its splits: one for each set."""
+    beside = dict.fromkeys(split.folder.parent for split in splits)
+    folders = [path] if (path / "articles.parquet").is_file() else beside
+    return [file for folder in folders if (file := folder / "articles.parquet").is_file()]
 
 
 def _folders(path: Path) -> list[Path]:
@@ -155,8 +196,8 @@ def _check(file: Path, columns: dict[str, tuple[str, bool]]) -> None:
             continue
         if not times and name == "article_ids_clicked":
             raise DataError(
-                f"{file}: column 'article_ids_clicked' is missing. This looks like the test split, whose clicks "
-                f"were not published: {WITHOUT_CLICKS}"
+                f"{file}: column 'article_ids_clicked' is missing. This looks like the test split, whose clicks were "
+                f"not published: put it into a folder called {SPLITS[-1]}"
             )
         if times != 1:
             fault = "stands there more than once" if times else "is missing"
@@ -172,6 +213,25 @@ def _check(file: Path, columns: dict[str, tuple[str, bool]]) -> None:
             raise DataError(f"{file}: column {name!r} is {kind}; expected {'lists of ' if listed else ''}{wanted}")
 
 
+AHEAD = (DWELL, "scroll_percentage", "next_read_time", "next_scroll_percentage")  #: what is measured after the row
+
+
+def _check_kept(file: Path, keep: Sequence[str]) -> None:
+    """Whether a Parquet file has the columns that are kept, as text or numbers that were known at the time."""
+    with named(file):
+        schema = pq.read_schema(file)
+    for name in keep:
+        if name in AHEAD:
+            raise DataError(f"{file}: {name!r} is measured after its row, and so the future; it is not kept")
+        if schema.names.count(name) != 1:
+            hint = did_you_mean(name, schema.names)
+            there = ", ".join(schema.names)[:500]
+            raise DataError(f"{file} has no column {name!r} to keep; it has {there}. {hint}".strip())
+        kind = schema.field(name).type
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind):
+            raise DataError(f"{file}: the column {name!r} is {kind}, which is no text and no number, and is not kept")
+
+
 def _fits(kind: pa.DataType, wanted: str) -> bool:
     types = pa.types
     if types.is_null(kind):
@@ -184,15 +244,16 @@ def _fits(kind: pa.DataType, wanted: str) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
-def _read(part: Part, splits: list[SplitFolder], sizes: ReadSizes) -> Iterator[Block]:
+def _read(part: Part, splits: list[SplitFolder], keep: tuple[str, ...], sizes: ReadSizes) -> Iterator[Block]:
     if part.role == "articles":
         yield from read_articles(part, sizes)
         return
     place = next(number for number, split in enumerate(splits) if split.folder == part.path.parent)
     if part.role == "history":
         yield from read_history(part, splits[place], splits[:place], sizes)
-    else:
-        yield from read_behaviors(part, splits[place].name if len(splits) > 1 else "", sizes)
+        return
+    read = read_withheld if part.role == "withheld" else read_behaviors
+    yield from read(part, splits[place].name if len(splits) > 1 else "", keep, sizes)
 
 
 def _notes(counts: Counter[str], articles: bool, lacking: list[str]) -> list[str]:
@@ -200,7 +261,8 @@ def _notes(counts: Counter[str], articles: bool, lacking: list[str]) -> list[str
         "times are naive in these data and read as UTC; sessions are the source's",
         f"{CAUSED}, dropped: {counts[CAUSED]:,}; the impressions of the same records are kept",
     ]
-    notes += [f"{what}: {counts[what]:,}" for what in (UNSEEN, AGAIN, HOLES, LATE, UNDATED, GARBLED) if counts[what]]
+    told = (UNSEEN, AGAIN, HOLES, LATE, UNDATED, GARBLED, ANSWERED)
+    notes += [f"{what}: {counts[what]:,}" for what in told if counts[what]]
     notes += [f"no history.parquet in {name}: what its readers read before is unknown" for name in lacking]
     if not articles:
         notes.append("no articles.parquet: publication times, categories and texts of the articles are unknown")

@@ -31,10 +31,12 @@ _LABELS = {b"0": False, b"1": True, b"0.0": False, b"1.0": True}
 _BY_COMMAS = re.compile(rb"-[01](?:\.0)?,")
 _NOTHING = (b"nan", b"null", b"none")
 _LIST = re.compile(rb"""["\s]*[\[(](.*)[\])]["\s]*""")
+_PRINTED = re.compile(rb"[!-~]+")
 _WORD = re.compile(rb"""[^\s,'"]+""")
 AS_NOTHING = "histories written as nan, NULL or None, read as empty"
 AS_LIST = "histories written as lists, as ['N1', 'N2'], read as their articles"
 ZONED = "times with a zone, read as such"
+WITHHELD = "impressions whose clicks are withheld (the test split): answered, never judged"
 
 
 # Impressions: any line, exactly
@@ -49,7 +51,7 @@ class _Impression(NamedTuple):
     clicked: list[bool]
 
 
-def _exact(line: bytes, number: int, layout: Layout) -> _Impression | str:
+def _exact(line: bytes, number: int, layout: Layout, labelled: bool) -> _Impression | str:
     """A line, or the rule by which it is left out; `ValueError` where it cannot be used, with the reason."""
     if not line.strip():
         return BLANK
@@ -61,6 +63,14 @@ def _exact(line: bytes, number: int, layout: Layout) -> _Impression | str:
     words = [word for word in cells[-1].split(b" ") if word]
     if not words:
         return NO_CANDIDATES
+    pool, clicked = _labelled(words) if labelled else _unlabelled(words, cells[0])
+    history, form = _history(cells[-2], layout.prefix)
+    iso = _ISO_TIME.fullmatch(cells[2])
+    zoned = (ZONED,) if iso and iso[1] else ()
+    return _Impression(cells[1], time, history, (*form, *zoned), pool, clicked)
+
+
+def _labelled(words: list[bytes]) -> tuple[list[bytes], list[bool]]:
     pool, clicked = [], []
     for word in words:
         item, dash, label = word.rpartition(b"-")
@@ -72,10 +82,18 @@ def _exact(line: bytes, number: int, layout: Layout) -> _Impression | str:
             raise ValueError(f"candidate {quoted(word)} has no article id")
         pool.append(item)
         clicked.append(_LABELS[label])
-    history, form = _history(cells[-2], layout.prefix)
-    iso = _ISO_TIME.fullmatch(cells[2])
-    zoned = (ZONED,) if iso and iso[1] else ()
-    return _Impression(cells[1], time, history, (*form, *zoned), pool, clicked)
+    return pool, clicked
+
+
+def _unlabelled(words: list[bytes], number: bytes) -> tuple[list[bytes], list[bool]]:
+    if not _PRINTED.fullmatch(number):
+        raise ValueError(f"impression id {quoted(number)} is none: answers could not be handed in under it")
+    for word in words:
+        if b"," in word:
+            raise ValueError(f"candidates {quoted(word)} are separated by commas: spaces are expected")
+        if word.rpartition(b"-")[2] in _LABELS and b"-" in word:
+            raise ValueError(f"candidate {quoted(word)} has a label, unlike those of the file's first lines")
+    return words, [False] * len(words)
 
 
 def _history(cell: bytes, prefix: bytes) -> tuple[list[bytes], tuple[str, ...]]:
@@ -153,8 +171,8 @@ class _Coder:
         return code
 
 
-def read_lines(file: str, data: bytes, layout: Layout) -> Block:
-    """The block of some whole lines of `behaviors.tsv`."""
+def read_lines(file: str, data: bytes, layout: Layout, labelled: bool = True) -> Block:
+    """The block of some whole lines of `behaviors.tsv`; candidates of a test split are not `labelled`."""
     if not data.endswith(b"\n"):
         data += b"\n"
     lines = data.count(b"\n")
@@ -164,7 +182,7 @@ def read_lines(file: str, data: bytes, layout: Layout) -> Block:
     block = Block(file, lines=lines, records=lines)
     view = np.frombuffer(data, np.uint8)
     while True:
-        scan(view, "time" in layout.cells, users, items, columns)
+        scan(view, "time" in layout.cells, labelled, users, items, columns)
         at, line, row = map(int, columns.at)
         if at == len(data):
             break
@@ -172,7 +190,7 @@ def read_lines(file: str, data: bytes, layout: Layout) -> Block:
         text = data[at:end].removesuffix(b"\r")
         columns.at[:2] = end + 1, line + 1
         try:
-            impression = _exact(text, line, layout)
+            impression = _exact(text, line, layout, labelled)
         except ValueError as error:
             block.rejects.append(reject(file, line + 1, error, text))
             continue
@@ -180,6 +198,7 @@ def read_lines(file: str, data: bytes, layout: Layout) -> Block:
             block.dropped[impression] += 1
             continue
         block.counts.update(impression.forms)
+        columns.cell[row] = at, at + len(text.partition(b"\t")[0])
         columns.time[row] = impression.time
         columns.user[row] = user_code(impression.user) if impression.user else -1
         _append(columns.history, columns.history_end, row, [item_code(item) for item in impression.history])
@@ -188,7 +207,17 @@ def read_lines(file: str, data: bytes, layout: Layout) -> Block:
         columns.clicked[begin:until] = impression.clicked
         columns.at[2] = row + 1
     _fill(block, columns, users, items)
+    if not labelled:
+        _withhold(block, data, columns.cell[: block.kept].tolist())
     return block
+
+
+def _withhold(block: Block, data: bytes, cells: list[list[int]]) -> None:
+    """Give impressions whose clicks are not known their ids in place of clicks."""
+    ids = pa.array([data[begin:end].decode("ascii") for begin, end in cells], pa.string())
+    assert block.rows is not None
+    block.rows = block.rows.drop_columns(["clicked"]).append_column("withheld", ids)
+    block.counts[WITHHELD] += len(ids)
 
 
 def _append(values: Column, ends: Column, row: int, more: list[int]) -> None:

@@ -16,6 +16,9 @@ Facts of the format that shape this reader:
 - What went through pandas has labels `-1.0` and `-0.0`, times as `2019-11-12 09:05:58`, histories as `nan` or as
   `['N1', 'N2']`. All of that has one reading only and is read. A time as `11/12/2019 9:05:58` has two, half a day
   apart, and candidates separated by commas are no longer ids with labels: such lines are rejects.
+- The test split (`MINDlarge_test`) has candidates without labels, as `N123 N456`: what was clicked is withheld. Its
+  lines are impressions without an outcome, which keep their ids, so that `newsreplay submit` can write the
+  competition's file. Whether a file has labels is seen on its first lines; a line of the other sort is a reject.
 - Article and user ids differ between demo, small and large: the same id means two articles, and nothing in the files
   shows it. So a folder that holds folders of two sizes, by their names, is refused; and one that holds the same
   behaviours twice, as an archive unpacked both flat and into a folder of its own.
@@ -29,7 +32,7 @@ from __future__ import annotations
 import filecmp
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -55,6 +58,7 @@ SPLITS: dict[str, tuple[int, int | None]] = {
     "awrs-validation": (_NOV_10 + 4 * DAY, _NOV_10 + 5 * DAY),
     "stream": (_NOV_10, None),
 }
+UNLABELLED = "behaviors without labels"  #: the role of a test split's `behaviors.tsv`
 TRANSLATED = "articles of xMIND"  #: the role of a `news.tsv` of three cells
 _SIZE = re.compile(r"(?<![a-z])(?:x?mind)?[-_]?(demo|small|large)(?![a-z])")
 _LABELLED = re.compile(rb"-[01](?:\.0)?(?:,|$)")  # what commas separate is a reject with a reason
@@ -68,7 +72,8 @@ def plan_mind(path: Path, *, history: str = "dynamic", sizes: ReadSizes = SIZES)
     texts are unknown without one. A `news_text.csv` beside them (`newsreplay.datasets.sources.mind.texts`) has facts
     that `news.tsv` lacks.
 
-    Folders are read by name, `train` before `dev` or `valid`. All must be of one size (demo, small or large).
+    Folders are read by name, `train` before `dev` or `valid`, before `test`. A test split, whose candidates carry no
+    labels, is answered and never judged. All must be of one size (demo, small or large).
     Every line of `behaviors.tsv` is one impression; times are ms UTC. Ids are kept as they stand. The history of a
     user's first impression is their profile; with `history="dynamic"` their reads are appended to it as they happen,
     with `"static"` it stays as it was, as in published numbers. Users without a history are kept.
@@ -78,8 +83,8 @@ def plan_mind(path: Path, *, history: str = "dynamic", sizes: ReadSizes = SIZES)
     impressions with an empty history (here they stay: some 3 % more impressions than in that paper); `stream` scores
     all after a first day of warming up.
 
-    Raises `DataError` when the files are not there or not in MIND's layout, are there twice or of two sizes, when
-    candidates carry no labels (the test split), and when `history` is neither word.
+    Raises `DataError` when the files are not there or not in MIND's layout, are there twice or of two sizes, and when
+    `history` is neither word.
     """
     if history not in ("dynamic", "static"):
         raise DataError(f"history={history!r}: expected dynamic (reads are appended) or static (as in the files)")
@@ -191,9 +196,12 @@ def _name(file: Path, path: Path) -> str:
     return file.relative_to(path).as_posix()
 
 
-def _is_late(name: str) -> bool:
+def _is_late(name: str) -> int:
+    """The place in time of the split that a file is of, by its name."""
     name = name.lower()
-    return "train" not in name and ("dev" in name or "valid" in name)
+    if "train" in name:
+        return 0
+    return 1 if "dev" in name or "valid" in name else 2 * ("test" in name)
 
 
 def found_in(path: Path) -> str:
@@ -217,7 +225,7 @@ def blocks(part: Part, layout: Layout, sizes: ReadSizes) -> Iterator[Block]:
     if part.role == ROLE:
         yield from text_blocks(part, sizes)
         return
-    read = read_articles if part.role == "articles" else read_lines
+    read = _READ.get(part.role, read_lines)
     start = part.begin
     for chunk in parts.chunks(part, sizes=sizes):
         data = chunk.data if start else chunk.data.removeprefix(_MARK)
@@ -226,6 +234,12 @@ def blocks(part: Part, layout: Layout, sizes: ReadSizes) -> Iterator[Block]:
             data = data[header:]
         yield read(part.name, data, layout)
         start += len(chunk.data)
+
+
+_READ: dict[str, Callable[[str, bytes, Layout], Block]] = {
+    "articles": read_articles,
+    UNLABELLED: partial(read_lines, labelled=False),
+}
 
 
 def _header(data: bytes, layout: Layout) -> int:
@@ -250,13 +264,14 @@ def behavior_parts(file: Path, name: str, layout: Layout, sizes: ReadSizes) -> l
     _check(name, lines, header, (width,), expected, layout)
     cells = (line.split(b"\t") for line in lines)
     candidates = b" ".join(words[-1] for words in cells if len(words) == width).split()
-    if candidates and not any(_LABELLED.search(word) for word in candidates):
+    if not candidates or any(_LABELLED.search(word) for word in candidates):
+        return planned
+    if "time" not in layout.cells:
         raise DataError(
-            f"{name}: the candidates carry no labels (-1 clicked, -0 not), as {quoted(candidates[0])}: this is the "
-            "test split, whose clicks are not public, and nothing can be judged on it. Use train and dev, "
-            "and move this folder elsewhere"
+            f"{name}: the candidates carry no labels (-1 clicked, -0 not), as {quoted(candidates[0])}, and nothing can "
+            f"be judged. Get the file again from {layout.page}"
         )
-    return planned
+    return [part._replace(role=UNLABELLED) for part in planned]
 
 
 def article_parts(file: Path, name: str, layout: Layout, sizes: ReadSizes) -> list[Part]:

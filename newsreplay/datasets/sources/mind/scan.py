@@ -32,6 +32,7 @@ class ImpressionColumns(NamedTuple):
     """The lines of a block; numbers first, then codes."""
 
     at: Column  # int64[3]: next byte, next line, rows so far
+    cell: Column  # int64[rows, 2], where the impression's id begins and ends in the data
     time: Column  # int64 per row, ms UTC, or the line's number where the layout has no time
     user: Column  # int32 per row
     history: Column  # int32, of all rows
@@ -57,6 +58,7 @@ def empty_columns(lines: int, size: int) -> ImpressionColumns:
     most = size // 2 + 1  # every id takes a byte, and one that parts it from the next
     return ImpressionColumns(
         np.zeros(3, np.int64),
+        np.empty((lines, 2), np.int64),
         np.empty(lines, np.int64),
         np.empty(lines, np.int32),
         np.empty(most, np.int32),
@@ -212,13 +214,20 @@ def _coded(ids: ArticleRows, number: int) -> int:
 
 
 @compiled
-def scan(data: Column, timed: bool, users: ArticleRows, items: ArticleRows, columns: ImpressionColumns) -> None:
-    """Take lines up to the end, or up to a line that is not clean; `data` ends at a line end, which stops all."""
+def scan(
+    data: Column, timed: bool, labelled: bool, users: ArticleRows, items: ArticleRows, columns: ImpressionColumns
+) -> None:
+    """Take lines up to the end, or up to a line that is not clean; `data` ends at a line end, which stops all.
+
+    Where candidates are not `labelled` none is clicked, and every impression has an id.
+    """
     at, line, row = columns.at[0], columns.at[1], columns.at[2]
     while at < len(data):
+        cell = at
         while _SPACE < _byte(data, at) < 127:
             at += 1
-        if _byte(data, at) != _TAB:
+        cell_end = at
+        if _byte(data, at) != _TAB or (cell == at and not labelled):
             return
         user, at = _clean_id(data, at + 1, users)
         if user < 0 or _byte(data, at) != _TAB:
@@ -245,12 +254,16 @@ def scan(data: Column, timed: bool, users: ArticleRows, items: ArticleRows, colu
         first = candidate = columns.pool_end[row]
         while _byte(data, at) == _TAB if candidate == first else _byte(data, at) == _SPACE:
             item, at = _clean_id(data, at + 1, items)
-            if item < 0 or _byte(data, at) != _DASH or not _ZERO <= _byte(data, at + 1) <= _ZERO + 1:
+            if item < 0:
                 return
             columns.pool[candidate] = item
-            columns.clicked[candidate] = _byte(data, at + 1) == _ZERO + 1
+            columns.clicked[candidate] = False
+            if labelled:
+                if _byte(data, at) != _DASH or not _ZERO <= _byte(data, at + 1) <= _ZERO + 1:
+                    return
+                columns.clicked[candidate] = _byte(data, at + 1) == _ZERO + 1
+                at = _after_label(data, at + 2)
             candidate += 1
-            at = _after_label(data, at + 2)
         if _byte(data, at) == _RETURN:
             at += 1
         if _byte(data, at) != _NEWLINE:
@@ -261,6 +274,7 @@ def scan(data: Column, timed: bool, users: ArticleRows, items: ArticleRows, colu
             columns.history[place] = _coded(items, columns.history[place])
         for place in range(first, candidate):
             columns.pool[place] = _coded(items, columns.pool[place])
+        columns.cell[row, 0], columns.cell[row, 1] = cell, cell_end
         columns.time[row] = time
         columns.user[row] = _coded(users, user)
         at += 1
