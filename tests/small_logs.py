@@ -136,6 +136,36 @@ def nemig() -> Files:
     return {"behaviors.tsv": lines(*behaviors).replace(b"\n", b"\r\n"), "news.tsv": lines(*news)}
 
 
+def pens() -> Files:
+    def clock(at: datetime) -> str:
+        return f"{at.month}/{at.day}/{at.year} {at:%I:%M:%S %p}".replace(" 0", " ")
+
+    def visit(view: View) -> str:
+        before = [view.at - timedelta(days=day) for day in (3, 2)]
+        cells = [
+            f"U{view.user}",
+            f"N{20 + view.user} N{view.item}",
+            "12 7",
+            "#TAB#".join(map(clock, before)),
+            " ".join(f"N{item}" for item in view.clicked),
+            " ".join(f"N{item}" for item in view.shown if item not in view.clicked),
+            clock(view.at - timedelta(minutes=9)),
+            clock(view.at),
+            " ".join(str(item) for item in view.clicked),
+        ]
+        return "\t".join(cells)
+
+    header = "UserID\tClicknewsID\tdwelltime\texposure_time\tpos\tneg\tstart\tend\tdwelltime_pos"
+    visits = [visit(view) for view in story()]
+    news = [f'N{item}\tnews\tnews{item % 3}\t"The ""title"" {item}"\tBody {item}\t{{}}\t{{}}' for item in range(1, 13)]
+    return {
+        "train.tsv": lines(header, *visits[:25]),
+        "valid.tsv": lines(header, *visits[25:]),
+        "news.tsv": lines("News ID\tCategory\tTopic\tHeadline\tNews body\tTitle entity\tEntity content", *news),
+        "personalized_test.tsv": lines("userid\tclicknewsID\tposnewID\trewrite_titles", "NT1\tN1,N2\tN3,N4\tA;;B"),
+    }
+
+
 def ebnerd() -> Files:
     ids = pa.list_(pa.int32())
     views = story()
@@ -361,6 +391,7 @@ def small_logs() -> list[SmallLog]:
         *(SmallLog(f"newsreel-{form}", "newsreel", newsreel(form), path="messages.log") for form in forms),
         SmallLog("newsreel-zip", "newsreel", newsreel("mixed") | {"readme.txt": b"No log.\n"}, pack="zip"),
         SmallLog("newsreel-bz2", "newsreel", newsreel("idomaar"), pack="bz2"),
+        SmallLog("pens", "pens", pens()),
         SmallLog("streamingrec", "streamingrec", streamingrec("new")),
         SmallLog("streamingrec-plista", "streamingrec", streamingrec("plista")),
         SmallLog("table-csv", "table", table(",")),

@@ -638,6 +638,7 @@ def test_any_files_are_read_as_the_slow_reader_reads_them(
         agree(folder / "train", sizes)
 
 
+@settings(deadline=None)
 @given(st.lists(records, max_size=12), st.lists(st.one_of(st.none(), st.integers(0, 3)), min_size=12, max_size=12))
 def test_any_test_split_is_read_as_the_slow_reader_reads_it(some: list[dict[str, Any]], ids: list[int | None]) -> None:
     with tempfile.TemporaryDirectory() as name:

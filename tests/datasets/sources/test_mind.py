@@ -709,8 +709,9 @@ def test_a_test_split_is_read_as_impressions_without_an_outcome_that_keep_their_
     ],
 )
 def test_a_line_of_a_test_split_that_cannot_be_answered_is_a_reject(tmp_path: Path, broken: str, reason: str) -> None:
-    raw = read_mind(tmp_path, [line(candidates="N7"), broken, line(candidates="N8")])
-    assert (raw.kept, [reject.line for reject in raw.rejects]) == (2, [2])
+    first = line(history="N5 " * 15_000, candidates="N7")
+    raw = read_mind(tmp_path, [first, first, broken, line(candidates="N8")])  # planning looks at the first alone
+    assert (raw.kept, [reject.line for reject in raw.rejects]) == (3, [3])
     assert reason in raw.rejects[0].reason
 
 
@@ -729,7 +730,7 @@ def test_the_test_split_is_read_after_train_and_dev(tmp_path: Path) -> None:
 def test_a_test_split_is_read_as_the_slow_reader_reads_it(behaviors: list[bytes], size: int) -> None:
     unlabelled = [re.sub(rb"-[01]\b", b"", text) if n % 3 else text for n, text in enumerate(behaviors)]
     with tempfile.TemporaryDirectory() as folder:
-        good = f"{line(history='N5 ' * 25_000, candidates='N7 N8')}\n".encode()  # all that planning looks at
+        good = f"{line(history='N5 ' * 15_000, candidates='N7 N8')}\n".encode() * 2  # planning looks at one alone
         mind_folder(Path(folder) / "test", good + b"".join(unlabelled))
         raw, naive = read(plan_mind(Path(folder), sizes=ReadSizes(chunk=size))), naive_mind(Path(folder), ("test/",))
         assert_same(raw, naive)

@@ -66,13 +66,15 @@ def read_withheld(part: Part, split: str, keep: Sequence[str], sizes: ReadSizes)
         good = np.flatnonzero(~bad)
         block.kept = block.counts[ANSWERED] = good.size
         offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
-        names = session.cast(pa.string())
+        encoded = session.dictionary_encode()
+        names = encoded.dictionary.cast(pa.string())
+        names = pc.binary_join_element_wise(split, names, ":") if split else names
         rows = pa.table(
             {
                 "kind": np.full(batch.num_rows, IMPRESSION, np.uint8),
                 "time": time,
                 "user": user,
-                "session": pc.binary_join_element_wise(split, names, ":") if split else names,
+                "session": pa.DictionaryArray.from_arrays(encoded.indices, names),
                 "item": pa.nulls(batch.num_rows, pa.int64()),
                 "pool": pa.LargeListArray.from_arrays(offsets, pool),
                 "withheld": number.cast(pa.string()),

@@ -59,7 +59,7 @@ def _exact(line: bytes, number: int, layout: Layout, labelled: bool) -> _Impress
     cells = line.split(b"\t")
     if len(cells) != len(layout.cells):
         raise ValueError(f"{len(layout.cells)} cells are expected, the line has {len(cells):,}")
-    time = _exact_time(cells[2]) if "time" in layout.cells else number
+    time = exact_time(cells[2]) if "time" in layout.cells else number
     words = [word for word in cells[-1].split(b" ") if word]
     if not words:
         return NO_CANDIDATES
@@ -107,7 +107,8 @@ def _history(cell: bytes, prefix: bytes) -> tuple[list[bytes], tuple[str, ...]]:
     return [item for item in cell.split(b" ") if item], ()
 
 
-def _exact_time(cell: bytes) -> int:
+def exact_time(cell: bytes) -> int:
+    """A time of MIND's as ms UTC; `ValueError` where it is none, with the reason."""
     if _ISO_TIME.fullmatch(cell):
         return _iso_time(cell)
     match = _TIME.fullmatch(cell)
