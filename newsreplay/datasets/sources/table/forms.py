@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from newsreplay.datasets.reading.sizes import SIZES
 from newsreplay.datasets.reading.times import (
     CALENDAR,
     EMPTY,
@@ -23,10 +24,14 @@ from newsreplay.datasets.reading.times import (
 from newsreplay.kernels.compiling import compiled, int64, kernel
 
 DOUBT = -1
+LONGEST = SIZES.longest_record
 
 
 def count_forms(data: bytes, delimiter: str, width: int, places: list[int]) -> list[FormTally] | None:
-    """Tallies of one or two columns of some whole lines; None if a line or a time needs a closer look."""
+    """Tallies of one or two columns of some whole lines; None if a record or a time needs a closer look.
+
+    Records may run over lines as far as they are neat (`neat.py`).
+    """
     if not _is_utf8(data):
         return None
     tallies = [FormTally() for _ in places]
@@ -95,13 +100,15 @@ def _count(data: Any, delimiter: int, width: int, first_place: int, second_place
 
 @kernel
 def _closing(data: Any, at: int) -> int:
-    """Where the quote is that closes a field, if it does so within the line, else `DOUBT`."""
-    size = int64(data.size)
-    while at < size and data[at] != 10 and data[at] != 13:
+    """Where the quote is that closes a field, if it does so within the lines that a record may have, else `DOUBT`."""
+    size, lines = int64(data.size), 0
+    while at < size and lines <= LONGEST:
         if data[at] == 34:
             if at + 1 == size or data[at + 1] != 34:
                 return at
             at += 1
+        elif data[at] == 10 or (data[at] == 13 and not (at + 1 < size and data[at + 1] == 10)):
+            lines += 1
         at += 1
     return DOUBT
 

@@ -2,7 +2,8 @@
 
 A file without a quote is cut at line ends and its stretches are read in parallel. Any other one, and what is
 compressed, is one stream: where a record ends depends on all that stands before it. Lines that are one record
-each, which is nearly all, are parsed at once (`_quick`); the others are read record by record (`_exact`).
+each, which is nearly all, and records that run over lines neatly are parsed at once (`_quick`); the others are read
+record by record (`_exact`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -25,6 +27,7 @@ from newsreplay.datasets.reading.times import FormTally, chunk_times
 from newsreplay.datasets.sources.table.columns import TIMES, Placed, lookup, place
 from newsreplay.datasets.sources.table.files import File, printable, shown_text
 from newsreplay.datasets.sources.table.forms import count_forms
+from newsreplay.datasets.sources.table.neat import neat_records
 from newsreplay.datasets.sources.table.opening import decoded, opened
 from newsreplay.datasets.sources.table.rows import EmptyError, TableRows, joined
 from newsreplay.errors import DataError
@@ -74,6 +77,7 @@ class TextTable:
         size = file.path.stat().st_size
         self.parts = [Part(file.path, file.name, self.header.size, weight=size, role=file.role)]
         self.cut = not file.is_stream
+        self.over_lines = False  # records of earlier chunks ran over lines, so those of later ones will
         look = self._look_at_stretches() if self.cut else None
         self.cut = look is not None
         if look is None and self.times:
@@ -160,43 +164,91 @@ class TextTable:
             result = quick(data)
             if result is not None:
                 yield result
-            elif len(pieces := _cut(data, self.sizes.piece)) > 1:
+            elif pieces := self._pieces(data, feed):
                 feed.push(*pieces)
             else:
-                yield exact(self._exact(data, feed))
+                first = _cut(data, self.sizes.piece)[0]
+                feed.push(data[len(first) :])
+                yield exact(self._exact(first, feed))
+
+    def _pieces(self, data: bytes, feed: _Feed) -> list[bytes]:
+        """What a chunk is to be read as in its place; nothing where its first lines can only be read record by record.
+
+        Pieces end where records do, if these are neat; a chunk that ends within its first one is put together with the
+        next chunk.
+        """
+        if b'"' not in data:
+            pieces = _cut(data, self.sizes.piece)
+            return pieces if len(pieces) > 1 else []
+        neat = neat_records(data, self.file.delimiter, self.width)
+        if 0 < neat.size < len(data):
+            return [data[: neat.size], data[neat.size :]]
+        if neat.size:
+            last = np.searchsorted(neat.at, np.arange(self.sizes.piece, len(data), self.sizes.piece), "right") - 1
+            ends = [*np.unique(neat.at[last][neat.at[last] > 0]).tolist(), len(data)]
+            return [data[begin:end] for begin, end in pairwise([0, *ends])] if len(ends) > 1 else []
+        more = next(feed, b"") if neat.is_open else b""
+        return [data + more] if more else []
 
     def _quick(self, data: bytes) -> TableRows | None:
-        """Arrow's reader, for one record per line; None if this may be something else."""
+        """Arrow's reader, for one record per line or for neat ones; None if this may be something else."""
         if data.startswith(MARK):
             return None  # of the first id, in the middle of a file; Arrow would take it away
-        types = {
-            str(at): pa.string() if name in TIMES else pa.dictionary(pa.int32(), pa.string())
-            for name, at in self.places.items()
-        }
-        try:
-            table = csv.read_csv(
-                pa.BufferReader(data),
-                read_options=csv.ReadOptions(
-                    column_names=[str(at) for at in range(self.width)],
-                    use_threads=not self.cut,  # else parts are read in parallel
-                    block_size=len(data) + 1 if self.cut else LOOK,
-                ),
-                parse_options=csv.ParseOptions(delimiter=self.file.delimiter, ignore_empty_lines=False),
-                convert_options=csv.ConvertOptions(column_types=types, include_columns=list(types)),
-            )
-        except pa.ArrowInvalid:
-            return None
+        is_quoted = b'"' in data
+        if self.over_lines and is_quoted and (found := self._quick_over_lines(data)) is not None:
+            return found
+        table = self._parsed(data, newlines=False)
         # a quote that opens and never closes swallows lines, but at the end of the data there are none left
         lines = count_lines(data)
-        if table.num_rows != lines or (b'"' in data and not ends_well(data, self.file.delimiter)):
-            return None
+        if table is None or table.num_rows != lines or (is_quoted and not ends_well(data, self.file.delimiter)):
+            return self._quick_over_lines(data) if is_quoted else None
         begin = np.arange(1, lines + 1)
         item = table.column(str(self.places["item"]))
         if any(pc.any(pc.equal(pc.utf8_trim_whitespace(chunk.dictionary), "")).as_py() for chunk in item.chunks):
             filled = np.array([bool(line.strip(b" \r\n")) for line in data.splitlines()])
             table, begin = table.filter(pa.array(filled)), begin[filled]
-        columns = {name: table.column(str(at)) for name, at in self.places.items()}
-        return TableRows(columns, begin, begin + 1, lines, data, blank=lines - begin.size)
+        return TableRows(self._columns_of(table), begin, begin + 1, lines, data, blank=lines - begin.size)
+
+    def _quick_over_lines(self, data: bytes) -> TableRows | None:
+        """The same for neat records that run over lines."""
+        neat = neat_records(data, self.file.delimiter, self.width)
+        if neat.size < len(data):
+            return None
+        table = self._parsed(data, newlines=True)
+        if table is None or table.num_rows != len(neat.begin):
+            return None
+        self.over_lines = True
+        lines = count_lines(data)
+        end = np.append(neat.begin[1:], lines + 1)
+        filled = ~neat.blank
+        columns = self._columns_of(table if filled.all() else table.filter(pa.array(filled)))
+        blank = int(np.count_nonzero(neat.blank))
+        return TableRows(columns, neat.begin[filled], end[filled], lines, data, blank=blank)
+
+    def _columns_of(self, table: pa.Table) -> dict[str, pa.ChunkedArray]:
+        return {name: table.column(str(at)) for name, at in self.places.items()}
+
+    def _parsed(self, data: bytes, *, newlines: bool) -> pa.Table | None:
+        """The wanted columns as Arrow reads them, called by their places; None if it cannot."""
+        types = {
+            str(at): pa.string() if name in TIMES else pa.dictionary(pa.int32(), pa.string())
+            for name, at in self.places.items()
+        }
+        try:
+            return csv.read_csv(
+                pa.BufferReader(data),
+                read_options=csv.ReadOptions(
+                    column_names=[str(at) for at in range(self.width)],
+                    use_threads=not self.cut,  # else parts are read in parallel
+                    block_size=len(data) + 1 if self.cut or newlines else LOOK,
+                ),
+                parse_options=csv.ParseOptions(
+                    delimiter=self.file.delimiter, ignore_empty_lines=False, newlines_in_values=newlines
+                ),
+                convert_options=csv.ConvertOptions(column_types=types, include_columns=list(types)),
+            )
+        except pa.ArrowInvalid:
+            return None
 
     def _exact(self, data: bytes, feed: _Feed) -> TableRows:
         """Record by record, those that begin in `data`; what was read ahead goes back to the feed."""
