@@ -51,11 +51,11 @@ def list_data() -> None:
 
 @data.command()
 @click.argument("kind")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path())  # text, since it may be an address
 @click.option("--name", help="What to call it with --data.  [default: the kind, or the table's file name]")
 @click.option("--strict", is_flag=True, help="Refuse rows that cannot be used instead of counting them.")
 @file_options
-def prepare(kind: str, path: Path, name: str | None, strict: bool, files: FileOptions) -> None:
+def prepare(kind: str, path: str, name: str | None, strict: bool, files: FileOptions) -> None:
     """Prepare files of a KIND under a name.
 
     When it is interrupted, the same command goes on where it stopped.

@@ -12,6 +12,16 @@ from newsreplay.errors import DataError, did_you_mean
 from newsreplay.machine import home
 
 
+def shown(url: str) -> str:
+    """An address of the web without user, password and what follows a question mark, which may sign it.
+
+    >>> shown("https://ann:pass@news.example:80/week.zip?signature=1#top")
+    'https://news.example:80/week.zip'
+    """
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
 @dataclass(frozen=True)
 class Remote:
     """A file to download. `size` (bytes) and `sha256` are exact and checked; `about` is a published rounded size."""
@@ -21,6 +31,11 @@ class Remote:
     about: int | None = None
     sha256: str | None = None
     unpack: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The address without what may be secret."""
+        return shown(self.url)
 
     @property
     def name(self) -> str:
