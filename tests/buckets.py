@@ -22,6 +22,7 @@ class Kept:
     data: bytes
     date: str = DATE
     headers: dict[str, str] = field(default_factory=dict)
+    listed: int | None = None  #: the size that lists of the bucket have, if it is another one
 
     @property
     def iso(self) -> str:
@@ -37,10 +38,20 @@ class Server:
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)  #: method, path with query, headers
     refused: set[str] = field(default_factory=set)  #: buckets and paths that are forbidden
     torn: set[str] = field(default_factory=set)  #: paths of which only half comes
+    moved: dict[str, str] = field(default_factory=dict)  #: paths to the addresses that they are answered with
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def put(self, path: str, data: str | bytes, **facts: Any) -> None:
+        """Keep something; a bucket is there as long as something lies in it."""
+        self.kept[path] = Kept(data.encode() if isinstance(data, str) else data, **facts)
+
+    def forget(self) -> None:
+        """Empty the server."""
+        for what in (self.kept, self.asked, self.refused, self.torn, self.moved):
+            what.clear()
 
     def reads(self) -> list[str]:
         """The paths of what was read, not only listed."""
@@ -67,6 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
         path, query = unquote(address.path).strip("/"), parse_qs(address.query, keep_blank_values=True)
         if self.site.refused & {path, path.partition("/")[0]}:
             return self._say(403, self._error("AccessDenied") if body else b"")
+        if path in self.site.moved:
+            return self._say(302, b"", Location=self.site.moved[path])
         if "list-type" in query:
             return self._say(200, self._listing(path, query))
         if path in self.site.kept:
@@ -132,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
             return f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>"
         return (
             f"<Contents><Key>{escape(name)}</Key><LastModified>{kept.iso}</LastModified>"
-            f"<ETag>&quot;{len(kept.data)}&quot;</ETag><Size>{len(kept.data)}</Size>"
+            f"<ETag>&quot;{len(kept.data)}&quot;</ETag><Size>{kept.listed or len(kept.data)}</Size>"
             "<StorageClass>STANDARD</StorageClass></Contents>"
         )
 

@@ -117,7 +117,7 @@ def find_data(
         return _demo(report) if named == DEMO else Dataset(home() / "data" / named)
     wanted = _asked_for(text, columns, preparing, report)
     if wanted is None:
-        raise DataError(_not_found(text))
+        raise _not_found(text)
     return _cached(wanted, hearing)
 
 
@@ -158,15 +158,16 @@ def _name_meant(text: str) -> str | None:
     return meant(text, names()) if NAME.fullmatch(text) and not Path(text).exists() else None
 
 
-def _not_found(text: str) -> str:
+def _not_found(text: str) -> DataError:
     if text != "table" and (way := not_prepared(text, READERS, kinds_of_prepared())):
         return way
+    shown = without_secrets(text)
     kind, colon, _ = text.partition(":")
     if colon and re.fullmatch(r"\w+", kind) and len(kind) > 1:
-        return f"there is no kind of data called {kind!r}; there are {', '.join(READERS)}"
+        return DataError(f"there is no kind of data called {kind!r}; there are {', '.join(READERS)}")
     hint = did_you_mean(text.lower(), [*READERS, *SOURCES, *names()])
-    return (
-        f"there is no data set and no file {without_secrets(text)!r}. {hint + ' ' if hint else ''}"
+    return DataError(
+        f"there is no data set and no file {shown!r}. {hint + ' ' if hint else ''}"
         f"Prepared: {', '.join(names())}. "
         "Prepare one with 'newsreplay data prepare KIND PATH --name NAME', or give a table file."
     )

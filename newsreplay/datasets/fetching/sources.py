@@ -187,6 +187,15 @@ SOURCES = {
         by_hand="Nobody publishes such files: StreamingRec's import makes them, as its Readme describes. Put the\n"
         "files of clicks and of items into {folder}.",
     ),
+    "tianchi": Source(
+        kind="tianchi",
+        title="Tianchi, contest of news recommendation for beginners",
+        terms="The terms of the contest stand on the page.",
+        page="https://tianchi.aliyun.com/competition/entrance/531842",
+        by_hand="Log in there (the contest is called 零基础入门推荐系统 - 新闻推荐, number 531842), download\n"
+        "train_click_log.csv, testA_click_log.csv, testB_click_log.csv (each is enough) and articles.csv, and put\n"
+        "them into {folder}.",
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ def copied(listing: Listing, kind: str, report: Report, progress: Progress) -> I
     folder = home() / "prepared"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with work_folder(folder / "copy", key) as work, _named(listing, work):
+        with work_folder(folder / "copy", key) as work, _named(listing, work, report):
             _copy(listing, kind, work, report, progress)
             yield listing.path_in(work)
     except OSError as error:
@@ -56,8 +57,8 @@ def copied(listing: Listing, kind: str, report: Report, progress: Progress) -> I
 
 
 @contextmanager
-def _named(listing: Listing, work: Path) -> Iterator[None]:
-    """Errors about the copy, as about what it is a copy of."""
+def _named(listing: Listing, work: Path, report: Report) -> Iterator[None]:
+    """Errors about the copy, as about what it is a copy of; says that it is kept, if there is anything to keep."""
     address = listing.address
     above = f"{address.scheme}://{address.fixed}".rpartition("/")[0]
     try:
@@ -65,6 +66,14 @@ def _named(listing: Listing, work: Path) -> Iterator[None]:
     except DataError as error:
         if error.__context__ is not None and is_full(error.__context__):
             raise error.__context__ from None  # the copy goes: it may be what fills the disk
+        kept = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
+        if kept:
+            report(
+                f"the copy ({kept / 1e6:,.1f} MB) is kept for another try; 'newsreplay data remove --leftovers' "
+                "removes it"
+            )
+        else:
+            shutil.rmtree(work, ignore_errors=True)
         text = str(error)
         for path in (work.resolve(), work):  # the longer first
             text = text.replace(str(listing.path_in(path)), listing.shown).replace(str(path), above)
@@ -112,8 +121,9 @@ def _bring(listing: Listing, files: list[Stored], work: Path, report: Report, pr
     if missing:
         size = sum(file.size or 0 for file in missing)
         check_room(work.parent, LIMITS, size, ROOM)
-        count = f"{len(missing):,} files, " if len(missing) > 1 else ""
-        report(f"copying {listing.shown}: {count}{size / 1e6:,.1f} MB")
+        count = "1 file" if len(missing) == 1 else f"{len(missing):,} files"
+        known = all(file.size is not None for file in missing)
+        report(f"copying {listing.shown}: {count}, {f'{size / 1e6:,.1f} MB' if known else 'size unknown'}")
         _copy_all(listing, missing, work, progress)
 
 
