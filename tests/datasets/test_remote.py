@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
+from pyarrow import fs, parquet
 
 import newsreplay.datasets.sources.mind.plan
 import newsreplay.datasets.sources.table.plan  # noqa: F401
@@ -85,6 +85,8 @@ def put(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Put:
         return lambda key, data: server.put(f"news/{key}", data)
     url: str = request.getfixturevalue("_moto")
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):  # it shows objects to nobody without
+        monkeypatch.setenv(name, "anyone")
     urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", b"", method="POST"), timeout=20).close()
 
     def send(path: str, data: bytes = b"") -> None:
@@ -172,6 +174,35 @@ def test_what_lies_in_a_bucket_is_prepared_as_the_same_files_are(
     assert local.folder != remote.folder
     assert remote.card["options"] == {"path": f"s3://news/{path}"}
     assert [left.name for left in (empty_home / "prepared").glob(".*")] == []
+
+
+class _AsGoogle:
+    """pyarrow's stand-in for Google's store: its own of S3, at the test's server."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.asked = server, dict[str, object]()
+
+    def __call__(self, **options: object) -> fs.FileSystem:
+        self.asked = options
+        host = f"127.0.0.1:{self.server.port}"
+        return fs.S3FileSystem(anonymous=True, endpoint_override=host, scheme="http", region="us-east-1")
+
+
+def test_buckets_of_google_are_read_in_the_same_way(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    google = _AsGoogle(server)
+    monkeypatch.setattr(fs, "GcsFileSystem", google)
+    for key, data in HIVE.items():
+        server.put(f"news/{key}", data)
+    assert find_data("gs://news/shop").card["digest"] == find_data("s3://news/shop").card["digest"]
+    assert google.asked["anonymous"] is True
+    (tmp_path / "application_default_credentials.json").touch()
+    server.refused.add("news")
+    assert "gs://news/shop is refused with the credentials that there are" in error_of("gs://news/shop")
+    assert google.asked["anonymous"] is False
 
 
 def test_what_lies_on_the_web_is_prepared_as_the_same_file_is(server: Server, tmp_path: Path) -> None:

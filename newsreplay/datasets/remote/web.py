@@ -34,8 +34,8 @@ def list_web(address: Address, report: Callable[[str], None]) -> Listing:
         _download(address, path, file.size, report, progress).obtain()
 
     head = _download(address, Path(address.name), None, report).head()
-    told = head.headers.get("ETag"), head.headers.get("Last-Modified")
-    if told == (None, None):
+    told = head.headers.get("ETag", ""), head.headers.get("Last-Modified", "")
+    if not any(told):
         report(f"{address.shown}: the server does not say whether the file has changed, so it is copied anew each time")
         told = ("copied", str(time.time_ns()))
     file = Stored(address.name, head.length, told)
