@@ -25,7 +25,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("api", "preload", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": (
-        *("base", "checksums", "store", "reading", "sources", "preparing", "kept", "fetching", "remote", "find"),
+        *("base", "checksums", "store", "readers", "reading", "sources", "preparing", "kept", "fetching", "remote"),
+        "find",
     ),
     "newsreplay.recommenders": (
         "base",

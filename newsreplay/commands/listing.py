@@ -9,8 +9,8 @@ from newsreplay.escaping import escaped
 
 #: What a path can be: how it is written, and what it means.
 PATHS = (
-    ("clicks.csv", "a table: .csv, .tsv, .jsonl (.gz, .zst, …), .parquet, .arrow"),
-    ("FOLDER", "a folder of part files, also below date=2020-01-01/ and such"),
+    ("clicks.csv", "a table, .csv, .tsv, .jsonl (.gz …), .parquet, .arrow"),
+    ("FOLDER", "a folder of part files, also below date=2020-01-01/"),
     ("'clicks/*.parquet'", "all that a pattern names; ** for any folders"),
     ("KIND:PATH", "files of a kind, as mind:downloads/mind"),
     ("s3://bucket/path", "any of these in a bucket; also gs://bucket/path"),

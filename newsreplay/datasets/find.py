@@ -20,6 +20,7 @@ from newsreplay.datasets.fetching.sources import SOURCES
 from newsreplay.datasets.kept import DEMO, NAME, kinds_of_prepared, names
 from newsreplay.datasets.preparing.prepare import Shaping, prepare
 from newsreplay.datasets.preparing.work import Processing, Progress, no_progress
+from newsreplay.datasets.readers import READERS
 from newsreplay.datasets.reading.patterns import fixed_part, is_pattern, matching
 from newsreplay.datasets.reading.plain import check_files
 from newsreplay.datasets.remote.address import is_address, is_local, local_path, parse, without_secrets
@@ -36,19 +37,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from newsreplay.datasets.sources.table.files import Found
-
-READERS = {
-    "adressa": "newsreplay.datasets.sources.adressa:plan_adressa",
-    "deskdrop": "newsreplay.datasets.sources.deskdrop:plan_deskdrop",
-    "ebnerd": "newsreplay.datasets.sources.ebnerd.plan:plan_ebnerd",
-    "globo": "newsreplay.datasets.sources.globo:plan_globo",
-    "mind": "newsreplay.datasets.sources.mind.plan:plan_mind",
-    "nemig": "newsreplay.datasets.sources.nemig:plan_nemig",
-    "newsreel": "newsreplay.datasets.sources.newsreel.plan:plan_newsreel",
-    "streamingrec": "newsreplay.datasets.sources.streamingrec:plan_streamingrec",
-    "table": "newsreplay.datasets.sources.table.plan:plan_table",
-    "tianchi": "newsreplay.datasets.sources.tianchi:plan_tianchi",
-}
 
 
 class Streaming(Protocol):
@@ -70,11 +58,6 @@ class Hearing(NamedTuple):
     report: Report = lambda _: None
     progress: Progress = no_progress
     planned: Planned = lambda: None  #: there are data; what follows takes time
-
-
-def kinds() -> list[str]:
-    """The kinds of source that can be prepared."""
-    return list(READERS)
 
 
 def find_data(
