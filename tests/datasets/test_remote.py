@@ -451,6 +451,16 @@ def test_a_file_that_a_server_does_not_give_is_said(server: Server, path: str, m
     assert "server cannot be reached" in error_of("http://127.0.0.1:9/clicks.csv")
 
 
+def test_blanks_and_letters_of_all_languages_may_stand_in_an_address(server: Server) -> None:
+    clicks(server, "logs/clicks of mai é.csv")
+    query = "?a=s3cr3t é&b=sig9ature%20x"
+    assert find_data(f"{server.url}/logs/clicks of mai é.csv{query}").card["reads"] == len(ROWS)
+    assert server.asked[0][1].endswith("?a=s3cr3t%20%C3%A9&b=sig9ature%20x")
+    assert "(status 404)" in error_of(f"{server.url}/logs/none é.csv{query}")
+    assert "cannot be reached" in error_of(f"http://no host/none.csv{query}")
+    assert "cannot be reached" in error_of(f"http://127.0.0.1:port/none.csv{query}")
+
+
 def test_a_login_goes_to_its_own_server_alone(server: Server) -> None:
     clicks(server, "logs/clicks.csv")
     with serving() as first:

@@ -12,7 +12,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from newsreplay.errors import DataError
 
@@ -20,6 +20,7 @@ BUCKETS = ("s3", "gs")
 WEB = ("http", "https")
 FORMS = "s3://bucket/path, gs://bucket/path, https://host/file, http://host/file or file:///path"
 _BEGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_KEPT = "!$%&'()*+,/:;=?@[]~"  #: what may stand in an address as it is; all else is written with %
 _HOST = re.compile(r"[^:]*(:\d*)?|\[[^]]*\](:\d*)?")
 #: What signs a link for a while, by S3, Google or CloudFront: another signature is no other file.
 _SIGNATURE = re.compile(
@@ -48,7 +49,9 @@ class Address:
     @property
     def url(self) -> str:
         """The address of a file on the web as it is asked for; the user is not in it."""
-        return f"{self.shown}?{self.query}" if self.query else self.shown
+        host, slash, path = self.place.partition("/")
+        query = f"?{quote(self.query, _KEPT)}" if self.query else ""
+        return f"{self.scheme}://{host}{slash}{quote(path, _KEPT)}{query}"
 
     @property
     def login(self) -> tuple[str, str] | None:
