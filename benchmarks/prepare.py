@@ -32,9 +32,9 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from newsreplay.datasets.base import Plan
-from newsreplay.datasets.find import READERS
 from newsreplay.datasets.preparing.prepare import prepare
 from newsreplay.datasets.preparing.work import Processing
+from newsreplay.datasets.readers import READERS
 from newsreplay.machine import cores
 
 DAY = 86_400

@@ -147,7 +147,7 @@ def run(
 ) -> Run:
     """Replay a data set before recommenders and score them; returns a `Run`.
 
-    - `data`: a prepared name, `KIND:PATH`, a table (file, folder, pattern, pandas frame, Arrow stream) or a `Dataset`;
+    - `data`: a prepared name, `KIND:PATH`, a table (path, address, frame, Arrow stream) or a `Dataset`;
       `columns` names a table's columns, `preparing` shapes how files are prepared; `publishers`: only these.
     - `recommenders`: specs ("trend,circular(size=500)"), presets ("baselines"), objects, or a list of these.
     - `requests`: what asks for slates, "reads" or "impressions"; `k`: their length. `warmup`: how long from the first

@@ -31,11 +31,16 @@ def digest_of(files: Iterable[Path], *words: str) -> str:
 
 def cannot_write(folder: Path, error: OSError, variable: str = "NEWSREPLAY_HOME") -> DataError:
     """The error for data that cannot be written to `folder`, which a variable of the environment names."""
-    full = errno.errorcode.get(error.errno or 0) in ("ENOSPC", "EDQUOT", "EFBIG")
+    full = is_full(error)
     reason = os.strerror(error.errno) if error.errno else str(error)  # Arrow adds words of its own
     return DataError(
         f"cannot write to {folder}: {reason}; {'make room there or ' if full else ''}set {variable} to a folder for it"
     )
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error is that there is no room left to write to."""
+    return isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in ("ENOSPC", "EDQUOT", "EFBIG")
 
 
 @contextmanager

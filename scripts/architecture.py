@@ -24,7 +24,10 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "report"),
         *("api", "preload", "commands", "cli", "__main__"),
     ),
-    "newsreplay.datasets": ("base", "checksums", "store", "reading", "sources", "preparing", "fetching", "find"),
+    "newsreplay.datasets": (
+        *("base", "checksums", "store", "readers", "reading", "sources", "preparing", "kept", "fetching", "remote"),
+        "find",
+    ),
     "newsreplay.recommenders": (
         "base",
         "protocols",

@@ -38,8 +38,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from newsreplay.datasets.find import READERS
 from newsreplay.datasets.preparing.prepare import prepare
+from newsreplay.datasets.readers import READERS
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError

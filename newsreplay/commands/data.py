@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from newsreplay.commands.bars import download_bar, progress_bar, report_line
+from newsreplay.commands.bars import progress_bar, report_line
+from newsreplay.commands.getting import QUESTION, download, found_or_offered, prepare_fetched
 from newsreplay.commands.options import FileOptions, file_options, split_names
-from newsreplay.errors import NewsreplayError
-from newsreplay.escaping import escaped
 
 if TYPE_CHECKING:
     from newsreplay.datasets.store import Dataset
@@ -24,38 +23,20 @@ def data() -> None:
 
 @data.command(name="list")
 def list_data() -> None:
-    """List what can be named with --data."""
-    from newsreplay.datasets import kinds, leftovers, prepared
+    """List what can be named with --data: what is prepared, what can be got, and what a path can be."""
+    from newsreplay.commands.listing import lines
 
-    click.echo("demo: three synthetic publishers, generated at first use")
-    for dataset in prepared():
-        name = dataset.folder.name
-        try:
-            card = dataset.card
-        except NewsreplayError as error:  # one that cannot be read does not cost the list
-            click.echo(escaped(f"{name}: {error}"))
-            continue
-        reads = sum(facts["reads"] for facts in card["publishers"])
-        click.echo(f"{name}: {escaped(card['kind'])}, {reads:,} reads, {len(card['publishers'])} publishers")
-    left = leftovers()
-    if left:
-        size = sum(leftover.size for leftover in left) / 1e6
-        click.echo(
-            f"left by preparations that were interrupted: {len(left):,} folders, {size:,.1f} MB; the same command "
-            "may go on with them, 'newsreplay data remove --leftovers' removes them"
-        )
-        for leftover in left:
-            click.echo(f"  {escaped(str(leftover.folder))}: {leftover.size / 1e6:,.1f} MB")
-    click.echo(f"kinds that can be prepared: {', '.join(kinds())}")
+    for line in lines():
+        click.echo(line)
 
 
 @data.command()
 @click.argument("kind")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path())  # text, since it may be an address
 @click.option("--name", help="What to call it with --data.  [default: the kind, or the table's file name]")
 @click.option("--strict", is_flag=True, help="Refuse rows that cannot be used instead of counting them.")
 @file_options
-def prepare(kind: str, path: Path, name: str | None, strict: bool, files: FileOptions) -> None:
+def prepare(kind: str, path: str, name: str | None, strict: bool, files: FileOptions) -> None:
     """Prepare files of a KIND under a name.
 
     When it is interrupted, the same command goes on where it stopped.
@@ -81,13 +62,16 @@ def prepare(kind: str, path: Path, name: str | None, strict: bool, files: FileOp
 @click.option("--draw", type=click.Path(path_type=Path), metavar="DIR", help="Draw what it holds, as PNG, SVG and CSV.")
 @file_options
 def describe(name: str, draw: Path | None, files: FileOptions) -> None:
-    """Print what a data set holds (NAME, KIND:PATH or a file): Table 1 of the 2019 paper, and its card."""
+    """Print what a data set holds (NAME, KIND:PATH, a table or an address): Table 1 of the 2019 paper, and its card."""
     from newsreplay.datasets import find_data
 
-    with progress_bar() as progress:
-        dataset = find_data(
-            name, columns=files.columns, preparing=files.preparing, report=report_line, progress=progress
-        )
+    def find(name: str) -> Dataset:
+        with progress_bar() as progress:
+            return find_data(
+                name, columns=files.columns, preparing=files.preparing, report=report_line, progress=progress
+            )
+
+    dataset = found_or_offered(name, files, find)
     dataset.compare()  # whoever looks at what a data set holds is told if it no longer does
     _describe(dataset)
     if draw is not None:
@@ -153,8 +137,9 @@ def synth(folder: Path, publishers: str, reads: int | None, seed: int) -> None:
     help="Where to put the files.  [default: $NEWSREPLAY_HOME/raw/NAME]",
 )
 @click.option("--yes", is_flag=True, help="Accept the terms without being asked.")
-def fetch(name: str, folder: Path | None, yes: bool) -> None:
-    """Download a public data set once its terms are accepted.
+@click.option("--prepare/--no-prepare", "prepared", default=True, help="Prepare it, too, under NAME.  [default: yes]")
+def fetch(name: str, folder: Path | None, yes: bool, prepared: bool) -> None:
+    """Download a public data set once its terms are accepted, and prepare it under its NAME.
 
     \b
     NAME is one of
@@ -162,20 +147,22 @@ def fetch(name: str, folder: Path | None, yes: bool) -> None:
       mind-demo, mind-small, mind-large
       ebnerd-demo, ebnerd-small, ebnerd-large
     or one of those that are not downloaded but described:
-      globo, deskdrop, nemig, newsreel, streamingrec
+      globo, deskdrop, nemig, newsreel, streamingrec, tianchi
 
     A download that broke off goes on where it stopped when the same command is run again.
     """
-    from newsreplay.datasets.fetching import download, sources
+    from newsreplay.datasets.fetching import sources
 
     source = sources.find_source(name)
-    folder = folder or sources.default_folder(name)
     if source.files:
         click.echo(sources.describe(source))
         if not yes and not sys.stdin.isatty():
             raise click.ClickException("these terms must be accepted first: add --yes if you accept them")
         if not yes:
-            click.confirm("Do you accept these terms?", abort=True)
-    with download_bar() as progress:
-        path = download.fetch(name, folder, report=report_line, progress=progress)
-    click.echo(f"now run: {sources.prepare_command(source, path, name)}")
+            click.confirm(QUESTION, abort=True)
+    path = download(name, folder)
+    if prepared:
+        _describe(prepare_fetched(name, path, name))
+        click.echo(f"now run: newsreplay run --data {name}")
+    else:
+        click.echo(f"now run: {sources.prepare_command(source, path, name)}")

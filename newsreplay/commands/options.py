@@ -162,7 +162,7 @@ data_option = click.option(
     "--data",
     default="demo",
     show_default=True,
-    help="A prepared name, KIND:PATH, or a table: a file, a folder, a pattern.",
+    help="A prepared name, KIND:PATH, or a table: a file, a folder, a pattern; a path may be an address (s3://…).",
 )
 moved_data_option = click.option("--data", help="Where the data of the run are, if they do not lie where they lay.")
 format_option = click.option(

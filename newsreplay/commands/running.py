@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from newsreplay.commands.bars import progress_bar, report_line, training_bars
+from newsreplay.commands.getting import found_or_offered
 from newsreplay.commands.options import (
     AnsweringKeywords,
     FileOptions,
@@ -111,6 +112,7 @@ def run(
         raise click.UsageError("--overwrite is for --out; without it no other run is replaced")
     dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
     from newsreplay.api import run as replay_all
+    from newsreplay.datasets.remote.address import without_secrets
     from newsreplay.machine import cores
     from newsreplay.simulator.run import InterruptedRunError
     from newsreplay.simulator.runs.paths import file_name
@@ -130,7 +132,7 @@ def run(
                 slates=slates,
                 progress=progress,
                 report=report_line,
-                command=shlex.join(["newsreplay", *sys.argv[1:]]),
+                command=shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])]),
                 **scope,
                 **answering,
             )
@@ -164,24 +166,26 @@ def _find_data_and_compile(
     check_metrics(table, k)
     from newsreplay.datasets import find_data
 
-    with contextlib.ExitStack() as meanwhile:
+    def find(name: str) -> Dataset:
+        with contextlib.ExitStack() as meanwhile:
 
-        def compile_kernels() -> None:
-            if first:
-                from newsreplay.simulator.warm import compiling
+            def compile_kernels() -> None:
+                if first:
+                    from newsreplay.simulator.warm import compiling
 
-                report_line("compiling the kernels (once after installation, less than a minute)")
-                meanwhile.enter_context(compiling(entries))
+                    report_line("compiling the kernels (once after installation, less than a minute)")
+                    meanwhile.enter_context(compiling(entries))
 
-        found = find_data(
-            data,
-            columns=files.columns,
-            preparing=files.preparing,
-            report=report_line,
-            progress=meanwhile.enter_context(progress_bar()),
-            planned=compile_kernels,
-        )
-        return found, entries
+            return find_data(
+                name,
+                columns=files.columns,
+                preparing=files.preparing,
+                report=report_line,
+                progress=meanwhile.enter_context(progress_bar()),
+                planned=compile_kernels,
+            )
+
+    return found_or_offered(data, files, find), entries
 
 
 def _print_partial(folder: Path, names: dict[str, str], table: LeaderboardKeywords) -> None:
@@ -233,6 +237,7 @@ def train(
 ) -> None:
     """Replay the first stretch of a log before a neural recommender, fit it, and save it to be replayed later."""
     from newsreplay.datasets import find_data
+    from newsreplay.datasets.remote.address import without_secrets
     from newsreplay.report.tables.training import summary
     from newsreplay.simulator.train import Callbacks, trainee
     from newsreplay.simulator.train import train as fit
@@ -249,7 +254,7 @@ def train(
             seed=seed,
             callbacks=Callbacks(report_line, progress, report_training),
         )
-    click.echo(summary(trained, data))
+    click.echo(summary(trained, without_secrets(data)))
 
 
 @click.command()

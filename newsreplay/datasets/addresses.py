@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable
 
 from newsreplay.datasets.fetching.sources import SOURCES, default_folder, prepare_command
+from newsreplay.errors import DataError
 
 #: What data are called elsewhere, as `plain` writes it, and their kind.
 ALIASES = {
@@ -42,8 +43,17 @@ def kind_meant(name: str, kinds: Iterable[str]) -> str | None:
     return meant(name, kinds) or ALIASES.get(plain(name))
 
 
-def not_prepared(name: str, kinds: Iterable[str], prepared: dict[str, str]) -> str | None:
-    """What to type where a name means public data that are not prepared; None where it means none.
+class NotPreparedError(DataError):
+    """A name means public data that are not prepared; says what to type."""
+
+    def __init__(self, text: str, fetchable: list[str], called: str | None) -> None:
+        super().__init__(text)
+        self.fetchable = fetchable  #: names of what can be downloaded and is meant
+        self.called = called  #: what it is to be prepared as; None = as that of them which is chosen
+
+
+def not_prepared(name: str, kinds: Iterable[str], prepared: dict[str, str]) -> NotPreparedError | None:
+    """The error where a name means public data that are not prepared; None where it means none.
 
     `prepared` has the kinds of what is prepared by their names.
     """
@@ -55,14 +65,20 @@ def not_prepared(name: str, kinds: Iterable[str], prepared: dict[str, str]) -> s
     kind = SOURCES[sources[0]].kind
     wanted = f"one of its sizes ({', '.join(sources)})" if len(sources) > 1 else "it, or to be told how"
     chosen = sources[0]
-    called = kind if meant(name, [kind]) else chosen
+    as_typed = kind if meant(name, [kind]) else None
+    called = as_typed or chosen
     alike = sorted(other for other, its in prepared.items() if its == kind)
     command = prepare_command(SOURCES[chosen], default_folder(chosen), called)
     own = prepare_command(SOURCES[chosen], None, called)
+    fetch = f"newsreplay data fetch {shlex.quote(chosen)}"
+    if SOURCES[chosen].files and called == chosen:
+        typed = [f"  {fetch}"]  # which prepares it, too
+    else:
+        typed = [f"  {fetch}{' --no-prepare' if SOURCES[chosen].files else ''}", f"  {command}"]
     lines = [
         f"{name!r} is not prepared yet. To fetch {wanted}, and to prepare it, type",
-        f"  newsreplay data fetch {shlex.quote(chosen)}",
-        f"  {command}",
+        *typed,
         f"Where the files are there already, only\n  {own}",
     ]
-    return "\n".join([*lines, *([f"Prepared of this kind: {', '.join(alike)}"] if alike else [])])
+    text = "\n".join([*lines, *([f"Prepared of this kind: {', '.join(alike)}"] if alike else [])])
+    return NotPreparedError(text, [other for other in sources if SOURCES[other].files], as_typed)

@@ -7,10 +7,9 @@ import importlib
 import inspect
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
@@ -18,37 +17,26 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 from newsreplay.datasets.addresses import kind_meant, meant, not_prepared
 from newsreplay.datasets.base import Plan
 from newsreplay.datasets.fetching.sources import SOURCES
+from newsreplay.datasets.kept import DEMO, NAME, kinds_of_prepared, names
 from newsreplay.datasets.preparing.prepare import Shaping, prepare
 from newsreplay.datasets.preparing.work import Processing, Progress, no_progress
+from newsreplay.datasets.readers import READERS
 from newsreplay.datasets.reading.patterns import fixed_part, is_pattern, matching
 from newsreplay.datasets.reading.plain import check_files
+from newsreplay.datasets.remote.address import is_address, is_local, local_path, parse, without_secrets
+from newsreplay.datasets.remote.copying import copied, look
+from newsreplay.datasets.remote.listing import Listing
 from newsreplay.datasets.store import FORMAT, Dataset
 from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import DataError, NewsreplayError, did_you_mean
 from newsreplay.files import cannot_write, digest_of, recover
-from newsreplay.locks import LockedError, abandoned, locked, remove_abandoned
+from newsreplay.locks import LockedError, locked
 from newsreplay.machine import cores, home
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from newsreplay.datasets.sources.table.files import Found
-
-READERS = {
-    "adressa": "newsreplay.datasets.sources.adressa:plan_adressa",
-    "deskdrop": "newsreplay.datasets.sources.deskdrop:plan_deskdrop",
-    "ebnerd": "newsreplay.datasets.sources.ebnerd.plan:plan_ebnerd",
-    "globo": "newsreplay.datasets.sources.globo:plan_globo",
-    "mind": "newsreplay.datasets.sources.mind.plan:plan_mind",
-    "nemig": "newsreplay.datasets.sources.nemig:plan_nemig",
-    "newsreel": "newsreplay.datasets.sources.newsreel.plan:plan_newsreel",
-    "pens": "newsreplay.datasets.sources.pens:plan_pens",
-    "streamingrec": "newsreplay.datasets.sources.streamingrec:plan_streamingrec",
-    "table": "newsreplay.datasets.sources.table.plan:plan_table",
-    "tianchi": "newsreplay.datasets.sources.tianchi:plan_tianchi",
-}
-DEMO = "demo"
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 class Streaming(Protocol):
@@ -72,11 +60,6 @@ class Hearing(NamedTuple):
     planned: Planned = lambda: None  #: there are data; what follows takes time
 
 
-def kinds() -> list[str]:
-    """The kinds of source that can be prepared."""
-    return list(READERS)
-
-
 def find_data(
     data: str | Path | Dataset | pd.DataFrame | Streaming,
     *,
@@ -90,11 +73,13 @@ def find_data(
 
     A `Dataset` is itself; a frame (pandas, or whatever has `__arrow_c_stream__`: polars, DuckDB, Arrow) is a table of
     reads; a string is `demo`, the name of a prepared data set, `KIND:PATH`, or a table file (or a folder of them, or a
-    pattern); `columns` may name a table's columns, `preparing` shapes how files are prepared (see `prepare_data`).
-    Files are prepared once and recognised by their paths, sizes and times of change, frames by their contents.
-    `report` is called with a line of text when something takes a while,
-    `progress(what, done, total)` as it goes on, and `planned()` as soon as there are such data and, where
-    they have to be prepared, their files are what they should be. Raises `DataError`.
+    pattern). In place of a path there may be an address (`s3://`, `gs://`, `https://`, `file://`). `columns` may name a
+    table's columns, `preparing` shapes how files are prepared (see `prepare_data`).
+    Files are prepared once and recognised by their paths, sizes and times of change, frames by their contents. What
+    lies at an address is copied to be prepared, and recognised by what its server tells of it.
+    `report` is called with a line of text when something takes a while, `progress(what, done, total)` as it goes on,
+    and `planned()` as soon as there are such data and, where they have to be prepared, their files are what they should
+    be. Raises `DataError`.
     """
     if isinstance(data, Dataset):
         planned()
@@ -103,7 +88,7 @@ def find_data(
     hearing = Hearing(report, progress, planned)
     if not isinstance(data, str | Path):
         return _of_frame(data, columns, preparing, hearing)
-    text = str(data)
+    text = _text_of(data)
     named = _name_meant(text)
     if named:
         if columns or preparing:
@@ -113,63 +98,67 @@ def find_data(
             report(f"{text} is prepared as {named}")
         planned()
         return _demo(report) if named == DEMO else Dataset(home() / "data" / named)
+    wanted = _asked_for(text, columns, preparing, report)
+    if wanted is None:
+        raise _not_found(text)
+    return _cached(wanted, hearing)
+
+
+def _text_of(data: str | Path) -> str:
+    text = str(data)
+    if isinstance(data, Path) and is_address(text.replace(":/", "://", 1)) and not data.exists():
+        raise DataError(f"{text} is a Path, which cannot hold an address: give it as a string")
+    return text
+
+
+def _asked_for(text: str, columns: dict[str, str] | None, preparing: Preparing, report: Report) -> _Wanted | None:
+    """What `KIND:PATH`, an address or a path of a table asks for; None where there is no such file."""
+    if is_address(text):
+        return _at("table", text, columns, preparing, report)
     kind, colon, path = text.partition(":")
     kind = (kind_meant(kind, READERS) or kind) if colon else kind
     if colon and kind in READERS:
-        return _cached(_Wanted(kind, Path(path), columns, preparing), hearing)
+        return _at(kind, path, columns, preparing, report)
     if text and any(path.exists() for path in matching(Path(text))):
-        return _cached(_Wanted("table", Path(text), columns, preparing), hearing)
-    raise DataError(_not_found(text))
+        return _Wanted("table", Path(text), columns, preparing)
+    return None
+
+
+def _at(kind: str, path: str, columns: dict[str, str] | None, preparing: Preparing, report: Report) -> _Wanted:
+    """What lies at a path or an address."""
+    if is_local(path):
+        return _Wanted(kind, local_path(path), columns, preparing)
+    if not is_address(path):
+        return _Wanted(kind, Path(path), columns, preparing)
+    listing = look(path, kind, report)
+    return _Wanted(kind, Path(listing.name), columns, preparing, listing=listing)
 
 
 def _name_meant(text: str) -> str | None:
     """The name under which what `text` means is prepared: itself, or one in another writing that is no path."""
-    if text == DEMO or (_NAME.fullmatch(text) and (home() / "data" / text).is_dir()):
+    if text == DEMO or (NAME.fullmatch(text) and (home() / "data" / text).is_dir()):
         return text
-    return meant(text, _names()) if _NAME.fullmatch(text) and not Path(text).exists() else None
+    return meant(text, names()) if NAME.fullmatch(text) and not Path(text).exists() else None
 
 
-def _not_found(text: str) -> str:
-    if text != "table" and (way := not_prepared(text, READERS, _kinds_of_prepared())):
+def _not_found(text: str) -> DataError:
+    if text != "table" and (way := not_prepared(text, READERS, kinds_of_prepared())):
         return way
+    shown = without_secrets(text)
     kind, colon, _ = text.partition(":")
     if colon and re.fullmatch(r"\w+", kind) and len(kind) > 1:
-        return f"there is no kind of data called {kind!r}; there are {', '.join(READERS)}"
-    hint = did_you_mean(text.lower(), [*READERS, *SOURCES, *_names()])
-    return (
-        f"there is no data set and no file {text!r}. {hint + ' ' if hint else ''}"
-        f"Prepared: {', '.join(_names())}. "
+        return DataError(f"there is no kind of data called {kind!r}; there are {', '.join(READERS)}")
+    hint = did_you_mean(text.lower(), [*READERS, *SOURCES, *names()])
+    return DataError(
+        f"there is no data set and no file {shown!r}. {hint + ' ' if hint else ''}"
+        f"Prepared: {', '.join(names())}. "
         "Prepare one with 'newsreplay data prepare KIND PATH --name NAME', or give a table file."
     )
 
 
-def _kinds_of_prepared() -> dict[str, str]:
-    found = {}
-    for dataset in prepared():
-        with suppress(DataError):  # one that cannot be read is named by 'data list'
-            found[dataset.folder.name] = dataset.card["kind"]
-    return found
-
-
-def _names() -> list[str]:
-    return [DEMO, *(dataset.folder.name for dataset in prepared())]
-
-
-def prepared() -> list[Dataset]:
-    """The data sets prepared under a name."""
-    folder = home() / "data"
-    if not folder.is_dir():
-        return []
-    return [
-        Dataset(path)
-        for path in sorted(folder.iterdir())
-        if _NAME.fullmatch(path.name) and (path / "card.json").is_file()
-    ]
-
-
 def prepare_data(
     kind: str,
-    path: Path,
+    path: str | Path,
     *,
     name: str | None = None,
     columns: dict[str, str] | None = None,
@@ -180,17 +169,23 @@ def prepare_data(
 ) -> Dataset:
     """Prepare files under a name (by default the kind's), so that `find_data(name)` finds them.
 
+    `path` may be an address, as in `find_data`.
+
     `preparing`: `impressions` ("sampled", "sampled:popularity" or "sampled:uniform-all", for logs without any),
     `session_gap` (a duration in place of 60 minutes, which also splits the source's own sessions), `keep` (names of
     further columns that are kept), and what a kind has of its own, as `history` ("dynamic" or "static") of MIND.
     With `strict` the first unusable row is an error; else such rows are counted and kept in the data set's
     `rejects.csv`. A preparation that was interrupted goes on where it stopped. Raises `DataError`.
     """
+    if kind not in READERS:
+        hint = did_you_mean(kind, READERS)
+        raise DataError(f"there is no kind of data called {kind!r}; there are {', '.join(READERS)}. {hint}".rstrip())
+    path = _text_of(path)
     name = name or (kind if kind != "table" else _called(path))
-    if not _NAME.fullmatch(name) or name == DEMO:
+    if not NAME.fullmatch(name) or name == DEMO:
         raise DataError(f"a data set cannot be called {name!r}; use letters, digits, '.', '_' and '-', not {DEMO!r}")
     folder = home() / "data" / name
-    wanted = _Wanted(kind, path, columns, _in_ms(preparing))
+    wanted = _at(kind, path, columns, _in_ms(preparing), report)
     with ExitStack() as stack:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -205,47 +200,6 @@ def prepare_data(
         return _prepare(wanted, folder, name, strict, Hearing(report, progress))
 
 
-def remove_data(name: str) -> None:
-    """Remove what was prepared under a name; the files it was made from stay. Raises `DataError` if there is none."""
-    folder = home() / "data" / name
-    if not _NAME.fullmatch(name) or not folder.is_dir():
-        raise DataError(f"nothing is prepared under the name {name!r}. {did_you_mean(name, _names())}".rstrip())
-    (folder / "card.json").unlink(missing_ok=True)  # first: a folder without it is no data set
-    shutil.rmtree(folder)
-
-
-class Leftover(NamedTuple):
-    """A folder that a preparation left which was killed."""
-
-    folder: Path
-    size: int  #: bytes
-
-
-def leftovers() -> list[Leftover]:
-    """What preparations that were killed have left: not what a process is at work on."""
-    found = [path for name in ("data", "prepared") for path in abandoned(home() / name)]
-    return [Leftover(path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file())) for path in found]
-
-
-def remove_leftovers() -> int:
-    """Remove what preparations that were killed have left; returns how many folders. Their sources stay."""
-    return sum(remove_abandoned(left.folder) for left in leftovers())
-
-
-def remove_cached() -> int:
-    """Remove what was prepared without a name (tables, KIND:PATH, the demo) or left unfinished; returns how many."""
-    remove_leftovers()
-    kept = home() / "prepared"
-    paths = [path for path in (kept.iterdir() if kept.is_dir() else []) if not path.name.startswith(".")]
-    for path in paths:
-        if path.is_dir():
-            (path / "card.json").unlink(missing_ok=True)  # first: a folder without it is no data set
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    return len(paths)
-
-
 class _Wanted(NamedTuple):
     """What is to be prepared, and how."""
 
@@ -254,16 +208,23 @@ class _Wanted(NamedTuple):
     columns: dict[str, str] | None
     preparing: Preparing
     frame: Found | None = None  #: what lies at `path`, written for this
+    listing: Listing | None = None  #: what lies elsewhere; it is copied to `path`
 
     @property
     def shown(self) -> str:
         """What it is called where it is shown."""
+        if self.listing is not None:
+            return self.listing.shown
         return str(self.path) if self.frame is None else "the frame"
 
     def key(self) -> str:
         """A digest of the files as they are and of how they are read."""
-        text = json.dumps([FORMAT, self.kind, self.columns, self.reading, _state(self.path), _sources()])
+        text = json.dumps([FORMAT, self.kind, self.columns, self.reading, self.state(), _sources()])
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    def state(self) -> list[tuple[str | int | None, ...]]:
+        """The files as they are."""
+        return _state(self.path) if self.listing is None else self.listing.state
 
     @property
     def reading(self) -> Preparing:
@@ -296,11 +257,13 @@ def _in_ms(preparing: Preparing | None) -> Preparing:
 
 
 def _prepare(wanted: _Wanted, folder: Path, name: str, strict: bool, hearing: Hearing) -> Dataset:
-    if wanted.kind not in READERS:
-        hint = did_you_mean(wanted.kind, READERS)
-        raise DataError(
-            f"there is no kind of data called {wanted.kind!r}; there are {', '.join(READERS)}. {hint}".rstrip()
-        )
+    if wanted.listing is not None:
+        with copied(wanted.listing, wanted.kind, hearing.report, hearing.progress) as path:
+            return _prepare_files(wanted._replace(path=path), folder, name, strict, hearing)
+    return _prepare_files(wanted, folder, name, strict, hearing)
+
+
+def _prepare_files(wanted: _Wanted, folder: Path, name: str, strict: bool, hearing: Hearing) -> Dataset:
     hearing.report(f"preparing {wanted.shown}")
     options = {"path": wanted.shown} | wanted.preparing
     plan = _plan(wanted)
@@ -365,7 +328,7 @@ def _cached(wanted: _Wanted, hearing: Hearing) -> Dataset:
     if (folder / "card.json").is_file():
         hearing.planned()
         return Dataset(folder)
-    return _prepare(wanted, folder, _called(wanted.path) or wanted.kind, False, hearing)
+    return _prepare(wanted, folder, _called(str(wanted.path)) or wanted.kind, False, hearing)
 
 
 def _of_frame(frame: object, columns: dict[str, str] | None, preparing: Preparing, hearing: Hearing) -> Dataset:
@@ -416,7 +379,7 @@ def _files_of(wanted: _Wanted) -> list[Path]:
     ]
 
 
-def _state(path: Path) -> list[tuple[str | int, ...]]:
+def _state(path: Path) -> list[tuple[str | int | None, ...]]:
     files = [
         file
         for named in matching(path)
@@ -433,8 +396,11 @@ def _size_and_times(file: Path) -> tuple[int, ...]:
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
-def _called(path: Path) -> str:
-    """A name for what lies under a path or matches a pattern."""
+def _called(text: str) -> str:
+    """A name for what lies at a path or an address, or matches a pattern."""
+    if is_address(text):
+        text = str(local_path(text)) if is_local(text) else parse(text).name
+    path = Path(text)
     return (fixed_part(path).resolve() if is_pattern(path) else path).name.split(".")[0]
 
 

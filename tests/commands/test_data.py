@@ -8,18 +8,21 @@ import pytest
 
 from newsreplay import machine as home
 from newsreplay.datasets import find_data
+from newsreplay.datasets.fetching.sources import SOURCES
 from newsreplay.errors import DataError
-from tests.commands.conftest import Cli, complaint, files_of, info_of
+from tests.commands.conftest import Cli, complaint, files_of, info_of, python
 
 KINDS = "adressa, deskdrop, ebnerd, globo, mind, nemig, newsreel, streamingrec, table, tianchi"
 
 
 @pytest.mark.usefixtures("own_home")
 def test_data_are_prepared_listed_and_described(cli: Cli) -> None:
-    assert cli("data", "list").stdout.splitlines() == [
-        "demo: three synthetic publishers, generated at first use",
-        f"kinds that can be prepared: {KINDS}",
+    listed = cli("data", "list").stdout.splitlines()
+    assert listed[:2] == [
+        "Prepared (newsreplay run --data NAME)",
+        "  demo  synthetic, three publishers, generated at first use",
     ]
+    assert max(map(len, listed)) <= 80
     prepared = cli("data", "prepare", "table", "clicks.csv", "--name", "tuesday")
     assert prepared.exit_code == 0
     described = cli("data", "describe", "tuesday")
@@ -32,7 +35,37 @@ def test_data_are_prepared_listed_and_described(cli: Cli) -> None:
     assert rows["single-event sessions"] == ["1", "0"]
     assert rows["mean session length"] == ["2.00", "2.00"]
     assert rows["first read (UTC)"] == ["2020-01-01 00:00", "2020-01-01 00:05"]
-    assert "tuesday: table, 8 reads, 2 publishers" in cli("data", "list").stdout
+    assert "  tuesday  table, 8 reads, 2 publishers\n" in cli("data", "list").stdout
+
+
+@pytest.mark.usefixtures("own_home")
+def test_the_list_names_what_can_be_got_and_what_a_path_can_be(cli: Cli) -> None:
+    blocks = cli("data", "list").stdout.split("\n\n")
+    heads = [block.splitlines()[0] for block in blocks]
+    assert heads == [
+        "Prepared (newsreplay run --data NAME)",
+        "To be fetched (newsreplay data fetch NAME)",
+        "To be got by hand (newsreplay data fetch NAME says how)",
+        "Paths (newsreplay run --data PATH)",
+    ]
+    names = [[line.split()[0] for line in block.splitlines()[1:]] for block in blocks]
+    assert names[1] == [name for name, source in SOURCES.items() if source.files]
+    assert names[2] == ["globo", "deskdrop", "nemig", "newsreel", "streamingrec", "tianchi"]
+    assert names[3][:6] == [
+        "clicks.csv",
+        "FOLDER",
+        "'clicks/*.parquet'",
+        "KIND:PATH",
+        "s3://bucket/path",
+        "https://host/file",
+    ]
+    assert " ".join(blocks[3].split()).endswith(f"KIND is one of {KINDS}")
+
+
+def test_the_list_imports_no_heavy_library(folder: Path) -> None:
+    code = "import sys; from newsreplay.cli import main; main(['data', 'list'], standalone_mode=False)"
+    done = python("-c", f"{code}; print({{'numba', 'torch', 'pyarrow.fs'}} & set(sys.modules), file=sys.stderr)")
+    assert done.stderr == "set()\n"
 
 
 @pytest.mark.usefixtures("own_home")
@@ -43,7 +76,7 @@ def test_one_damaged_data_set_does_not_cost_the_list(cli: Cli) -> None:
     result = cli("data", "list")
     assert result.exit_code == 0
     assert "monday is no prepared data set" in result.stdout
-    assert "tuesday: table, 8 reads, 2 publishers" in result.stdout
+    assert "  tuesday  table, 8 reads, 2 publishers\n" in result.stdout
 
 
 @pytest.mark.usefixtures("own_home")
@@ -159,13 +192,13 @@ def test_what_killed_preparations_left_is_listed_and_removed(cli: Cli) -> None:
     (left / "000000").mkdir(parents=True)
     (left / "000000" / "half").write_bytes(bytes(1_500_000))
     listed = cli("data", "list").stdout
-    assert "left by preparations that were interrupted: 1 folders, 1.5 MB" in listed
-    assert "'newsreplay data remove --leftovers' removes them" in listed
+    assert "Left by preparations that were interrupted: 1 folders, 1.5 MB" in listed
+    assert "'data remove --leftovers' removes them" in listed
     assert f"{left}: 1.5 MB" in listed
     assert cli("data", "remove", "--leftovers").stdout == "removed 1 folders that were left unfinished\n"
     assert not left.exists()
-    assert "left by" not in cli("data", "list").stdout
-    assert "tuesday: table" in cli("data", "list").stdout
+    assert "Left by" not in cli("data", "list").stdout
+    assert "tuesday  table" in cli("data", "list").stdout
 
 
 @pytest.mark.usefixtures("own_home")

@@ -32,15 +32,15 @@ class Limits:
 
 
 LIMITS = Limits()
+FETCHING = "make room or choose another folder with --to, then run this again: what is whole is kept"
 
 
-def check_room(folder: Path, limits: Limits, needed: int = 0) -> None:
+def check_room(folder: Path, limits: Limits, needed: int = 0, way_out: str = FETCHING) -> None:
     """Raise `DataError` unless the disk has room for `needed` bytes more and `limits.spare` to spare."""
     free = shutil.disk_usage(folder).free
     if free < needed + limits.spare:
         raise DataError(
-            f"{folder}: {free / 1e9:.1f} GB are free and {(needed + limits.spare) / 1e9:.1f} GB are needed; make room "
-            "or choose another folder with --to, then run this again: what is whole is kept"
+            f"{folder}: {free / 1e9:.1f} GB are free and {(needed + limits.spare) / 1e9:.1f} GB are needed; {way_out}"
         )
 
 

@@ -9,6 +9,7 @@ checksum are compared, and an archive is unpacked only as plain files below its 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import http.client
@@ -18,14 +19,14 @@ import ssl
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from newsreplay.datasets.fetching.disk import LIMITS, Limits, Progress, Report, check_room, words
+from newsreplay.datasets.fetching.disk import FETCHING, LIMITS, Limits, Progress, Report, check_room, words
 from newsreplay.datasets.fetching.pace import Items, TooSlowError, at_pace
-from newsreplay.datasets.fetching.sources import Remote, describe, find_source, prepare_command
+from newsreplay.datasets.fetching.sources import Remote, describe, find_source, prepare_command, shown
 from newsreplay.datasets.fetching.unpack import unpack_once
 from newsreplay.datasets.reading.plain import is_page
 from newsreplay.errors import DataError
@@ -33,6 +34,7 @@ from newsreplay.version import __version__
 
 TIMEOUT = 60.0  #: seconds of silence after which a connection counts as broken
 PAUSES = (1, 2, 5, 15, 30)  #: seconds before trying again, while nothing new comes
+HEADERS = {"User-Agent": f"newsreplay/{__version__}", "Accept-Encoding": "identity"}
 SLACK = 1.5  #: how much larger than published a file may be where the published size is rounded
 
 
@@ -66,7 +68,8 @@ def fetch(
             if file.unpack and target.is_dir():
                 report(f"{target} is there already")
             else:
-                _Download(file, path, source.page, report, progress, sleep, limits).obtain()
+                by_hand = f"get the file in another way (see {source.page}), put it at {path} and run this again"
+                Download(file, path, source.page, by_hand, report, progress, sleep, limits).obtain()
                 if file.unpack:
                     unpack_once(path, target, progress, limits)
             unpacked += [target] if file.unpack else []
@@ -79,12 +82,17 @@ class _BrokenError(Exception):
     """A download that may go on when it is tried again."""
 
 
-class _AnswerHead(NamedTuple):
+class AnswerHead(NamedTuple):
     """What stands above the bytes of an answer."""
 
     status: int
     headers: http.client.HTTPMessage
     length: int | None  #: bytes that follow
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is a web page that follows."""
+        return self.headers.get_content_type() == "text/html"
 
 
 class _Part(NamedTuple):
@@ -104,7 +112,7 @@ class _Part(NamedTuple):
             origin, validator, total = note["url"], note["validator"], note["total"]
         except (OSError, ValueError, TypeError, KeyError):
             origin = validator = total = None
-        usable = origin == url and isinstance(validator, str) and validator and isinstance(total, int | None)
+        usable = origin == _digest(url) and isinstance(validator, str) and validator and isinstance(total, int | None)
         if not usable:
             self.drop()
             return "", None
@@ -112,7 +120,7 @@ class _Part(NamedTuple):
 
     def begin(self, url: str, validator: str, total: int | None) -> None:
         self.drop()
-        self.note.write_text(json.dumps({"url": url, "validator": validator, "total": total}))
+        self.note.write_text(json.dumps({"url": _digest(url), "validator": validator, "total": total}))
 
     def drop(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -120,19 +128,23 @@ class _Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Download:
-    """One file on its way to `path`; `page` is where to look when the address has changed."""
+class Download:
+    """One file on its way to `path`."""
 
     file: Remote
     path: Path
-    page: str
+    page: str  #: where to look when the address has changed
+    by_hand: str  #: how to get the file where the server does not give it out
     report: Report
     progress: Progress
     sleep: Callable[[float], None]
     limits: Limits
+    login: tuple[str, str] | None = field(default=None, repr=False)  #: user and password, for this server alone
+    room: str = FETCHING  #: what to do where the disk is full
 
     @property
     def part(self) -> _Part:
+        """The file as far as it has come."""
         return _Part(self.path.with_name(self.path.name + ".part"), self.path.with_name(self.path.name + ".part.json"))
 
     def obtain(self) -> None:
@@ -148,7 +160,7 @@ class _Download:
         if fault:
             self.part.drop()
             raise DataError(
-                f"{self.file.url} came whole but is not the published file: {fault}. Run this again; if it "
+                f"{self.file.shown} came whole but is not the published file: {fault}. Run this again; if it "
                 f"happens again, the file has changed: see {self.page}"
             )
         self.part.path.rename(self.path)
@@ -184,7 +196,7 @@ class _Download:
                 longest = max(longest, self.part.length)
                 if fruitless == len(PAUSES):
                     raise DataError(
-                        f"{self.file.url} cannot be downloaded: {error}. Run this again later: it goes on where "
+                        f"{self.file.shown} cannot be downloaded: {error}. Run this again later: it goes on where "
                         f"it stopped ({self.part.length:,} bytes)"
                     ) from error
                 self.report(f"{self.file.name}: {error}; trying again in {PAUSES[fruitless]} s")
@@ -196,27 +208,22 @@ class _Download:
         done = self.part.length
         if done and done == total:
             return
-        headers = {"User-Agent": f"newsreplay/{__version__}", "Accept-Encoding": "identity"}
+        headers = HEADERS
         if done:
-            headers |= {"Range": f"bytes={done}-", "If-Range": validator}
+            headers = headers | {"Range": f"bytes={done}-", "If-Range": validator}
         with contextlib.closing(self.arriving(headers)) as arriving:
             answer, _ = next(arriving)
+            if answer.is_page:
+                self.part.drop()
+                self.check_answer(answer)
             if answer.status == 206 and done:
                 total = self.goes_on(answer, done, total, validator)
-            elif answer.status == 200:
+            else:
+                self.check_answer(answer)
                 done, total = 0, answer.length
                 self.part.begin(self.file.url, _validator(answer), total)
-            else:
-                raise DataError(
-                    f"{self.file.url}: the server answers {answer.status}, not with the file: see {self.page}"
-                )
-            if answer.headers.get_content_type() == "text/html":
-                self.part.drop()
-                raise DataError(
-                    f"{self.file.url}: the server sends a web page, not the file; it may want a login: see {self.page}"
-                )
             self.check_size(total)
-            check_room(self.path.parent, self.limits, (total or done) - done)
+            check_room(self.path.parent, self.limits, (total or done) - done, self.room)
             with self.part.path.open("ab") as out:
                 for _, data in arriving:
                     done += len(data)
@@ -224,7 +231,7 @@ class _Download:
                         break
                     out.write(data)
                     self.progress(self.file.name, done, total)
-                    check_room(self.path.parent, self.limits)
+                    check_room(self.path.parent, self.limits, way_out=self.room)
         if done > self.limit:
             self.check_size(done)
         if total is not None and done != total:
@@ -232,7 +239,28 @@ class _Download:
                 self.part.drop()
             raise _BrokenError(f"the connection ended after {done:,} of {total:,} bytes")
 
-    def arriving(self, headers: dict[str, str]) -> Items[_AnswerHead]:
+    def head(self) -> AnswerHead:
+        """What the server says of the file before its bytes come."""
+        try:
+            with contextlib.closing(self.arriving(HEADERS)) as arriving:
+                answer, _ = next(arriving)
+        except _BrokenError as error:
+            raise DataError(f"{self.file.shown}: {error}; look at the address and the network") from None
+        self.check_answer(answer)
+        return answer
+
+    def check_answer(self, answer: AnswerHead) -> None:
+        """Refuses what is not the file, from its start."""
+        if answer.status != 200 and not answer.is_page:
+            raise DataError(
+                f"{self.file.shown}: the server answers {answer.status}, not with the file: see {self.page}"
+            )
+        if answer.is_page:
+            raise DataError(
+                f"{self.file.shown}: the server sends a web page, not the file; it may want a login: see {self.page}"
+            )
+
+    def arriving(self, headers: dict[str, str]) -> Items[AnswerHead]:
         """The server's answer, then its bytes as they come; a server that is too slow has broken off."""
         try:
             yield from at_pace(self.exchange(headers), self.limits.window, self.limits.least)
@@ -240,14 +268,15 @@ class _Download:
             pace = f"less than {self.limits.slowest:,} bytes a second for {self.limits.window:g} s"
             raise _BrokenError(f"the server sends {pace}") from None
 
-    def exchange(self, headers: dict[str, str]) -> Items[_AnswerHead]:
+    def exchange(self, headers: dict[str, str]) -> Items[AnswerHead]:
+        """The server's answer, then its bytes, however slow it is."""
         with self.answer(headers) as answer:
-            head = _AnswerHead(answer.status, answer.headers, answer.length)
+            head = AnswerHead(answer.status, answer.headers, answer.length)
             yield head, b""
             for data in _body(answer, self.limits.chunk):
                 yield head, data
 
-    def goes_on(self, answer: _AnswerHead, done: int, total: int | None, validator: str) -> int | None:
+    def goes_on(self, answer: AnswerHead, done: int, total: int | None, validator: str) -> int | None:
         """The whole size, where the answer is the rest of what the part is from."""
         stretch = re.fullmatch(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", answer.headers.get("Content-Range", ""))
         whole = int(stretch[2]) if stretch and stretch[2] != "*" else total
@@ -266,10 +295,11 @@ class _Download:
         return self.limits.largest if self.file.about is None else int(SLACK * self.file.about)
 
     def check_size(self, total: int | None) -> None:
+        """Refuses a file that is larger than it may be."""
         if total is not None and (total > self.limit or self.file.size not in (None, total)):
             self.part.drop()
             raise DataError(
-                f"{self.file.url} has {total:,} bytes or more and was expected to have "
+                f"{self.file.shown} has {total:,} bytes or more and was expected to have "
                 f"{'' if self.file.size else 'at most '}{self.limit:,}: it has changed, see {self.page}"
             )
 
@@ -278,9 +308,11 @@ class _Download:
         """The server's answer, after redirects, where it is no refusal."""
         url = self.file.url
         _check_scheme(url, url)
-        by_hand = f"get the file in another way (see {self.page}), put it at {self.path} and run this again"
+        request = urllib.request.Request(url, headers=headers)
+        if self.login is not None:
+            request.add_unredirected_header("Authorization", _basic(self.login))
         try:
-            answer = _opener().open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+            answer = _opener().open(request, timeout=TIMEOUT)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 416:
@@ -290,17 +322,27 @@ class _Download:
                 raise _BrokenError(f"the server answers {error.code}") from error
             refusal = {401: "wants a login", 403: "refuses it", 404: "no longer has it", 410: "no longer has it"}
             why = refusal.get(error.code, "does not give it out")
-            raise DataError(f"{url}: the server {why} (status {error.code}); {by_hand}") from error
+            raise DataError(f"{self.file.shown}: the server {why} (status {error.code}); {self.by_hand}") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, ssl.SSLCertVerificationError):
-                raise DataError(f"{url}: the server's certificate is faulty ({words(reason)}); {by_hand}") from error
+                fault = f"the server's certificate is faulty ({words(reason)})"
+                raise DataError(f"{self.file.shown}: {fault}; {self.by_hand}") from error
             raise _BrokenError(f"the server cannot be reached ({words(reason)})") from error
         with answer:
             yield answer
 
 
-def _validator(answer: _AnswerHead) -> str:
+def _digest(url: str) -> str:
+    """What stands for an address that may hold a secret."""
+    return hashlib.blake2b(url.encode(), digest_size=16).hexdigest()
+
+
+def _basic(login: tuple[str, str]) -> str:
+    return "Basic " + base64.b64encode(":".join(login).encode()).decode()
+
+
+def _validator(answer: AnswerHead) -> str:
     """What `If-Range` can compare; a weak ETag does not promise the same bytes."""
     tag: str = answer.headers.get("ETag", "")
     return tag if tag.startswith('"') else answer.headers.get("Last-Modified", "")
@@ -332,7 +374,9 @@ def _opener() -> urllib.request.OpenerDirector:
 def _check_scheme(url: str, requested: str) -> None:
     scheme = urlsplit(url).scheme
     if scheme not in ("http", "https") or (scheme == "http" and urlsplit(requested).scheme == "https"):
-        raise DataError(f"{requested} leads to {url!r}: only http and https are followed, and https not to http")
+        raise DataError(
+            f"{shown(requested)} leads to {shown(url)!r}: only http and https are followed, and https not to http"
+        )
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

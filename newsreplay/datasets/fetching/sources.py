@@ -12,6 +12,16 @@ from newsreplay.errors import DataError, did_you_mean
 from newsreplay.machine import home
 
 
+def shown(url: str) -> str:
+    """An address of the web without user, password and what follows a question mark, which may sign it.
+
+    >>> shown("https://ann:pass@news.example:80/week.zip?signature=1#top")
+    'https://news.example:80/week.zip'
+    """
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
 @dataclass(frozen=True)
 class Remote:
     """A file to download. `size` (bytes) and `sha256` are exact and checked; `about` is a published rounded size."""
@@ -21,6 +31,11 @@ class Remote:
     about: int | None = None
     sha256: str | None = None
     unpack: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The address without what may be secret."""
+        return shown(self.url)
 
     @property
     def name(self) -> str:
@@ -171,6 +186,15 @@ SOURCES = {
         page="https://github.com/mjugo/StreamingRec",
         by_hand="Nobody publishes such files: StreamingRec's import makes them, as its Readme describes. Put the\n"
         "files of clicks and of items into {folder}.",
+    ),
+    "tianchi": Source(
+        kind="tianchi",
+        title="Tianchi, contest of news recommendation for beginners",
+        terms="The terms of the contest stand on the page.",
+        page="https://tianchi.aliyun.com/competition/entrance/531842",
+        by_hand="Log in there (the contest is called 零基础入门推荐系统 - 新闻推荐, number 531842), download\n"
+        "train_click_log.csv, testA_click_log.csv, testB_click_log.csv (each is enough) and articles.csv, and put\n"
+        "them into {folder}.",
     ),
 }
 

@@ -992,7 +992,7 @@ def test_an_address_without_encryption_has_a_checksum_or_says_what_it_lacks() ->
 
 
 def run(*arguments: str, input: str | None = None) -> Result:
-    return CliRunner().invoke(main, ["data", "fetch", *arguments], input=input)
+    return CliRunner().invoke(main, ["data", "fetch", "--no-prepare", *arguments], input=input)
 
 
 @pytest.fixture
@@ -1041,7 +1041,7 @@ def test_on_a_terminal_the_terms_are_asked_for(
     monkeypatch.setattr("sys.stdin", Terminal(typed))
     status = 0
     try:
-        main.main(["data", "fetch", "mind-small"], prog_name="newsreplay")
+        main.main(["data", "fetch", "mind-small", "--no-prepare"], prog_name="newsreplay")
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     assert status == (0 if accepted else 1)
