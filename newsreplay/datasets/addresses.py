@@ -19,6 +19,8 @@ ALIASES = {
     "cideskdrop": "deskdrop",
     "microsoftnews": "mind",
     "adresseavisen": "adressa",
+    "microsoftpens": "pens",
+    "outbrainclickprediction": "outbrain",
 }
 
 

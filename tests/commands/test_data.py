@@ -11,7 +11,7 @@ from newsreplay.datasets import find_data
 from newsreplay.errors import DataError
 from tests.commands.conftest import Cli, complaint, files_of, info_of
 
-KINDS = "adressa, deskdrop, ebnerd, globo, mind, nemig, newsreel, streamingrec, table, tianchi"
+KINDS = "adressa, deskdrop, ebnerd, globo, mind, nemig, newsreel, outbrain, pens, streamingrec, table, tianchi"
 
 
 @pytest.mark.usefixtures("own_home")
