@@ -162,7 +162,7 @@ def fetch(name: str, folder: Path | None, yes: bool) -> None:
       mind-demo, mind-small, mind-large
       ebnerd-demo, ebnerd-small, ebnerd-large
     or one of those that are not downloaded but described:
-      globo, deskdrop, nemig, newsreel, streamingrec
+      globo, deskdrop, nemig, newsreel, outbrain, pens, streamingrec
 
     A download that broke off goes on where it stopped when the same command is run again.
     """

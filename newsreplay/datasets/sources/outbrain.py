@@ -57,7 +57,7 @@ _ID, _MS, _SHARE = r"(0|[1-9][0-9]{0,17})", r"[0-9]{1,12}", r"[0-9]{1,9}(\.[0-9]
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 
-class _Form(NamedTuple):
+class _FileForm(NamedTuple):
     """How the lines of a file are written."""
 
     header: str
@@ -70,16 +70,16 @@ class _Form(NamedTuple):
 
 _NUMBER = (_ID, "a whole number is")
 _FORMS = {
-    "page_views": _Form(
+    "page_views": _FileForm(
         "uuid,document_id,timestamp,platform,geo_location,traffic_source",
         {"document_id": _NUMBER, "timestamp": (_MS, f"milliseconds since {BEGIN}, of up to 12 digits, are")},
     ),
-    "documents_meta": _Form("document_id,source_id,publisher_id,publish_time", {"document_id": _NUMBER}),
-    "documents_categories": _Form(
+    "documents_meta": _FileForm("document_id,source_id,publisher_id,publish_time", {"document_id": _NUMBER}),
+    "documents_categories": _FileForm(
         "document_id,category_id,confidence_level",
         {"document_id": _NUMBER, "category_id": _NUMBER, "confidence_level": (_SHARE, "a number is")},
     ),
-    "documents_topics": _Form(
+    "documents_topics": _FileForm(
         "document_id,topic_id,confidence_level",
         {"document_id": _NUMBER, "topic_id": _NUMBER, "confidence_level": (_SHARE, "a number is")},
     ),
@@ -133,7 +133,7 @@ def _find(path: Path, name: str) -> Path | None:
     return next((file for file in places if file.is_file()), None)
 
 
-def _check(file: Path, form: _Form) -> None:
+def _check(file: Path, form: _FileForm) -> None:
     chunk = next(parts.chunks(Part(file, file.name), _is_csv, sizes=ReadSizes(chunk=1 << 10)), None)
     first = chunk.data.partition(b"\n")[0] if chunk else b""
     if not _is_header(first, form):
@@ -147,7 +147,7 @@ def _is_csv(name: str) -> bool:
     return name.lower().endswith(".csv")
 
 
-def _is_header(line: bytes, form: _Form) -> bool:
+def _is_header(line: bytes, form: _FileForm) -> bool:
     return line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n") == form.header.encode()
 
 
@@ -177,7 +177,7 @@ def _blocks(part: Part, sizes: ReadSizes) -> Iterator[tuple[Block, pa.Table]]:
         yield block, _each_line(block, data, skip, form) if table is None else table
 
 
-def _parsed(data: bytes, lines: int, form: _Form) -> pa.Table | None:
+def _parsed(data: bytes, lines: int, form: _FileForm) -> pa.Table | None:
     """All lines at once, or None if any of them needs a closer look."""
     data = data.replace(b"\r\n", b"\n")
     if b"\r" in data or b"\0" in data or not lines:
@@ -197,7 +197,7 @@ def _parsed(data: bytes, lines: int, form: _Form) -> pa.Table | None:
     return table.combine_chunks() if all(good) else None
 
 
-def _each_line(block: Block, data: bytes, skip: int, form: _Form) -> pa.Table:
+def _each_line(block: Block, data: bytes, skip: int, form: _FileForm) -> pa.Table:
     rows = []
     lines = data.removesuffix(b"\n").split(b"\n") if data else []
     for number, line in enumerate(lines, 1 + skip):
@@ -214,7 +214,7 @@ def _each_line(block: Block, data: bytes, skip: int, form: _Form) -> pa.Table:
     return pa.table({name: pa.array(cells, pa.string()) for name, cells in zip(form.columns, columns, strict=True)})
 
 
-def _cells(line: bytes, form: _Form) -> list[str]:
+def _cells(line: bytes, form: _FileForm) -> list[str]:
     if b"\0" in line:
         raise ValueError("the line holds a NUL byte")
     try:

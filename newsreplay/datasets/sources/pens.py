@@ -262,7 +262,7 @@ def _is_header(line: bytes) -> bool:
 
 
 def _read_visits(block: Block, file: Path, lines: _Numbered, first: _FirstVisits) -> None:
-    rows = _Rows()
+    rows = _VisitRows()
     for number, begin, line in lines:
         try:
             told = _visit(line)
@@ -285,7 +285,7 @@ def _read_visits(block: Block, file: Path, lines: _Numbered, first: _FirstVisits
     block.rows = rows.table()
 
 
-class _Rows:
+class _VisitRows:
     """Rows as columns."""
 
     def __init__(self) -> None:
