@@ -282,9 +282,7 @@ def scan(
         _code(items, columns.pool, first, candidate)
         columns.time[row] = time
         columns.user[row] = _coded(users, user)
-        at += 1
-        line += 1
-        row += 1
+        at, line, row = at + 1, line + 1, row + 1
         columns.history_end[row] = read
         columns.pool_end[row] = candidate
         columns.at[0], columns.at[1], columns.at[2] = at, line, row
