@@ -317,6 +317,18 @@ def tianchi() -> Files:
     }
 
 
+def outbrain() -> Files:
+    views = [f"u{view.user},{view.item},{view.ms - 1465876799998},1,US>NY>501,2" for view in story()]
+    meta = [f"{item},7,{100 + item % 2},2019-11-08 {item:02}:00:00" for item in range(1, 13)]
+    sure = [f"{item},{1000 + item % 3},0.92\n{item},1999,0.07" for item in range(1, 13)]
+    return {
+        "page_views_sample.csv": lines("uuid,document_id,timestamp,platform,geo_location,traffic_source", *views),
+        "documents_meta.csv": lines("document_id,source_id,publisher_id,publish_time", *meta),
+        "documents_categories.csv": lines("document_id,category_id,confidence_level", *sure),
+        "documents_topics.csv": lines("document_id,topic_id,confidence_level", *sure),
+    }
+
+
 def table(delimiter: str) -> Files:
     """A folder of reads and articles, some of their cells quoted."""
     reads = [
@@ -391,6 +403,7 @@ def small_logs() -> list[SmallLog]:
         *(SmallLog(f"newsreel-{form}", "newsreel", newsreel(form), path="messages.log") for form in forms),
         SmallLog("newsreel-zip", "newsreel", newsreel("mixed") | {"readme.txt": b"No log.\n"}, pack="zip"),
         SmallLog("newsreel-bz2", "newsreel", newsreel("idomaar"), pack="bz2"),
+        SmallLog("outbrain", "outbrain", outbrain()),
         SmallLog("pens", "pens", pens()),
         SmallLog("streamingrec", "streamingrec", streamingrec("new")),
         SmallLog("streamingrec-plista", "streamingrec", streamingrec("plista")),

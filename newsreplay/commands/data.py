@@ -147,7 +147,8 @@ def fetch(name: str, folder: Path | None, yes: bool, prepared: bool) -> None:
       mind-demo, mind-small, mind-large
       ebnerd-demo, ebnerd-small, ebnerd-large
     or one of those that are not downloaded but described:
-      globo, deskdrop, nemig, newsreel, streamingrec, tianchi
+      globo, deskdrop, nemig, newsreel, outbrain, pens, streamingrec,
+      tianchi
 
     A download that broke off goes on where it stopped when the same command is run again.
     """

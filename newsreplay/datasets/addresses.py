@@ -20,6 +20,8 @@ ALIASES = {
     "cideskdrop": "deskdrop",
     "microsoftnews": "mind",
     "adresseavisen": "adressa",
+    "microsoftpens": "pens",
+    "outbrainclickprediction": "outbrain",
 }
 
 

@@ -11,6 +11,7 @@ READERS = {
     "mind": "newsreplay.datasets.sources.mind.plan:plan_mind",
     "nemig": "newsreplay.datasets.sources.nemig:plan_nemig",
     "newsreel": "newsreplay.datasets.sources.newsreel.plan:plan_newsreel",
+    "outbrain": "newsreplay.datasets.sources.outbrain:plan_outbrain",
     "pens": "newsreplay.datasets.sources.pens:plan_pens",
     "streamingrec": "newsreplay.datasets.sources.streamingrec:plan_streamingrec",
     "table": "newsreplay.datasets.sources.table.plan:plan_table",

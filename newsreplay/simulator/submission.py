@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets.store import Dataset
@@ -111,12 +112,11 @@ def _lines(withheld: pa.RecordBatch, at: Column, scores: Column) -> Iterator[str
         lengths = at[number + 1] - at[number]
         ends = np.cumsum(lengths)
         place = np.repeat(at[number] - (ends - lengths), lengths) + np.arange(ends[-1])
-        ranks = ranks_of(np.repeat(np.arange(len(number)), lengths), scores[place]).tolist()
-        bounds = [0, *ends.tolist()]
-        yield "".join(
-            f"{name} [{','.join(map(str, ranks[bounds[row] : bounds[row + 1]]))}]\n"
-            for row, name in enumerate(some.column("id").to_pylist())
-        )
+        ranks = pa.array(ranks_of(np.repeat(np.arange(len(number)), lengths), scores[place])).cast(pa.string())
+        bounds = pa.array(np.append(0, ends), pa.int32())
+        texts = pc.binary_join(pa.ListArray.from_arrays(bounds, ranks), ",")
+        names = some.column("id").cast(pa.string())
+        yield "".join(pc.binary_join_element_wise(names, " [", texts, "]\n", "").to_pylist())
 
 
 def ranks_of(owner: Column, scores: Column) -> Column:

@@ -12,7 +12,7 @@ from newsreplay.datasets.fetching.sources import SOURCES
 from newsreplay.errors import DataError
 from tests.commands.conftest import Cli, complaint, files_of, info_of, python
 
-KINDS = "adressa, deskdrop, ebnerd, globo, mind, nemig, newsreel, streamingrec, table, tianchi"
+KINDS = "adressa, deskdrop, ebnerd, globo, mind, nemig, newsreel, outbrain, pens, streamingrec, table, tianchi"
 
 
 @pytest.mark.usefixtures("own_home")

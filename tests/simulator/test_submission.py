@@ -14,6 +14,10 @@ from click.testing import CliRunner
 import newsreplay
 from newsreplay import Recommender
 from newsreplay.cli import main
+from newsreplay.datasets.preparing.prepare import prepare
+from newsreplay.datasets.preparing.work import Processing
+from newsreplay.datasets.reading.sizes import ReadSizes
+from newsreplay.datasets.sources.mind.plan import plan_mind
 from newsreplay.errors import DataError, RunError
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.submission import submit
@@ -130,6 +134,18 @@ def test_answers_to_the_test_split_are_kept_and_their_outcome_is_not_known(tmp_p
     assert [len(row) for row in scores["scores"]] == [len(row) for row in scores["candidates"]]
     (facts,) = done.info["publishers"]
     assert (facts["impressions"], facts["impressions_without_outcome"]) == (60, 20)
+
+
+def test_ids_and_order_do_not_depend_on_the_pieces_in_which_a_log_is_prepared(tmp_path: Path) -> None:
+    folder = written(tmp_path / "log", mind_log())
+    found = []
+    for name, chunk, bucket in (("whole", 10**6, 10**6), ("pieces", 200, 7)):
+        plan = plan_mind(folder, sizes=ReadSizes(chunk=chunk))
+        made = prepare(plan, tmp_path / name, name=name, kind="mind", processing=Processing(bucket=bucket))
+        found.append(made.withheld("mind"))
+    assert found[0] is not None
+    assert found[0].equals(found[1])
+    assert found[0].column("id").to_pylist() == [line.split(" ")[0] for line in mind_naively(folder)]
 
 
 def test_equal_answers_make_equal_files(tmp_path: Path) -> None:

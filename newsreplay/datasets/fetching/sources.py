@@ -179,6 +179,23 @@ SOURCES = {
         page="https://www.newsreelchallenge.org/how-to-participate/",
         by_hand="They are not public any more and no address is known. If you have them, put them into {folder}.",
     ),
+    "pens": Source(
+        kind="pens",
+        title="PENS, personalised news headlines (visits to Microsoft News, June and July 2019)",
+        terms="Microsoft Research License Terms, as those of MIND. Publications cite Ao et al. (2021), PENS.",
+        page="https://msnews.github.io/pens_data.html",
+        by_hand="The address of PENS.tar.gz at Azure is said to be closed. Kaggle has a copy, as\n"
+        "divyapatel4/microsoft-pens-personalized-news-headlines. Put train.tsv, valid.tsv and news.tsv into {folder}.",
+    ),
+    "outbrain": Source(
+        kind="outbrain",
+        title="Outbrain Click Prediction, page views of two weeks in June 2016",
+        terms="The competition's rules, to be accepted on its page.",
+        page="https://www.kaggle.com/competitions/outbrain-click-prediction/data",
+        by_hand="Log in at Kaggle, accept the rules, download page_views_sample.csv.zip, documents_meta.csv.zip,\n"
+        "documents_categories.csv.zip and documents_topics.csv.zip from that page and put them into {folder}.\n"
+        "page_views.csv.zip has all two thousand million page views.",
+    ),
     "streamingrec": Source(
         kind="streamingrec",
         title="Click and item files of StreamingRec",

@@ -173,20 +173,33 @@ def _seconds(text: str) -> float | None:
     return float(text) if int(text) < LONGEST_STAY else None
 
 
-def _history(cells: list[str]) -> list[tuple[int, str]] | None:
-    """What a reader clicked before and when; None where it cannot be used."""
+def _history(cells: list[str]) -> tuple[list[int], list[str]] | None:
+    """When a reader clicked what before; None where it cannot be used."""
     items, texts = cells[1].split(), [text for text in cells[3].split("#TAB#") if text.strip()]
     if len(items) != len(texts):
         return None
     try:
-        return [(_time(text.strip()), item) for text, item in zip(texts, items, strict=True)]
+        return [_time(text.strip()) for text in texts], items
     except ValueError:
         return None
 
 
-@lru_cache(maxsize=1 << 16)
 def _time(text: str) -> int:
-    return exact_time(text.encode())
+    """As `exact_time`, with what it makes of a day looked up: the days of a log are few."""
+    day, _, clock = text.partition(" ")
+    match = _CLOCK.fullmatch(clock)
+    if match is None:
+        return exact_time(text.encode())
+    hour, minute, second = int(match[1]), int(match[2]), int(match[3])
+    return _midnight(day) + 1_000 * (3_600 * (hour % 12 + 12 * (match[4] == "P")) + 60 * minute + second)
+
+
+_CLOCK = re.compile(r"(1[0-2]|0?[1-9]):([0-5][0-9]):([0-5][0-9]) ([AP])M")
+
+
+@lru_cache(maxsize=1 << 12)
+def _midnight(day: str) -> int:
+    return exact_time(f"{day} 12:00:00 AM".encode())
 
 
 class _FirstVisits:
@@ -262,7 +275,7 @@ def _is_header(line: bytes) -> bool:
 
 
 def _read_visits(block: Block, file: Path, lines: _Numbered, first: _FirstVisits) -> None:
-    rows = _Rows()
+    rows = _VisitRows()
     for number, begin, line in lines:
         try:
             told = _visit(line)
@@ -280,12 +293,15 @@ def _read_visits(block: Block, file: Path, lines: _Numbered, first: _FirstVisits
             block.counts[REPEATED] += len(cells[1].split())
             continue
         history = _history(cells)
-        block.counts += Counter({BROKEN: int(history is None), READ_BEFORE: len(history or ())})
-        rows.add_history(visit.user, history or [])
+        if history is None:
+            block.counts[BROKEN] += 1
+            continue
+        block.counts[READ_BEFORE] += len(history[0])
+        rows.add_history(visit.user, *history)
     block.rows = rows.table()
 
 
-class _Rows:
+class _VisitRows:
     """Rows as columns."""
 
     def __init__(self) -> None:
@@ -293,18 +309,18 @@ class _Rows:
             name: [] for name in ("kind", "time", "user", "item", "pool", "clicked", "dwell")
         }
 
-    def _add(self, **cells: object) -> None:
+    def _add(self, rows: int, **cells: list[object]) -> None:
         for name, values in self.columns.items():
-            values.append(cells.get(name))
+            values += cells.get(name, [None] * rows)
 
     def add_visit(self, visit: _Visit) -> None:
         dwell = [None] * sum(visit.clicked) if visit.dwell is None else visit.dwell
-        told = {"pool": visit.pool, "clicked": visit.clicked, "dwell": dwell}
-        self._add(kind=IMPRESSION, time=visit.time, user=visit.user, **told)
+        told: dict[str, list[object]] = {"pool": [visit.pool], "clicked": [visit.clicked], "dwell": [dwell]}
+        self._add(1, kind=[IMPRESSION], time=[visit.time], user=[visit.user], **told)
 
-    def add_history(self, user: str, clicks: list[tuple[int, str]]) -> None:
-        for time, item in clicks:
-            self._add(kind=HISTORY, time=time, user=user, item=item)
+    def add_history(self, user: str, times: list[int], items: list[str]) -> None:
+        rows = len(times)
+        self._add(rows, kind=[HISTORY] * rows, time=[*times], user=[user] * rows, item=[*items])
 
     def table(self) -> pa.Table:
         ids = pa.dictionary(pa.int32(), pa.string())

@@ -137,7 +137,12 @@ def sorted_as_parts(rejects: list[tuple[str, int]]) -> list[tuple[str, int]]:
 CELLS = {
     "user": st.sampled_from(["U1", "U2", ""]),
     "history": st.sampled_from(["N5", "N5 N6", "", "N5  N5"]),
-    "times": st.sampled_from(["6/19/2019 5:10:01 AM", "6/19/2019 5:10:01 AM#TAB#6/20/2019 12:00:00 PM", "", "x"]),
+    "times": st.sampled_from(
+        [
+            *("6/19/2019 5:10:01 AM", "6/19/2019 5:10:01 AM#TAB#6/20/2019 12:00:00 PM", "", "x", "2019-06-19 05:10:01"),
+            *("06/19/2019 12:59:59 AM", "6/31/2019 1:00:00 AM", "6/19/2019 0:10:01 AM", "6/19/1989 5:10:01 PM"),
+        ]
+    ),
     "pos": st.sampled_from(["N8", "N8 N9", "N9 N8 N8", ""]),
     "neg": st.sampled_from(["N7", "N8 N7", ""]),
     "end": st.sampled_from([END, "7/2/2019 11:00:00 PM", "7/2/2019", ""]),

@@ -200,9 +200,14 @@ def _add_id(ids: ArticleRows, number: int) -> None:
 
 
 @kernel
-def _after_label(data: Column, at: int) -> int:
-    """The place after a label, which may be written as 1.0, as pandas makes of labels."""
-    return at + 2 if _byte(data, at) == _POINT and _byte(data, at + 1) == _ZERO else at
+def _label(data: Column, at: int) -> tuple[int, int]:
+    """1 or 0 for a label at a place, -1 if there is none, and the place after it; pandas makes -1.0 of labels."""
+    if _byte(data, at) != _DASH or not _ZERO <= _byte(data, at + 1) <= _ZERO + 1:
+        return -1, at
+    end = at + 2
+    if _byte(data, end) == _POINT and _byte(data, end + 1) == _ZERO:
+        end += 2
+    return _byte(data, at + 1) - _ZERO, end
 
 
 @kernel
@@ -211,6 +216,13 @@ def _coded(ids: ArticleRows, number: int) -> int:
         _add_id(ids, number)
     code: int = ids.table[number] - 1
     return code
+
+
+@routine
+def _code(ids: ArticleRows, numbers: Column, begin: int, end: int) -> None:
+    """Numbers of ids become their codes."""
+    for place in range(begin, end):
+        numbers[place] = _coded(ids, numbers[place])
 
 
 @compiled
@@ -226,7 +238,7 @@ def scan(
         cell = at
         while _SPACE < _byte(data, at) < 127:
             at += 1
-        cell_end = at
+        columns.cell[row, 0], columns.cell[row, 1] = cell, at
         if _byte(data, at) != _TAB or (cell == at and not labelled):
             return
         user, at = _clean_id(data, at + 1, users)
@@ -254,15 +266,11 @@ def scan(
         first = candidate = columns.pool_end[row]
         while _byte(data, at) == _TAB if candidate == first else _byte(data, at) == _SPACE:
             item, at = _clean_id(data, at + 1, items)
-            if item < 0:
+            label, at = _label(data, at) if labelled else (0, at)
+            if item < 0 or label < 0:
                 return
             columns.pool[candidate] = item
-            columns.clicked[candidate] = False
-            if labelled:
-                if _byte(data, at) != _DASH or not _ZERO <= _byte(data, at + 1) <= _ZERO + 1:
-                    return
-                columns.clicked[candidate] = _byte(data, at + 1) == _ZERO + 1
-                at = _after_label(data, at + 2)
+            columns.clicked[candidate] = label == 1
             candidate += 1
         if _byte(data, at) == _RETURN:
             at += 1
@@ -270,21 +278,14 @@ def scan(
             return
 
         # Codes only now, so that a line that is left out leaves no ids behind.
-        for place in range(begin, read):
-            columns.history[place] = _coded(items, columns.history[place])
-        for place in range(first, candidate):
-            columns.pool[place] = _coded(items, columns.pool[place])
-        columns.cell[row, 0], columns.cell[row, 1] = cell, cell_end
+        _code(items, columns.history, begin, read)
+        _code(items, columns.pool, first, candidate)
         columns.time[row] = time
         columns.user[row] = _coded(users, user)
-        at += 1
-        line += 1
-        row += 1
+        at, line, row = at + 1, line + 1, row + 1
         columns.history_end[row] = read
         columns.pool_end[row] = candidate
-        columns.at[0] = at
-        columns.at[1] = line
-        columns.at[2] = row
+        columns.at[0], columns.at[1], columns.at[2] = at, line, row
 
 
 @compiled
