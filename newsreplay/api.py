@@ -149,24 +149,22 @@ def run(
 
     - `data`: a prepared name, `KIND:PATH`, a table (path, address, frame, Arrow stream) or a `Dataset`;
       `columns` names a table's columns, `preparing` shapes how files are prepared; `publishers`: only these.
-    - `recommenders`: specs ("trend,circular(size=500)"), presets ("baselines"), objects, or a list of these.
+    - `recommenders`: specs ("trend,circular(size=500)"), presets, objects, or a list of these.
     - `requests`: what asks for slates, "reads" or "impressions"; `k`: their length. `warmup`: how long from the first
       read on nothing is scored; `window`: how long after that scored sessions may begin; `split`, in place of these
-      two: a stretch that the data set names ("official"). Durations are "1d", "36h", a `timedelta`, or milliseconds.
+      two: a stretch that the data set names ("official"). Durations are "1d", a `timedelta`, or milliseconds.
     - `out`: the run folder, by default a temporary one that goes when the returned object does. A run in it is
       replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or version,
       or with recommenders that are objects. While it runs, and where it is interrupted, it lies in `OUT.partial`.
-      Without `slates`, answers are not kept in it, only what became of them; `command` is kept as what reproduces it.
+      Without `slates`, only what became of answers is kept in it; `command` is kept as what reproduces it.
     - `jobs`: pairs at a time, by default one a core, all in this process. `pair_timeout`: a pair that takes longer is
-      given up; one in this process every 16,384 rows at most. If either is given, every pair of a plain-Python
-      recommender gets a process of its own; a script then needs `if __name__ == "__main__":`. Objects that cannot be
-      pickled stay here. `executor` runs pairs elsewhere. None of these changes a byte of the results.
-    - `cluster`: what is resampled for intervals, "session", "user" or "day"; None = as fits. `reward`: "dwell" has
-      event-level success sum the seconds for which hits were read, where the data have these.
-    - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
-      late, and with `strict_deadline` counts as none. Then results depend on the machine.
+      given up; one in this process every 16,384 rows at most. With either, pairs of plain-Python recommenders that can
+      be pickled get processes of their own; a script then needs `if __name__ == "__main__":`. `executor` runs pairs
+      elsewhere. None of these changes a byte of the results.
+    - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward`: "dwell" has E sum seconds read.
+    - `timed`: time every answer; `deadline` (implies `timed`): a later one is late, with `strict_deadline` it is none.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
-    - `progress(what, done, total)` is told how far the replay is, in rows; `report(line)` what became of folders.
+    - `progress(what, done, total)` is told of rows; `report(line)` what became of folders.
 
     A recommender that raises costs only its own results. Raises `NewsreplayError` where anything cannot be used.
     """

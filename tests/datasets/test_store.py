@@ -824,7 +824,8 @@ def same(dataset: Dataset, rows: RawRows, gap: int | None = None) -> None:
         publisher, expected = dataset.publisher(facts["publisher"]), slow[facts["publisher"]]
         assert expected is not None
         log = publisher.log._asdict()
-        pools = log.pop("pools")
+        pools, extra = log.pop("pools"), log.pop("extra")
+        assert extra == ()
         assert {name: column.tolist() for name, column in log.items()} == expected.log
         assert {name: column.tolist() for name, column in pools._asdict().items()} == expected.pools
         texts, profiles = publisher.articles.texts, publisher.articles.profiles

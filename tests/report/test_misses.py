@@ -39,6 +39,7 @@ def counted(log: Log, slates: Slates, k: int, late: Sequence[bool] | None = None
         cluster=nothing,
         position=of.position,
         asked=of.asked,
+        reward=nothing,
         reachable=of.reachable,
         again=of.again,
         age=nothing,

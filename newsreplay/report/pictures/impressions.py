@@ -59,12 +59,8 @@ def impressions(run: ArrangedRun) -> Figure | None:
         {"color": GREY, "marker": "D", "markerfacecolor": "white"},
     )
     for column, metric in enumerate(metrics):
-        cells = [
-            scaled(run, publisher.rows[name], metric)
-            for publisher, names in drawn
-            for name in names
-            if name in run.ranked
-        ]
+        ranked = [publisher.rows[name] for publisher, names in drawn for name in names if name in run.ranked]
+        cells = [scaled(run, row, metric) for row in ranked]
         bounds = [bound for cell in cells for bound in cell if math.isfinite(bound)]
         across = axis_range([*bounds, 50.0] if metric == "auc" else bounds)
         for axes, (publisher, names) in zip(grid[:, column], drawn, strict=True):

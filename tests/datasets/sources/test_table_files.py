@@ -248,7 +248,7 @@ def test_two_columns_that_may_both_be_meant_are_refused_with_both_names(tmp_path
 
 def test_every_usual_name_is_of_one_column_only() -> None:
     assert {*aliases_of("reads").values()} == {
-        *("time", "user", "session", "item", "publisher", "published", "category", "title")
+        *("time", "user", "session", "item", "publisher", "published", "category", "title", "dwell")
     }
     assert aliases_of("articles")["createdatts"] == "published"
     assert "createdatts" not in aliases_of("reads")

@@ -109,6 +109,7 @@ def test_columns_have_the_types_that_are_promised(tmp_path: Path) -> None:
         **dict.fromkeys(("row", "time", "cluster", "age"), "int64"),
         **dict.fromkeys(("session", "position", "category"), "int32"),
         **dict.fromkeys(("reachable", "again", "asked", "returning"), "bool"),
+        "reward": "float32",
     }
 
 

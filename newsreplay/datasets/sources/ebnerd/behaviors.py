@@ -25,6 +25,7 @@ from newsreplay.datasets.sources.ebnerd.columns import (
     no_time,
     read_columns,
     readers,
+    sessions_of,
     texts_of,
     to_times,
     whole_numbers,
@@ -238,11 +239,6 @@ def _fill(
         item = pc.replace_with_mask(item, pa.array(is_unseen), pa.array(unseen.article, pa.int64()))
         active[is_unseen] = unseen.dwell
     active[at] = np.nan
-    session = records.session
-    if split:
-        encoded = session.dictionary_encode()
-        names = pc.binary_join_element_wise(split, encoded.dictionary.cast(pa.string()), ":")
-        session = pa.DictionaryArray.from_arrays(encoded.indices, names)
     known = is_given(records.clicked)[has_pool]
     told = slice(None) if known.all() else np.repeat(known, lengths[has_pool])
     marks, spent = flags[told], spent[told]
@@ -251,7 +247,7 @@ def _fill(
         "kind": pa.array(kind),
         "time": pa.array(records.time[source]),
         "user": records.user.take(pa.array(source)),
-        "session": session.take(pa.array(source)),
+        "session": sessions_of(records.session, split).take(pa.array(source)),
         "item": item,
         "pool": _lists_at(at, lengths[has_pool], pool, source.size),
         "clicked": _lists_at(at[known], lengths[has_pool][known], pa.array(marks), source.size),

@@ -36,6 +36,14 @@ def read_columns(file: Path, names: list[str]) -> dict[str, pa.Array]:
         return {name: table[name].combine_chunks() for name in names}
 
 
+def sessions_of(session: pa.Array, split: str) -> pa.DictionaryArray:
+    """Ids of sessions (int64) as coded text; `split` goes before them unless it is empty."""
+    encoded = session.dictionary_encode()
+    names = encoded.dictionary.cast(pa.string())
+    names = pc.binary_join_element_wise(split, names, ":") if split else names
+    return pa.DictionaryArray.from_arrays(encoded.indices, names)
+
+
 def texts_of(file: Path, names: Sequence[str]) -> dict[str, pa.Array]:
     """Columns of a file that are kept, as coded text, by the names that blocks give them. Raises `DataError`."""
     if not names:

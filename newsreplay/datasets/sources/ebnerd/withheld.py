@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from newsreplay.datasets.base import Block, Part, Reject
 from newsreplay.datasets.reading.sizes import ReadSizes
@@ -19,6 +18,7 @@ from newsreplay.datasets.sources.ebnerd.columns import (
     list_lengths,
     no_time,
     readers,
+    sessions_of,
     texts_of,
     to_times,
     whole_numbers,
@@ -66,15 +66,12 @@ def read_withheld(part: Part, split: str, keep: Sequence[str], sizes: ReadSizes)
         good = np.flatnonzero(~bad)
         block.kept = block.counts[ANSWERED] = good.size
         offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
-        encoded = session.dictionary_encode()
-        names = encoded.dictionary.cast(pa.string())
-        names = pc.binary_join_element_wise(split, names, ":") if split else names
         rows = pa.table(
             {
                 "kind": np.full(batch.num_rows, IMPRESSION, np.uint8),
                 "time": time,
                 "user": user,
-                "session": pa.DictionaryArray.from_arrays(encoded.indices, names),
+                "session": sessions_of(session, split),
                 "item": pa.nulls(batch.num_rows, pa.int64()),
                 "pool": pa.LargeListArray.from_arrays(offsets, pool),
                 "withheld": number.cast(pa.string()),
