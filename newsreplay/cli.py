@@ -38,6 +38,7 @@ COMMANDS = {
     "check": LazyCommand("newsreplay.commands.running:check", "Test that recommenders do not look ahead."),
     "leaderboard": LazyCommand("newsreplay.commands.showing:leaderboard", "Print the leaderboard of finished runs."),
     "compare": LazyCommand("newsreplay.commands.showing:compare", "Compare recommenders of a run."),
+    "gate": LazyCommand("newsreplay.commands.showing:gate", "Say whether a candidate may replace an incumbent."),
     "plot": LazyCommand("newsreplay.commands.showing:plot", "Draw a run."),
     "report": LazyCommand("newsreplay.commands.showing:report", "Write a run as one HTML page."),
     "export": LazyCommand("newsreplay.commands.showing:export", "Write the answers of a run for other tools."),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import sys
 from collections.abc import Iterable
 from itertools import starmap
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from newsreplay.commands.bars import report_line
 from newsreplay.commands.options import (
     LeaderboardKeywords,
     format_option,
@@ -95,6 +98,44 @@ def compare(
 
     (run,) = _open([folder], names)
     click.echo(compared(run, a, b, style=style, metrics=metrics))
+
+
+HELD = 4  #: exit status of a gate that does not open; 1 is an error, 2 a wrong option
+
+
+@click.command()
+@run_argument
+@click.option("--candidate", required=True, metavar="SPEC", help="What may be promoted, as the run calls it.")
+@click.option("--incumbent", required=True, metavar="SPEC", help="What it would replace.")
+@click.option("--metric", default="event_success@1", show_default=True, help="The metric that decides.")
+@click.option(
+    "--margin",
+    default=0.0,
+    show_default=True,
+    metavar="POINTS",
+    help="By how much it must be better, surely; below 0: by how much it may be worse.",
+)
+@click.option("--publishers", callback=parse_names, help="On these, comma-separated.  [default: on every one]")
+def gate(
+    folder: Path, candidate: str, incumbent: str, metric: str, margin: float, publishers: list[str] | None
+) -> None:
+    """Say whether a candidate may replace an incumbent, for CI: one JSON verdict, and an exit status.
+
+    \b
+    0  promote: the 95 % interval of the paired difference lies above the margin, on every publisher
+    4  hold: it does not
+    1  nothing can be said: an error
+    """
+    from newsreplay.report.gate import gate as judged
+    from newsreplay.report.gate import told
+
+    (run,) = _open([folder], {})
+    verdict = judged(run, candidate, incumbent, metric=metric, margin=margin, publishers=publishers)
+    for line in told(verdict):
+        report_line(line)
+    click.echo(json.dumps(verdict, indent=1))
+    if verdict["verdict"] == "hold":
+        sys.exit(HELD)
 
 
 @click.command()

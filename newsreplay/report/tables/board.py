@@ -15,7 +15,7 @@ from newsreplay.log.rows import Asks, Column
 from newsreplay.report.facts import base_name, display_name, foresees, is_reference, number
 from newsreplay.report.shown import hides, shown, usual_metric
 from newsreplay.report.tables.tables import Record
-from newsreplay.simulator.judgement.comparisons import Ranks, compare, count_wins, ranks
+from newsreplay.simulator.judgement.comparisons import Differences, Ranks, compare, count_wins, ranks
 from newsreplay.simulator.judgement.counting import FEW_HITS
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles
 from newsreplay.simulator.judgement.metrics import Result
@@ -148,16 +148,17 @@ class Board:
         key = publisher, metric, tuple(names)
         if key not in self._compared:
             values, drawn = self.column(publisher, metric, names)
-            if self.paired:
-                there = [row for row, value in enumerate(values) if not math.isnan(value)]
-                sums = [self._sums(names[row], publisher, metric) for row in there]
-                wins = np.zeros((len(names), len(names)), np.int64)
-                wins[np.ix_(there, there)] = count_wins(sums)
-                differences = compare(values, drawn, wins=wins)
-            else:
-                differences = compare(values, drawn, [])
+            differences = self.differences(publisher, metric, names)[1] if self.paired else compare(values, drawn, [])
             self._compared[key] = Compared(values, ranks(values, differences))
         return self._compared[key]
+
+    def differences(self, publisher: str, metric: str, names: Sequence[str]) -> tuple[Column, Differences]:
+        """Values of rows that were resampled alike, float64[rows], and the differences of all their pairs."""
+        values, drawn = self.column(publisher, metric, names)
+        there = [row for row, value in enumerate(values) if not math.isnan(value)]
+        wins = np.zeros((len(names), len(names)), np.int64)
+        wins[np.ix_(there, there)] = count_wins([self._sums(names[row], publisher, metric) for row in there])
+        return values, compare(values, drawn, wins=wins)
 
     def _sums(self, name: str, publisher: str, metric: str) -> Column:
         """What a row adds up to in every cluster; of one that was repeated the mean over its seeds."""
