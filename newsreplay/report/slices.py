@@ -355,7 +355,7 @@ def _kept(name: str) -> Dimension:
         return _largest(texts, np.ones(len(texts.code), bool), "other values", "no value")
 
     return Dimension(
-        f"{name} (of a session's first request)",
+        f"{name} (of a session's first request, or of the impression)",
         sessions=lambda sessions: slicing(sessions.extra[name]),
         impressions=lambda impressions: slicing(impressions.extra[name]),
     )
