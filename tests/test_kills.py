@@ -204,7 +204,12 @@ MAKERS = {"run": a_run, "score": a_scoring, "prepare": a_preparation}
 
 
 @pytest.mark.parametrize(
-    ("what", "which", "share"), [("run", "SIGKILL", 0.98), ("score", "SIGTERM", 0.6), ("prepare", "SIGKILL", 0.95)]
+    ("what", "which", "share"),
+    [
+        ("run", "SIGKILL", 0.98),
+        pytest.param("score", "SIGTERM", 0.6, marks=pytest.mark.slow),
+        ("prepare", "SIGKILL", 0.95),
+    ],
 )
 def test_a_killed_command_leaves_what_was_there(here: Path, what: str, which: str, share: float) -> None:
     command = MAKERS[what](here)

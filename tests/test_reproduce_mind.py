@@ -154,6 +154,7 @@ def test_models_learn_six_days_and_are_scored_on_the_dev_day(
     assert printed.count("±") == 1  # in the legend: of fewer than ten readers with a value there is no half width
 
 
+@pytest.mark.slow
 def test_neural_rows_are_the_same_bytes_one_by_one_and_in_processes(tmp_path: Path) -> None:
     data = tiny_mind(tmp_path / "mind")
     found = []

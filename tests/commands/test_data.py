@@ -50,7 +50,7 @@ def test_the_list_names_what_can_be_got_and_what_a_path_can_be(cli: Cli) -> None
     ]
     names = [[line.split()[0] for line in block.splitlines()[1:]] for block in blocks]
     assert names[1] == [name for name, source in SOURCES.items() if source.files]
-    assert names[2] == ["globo", "deskdrop", "nemig", "newsreel", "streamingrec", "tianchi"]
+    assert names[2] == ["globo", "deskdrop", "nemig", "newsreel", "pens", "outbrain", "streamingrec", "tianchi"]
     assert names[3][:6] == [
         "clicks.csv",
         "FOLDER",

@@ -136,7 +136,7 @@ def test_a_blend_by_hand() -> None:
 MIXED = [
     "blend('trend(hours=2)', random, weights=[.7, .3])",
     "fallback(sequences, 'trend(hours=2)')",
-    "blend(fallback(content, popular), editorial, thompson)",
+    pytest.param("blend(fallback(content, popular), editorial, thompson)", marks=pytest.mark.slow),
 ]
 
 

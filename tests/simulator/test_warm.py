@@ -12,6 +12,7 @@ from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.warm import compiling
 
 
+@pytest.mark.slow
 def test_the_named_built_ins_are_compiled_in_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEWSREPLAY_HOME", str(tmp_path))
     assert first_use()

@@ -181,7 +181,7 @@ SOURCES = {
     ),
     "pens": Source(
         kind="pens",
-        title="PENS, personalised news headlines (visits to Microsoft News, June and July 2019)",
+        title="PENS, personalised news headlines (Microsoft News, 2019)",
         terms="Microsoft Research License Terms, as those of MIND. Publications cite Ao et al. (2021), PENS.",
         page="https://msnews.github.io/pens_data.html",
         by_hand="The address of PENS.tar.gz at Azure is said to be closed. Kaggle has a copy, as\n"

@@ -293,7 +293,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(pieces | st.just("\n"), max_size=25), st.integers(1, 120))
 def test_any_bytes_are_read_the_same_at_once_record_by_record_and_in_small_chunks(some: list[str], size: int) -> None:
     short, both_short = ReadSizes(longest_record=4), ReadSizes(longest_record=4, chunk=size)

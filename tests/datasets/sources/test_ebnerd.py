@@ -622,7 +622,7 @@ articles = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.lists(records, max_size=12), histories), min_size=1, max_size=2), articles, st.booleans())
 def test_any_files_are_read_as_the_slow_reader_reads_them(
     splits: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]], told: list[dict[str, Any]], named: bool
@@ -638,7 +638,7 @@ def test_any_files_are_read_as_the_slow_reader_reads_them(
         agree(folder / "train", sizes)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(records, max_size=12), st.lists(st.one_of(st.none(), st.integers(0, 3)), min_size=12, max_size=12))
 def test_any_test_split_is_read_as_the_slow_reader_reads_it(some: list[dict[str, Any]], ids: list[int | None]) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -277,7 +277,7 @@ FINDINGS: dict[str, Callable[[Table], None]] = {"A": findings_of_a, "B": finding
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))])
-@pytest.mark.parametrize("name", DEMO)
+@pytest.mark.parametrize("name", [pytest.param("A", marks=pytest.mark.slow), "B", "C"])
 def test_the_findings_hold_whatever_the_seed(tmp_path: Path, name: str, seed: int) -> None:
     found = table(tmp_path, name, DEMO[name], ALL, seed)
     findings_everywhere(found)
@@ -304,6 +304,7 @@ def test_the_buffer_leads_at_b_because_regulars_open_what_is_doing_the_rounds(tm
     assert found["circular(size=100)"].event < 0.5 * found["recency"].event
 
 
+@pytest.mark.slow
 def test_the_trend_of_12_hours_leads_at_c_because_articles_rise_for_half_a_day(tmp_path: Path) -> None:
     found = table(tmp_path, "C", DEMO["C"], ["circular(size=100)", *TRENDS])
     assert found["trend(hours=12)"].event == best(found, TRENDS)

@@ -13,7 +13,7 @@ from scipy import stats
 
 from newsreplay.errors import SpecError
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.rows import HISTORY, HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Event, Log, make_log
+from newsreplay.log.rows import HISTORY, HOUR, IMPRESSION, LOG_DTYPES, OUTCOME, PUBLISH, READ, Event, Log, make_log
 from newsreplay.recommenders.bandits.beta import draw_beta
 from newsreplay.recommenders.base import Compiled, Setting, Sizes
 from newsreplay.recommenders.registry import start_list
@@ -143,7 +143,7 @@ def test_draws_depend_on_the_seed_and_on_nothing_else_that_is_asked(text: str) -
     assert replayed(log, text).slates.tobytes() == first.slates.tobytes()
     assert replayed(log, text, seed=1).slates.tobytes() != first.slates.tobytes()
     at = np.flatnonzero(log.kind == READ)[-1]
-    shorter = make_log(**{name: getattr(log, name)[: at + 1] for name in log._fields[:-1]}, pools=log.pools)
+    shorter = make_log(**{name: getattr(log, name)[: at + 1] for name in LOG_DTYPES}, pools=log.pools)
     assert replayed(log, text, k=1).slates.tolist() == first.slates[:, :1].tolist()
     assert replayed(shorter, text).slates[-1].tolist() == first.slates[np.count_nonzero(log.kind[:at] == READ)].tolist()
 

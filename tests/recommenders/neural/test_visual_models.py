@@ -52,7 +52,7 @@ def learned(recommender: Neural) -> Any:
 # --- what it may not see --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["nrms-im", "fim-im"])
+@pytest.mark.parametrize("name", ["nrms-im", pytest.param("fim-im", marks=pytest.mark.slow)])
 def test_overwriting_the_future_changes_no_bit_of_an_answer(name: str, covers: Path) -> None:
     """Titles and categories that come later are parts of cards, too."""
     [entry] = start_list(f"{name}(size=tiny, update=every(hours=12), covers='{covers}')")

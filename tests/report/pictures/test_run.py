@@ -537,7 +537,9 @@ def boxes_of(figure: Figure) -> list[tuple[str, Any]]:
     return [(each.get_text(), Text.get_window_extent(each, renderer)) for each in words_of(figure)]
 
 
-@pytest.mark.parametrize("publishers", [["Gazette"], ["Gazette", "Courier", "Herald"]])
+@pytest.mark.parametrize(
+    "publishers", [["Gazette"], pytest.param(["Gazette", "Courier", "Herald"], marks=pytest.mark.slow)]
+)
 def test_no_words_lie_upon_each_other_or_leave_the_page(publishers: list[str], tmp_path: Path) -> None:
     figures = figures_of(made_up(publishers, stretches=5), tmp_path)
     for name, figure in figures.items():
