@@ -22,7 +22,7 @@ from newsreplay.recommenders.neural.articles.texts import MarkedVocabulary, Voca
 from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
 from newsreplay.recommenders.neural.learning.cache import VectorCache
 from newsreplay.recommenders.neural.learning.neighbourhoods import Neighbourhoods
-from newsreplay.recommenders.neural.learning.requests import Context, batch_of
+from newsreplay.recommenders.neural.learning.requests import Context, KeptNumbers, batch_of
 from newsreplay.recommenders.neural.learning.samples import Samples
 from newsreplay.recommenders.neural.learning.scoring import Scorer
 from newsreplay.recommenders.neural.learning.training import Trainer
@@ -47,6 +47,7 @@ class Surroundings(NamedTuple):
     requests: int = BATCH  #: that are scored together
     report: Callable[[str], None] = lambda line: None  #: takes a line on how training goes
     graph: ReadGraph | None = None  #: of the stream, where the model has one
+    kept: KeptNumbers = KeptNumbers(())  #: of the columns that the model is told of
     lazy_ms: int = 0  #: for which a reader's vector is used although the reader has read since
 
 
@@ -72,7 +73,7 @@ class Learned:
         self.blueprint = blueprint
         model = blueprint.model
         self.articles = ArticleTable(self.model.fields, blueprint.size, vocabulary, around.catalog, files, self.cards)
-        self.context = Context(model.context, self.articles, blueprint.signals)
+        self.context = Context(model.context, self.articles, blueprint.signals, around.kept)
         self.neighbours = None
         if model.graph is not None and around.graph is not None:
             self.neighbours = Neighbourhoods(model.graph, around.graph, self.articles)

@@ -28,6 +28,7 @@ from newsreplay.recommenders.neural.cards.backbones import RandomNetwork
 from newsreplay.recommenders.neural.cards.features import CardFeatures
 from newsreplay.recommenders.neural.learned import BATCH, Learned, Surroundings, blueprint_of_weights
 from newsreplay.recommenders.neural.learning.collector import Collector, choose_captures, shown_alone
+from newsreplay.recommenders.neural.learning.requests import KeptNumbers
 from newsreplay.recommenders.neural.learning.samples import Reservoir, Samples, joined
 from newsreplay.recommenders.neural.models.fields import Words
 from newsreplay.recommenders.neural.models.model import NewsModel
@@ -91,6 +92,7 @@ class Neural(Recommender):
         self.now = 0
         self.trained_at = 0
         self.learned: Learned | None = None
+        self.kept = KeptNumbers(self.model_class.context)
         declared = self.model_class.graph
         self.graph = None if declared is None else ReadGraph(KINDS[declared.kind], declared.neighbours, declared.room)
         # With a graph none are kept: by the time they are drawn again, their clicks are edges, and tell themselves.
@@ -114,6 +116,7 @@ class Neural(Recommender):
     def score(self, request: Event, pool: Sequence[int]) -> Scores:
         """A number for each candidate, by the model as it is now; none before the first training."""
         self._before(request)
+        self.kept.note(request)
         self.queue.append(request)
         self.impressions = True
         if self._learns():
@@ -127,6 +130,8 @@ class Neural(Recommender):
         if event.kind == IMPRESSION:
             return
         self._before(event)
+        if event.kind == READ:  # impressions are noted when they are scored; nothing else asks
+            self.kept.note(event)
         if self.noted or event.kind >= READ:  # the others change nothing but signals
             self.queue.append(event)
         if event.kind == OUTCOME:
@@ -347,7 +352,7 @@ class Neural(Recommender):
 
     def _surroundings(self) -> Surroundings:
         report = partial(_report_as, self.model_class.__name__.lower(), self.setting.report)
-        return Surroundings(self.catalog, self.key, self.batch, report, self.graph, self.options.lazy_ms)
+        return Surroundings(self.catalog, self.key, self.batch, report, self.graph, self.kept, self.options.lazy_ms)
 
     def _answer_with(self, learned: Learned) -> None:
         """Answer from now on."""

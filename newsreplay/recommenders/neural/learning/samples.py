@@ -16,6 +16,7 @@ class Samples(NamedTuple):
     Articles are item codes as in the captures of a stream (`newsreplay.recommenders.neural.stream.state.Captures`).
     """
 
+    row: Column  #: int64[n], row of the log
     time: Column  #: int64[n], ms
     user: Column  #: int32[n]
     history: Column  #: int32[n, H], oldest first; -1 behind the last

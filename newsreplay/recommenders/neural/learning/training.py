@@ -343,9 +343,10 @@ class Trainer:
         flat = np.concatenate([[0], history.ravel(), offered.ravel()])
         slots, rows = np.unique(flat, return_inverse=True)
         ages, sessions = (column[impression, :longest] for column in (samples.history_age, samples.history_session))
+        row = samples.row[impression]
         when, signals = samples.time[impression], torch.from_numpy(samples.signals[pool])
-        context = self.context.of_candidates(offered, when[:, None], samples.signals[pool])
-        read_context = self.context.of_reads(history, when, ages, sessions)
+        context = self.context.of_candidates(offered, when[:, None], samples.signals[pool], row[:, None])
+        read_context = self.context.of_reads(history, when, ages, sessions, row)
         model, names = self.model, self.scorer.signals
         requests = Inputs(
             torch.from_numpy(rows[1 : 1 + history.size].reshape(history.shape)),

@@ -17,6 +17,7 @@ def made(pools: list[list[bool]], first: int = 0, shown: int = 100) -> Samples:
     number = np.arange(first, first + n)
     item = np.concatenate([100 * i + np.arange(len(pool)) for i, pool in zip(number, pools, strict=True)])
     return Samples(
+        row=number.astype(np.int64),
         time=number.astype(np.int64),
         user=number.astype(np.int32),
         history=number[:, None].astype(np.int32),

@@ -12,8 +12,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from newsreplay.log.rows import DAY, HOUR, READ
+from newsreplay.errors import RecommenderError
+from newsreplay.log.rows import DAY, HOUR, READ, ExtraColumn, Log
 from newsreplay.recommenders.base import Setting
+from newsreplay.recommenders.neural.learning.requests import NUMBERS, number_of
 from newsreplay.recommenders.neural.learning.training import HEAD
 from newsreplay.recommenders.neural.models.fields import CATEGORY, TITLE, Columns
 from newsreplay.recommenders.neural.models.model import (
@@ -387,3 +389,51 @@ def test_a_model_without_signals_is_not_calibrated() -> None:
             raise AssertionError("there is nothing to calibrate with")
 
     answered(Bare, popularity="joint")
+
+
+class OnDevice(Small):
+    """Candidates are told on which device the request is made."""
+
+    context: ClassVar = ("kept_device",)
+
+    def __init__(self, size: Size, words: nn.Module):
+        super().__init__(size, words)
+        self.device = nn.Embedding(8, 1)
+
+    def score(self, readers: tuple[Tensor, ...], offered: Offered) -> Tensor:
+        suits = self.device(offered.context.kept_device.long().clamp(min=-1).add(1).remainder(8)).squeeze(-1)
+        return super().score(readers, offered) + suits
+
+
+def on_devices() -> Log:
+    code = (np.arange(len(LOG.time)) % 3 - 1).astype(np.int32)
+    return LOG._replace(extra=(ExtraColumn("device", code, ("phone", "tv")),))
+
+
+def test_a_model_is_told_what_was_kept_of_the_row_of_the_request_as_a_number_of_its_text() -> None:
+    seen: dict[str, list[Any]] = {}
+    recommender = recommender_of(watched(OnDevice, seen))(size="tiny", update="every(hours=12)")
+    replay(on_devices(), recommender, Setting(k=5), articles=ARTICLES)
+    known = {-1, number_of("phone"), number_of("tv")}
+    assert seen["trained"]
+    trained = torch.cat([batch.requests.context.kept_device[batch.real] for batch in seen["trained"]])
+    answered_with = torch.cat([offered.context.kept_device.flatten() for _, offered in seen["offered"]])
+    assert {int(number) for number in trained.unique()} == known
+    assert {int(number) for number in answered_with.unique()} - {0} <= known
+    for batch in seen["trained"]:
+        kept = batch.requests.context.kept_device
+        assert all(len(row[real].unique()) == 1 for row, real in zip(kept, batch.real, strict=True))
+
+
+def test_what_was_kept_of_later_rows_is_out_of_its_reach_and_without_the_column_it_says_so() -> None:
+    [entry] = start_list([recommender_of(OnDevice)(size="tiny", update="every(hours=12)")])
+    verdict = check_entry(entry, log=on_devices(), articles=ARTICLES, cuts=3, k=5, apart=False)
+    assert verdict.passed, str(verdict)
+    with pytest.raises(RecommenderError, match="--keep device"):
+        replay(LOG, entry.make(), Setting(k=5), articles=ARTICLES)
+
+
+def test_a_text_has_the_same_number_in_every_log() -> None:
+    assert number_of("phone") == 506_355  # models that are saved were told so
+    assert number_of("phone") != number_of("tv")
+    assert 0 <= number_of("phone") < NUMBERS
