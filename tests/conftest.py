@@ -9,6 +9,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("suite", deadline=None)  # no test fails since the machine is busy
+settings.load_profile("suite")
 
 # Before any test module is imported: kernels look up their cache folder when they are defined. A worker of
 # pytest-xdist inherits the home of the process that started it.
