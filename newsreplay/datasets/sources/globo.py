@@ -199,6 +199,8 @@ def _form_of(file: Path, columns: Sequence[_Column]) -> _Written | None:
         return None
     first = _FIRST_LINE.match(head)
     assert first is not None  # it matches the empty line too
+    if first.end() == HEAD:
+        raise DataError(f"{file} line 1 is longer than {HEAD:,} bytes, and so no header; is the file damaged?")
     headings = first[1].decode("utf-8-sig", "replace").split(",")
     for column in columns:
         if (times := headings.count(column.heading)) != 1:

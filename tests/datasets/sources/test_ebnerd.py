@@ -703,3 +703,13 @@ def test_further_columns_are_kept_with_whatever_comes_of_a_record(tmp_path: Path
         plan_ebnerd(tmp_path, keep=["device"])
     with pytest.raises(DataError, match="'read_time' is measured after its row"):
         plan_ebnerd(tmp_path, keep=["read_time"])
+
+
+def test_a_list_where_an_id_is_expected_is_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist([record(0, 11, [21], [21])], BEHAVIORS)
+    place = BEHAVIORS.get_field_index("session_id")
+    table = table.set_column(place, "session_id", pa.array([["3"]], pa.list_(pa.string())))
+    (tmp_path / "train").mkdir()
+    pq.write_table(table, tmp_path / "train" / "behaviors.parquet")
+    with pytest.raises(DataError, match=r"column 'session_id' is list<.*>; expected whole numbers"):
+        plan_ebnerd(tmp_path)

@@ -433,3 +433,9 @@ def test_further_columns_are_kept_and_what_is_no_number_in_them_is_null(tmp_path
     assert raw.rejects == []
     with pytest.raises(DataError, match="column 'click_device' is missing"):
         gather(plan_globo(tmp_path, keep=["click_device"]))
+
+
+def test_a_first_line_without_an_end_is_no_header(tmp_path: Path) -> None:
+    long = f"{HEADER}{' ' * 70_000}\n{FIRST}\n".encode()
+    with pytest.raises(DataError, match=r"line 1 is longer than 65,536 bytes, and so no header"):
+        read_globo(globo(tmp_path, long))

@@ -207,7 +207,7 @@ def _check(file: Path, columns: dict[str, tuple[str, bool]]) -> None:
             continue
         tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
         is_list = any(test(kind) for test in tests)
-        if name in AS_TEXT and is_list and is_text(kind.value_type):
+        if name in AS_TEXT and is_list and listed and is_text(kind.value_type):
             continue
         if is_list != listed or not _fits(kind.value_type if is_list else kind, wanted):
             raise DataError(f"{file}: column {name!r} is {kind}; expected {'lists of ' if listed else ''}{wanted}")
