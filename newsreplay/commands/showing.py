@@ -122,9 +122,9 @@ def gate(
     """Say whether a candidate may replace an incumbent, for CI: one JSON verdict, and an exit status.
 
     \b
-    0  promote: the 95 % interval of the paired difference lies above the margin, on every publisher
-    4  hold: it does not
-    1  nothing can be said: an error
+    0  promote: surely better by the margin, on every publisher
+    4  hold: not surely
+    1  an error: nothing can be said
     """
     from newsreplay.report.gate import gate as judged
     from newsreplay.report.gate import told
