@@ -155,7 +155,8 @@ def event_against_session(run: ArrangedRun) -> Figure | None:
     beyond: list[str] = []
     inside: dict[str, None] = {}
     notes = ["Crosses: " + run.contents["interval"]]
-    notes.append("Grey line: E@1 = P@1, at most one hit in every session.")
+    counts = heading_of(run, E).unit == heading_of(run, P).unit  # else seconds are summed, which no share equals
+    notes += ["Grey line: E@1 = P@1, at most one hit in every session."] if counts else []
     key = [name for name in run.ranked if any(name in points for _, points in drawn)]
     limits = []
     for publisher, points in drawn:
@@ -168,9 +169,9 @@ def event_against_session(run: ArrangedRun) -> Figure | None:
             if name in points:
                 (p, _, _), (e, _, _) = points[name]
                 if p > ranges[0][1] or e > ranges[1][1]:
-                    beyond.append(
-                        f"{run.labels[name]} on {publisher.label} (P@1\u00a0{p:.2f}\u00a0%, E@1\u00a0{e:.2f}\u00a0%)"
-                    )
+                    text, unit, *_ = heading_of(run, E)
+                    told = f"P@1\u00a0{p:.2f}\u00a0%, {text}\u00a0{e:.2f}\u00a0{unit}"
+                    beyond.append(f"{run.labels[name]} on {publisher.label} ({told})")
                 else:
                     inside[name] = None
     notes.append(outside(beyond))
@@ -183,7 +184,8 @@ def event_against_session(run: ArrangedRun) -> Figure | None:
         [run.labels[name] for name in [*key, *inside]],
     )
     for axes, (publisher, points), (across, up) in zip(sheet.axes, drawn, limits, strict=True):
-        axes.axline((0, 0), slope=1, color="#999999", lw=0.8, zorder=1)
+        if counts:
+            axes.axline((0, 0), slope=1, color="#999999", lw=0.8, zorder=1)
         for name in [*reversed(key), *run.foresee]:
             if name in points:
                 cross(axes, *points[name], look_of(run, name))
@@ -195,7 +197,7 @@ def event_against_session(run: ArrangedRun) -> Figure | None:
         at = [(points[name][0][0], points[name][1][0]) for name in names]
         best = sorted(range(len(names)), key=lambda number: -at[number][1])
         bars = [bar for name in names for bar in cross_bars(*points[name])]
-        most = min(axes.get_xlim()[1], axes.get_ylim()[1])
+        most = min(axes.get_xlim()[1], axes.get_ylim()[1]) if counts else 0
         name_points(axes, at, [run.labels[name] for name in names], bars, [(0, 0), (most, most)], upper_hull(at), best)
     return sheet.figure
 

@@ -587,3 +587,14 @@ def test_the_upper_hull_is_what_no_two_others_hide(points: list[tuple[int, int]]
     assert inner == sorted(inner)
     least = min(points)  # from where the hull begins, whatever stands above it
     assert set(inner) - {least} == {point for point in points if not hidden(point)} - {least}
+
+
+def test_seconds_that_hits_were_read_have_no_line_where_they_equal_a_share(tmp_path: Path) -> None:
+    name = "event_against_session"
+    for contents, has_line in ((small(), True), (small() | {"reward": "dwell"}, False)):
+        figure = figures_of(contents, tmp_path, name)[name]
+        words = "\n".join(said(figure))
+        assert ("Grey line: E@1 = P@1" in words) == has_line
+        assert ("E dwell@1 (s)" in words) == (not has_line)
+        diagonals = [line for axes in figure.axes for line in axes.lines if line.get_color() == "#999999"]
+        assert bool(diagonals) == has_line
