@@ -208,7 +208,7 @@ MAKERS = {"run": a_run, "score": a_scoring, "prepare": a_preparation}
     [
         ("run", "SIGKILL", 0.98),
         pytest.param("score", "SIGTERM", 0.6, marks=pytest.mark.slow),
-        ("prepare", "SIGKILL", 0.95),
+        pytest.param("prepare", "SIGKILL", 0.95, marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_command_leaves_what_was_there(here: Path, what: str, which: str, share: float) -> None:

@@ -59,6 +59,7 @@ def test_auc_and_ndcg_on_real_impressions_are_those_of_scikit_learn(
     assert results["popular", "auc"].low > 0.5  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_success_on_globo_is_that_of_a_data_frame_of_its_slates_and_its_report_is_small(
     real_data: Path, tmp_path: Path
 ) -> None:

@@ -873,7 +873,7 @@ GAPS = st.sampled_from([None, None, 0, 1, HOUR, 3 * HOUR])
 
 
 @given(rows=raws(), seed=st.randoms(use_true_random=False), bucket=st.sampled_from([1, 3, 2_000_000]), gap=GAPS)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_preparing_is_the_same_as_the_slow_preparation(
     rows: RawRows, seed: random.Random, bucket: int, gap: int | None
 ) -> None:

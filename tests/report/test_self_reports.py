@@ -210,6 +210,7 @@ def test_on_the_page_a_row_that_leaks_is_drawn_and_no_rival(tmp_path: Path) -> N
     assert {name: row["pareto"] for name, row in rows.items()} == {"cheat (leaks)": False, "low": False, "high": True}
 
 
+@pytest.mark.slow
 def test_pictures_draw_what_leaks_under_its_mark_and_do_not_rank_it(told: Run, tmp_path: Path) -> None:
     files = {file.name: file for file in draw_run(contents(told, slices=False), tmp_path)}
     tables = {

@@ -389,6 +389,7 @@ def test_what_failed_is_named_and_left_out(tmp_path: Path) -> None:
         assert ("A", "sequences") not in {(row[0], row[1]) for row in rows(run)}, name
 
 
+@pytest.mark.slow
 def test_of_a_thousand_recommenders_the_best_sixty_are_drawn(tmp_path: Path) -> None:
     names = [f"mine.py:Mine(size={number})" for number in range(1000)]
     contents = made_up(["A", "B"], names, stretches=1, slices=SLICES[:1])
@@ -415,6 +416,7 @@ def test_of_a_thousand_recommenders_the_best_sixty_are_drawn(tmp_path: Path) -> 
             assert {each for each in names if drawn[each]} == set(by_rank[:count]), name
 
 
+@pytest.mark.slow
 def test_of_many_publishers_the_six_with_most_scored_sessions_are_drawn(tmp_path: Path) -> None:
     contents = small(publishers=list("ABCDEFGH"), slices=SLICES[:1])
     for each, sessions in zip(contents["publishers"], [10, 80, 70, 60, 20, 50, 40, 30], strict=True):

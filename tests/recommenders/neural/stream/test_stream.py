@@ -174,7 +174,7 @@ profiles = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(stories(), rules_of_any_kind, cuts, profiles)
 def test_every_capture_equals_a_recount_however_the_rows_are_cut(
     rows: list[Row], rules: Rules, cuts: list[int], profiles: dict[int, list[int]]
