@@ -15,6 +15,8 @@ from typing import NamedTuple, NotRequired, TypedDict
 
 import pyarrow as pa
 
+from newsreplay.errors import DataError
+
 EARLIEST = 631_152_000_000  #: 1990-01-01, ms UTC; an earlier time is an error of the source
 LATEST = 4_102_444_800_000  #: 2100-01-01, ms UTC; this or a later one too
 EXTRA = "extra."  #: before the names of further columns that are kept
@@ -179,6 +181,15 @@ class Raw:
     licence: str = ""
     profiles: pa.Table | None = None
     kept: int = 0
+
+
+def check_kept(keep: Iterable[str], ahead: Iterable[str], source: str) -> None:
+    """Whether none of the columns that are to be kept is one that is known after its row only. Raises `DataError`."""
+    if late := sorted({*keep} & {*ahead}):
+        raise DataError(
+            f"{source}: {late[0]!r} is known after its row only, which would let recommenders see the future; leave it "
+            "out of --keep"
+        )
 
 
 def numbered(blocks: Iterable[Block]) -> Iterator[Block]:

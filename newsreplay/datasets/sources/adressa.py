@@ -29,7 +29,7 @@ import numpy as np
 import pyarrow as pa
 
 from newsreplay.datasets import base
-from newsreplay.datasets.base import EXTRA, Block, Part, Plan, Reject
+from newsreplay.datasets.base import EXTRA, Block, Part, Plan, Reject, check_kept
 from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.json_lines import (
     ESCAPED,
@@ -54,6 +54,7 @@ EARLIEST, LATEST = base.EARLIEST // 1000, base.LATEST // 1000  #: seconds
 LONGEST_STAY = 10**9  #: s; a longer `activeTime` was not measured
 
 BLANK = "blank line"
+AHEAD = ("activeTime", "sessionStop")  #: keys that tell how long the reader will stay, and that nothing follows
 NO_ARTICLE = "home page or other page without an article id"
 
 _KEYS = ("id", "time", "userId", "publishtime", "title", "category1", "activeTime")
@@ -93,6 +94,7 @@ def plan_adressa(path: Path, *, keep: Sequence[str] = (), sizes: ReadSizes = SIZ
 
     Raises `DataError` when there is no day file; reading raises it when a file cannot be read.
     """
+    check_kept(keep, AHEAD, "Adressa's events")
     ignored: Counter[str] = Counter()
     days = parts.text_parts(path, lambda name: _is_day(name, ignored), sizes=sizes)
     archives = [part for part in days if parts.is_archive(part.path)]

@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from newsreplay.datasets.base import EARLIEST, EXTRA, LATEST, Block, Part, Plan, Reject
+from newsreplay.datasets.base import EARLIEST, EXTRA, LATEST, Block, Part, Plan, Reject, check_kept
 from newsreplay.datasets.reading.lines import count_lines
 from newsreplay.datasets.reading.parts import text_parts
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
@@ -69,6 +69,7 @@ _ARTICLE = (
     _Column("category_id", "category", needed=False),
 )
 SESSIONLESS = "clicks without sessions"  #: a role
+AHEAD = ("session_size",)  #: how many clicks the session will have
 _COLUMNS: dict[str, tuple[_Column, ...]] = {
     "clicks": _CLICK,
     SESSIONLESS: tuple(column for column in _CLICK if column.name != "session"),
@@ -103,6 +104,7 @@ def plan_globo(path: Path, *, keep: Sequence[str] = (), sizes: ReadSizes = SIZES
 
     Raises `DataError` when the files are not there; reading them, when they cannot be read or lack a column.
     """
+    check_kept(keep, AHEAD, "Globo.com's clicks")
     files, beside = _click_files(path)
     metadata = path / ARTICLE_FILE
     described = metadata.is_file()

@@ -105,6 +105,14 @@ def test_a_column_that_is_not_there_is_refused_with_the_one_that_may_be_meant(tm
         prepared(path, "device", "device")
 
 
+@pytest.mark.parametrize("columns", [None, {"dwell": "stay"}])
+def test_how_long_an_article_will_be_read_cannot_be_kept_beside_its_read(columns: dict[str, str] | None) -> None:
+    name = "read_time" if columns is None else "stay"
+    table = frame([(1, "u", "a", "phone")]).assign(**{name: 30.0})
+    with pytest.raises(DataError, match=f"'{name}' is known after its row only"):
+        find_data(table, columns=columns, preparing={"keep": ["device", name]})
+
+
 def test_of_a_kind_without_further_columns_nothing_can_be_kept(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="of deskdrop no further columns can be kept"):
         find_data(f"deskdrop:{tmp_path}", preparing={"keep": ["x"]})

@@ -431,3 +431,9 @@ def test_further_keys_are_kept_read_fast_or_line_by_line(tmp_path: Path) -> None
     doubtful = view(deviceType="Tablet").encode().replace(b'"id"', b'"i\\u0064"')
     raw = read(plan_adressa(day(tmp_path, *lines, doubtful), keep=["deviceType"]))
     assert raw.rows["extra.deviceType"].to_pylist() == ["Mobile", None, None, None, "TV", "Tablet"]
+
+
+@pytest.mark.parametrize("key", ["activeTime", "sessionStop"])
+def test_what_tells_of_the_time_after_an_event_cannot_be_kept(tmp_path: Path, key: str) -> None:
+    with pytest.raises(DataError, match=f"'{key}' is known after its row only"):
+        plan_adressa(day(tmp_path, view()), keep=["city", key])

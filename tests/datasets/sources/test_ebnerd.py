@@ -701,8 +701,9 @@ def test_further_columns_are_kept_with_whatever_comes_of_a_record(tmp_path: Path
         assert (device, subscriber) == {0: ("1", "true"), 1: (None, "false"), 2: ("2", "false")}[minute]
     with pytest.raises(DataError, match=r"no column 'device' to keep; it has .*Did you mean 'device_type'\?"):
         plan_ebnerd(tmp_path, keep=["device"])
-    with pytest.raises(DataError, match="'read_time' is measured after its row"):
-        plan_ebnerd(tmp_path, keep=["read_time"])
+    for late in ("read_time", "article_ids_clicked", "next_read_time"):
+        with pytest.raises(DataError, match=f"'{late}' is known after its row only"):
+            plan_ebnerd(tmp_path, keep=[late])
 
 
 def test_a_list_where_an_id_is_expected_is_refused(tmp_path: Path) -> None:

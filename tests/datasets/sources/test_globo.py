@@ -439,3 +439,8 @@ def test_a_first_line_without_an_end_is_no_header(tmp_path: Path) -> None:
     long = f"{HEADER}{' ' * 70_000}\n{FIRST}\n".encode()
     with pytest.raises(DataError, match=r"line 1 is longer than 65,536 bytes, and so no header"):
         read_globo(globo(tmp_path, long))
+
+
+def test_the_size_that_a_session_will_have_cannot_be_kept(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="'session_size' is known after its row only"):
+        plan_globo(globo(tmp_path, [FIRST]), keep=["click_os", "session_size"])

@@ -36,7 +36,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from newsreplay.datasets.base import Block, Part, Plan
+from newsreplay.datasets.base import Block, Part, Plan, check_kept
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.sources.ebnerd.articles import ARTICLE, GARBLED, UNDATED, read_articles
 from newsreplay.datasets.sources.ebnerd.behaviors import (
@@ -87,6 +87,7 @@ def plan_ebnerd(path: Path, *, keep: Sequence[str] = (), sizes: ReadSizes = SIZE
 
     Raises `DataError` when files or columns are missing, and when a file cannot be read.
     """
+    check_kept(keep, AHEAD, "EB-NeRD's behaviours")
     splits = _find_splits(path)
     withheld = [split for split in splits if _is_withheld(split)]
     files: list[tuple[Path, str, dict[str, tuple[str, bool]]]] = []
@@ -213,16 +214,15 @@ def _check(file: Path, columns: dict[str, tuple[str, bool]]) -> None:
             raise DataError(f"{file}: column {name!r} is {kind}; expected {'lists of ' if listed else ''}{wanted}")
 
 
-AHEAD = (DWELL, "scroll_percentage", "next_read_time", "next_scroll_percentage")  #: what is measured after the row
+#: What is clicked, and what is measured after the row.
+AHEAD = ("article_ids_clicked", DWELL, "scroll_percentage", "next_read_time", "next_scroll_percentage")
 
 
 def _check_kept(file: Path, keep: Sequence[str]) -> None:
-    """Whether a Parquet file has the columns that are kept, as text or numbers that were known at the time."""
+    """Whether a Parquet file has the columns that are kept, as text or numbers."""
     with named(file):
         schema = pq.read_schema(file)
     for name in keep:
-        if name in AHEAD:
-            raise DataError(f"{file}: {name!r} is measured after its row, and so the future; it is not kept")
         if schema.names.count(name) != 1:
             hint = did_you_mean(name, schema.names)
             there = ", ".join(schema.names)[:500]

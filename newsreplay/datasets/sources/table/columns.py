@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from newsreplay.datasets.base import EXTRA
+from newsreplay.datasets.base import EXTRA, check_kept
 from newsreplay.datasets.sources.table.files import File, printable
 from newsreplay.errors import DataError
 
@@ -137,12 +137,13 @@ def lookup(file: File, headings: list[str], names: Mapping[str, str]) -> tuple[P
 
 
 def _keep(file: File, headings: list[str], placed: Placed, name: str) -> bool:
-    """Find a further column that is kept; whether there is one. Raises `DataError` where there are two."""
+    """Find a further column that is kept; whether there is one. Raises `DataError` if there are two, or it is the dwell."""
     source, folders = name.removeprefix(EXTRA), dict(file.partitions)
     if headings.count(source) > 1:
         raise DataError(f"{file.name} has {headings.count(source)} columns called '{source}'; rename all but one")
     if source in headings:
         placed.places[name] = headings.index(source)
+        check_kept([source], [headings[place] for ours, place in placed.places.items() if ours == "dwell"], file.name)
     elif source in folders:
         placed.constants[name] = folders[source]
     return source in headings or source in folders
