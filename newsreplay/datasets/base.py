@@ -76,6 +76,7 @@ class PublisherCard(TypedDict):
     profiles: NotRequired[int]  #: readers with a profile
     profiles_differ: NotRequired[int]  #: readers whose history differs between their rows
     articles_untold: NotRequired[int]  #: in rows, but in none of the files of articles; missing where there are none
+    extra: NotRequired[dict[str, tuple[int, int]]]  #: by column that is kept: distinct values, rows without one
     profiles_untold: NotRequired[int]  #: the same of articles that are in profiles only
 
 

@@ -65,6 +65,8 @@ def facts_of(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -
     unjoined = _unjoined(gathered, np.append(read, False)[memory.item])  # code -1: in no row
     if unjoined is not None:
         facts["unjoined"] = unjoined
+    if walked.extra:
+        facts["extra"] = walked.extra
     profiles = folder / "profiles.arrow"
     if profiles.is_file():
         facts["profiles"] = len(texts_of(profiles))
@@ -158,6 +160,10 @@ def _row_notes(publishers: list[PublisherCard], unread: int) -> list[str]:
             f"rows with neither user nor session, each in a session of its own: {nobody:,}; learned from, never scored "
             "on slates"
         )
+    for name in dict.fromkeys(name for facts in publishers for name in facts.get("extra", {})):
+        found = [facts["extra"][name] for facts in publishers if name in facts.get("extra", {})]
+        most, empty = max(values for values, _ in found), sum(rows for _, rows in found)
+        notes.append(f"kept: {escaped(name)}, {most:,} different values; rows without one: {empty:,}")
     unjoined = [facts["unjoined"] for facts in publishers if "unjoined" in facts]
     if unjoined and len(unjoined) == len(publishers):
         articles, read, told = unjoined[0]

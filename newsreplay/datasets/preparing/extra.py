@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ class ExtraColumns:
         self.final = [np.full(len(values.values) + 1, -1, np.int32) for values in self.kept.values()]
         self.order: list[list[Column]] = [[] for _ in names]  # interim codes by final ones
         self.known = [0] * len(names)
+        self.empty = dict.fromkeys(names, 0)  # rows of the source without a value
         dtypes = {str(number): np.dtype(np.int32) for number in range(len(names))}
         self.files = ColumnFiles(self.folder, dtypes) if names else None
 
@@ -43,22 +45,31 @@ class ExtraColumns:
             codes = [self._final(number, name, place) for number, name in enumerate(self.kept)]
             self.files.add(**{str(number): column for number, column in enumerate(codes)})
 
-    def write(self) -> None:
-        """Write the values, once all rows are added."""
+    @property
+    def facts(self) -> dict[str, tuple[int, int]]:
+        """By column, its distinct values, and the rows of the source without one."""
+        known = zip(self.kept, self.known, strict=True)
+        return {name.removeprefix(EXTRA): (values, self.empty[name]) for name, values in known}
+
+    def __enter__(self) -> ExtraColumns:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the files of codes, and write the values beside them."""
         if self.files is None:
             return
-        with self.files:
-            pass
-        for number, (name, values) in enumerate(self.kept.items()):
-            order = np.concatenate([np.zeros(0, np.int64), *self.order[number]])
-            write_batch(
-                self.folder / f"{number}.arrow", {name.removeprefix(EXTRA): pc.take(values.values, pa.array(order))}
-            )
+        self.files.__exit__(kind, error, trace)
+        for number, (name, values) in enumerate(self.kept.items() if error is None else ()):
+            order = pa.array(np.concatenate([np.zeros(0, np.int64), *self.order[number]]))
+            write_batch(self.folder / f"{number}.arrow", {name.removeprefix(EXTRA): pc.take(values.values, order)})
 
     def _final(self, number: int, name: str, place: Column) -> Column:
         interim = self._interim(name, place)
         final = self.final[number]
         told = interim[interim >= 0]
+        self.empty[name] += int(np.count_nonzero((interim < 0) & (place >= 0)))
         new, first = np.unique(told[final[told] < 0], return_index=True)
         new = new[np.argsort(first)]
         final[new] = self.known[number] + np.arange(len(new))

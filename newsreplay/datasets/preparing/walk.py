@@ -190,6 +190,7 @@ class Walked(NamedTuple):
     memory: WalkState
     final: FinalCodes
     duplicates: int  #: reads equal to another in time, reader, session and article
+    extra: dict[str, tuple[int, int]]  #: by column that is kept, its distinct values, and the rows without one
 
 
 def walk_rows(
@@ -222,9 +223,9 @@ def walk_rows(
         ColumnFiles(folder / "pools", POOL_DTYPES) as pools,
         ColumnFiles(folder / "requests", request_dtypes) as requests,
         ColumnFiles(folder / "updates", UPDATE_DTYPES) as updates,
+        ExtraColumns(gathered.blocks, folder) as extra,
     ):
         pools.add(at=np.zeros(1, np.int64))
-        extra = ExtraColumns(gathered.blocks, folder)
         for records in buckets.sorted():
             drawn = None
             if sampler is not None:
@@ -249,9 +250,8 @@ def walk_rows(
                 at, item, clicked = drawn if drawn is not None else pools_of(gathered, places)
                 pools.add(at=at[1:] + pools.lengths["item"], item=memory.item[item], clicked=clicked)
             processing.progress(f"sorting {publisher}", min(memory.rows, gathered.rows), gathered.rows)
-        extra.write()
     withheld.write(folder / "withheld.arrow")
-    return Walked(memory, final, duplicates)
+    return Walked(memory, final, duplicates, extra.facts)
 
 
 def _told(gathered: Gathered) -> _Told:

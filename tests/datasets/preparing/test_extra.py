@@ -57,6 +57,8 @@ def test_every_row_of_the_log_has_the_text_of_its_row_of_the_source_coded_by_fir
     assert column.name == "device"
     assert texts(column) == in_order
     assert list(column.values) == list(dict.fromkeys(device for device in in_order if device is not None))
+    told = f"kept: device, {len(column.values)} different values; rows without one: {in_order.count(None)}"
+    assert told in prepared(table, "device").card["notes"]
 
 
 def test_a_file_of_any_form_keeps_the_same(tmp_path: Path) -> None:

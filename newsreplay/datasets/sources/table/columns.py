@@ -137,7 +137,7 @@ def lookup(file: File, headings: list[str], names: Mapping[str, str]) -> tuple[P
 
 
 def _keep(file: File, headings: list[str], placed: Placed, name: str) -> bool:
-    """Find a further column that is kept; whether there is one. Raises `DataError` if there are two, or it is the dwell."""
+    """Find a further column that is kept; whether there is one. Raises `DataError` for one of two, or the dwell."""
     source, folders = name.removeprefix(EXTRA), dict(file.partitions)
     if headings.count(source) > 1:
         raise DataError(f"{file.name} has {headings.count(source)} columns called '{source}'; rename all but one")
