@@ -161,16 +161,16 @@ def run(
       given up; one in this process every 16,384 rows at most. With either, pairs of plain-Python recommenders that can
       be pickled get processes of their own; a script then needs `if __name__ == "__main__":`. `executor` runs pairs
       elsewhere. None of these changes a byte of the results.
-    - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward`: "dwell" has E sum seconds read.
-    - `timed`: time every answer; `deadline` (implies `timed`): a later one is late, with `strict_deadline` it is none.
+    - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
+    - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
+      late, and with `strict_deadline` counts as none. Then results depend on the machine.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
     - `progress(what, done, total)` is told of rows; `report(line)` what became of folders.
 
     A recommender that raises costs only its own results. Raises `NewsreplayError` where anything cannot be used.
     """
     execution = Execution(jobs, executor, progress or quiet, report or unheard, command, _limit(pair_timeout))
-    with redirect_stdout(sys.stderr):  # what strangers print while they are made
-        entries = start_list(_listed(recommenders), execution.apart)
+    entries = _entries(recommenders, execution.apart)
     dataset = find_data(data, columns=columns, preparing=preparing)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward)
     answering = Answering(k, seed, tuple(seeds), timed or deadline is not None, _limit(deadline), strict_deadline)
@@ -215,12 +215,11 @@ def _span(dataset: Dataset, split: str | None, warmup: Duration, window: Duratio
     return before, within
 
 
-def _listed(
-    recommenders: RecommenderSource | Iterable[RecommenderSource],
-) -> Iterable[RecommenderSource]:
-    """Several recommenders as they are, one alone as a list of it."""
+def _entries(recommenders: RecommenderSource | Iterable[RecommenderSource], apart: bool) -> list[Entry]:
+    """What is replayed: several recommenders, or one alone."""
     alone = isinstance(recommenders, str | Spec) or not isinstance(recommenders, Iterable)
-    return [recommenders] if alone else recommenders  # type: ignore[list-item,return-value]
+    with redirect_stdout(sys.stderr):  # what strangers print while they are made
+        return start_list([recommenders] if alone else recommenders, apart)  # type: ignore[arg-type]
 
 
 def check(

@@ -84,7 +84,7 @@ def find_data(
     if isinstance(data, Dataset):
         planned()
         return data
-    preparing = _in_ms(preparing)
+    preparing = _checked(preparing)
     hearing = Hearing(report, progress, planned)
     if not isinstance(data, str | Path):
         return _of_frame(data, columns, preparing, hearing)
@@ -185,7 +185,7 @@ def prepare_data(
     if not NAME.fullmatch(name) or name == DEMO:
         raise DataError(f"a data set cannot be called {name!r}; use letters, digits, '.', '_' and '-', not {DEMO!r}")
     folder = home() / "data" / name
-    wanted = _at(kind, path, columns, _in_ms(preparing), report)
+    wanted = _at(kind, path, columns, _checked(preparing), report)
     with ExitStack() as stack:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -227,6 +227,13 @@ class _Wanted(NamedTuple):
         return _state(self.path) if self.listing is None else self.listing.state
 
     @property
+    def names(self) -> dict[str, str]:
+        """Names of a table's columns, with those of further columns that are kept."""
+        from newsreplay.datasets.sources.table.columns import with_kept
+
+        return with_kept(self.columns or {}, cast("Sequence[str]", self.preparing.get("keep", ())))
+
+    @property
     def reading(self) -> Preparing:
         """What is the kind's own."""
         return {name: value for name, value in self.preparing.items() if name not in SHAPING}
@@ -238,8 +245,11 @@ class _Wanted(NamedTuple):
         return Shaping(None if impressions is None else str(impressions), cast("int | None", session_gap))
 
 
-def _in_ms(preparing: Preparing | None) -> Preparing:
-    """The same with the gap between sessions in ms. Raises `DataError` where it is none, or a column is named twice."""
+def _checked(preparing: Preparing | None) -> Preparing:
+    """The same with the gap between sessions in ms, once the options of all kinds are what they should be.
+
+    Raises `DataError`.
+    """
     keep = (preparing or {}).get("keep", [])
     if not isinstance(keep, list | tuple) or not all(isinstance(name, str) for name in keep):
         raise DataError(f"keep is {keep!r}; write a list of names, ['channel', 'device']")
@@ -298,11 +308,9 @@ def _report_card(dataset: Dataset, report: Report) -> None:
 
 def _plan(wanted: _Wanted) -> Plan:
     if wanted.frame is not None:
-        from newsreplay.datasets.sources.table.columns import with_kept
         from newsreplay.datasets.sources.table.plan import plan_files
 
-        keep = cast("Sequence[str]", wanted.preparing.get("keep", ()))
-        return plan_files(wanted.frame, with_kept(wanted.columns or {}, keep), source=wanted.shown)
+        return plan_files(wanted.frame, wanted.names, source=wanted.shown)
     check_files(_files_of(wanted))
     module, function = READERS[wanted.kind].split(":")
     reader = getattr(importlib.import_module(module), function)
@@ -333,7 +341,6 @@ def _cached(wanted: _Wanted, hearing: Hearing) -> Dataset:
 
 def _of_frame(frame: object, columns: dict[str, str] | None, preparing: Preparing, hearing: Hearing) -> Dataset:
     """Prepare a frame under a digest of its contents, as the Parquet table it would be."""
-    from newsreplay.datasets.sources.table.columns import with_kept
     from newsreplay.datasets.sources.table.frames import is_frame, write_frame
 
     if not is_frame(frame):
@@ -343,15 +350,15 @@ def _of_frame(frame: object, columns: dict[str, str] | None, preparing: Preparin
             f"read as an Arrow stream (polars, DuckDB, pyarrow){way}"
         )
     with _temporary_folder() as work:
-        names = with_kept(columns or {}, cast("Sequence[str]", preparing.get("keep", ())))
-        found = write_frame(frame, work, names)
+        wanted = _Wanted("table", work, columns, preparing)
+        found = write_frame(frame, work, wanted.names)
         path = found.reads[0].path
         key = json.dumps([FORMAT, columns, preparing, _sources()]).encode() + path.read_bytes()
         folder = home() / "prepared" / hashlib.blake2b(key, digest_size=12).hexdigest()
         if (folder / "card.json").is_file():
             hearing.planned()
             return Dataset(folder)
-        wanted = _Wanted("table", path, columns, preparing, found)
+        wanted = wanted._replace(path=path, frame=found)
         return _prepare(wanted, folder, "frame", False, hearing._replace(progress=no_progress))
 
 

@@ -147,8 +147,11 @@ class Board:
         """All pairs of some rows by one metric; without tests where rows were not resampled alike."""
         key = publisher, metric, tuple(names)
         if key not in self._compared:
-            values, drawn = self.column(publisher, metric, names)
-            differences = self.differences(publisher, metric, names)[1] if self.paired else compare(values, drawn, [])
+            if self.paired:
+                values, differences = self.differences(publisher, metric, names)
+            else:
+                values, drawn = self.column(publisher, metric, names)
+                differences = compare(values, drawn, [])
             self._compared[key] = Compared(values, ranks(values, differences))
         return self._compared[key]
 
