@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from newsreplay.datasets import find_data, prepare_data
 from newsreplay.datasets.store import Dataset
@@ -18,6 +18,7 @@ from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunE
 from newsreplay.escaping import escaped
 from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Asks, Event, Kind
+from newsreplay.machine import cores, parse_bytes
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport
 from newsreplay.recommenders.registry import Entry, start_list
 from newsreplay.report.facts import display_name
@@ -144,6 +145,9 @@ def run(
     report: Callable[[str], None] | None = None,
     command: str | None = None,
     pair_timeout: Duration | None = None,
+    answer_timeout: Duration | None = None,
+    memory_limit: str | int | None = None,
+    on_error: Literal["keep", "raise"] = "keep",
 ) -> Run:
     """Replay a data set before recommenders and score them; returns a `Run`.
 
@@ -165,15 +169,32 @@ def run(
     - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
       late, and with `strict_deadline` counts as none. Then results depend on the machine.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
+    - `answer_timeout`: a plain recommender's answer that takes longer is given up, a miss, and noted; `memory_limit`
+      ("2GB"): what each process of a plain recommender may take. Both give such pairs processes of their own.
+    - `on_error`: a recommender that raises costs only its own results ("keep"), or ends the run with what it raised
+      ("raise"); what was finished lies in `OUT.partial`.
     - `progress(what, done, total)` is told of rows; `report(line)` what became of folders.
 
-    A recommender that raises costs only its own results. Raises `NewsreplayError` where anything cannot be used.
+    Raises `NewsreplayError` where anything cannot be used.
     """
-    execution = Execution(jobs, executor, progress or quiet, report or unheard, command, _limit(pair_timeout))
+    if on_error not in ("keep", "raise"):
+        raise NewsreplayError(f"on_error is 'keep' or 'raise', not {on_error!r}")
+    execution = Execution(
+        cores() if jobs is None and answer_timeout is not None and executor is None else jobs,
+        executor,
+        progress or quiet,
+        report or unheard,
+        command,
+        _limit(pair_timeout),
+        parse_bytes(memory_limit) if isinstance(memory_limit, str) else memory_limit,
+        on_error == "raise",
+    )
     entries = _entries(recommenders, execution.apart)
     dataset = find_data(data, columns=columns, preparing=preparing)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward)
-    answering = Answering(k, seed, tuple(seeds), timed or deadline is not None, _limit(deadline), strict_deadline)
+    timed = timed or deadline is not None
+    limit = _limit(answer_timeout)
+    answering = Answering(k, seed, tuple(seeds), timed, _limit(deadline), strict_deadline, limit)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
 
 
@@ -195,7 +216,7 @@ def _run(
             folder = replay_and_judge(
                 dataset, entries, place, options, publishers=publishers, execution=execution, overwrite=overwrite
             )
-        except InterruptedRunError:
+        except (InterruptedRunError, RecommenderError):
             keep.pop_all()  # what is finished lies there
             raise
         return Run(folder, keep.pop_all())
@@ -257,5 +278,5 @@ def check(
         dataset = find_data(data)
         chosen = dataset.publisher(dataset.publishers[0] if publisher is None else publisher)
         check_asking(dataset, [chosen.name], requests)
-        log, articles = chosen.whole_log, chosen.articles
+        log, articles = chosen.whole_log, chosen.whole_articles
         return check_entry(entries[0], log=log, articles=articles, cuts=cuts, k=k, seed=seed, requests=requests)

@@ -45,6 +45,15 @@ class AnsweringKeywords(TypedDict):
     timed: bool
     deadline: NotRequired[int]  #: ms
     strict_deadline: bool
+    answer_timeout: NotRequired[int]  #: ms
+
+
+class LimitKeywords(TypedDict):
+    """What a recommender may take, and what becomes of the run where it fails."""
+
+    pair_timeout: NotRequired[int]  #: ms
+    memory_limit: NotRequired[int]  #: bytes
+    on_error: Literal["keep", "raise"]
 
 
 class LeaderboardKeywords(TypedDict):
@@ -120,6 +129,16 @@ def parse_time(ctx: click.Context, parameter: click.Parameter, value: str | None
 
     try:
         return None if value is None else parse_duration(value)
+    except NewsreplayError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def parse_memory(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """2GB, 500MB → bytes."""
+    from newsreplay.machine import parse_bytes
+
+    try:
+        return None if value is None else parse_bytes(value)
     except NewsreplayError as error:
         raise click.BadParameter(str(error)) from None
 

@@ -17,6 +17,7 @@ from newsreplay.commands.options import (
     AnsweringKeywords,
     FileOptions,
     LeaderboardKeywords,
+    LimitKeywords,
     ScopeKeywords,
     SplitScopeKeywords,
     check_metrics,
@@ -29,6 +30,7 @@ from newsreplay.commands.options import (
     leaderboard_options,
     moved_data_option,
     names_option,
+    parse_memory,
     parse_seeds,
     parse_time,
     requests_option,
@@ -37,6 +39,7 @@ from newsreplay.commands.options import (
     scope_options,
     split_names,
 )
+from newsreplay.errors import RecommenderError
 from newsreplay.escaping import escaped
 
 if TYPE_CHECKING:
@@ -78,6 +81,21 @@ if TYPE_CHECKING:
     metavar="DURATION",
     help="Give up a recommender that takes longer on a publisher: 10m. It fails, the others go on.",
 )
+@click.option(
+    "--answer-timeout",
+    callback=parse_time,
+    metavar="DURATION",
+    help="Give up an answer of a plain-Python recommender that takes longer: 100ms. It is a miss, and noted.",
+)
+@click.option(
+    "--memory-limit",
+    callback=parse_memory,
+    metavar="SIZE",
+    help="What the process of a plain-Python recommender may take: 2GB. One that wants more fails.",
+)
+@click.option(
+    "--fail-fast", "on_error", flag_value="raise", default="keep", help="Stop where the first recommender fails."
+)
 @click.option("--slates/--no-slates", default=True, help="Keep every answer in the run folder.  [default: keep]")
 @cluster_option
 @reward_option
@@ -88,6 +106,7 @@ if TYPE_CHECKING:
 @leaderboard_options
 @file_options
 @gathered("answering", AnsweringKeywords.__annotations__)
+@gathered("limits", LimitKeywords.__annotations__)
 def run(
     data: str,
     recommenders: str,
@@ -98,13 +117,15 @@ def run(
     overwrite: bool,
     answering: AnsweringKeywords,
     jobs: int | None,
-    pair_timeout: int | None,
+    limits: LimitKeywords,
     slates: bool,
     names: dict[str, str],
     table: LeaderboardKeywords,
     files: FileOptions,
 ) -> None:
     """Replay a data set before recommenders and print the leaderboard.
+
+    The exit status is 3 where a recommender failed; what the others brought is printed and kept.
 
     A run that is interrupted is kept as far as it went, in a folder whose name ends with .partial.
     """
@@ -126,7 +147,6 @@ def run(
                 k=k,
                 publishers=split_names(publishers) if publishers else None,
                 jobs=jobs or cores(),
-                pair_timeout=pair_timeout,
                 out=out or Numbered(Path("runs") / file_name(dataset.name)),
                 overwrite=overwrite,
                 slates=slates,
@@ -135,7 +155,10 @@ def run(
                 command=shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])]),
                 **scope,
                 **answering,
+                **limits,
             )
+    except RecommenderError as error:  # of --fail-fast
+        raise FailedRecommendersError(str(error)) from None
     except InterruptedRunError as interruption:
         _print_partial(interruption.folder, names, table)
         raise
@@ -201,15 +224,28 @@ def _print_partial(folder: Path, names: dict[str, str], table: LeaderboardKeywor
 
 
 def _print_run(run: Run, table: LeaderboardKeywords) -> None:
-    """The leaderboard, and what training cost; fails where every recommender did."""
+    """The leaderboard, and what training cost; ends with status 3 where a recommender failed."""
     from newsreplay.report.tables.costs import costs, was_trained
     from newsreplay.report.tables.leaderboard import leaderboard
 
     click.echo(leaderboard([run], **table))
     if was_trained(run) and table["style"] not in ("json", "csv"):
         click.echo("\n" + costs(run, style=table["style"], rank_by=table.get("rank_by")))
-    if all(pair["status"] == "failed" for pair in run.info["pairs"]):
-        raise click.ClickException("every recommender failed")
+    failed = [pair for pair in run.info["pairs"] if pair["status"] == "failed"]
+    if failed:
+        every = len(failed) == len(run.info["pairs"])
+        which = (
+            "every recommender"
+            if every
+            else f"{len(failed)} of {len(run.info['pairs'])} pairs of recommender and publisher"
+        )
+        raise FailedRecommendersError(f"{which} failed; tracebacks lie in {run.folder / 'errors'}")
+
+
+class FailedRecommendersError(click.ClickException):
+    """Recommenders failed, though the run did not."""
+
+    exit_code = 3
 
 
 @click.command()

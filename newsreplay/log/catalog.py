@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from newsreplay.log.rows import Column, Log
+from newsreplay.log.rows import NOTHING_KEPT, Column, Event, Log
 
 
 class Profiles(NamedTuple):
@@ -40,6 +40,7 @@ class Articles(NamedTuple):
     categories: pa.Array  #: string[categories], names by code
     profiles: Profiles | None = None
     updates: Updates | None = None
+    readers: Any = None  #: string[readers], the source's own ids of readers by code; None = the codes as text
 
 
 def bare_articles(log: Log) -> Articles:
@@ -98,6 +99,9 @@ class Revealed:
         self.known = 0  #: number of known articles
 
 
+_NOBODY: Column = np.empty(0, np.int32)
+
+
 class Catalog:
     """The known articles: codes 0 … `known` - 1. Any other raises KeyError.
 
@@ -106,11 +110,16 @@ class Catalog:
     That makes them no more known than they were.
     """
 
-    __slots__ = ("_articles", "_handed", "_revealed")
+    __slots__ = ("_articles", "_codes", "_handed", "_looked", "_readers", "_revealed", "_user")
 
-    def __init__(self, articles: Articles, revealed: Revealed):
+    def __init__(self, articles: Articles, revealed: Revealed, user: Column = _NOBODY):
+        """`user` is the log's column of that name."""
         self._articles = articles
         self._revealed = revealed
+        self._user = user
+        self._readers = 0  # how many have appeared, as far as `user_id` has looked
+        self._looked = 0  # rows
+        self._codes: dict[str, int] = {}  # of the known articles by id, as far as `code` has looked
         self._handed: Column | None = None  # made at its first use: few recommenders look there
 
     @property
@@ -147,6 +156,27 @@ class Catalog:
         """The publisher's own id of an article."""
         self._check_handle(item)
         return str(self._outside(item, "id") if item < 0 else self._articles.id[item].as_py())
+
+    def code(self, id: str) -> int:
+        """The code of a known article with this id, the publisher's own. Raises KeyError where there is none yet."""
+        if len(self._codes) < self.known:
+            fresh = range(len(self._codes), self.known)
+            self._codes.update(zip(self._articles.id[fresh.start : fresh.stop].to_pylist(), fresh, strict=True))
+        try:
+            return self._codes[id]
+        except KeyError:
+            raise KeyError(f"no article known by now has the id {id!r}") from None
+
+    def user_id(self, user: int) -> str:
+        """The source's own id of a reader who has appeared by now, nobody.N without. Raises KeyError for any other."""
+        if user >= self._readers:
+            fresh = self._user[self._looked : self.row + 1]
+            self._readers = max(self._readers, int(fresh.max(initial=-1)) + 1)
+            self._looked = self.row + 1
+        if not 0 <= user < self._readers:
+            raise KeyError(f"reader {user} has not appeared yet; known are the codes 0 to {self._readers - 1}")
+        readers = self._articles.readers
+        return str(user if readers is None else readers[user].as_py())
 
     def _outside(self, handle: int, fact: str) -> str | None:
         """A fact of an article that no row of the log carries."""
@@ -225,3 +255,43 @@ class Catalog:
     def frozen(self) -> bool:
         """Whether histories are to stay as they came, without what readers read in the log (`--history static`)."""
         return self._articles.profiles is not None and self._articles.profiles.frozen
+
+
+class _Shown(Event):
+    """An event of a replay, which knows ids."""
+
+    __slots__ = ()
+    catalog: ClassVar[Catalog]
+
+    @property
+    def item_id(self) -> str | None:
+        # The catalog may not know it yet: a row makes its article known as it is learned, and may be asked before.
+        return str(self.catalog._articles.id[self.item].as_py()) if self.item >= 0 else None
+
+    @property
+    def user_id(self) -> str | None:
+        return self.catalog.user_id(self.user) if self.user >= 0 else None
+
+    @property
+    def pool_ids(self) -> tuple[str, ...]:
+        return tuple(map(self.catalog.id, self.pool))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Event, tuple(self)  # in another process it has no catalog
+
+
+class _ShownWhole(_Shown):
+    """The same, of a log with columns that were kept."""
+
+    extra = NOTHING_KEPT
+
+    def _replace(self, **fields: Any) -> _ShownWhole:
+        event = super()._replace(**fields)
+        event.extra = self.extra
+        return event
+
+
+def shown_events(catalog: Catalog, extra: bool = False) -> type[Event]:
+    """The class of the events of one replay: they have its catalog in common. `extra`: columns were kept."""
+    kind = _ShownWhole if extra else _Shown
+    return type("Event", (kind,), {"catalog": catalog} | ({} if extra else {"__slots__": ()}))

@@ -54,6 +54,11 @@ class Publisher(NamedTuple):
         """The log with the columns that were kept, as it is replayed."""
         return self.log._replace(extra=self.extra)
 
+    @property
+    def whole_articles(self) -> Articles:
+        """The articles with the ids of readers, as they are replayed."""
+        return self.articles._replace(readers=self.users)
+
 
 SESSION_DTYPES: dict[str, DType] = {
     "last": np.dtype(np.int32),

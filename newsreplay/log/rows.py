@@ -63,6 +63,21 @@ class Event(NamedTuple):
         """Further columns that were kept when the data were prepared, by name; None where the row has no value."""
         return NOTHING_KEPT
 
+    @property
+    def item_id(self) -> str | None:
+        """The publisher's own id of `item`; None where there is none, and outside a replay."""
+        return None
+
+    @property
+    def user_id(self) -> str | None:
+        """The source's own id of the reader; None where there is none, and outside a replay."""
+        return None
+
+    @property
+    def pool_ids(self) -> tuple[str, ...]:
+        """The publisher's own ids of the candidates in `pool`; none outside a replay."""
+        return ()
+
 
 NOTHING_KEPT: Mapping[str, str | None] = MappingProxyType({})
 

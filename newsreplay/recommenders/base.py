@@ -1,7 +1,7 @@
 """What a recommender is, in plain Python and compiled.
 
-A plain-Python recommender is any class with `start`, `learn` and `recommend`, and `score` if it ranks impressions too;
-`Recommender` has empty ones to inherit:
+A plain-Python recommender is any class with `recommend`, with `start` and `learn` if it wants to be told of the log,
+and `score` if it ranks impressions too; `Recommender` has empty ones to inherit:
 
     class Newest(Recommender):
         def start(self, catalog):
@@ -40,6 +40,7 @@ class Setting(NamedTuple):
     timed: bool = False  #: every answer is timed, so `Deferred` ones are settled one by one
     report: Callable[[str], None] = _silent  #: takes a line of progress, as while training, to be shown on a terminal
     requests: Asks = "reads"  #: what asks for slates: "reads" or "impressions"
+    answer_timeout: int | None = None  #: ms after which an answer is given up, as far as Python can; None = never
 
 
 class Deferred:
@@ -55,8 +56,8 @@ class Deferred:
         self.answer: Sequence[int] | Sequence[float] | npt.NDArray[np.number] = ()
 
 
-#: Article codes, best first.
-Slate: TypeAlias = Sequence[int] | npt.NDArray[np.integer] | Deferred
+#: Article codes or ids, best first.
+Slate: TypeAlias = Sequence[int] | Sequence[str] | npt.NDArray[np.integer] | Deferred
 #: One number per candidate, higher is better.
 Scores: TypeAlias = Sequence[float] | npt.NDArray[np.number] | Deferred
 #: One round of training: its time, loss, AUC … by name; None = not measured.
@@ -80,6 +81,9 @@ class Recommender:
     """Base class of plain-Python recommenders; override what you need.
 
     The engine makes a fresh one for every publisher: keep all state in `self`, set up in `start`.
+
+    Articles are codes, whole numbers from 0; `request.item_id` and `catalog.id(code)` are the publisher's own ids. A
+    class whose slates have such ids says so with an attribute, `answers = "ids"`; text in a slate always is an id.
 
     A recommender that ranks what impressions show has one method more, which this class leaves out because its
     presence means that impressions can be scored:
@@ -105,7 +109,7 @@ class Recommender:
         """Take in one row: a read, an article's publication, an impression or its outcome."""
 
     def recommend(self, request: Event, k: int) -> Slate:
-        """Answer a read with at most `k` article codes, best first; an empty answer is a miss.
+        """Answer a read with at most `k` article codes, or ids, best first; an empty answer is a miss.
 
         `request` is the read itself, already learned; `request.item` is the article on screen. That one and
         repeated articles are dropped from the answer (and counted); an article that is not known is an error.

@@ -27,6 +27,7 @@ from newsreplay.errors import SpecError, did_you_mean
 from newsreplay.processes import OwnProcess
 from newsreplay.recommenders.records import PACKAGE, BuiltIn
 from newsreplay.spec import Spec, Value, parse_spec, parse_specs
+from newsreplay.traces import one_line
 
 _TABLE_2 = "Kille & Lommatzsch 2019"
 BUILT_IN = {
@@ -282,7 +283,7 @@ def _construct(factory: Any, spec: Spec, positional: Iterable[object], parameter
     except SpecError as error:
         raise SpecError(f"{spec}: {error}") from None
     except Exception as error:
-        raise SpecError(f"{spec} cannot be made: {type(error).__name__}: {error}") from error
+        raise SpecError(f"{spec} cannot be made: {one_line(error)}") from error
 
 
 def _check_values(spec: Spec, signature: inspect.Signature) -> None:
@@ -402,7 +403,7 @@ def _load_module(module_name: str, name: str) -> Any:
             ) from None
         raise SpecError(f"{name}: importing {module_name} failed: {error}") from error
     except Exception as error:
-        raise SpecError(f"{name}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+        raise SpecError(f"{name}: importing {module_name} failed: {one_line(error)}") from error
 
 
 def _load_file(file: str) -> Any:
@@ -418,7 +419,7 @@ def _load_file(file: str) -> Any:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise SpecError(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise SpecError(f"{file} cannot be loaded: {one_line(error)}") from error
     return module
 
 

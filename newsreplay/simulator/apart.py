@@ -15,13 +15,14 @@ import sys
 from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
-from newsreplay.errors import NewsreplayError, RecommenderError
+from newsreplay.errors import RecommenderError
 from newsreplay.log.catalog import Articles
 from newsreplay.log.rows import Column, Log
 from newsreplay.processes import end_with_parent
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.replay.replay import replay
+from newsreplay.traces import one_line
 
 
 class Given(NamedTuple):
@@ -54,8 +55,7 @@ class Here:
         except (KeyboardInterrupt, RecommenderError):
             raise
         except BaseException as error:  # a stranger's class may raise anything, SystemExit too
-            text = str(error) if isinstance(error, NewsreplayError) else f"{type(error).__name__}: {error}"
-            raise RecommenderError(text) from error
+            raise RecommenderError(one_line(error)) from error
         return Given(done.slates, done.scores)
 
 

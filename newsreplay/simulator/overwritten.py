@@ -108,6 +108,7 @@ def _overwritten_articles(
         categories=articles.categories if len(articles.categories) else pa.array(["other"], pa.large_string()),
         profiles=_profiles(articles.profiles, cut, handed_outside, rng),
         updates=_updates(articles.updates, cut, rows),
+        readers=_readers(articles.readers, fresh["user"], cut, rng),
     )
 
 
@@ -142,6 +143,14 @@ def _names(count: int, rng: np.random.Generator) -> pa.Array:
     """Ids and texts that tell nothing: whether they were overwritten, and which code they have."""
     words = mix_all(key_of(int(rng.integers(1 << 31)), "names"), np.arange(count))
     return pa.array([f"{word:016x}" for word in words.tolist()], pa.large_string())
+
+
+def _readers(readers: pa.Array | None, user: Column, cut: int, rng: np.random.Generator) -> pa.Array | None:
+    """The ids of the readers who appear before the cut, and other ones of the others."""
+    if readers is None:
+        return None
+    known, count = (int(column.max(initial=-1)) + 1 for column in (user[:cut], user))
+    return pa.concat_arrays([readers[:known], _names(count - known, rng).cast(readers.type)])
 
 
 def _updates(updates: Updates | None, cut: int, rows: int) -> Updates | None:

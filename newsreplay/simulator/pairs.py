@@ -6,14 +6,13 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from textwrap import shorten
 
 import numpy as np
 
 from newsreplay.datasets.store import Dataset
-from newsreplay.errors import NewsreplayError
 from newsreplay.log.publisher import Publisher, request_rows
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.base import SelfReport, Setting
@@ -30,14 +29,21 @@ from newsreplay.simulator.runs.columns import write_judgement
 from newsreplay.simulator.runs.options import Answering
 from newsreplay.simulator.runs.pair import AnswerTimes, Judged, Pair
 from newsreplay.simulator.runs.paths import pair_files
+from newsreplay.traces import one_line
 
 
 class StoppedError(Exception):
     """The run was interrupted."""
 
 
-def replay_pair(pair: Pair, progress: Callable[[int], None] = ignore, report: Callable[[str], None] = ignore) -> Judged:
-    """Replay and judge one recommender on one publisher; whatever it raises becomes its error.
+def replay_pair(
+    pair: Pair,
+    progress: Callable[[int], None] = ignore,
+    report: Callable[[str], None] = ignore,
+    *,
+    keep_raised: bool = False,
+) -> Judged:
+    """Replay and judge one recommender on one publisher; whatever it raises becomes its error, `keep_raised`: as it is.
 
     `progress` takes the number of rows done, now and then, and `report` the lines that the recommender reports.
     Raises `RunError` where what came of it cannot be written.
@@ -58,7 +64,8 @@ def replay_pair(pair: Pair, progress: Callable[[int], None] = ignore, report: Ca
         except (StoppedError, KeyboardInterrupt):
             raise
         except BaseException as error:  # a stranger's class may raise anything, SystemExit too
-            return failed(pair, one_line(error), traceback.format_exc(), rows)
+            answer = failed(pair, one_line(error), traceback.format_exc(), rows)
+            return replace(answer, raised=error) if keep_raised else answer
         progress(rows)  # nothing is written once nobody waits for it
         _write(pair, publisher, replayed, judgement)  # a full disk is not the recommender's fault
     return Judged(
@@ -160,8 +167,16 @@ def _replay(
     return replay(
         publisher.whole_log,
         recommender,
-        Setting(answering.seed, answering.k, scope.warmup, answering.timed, report, scope.requests),
-        articles=publisher.articles,
+        Setting(
+            answering.seed,
+            answering.k,
+            scope.warmup,
+            answering.timed,
+            report,
+            scope.requests,
+            answering.answer_timeout,
+        ),
+        articles=publisher.whole_articles,
         name=pair.entry.label,
         arrays=(slates, scores),
         progress=progress,
@@ -180,14 +195,3 @@ def _timed(times: Times | None, answering: Answering) -> tuple[AnswerTimes | Non
     if deadline is None or not answering.strict_deadline:
         return summary, None, None
     return summary, times.recommend / 1e6 > deadline, times.score / 1e6 > deadline if len(times.score) else None
-
-
-def one_line(error: BaseException) -> str:
-    """An error in a line of at most 500 characters, its kind in front unless newsreplay raised it on purpose."""
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its message cannot be shown)"
-    if not isinstance(error, NewsreplayError):
-        text = f"{type(error).__name__}: {text}"
-    return shorten(text, 500, placeholder=" …")

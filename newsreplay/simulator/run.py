@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from newsreplay.datasets.store import Dataset
-from newsreplay.errors import RunError
+from newsreplay.errors import RecommenderError, RunError
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import Asks
 from newsreplay.recommenders.registry import Entry, start_list, wants_seed
@@ -59,8 +59,19 @@ def run(
         except KeyboardInterrupt:
             finish_partial(progress, execution.report)
             raise InterruptedRunError(claim.partial) from None
+        except FailedFastError as failure:
+            finish_partial(progress, execution.report)
+            raise failure.of from None
         claim.finish()
         return claim.folder
+
+
+class FailedFastError(Exception):
+    """The first recommender that failed ends the run; `of` is what it raised, or an account of it."""
+
+    def __init__(self, of: BaseException):
+        super().__init__(str(of))
+        self.of = of
 
 
 class InterruptedRunError(KeyboardInterrupt):
@@ -179,6 +190,14 @@ def _replay(progress: RunProgress, execution: Execution) -> None:
     with Workers(execution, show) as workers:
         for answer in workers.judge(progress.pairs):
             progress.add(answer)
+            if answer.error and execution.fail_fast:
+                raise FailedFastError(answer.raised or RecommenderError(_account(answer)))
+
+
+def _account(failed: Judged) -> str:
+    """What went wrong with a pair, with the traceback below it."""
+    first = f"{failed.recommender} on {failed.publisher}: {failed.error}"
+    return f"{first}\n\n{failed.details}".rstrip() if failed.details else first
 
 
 def finish_partial(progress: RunProgress, report: Callable[[str], None]) -> None:

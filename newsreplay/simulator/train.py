@@ -87,7 +87,7 @@ def train(
         log,
         made,
         Setting(seed=seed, warmup=end - begin, report=callbacks.report),
-        articles=chosen.articles,
+        articles=chosen.whole_articles,
         name=entry.label,
         progress=lambda rows: callbacks.progress("replaying", rows, len(log.time)),
     )

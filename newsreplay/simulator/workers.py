@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
 import tempfile
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, as_completed
 from concurrent.futures import wait as wait_for
 from contextlib import ExitStack, redirect_stdout
+from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -20,15 +22,16 @@ from typing import Any
 from newsreplay.durations import duration_text
 from newsreplay.errors import RecommenderError, RunError
 from newsreplay.escaping import escaped
-from newsreplay.machine import cores
+from newsreplay.machine import cores, limit_memory
 from newsreplay.processes import OwnProcess, Unreadable
 from newsreplay.recommenders.base import Compiled
 from newsreplay.recommenders.references.oracle import Oracle
 from newsreplay.recommenders.registry import built_in
-from newsreplay.simulator.pairs import StoppedError, failed, one_line, replay_pair
+from newsreplay.simulator.pairs import StoppedError, failed, replay_pair
 from newsreplay.simulator.runs.options import Execution
 from newsreplay.simulator.runs.pair import Judged, Pair
 from newsreplay.spec import Spec
+from newsreplay.traces import one_line
 
 LINE = 100  #: characters of a reported line that are shown
 FRESH = 5.0  #: seconds for which a reported line is shown
@@ -40,9 +43,11 @@ def printable(line: object) -> str:
     return escaped(" ".join(str(line).split()))[:LINE]
 
 
-def _replay_apart(pair: Pair, work: str, wire: Connection) -> None:
+def _replay_apart(pair: Pair, work: str, memory: int | None, wire: Connection) -> None:
     """A pair in a process of its own, which tells of its rows and lines, and last what came of it."""
     tempfile.tempdir = work  # taken away with the run, whatever became of this process
+    if memory is not None:
+        limit_memory(memory)
     one_at_a_time = threading.Lock()
 
     def tell(what: int | str | Judged | RunError) -> None:
@@ -56,6 +61,8 @@ def _replay_apart(pair: Pair, work: str, wire: Connection) -> None:
     except RunError as error:  # as a full disk, which is not the recommender's fault
         tell(RunError(str(error)))
         return
+    if judged.error and memory is not None and re.search("memory|alloc", judged.error, re.IGNORECASE):
+        judged = replace(judged, error=f"{judged.error} (--memory-limit {memory / 1e6:,.0f} MB)")
     tell(judged)
 
 
@@ -84,8 +91,17 @@ class _Mailbox:
 class _Thread(threading.Thread):
     """A pair in this process. Whoever ends the program does not wait for it."""
 
-    def __init__(self, pair: Pair, mailbox: _Mailbox, stopped: threading.Event, deadline: float | None, late: str):
+    def __init__(
+        self,
+        pair: Pair,
+        mailbox: _Mailbox,
+        stopped: threading.Event,
+        deadline: float | None,
+        late: str,
+        keep_raised: bool,
+    ):
         super().__init__(daemon=True)
+        self.keep_raised = keep_raised
         self.pair = pair
         self.mailbox = mailbox
         self.stopped = stopped
@@ -94,7 +110,7 @@ class _Thread(threading.Thread):
 
     def run(self) -> None:
         try:
-            told: object = replay_pair(self.pair, self._tell, self._tell)
+            told: object = replay_pair(self.pair, self._tell, self._tell, keep_raised=self.keep_raised)
         except BaseException as error:
             told = error
         self.mailbox.put(self, told)
@@ -111,10 +127,10 @@ class _Thread(threading.Thread):
 class _Process:
     """A pair in a process of its own."""
 
-    def __init__(self, pair: Pair, work: str, deadline: float | None):
+    def __init__(self, pair: Pair, work: str, memory: int | None, deadline: float | None):
         self.pair = pair
         self.deadline = deadline
-        self.process = OwnProcess(_replay_apart, pair, work)
+        self.process = OwnProcess(_replay_apart, pair, work, memory)
 
 
 _Task = _Thread | _Process
@@ -203,12 +219,12 @@ class Workers:
         if apart:
             if self.work is None:
                 self.work = self.keep.enter_context(tempfile.TemporaryDirectory(prefix="newsreplay-"))
-            self.running.append(_Process(pair, self.work, deadline))
+            self.running.append(_Process(pair, self.work, self.execution.memory_limit, deadline))
         else:
             if not self.shared:
                 self.shared = True
                 self.keep.enter_context(redirect_stdout(_Printing()))
-            thread = _Thread(pair, self.mailbox, self.stopped, deadline, self.late)
+            thread = _Thread(pair, self.mailbox, self.stopped, deadline, self.late, self.execution.fail_fast)
             self.running.append(thread)
             thread.start()
 

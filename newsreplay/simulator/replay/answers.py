@@ -11,9 +11,11 @@ from collections import deque
 from collections.abc import Mapping, MappingView, Sequence, Set
 from itertools import islice
 from textwrap import shorten
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+
+from newsreplay.log.catalog import Catalog
 
 Answer: TypeAlias = Any  #: whatever a stranger's method returns; looked at before it is used
 
@@ -32,7 +34,7 @@ class AnswerError(ValueError):
         self.what, self.wanted = what, wanted
 
 
-WANTED_SLATE = "return a sequence of article codes, empty for no answer"
+WANTED_SLATE = "return a sequence of article codes, or of ids, empty for no answer"
 WANTED_SCORES = "return one finite number per candidate, or -inf for one that is not to be ranked"
 
 
@@ -44,6 +46,26 @@ def frozen_slate(answer: Answer, k: int) -> list[Any]:
     return list(islice(_in_order(answer, k, WANTED_SLATE), k))
 
 
+class Codes(NamedTuple):
+    """How entries of slates become article codes."""
+
+    catalog: Catalog
+    ids: bool = False  #: numbers are ids, too; text always is one
+
+    def of(self, answer: Sequence[Any]) -> list[Any]:
+        """The entries, ids as the codes of the articles known by now. Raises `AnswerError` for any other id."""
+        return [self._of(entry) for entry in answer]
+
+    def _of(self, entry: Any) -> Any:
+        is_id = isinstance(entry, str) or (self.ids and isinstance(entry, int | np.integer) and entry is not True)
+        if not is_id:
+            return entry
+        try:
+            return self.catalog.code(str(entry))
+        except KeyError:
+            raise AnswerError(f"{str(entry)!r} in a slate", "no article known by then has this id") from None
+
+
 def check_codes(answer: Sequence[Any]) -> None:
     """Raise `AnswerError` unless all entries of a slate are whole numbers that an article can have.
 
@@ -51,7 +73,7 @@ def check_codes(answer: Sequence[Any]) -> None:
     """
     for code in answer:
         if not isinstance(code, int | np.integer) or isinstance(code, bool):
-            raise AnswerError(f"{code!r} in a slate", "article codes are whole numbers")
+            raise AnswerError(f"{code!r} in a slate", "article codes are whole numbers, ids are text")
         if not 0 <= code <= LARGEST_CODE:
             raise AnswerError(f"{code} in a slate", "article codes count from 0")
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import repeat
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from newsreplay.durations import duration_text
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import rebound
-from newsreplay.log.catalog import Articles, Catalog, Revealed, bare_articles
-from newsreplay.log.rows import ASKING, LOG_DTYPES, NOTHING_KEPT, OUTCOME, Column, Event, ExtraColumn, Log
-from newsreplay.recommenders.base import Deferred, SelfReport, Setting
+from newsreplay.log.catalog import Articles, Catalog, Revealed, bare_articles, shown_events
+from newsreplay.log.rows import ASKING, Column, Event, Log
+from newsreplay.recommenders.base import Deferred, SelfReport, Setting, Slate
 from newsreplay.recommenders.protocols import SupportsForesee, SupportsSelfReport, SupportsSettle
-from newsreplay.simulator.replay.answers import Answer, AnswerError, frozen_scores, frozen_slate
+from newsreplay.simulator.replay.answers import Answer, AnswerError, Codes, frozen_scores, frozen_slate
 from newsreplay.simulator.replay.clock import Times, clock_calls
+from newsreplay.simulator.replay.events import events
 from newsreplay.simulator.replay.foresight import foresight_of
 from newsreplay.simulator.replay.scores import fill as fill_scores
 from newsreplay.simulator.replay.sizes import state_bytes
-from newsreplay.simulator.replay.slates import NO_DROPS, Drops, fill, tidy
+from newsreplay.simulator.replay.slates import NO_DROPS, Drops, Tidied, fill, tidy
 from newsreplay.simulator.replay.walk import ASKING_AT, Replayed, stretches, walk
+from newsreplay.simulator.replay.watching import at_row, limited, told_by_time
 
 Method: TypeAlias = Callable[..., Answer]
 
@@ -37,15 +39,12 @@ class MethodTimes(NamedTuple):
 
 
 class PlainRecommender(Protocol):
-    """What every plain-Python recommender has; `newsreplay.recommenders.base.Recommender` has the rest, too."""
+    """What every plain-Python recommender has; `newsreplay.recommenders.base.Recommender` has the rest, too.
 
-    def start(self, catalog: Catalog) -> None:
-        """See `Recommender.start`."""
+    `start` and `learn` are called where there are such methods.
+    """
 
-    def learn(self, event: Event) -> None:
-        """See `Recommender.learn`."""
-
-    def recommend(self, request: Event, k: int) -> Sequence[int]:
+    def recommend(self, request: Event, k: int) -> Slate:
         """See `Recommender.recommend`."""
 
 
@@ -64,7 +63,7 @@ class PlainState:
     def __init__(self, recommender: PlainRecommender, revealed: Revealed, k: int, scores: bool):
         self.name = type(recommender).__name__
         self.settles = isinstance(recommender, SupportsSettle)
-        self.rec_learn: Method = recommender.learn
+        self.rec_learn: Method = getattr(recommender, "learn", _learn_nothing)
         self.rec_recommend: Method = recommender.recommend
         self.rec_score: Method | None = getattr(recommender, "score") if scores else None  # noqa: B009
         self.revealed = revealed
@@ -133,6 +132,17 @@ class PlainState:
     def _error(self, method: str, error: AnswerError, request: Event) -> RecommenderError:
         return RecommenderError(f"{self.name}.{method} returned {error.what} at row {request.row}; {error.wanted}")
 
+    def limit(self, timeout: int | None) -> list[int]:
+        """Give answers up after `timeout` ms, None = never; returns where the rows of those are going to stand."""
+        given_up: list[int] = []
+        if timeout is not None:
+            self.rec_recommend = limited(self.rec_recommend, timeout, given_up, lambda request, k: ())
+            if self.rec_score is not None:
+                self.rec_score = limited(
+                    self.rec_score, timeout, given_up, lambda request, pool: [-math.inf] * len(pool)
+                )
+        return given_up
+
     def clock(self, settle: Method | None) -> MethodTimes:
         """Time the recommender's methods from now on; deferred answers are settled inside the clock, each at once."""
         times = MethodTimes(array("q"), array("q"), array("q"))
@@ -144,6 +154,10 @@ class PlainState:
         if self.rec_score is not None:
             self.rec_score = clock_calls(self.rec_score, times.score)
         return times
+
+
+def _learn_nothing(event: Event) -> None:
+    """What a recommender without `learn` does."""
 
 
 def _told(late: _Late) -> tuple[Answer, Event]:
@@ -164,57 +178,6 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "recommend": PlainState.recommend,
 }
 _PLAIN_WALKS = {requests: rebound(walk, "plain", **_PLAIN, **kinds._asdict()) for requests, kinds in ASKING_AT.items()}
-_event = partial(tuple.__new__, Event)  # Event._make, without its check of the length
-
-
-class _EventWithExtra(Event):
-    """An event of a log with columns that were kept."""
-
-    extra = NOTHING_KEPT
-
-    def _replace(self, **fields: Any) -> _EventWithExtra:
-        event = super()._replace(**fields)
-        event.extra = self.extra
-        return event
-
-
-def _with_extra(fields: tuple[Any, ...], values: tuple[str | None, ...], names: tuple[str, ...]) -> Event:
-    event: _EventWithExtra = tuple.__new__(_EventWithExtra, fields)
-    event.extra = dict(zip(names, values, strict=True))
-    return event
-
-
-def _events(log: Log, extra: tuple[ExtraColumn, ...], first: int, end: int) -> Iterator[Event]:
-    """The events of rows first … end - 1, with what was kept of their further columns."""
-    fields = zip(range(first, end), *_columns(log, first, end), strict=False)
-    if not extra:
-        return map(_event, fields)
-    texts = [(*column.values, None) for column in extra]
-    values = zip(
-        *([text[code] for code in column.code[first:end].tolist()] for column, text in zip(extra, texts, strict=True)),
-        strict=True,
-    )
-    return map(partial(_with_extra, names=tuple(column.name for column in extra)), fields, values)
-
-
-def _columns(log: Log, first: int, end: int) -> Iterator[Iterable[object]]:
-    """The fields of the events of rows first … end - 1 after the first one, `row`."""
-    for name in LOG_DTYPES:
-        if name != "impression":
-            yield getattr(log, name)[first:end].tolist()
-    if len(log.pools.at) == 1:
-        yield repeat(())
-        yield repeat(())
-        return
-    impressions = log.impression[first:end].tolist()
-    outcomes = np.where(log.kind[first:end] == OUTCOME, log.impression[first:end], -1).tolist()
-    yield map(partial(_candidates, log.pools.at, log.pools.item), impressions)
-    yield map(partial(_candidates, log.pools.at, log.pools.clicked), outcomes)
-
-
-def _candidates(at: Column, values: Column, impression: int) -> tuple[int | bool, ...]:
-    # A copy: a view would lead to the pools and clicks of all impressions.
-    return tuple(values[at[impression] : at[impression + 1]].tolist()) if impression >= 0 else ()
 
 
 def plain(
@@ -231,47 +194,80 @@ def plain(
     extra, log = log.extra, log._replace(extra=())
     articles = bare_articles(log) if articles is None else articles
     revealed = Revealed()
-    catalog = Catalog(articles, revealed)
+    catalog = Catalog(articles, revealed, log.user)
     settle = recommender.settle if isinstance(recommender, SupportsSettle) else None
-    _prepare(recommender, setting, log, articles, catalog)
     requests, k = slates.shape
+    codes = _codes(recommender, catalog)
+    with at_row(revealed, recommender.recommend):
+        _prepare(recommender, setting, log, articles, catalog)
     state = PlainState(recommender, revealed, k, scores is not None)
+    given_up = state.limit(setting.answer_timeout)
     times = state.clock(settle) if setting.timed else None
-    walk_rows, asking = _PLAIN_WALKS[setting.requests], ASKING[setting.requests]
+    walk_rows, asking, kind = (
+        _PLAIN_WALKS[setting.requests],
+        ASKING[setting.requests],
+        shown_events(catalog, bool(extra)),
+    )
     drops = NO_DROPS
     known = answered = placed = scored = learning = 0
     begun = time.perf_counter()
-    for first, end in stretches(log, stretch):
-        before = answered
-        rows = _events(log, extra, first, end)
-        # A plain recommender's slate is its number; answers are filled in by the stretch. So with scores.
-        answered, placed = walk_rows(
-            rows, first, end, state, range(requests), range(len(log.pools.item)), answered, placed
-        )
-        if settle is not None:
-            settle()
-        answers, scored_now = state.unwrap()
-        fill(log, asking, slates, before, answers, state.name)
-        if scores is not None:
-            fill_scores(log, scores, scored, scored_now, state.name)
-        scored += len(scored_now)
-        if times is not None:
-            learning += sum(times.learn)
-            del times.learn[:]
-        tidied, known = tidy(log, asking, first, end, slates, before, known)
-        if tidied.unknown_row >= 0:
-            raise RecommenderError(
-                f"{type(recommender).__name__} recommended {tidied.unknown_item} at row {tidied.unknown_row}, "
-                f"where only the article codes 0 to {known - 1} are known; recommend codes seen in learn()"
+    with at_row(revealed, recommender.recommend), told_by_time(progress, revealed):
+        for first, end in stretches(log, stretch):
+            before = answered
+            rows = events(kind, log, extra, first, end)
+            # A plain recommender's slate is its number; answers are filled in by the stretch. So with scores.
+            answered, placed = walk_rows(
+                rows, first, end, state, range(requests), range(len(log.pools.item)), answered, placed
             )
-        drops = Drops(drops.current + tidied.current, drops.repeated + tidied.repeated)
-        progress(end)
+            if settle is not None:
+                settle()
+            answers, scored_now = state.unwrap()
+            fill(log, asking, slates, before, answers, codes, state.name)
+            if scores is not None:
+                fill_scores(log, scores, scored, scored_now, state.name)
+            scored += len(scored_now)
+            if times is not None:
+                learning += sum(times.learn)
+                del times.learn[:]
+            tidied, known = tidy(log, asking, first, end, slates, before, known)
+            if tidied.unknown_row >= 0:
+                raise _unknown(state.name, tidied, known, catalog)
+            drops = Drops(drops.current + tidied.current, drops.repeated + tidied.repeated)
+            progress(end)
     seconds = time.perf_counter() - begun
-    report = _self_report(recommender)
+    report = _noting(_self_report(recommender), given_up, setting)
     lent = [catalog, revealed, articles, setting, setting.report, log, *log, *log.pools]
     size = state_bytes(recommender, without=lent)
     measured = None if times is None else Times(np.array(times.recommend), np.array(times.score), learning)
     return Replayed(slates, scores, drops, size, measured, seconds, report, foresight_of(recommender, report))
+
+
+def _codes(recommender: PlainRecommender, catalog: Catalog) -> Codes:
+    answers: object = getattr(recommender, "answers", "codes")
+    if isinstance(answers, str) and answers not in ("codes", "ids"):
+        raise RecommenderError(f"{type(recommender).__name__}.answers is {answers!r}; slates are 'codes' or 'ids'")
+    return Codes(catalog, answers == "ids")  # a class may call something else so
+
+
+def _unknown(name: str, tidied: Tidied, known: int, catalog: Catalog) -> RecommenderError:
+    item = tidied.unknown_item
+    named = f" ({catalog.id(item)!r})" if item < catalog.known else ""  # by the end of the stretch
+    return RecommenderError(
+        f"{name} recommended {item}{named} at row {tidied.unknown_row}, where only the article codes 0 to {known - 1} "
+        'are known; recommend codes seen in learn(), or say that slates have ids: answers = "ids"'
+    )
+
+
+def _noting(report: SelfReport | None, given_up: list[int], setting: Setting) -> SelfReport | None:
+    """The report with a note on answers that were given up."""
+    if not given_up:
+        return report
+    report = report or SelfReport()
+    note = (
+        f"{len(given_up):,} answers took more than {duration_text(setting.answer_timeout or 0)} (--answer-timeout), "
+        f"the first at row {given_up[0]:,}: misses that depend on the machine"
+    )
+    return report._replace(notes=(*report.notes, note))
 
 
 def _prepare(recommender: PlainRecommender, setting: Setting, log: Log, articles: Articles, catalog: Catalog) -> None:
@@ -280,7 +276,8 @@ def _prepare(recommender: PlainRecommender, setting: Setting, log: Log, articles
         recommender.setting = setting  # type: ignore[attr-defined]
     if isinstance(recommender, SupportsForesee):
         recommender.foresee(log, articles)
-    recommender.start(catalog)
+    if hasattr(recommender, "start"):
+        recommender.start(catalog)
 
 
 def _self_report(recommender: PlainRecommender) -> SelfReport | None:

@@ -12,7 +12,7 @@ import numpy as np
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import compiled, int64
 from newsreplay.log.rows import Column, Log
-from newsreplay.simulator.replay.answers import LARGEST_CODE, AnswerError, check_codes
+from newsreplay.simulator.replay.answers import LARGEST_CODE, AnswerError, Codes, check_codes
 
 IN_MEMORY = 1 << 28  #: bytes; larger arrays of answers live in a temporary file
 
@@ -45,27 +45,31 @@ def allocate(path: Path, dtype: type[np.generic], shape: tuple[int, ...], fill: 
     return array
 
 
-def fill(log: Log, asking: int, slates: Column, request: int, answers: list[list[Any]], name: str) -> None:
+def fill(
+    log: Log, asking: int, slates: Column, request: int, answers: list[list[Any]], codes: Codes, name: str
+) -> None:
     """Write answers, at most k entries each, into `slates` from request `request` on; rows of kind `asking` are such.
 
-    Raises `RecommenderError` for an entry that no article can have as its code.
+    Raises `RecommenderError` for an entry that no article can have as its code, and for ids that no known one has.
     """
     lengths = np.fromiter(map(len, answers), np.int64, len(answers))
-    codes = list(chain.from_iterable(answers))
+    entries = list(chain.from_iterable(answers))
     try:
-        whole = all(issubclass(kind, int | np.integer) and kind is not bool for kind in set(map(type, codes)))
-        flat = np.array(codes if whole else [-1], np.int64)
-    except OverflowError:
+        if codes.ids or any(issubclass(kind, str) for kind in set(map(type, entries))):
+            entries = codes.of(entries)
+        whole = all(issubclass(kind, int | np.integer) and kind is not bool for kind in set(map(type, entries)))
+        flat = np.array(entries if whole else [-1], np.int64)
+    except (AnswerError, OverflowError):
         flat = np.array([-1])
     if ((flat < 0) | (flat > LARGEST_CODE)).any():
-        _refuse(np.flatnonzero(log.kind == asking), request, answers, name)
+        _refuse(np.flatnonzero(log.kind == asking), request, answers, codes, name)
     slates[request : request + len(answers)][np.arange(slates.shape[1]) < lengths[:, None]] = flat
 
 
-def _refuse(rows: Column, request: int, answers: list[list[Any]], name: str) -> None:
+def _refuse(rows: Column, request: int, answers: list[list[Any]], codes: Codes, name: str) -> None:
     for number, answer in enumerate(answers, request):
         try:
-            check_codes(answer)
+            check_codes(codes.of(answer))
         except AnswerError as error:
             raise RecommenderError(
                 f"{name}.recommend returned {error.what} at row {rows[number]}; {error.wanted}"

@@ -36,6 +36,7 @@ class Answering:
     timed: bool = False  #: measure every answer's time
     deadline: float | None = None  #: ms; an answer that takes longer is late
     strict_deadline: bool = False  #: a late answer counts as none
+    answer_timeout: int | None = None  #: ms after which a plain-Python recommender's answer is given up
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -46,6 +47,8 @@ class Answering:
             raise NewsreplayError("a deadline must be longer than nothing and end")
         if self.strict_deadline and self.deadline is None:
             raise NewsreplayError("there is no deadline to be strict about; give one with --deadline 100ms")
+        if self.answer_timeout is not None and self.answer_timeout < 1:
+            raise NewsreplayError("an answer needs some time; give --answer-timeout more than nothing, 100ms")
         if len(set(self.seeds)) < len(self.seeds):
             raise NewsreplayError(f"a seed stands twice in {', '.join(map(str, self.seeds))}; name it once")
 
@@ -69,14 +72,21 @@ class Options(NamedTuple):
         flat = asdict(self.answering) | asdict(self.scope) | asdict(self.keeping)
         if self.scope.requests == "reads":  # as ever, and not written
             del flat["requests"]
-        if self.scope.reward is None:  # likewise
-            del flat["reward"]
+        for name in ("reward", "answer_timeout"):  # likewise
+            if flat[name] is None:
+                del flat[name]
         return cast(OptionsRecord, flat | {"seeds": list(self.answering.seeds)})
 
     @classmethod
     def from_flat(cls, options: OptionsRecord) -> Options:
         """The options whose `flat` this is."""
-        given: dict[str, Any] = {"requests": "reads", "reward": None, **options, "seeds": tuple(options["seeds"])}
+        given: dict[str, Any] = {
+            "requests": "reads",
+            "reward": None,
+            "answer_timeout": None,
+            **options,
+            "seeds": tuple(options["seeds"]),
+        }
         scope, answering, keeping = (
             {field.name: given[field.name] for field in fields(group)} for group in (Scope, Answering, Keeping)
         )
@@ -101,6 +111,8 @@ class Execution:
     report: Callable[[str], None] = unheard  #: takes lines on what became of folders
     command: str | None = None  #: what reproduces the run, kept in run.json
     pair_timeout: int | None = None  #: ms after which a pair is given up
+    memory_limit: int | None = None  #: bytes that a process of a plain recommender's own may take
+    fail_fast: bool = False  #: the first recommender that fails ends the run
 
     def __post_init__(self) -> None:
         if self.jobs is not None and self.jobs < 1:
@@ -109,10 +121,19 @@ class Execution:
             )
         if self.pair_timeout is not None and self.pair_timeout < 1:
             raise NewsreplayError("a pair needs some time; give --pair-timeout more than nothing, 10m")
-        if self.pair_timeout is not None and self.executor is not None:
-            raise NewsreplayError("pairs that an executor runs cannot be given up; leave pair_timeout or executor out")
+        if self.memory_limit is not None and self.memory_limit < 1:
+            raise NewsreplayError("a process needs some memory; give --memory-limit more than nothing, 2GB")
+        if self.limited and self.executor is not None:
+            raise NewsreplayError(
+                "pairs that an executor runs cannot be given up; leave pair_timeout and memory_limit out, or executor"
+            )
 
     @property
     def apart(self) -> bool:
         """Whether plain recommenders, and strangers', get processes of their own."""
-        return self.executor is None and (self.jobs is not None or self.pair_timeout is not None)
+        return self.executor is None and (self.jobs is not None or self.limited)
+
+    @property
+    def limited(self) -> bool:
+        """Whether what a pair may take is limited."""
+        return self.pair_timeout is not None or self.memory_limit is not None

@@ -47,6 +47,7 @@ class Judged:
     hits: tuple[int, int] | None = None  #: hits at 1 of all scored sessions, and of the longest 1 %
     error: str | None = None  #: one line
     details: str | None = None  #: the traceback
+    raised: BaseException | None = None  #: what the recommender raised, where it was asked to be kept
     drops: Drops = NO_DROPS
     seconds: float = 0.0  #: replay alone
     rows: int = 0

@@ -29,13 +29,18 @@ class PublisherFiles(NamedTuple):
     replicates: Path
 
 
-FOLDERS = (*PairFiles._fields, *PublisherFiles._fields)  #: where they lie
+FOLDERS = (*PairFiles._fields, *PublisherFiles._fields, "errors")  #: where they lie
 
 
 def pair_files(folder: Path, publisher: str, label: str) -> PairFiles:
     """The files of a pair; names are percent-encoded where a file name could not hold them."""
     name = f"{file_name(label)}.arrow"
     return PairFiles(*(folder / what / file_name(publisher) / name for what in PairFiles._fields))
+
+
+def error_file(folder: Path, publisher: str, label: str) -> Path:
+    """Where the traceback of a pair that failed lies."""
+    return folder / "errors" / file_name(publisher) / f"{file_name(label)}.txt"
 
 
 def publisher_files(folder: Path, publisher: str) -> PublisherFiles:

@@ -39,6 +39,7 @@ class OptionsRecord(TypedDict):
     timed: bool
     deadline: float | None
     strict_deadline: bool
+    answer_timeout: NotRequired[int]  #: none where it is missing
     warmup: int
     window: int | None
     max_session_length: int | None
@@ -110,7 +111,7 @@ class PairRecord(TypedDict):
     leaks: NotRequired[str]
     notes: NotRequired[list[str]]
     error: NotRequired[str]
-    traceback: NotRequired[str | None]
+    errors: NotRequired[str]  #: the file with the traceback
     dropped: NotRequired[DropsRecord]
     slates: NotRequired[str]
     scores: NotRequired[str]

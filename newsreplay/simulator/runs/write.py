@@ -21,7 +21,7 @@ from newsreplay.simulator.judgement.scoring import Scored
 from newsreplay.simulator.runs.files import seal, written
 from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.pair import Judged
-from newsreplay.simulator.runs.paths import PairFiles, pair_files
+from newsreplay.simulator.runs.paths import PairFiles, error_file, pair_files
 from newsreplay.simulator.runs.place import UNFINISHED, Key
 from newsreplay.simulator.runs.records import (
     FORMAT,
@@ -246,7 +246,10 @@ def _pair(pair: Judged, folder: Path) -> PairRecord:
     if pair.self_report is not None and pair.self_report.notes:
         record["notes"] = [str(note) for note in pair.self_report.notes]
     if pair.error:
-        record["error"], record["traceback"] = pair.error, pair.details
+        path = error_file(folder, pair.publisher, pair.recommender)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{pair.error}\n\n{pair.details or ''}".rstrip() + "\n", "utf-8", "backslashreplace")
+        record["error"], record["errors"] = pair.error, path.relative_to(folder).as_posix()
         return record
     if any(pair.drops):
         record["dropped"] = {"current": pair.drops.current, "repeated": pair.drops.repeated}
