@@ -23,19 +23,17 @@ def one_line(error: BaseException) -> str:
         text = "(its message cannot be shown)"
     if isinstance(error, NewsreplayError):
         return shorten(text, LONGEST, placeholder=" …")
-    place = place_of(error)
-    text = shorten(f"{type(error).__name__}: {text}".removesuffix(": "), LONGEST, placeholder=" …")
-    return f"{text}, {place}" if place else text
+    return shorten(f"{type(error).__name__}: {text}".removesuffix(": "), LONGEST, placeholder=" …") + place_of(error)
 
 
 def place_of(error: BaseException) -> str:
-    """Where a stranger's code raised an error, "at row 12 (acme.py:37)"; "" where neither is known.
+    """Where a stranger's code raised an error, ", at row 12 (acme.py:37)"; "" where neither is known.
 
     The line is the last one in the files of the class: what lies in the folder of the first one that newsreplay called.
     """
     notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, str) and note.startswith(AT_ROW)]
     line = _own_line(error.__traceback__)
-    return " ".join([*notes[-1:], *([f"({line})"] if line else [])])
+    return "".join([*(f", {note}" for note in notes[-1:]), *([f" ({line})"] if line else [])])
 
 
 def defined_at(method: object) -> str:

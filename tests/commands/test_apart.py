@@ -172,7 +172,7 @@ def _is_alive(pid: int) -> bool:
 @pytest.mark.parametrize("name", ["dies.py:Mine", "bad.py:ExitsWhenMade", "bad.py:Segfaults", "bad.py:BreaksNumPy"])
 def test_one_that_is_alone_has_a_process_of_its_own_too(cli: Cli, villains: Path, name: str) -> None:
     result = cli("run", "--data", "clicks.csv", "--recommenders", name, "--publishers", "A")
-    assert complaint(result) == "every recommender failed"
+    assert complaint(result, 3).startswith("every recommender failed")
     assert f"FAILED: {name} on A: " in result.stdout
 
 

@@ -71,7 +71,7 @@ def run_of(
             pair = {"publisher": publisher, "recommender": name, "status": "done"} | dict((told or {}).get(name, {}))
             pairs.append(pair | {"foresight": "oracle"} if name in foresees else pair)
             if isinstance(cell, str):
-                pairs[-1] = pair | {"status": "failed", "error": cell, "traceback": ""}
+                pairs[-1] = pair | {"status": "failed", "error": cell, "errors": ""}
                 continue
             spent = {"seconds": 0.5, "events_per_second": 2000, "state_bytes": 4096} | dict(
                 (timing or {}).get(name, {})

@@ -198,7 +198,7 @@ def plain(
     settle = recommender.settle if isinstance(recommender, SupportsSettle) else None
     requests, k = slates.shape
     codes = _codes(recommender, catalog)
-    with at_row(revealed, recommender.recommend):
+    with at_row(revealed, recommender):
         _prepare(recommender, setting, log, articles, catalog)
     state = PlainState(recommender, revealed, k, scores is not None)
     given_up = state.limit(setting.answer_timeout)
@@ -211,7 +211,7 @@ def plain(
     drops = NO_DROPS
     known = answered = placed = scored = learning = 0
     begun = time.perf_counter()
-    with at_row(revealed, recommender.recommend), told_by_time(progress, revealed):
+    with at_row(revealed, recommender), told_by_time(progress, revealed):
         for first, end in stretches(log, stretch):
             before = answered
             rows = events(kind, log, extra, first, end)
@@ -246,7 +246,7 @@ def _codes(recommender: PlainRecommender, catalog: Catalog) -> Codes:
     answers: object = getattr(recommender, "answers", "codes")
     if isinstance(answers, str) and answers not in ("codes", "ids"):
         raise RecommenderError(f"{type(recommender).__name__}.answers is {answers!r}; slates are 'codes' or 'ids'")
-    return Codes(catalog, answers == "ids")  # a class may call something else so
+    return Codes(catalog, isinstance(answers, str) and answers == "ids")  # a class may call something else so
 
 
 def _unknown(name: str, tidied: Tidied, known: int, catalog: Catalog) -> RecommenderError:
@@ -263,9 +263,10 @@ def _noting(report: SelfReport | None, given_up: list[int], setting: Setting) ->
     if not given_up:
         return report
     report = report or SelfReport()
+    answers = "1 answer" if len(given_up) == 1 else f"{len(given_up):,} answers"
     note = (
-        f"{len(given_up):,} answers took more than {duration_text(setting.answer_timeout or 0)} (--answer-timeout), "
-        f"the first at row {given_up[0]:,}: misses that depend on the machine"
+        f"{answers} took more than {duration_text(setting.answer_timeout or 0)} (--answer-timeout), the first at row "
+        f"{given_up[0]:,}: misses that depend on the machine"
     )
     return report._replace(notes=(*report.notes, note))
 

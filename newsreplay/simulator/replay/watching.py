@@ -38,15 +38,16 @@ def told_by_time(progress: Callable[[int], None], revealed: Revealed, every: flo
 
 
 @contextmanager
-def at_row(revealed: Revealed, method: object) -> Iterator[None]:
+def at_row(revealed: Revealed, recommender: object) -> Iterator[None]:
     """In here, what a recommender raises gets a note on the row that was revealed last.
 
-    Where it breaks its contract newsreplay's words name the row; they get the line at which `method` begins.
+    Where it breaks its contract newsreplay's words name the row; they get the line at which its method begins.
     """
     try:
         yield
     except RecommenderError as error:
-        line = defined_at(method)
+        scored = str(error).startswith(f"{type(recommender).__name__}.score ")
+        line = defined_at(getattr(recommender, "score" if scored else "recommend"))
         if line:
             raise RecommenderError(f"{error} ({line})") from None
         raise
