@@ -12,6 +12,7 @@ import pytest
 
 import newsreplay
 from newsreplay.errors import NewsreplayError
+from newsreplay.log.rows import Event
 from newsreplay.recommenders.base import Recommender
 from tests.commands.conftest import Cli, complaint, files_of, info_of, python
 
@@ -112,11 +113,11 @@ SAID = {
     "ExitsWhenMade": "its process ended: exit status 5",
     "ExitsInLearn": "its process ended: exit status 7",
     "Segfaults": "its process ended: SIGSEGV",
-    "RunsOutOfMemory": "MemoryError:",
+    "RunsOutOfMemory": "MemoryError",
     "IsKilledForMemory": "its process ended: SIGKILL, as when memory runs out",
     "HidesItsClass": "RuntimeError: none of your business",
     "CannotBeMeasured": "",
-    "InterruptsItself": "KeyboardInterrupt:",
+    "InterruptsItself": "KeyboardInterrupt",
     "ReportsNonsense": "ValueError: could not convert string to float: 'long'",
     "ReportsWordsOfItsOwn": "",
     "ExitsAtTheEnd": "",
@@ -292,3 +293,78 @@ def test_what_a_recommender_prints_while_it_is_checked_goes_to_stderr(cli: Cli, 
     result = cli("check", "loud.py:Mine", "--cuts", "1")
     assert result.stdout.startswith("loud.py:Mine: ")
     assert len(result.stdout.splitlines()) == 1
+
+
+OWN = """
+class Divides:
+    def recommend(self, request, k):
+        return [1 // (request.row - 3)]
+
+class Greedy:
+    def recommend(self, request, k):
+        self.kept = [bytearray(10_000_000_000)]
+        return []
+
+class Hangs:
+    def recommend(self, request, k):
+        while request.row == 3:
+            pass
+        return []
+"""
+
+
+@pytest.fixture
+def own(folder: Path) -> Path:
+    (folder / "acme.py").write_text(OWN)
+    return folder
+
+
+def test_what_failed_is_told_with_its_row_and_line_and_the_others_results_are_kept(cli: Cli, own: Path) -> None:
+    words = (
+        "--recommenders",
+        "recency,acme.py:Divides,acme.py:Hangs",
+        "--publishers",
+        "A",
+        "--answer-timeout",
+        "100ms",
+    )
+    result = cli("run", "--data", "clicks.csv", *words, "--out", "run")
+    assert complaint(result, 3) == "1 of 3 pairs of recommender and publisher failed; tracebacks lie in run/errors"
+    said = "ZeroDivisionError: integer division or modulo by zero, at row 3 (acme.py:4)"
+    assert f"FAILED: acme.py:Divides on A: {said}" in result.stdout
+    assert (
+        "acme.py:Hangs: 1 answer took more than 100ms (--answer-timeout), the first at row 3: misses" in result.stdout
+    )
+    (file,) = Path("run/errors").rglob("*.txt")
+    assert file.read_text().startswith(f"{said}\n\nTraceback (most recent call last):\n")
+    assert info_of("run")["options"]["answer_timeout"] == 100
+    assert info_of("run")["pairs"][1]["errors"] == file.relative_to("run").as_posix()
+
+
+def test_with_fail_fast_the_first_that_fails_ends_the_run_and_what_was_finished_is_kept(cli: Cli, own: Path) -> None:
+    words = ("--recommenders", "acme.py:Divides,recency", "--publishers", "A", "--jobs", "1", "--fail-fast")
+    result = cli("run", "--data", "clicks.csv", *words, "--out", "run")
+    assert result.exit_code == 3
+    assert "Error: acme.py:Divides on A: ZeroDivisionError: " in result.stderr
+    assert "Traceback (most recent call last):" in result.stderr
+    assert Path("run.partial/run.json").exists()
+    assert not Path("run").exists()
+
+
+def test_from_python_the_run_raises_what_the_recommender_raised(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Divides:
+        def recommend(self, request: Event, k: int) -> list[int]:
+            return [1 // 0]
+
+    with pytest.raises(ZeroDivisionError):
+        newsreplay.run(data="clicks.csv", recommenders=Divides(), on_error="raise")
+    with pytest.raises(NewsreplayError, match="on_error is 'keep' or 'raise', not 'stop'"):
+        newsreplay.run(data="clicks.csv", recommenders="recency", on_error="stop")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux only")
+def test_one_that_wants_more_memory_than_it_may_have_fails_alone(cli: Cli, own: Path) -> None:
+    words = ("--recommenders", "recency,acme.py:Greedy", "--publishers", "A", "--memory-limit", "3GB")
+    result = cli("run", "--data", "clicks.csv", *words)
+    assert result.exit_code == 3
+    assert "FAILED: acme.py:Greedy on A: MemoryError, at row 0 (acme.py:8) (--memory-limit 3,000 MB)" in result.stdout

@@ -371,7 +371,7 @@ FAILING = {
     "ReturnsNone": "ReturnsNone.recommend returned None at row 0; return a sequence of article codes",
     "ReturnsStrings": "ReturnsStrings.recommend returned 'q' in a slate at row 0; no article known by then has this id",
     "ReturnsFloats": "ReturnsFloats.recommend returned 0.0 in a slate at row 0; article codes are whole numbers",
-    "ReturnsUnknown": "ReturnsUnknown recommended 1 at row 0, where only the article codes 0 to 0 are known",
+    "ReturnsUnknown": "ReturnsUnknown recommended 1 ('b') at row 0, where only the article codes 0 to 0 are known",
     "ReturnsNegative": "ReturnsNegative.recommend returned -1 in a slate at row 0; article codes count from 0",
     "Leaves": "SystemExit: 3",
 }
