@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import ExitStack, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from newsreplay.datasets import find_data, prepare_data
 from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Duration, milliseconds
-from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunError, SpecError
+from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunError, SpecError, did_you_mean
 from newsreplay.escaping import escaped
 from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Asks, Event, Kind
@@ -33,7 +35,16 @@ from newsreplay.simulator.replay.plain import PlainRecommender
 from newsreplay.simulator.run import InterruptedRunError, check_asking
 from newsreplay.simulator.run import run as replay_and_judge
 from newsreplay.simulator.runs.folder import RunFolder
-from newsreplay.simulator.runs.options import Answering, Execution, Keeping, Options, Progress, quiet, unheard
+from newsreplay.simulator.runs.options import (
+    Answering,
+    Execution,
+    Keeping,
+    Options,
+    Progress,
+    RunLimits,
+    quiet,
+    unheard,
+)
 from newsreplay.simulator.runs.place import Numbered
 from newsreplay.simulator.splits import split_span
 from newsreplay.spec import Spec
@@ -134,9 +145,6 @@ def run(
     cluster: str | None = None,
     requests: Asks = "reads",
     reward: Reward | None = None,
-    timed: bool = False,
-    deadline: Duration | None = None,
-    strict_deadline: bool = False,
     seeds: Iterable[int] = (),
     columns: dict[str, str] | None = None,
     preparing: dict[str, object] | None = None,
@@ -144,10 +152,7 @@ def run(
     progress: Progress | None = None,
     report: Callable[[str], None] | None = None,
     command: str | None = None,
-    pair_timeout: Duration | None = None,
-    answer_timeout: Duration | None = None,
-    memory_limit: str | int | None = None,
-    on_error: Literal["keep", "raise"] = "keep",
+    **limits: Unpack[RunLimits],
 ) -> Run:
     """Replay a data set before recommenders and score them; returns a `Run`.
 
@@ -161,40 +166,22 @@ def run(
       replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or version,
       or with recommenders that are objects. While it runs, and where it is interrupted, it lies in `OUT.partial`.
       Without `slates`, only what became of answers is kept in it; `command` is kept as what reproduces it.
-    - `jobs`: pairs at a time, by default one a core, all in this process. `pair_timeout`: a pair that takes longer is
-      given up; one in this process every 16,384 rows at most. With either, pairs of plain-Python recommenders that can
-      be pickled get processes of their own; a script then needs `if __name__ == "__main__":`. `executor` runs pairs
-      elsewhere. None of these changes a byte of the results.
+    - `jobs`: pairs at a time, by default one a core, all in this process; with it, or a limit, pairs of plain-Python
+      recommenders that can be pickled get processes of their own, and a script needs `if __name__ == "__main__":`.
+      `executor` runs pairs elsewhere. Neither changes a byte of the results.
     - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
-    - `timed`: measure how long every answer takes; `deadline` (a duration, implies `timed`): beyond it an answer is
-      late, and with `strict_deadline` counts as none. Then results depend on the machine.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
-    - `answer_timeout`: a plain recommender's answer that takes longer is given up, a miss, and noted; `memory_limit`
-      ("2GB"): what each process of a plain recommender may take. Both give such pairs processes of their own.
-    - `on_error`: a recommender that raises costs only its own results ("keep"), or ends the run with what it raised
-      ("raise"); what was finished lies in `OUT.partial`.
+    - `limits`: `timed`, `deadline`, `strict_deadline`, `answer_timeout`, `pair_timeout`, `memory_limit`, `on_error`, as
+      in `RunLimits`. A recommender that raises costs only its own results, unless `on_error="raise"`.
     - `progress(what, done, total)` is told of rows; `report(line)` what became of folders.
 
     Raises `NewsreplayError` where anything cannot be used.
     """
-    if on_error not in ("keep", "raise"):
-        raise NewsreplayError(f"on_error is 'keep' or 'raise', not {on_error!r}")
-    execution = Execution(
-        cores() if jobs is None and answer_timeout is not None and executor is None else jobs,
-        executor,
-        progress or quiet,
-        report or unheard,
-        command,
-        _limit(pair_timeout),
-        parse_bytes(memory_limit) if isinstance(memory_limit, str) else memory_limit,
-        on_error == "raise",
-    )
+    execution = _limited(Execution(jobs, executor, progress or quiet, report or unheard, command), limits)
     entries = _entries(recommenders, execution.apart)
     dataset = find_data(data, columns=columns, preparing=preparing)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward)
-    timed = timed or deadline is not None
-    limit = _limit(answer_timeout)
-    answering = Answering(k, seed, tuple(seeds), timed, _limit(deadline), strict_deadline, limit)
+    answering = _answering(Answering(k, seed, tuple(seeds)), limits)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
 
 
@@ -220,6 +207,37 @@ def _run(
             keep.pop_all()  # what is finished lies there
             raise
         return Run(folder, keep.pop_all())
+
+
+def _limited(execution: Execution, limits: RunLimits) -> Execution:
+    """The same under limits; a pair whose answers are given up needs a process of its own."""
+    names = [*inspect.signature(run).parameters, *RunLimits.__annotations__]
+    for name in limits.keys() - RunLimits.__annotations__.keys():
+        raise TypeError(f"run() has no keyword {name!r}. {did_you_mean(name, names)}".rstrip())
+    on_error = limits.get("on_error", "keep")
+    if on_error not in ("keep", "raise"):
+        raise NewsreplayError(f"on_error is 'keep' or 'raise', not {on_error!r}")
+    apart = limits.get("answer_timeout") is not None and execution.executor is None
+    memory = limits.get("memory_limit")
+    return replace(
+        execution,
+        jobs=cores() if execution.jobs is None and apart else execution.jobs,
+        pair_timeout=_limit(limits.get("pair_timeout")),
+        memory_limit=parse_bytes(memory) if isinstance(memory, str) else memory,
+        fail_fast=on_error == "raise",
+    )
+
+
+def _answering(answering: Answering, limits: RunLimits) -> Answering:
+    """The same under limits."""
+    deadline = _limit(limits.get("deadline"))
+    return replace(
+        answering,
+        timed=limits.get("timed", False) or deadline is not None,
+        deadline=deadline,
+        strict_deadline=limits.get("strict_deadline", False),
+        answer_timeout=_limit(limits.get("answer_timeout")),
+    )
 
 
 def _limit(duration: Duration | None) -> int | None:

@@ -20,7 +20,7 @@ PICTURE = Path("docs/architecture.svg")
 #: What lies in each folder that has an order, from the ground up; files and folders alike.
 ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
-        *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations"),
+        *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations", "traces"),
         *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "report"),
         *("api", "preload", "commands", "cli", "__main__"),
     ),

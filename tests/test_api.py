@@ -164,3 +164,8 @@ def test_a_recommender_is_checked_on_data_of_ones_own() -> None:
 def test_one_recommender_is_checked_at_a_time() -> None:
     with pytest.raises(newsreplay.SpecError, match="one recommender is checked at a time, not 2; name one"):
         newsreplay.check("recency,popular")
+
+
+def test_a_keyword_that_run_does_not_have_is_refused_with_the_nearest_that_it_has() -> None:
+    with pytest.raises(TypeError, match="run\\(\\) has no keyword 'deadlin'. Did you mean 'deadline'\\?"):
+        newsreplay.run(deadlin=3)  # type: ignore[call-arg]

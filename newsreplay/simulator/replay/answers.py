@@ -52,11 +52,11 @@ class Codes(NamedTuple):
     catalog: Catalog
     ids: bool = False  #: numbers are ids, too; text always is one
 
-    def of(self, answer: Sequence[Any]) -> list[Any]:
+    def of(self, answer: Sequence[Answer]) -> list[Answer]:
         """The entries, ids as the codes of the articles known by now. Raises `AnswerError` for any other id."""
         return [self._of(entry) for entry in answer]
 
-    def _of(self, entry: Any) -> Any:
+    def _of(self, entry: Answer) -> Answer:
         is_id = isinstance(entry, str) or (self.ids and isinstance(entry, int | np.integer) and entry is not True)
         if not is_id:
             return entry

@@ -6,7 +6,7 @@ import math
 import time
 from array import array
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -25,9 +25,7 @@ from newsreplay.simulator.replay.scores import fill as fill_scores
 from newsreplay.simulator.replay.sizes import state_bytes
 from newsreplay.simulator.replay.slates import NO_DROPS, Drops, Tidied, fill, tidy
 from newsreplay.simulator.replay.walk import ASKING_AT, Replayed, stretches, walk
-from newsreplay.simulator.replay.watching import at_row, limited, told_by_time
-
-Method: TypeAlias = Callable[..., Answer]
+from newsreplay.simulator.replay.watching import Method, at_row, limited, told_by_time
 
 
 class MethodTimes(NamedTuple):

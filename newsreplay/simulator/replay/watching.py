@@ -7,11 +7,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import TypeAlias
 
 from newsreplay.errors import NewsreplayError, RecommenderError
 from newsreplay.log.catalog import Revealed
+from newsreplay.log.rows import Event
+from newsreplay.simulator.replay.answers import Answer
 from newsreplay.traces import AT_ROW, defined_at
+
+Method: TypeAlias = Callable[..., Answer]
 
 EVERY = 1.0  #: seconds between two reports of progress
 
@@ -64,9 +68,7 @@ class _OutOfTimeError(BaseException):
     """An answer took too long. No `Exception`, so that a recommender which catches those does not catch it."""
 
 
-def limited(
-    method: Callable[..., Any], timeout: int, given_up: list[int], otherwise: Callable[..., Any]
-) -> Callable[..., Any]:
+def limited(method: Method, timeout: int, given_up: list[int], otherwise: Method) -> Method:
     """A method of an answer that gives up after `timeout` ms and answers `otherwise`; `given_up` gets the row then.
 
     It is interrupted between two steps of Python: what hangs within a library goes on until that returns. Raises
@@ -79,7 +81,7 @@ def limited(
         )
     signal.signal(signal.SIGALRM, _give_up)
 
-    def call(request: Any, *arguments: Any) -> Any:
+    def call(request: Event, *arguments: object) -> Answer:
         try:
             signal.setitimer(signal.ITIMER_REAL, timeout / 1000)
             try:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict, cast
 
+from newsreplay.durations import Duration
 from newsreplay.errors import NewsreplayError
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.runs.records import OptionsRecord
@@ -91,6 +92,21 @@ class Options(NamedTuple):
             {field.name: given[field.name] for field in fields(group)} for group in (Scope, Answering, Keeping)
         )
         return cls(Scope(**scope), Answering(**answering), Keeping(**keeping))
+
+
+class RunLimits(TypedDict, total=False):
+    """Keywords of `run`: how long answers and recommenders may take, and what becomes of one that fails.
+
+    Where an answer that takes too long becomes a miss, results depend on the machine.
+    """
+
+    timed: bool  #: measure how long every answer takes
+    deadline: Duration | None  #: beyond it an answer is late; measures, too
+    strict_deadline: bool  #: a late answer counts as none
+    answer_timeout: Duration | None  #: a plain-Python recommender's answer that takes longer is given up, a miss
+    pair_timeout: Duration | None  #: a pair that takes longer fails; one in this process every 16,384 rows at most
+    memory_limit: str | int | None  #: what the process of a plain recommender may take, "2GB" or bytes
+    on_error: Literal["keep", "raise"]  #: "raise": the first recommender that fails ends the run with what it raised
 
 
 def quiet(what: str, done: int, total: int) -> None:

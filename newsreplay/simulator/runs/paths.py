@@ -29,7 +29,8 @@ class PublisherFiles(NamedTuple):
     replicates: Path
 
 
-FOLDERS = (*PairFiles._fields, *PublisherFiles._fields, "errors")  #: where they lie
+ERRORS = "errors"  #: the folder of the tracebacks of pairs that failed
+FOLDERS = (*PairFiles._fields, *PublisherFiles._fields, ERRORS)  #: where they lie
 
 
 def pair_files(folder: Path, publisher: str, label: str) -> PairFiles:
@@ -40,7 +41,7 @@ def pair_files(folder: Path, publisher: str, label: str) -> PairFiles:
 
 def error_file(folder: Path, publisher: str, label: str) -> Path:
     """Where the traceback of a pair that failed lies."""
-    return folder / "errors" / file_name(publisher) / f"{file_name(label)}.txt"
+    return folder / ERRORS / file_name(publisher) / f"{file_name(label)}.txt"
 
 
 def publisher_files(folder: Path, publisher: str) -> PublisherFiles:
