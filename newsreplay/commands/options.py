@@ -198,6 +198,7 @@ names_option = click.option(
     help="What to call recommenders: \"trend(hours=6)=Trend,popular='Most read'\".",
 )
 run_argument = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
+runs_argument = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN…")
 
 
 #: Part of `scope`.

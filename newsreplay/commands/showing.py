@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from newsreplay.commands.options import (
     names_option,
     parse_names,
     run_argument,
+    runs_argument,
 )
 from newsreplay.escaping import escaped
 from newsreplay.recommenders.records import COSTS, FAMILIES, NEEDS
@@ -40,7 +41,7 @@ def _open(folders: Iterable[Path], names: dict[str, str]) -> list[Run]:
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN…")
+@runs_argument
 @click.option(
     "--by",
     help="By slice instead: hour, day, position (in the session), age (of the article), reader (new or returning), "
@@ -81,30 +82,52 @@ def leaderboard(
 
 
 @click.command()
-@run_argument
-@click.argument("a", required=False)
-@click.argument("b", required=False)
+@click.argument("words", nargs=-1, required=True, metavar="RUN… [A [B]]")
 @click.option("--metrics", callback=parse_names, help="Metrics, comma-separated.  [default: all that judge, or E@1]")
+@click.option("--overlap", is_flag=True, help="How much the slates of all pairs overlap instead, as a matrix (RBO).")
 @format_option
 @names_option
 def compare(
-    folder: Path, a: str | None, b: str | None, metrics: list[str] | None, style: str, names: dict[str, str]
+    words: tuple[str, ...], metrics: list[str] | None, overlap: bool, style: str, names: dict[str, str]
 ) -> None:
-    """Compare recommenders A and B of a run: paired differences, intervals, p-values.
+    """Compare recommenders A and B: paired differences, intervals, p-values, and how much their slates overlap.
 
-    With A alone it is compared with every other, without it all pairs are.
+    With A alone it is compared with every other, without it all pairs are. Several runs are compared where they score
+    the same of the same data; a recommender that an earlier run has too is then called "NAME [RUN]".
     """
     from newsreplay.report.tables.compare import compare as compared
+    from newsreplay.report.tables.overlap import overlap_matrix
 
-    (run,) = _open([folder], names)
-    click.echo(compared(run, a, b, style=style, metrics=metrics))
+    folders, chosen = _runs_first(words)
+    if len(chosen) > 2:
+        raise click.UsageError(f"two recommenders are compared at a time, not {', '.join(chosen)}")
+    if overlap and (chosen or metrics):
+        raise click.UsageError("--overlap shows all pairs; leave A, B and --metrics out")
+    runs = _open(folders, names)
+    if overlap:
+        click.echo(overlap_matrix(runs, style=style))
+    else:
+        click.echo(compared(runs, *chosen, style=style, metrics=metrics))
+
+
+def _runs_first(words: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Words as folders of runs, the first one at least, and as names of recommenders, which these runs have or lack."""
+    from newsreplay.simulator.runs.folder import RunFolder
+
+    folders = [Path(words[0])]
+    named = {pair["recommender"] for pair in RunFolder(words[0]).info["pairs"]}
+    for word in words[1:]:
+        if word in named or not Path(word).exists():
+            break
+        folders.append(Path(word))
+    return folders, list(words[len(folders) :])
 
 
 HELD = 4  #: exit status of a gate that does not open; 1 is an error, 2 a wrong option
 
 
 @click.command()
-@run_argument
+@runs_argument
 @click.option("--candidate", required=True, metavar="SPEC", help="What may be promoted, as the run calls it.")
 @click.option("--incumbent", required=True, metavar="SPEC", help="What it would replace.")
 @click.option("--metric", default="event_success@1", show_default=True, help="The metric that decides.")
@@ -117,9 +140,17 @@ HELD = 4  #: exit status of a gate that does not open; 1 is an error, 2 a wrong 
 )
 @click.option("--publishers", callback=parse_names, help="On these, comma-separated.  [default: on every one]")
 def gate(
-    folder: Path, candidate: str, incumbent: str, metric: str, margin: float, publishers: list[str] | None
+    runs: tuple[Path, ...],
+    candidate: str,
+    incumbent: str,
+    metric: str,
+    margin: float,
+    publishers: list[str] | None,
 ) -> None:
     """Say whether a candidate may replace an incumbent, for CI: one JSON verdict, and an exit status.
+
+    They may be of two runs that score the same of the same data; "NAME [RUN]" is what a recommender is called that an
+    earlier run has too.
 
     \b
     0  promote: surely better by the margin, on every publisher
@@ -129,8 +160,7 @@ def gate(
     from newsreplay.report.gate import gate as judged
     from newsreplay.report.gate import told
 
-    (run,) = _open([folder], {})
-    verdict = judged(run, candidate, incumbent, metric=metric, margin=margin, publishers=publishers)
+    verdict = judged(_open(runs, {}), candidate, incumbent, metric=metric, margin=margin, publishers=publishers)
     for line in told(verdict):
         report_line(line)
     click.echo(json.dumps(verdict, indent=1))

@@ -56,22 +56,30 @@ def read_slates(path: Path, publisher: Publisher, k: int, asks: Asks = "reads") 
     slates = np.full((len(request_rows(publisher, asks)), k), -1, np.int32)
     other = RunError(f"{path} does not hold answers to this log; run it again")
     begin = 0
+    for part, ids in slate_stretches(path, k):
+        if begin + len(part) > len(slates) or not ids.equals(publisher.articles.id):
+            raise other
+        slates[begin : begin + len(part)] = part
+        begin += len(part)
+    if begin != len(slates):
+        raise other
+    return slates
+
+
+def slate_stretches(path: Path, k: int) -> Iterator[tuple[Column, pa.Array]]:
+    """Slates stretch by stretch, `BATCH` requests each: codes, int32[requests, k], padded with -1, and the ids by code.
+
+    Raises `RunError` where they are longer.
+    """
     with opened(path) as reader:
         for number in range(reader.num_record_batches):
             lists = reader.get_batch(number).column("slate")
             codes, lengths = to_numpy(lists.values), np.diff(to_numpy(lists.offsets))
-            part = slates[begin : begin + len(lists)]
-            if (
-                len(part) < len(lists)
-                or lengths.max(initial=0) > k
-                or not lists.values.dictionary.equals(publisher.articles.id)
-            ):
-                raise other
+            if lengths.max(initial=0) > k:
+                raise RunError(f"{path} does not hold slates of {k} articles; run it again")
+            part = np.full((len(lists), k), -1, np.int32)
             part[np.arange(k) < lengths[:, None]] = codes
-            begin += len(lists)
-    if begin != len(slates):
-        raise other
-    return slates
+            yield part, lists.values.dictionary
 
 
 def slates_table(requests: Path, slates: Path) -> pa.Table:
