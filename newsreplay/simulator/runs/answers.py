@@ -76,7 +76,7 @@ def slate_stretches(path: Path, k: int) -> Iterator[tuple[Column, pa.Array]]:
             lists = reader.get_batch(number).column("slate")
             codes, lengths = to_numpy(lists.values), np.diff(to_numpy(lists.offsets))
             if lengths.max(initial=0) > k:
-                raise RunError(f"{path} does not hold slates of {k} articles; run it again")
+                raise RunError(f"{path} does not hold answers to this log; run it again")
             part = np.full((len(lists), k), -1, np.int32)
             part[np.arange(k) < lengths[:, None]] = codes
             yield part, lists.values.dictionary
