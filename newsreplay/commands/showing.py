@@ -20,6 +20,7 @@ from newsreplay.commands.options import (
     moved_data_option,
     names_option,
     parse_names,
+    parse_recommenders,
     run_argument,
     runs_argument,
 )
@@ -121,6 +122,49 @@ def _runs_first(words: Sequence[str]) -> tuple[list[Path], list[str]]:
             break
         folders.append(Path(word))
     return folders, list(words[len(folders) :])
+
+
+@click.command()
+@run_argument
+@click.argument("row", type=click.IntRange(0), required=False)
+@click.option("--at", metavar="TIME", help="In place of ROW: the first request at or after this time (UTC), …")
+@click.option("--user", metavar="ID", help="… of this reader.")
+@click.option("--publisher", help="On which publisher.  [default: the only one]")
+@click.option("--recommenders", callback=parse_recommenders, help="Whose answers, comma-separated.  [default: all]")
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@moved_data_option
+@names_option
+def explain(
+    folder: Path,
+    row: int | None,
+    at: str | None,
+    user: str | None,
+    publisher: str | None,
+    recommenders: list[str] | None,
+    style: str,
+    data: str | None,
+    names: dict[str, str],
+) -> None:
+    """Tell one request of a run whole: what was read before, what each recommender answered, what was read next.
+
+    ROW is the number of its row in the log, as slates are exported with. An impression is told with its candidates,
+    their ranks and scores.
+    """
+    if (row is None) == (at is None and user is None) or (at is None) != (user is None):
+        raise click.UsageError("name a ROW, or both --at and --user")
+    (run,) = _open([folder], names)
+    told = run.explain(row, publisher=publisher, at=at, user=user, recommenders=recommenders, data=data)
+    if style == "json":
+        click.echo(json.dumps(told._asdict(), indent=1, ensure_ascii=False))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(highlight=False)
+        for line in told.lines():
+            console.print(Text(line.text, style=line.style), soft_wrap=True)
+    else:
+        click.echo(str(told))
 
 
 HELD = 4  #: exit status of a gate that does not open; 1 is an error, 2 a wrong option

@@ -144,7 +144,19 @@ def scores_table(impressions: Path, scores: Path) -> pa.Table:
     return _beside(shown, impressions, read_columns(scores, {"scores": "large_list"}), scores)
 
 
-# --- both -----------------------------------------------------------------------------------------------
+# --- all -----------------------------------------------------------------------------------------------
+
+
+def list_at(path: Path, column: str, place: int) -> pa.Array:
+    """One list of a column of lists, by its place from 0. Raises `RunError` where there is none."""
+    with opened(path) as reader:
+        left = place
+        for number in range(reader.num_record_batches):
+            lists = reader.get_batch(number).column(column)
+            if left < len(lists):
+                return lists[left].values
+            left -= len(lists)
+    raise RunError(f"{path} has no row {place:,}; run it again")
 
 
 def _beside(asked: pa.Table, where: Path, answered: pa.Table, path: Path) -> pa.Table:

@@ -21,7 +21,7 @@ from newsreplay.log.rows import Asks, Column
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Measured, Result
 from newsreplay.simulator.judgement.rankings import Ranked
-from newsreplay.simulator.runs.answers import scores_table, slate_stretches, slates_table, with_ids
+from newsreplay.simulator.runs.answers import list_at, scores_table, slate_stretches, slates_table, with_ids
 from newsreplay.simulator.runs.columns import (
     Impressions,
     Reads,
@@ -114,6 +114,20 @@ class RunFolder:
         """
         path = self._answers(publisher, recommender, "slates")
         return (part for part, _ in slate_stretches(path, int(self.info["options"]["k"])))
+
+    def slate_at(self, publisher: str, recommender: str, request: int) -> Column:
+        """The answer to one request, by its number in log order: codes of articles, best first.
+
+        Raises `RunError` where the run keeps none.
+        """
+        return to_numpy(list_at(self._answers(publisher, recommender, "slates"), "slate", request))
+
+    def scores_at(self, publisher: str, recommender: str, impression: int) -> Column:
+        """The scores of one impression's candidates, by its number in log order: float64[candidates], in pool order.
+
+        Raises `RunError` where the run keeps none.
+        """
+        return to_numpy(list_at(self._answers(publisher, recommender, "scores"), "scores", impression))
 
     def request_rows(self, publisher: str) -> Column:
         """The log rows that asked for slates, int64[requests], in log order. Raises `RunError` without slates."""
