@@ -227,7 +227,7 @@ class _Request:
     def _profile(self, user: int) -> int:
         """How many articles a reader's profile has that came with the log."""
         profiles = self.publisher.articles.profiles
-        own = [] if profiles is None else np.flatnonzero(profiles.user == user)
+        own = np.flatnonzero(profiles.user == user) if profiles else ()
         return sum(int(profiles.at[place + 1] - profiles.at[place]) for place in own) if profiles else 0
 
     def _why_not_scored(self) -> str:
