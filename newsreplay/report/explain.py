@@ -28,7 +28,7 @@ from newsreplay.report.explanation import (
     Offer,
     Place,
     RankedCandidate,
-    Read,
+    SessionRead,
 )
 from newsreplay.report.facts import display_name
 from newsreplay.simulator.judgement.judge import span
@@ -274,8 +274,11 @@ class _Request:
         return Answer(name, offers, ranking, "; ".join(missing) or None)
 
     def _came_late(self, pair: PairRecord) -> bool:
-        """Whether the judge found none of a slate relevant since it came beyond a strict deadline."""
-        if not self.scored or not self.run.info["options"]["strict_deadline"]:
+        """Whether the judge found nothing of a slate relevant since it came beyond a strict deadline.
+
+        Which answers came late is not kept. At impressions it cannot be told: there only their clicks are relevant.
+        """
+        if not self.scored or self.is_impression or not self.run.info["options"]["strict_deadline"]:
             return False
         place = np.flatnonzero(self.run.requests(self.publisher.name).row == self.row)[0]
         return not self.run.matches(self.publisher.name, pair["recommender"])[place].any()
@@ -364,9 +367,9 @@ class _Request:
 
     # --- facts ------------------------------------------------------------------------------------------
 
-    def _read(self, row: int) -> Read:
+    def _read(self, row: int) -> SessionRead:
         log = self.publisher.log
-        return Read(row, _iso(int(log.time[row])), self._article(int(log.item[row])))
+        return SessionRead(row, _iso(int(log.time[row])), self._article(int(log.item[row])))
 
     def _article(self, code: int) -> Article:
         articles = self.publisher.articles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from newsreplay.report.tables.tables import plain_text
 
@@ -21,7 +21,7 @@ class Article:
 
 
 @dataclass(frozen=True)
-class Read:
+class SessionRead:
     """A read of the session."""
 
     row: int
@@ -36,7 +36,7 @@ class Offer:
     place: int  #: from 1
     article: Article
     became: str  #: "hit", "read later" where the session is not scored, "read before", "not read later" …
-    read: Read | None  #: the first read of the session that made it so
+    read: SessionRead | None  #: the first read of the session that made it so
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Place:
 class NextRead:
     """A read of the session after the request."""
 
-    read: Read
+    read: SessionRead
     counts: bool  #: the request's slate counts for it; not for reads of the request's own instant
     again: bool  #: the session had read the article before the request
     places: list[Place]
@@ -111,14 +111,14 @@ class Explanation:
     reads_in_session: int
     earlier_reads: int  #: of the reader in other sessions, or before the log
     profile: int  #: articles that the source says the reader read before the log, without times
-    history: list[Read]  #: what the session had read before, oldest first
+    history: list[SessionRead]  #: what the session had read before, oldest first
     current: Article | None  #: the article on screen
     pool: list[Candidate]
     k: int
     answers: list[Answer]
     next: list[NextRead]
 
-    def _asdict(self) -> dict[str, Any]:
+    def _asdict(self) -> dict[str, object]:
         return asdict(self)
 
     def __str__(self) -> str:
@@ -218,7 +218,7 @@ def _article(article: Article) -> tuple[str, ...]:
     )
 
 
-def _read(read: Read) -> tuple[str, ...]:
+def _read(read: SessionRead) -> tuple[str, ...]:
     return (_when(read.time), f"row {read.row}", *_article(read.article))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from newsreplay.durations import duration_text
 from newsreplay.errors import RunError
@@ -118,7 +118,7 @@ def _differences(run: RunFolder, other: RunFolder) -> Iterator[tuple[str, object
     """The options in which two runs score otherwise, with both values; what is resampled is another matter."""
     mine, others = options_of(run.info), options_of(other.info)
     strict = mine.answering.strict_deadline or others.answering.strict_deadline
-    pairs: list[tuple[str, Any, Any]] = [(field.name, mine.scope, others.scope) for field in fields(Scope)]
+    pairs: list[tuple[str, object, object]] = [(field.name, mine.scope, others.scope) for field in fields(Scope)]
     pairs += [(name, mine.answering, others.answering) for name in ("strict_deadline", *["deadline"] * strict)]
     for option, one, another in pairs:
         values = getattr(one, option), getattr(another, option)
