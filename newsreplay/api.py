@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from newsreplay.datasets.find import Streaming
+    from newsreplay.report.explanation import Explanation
+    from newsreplay.simulator.runs.options import DataSource
 
 __all__ = [
     "HISTORY",
@@ -109,6 +111,28 @@ class Run(RunFolder):
         )
         html: str = wide.to_html(escape=True, na_rep="-")
         return html
+
+    def explain(
+        self,
+        row: int | None = None,
+        *,
+        publisher: str | None = None,
+        at: str | None = None,
+        user: str | None = None,
+        recommenders: Iterable[str] | None = None,
+        data: DataSource | None = None,
+    ) -> Explanation:
+        """One request told whole: who asked, what each recommender answered, what was read next.
+
+        It is that of log row `row`, or the first of reader `user` at or after `at` ("2019-01-01T12:00", UTC).
+        `publisher` is needed where the run has several; `recommenders` are those whose answers are told. The data are
+        looked for where they lay; `data` names them otherwise. Printing what is returned tells it in words, its
+        `_asdict` is plain data. Raises `NewsreplayError` for a row that asked for nothing.
+        """
+        from newsreplay.report.explain import explain
+
+        chosen = None if recommenders is None else list(recommenders)
+        return explain(self, row, publisher=publisher, at=at, user=user, recommenders=chosen, data=data)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the run as one HTML page, by default `report.html` in its folder; returns where it is."""

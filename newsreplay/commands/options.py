@@ -87,6 +87,13 @@ def parse_names(ctx: click.Context, parameter: click.Parameter, value: str | Non
     return None if value is None else split_names(value)
 
 
+def parse_recommenders(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+    """trend:hours=6,popular → a list of specs as runs show them."""
+    from newsreplay.spec import parse_specs
+
+    return None if value is None else [str(spec) for spec in parse_specs(value)]
+
+
 def parse_display_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str]:
     """trend(hours=6)=Trend,… → a dict, empty where none is given."""
     from newsreplay.spec import parse_names as parse
@@ -198,6 +205,7 @@ names_option = click.option(
     help="What to call recommenders: \"trend(hours=6)=Trend,popular='Most read'\".",
 )
 run_argument = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
+runs_argument = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN…")
 
 
 #: Part of `scope`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,9 @@ from newsreplay.commands.options import (
     moved_data_option,
     names_option,
     parse_names,
+    parse_recommenders,
     run_argument,
+    runs_argument,
 )
 from newsreplay.escaping import escaped
 from newsreplay.recommenders.records import COSTS, FAMILIES, NEEDS
@@ -40,7 +42,7 @@ def _open(folders: Iterable[Path], names: dict[str, str]) -> list[Run]:
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN…")
+@runs_argument
 @click.option(
     "--by",
     help="By slice instead: hour, day, position (in the session), age (of the article), reader (new or returning), "
@@ -81,30 +83,95 @@ def leaderboard(
 
 
 @click.command()
-@run_argument
-@click.argument("a", required=False)
-@click.argument("b", required=False)
+@click.argument("words", nargs=-1, required=True, metavar="RUN… [A [B]]")
 @click.option("--metrics", callback=parse_names, help="Metrics, comma-separated.  [default: all that judge, or E@1]")
+@click.option("--overlap", is_flag=True, help="How much the slates of all pairs overlap instead, as a matrix (RBO).")
 @format_option
 @names_option
 def compare(
-    folder: Path, a: str | None, b: str | None, metrics: list[str] | None, style: str, names: dict[str, str]
+    words: tuple[str, ...], metrics: list[str] | None, overlap: bool, style: str, names: dict[str, str]
 ) -> None:
-    """Compare recommenders A and B of a run: paired differences, intervals, p-values.
+    """Compare recommenders A and B: paired differences, intervals, p-values, and how much their slates overlap.
 
-    With A alone it is compared with every other, without it all pairs are.
+    With A alone it is compared with every other, without it all pairs are. Several runs are compared where they score
+    the same of the same data; a recommender that an earlier run has too is then called "NAME [RUN]".
     """
     from newsreplay.report.tables.compare import compare as compared
+    from newsreplay.report.tables.overlap import overlap_matrix
 
+    folders, chosen = _runs_first(words)
+    if len(chosen) > 2:
+        raise click.UsageError(f"two recommenders are compared at a time, not {', '.join(chosen)}")
+    if overlap and (chosen or metrics):
+        raise click.UsageError("--overlap shows all pairs; leave A, B and --metrics out")
+    runs = _open(folders, names)
+    if overlap:
+        click.echo(overlap_matrix(runs, style=style))
+    else:
+        click.echo(compared(runs, *chosen, style=style, metrics=metrics))
+
+
+def _runs_first(words: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Words as folders of runs, the first one at least, and as names of recommenders, which these runs have or lack."""
+    from newsreplay.simulator.runs.folder import RunFolder
+
+    folders = [Path(words[0])]
+    named = {pair["recommender"] for pair in RunFolder(words[0]).info["pairs"]}
+    for word in words[1:]:
+        if word in named or not Path(word).exists():
+            break
+        folders.append(Path(word))
+    return folders, list(words[len(folders) :])
+
+
+@click.command()
+@run_argument
+@click.argument("row", type=click.IntRange(0), required=False)
+@click.option("--at", metavar="TIME", help="In place of ROW: the first request at or after this time (UTC), …")
+@click.option("--user", metavar="ID", help="… of this reader.")
+@click.option("--publisher", help="On which publisher.  [default: the only one]")
+@click.option("--recommenders", callback=parse_recommenders, help="Whose answers, comma-separated.  [default: all]")
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@moved_data_option
+@names_option
+def explain(
+    folder: Path,
+    row: int | None,
+    at: str | None,
+    user: str | None,
+    publisher: str | None,
+    recommenders: list[str] | None,
+    style: str,
+    data: str | None,
+    names: dict[str, str],
+) -> None:
+    """Tell one request of a run whole: what was read before, what each recommender answered, what was read next.
+
+    ROW is the number of its row in the log, as slates are exported with. An impression is told with its candidates,
+    their ranks and scores.
+    """
+    if (row is None) == (at is None and user is None) or (at is None) != (user is None):
+        raise click.UsageError("name a ROW, or both --at and --user")
     (run,) = _open([folder], names)
-    click.echo(compared(run, a, b, style=style, metrics=metrics))
+    told = run.explain(row, publisher=publisher, at=at, user=user, recommenders=recommenders, data=data)
+    if style == "json":
+        click.echo(json.dumps(told._asdict(), indent=1, ensure_ascii=False))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(highlight=False)
+        for line in told.lines():
+            console.print(Text(line.text, style=line.style), soft_wrap=True)
+    else:
+        click.echo(str(told))
 
 
 HELD = 4  #: exit status of a gate that does not open; 1 is an error, 2 a wrong option
 
 
 @click.command()
-@run_argument
+@runs_argument
 @click.option("--candidate", required=True, metavar="SPEC", help="What may be promoted, as the run calls it.")
 @click.option("--incumbent", required=True, metavar="SPEC", help="What it would replace.")
 @click.option("--metric", default="event_success@1", show_default=True, help="The metric that decides.")
@@ -117,9 +184,17 @@ HELD = 4  #: exit status of a gate that does not open; 1 is an error, 2 a wrong 
 )
 @click.option("--publishers", callback=parse_names, help="On these, comma-separated.  [default: on every one]")
 def gate(
-    folder: Path, candidate: str, incumbent: str, metric: str, margin: float, publishers: list[str] | None
+    runs: tuple[Path, ...],
+    candidate: str,
+    incumbent: str,
+    metric: str,
+    margin: float,
+    publishers: list[str] | None,
 ) -> None:
     """Say whether a candidate may replace an incumbent, for CI: one JSON verdict, and an exit status.
+
+    They may be of two runs that score the same of the same data; "NAME [RUN]" is what a recommender is called that an
+    earlier run has too.
 
     \b
     0  promote: surely better by the margin, on every publisher
@@ -129,8 +204,7 @@ def gate(
     from newsreplay.report.gate import gate as judged
     from newsreplay.report.gate import told
 
-    (run,) = _open([folder], {})
-    verdict = judged(run, candidate, incumbent, metric=metric, margin=margin, publishers=publishers)
+    verdict = judged(_open(runs, {}), candidate, incumbent, metric=metric, margin=margin, publishers=publishers)
     for line in told(verdict):
         report_line(line)
     click.echo(json.dumps(verdict, indent=1))

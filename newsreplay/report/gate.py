@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 from newsreplay.errors import NewsreplayError, did_you_mean
-from newsreplay.report.facts import is_reference, number
+from newsreplay.report.facts import number
 from newsreplay.report.headings import HEADLINE, check_rank, heading, metric_named
 from newsreplay.report.tables.board import Board
+from newsreplay.report.together import check_paired
 from newsreplay.simulator.judgement.comparisons import ALPHA
 from newsreplay.simulator.runs.folder import RunFolder
 
@@ -40,7 +41,7 @@ class Verdict(TypedDict):
 
 
 def gate(
-    run: RunFolder,
+    run: RunFolder | Sequence[RunFolder],
     candidate: str,
     incumbent: str,
     *,
@@ -50,29 +51,34 @@ def gate(
 ) -> Verdict:
     """Whether a candidate is better than an incumbent by a margin, on every publisher of a run or on some.
 
+    They may also be of two runs, whose recommenders are called and can be paired as in `compare`.
+
     It passes on a publisher if the lower end of the 95 % interval of the paired difference lies above `margin` (in
     points for shares, else in the metric's unit), and, unless the margin is negative, the difference has a p of at most
     0.05: where few sessions differ, a bootstrap is too narrow and a sign test decides. So of candidates that are no
     better than the margin at most one in forty passes, by these intervals. With a negative margin it is a test of being
     no worse by more than that. Recommenders that were repeated with several seeds count by their means.
 
-    Raises `NewsreplayError` for a recommender, metric or publisher that the run does not have, one that failed, was
-    given the future, or has no value.
+    Raises `NewsreplayError` for a recommender, metric or publisher that a run does not have, one that failed, was
+    given the future, or has no value, and for runs that cannot be paired.
     """
+    runs = [run] if isinstance(run, RunFolder) else list(run)
     metric = metric_named(metric)
-    board = Board([run], [metric])
+    board = Board(runs, [metric])
+    check_paired(runs)
     board.check(metric)
     check_rank(metric)
     if math.isnan(margin):
         raise NewsreplayError("the margin is no number; write points, 0.5")
     chosen = board.publishers if publishers is None else list(publishers)
     for name in chosen:
-        run.facts(name)  # which names those that there are
+        for each in runs:
+            each.facts(name)  # which names those that there are
     for name in (candidate, incumbent):
-        _check(run, board, name)
+        _check(board, name)
     if candidate == incumbent:
         raise NewsreplayError(f"{candidate} cannot take its own place; name two recommenders")
-    unit = heading(metric, reward=run.reward).unit
+    unit = heading(metric, reward=board.reward).unit
     verdicts = [_on(board, name, metric, (candidate, incumbent), margin, 100 if unit == "%" else 1) for name in chosen]
     return {
         "verdict": "promote" if all(verdict["passed"] for verdict in verdicts) else "hold",
@@ -110,11 +116,13 @@ def _on(
     }
 
 
-def _check(run: RunFolder, board: Board, name: str) -> None:
+def _check(board: Board, name: str) -> None:
     if name not in board.names:
         hint = did_you_mean(name, board.names) or f"It has {', '.join(board.names)}."
-        raise NewsreplayError(f"{run.folder} has no results of {name!r}. {hint}")
-    if name in board.leaking or any(is_reference(pair) for pair in run.info["pairs"] if pair["recommender"] == name):
+        raise NewsreplayError(
+            f"{' and '.join(str(run.folder) for run in board.runs)} has no results of {name!r}. {hint}"
+        )
+    if name in board.leaking or name in board.references:
         raise NewsreplayError(f"{name} was given what no recommender has, so it can take nobody's place")
 
 

@@ -25,10 +25,11 @@ def causes(k: int) -> list[str]:
     return [*ranked, TOO_LATE, "already read", "not known yet", "never a candidate", f"ranked below {k}"]
 
 
-def count(reads: Reads, places: Column, k: int) -> Column:
-    """How many reads have each cause (int64[causes]), by their places in earlier slates (int16[reads]).
+def cause_of(reads: Reads, places: Column, k: int) -> Column:
+    """The cause of each read, int64[reads], by its place in earlier slates (int16[reads]): where it is in `causes`.
 
-    Earlier are slates asked for at an earlier time, and the one of the impression that brought the read.
+    It is -1 where no slate counts for the read. Earlier are slates asked for at an earlier time, and the one of the
+    impression that brought the read.
 
     - hit, or offered further down: a slate of the session at an earlier time had the article, at that place;
     - answered too late: only answers beyond a strict deadline had it;
@@ -37,15 +38,20 @@ def count(reads: Reads, places: Column, k: int) -> Column:
     - never a candidate: all slates of earlier times ended before k, so the recommender had nothing more to offer;
     - ranked below k: all the rest; at which rank is not in slates of k.
     """
-    later = reads.asked
-    place = places[later]
     rules = [
-        place == 1,
-        *([place > 1] if k > 1 else []),
-        place == OFFERED_LATE,
-        reads.again[later],
-        ~reads.reachable[later],
-        place == NO_CANDIDATE,
+        places == 1,
+        *([places > 1] if k > 1 else []),
+        places == OFFERED_LATE,
+        reads.again,
+        ~reads.reachable,
+        places == NO_CANDIDATE,
     ]
-    cause = np.select(rules, np.arange(len(rules)), len(rules))
-    return np.bincount(cause, minlength=len(rules) + 1)
+    cause: Column = np.select(rules, np.arange(len(rules)), len(rules))
+    cause[~reads.asked] = -1
+    return cause
+
+
+def count(reads: Reads, places: Column, k: int) -> Column:
+    """How many reads have each of `causes`, int64[causes], by their places in earlier slates (int16[reads])."""
+    cause = cause_of(reads, places, k)
+    return np.bincount(cause[cause >= 0], minlength=len(causes(k)))

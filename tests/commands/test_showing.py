@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from newsreplay.api import Run
 from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PRESETS
 from newsreplay.report.shown import is_of_slates
 from tests.commands.conftest import CLICKS, NAMED, Cli, complaint, e1, files_of, info_of
@@ -92,6 +93,28 @@ def test_recommenders_are_compared(cli: Cli, done: str) -> None:
     assert {(record["a"], record["b"]) for record in records} == {("circular(size=3)", "recency")}
 
 
+def test_a_request_is_told_in_words_or_as_json(cli: Cli, done: str) -> None:
+    row = int(Run(done).requests("A").row[1])
+    told = Run(done).explain(row, publisher="A")
+    assert cli("explain", done, str(row), "--publisher", "A").stdout == f"{told}\n"
+    words = ("explain", done, "--at", "2020-01-01T00:00", "--user", "ann", "--publisher", "A", "--format", "json")
+    found = json.loads(cli(*words, "--recommenders", "circular:size=3", "--names", "circular:size=3=Ring").stdout)
+    assert (found["reader"], [answer["recommender"] for answer in found["answers"]]) == ("ann", ["Ring"])
+    for wrong in (("explain", done), ("explain", done, "3", "--at", "2020-01-01"), ("explain", done, "--user", "ann")):
+        assert complaint(cli(*wrong)) == "name a ROW, or both --at and --user"
+
+
+def test_on_a_terminal_a_request_is_told_in_colours(cli: Cli, done: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = str(Run(done).requests("A").row[1])
+    plain = cli("explain", done, row, "--publisher", "A").stdout
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = cli("explain", done, row, "--publisher", "A").stdout
+    assert "\x1b[1m" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+
+
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Modules in place of those that draw; keeps what they were handed."""
@@ -143,6 +166,9 @@ WRONG_WORDS = [
     (("compare", "run", "recncy"), "run has no results of 'recncy'. Did you mean 'recency'?"),
     (("compare", "run", "recency", "recency"), "recency cannot be compared with itself"),
     (("compare", "nowhere"), "nowhere holds no run"),
+    (("explain", "nowhere", "3"), "nowhere holds no run"),
+    (("explain", "run", "3"), "run has several publishers; name one of A, B/2"),
+    (("explain", "run", "900", "--publisher", "A"), "A has no row 900"),
     (("score", "nowhere"), "nowhere holds no run"),
     (("score", "run", "--cluster", "week"), "'week' is not one of"),
     (("score", "run", "--window", "0h"), "the window must be longer than nothing"),

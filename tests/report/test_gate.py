@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ from newsreplay.api import Run
 from newsreplay.cli import main
 from newsreplay.errors import NewsreplayError
 from newsreplay.report.gate import gate
+from tests.scripts import script
+
+experiment = script("gate")
 
 SPECS = "sequences,random,random(hours=48),oracle"
 
@@ -112,11 +116,7 @@ def test_the_command_prints_one_json_verdict_and_ends_with_its_status(run: Run) 
 
 
 @pytest.mark.slow
-def test_of_candidates_that_are_no_better_at_most_one_in_twenty_is_promoted() -> None:
-    logs = 150
-    promoted = sum(
-        gate(newsreplay.run(log(seed), "random,random(hours=48)", k=1), "random", "random(hours=48)")["verdict"]
-        == "promote"
-        for seed in range(logs)
-    )
-    assert promoted <= 0.05 * logs
+@pytest.mark.parametrize("kind", experiment.KINDS, ids=lambda kind: kind.name)
+def test_of_candidates_that_are_no_better_at_most_one_in_twenty_is_promoted(kind: Any) -> None:
+    for share in experiment.promotions(kind, logs=20, pairs=10):
+        assert share <= 0.05

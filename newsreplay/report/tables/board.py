@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias, cast, get_args
+from typing import NamedTuple
 
 import numpy as np
 
-from newsreplay.durations import duration_text
-from newsreplay.errors import NewsreplayError, RunError, did_you_mean
+from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.log.rows import Asks, Column
-from newsreplay.report.facts import base_name, display_name, foresees, is_reference, number
+from newsreplay.report.facts import base_name, foresees, is_reference, number
+from newsreplay.report.headings import heading
 from newsreplay.report.shown import hides, shown, usual_metric
 from newsreplay.report.tables.tables import Record
+from newsreplay.report.together import check_alike, row_names
 from newsreplay.simulator.judgement.comparisons import Differences, Ranks, compare, count_wins, ranks
 from newsreplay.simulator.judgement.counting import FEW_HITS
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles
@@ -69,7 +70,8 @@ class Board:
         self.repeated: dict[tuple[str, str], dict[int, str]] = {}  # (recommender, publisher) → seed → its own row
         names: dict[str, None] = {}
         publishers: dict[str, None] = {}
-        row_of = _rows_of(runs)
+        check_alike(runs)
+        row_of = {key: name.label for key, name in row_names(runs).items()}
         for run in runs:
             for publisher in run.publishers:
                 publishers[publisher] = None
@@ -156,8 +158,13 @@ class Board:
         return self._compared[key]
 
     def differences(self, publisher: str, metric: str, names: Sequence[str]) -> tuple[Column, Differences]:
-        """Values of rows that were resampled alike, float64[rows], and the differences of all their pairs."""
+        """Values of rows that were resampled alike, float64[rows], and the differences of all their pairs.
+
+        Of a metric that does not judge, clusters in which they differ are not counted.
+        """
         values, drawn = self.column(publisher, metric, names)
+        if heading(metric).higher_is_better is None:
+            return values, compare(values, drawn)
         there = [row for row, value in enumerate(values) if not math.isnan(value)]
         wins = np.zeros((len(names), len(names)), np.int64)
         wins[np.ix_(there, there)] = count_wins([self._sums(names[row], publisher, metric) for row in there])
@@ -212,44 +219,3 @@ class Board:
             values.append(math.nan if cell is None or cell.value is None else cell.value)
             drawn.append(self.drawn.get((name, publisher, metric), nothing))
         return np.array(values), np.array(drawn).reshape(len(names), REPLICATES)
-
-
-_ScopeOption: TypeAlias = Literal[
-    "requests", "reward", "warmup", "window", "max_session_length", "strict_deadline", "deadline"
-]
-_SCOPE: tuple[_ScopeOption, ...] = get_args(_ScopeOption)
-
-
-def _option(run: RunFolder, name: _ScopeOption) -> object:
-    own = {"requests": run.asks, "reward": run.reward}
-    return own[name] if name in own else run.info["options"][name]
-
-
-def _rows_of(runs: Sequence[RunFolder]) -> dict[tuple[int, str, str], str]:
-    """The row of each pair, and that of all its seeds; equal names of two runs have their folders behind them."""
-    digests: dict[str, tuple[str, RunFolder]] = {}
-    taken: dict[tuple[str, str], RunFolder] = {}
-    names = {}
-    for run in runs:
-        for option in _SCOPE:
-            own, first = (_option(other, option) for other in (run, runs[0]))
-            if own != first and (option != "deadline" or run.info["options"]["strict_deadline"]):
-                is_time = option in ("warmup", "window")
-                texts = [duration_text(cast(int, value or 0)) if is_time else str(value) for value in (own, first)]
-                raise RunError(
-                    f"{run.folder} and {runs[0].folder} do not score the same ({option} is {' and '.join(texts)}); "
-                    "one table cannot hold both, show them one at a time"
-                )
-        for facts in run.info["publishers"]:
-            digest, other = digests.setdefault(facts["publisher"], (facts["digest"], run))
-            if digest != facts["digest"]:
-                raise RunError(
-                    f"{facts['publisher']} is another log in {run.folder} than in {other.folder}; "
-                    "one table cannot hold both, show them one at a time"
-                )
-        for pair in run.info["pairs"]:
-            for name in dict.fromkeys((pair["recommender"], base_name(pair))):
-                key = (name, pair["publisher"])
-                folder = "" if taken.setdefault(key, run) is run else f" [{run.folder}]"
-                names[id(run), *key] = f"{display_name(run, name)}{folder}"
-    return names

@@ -9,9 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
-from newsreplay.report.facts import asking_notes, column_of, display_name, is_reference, leak_notes, number, seed_notes
+from newsreplay.report.facts import asking_notes, leak_notes, number, seed_notes
 from newsreplay.report.headings import IN_UNITS, format_value, heading, metric_named
-from newsreplay.report.shown import few_notes, headline, shown
+from newsreplay.report.overlaps import Overlaps, overlaps
+from newsreplay.report.records import Note
+from newsreplay.report.shown import few_notes, headline
+from newsreplay.report.tables.board import Board
+from newsreplay.report.tables.overlap import OVERLAP_COLUMNS, overlap_cells, overlap_notes, overlap_record, overlap_text
 from newsreplay.report.tables.tables import (
     BEST,
     MARKS,
@@ -22,11 +26,10 @@ from newsreplay.report.tables.tables import (
     publisher_caption,
     render,
 )
-from newsreplay.simulator.judgement.comparisons import ALPHA, Differences, count_wins
-from newsreplay.simulator.judgement.comparisons import compare as compare_rows
+from newsreplay.report.together import Row, check_paired, rows_of
+from newsreplay.simulator.judgement.comparisons import ALPHA, Differences
 from newsreplay.simulator.judgement.measures import Reward
-from newsreplay.simulator.judgement.metrics import Measured
-from newsreplay.simulator.runs.by_cluster import ByCluster
+from newsreplay.simulator.judgement.overlap import Overlap
 from newsreplay.simulator.runs.folder import RunFolder
 
 
@@ -40,124 +43,144 @@ class _Pair(NamedTuple):
     right: float
     numbers: dict[str, float | None]  #: difference, low, high, p, p_holm, resolvable
     alike: bool  #: they gave the same answers
+    overlap: Overlap | None  #: of their slates
 
 
 def compare(
-    run: RunFolder,
+    run: RunFolder | Sequence[RunFolder],
     a: str | None = None,
     b: str | None = None,
     *,
     style: str = "table",
     metrics: Sequence[str] | None = None,
 ) -> str:
-    """Differences of recommenders of one run as text, a table a publisher.
+    """Differences of recommenders of one run, or of several on the same data, as text, a table a publisher.
 
     Of `a` and `b` by all the metrics that judge, or by `metrics`; of `a` and every other, or of all pairs, by the
-    first of `metrics` (E@1, or AUC where E@1 is not shown). p-values are corrected for all pairs of the run's
-    recommenders on that publisher and metric, whichever are shown. Of a publisher with few scored sessions, metrics
-    of slates have values only if they are named (`shown.hides`). Raises `NewsreplayError` for a recommender or metric
-    that the run does not have.
+    first of `metrics` (E@1, or AUC where E@1 is not shown). Where two runs have a recommender of one name, that of the
+    later one is called "NAME [RUN]". p-values are corrected for all pairs of the runs' recommenders on that publisher
+    and metric, whichever are shown. Of a publisher with few scored sessions, metrics of slates have values only if
+    they are named (`shown.hides`). Beside it all stands how much the slates of both overlap (`report.overlaps`).
+
+    Raises `NewsreplayError` for a recommender or metric that the runs do not have, and for runs whose recommenders
+    cannot be paired, since they are on other data, or scored or resampled otherwise.
     """
+    runs = [run] if isinstance(run, RunFolder) else list(run)
     names = [name for name in (a, b) if name is not None]
     requested = None if metrics is None else [metric_named(metric) for metric in metrics]
-    _check_names(run, names)
-    _check_metrics(requested or (), _metrics_of(run))
-    is_pair = a is not None and b is not None
+    board = Board(runs, requested or ())  # which says whether they are alike
+    check_paired(runs)
+    rows = rows_of(runs)
+    _check_names([row for each in rows.values() for row in each], names)
+    _check_metrics(requested or (), runs)
+    is_pair = len(names) == 2
     tables: list[ReportTable] = []
     records: list[Record] = []
-    for publisher in run.publishers:
-        facts, measured = run.facts(publisher), shown(run, publisher, requested or ())
-        done = [pair["recommender"] for pair in run.pairs(publisher) if pair["status"] == "done"]
-        if not {*names} <= {*done}:
+    for publisher in rows:
+        done = [row for row in rows[publisher] if row.pair["status"] == "done"]
+        if not {*names} <= {row.name.word for row in done}:
             continue  # it failed on this publisher, and the leaderboard notes that
-        known = [result.metric for result in measured.results[: measured.replicates.shape[1]]]
+        known = _metrics_of(runs, publisher)
         judging = [metric for metric in known if heading(metric).higher_is_better is not None]
-        named = None if requested is None else [metric for metric in requested if metric in known]
-        chosen = (judging if is_pair else [headline(facts)]) if named is None else named
-        pairs = [
-            pair
-            for metric in ((chosen if is_pair else chosen[:1]) if known else ())  # without any where all failed
-            for pair in _pairs(run, publisher, measured, known.index(metric), metric, names)
-        ]
-        records += [
-            {"publisher": publisher, "metric": pair.metric, "a": pair.a, "b": pair.b, **pair.numbers} for pair in pairs
-        ]
-        heads = [
-            heading(pair.metric, run.asks, run.reward).text if is_pair else f"{pair.a} - {pair.b}" for pair in pairs
-        ]
-        body = [(head, _cells(pair, run.reward)) for head, pair in zip(heads, pairs, strict=True)]
-        sides = [display_name(run, name) for name in names] if is_pair else ["left", "right"]
-        columns = [*sides, "difference", "95 % interval", "p", "p (Holm)", "resolvable"]
-        told = (*few_notes(facts, requested or ()), *asking_notes(run), *leak_notes(run), *seed_notes(run))
-        notes = [*_notes(is_pair, chosen, style, run), *(note.text for note in told)]
-        first, caption = "metric" if is_pair else "pair", publisher_caption(run, publisher)
-        tables.append(ReportTable(first, [("", column) for column in columns], body, notes, [], caption))
+        chosen = judging if is_pair else [headline(runs[0].facts(publisher))]
+        if requested is not None:
+            chosen = [metric for metric in requested if metric in known]
+        if not known:
+            chosen = []  # all failed
+        pairs, shared = _pairs(board, publisher, done, chosen if is_pair else chosen[:1], names)
+        records += [_record(publisher, pair) for pair in pairs]
+        labels = [row.name.label for name in names for row in done if row.name.word == name]
+        notes = [*_notes(is_pair, chosen, style, runs[0]), *overlap_notes(shared), *_told(runs, publisher, requested)]
+        tables.append(_table(labels if is_pair else None, pairs, shared.k, notes, runs[0], publisher))
     if style in ("json", "csv"):
         return render(ReportTable("", [], [], [], records), style)
     return "\n\n".join(render(table, style) for table in tables)
 
 
-def _metrics_of(run: RunFolder) -> list[str]:
-    """What is measured on any publisher; impressions are not on all."""
-    return list(dict.fromkeys(result.metric for result in run.results))
+def _metrics_of(runs: Sequence[RunFolder], publisher: str | None = None) -> list[str]:
+    """What every run measures on a publisher, or on any: impressions are not on all."""
+    of_runs = [
+        dict.fromkeys(result.metric for result in run.results if publisher in (None, result.publisher)) for run in runs
+    ]
+    return [metric for metric in of_runs[0] if all(metric in others for others in of_runs)]
 
 
-def _check_names(run: RunFolder, names: Sequence[str]) -> None:
+def _check_names(rows: Sequence[Row], names: Sequence[str]) -> None:
+    where = " and ".join(dict.fromkeys(str(row.run.folder) for row in rows))
+    failed = {row.name.word: row for row in rows if row.pair["status"] == "failed"}
+    done = list(dict.fromkeys(row.name.word for row in rows if row.pair["status"] == "done"))
     if len(names) == 2 and names[0] == names[1]:
-        raise NewsreplayError(f"{names[0]} cannot be compared with itself")
-    failed = {pair["recommender"]: pair["error"] for pair in run.info["pairs"] if pair["status"] == "failed"}
-    done = list(dict.fromkeys(pair["recommender"] for pair in run.info["pairs"] if pair["status"] == "done"))
+        others = [row.name.word for row in rows if row.recommender == names[0] and row.name.word != names[0]]
+        hint = f"; there is {others[0]!r} too" if others else ""
+        raise NewsreplayError(f"{names[0]} cannot be compared with itself{hint}")
     for name in names:
         if name not in done:
             if name in failed:
-                raise NewsreplayError(f"{name} failed in {run.folder}: {failed[name]}")
+                raise NewsreplayError(f"{name} failed in {failed[name].run.folder}: {failed[name].pair['error']}")
             hint = did_you_mean(name, done) or f"It has {', '.join(done)}."
-            raise NewsreplayError(f"{run.folder} has no results of {name!r}. {hint}")
+            raise NewsreplayError(f"{where} has no results of {name!r}. {hint}")
 
 
-def _check_metrics(metrics: Sequence[str], known: Sequence[str]) -> None:
+def _check_metrics(metrics: Sequence[str], runs: Sequence[RunFolder]) -> None:
+    known = _metrics_of(runs)
     for metric in metrics:
-        if metric not in known:
-            hint = did_you_mean(metric, known) or f"There are {', '.join(known)}."
-            raise NewsreplayError(f"no metric is called {metric!r}. {hint}")
+        if metric in known:
+            continue
+        some = [run for run in runs if metric in _metrics_of([run])]
+        if some:
+            (other, *_) = (run for run in runs if run not in some)
+            raise NewsreplayError(
+                f"{metric} is measured in {some[0].folder} and not in {other.folder}; name one of {', '.join(known)}, "
+                f"or run the latter again with -k {some[0].info['options']['k']}"
+            )
+        hint = did_you_mean(metric, known) or f"There are {', '.join(known)}."
+        raise NewsreplayError(f"no metric is called {metric!r}. {hint}")
 
 
 def _pairs(
-    run: RunFolder, publisher: str, measured: Measured, column: int, metric: str, chosen: Sequence[str]
-) -> list[_Pair]:
-    """The differences by one metric: of the two chosen recommenders, of one and every other, or of all pairs.
+    board: Board, publisher: str, rows: Sequence[Row], metrics: Sequence[str], chosen: Sequence[str]
+) -> tuple[list[_Pair], Overlaps]:
+    """The differences by some metrics: of the two chosen recommenders, of one and every other, or of all pairs.
 
     The family that p-values are corrected for is all that can be ranked, and the chosen ones.
     """
-    pairs = [pair for pair in run.pairs(publisher) if pair["status"] == "done"]
-    names = [pair["recommender"] for pair in pairs]
-    family = [
-        row
-        for row, pair in enumerate(pairs)
-        if names[row] in chosen or not (is_reference(pair) or names[row] in run.leaks)
-    ]
-    values = column_of(measured, column)[family]
-    by_cluster = ByCluster(run, publisher)
-    wins = None
-    if heading(metric).higher_is_better is not None:
-        wins = count_wins([by_cluster.sums(names[row], metric) for row in family])
-    differences = compare_rows(values, measured.replicates[family, column], wins=wins)
-    place = {pair: i for i, pair in enumerate(zip(differences.a.tolist(), differences.b.tolist(), strict=True))}
+    family = [row for row in rows if row.is_ranked or row.name.word in chosen]
+    words, labels = [row.name.word for row in family], [row.name.label for row in family]
+    wanted = _wanted([words.index(name) for name in chosen], len(family)) if metrics else []
+    shared = overlaps(publisher, [(row.run, row.recommender) for row in family], wanted)
+    answers = _Answers(board.runs, publisher)
     result = []
-    for left, right in _wanted([family.index(names.index(name)) for name in chosen], len(family)):
-        numbers = _numbers(differences, place[min(left, right), max(left, right)], 1.0 if left < right else -1.0)
-        a, b = (display_name(run, names[family[side]]) for side in (left, right))
-        alike = _answer_alike(run.measured(publisher), family[left], family[right])
-        result.append(_Pair(a, b, metric, values[left], values[right], numbers, alike))
-    return result
+    for metric in metrics:
+        values, differences = board.differences(publisher, metric, labels)
+        place = {pair: i for i, pair in enumerate(zip(differences.a.tolist(), differences.b.tolist(), strict=True))}
+        for (left, right), overlap in zip(wanted, shared.pairs, strict=True):
+            numbers = _numbers(differences, place[min(left, right), max(left, right)], 1.0 if left < right else -1.0)
+            alike = answers.are_alike(family[left], family[right])
+            sides = labels[left], labels[right], metric, values[left], values[right]
+            result.append(_Pair(*sides, numbers, alike, overlap))
+    return result, shared
 
 
-def _answer_alike(measured: Measured, a: int, b: int) -> bool:
-    """Whether two rows gave the same answers: all that is measured of them is the same, in every replicate too."""
-    width = measured.replicates.shape[1]
-    mine, others = ([result[3:] for result in measured.results[row * width :][:width]] for row in (a, b))
-    told = any(value is not None for value, *_ in mine)
-    return told and mine == others and np.array_equal(measured.replicates[a], measured.replicates[b], equal_nan=True)
+class _Answers:
+    """Whether recommenders gave the same answers: all that is measured of both is the same, in every replicate too."""
+
+    def __init__(self, runs: Sequence[RunFolder], publisher: str):
+        self._metrics = _metrics_of(runs, publisher)
+        self._measured = {}
+        for run in runs:
+            measured = run.measured(publisher)
+            for row, replicates in enumerate(measured.replicates):
+                results = measured.results[row * len(replicates) :][: len(replicates)]
+                of_metric = {result.metric: place for place, result in enumerate(results)}
+                places = [of_metric[metric] for metric in self._metrics]
+                told = [results[place][3:] for place in places]
+                self._measured[id(run), results[0].recommender] = told, replicates[places]
+
+    def are_alike(self, a: Row, b: Row) -> bool:
+        """Of two that did not fail, what they answered as far as it is measured in both runs."""
+        (mine, drawn), (others, redrawn) = (self._measured[id(row.run), row.recommender] for row in (a, b))
+        told = any(value is not None for value, *_ in mine)
+        return told and mine == others and np.array_equal(drawn, redrawn, equal_nan=True)
 
 
 def _wanted(chosen: list[int], rows: int) -> list[tuple[int, int]]:
@@ -178,6 +201,26 @@ def _numbers(differences: Differences, place: int, sign: float) -> dict[str, flo
         "p_holm": number(differences.p_holm[place]),
         "resolvable": number(differences.resolvable[place]),
     }
+
+
+def _record(publisher: str, pair: _Pair) -> Record:
+    names = {"publisher": publisher, "metric": pair.metric, "a": pair.a, "b": pair.b}
+    return {**names, **pair.numbers, **overlap_record(pair.overlap)}
+
+
+def _table(
+    sides: list[str] | None, pairs: list[_Pair], k: int, notes: list[str], run: RunFolder, publisher: str
+) -> ReportTable:
+    """Of two recommenders, the `sides`, a row a metric; else a row a pair."""
+    columns = [*(sides or ["left", "right"]), "difference", "95 % interval", "p", "p (Holm)", "resolvable"]
+    body = [(f"{pair.a} - {pair.b}", [*_cells(pair, run.reward), *overlap_cells(pair.overlap)]) for pair in pairs]
+    if sides:
+        body = [(heading(pair.metric, run.asks, run.reward).text, _cells(pair, run.reward)) for pair in pairs]
+        notes = [*([overlap_text(pairs[0].overlap, k)] if pairs and pairs[0].overlap else []), *notes]
+    else:
+        columns += OVERLAP_COLUMNS
+    heads = [("", column) for column in columns]
+    return ReportTable("metric" if sides else "pair", heads, body, notes, [], publisher_caption(run, publisher))
 
 
 def _cells(pair: _Pair, reward: Reward | None) -> list[Cell]:
@@ -205,3 +248,14 @@ def _notes(is_pair: bool, metrics: list[str], style: str, run: RunFolder) -> lis
         "correction for all pairs of the run's recommenders",
         "resolvable: 2.8 standard errors; a true difference of that size is found in half of such logs or more",
     ]
+
+
+def _told(runs: Sequence[RunFolder], publisher: str, requested: Sequence[str] | None) -> list[str]:
+    """What to know of the runs, each note once."""
+    notes = list(few_notes(runs[0].facts(publisher), requested or ()))
+    for run in runs:
+        notes += [*asking_notes(run), *leak_notes(run), *seed_notes(run)]
+        apart = [name for name in run.publishers if not all(name in other.publishers for other in runs)]
+        texts = [f"{name} is in {run.folder} and not in all of the runs, and is not compared" for name in apart]
+        notes += [Note("note", text) for text in texts]
+    return list(dict.fromkeys(note.text for note in notes))

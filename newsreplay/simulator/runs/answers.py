@@ -56,22 +56,30 @@ def read_slates(path: Path, publisher: Publisher, k: int, asks: Asks = "reads") 
     slates = np.full((len(request_rows(publisher, asks)), k), -1, np.int32)
     other = RunError(f"{path} does not hold answers to this log; run it again")
     begin = 0
+    for part, ids in slate_stretches(path, k):
+        if begin + len(part) > len(slates) or not ids.equals(publisher.articles.id):
+            raise other
+        slates[begin : begin + len(part)] = part
+        begin += len(part)
+    if begin != len(slates):
+        raise other
+    return slates
+
+
+def slate_stretches(path: Path, k: int) -> Iterator[tuple[Column, pa.Array]]:
+    """Slates stretch by stretch, `BATCH` requests each: codes, int32[requests, k], padded with -1, and the ids by code.
+
+    Raises `RunError` where they are longer.
+    """
     with opened(path) as reader:
         for number in range(reader.num_record_batches):
             lists = reader.get_batch(number).column("slate")
             codes, lengths = to_numpy(lists.values), np.diff(to_numpy(lists.offsets))
-            part = slates[begin : begin + len(lists)]
-            if (
-                len(part) < len(lists)
-                or lengths.max(initial=0) > k
-                or not lists.values.dictionary.equals(publisher.articles.id)
-            ):
-                raise other
+            if lengths.max(initial=0) > k:
+                raise RunError(f"{path} does not hold answers to this log; run it again")
+            part = np.full((len(lists), k), -1, np.int32)
             part[np.arange(k) < lengths[:, None]] = codes
-            begin += len(lists)
-    if begin != len(slates):
-        raise other
-    return slates
+            yield part, lists.values.dictionary
 
 
 def slates_table(requests: Path, slates: Path) -> pa.Table:
@@ -136,7 +144,19 @@ def scores_table(impressions: Path, scores: Path) -> pa.Table:
     return _beside(shown, impressions, read_columns(scores, {"scores": "large_list"}), scores)
 
 
-# --- both -----------------------------------------------------------------------------------------------
+# --- all -----------------------------------------------------------------------------------------------
+
+
+def list_at(path: Path, column: str, place: int) -> pa.Array:
+    """One list of a column of lists, by its place from 0. Raises `RunError` where there is none."""
+    with opened(path) as reader:
+        left = place
+        for number in range(reader.num_record_batches):
+            lists = reader.get_batch(number).column(column)
+            if left < len(lists):
+                return lists[left].values
+            left -= len(lists)
+    raise RunError(f"{path} has no row {place:,}; run it again")
 
 
 def _beside(asked: pa.Table, where: Path, answered: pa.Table, path: Path) -> pa.Table:

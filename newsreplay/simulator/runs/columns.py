@@ -49,6 +49,7 @@ class Texts(NamedTuple):
 class ScoredRequests(NamedTuple):
     """The requests of the scored sessions, session by session; every such session has one at least."""
 
+    row: Column  #: int64[requests], log row
     time: Column  #: int64[requests], ms UTC
     session: Column  #: int32[requests], session code
     cluster: Column  #: int64[requests], what the session is resampled with
@@ -157,7 +158,7 @@ _READS = dict.fromkeys(("row", "time", "cluster", "age"), "int64") | {
     "returning": "bool",
     "category": "dictionary",
 }
-_REQUESTS = dict.fromkeys(("time", "cluster"), "int64") | {
+_REQUESTS = dict.fromkeys(("row", "time", "cluster"), "int64") | {
     "session": "int32",
     "returning": "bool",
     "relevant": "int32",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 import pyarrow as pa
 
+from newsreplay.arrow import to_numpy
 from newsreplay.datasets import find_data
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError, RunError
@@ -20,7 +21,7 @@ from newsreplay.log.rows import Asks, Column
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Measured, Result
 from newsreplay.simulator.judgement.rankings import Ranked
-from newsreplay.simulator.runs.answers import scores_table, slates_table, with_ids
+from newsreplay.simulator.runs.answers import list_at, scores_table, slate_stretches, slates_table, with_ids
 from newsreplay.simulator.runs.columns import (
     Impressions,
     Reads,
@@ -32,7 +33,7 @@ from newsreplay.simulator.runs.columns import (
     read_reads,
     read_requests,
 )
-from newsreplay.simulator.runs.files import Digests
+from newsreplay.simulator.runs.files import Digests, read_columns
 from newsreplay.simulator.runs.options import DataSource, Options
 from newsreplay.simulator.runs.paths import pair_files, publisher_files
 from newsreplay.simulator.runs.place import UNFINISHED, find_run, partial_of
@@ -105,6 +106,33 @@ class RunFolder:
         if not files:
             raise RunError(f"{self.folder} keeps no slates and no scores; run it again without --no-slates")
         return files
+
+    def slate_stretches(self, publisher: str, recommender: str) -> Iterator[Column]:
+        """The answers of one recommender stretch by stretch, codes of articles, int32[requests, k], padded with -1.
+
+        Equal codes of runs on the same log are the same articles. Raises `RunError` where the run keeps none.
+        """
+        path = self._answers(publisher, recommender, "slates")
+        return (part for part, _ in slate_stretches(path, int(self.info["options"]["k"])))
+
+    def slate_at(self, publisher: str, recommender: str, request: int) -> Column:
+        """The answer to one request, by its number in log order: codes of articles, best first.
+
+        Raises `RunError` where the run keeps none.
+        """
+        return to_numpy(list_at(self._answers(publisher, recommender, "slates"), "slate", request))
+
+    def scores_at(self, publisher: str, recommender: str, impression: int) -> Column:
+        """The scores of one impression's candidates, by its number in log order: float64[candidates], in pool order.
+
+        Raises `RunError` where the run keeps none.
+        """
+        return to_numpy(list_at(self._answers(publisher, recommender, "scores"), "scores", impression))
+
+    def request_rows(self, publisher: str) -> Column:
+        """The log rows that asked for slates, int64[requests], in log order. Raises `RunError` without slates."""
+        path = self._whole(publisher_files(self.folder, publisher).requests)
+        return to_numpy(read_columns(path, {"row": "int64"}).column("row"))
 
     def _slates(self, publisher: str, recommender: str) -> pa.Table:
         path = self._answers(publisher, recommender, "slates")

@@ -27,6 +27,7 @@ from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.costs import costs
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.report.tables.missed import missed
+from newsreplay.report.tables.overlap import overlap_matrix
 from newsreplay.report.tables.tables import (
     BEST,
     FORMATS,
@@ -50,6 +51,7 @@ VIEWS: dict[str, Callable[[Run, str], str]] = {
     "compare all": lambda run, style: compare(run, style=style),
     "compare one": lambda run, style: compare(run, WORDS[0], style=style),
     "compare two": lambda run, style: compare(run, WORDS[0], WORDS[5], style=style),
+    "overlap": lambda run, style: overlap_matrix([run], style=style),
     **{f"by {by}": lambda run, style, by=by: by_slice(run, by, style=style, intervals=True) for by in DIMENSIONS},  # type: ignore[misc]
 }
 
@@ -228,7 +230,11 @@ KEYS = {
         *("p50_ms", "p95_ms", "p99_ms", "max_ms", "late", "pareto"),
     },
     "misses": {"publisher", "recommender", "cause", "reads", "share"},
-    "compare": {"publisher", "metric", "a", "b", "difference", "low", "high", "p", "p_holm", "resolvable"},
+    "compare": {
+        *("publisher", "metric", "a", "b", "difference", "low", "high", "p", "p_holm", "resolvable"),
+        *("rbo", "jaccard", "identical", "overlap_requests"),
+    },
+    "overlap": {"publisher", "a", "b", "rbo", "jaccard", "identical", "overlap_requests"},
     "by": {"publisher", "recommender", "metric", "by", "slice", "value", "low", "high", "n"},
 }
 

@@ -132,7 +132,7 @@ OFTEN = ("results.json", "timing.json")
 READ = {
     "leaderboard": (*OFTEN, "replicates", "frame", "outcomes", "scored_impressions", "rankings"),
     "slices": (*OFTEN, "frame", "outcomes", "scored_impressions", "rankings"),
-    "compare": (*OFTEN, "replicates", "frame", "outcomes"),
+    "compare": (*OFTEN, "replicates", "frame", "outcomes", "requests", "slates"),
     "slates": (*OFTEN, "requests", "slates", "impressions", "scores"),
     "score": ("timing.json", "training.json", "slates", "scores"),
     "report": (*OFTEN, "replicates", "frame", "outcomes", "scored_impressions", "rankings"),
