@@ -167,5 +167,5 @@ def test_one_recommender_is_checked_at_a_time() -> None:
 
 
 def test_a_keyword_that_run_does_not_have_is_refused_with_the_nearest_that_it_has() -> None:
-    with pytest.raises(TypeError, match="run\\(\\) has no keyword 'deadlin'. Did you mean 'deadline'\\?"):
+    with pytest.raises(TypeError, match=r"run\(\) has no keyword 'deadlin'\. Did you mean 'deadline'\?"):
         newsreplay.run(deadlin=3)  # type: ignore[call-arg]
