@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,3 +49,24 @@ def test_the_example_script_prints_the_leaderboard_and_frames(
     assert re.search(r"^SameSection\(size=50\) +\d", printed, re.M)
     assert "session_ndcg@10" in printed
     assert "slate" in printed
+
+
+def test_the_compiled_example_answers_as_the_plain_one_does_and_is_blind_to_the_future() -> None:
+    compiled = f"{ROOT}/examples/my_kernel.py:SameSection(size=50)"
+    run = newsreplay.run(ROOT / "examples/clicks.csv", [OWN, compiled], k=5)
+    plain, fast = (run.slates("clicks", name)["slate"].map(list).tolist() for name in (OWN, compiled))
+    assert plain == fast
+    assert any(plain)
+    assert newsreplay.check(compiled, cuts=4).passed
+
+
+def test_every_cell_of_the_example_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = json.loads((ROOT / "examples/my_recommender.ipynb").read_text("utf-8"))
+    shutil.copy(ROOT / "examples/clicks.csv", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert names["run"].info["recommenders"] == ["MostRead", "trend", "sequences"]
+    assert names["newsreplay"].check(names["MostRead"]()).passed
