@@ -19,7 +19,7 @@ from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunError, SpecError, did_you_mean
 from newsreplay.escaping import escaped
 from newsreplay.log.catalog import Catalog
-from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Asks, Event, Kind
+from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Asks, Event, Excludes, Kind
 from newsreplay.machine import cores, parse_bytes
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport
 from newsreplay.recommenders.registry import Entry, start_list
@@ -28,7 +28,7 @@ from newsreplay.report.headings import heading
 from newsreplay.report.shown import shown
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
-from newsreplay.simulator.checks import Check, check_entry
+from newsreplay.simulator.checks import Asking, Check, check_entry
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.replay.plain import PlainRecommender
@@ -168,6 +168,7 @@ def run(
     slates: bool = True,
     cluster: str | None = None,
     requests: Asks = "reads",
+    exclude: Excludes = "current",
     reward: Reward | None = None,
     seeds: Iterable[int] = (),
     columns: dict[str, str] | None = None,
@@ -183,7 +184,8 @@ def run(
     - `data`: a prepared name, `KIND:PATH`, a table (path, address, frame, Arrow stream) or a `Dataset`;
       `columns` names a table's columns, `preparing` shapes how files are prepared; `publishers`: only these.
     - `recommenders`: specs ("trend,circular(size=500)"), presets, objects, or a list of these.
-    - `requests`: what asks for slates, "reads" or "impressions"; `k`: their length. `warmup`: how long from the first
+    - `requests`: what asks for slates, "reads" or "impressions"; `exclude`: what they leave out, the "current" article,
+      all that the "session" has read, or "nothing"; `k`: their length. `warmup`: how long from the first
       read on nothing is scored; `window`: how long after that scored sessions may begin; `split`, in place of these
       two: a stretch that the data set names ("official"). Durations are "1d", a `timedelta`, or milliseconds.
     - `out`: the run folder, by default a temporary one that goes when the returned object does. A run in it is
@@ -204,7 +206,7 @@ def run(
     execution = _limited(Execution(jobs, executor, progress or quiet, report or unheard, command), limits)
     entries = _entries(recommenders, execution.apart)
     dataset = find_data(data, columns=columns, preparing=preparing)
-    scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward)
+    scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward, exclude)
     answering = _answering(Answering(k, seed, tuple(seeds)), limits)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
 
@@ -294,6 +296,7 @@ def check(
     k: int = 10,
     seed: int = 0,
     requests: Asks = "reads",
+    exclude: Excludes = "current",
 ) -> Check:
     """Check that no answer of a recommender depends on the future, and that a second replay gives the same answers.
 
@@ -302,7 +305,8 @@ def check(
     test against mistakes, not against malice: whoever reads the future from files or another process passes.
 
     `data` is as in `run`, its first publisher unless one is named; by default a log of 2,000 rows is made up. `seed` is
-    of random choices, of the cuts and of what overwrites the rows; `requests` is what asks for slates.
+    of random choices, of the cuts and of what overwrites the rows; `requests` is what asks for slates, `exclude`
+    what they leave out.
 
     Printing what is returned gives one line; it has `passed` where its `finding` and its `error`, what the recommender
     did in place of answering, are None. Raises `SpecError` where `recommender` is not one recommender, and `DataError`
@@ -315,10 +319,11 @@ def check(
         entries = start_list([recommender])
         if len(entries) > 1:
             raise SpecError(f"one recommender is checked at a time, not {len(entries)}; name one")
+        asking: Asking = {"k": k, "seed": seed, "requests": requests, "exclude": exclude}
         if data is None:
-            return check_entry(entries[0], cuts=cuts, k=k, seed=seed, requests=requests)
+            return check_entry(entries[0], cuts=cuts, **asking)
         dataset = find_data(data)
         chosen = dataset.publisher(dataset.publishers[0] if publisher is None else publisher)
         check_asking(dataset, [chosen.name], requests)
         log, articles = chosen.whole_log, chosen.whole_articles
-        return check_entry(entries[0], log=log, articles=articles, cuts=cuts, k=k, seed=seed, requests=requests)
+        return check_entry(entries[0], log=log, articles=articles, cuts=cuts, **asking)

@@ -35,6 +35,14 @@ class SplitScopeKeywords(ScopeKeywords, total=False):
 
     split: str
     requests: Literal["reads", "impressions"]
+    exclude: Literal["current", "session", "nothing"]
+
+
+class CheckKeywords(TypedDict):
+    """What asks for slates in a check, and what they leave out."""
+
+    requests: Literal["reads", "impressions"]
+    exclude: Literal["current", "session", "nothing"]
 
 
 class AnsweringKeywords(TypedDict):
@@ -216,6 +224,14 @@ requests_option = click.option(
     show_default=True,
     help="What asks for slates; at impressions figures are lower bounds, since what was not shown was not clicked.",
 )
+#: Part of `scope`.
+exclude_option = click.option(
+    "--exclude",
+    type=click.Choice(["current", "session", "nothing"]),
+    default="current",
+    show_default=True,
+    help="What requests leave out: the article on screen, all that the session has read, nothing.",
+)
 cluster_option = click.option(
     "--cluster",
     type=click.Choice(["session", "user", "day"]),
@@ -233,7 +249,7 @@ reward_option = click.option(
 def scope_options(warmup: str, *, split: bool = False) -> Decorator:
     """Which sessions are scored, gathered into `scope: ScopeKeywords` with the command's `--cluster` and `--reward`.
 
-    `warmup` is the help of `--warmup`; `split` adds `--split` and takes up `--requests`.
+    `warmup` is the help of `--warmup`; `split` adds `--split` and takes up `--requests` and `--exclude`.
     """
     named_split = click.option(
         "--split", help="Score a named stretch of the data set's (MIND: official, awrs, …) in place of these two."

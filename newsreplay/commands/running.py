@@ -15,6 +15,7 @@ from newsreplay.commands.bars import progress_bar, report_line, training_bars
 from newsreplay.commands.getting import found_or_offered
 from newsreplay.commands.options import (
     AnsweringKeywords,
+    CheckKeywords,
     FileOptions,
     LeaderboardKeywords,
     LimitKeywords,
@@ -23,6 +24,7 @@ from newsreplay.commands.options import (
     check_metrics,
     cluster_option,
     data_option,
+    exclude_option,
     file_options,
     gathered,
     jobs_option,
@@ -45,7 +47,6 @@ from newsreplay.escaping import escaped
 if TYPE_CHECKING:
     from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
-    from newsreplay.log.rows import Asks
     from newsreplay.recommenders.registry import Entry
 
 
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 @click.option("--publishers", help="Only these of the data set's publishers, comma-separated.")
 @scope_options("Learn from the first stretch without scoring it: 1d, 36h.", split=True)
 @requests_option
+@exclude_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -354,9 +356,13 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
 @click.option("--cuts", default=20, show_default=True, type=click.IntRange(1), help="Where the future is changed.")
 @k_option
 @requests_option
+@exclude_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @file_options
-def check(specs: str, data: str | None, cuts: int, k: int, requests: Asks, seed: int, files: FileOptions) -> None:
+@gathered("asking", CheckKeywords.__annotations__)
+def check(
+    specs: str, data: str | None, cuts: int, k: int, seed: int, files: FileOptions, asking: CheckKeywords
+) -> None:
     """Test that recommenders do not look ahead.
 
     Replays a log, changes all that follows a cut, replays again in a process that never held the log, and compares the
@@ -376,7 +382,7 @@ def check(specs: str, data: str | None, cuts: int, k: int, requests: Asks, seed:
     with contextlib.redirect_stdout(sys.stderr):  # what recommenders print
         entries = start_list(specs)
     for entry in entries:
-        checked = check_one(entry.label, dataset, cuts=cuts, k=k, seed=seed, requests=requests)
+        checked = check_one(entry.label, dataset, cuts=cuts, k=k, seed=seed, **asking)
         failed += not checked.passed
         click.echo(escaped(str(checked), keep="\n"))
     if failed:

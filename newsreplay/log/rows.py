@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,9 @@ KIND_NAMES = {kind.value: kind.name.lower() for kind in Kind}
 
 Asks: TypeAlias = Literal["reads", "impressions"]  #: what asks for slates
 ASKING: dict[str, int] = {"reads": READ, "impressions": IMPRESSION}  #: and the kind of these rows
+#: What a request excludes: the article on screen; all that its session has read, that one included; nothing.
+Excludes: TypeAlias = Literal["current", "session", "nothing"]
+EXCLUDES: tuple[Excludes, ...] = get_args(Excludes)
 
 HOUR = 3_600_000  #: milliseconds
 DAY = 24 * HOUR
@@ -57,6 +60,9 @@ class Event(NamedTuple):
     category: int  #: category code of the article as far as it is known by now, -1 = none
     pool: Any = ()  #: article codes on impressions and their outcomes, as the source lists them; else empty
     clicked: Any = ()  #: a bool per candidate on outcomes; else empty. Both are tuples, in kernels arrays
+    #: What a slate must leave out, an `Excludes`; in kernels the code of the article on screen, or -1 = nothing. What
+    #: the session has read besides is taken out of the slate by the engine.
+    exclude: Any = "current"
 
     @property
     def extra(self) -> Mapping[str, str | None]:

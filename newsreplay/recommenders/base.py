@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from newsreplay.log.catalog import Catalog
-    from newsreplay.log.rows import Asks, Event
+    from newsreplay.log.rows import Asks, Event, Excludes
 
 
 def _silent(line: str) -> None:
@@ -40,6 +40,7 @@ class Setting(NamedTuple):
     timed: bool = False  #: every answer is timed, so `Deferred` ones are settled one by one
     report: Callable[[str], None] = _silent  #: takes a line of progress, as while training, to be shown on a terminal
     requests: Asks = "reads"  #: what asks for slates: "reads" or "impressions"
+    exclude: Excludes = "current"  #: what a request excludes: "current", "session" or "nothing"; it tells itself, too
     answer_timeout: int | None = None  #: ms after which an answer is given up, as far as Python can; None = never
 
 
@@ -111,8 +112,10 @@ class Recommender:
     def recommend(self, request: Event, k: int) -> Slate:
         """Answer a read with at most `k` article codes, or ids, best first; an empty answer is a miss.
 
-        `request` is the read itself, already learned; `request.item` is the article on screen. That one and
-        repeated articles are dropped from the answer (and counted); an article that is not known is an error.
+        `request` is the read itself, already learned; `request.item` is the article on screen. That one, unless
+        `request.exclude` is "nothing", and repeated articles are dropped from the answer (and counted); an article that
+        is not known is an error. Where it is "session", `k` is larger by what the session has read besides, which is
+        taken out of the answer.
 
         With requests at impressions (`setting.requests`) it is an impression without its `pool`, after `score` was
         asked for that and before the impression is learned; all known articles may be recommended, and
@@ -128,7 +131,7 @@ class Sizes(NamedTuple):
     users: int
     sessions: int
     categories: int
-    k: int  #: slate length
+    k: int  #: length of the longest slate
 
 
 #: The state of a compiled recommender, a NamedTuple of arrays and scalars.
@@ -141,9 +144,10 @@ class Compiled(Generic[State]):
     A subclass names its kernels (`newsreplay.kernels.compiling.kernel`) and makes their state:
 
     - `learn(state, event)` takes in one row;
-    - `recommend(state, request, slate)` writes article codes, best first, into `slate` (int32[k], filled
-      with -1); it must not write the current article, an unknown one or one twice. An impression that asks is not
-      learned yet, has no pool and may have no article on screen (`request.item` is -1);
+    - `recommend(state, request, slate)` writes article codes, best first, into `slate` (int32, at most `Sizes.k`
+      places, filled with -1); it must not write the article `request.exclude` (the one on screen; -1 = none is
+      excluded), an unknown one or one twice. An impression that asks is not learned yet, has no pool and may have no
+      article on screen (`request.item` is -1);
     - `score(state, request, out)`, if it has one, writes one number per candidate of `request.pool`, an impression
       that it has not learned yet, into `out` (float64[candidates], filled with -inf = not ranked at all); higher is
       better, NaN and inf are errors.

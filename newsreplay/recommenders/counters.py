@@ -320,7 +320,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
     _leave_unranked(state)
     for i in range(state.arms.clock[arms.ALIVE]):
         item = int64(state.arms.item[i])
-        if item != request.item:
+        if item != request.exclude:
             _measure(state, item, request.time, mean)
             _switch_on(state, request, view, item)
             offer(state.ranking, 0, item, _rate(state, int64(SLATES), FIXED + state.values), state.arms.read_row)

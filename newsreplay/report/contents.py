@@ -16,6 +16,7 @@ from newsreplay.durations import duration_text
 from newsreplay.log.rows import Column
 from newsreplay.report import misses
 from newsreplay.report.facts import (
+    EXCLUDED,
     column_of,
     commands,
     costs_of,
@@ -123,6 +124,7 @@ def _manifest(run: RunFolder) -> list[tuple[str, str]]:
         "notes on the data": "; ".join(data["notes"]),
         "slate length": str(options["k"]),
         "requests": "" if run.asks == "reads" else f"at {run.asks}",
+        "requests exclude": "" if run.exclude == "current" else EXCLUDED[run.exclude],
         "warm-up": duration_text(options["warmup"]),
         "window": "" if options["window"] is None else duration_text(options["window"]),
         "longest session scored": "" if options["max_session_length"] is None else str(options["max_session_length"]),

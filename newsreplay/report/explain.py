@@ -355,8 +355,10 @@ class _Request:
         """Why an article is not in a slate."""
         if item >= self.known:
             return "not known yet"
-        if item == self.current:
+        if item == self.current and self.run.exclude != "nothing":
             return "on screen"
+        if self.run.exclude == "session" and np.any(self.publisher.log.item[self.before] == item):
+            return "read before"
         if slate is None:
             if pair["status"] == "failed":
                 return "it failed"

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 
 from newsreplay.durations import duration_text
-from newsreplay.log.rows import Column
+from newsreplay.log.rows import Column, Excludes
 from newsreplay.report.headings import HEADLINE, LEAKS, is_of_slates
 from newsreplay.report.records import Costs, Note
 from newsreplay.report.shown import few_notes, hides
@@ -24,6 +24,12 @@ _AT_IMPRESSIONS = (
     "requests at impressions: slates are answers to impressions, from all known articles; what was not shown could not "
     "be clicked, so figures of slates are lower bounds, and are not to be compared with those at reads"
 )
+#: What requests exclude, in words.
+EXCLUDED: dict[Excludes, str] = {
+    "current": "the article on screen",
+    "session": "all that the session has read",
+    "nothing": "nothing",
+}
 
 # --- pairs of run.json ----------------------------------------------------------------------------------
 
@@ -201,8 +207,15 @@ def _long_ones_count(sessions: int, share: float) -> bool:
 
 
 def asking_notes(run: RunFolder) -> list[Note]:
-    """What to know of figures of slates where impressions asked for these, a note below every table."""
-    return [] if run.asks == "reads" else [Note("warning", _AT_IMPRESSIONS)]
+    """What to know of figures of slates that were asked for in another way than usual, notes below every table."""
+    notes = [] if run.asks == "reads" else [Note("warning", _AT_IMPRESSIONS)]
+    if run.exclude != "current":
+        text = (
+            f"requests exclude {EXCLUDED[run.exclude]} (--exclude {run.exclude}), so figures of slates are not to be "
+            "compared with those of runs that exclude the article on screen"
+        )
+        notes.append(Note("warning", text))
+    return notes
 
 
 def leak_notes(run: RunFolder) -> list[Note]:

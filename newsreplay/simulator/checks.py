@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import cycle
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 
 from newsreplay.errors import RecommenderError
 from newsreplay.log.catalog import Articles, bare_articles
-from newsreplay.log.rows import ASKING, IMPRESSION, Asks, Column, Log
+from newsreplay.log.rows import ASKING, IMPRESSION, Asks, Column, Excludes, Log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.apart import Apart, Given, Here, NotSentError
@@ -30,6 +30,15 @@ ROWS = 2_000  #: of the log that is made for a check
 #: What became of the rows from a cut on.
 Change: TypeAlias = Literal["nothing", "overwritten", "cut off", "overwritten and made more"]
 _CHANGES: tuple[Change, ...] = ("overwritten", "cut off", "overwritten and made more")
+
+
+class Asking(TypedDict, total=False):
+    """How a recommender is asked in a check, as `Setting` has it."""
+
+    k: int
+    seed: int
+    requests: Asks
+    exclude: Excludes
 
 
 class Finding(NamedTuple):
@@ -78,23 +87,21 @@ def check_entry(
     log: Log | None = None,
     articles: Articles | None = None,
     cuts: int = 20,
-    k: int = 10,
-    seed: int = 0,
-    requests: Asks = "reads",
     apart: bool = True,
+    **asking: Unpack[Asking],
 ) -> Check:
     """Check one recommender at `cuts` cuts, every second right after a request, every fourth after an impression.
 
-    `requests` states what asks for slates.
+    `asking` is as in `Setting`; the seed is that of the cuts, too.
 
     By turns the rows from the cut on are overwritten, cut off, and overwritten and made half as many again. Without
     `log`, one of 2,000 rows is made up. A second replay of the untouched log must agree with the
     first too, which catches state that outlives a replay. The untouched log is replayed in one process, the others
     in another; without `apart`, or where the recommender cannot be sent, all are replayed in this one.
     """
-    setting = Setting(seed, k, requests=requests)
+    setting = Setting(**asking)
     if log is None:
-        log, articles = made_up_log(ROWS, seed)
+        log, articles = made_up_log(ROWS, setting.seed)
     articles = bare_articles(log) if articles is None else articles
     chosen = _cuts(log, cuts, setting)
     try:

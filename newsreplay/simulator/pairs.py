@@ -162,7 +162,7 @@ def _replay(
     slates = allocate(work / "slates.npy", np.int32, (len(request_rows(publisher, scope.requests)), answering.k), -1)
     scores = allocate(work / "scores.npy", np.float64, publisher.log.pools.item.shape, -np.inf)
     if foresight_of(recommender) == "oracle":
-        foresee(publisher, slates, scores, scope.requests)
+        foresee(publisher, slates, scores, scope.requests, scope.exclude)
         return Replayed(slates, scores, NO_DROPS, 0, None, 0.0, foresight="oracle")
     return replay(
         publisher.whole_log,
@@ -174,6 +174,7 @@ def _replay(
             answering.timed,
             report,
             scope.requests,
+            scope.exclude,
             answering.answer_timeout,
         ),
         articles=publisher.whole_articles,

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from newsreplay.log.rows import DAY, HISTORY, HOUR, IMPRESSION, OUTCOME, READ, Log
+from newsreplay.log.rows import DAY, HISTORY, HOUR, IMPRESSION, OUTCOME, READ, Excludes, Log
 
 # --- random numbers ---------------------------------------------------------------------------------------
 
@@ -60,10 +60,11 @@ class Read(NamedTuple):
 class Past:
     """The rows of a log up to and including a read or an impression, which is the request."""
 
-    def __init__(self, log: Log, row: int) -> None:
+    def __init__(self, log: Log, row: int, exclude: Excludes = "current") -> None:
         self.row = row
         self.now = int(log.time[row])
         self.current = int(log.item[row])
+        self.left_out = set() if exclude == "nothing" else {self.current}
         self.user, self.session = int(log.user[row]), int(log.session[row])
         self.reads: list[Read] = []  #: in log order, the request's own, if it is one, last
         self.published: dict[int, int] = {}  #: article -> publication time, in the order of becoming known
@@ -85,7 +86,7 @@ class Past:
         """The k best articles: higher score, then read most recently, then known last."""
         last_read = {read.item: read.row for read in self.reads}
         known = list(self.published)
-        others = [item for item in scores if item != self.current]
+        others = [item for item in scores if item not in self.left_out]
         others.sort(key=lambda item: (scores[item], last_read.get(item, -1), known.index(item)), reverse=True)
         return others[:k]
 
@@ -111,7 +112,9 @@ def clicked_of(log: Log, row: int) -> list[bool]:
 
 def random(past: Past, k: int, *, key: int, hours: int | None = None) -> list[int]:
     """Any known article, or any that was published in the window."""
-    candidates = [item for item, time in past.published.items() if past.within(time, hours) and item != past.current]
+    candidates = [
+        item for item, time in past.published.items() if past.within(time, hours) and item not in past.left_out
+    ]
     return draw_without_replacement(candidates, k, key, past.row)
 
 
@@ -121,7 +124,7 @@ def content(past: Past, k: int, *, key: int) -> list[int]:
     if view not in past.category:
         return []
     category = past.category[view]
-    candidates = [item for item, c in past.category.items() if c == category and item != past.current]
+    candidates = [item for item, c in past.category.items() if c == category and item not in past.left_out]
     return draw_without_replacement(candidates, k, key, past.row)
 
 
@@ -143,7 +146,7 @@ def circular(past: Past, k: int, *, size: int = 100) -> list[int]:
     """The last reads, walked back from the newest, each article once."""
     slate: list[int] = []
     for read in reversed(past.reads[-size:]):
-        if read.item != past.current and read.item not in slate:
+        if read.item not in past.left_out and read.item not in slate:
             slate.append(read.item)
     return slate[:k]
 
@@ -241,6 +244,7 @@ def slates(
     size: int | None = None,
     key: int | None = None,
     kind: int = READ,
+    exclude: Excludes = "current",
 ) -> list[list[int]]:
     """The slate of every read of a log, or of every impression (`kind`), in log order: codes, best first, at most k.
 
@@ -249,7 +253,27 @@ def slates(
     given = {"hours": hours, "size": size, "key": key}
     options = {name: value for name, value in given.items() if value is not None}
     recommend = BASELINES[spec_name]
-    return [recommend(Past(log, row), k, **options) for row in range(len(log.time)) if log.kind[row] == kind]
+    found = []
+    for row in range(len(log.time)):
+        if log.kind[row] == kind:
+            more = read_besides(log, row) if exclude == "session" else set()
+            answer = recommend(Past(log, row, exclude), k + len(more), **options)
+            found.append([item for item in answer if item not in more][:k])
+    return found
+
+
+def read_besides(log: Log, row: int) -> set[int]:
+    """What the session of a row has read up to it, the article on screen excepted."""
+    return {read.item for read in reads_of(log) if read.session == log.session[row] and read.row <= row} - {
+        int(log.item[row])
+    }
+
+
+def excluded(log: Log, row: int, exclude: Excludes) -> set[int]:
+    """What the request of a row excludes."""
+    if exclude == "nothing":
+        return set()
+    return {int(log.item[row])} | (read_besides(log, row) if exclude == "session" else set())
 
 
 # --- the baselines as scorers of a pool -------------------------------------------------------------------
@@ -437,7 +461,11 @@ def judge_request(row: int, slate: Sequence[int], relevant: Collection[int], k: 
 
 
 def judge(
-    log: Log, slates: Sequence[Sequence[int]], scored_sessions: Collection[int], k: int
+    log: Log,
+    slates: Sequence[Sequence[int]],
+    scored_sessions: Collection[int],
+    k: int,
+    exclude: Excludes = "current",
 ) -> dict[int, SessionJudgement]:
     """What the slates (one per read of the log, in log order) brought each scored session."""
     hits = hit_rows(log, slates, k)
@@ -446,7 +474,8 @@ def judge(
         answered = [(read, slate) for read, slate in zip(reads_of(log), slates, strict=True) if read.session == session]
         requests: list[RequestJudgement] = []
         for read, slate in answered:
-            relevant = {later.item for later, _ in answered if later.time > read.time} - {read.item}
+            later = {other.item for other, _ in answered if other.time > read.time}
+            relevant = later - excluded(log, read.row, exclude)
             if relevant:
                 requests.append(judge_request(read.row, slate, relevant, k))
         judgements[session] = SessionJudgement(

@@ -21,7 +21,7 @@ from scipy.special import betaincinv
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.catalog import bare_articles
 from newsreplay.log.publisher import Publisher, Requests, Sessions
-from newsreplay.log.rows import DAY, HISTORY, HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Column, Log, make_log
+from newsreplay.log.rows import DAY, HISTORY, HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Column, Excludes, Log, make_log
 from tests.naive import baselines as naive
 
 Slates = Sequence[Sequence[int]]
@@ -96,7 +96,12 @@ def scored_sessions(log: Log, warmup: int = 0, window: int | None = None, longes
 
 
 def fates(
-    log: Log, slates: Slates, k: int, late: Sequence[bool] | None = None, sessions: Sequence[int] | None = None
+    log: Log,
+    slates: Slates,
+    k: int,
+    late: Sequence[bool] | None = None,
+    sessions: Sequence[int] | None = None,
+    exclude: Excludes = "current",
 ) -> list[Fate]:
     """The fates of all reads of scored sessions, session by session."""
     late = [False] * len(slates) if late is None else late
@@ -115,7 +120,8 @@ def fates(
                 place = LATE
             else:
                 place = BELOW if any(len(slate) == k for slate in in_time) else NEVER
-            relevant = {other.item for _, other in reads if other.time > read.time} - {read.item}
+            relevant = {other.item for _, other in reads if other.time > read.time}
+            relevant -= naive.excluded(log, read.row, exclude)
             found.append(
                 Fate(
                     request,
@@ -125,7 +131,10 @@ def fates(
                     place,
                     [not late[request] and item in relevant for item in slates[request]],
                     len(relevant),
-                    any(other.item != read.item and read.item in known_at(log, other.row) for _, other in earlier),
+                    any(
+                        read.item in known_at(log, other.row) - naive.excluded(log, other.row, exclude)
+                        for _, other in earlier
+                    ),
                     any(other.item == read.item for _, other in earlier),
                 )
             )
@@ -145,22 +154,23 @@ class Impression(NamedTuple):
     item: int  #: on screen, -1 = none
     clicked: list[int]  #: by its outcome, in pool order
     brought: list[int]  #: rows of the reads that its outcome brings
+    excluded: set[int]  #: what it excludes
 
     def counts_for(self, read: naive.Read) -> bool:
         """Whether its slate counts for a read of its session."""
         return self.time < read.time or read.row in self.brought
 
     def can_offer(self, log: Log, item: int) -> bool:
-        """Whether an article is not on screen and was known before this instant."""
+        """Whether an article is not excluded and was known before this instant."""
         known = any(log.item[row] == item and log.time[row] < self.time for row in range(len(log.time)))
-        return known and item != self.item
+        return known and item not in self.excluded
 
     def relevant(self, log: Log) -> set[int]:
         """What it shows and what is clicked, as far as it could be offered."""
         return {item for item in self.clicked if self.can_offer(log, item)}
 
 
-def impressions_of(log: Log) -> list[Impression]:
+def impressions_of(log: Log, exclude: Excludes = "current") -> list[Impression]:
     """All impressions of a log; every click brings the first read of its article and instant that no other brought."""
     taken: set[int] = set()
     found = []
@@ -179,7 +189,8 @@ def impressions_of(log: Log) -> list[Impression]:
             if free:
                 taken.add(free[0])
                 brought.append(free[0])
-        found.append(Impression(number, row, int(log.time[row]), session, int(log.item[row]), clicked, brought))
+        out = naive.excluded(log, row, exclude)
+        found.append(Impression(number, row, int(log.time[row]), session, int(log.item[row]), clicked, brought, out))
     return found
 
 
@@ -215,10 +226,15 @@ class FateAtImpressions(NamedTuple):
 
 
 def fates_at_impressions(
-    log: Log, slates: Slates, k: int, late: Sequence[bool], sessions: Sequence[int]
+    log: Log,
+    slates: Slates,
+    k: int,
+    late: Sequence[bool],
+    sessions: Sequence[int],
+    exclude: Excludes = "current",
 ) -> list[FateAtImpressions]:
     """The fates of all reads of these sessions, session by session."""
-    found, impressions = [], impressions_of(log)
+    found, impressions = [], impressions_of(log, exclude)
     for session in sessions:
         reads = [read for read in naive.reads_of(log) if read.session == session]
         for read in reads:
@@ -239,33 +255,37 @@ def fates_at_impressions(
     return found
 
 
-def matches_at_impressions(log: Log, slates: Slates, late: Sequence[bool], session: int) -> list[list[bool]]:
+def matches_at_impressions(
+    log: Log, slates: Slates, late: Sequence[bool], session: int, exclude: Excludes = "current"
+) -> list[list[bool]]:
     """For each impression of a session: for each place of its slate, whether that article is relevant."""
     return [
         [not late[one.number] and item in one.relevant(log) for item in slates[one.number]]
-        for one in impressions_of(log)
+        for one in impressions_of(log, exclude)
         if one.session == session
     ]
 
 
-def measured_at_impressions(log: Log, slates: Slates, sessions: Sequence[int], k: int) -> dict[str, naive.Metric]:
+def measured_at_impressions(
+    log: Log, slates: Slates, sessions: Sequence[int], k: int, exclude: Excludes = "current"
+) -> dict[str, naive.Metric]:
     """The overall values at a cut-off."""
     judgements = {}
-    fates = fates_at_impressions(log, [slate[:k] for slate in slates], k, [False] * len(slates), sessions)
+    fates = fates_at_impressions(log, [slate[:k] for slate in slates], k, [False] * len(slates), sessions, exclude)
     for session in sessions:
         hits = [isinstance(fate.place, int) for fate in fates if fate.session == session]
         requests = [
             naive.judge_request(one.row, slates[one.number], one.relevant(log), k)
-            for one in impressions_of(log)
+            for one in impressions_of(log, exclude)
             if one.session == session and one.relevant(log)
         ]
         judgements[session] = naive.SessionJudgement(len(hits), sum(hits), requests)
     return naive.measure(judgements, k)
 
 
-def oracle_at_impressions(log: Log, k: int) -> list[list[int]]:
+def oracle_at_impressions(log: Log, k: int, exclude: Excludes = "current") -> list[list[int]]:
     """For each impression: its clicks in pool order, then what its session reads later, turned as for reads."""
-    slates, impressions = [], impressions_of(log)
+    slates, impressions = [], impressions_of(log, exclude)
     for one in impressions:
         mine = [other for other in impressions if other.session == one.session]
         later = [read.item for read in naive.reads_of(log) if read.session == one.session and read.time > one.time]
@@ -277,8 +297,8 @@ def oracle_at_impressions(log: Log, k: int) -> list[list[int]]:
     return slates
 
 
-def oracle_slates(log: Log, k: int) -> list[list[int]]:
-    """For each read: what its session reads at later times and is known, each article once, not the one on screen.
+def oracle_slates(log: Log, k: int, exclude: Excludes = "current") -> list[list[int]]:
+    """For each read: what its session reads at later times, is known and not excluded, each article once.
 
     The second read of an instant begins with the second of these, and so on around.
     """
@@ -286,8 +306,8 @@ def oracle_slates(log: Log, k: int) -> list[list[int]]:
     slates = []
     for n, read in enumerate(reads):
         later = [other.item for other in reads if other.session == read.session and other.time > read.time]
-        known = known_at(log, read.row)
-        listed = list(dict.fromkeys(item for item in later if item in known and item != read.item))
+        able = known_at(log, read.row) - naive.excluded(log, read.row, exclude)
+        listed = list(dict.fromkeys(item for item in later if item in able))
         before = sum(other.session == read.session and other.time == read.time for other in reads[:n])
         turned = [listed[(before + place) % len(listed)] for place in range(len(listed))]
         slates.append(turned[:k])

@@ -146,7 +146,7 @@ def test_a_mixture_is_blind_to_the_future_and_names_only_what_it_may(text: str) 
     log, articles = made_up_log(500, 3)
     slates = replay(log, start_list(text)[0].make(), Setting(k=6), articles=articles, name=text).slates
     asking = int(log.kind[np.flatnonzero(log.kind >= 3)[0]])
-    assert tidy(log, asking, 0, len(log.time), slates, 0, 0)[0][:3] == (0, 0, -1)
+    assert tidy(log, asking, 0, len(log.time), slates, 0)[0][:3] == (0, 0, -1)
     shorter = replay(log, start_list(text)[0].make(), Setting(k=2), articles=articles, name=text).slates
     assert shorter.tolist() == slates[:, :2].tolist()
 

@@ -51,19 +51,20 @@ def _next(answer: Any, at: int, slate: Any, filled: int) -> int:
 @kernel
 def recommend(state: Any, request: Any, slate: Any) -> None:
     """At each place a random article or the trend's next one; where one has no more, the other's."""
-    state.rising[:] = -1
-    state.drawn[:] = -1
-    windowed.recommend(state.trend, request, state.rising)
-    uniform.recommend(state.uniform, request, state.drawn)
+    by_trend, at_random = state.rising[: slate.size], state.drawn[: slate.size]
+    by_trend[:] = -1
+    at_random[:] = -1
+    windowed.recommend(state.trend, request, by_trend)
+    uniform.recommend(state.uniform, request, at_random)
     rising = drawn = int64(0)
     for place in range(slate.size):
-        rising = _next(state.rising, rising, slate, place)
-        drawn = _next(state.drawn, drawn, slate, place)
+        rising = _next(by_trend, rising, slate, place)
+        drawn = _next(at_random, drawn, slate, place)
         random = unit(draw(state.coin, request.row, place)) < state.rate
         if drawn < slate.size and (random or rising == slate.size):
-            slate[place] = state.drawn[drawn]
+            slate[place] = at_random[drawn]
         elif rising < slate.size:
-            slate[place] = state.rising[rising]
+            slate[place] = by_trend[rising]
         else:
             return
 

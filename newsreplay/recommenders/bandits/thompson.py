@@ -46,7 +46,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
     clear(state.ranking)
     for i in range(state.arms.clock[arms.ALIVE]):
         item = int64(state.arms.item[i])
-        if item != request.item:
+        if item != request.exclude:
             fresh = int64(arms.trials_of(state.arms, item) * mean < state.prior)
             offer(state.ranking, fresh, item, _draw(state, request.row, item, mean), state.arms.read_row)
     write_best(state.ranking, slate, state.arms.read_row, state.fresh)

@@ -46,7 +46,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
     clear(state.ranking)
     for i in range(state.arms.clock[arms.ALIVE]):
         item = int64(state.arms.item[i])
-        if item != request.item:
+        if item != request.exclude:
             offer(state.ranking, 0, item, _bound(state, item, mean), state.arms.read_row)
     write_best(state.ranking, slate, state.arms.read_row, 0)
 

@@ -61,13 +61,13 @@ def _in_view(state: Any, request: Any) -> tuple[int, int]:
 
 @kernel
 def recommend(state: Any, request: Any, slate: Any) -> None:
-    """Draw from the known articles of the category in view; the article on screen is left out."""
+    """Draw from the known articles of the category in view; the article on screen is left out, if it is to be."""
     item, category = _in_view(state, request)
     if category < 0:
         return
     # An article on screen that is not listed yet has its category from the request, which is not learned.
     start, itself = state.start[category], int64(-1)
-    if item == request.item:
+    if item == request.exclude:
         itself = int64(state.place[item]) - 1
     listed = int64(itself >= 0)
     count = sample(state.key, request.row, state.size[category] - listed, slate, state.moved)

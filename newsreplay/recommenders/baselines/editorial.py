@@ -41,7 +41,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
     place = 0
     item = state.chain.first[0]
     while item >= 0 and place < slate.size:
-        if item != request.item:
+        if item != request.exclude:
             slate[place] = item
             place += 1
         item = state.chain.after[item]

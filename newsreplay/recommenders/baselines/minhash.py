@@ -264,7 +264,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
     _advance(state, request.time)
     _name_clusters(state, request.user)
     _find_clusters(state)
-    seen = _gather(state, request.item, _bar(state, slate.size) // GROUPS)
+    seen = _gather(state, request.exclude, _bar(state, slate.size) // GROUPS)
     filled = _rank(state, seen, slate)
     seen = _prune(state, seen, state.best[filled - 1] if filled == slate.size else int64(0))
     if seen > 1:

@@ -40,11 +40,12 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
     while first < end and state.known_at[first] <= request.time - state.window:
         first += 1
     state.ends[0] = first
-    inside = first <= request.item and request.item < end  # an impression may be the first row with its article
+    out = request.exclude
+    inside = first <= out and out < end  # an impression may be the first row with its article
     count = sample(state.key, request.row, end - first - int64(inside), slate, state.moved)
     for place in range(count):
         item = first + slate[place]
-        if inside and item >= request.item:
+        if inside and item >= out:
             item += 1
         slate[place] = item
 

@@ -72,7 +72,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         item = state.near.seen[i]
         value = _value(state, item)
         state.near.score[item] = 0
-        if value > 0.0 and item != request.item:
+        if value > 0.0 and item != request.exclude:
             filled = neighbours.rank(state.sessions, state.near, slate, filled, item, value)
 
 

@@ -109,7 +109,7 @@ def learn(state: Any, event: Any) -> None:
 def recommend(state: Any, request: Any, slate: Any) -> None:
     """The articles with the highest scores in the window that ends now."""
     advance(state, request.time)
-    best(state.top, request.item, slate)
+    best(state.top, request.exclude, slate)
 
 
 @kernel

@@ -80,7 +80,8 @@ class Neural(Recommender):
         self.until = 0  #: event time up to which the model has learned, ms
         self.loaded_until = 0  #: that of the weights which were loaded
         self.queue: list[Event] = []
-        self.deferred: dict[tuple[int, bool], Deferred] = {}  # by row, and whether it is a slate
+        # By row, and whether it is a slate; beside each how many articles were asked for.
+        self.deferred: dict[tuple[int, bool], tuple[Deferred, int]] = {}
         self.batch = 1 if self.setting.timed else BATCH
         self.early: list[Samples] = []  # what was collected before the first training
         self.impressions = False  # whether the log has any
@@ -123,7 +124,7 @@ class Neural(Recommender):
             self.collector.add_impression(request)
         if self.learned is None:
             return [-np.inf] * len(pool)
-        return self._defer(request.row, slate=False)
+        return self._defer(request.row, slate=False, k=0)
 
     def learn(self, event: Event) -> None:
         """Take in a row; impressions are taken in by `score`."""
@@ -145,7 +146,7 @@ class Neural(Recommender):
         """The best of the articles that were read within the last `alive` hours."""
         if self.learned is None or not self.most:
             return ()
-        return self._defer(request.row, slate=True)
+        return self._defer(request.row, slate=True, k=k)
 
     def settle(self) -> None:
         """Work out the answers that wait."""
@@ -206,6 +207,7 @@ class Neural(Recommender):
                 sampled=SAMPLES,
                 drawn=options.set_against(blueprint.popularity) != "impression",
                 slates=NONE,
+                leaves_out=self.setting.exclude != "nothing",
                 by_session=model.history == "session",
                 ages=bool({*model.context} - {"category"}),
                 keep_reads=not self.catalog.frozen,
@@ -223,8 +225,9 @@ class Neural(Recommender):
         """Whether samples are still of use."""
         return self.learned is None or bool(self.update_policy.every or self.update_policy.impressions)
 
-    def _defer(self, row: int, slate: bool) -> Deferred:
-        deferred = self.deferred[row, slate] = Deferred()
+    def _defer(self, row: int, slate: bool, k: int) -> Deferred:
+        deferred = Deferred()
+        self.deferred[row, slate] = deferred, k
         return deferred
 
     def _before(self, event: Event) -> None:
@@ -376,9 +379,9 @@ class Neural(Recommender):
             captures.at[1:].tolist(),
             strict=True,
         ):
-            deferred = self.deferred.pop((row, is_slate))
+            deferred, k = self.deferred.pop((row, is_slate))
             if is_slate:
-                deferred.answer = captures.item[begin:end][best(scores[begin:end], self.setting.k)].tolist()
+                deferred.answer = captures.item[begin:end][best(scores[begin:end], k)].tolist()
             else:
                 deferred.answer = scores[begin:end].astype(np.float64)
 

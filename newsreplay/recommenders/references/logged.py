@@ -39,7 +39,8 @@ class Logged(Recommender):
         items: Iterable[int] = self.lists.get(request.session, {}) if request.time == self.time else {}
         if request.kind == IMPRESSION:
             items = dict.fromkeys(map(int, self.shown))
-        return [item for item in items if item != request.item][:k]
+        left_out = None if request.exclude == "nothing" else request.item
+        return [item for item in items if item != left_out][:k]
 
     def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
         """The order in which the candidates are listed: 0, -1, -2 …"""

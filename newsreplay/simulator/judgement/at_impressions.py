@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 
 from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.log.publisher import NOBODY, Publisher
-from newsreplay.log.rows import IMPRESSION, OUTCOME, Column
+from newsreplay.log.rows import IMPRESSION, OUTCOME, Column, Excludes
 from newsreplay.simulator.judgement.judge import BELOW, NO_CANDIDATE, OFFERED_LATE, Frame, Outcomes, span
+from newsreplay.simulator.replay.excluding import is_marked, mark_read, session_trail
 
 
 def frame_at_impressions(
@@ -24,14 +25,16 @@ def frame_at_impressions(
     warmup: int = 0,
     window: int | None = None,
     max_session_length: int | None = None,
+    exclude: Excludes = "current",
 ) -> Frame:
     """The reads and impressions of the scored sessions.
 
-    Scored are sessions with a clicked impression whose first impression lies after the warm-up and within the window
-    (ms), if they have no more than `max_session_length` reads and are somebody's.
+    What a request excludes (`exclude`) is neither relevant nor reachable at it. Scored are sessions with a clicked
+    impression whose first impression lies after the warm-up and within the window (ms), if they have no more than
+    `max_session_length` reads and are somebody's.
     """
     log, reads = publisher.log, publisher.requests.row
-    shown = shown_impressions(publisher)
+    shown = shown_impressions(publisher, exclude)
     sessions, first = np.unique(shown.session, return_index=True)
     begin, end = span(publisher, warmup, window)
     opened = log.time[shown.row[first]]
@@ -61,6 +64,8 @@ def frame_at_impressions(
     )
     marks = _Marks(*(np.full(len(publisher.articles.id), -1, np.int32) for _ in range(2)))
     _align(log, reads, shown, aligned, marks)
+    if exclude == "session":
+        _reach_unread(log, reads, shown, _first_reads(publisher), aligned)
     return aligned
 
 
@@ -72,17 +77,32 @@ class Shown(NamedTuple):
     outcome: Column  #: int64[impressions], time of the outcome, ms; -1 = none is known
     clicks: Column  #: int64[impressions], clicked candidates
     known: Column  #: int64[impressions], articles known before its instant: those with a code below
+    left_out: Column  #: int32[impressions], the article on screen, which it excludes; -1 = none
+    read: Column  #: bool[places of the pools], candidates that it excludes as read before; none where they are not
 
 
-def shown_impressions(publisher: Publisher) -> Shown:
-    """The impressions of a log, and what was clicked of them."""
+def shown_impressions(publisher: Publisher, exclude: Excludes = "current") -> Shown:
+    """The impressions of a log, what was clicked of them, and what they exclude as requests."""
     log = publisher.log
     row, told = np.flatnonzero(log.kind == IMPRESSION), np.flatnonzero(log.kind == OUTCOME)
     outcome = np.full(len(row), -1, np.int64)
     outcome[log.impression[told]] = log.time[told]
     sums = np.concatenate([[0], np.cumsum(log.pools.clicked, dtype=np.int64)])[log.pools.at]
     known: Column = np.searchsorted(publisher.articles.published, log.time[row])
-    return Shown(row, log.session[row], outcome, np.where(outcome >= 0, np.diff(sums), 0), known)
+    left_out = np.full(len(row), -1, np.int32) if exclude == "nothing" else log.item[row]
+    read = np.zeros(len(log.pools.item) if exclude == "session" else 0, np.bool_)
+    if exclude == "session":
+        _mark_read(session_trail(log), row, log.pools, read)
+    clicks = np.where(outcome >= 0, np.diff(sums), 0)
+    return Shown(row, log.session[row], outcome, clicks, known, left_out, read)
+
+
+@compiled
+def _mark_read(trail: Any, row: Any, pools: Any, read: Any) -> None:
+    for number in range(row.size):
+        mark_read(trail, row[number])
+        for place in range(pools.at[number], pools.at[number + 1]):
+            read[place] = is_marked(trail, pools.item[place])
 
 
 def _of_nobody(publisher: Publisher) -> Column:
@@ -114,10 +134,18 @@ class _Marks(NamedTuple):
 
 
 @kernel
-def could_offer(log: Any, shown: Any, request: int, article: int) -> bool:
-    """Whether an article was known before an impression and not on screen at it."""
-    could: bool = article < shown.known[request] and article != log.item[shown.row[request]]
+def could_offer(shown: Any, request: int, article: int) -> bool:
+    """Whether an article was known before an impression and not on screen at it, unless that is not left out."""
+    could: bool = article < shown.known[request] and article != shown.left_out[request]
     return could
+
+
+@kernel
+def could_offer_clicked(log: Any, shown: Any, request: int, place: int) -> bool:
+    """Whether the candidate at a place of an impression's pool was clicked, and could have stood in its slate."""
+    if shown.read.size > 0 and shown.read[place]:
+        return False
+    return log.pools.clicked[place] and could_offer(shown, request, log.pools.item[place])
 
 
 @compiled
@@ -143,10 +171,10 @@ def _align(log: Any, reads: Any, shown: Any, frame: Any, marks: Any) -> None:
                     other = before
                 before = onto
                 ask += 1
-            reachable = before >= 0 and could_offer(log, shown, before, article)
-            reachable = reachable or (other >= 0 and could_offer(log, shown, other, article))
+            reachable = before >= 0 and could_offer(shown, before, article)
+            reachable = reachable or (other >= 0 and could_offer(shown, other, article))
             if frame.own[at] >= 0:
-                reachable = reachable or could_offer(log, shown, frame.request[frame.own[at]], article)
+                reachable = reachable or could_offer(shown, frame.request[frame.own[at]], article)
             frame.position[at] = 1 + marked - begin
             frame.reachable[at] = reachable
             frame.again[at] = marks.read[article] == session
@@ -160,7 +188,7 @@ def _count_relevant(log: Any, shown: Any, request: int, marks: Any) -> int:
     if shown.clicks[request] > 0:
         for place in range(log.pools.at[request], log.pools.at[request + 1]):
             article = log.pools.item[place]
-            if log.pools.clicked[place] and could_offer(log, shown, request, article):
+            if could_offer_clicked(log, shown, request, place):
                 count += marks.counted[article] != request
                 marks.counted[article] = request
     return count
@@ -190,12 +218,63 @@ def _claim(log: Any, reads: Any, shown: Any, frame: Any, begin: int, end: int, a
                 at += 1
 
 
-def judge_at_impressions(publisher: Publisher, slates: Column, frame: Frame, late: Column | None = None) -> Outcomes:
+def _first_reads(publisher: Publisher) -> Column:
+    """The row at which the session of each read has read its article for the first time: int32[reads]."""
+    requests, first = publisher.requests, np.empty(len(publisher.requests.row), np.int32)
+    row_of = np.empty(len(publisher.articles.id), np.int32)
+    _find_first_reads(publisher.log.item, requests.row, requests.previous, publisher.sessions.last, row_of, first)
+    return first
+
+
+@compiled
+def _find_first_reads(item: Any, row: Any, previous: Any, last: Any, row_of: Any, first: Any) -> None:
+    for session in range(last.size):
+        step = int64(last[session])
+        while step >= 0:
+            row_of[item[row[step]]] = row[step]
+            step = int64(previous[step])
+        step = int64(last[session])
+        while step >= 0:
+            first[step] = row_of[item[row[step]]]
+            step = int64(previous[step])
+
+
+@compiled
+def _reach_unread(log: Any, reads: Any, shown: Any, first: Any, frame: Any) -> None:
+    """Say anew which reads are reachable where requests exclude all that their session has read before.
+
+    `first` is the row of the session's first read of each read's article.
+    """
+    for number in range(frame.session.size):
+        for at in range(frame.begin[number], frame.begin[number + 1]):
+            row = reads[frame.read[at]]
+            article, begun = log.item[row], first[frame.read[at]]
+            low, high = frame.asks[number], frame.asks[number + 1]
+            while low < high:  # the requests that count for the read by their time, and come before its first
+                middle = (low + high) >> 1
+                asked = shown.row[frame.request[middle]]
+                if asked < begun and log.time[asked] < log.time[row]:
+                    low = middle + 1
+                else:
+                    high = middle
+            reachable, ask = False, low - 1
+            while ask >= frame.asks[number] and article < shown.known[frame.request[ask]] and not reachable:
+                reachable = could_offer(shown, frame.request[ask], article)
+                ask -= 1
+            if frame.own[at] >= 0 and shown.row[frame.request[frame.own[at]]] < begun:
+                reachable = reachable or could_offer(shown, frame.request[frame.own[at]], article)
+            frame.reachable[at] = reachable
+
+
+def judge_at_impressions(
+    publisher: Publisher, slates: Column, frame: Frame, late: Column | None = None, exclude: Excludes = "current"
+) -> Outcomes:
     """Judge slates (int32[impressions, k], padded with -1) of a frame of `frame_at_impressions`.
 
-    Answers marked in `late` (bool[impressions]) count as if there had been none.
+    They hold nothing that their requests exclude (`exclude`, as of the frame). Answers marked in `late`
+    (bool[impressions]) count as if there had been none.
     """
-    log, reads, shown = publisher.log, publisher.requests.row, shown_impressions(publisher)
+    log, reads, shown = publisher.log, publisher.requests.row, shown_impressions(publisher, exclude)
     articles = len(publisher.articles.id)
     outcomes = Outcomes(
         np.empty(len(frame.read), np.int16), np.zeros((len(frame.request), -(-slates.shape[1] // 8)), np.uint8)
@@ -279,5 +358,5 @@ def _match(log: Any, shown: Any, frame: Any, slates: Any, late: Any, clicked: An
                 clicked[log.pools.item[place]] = request
         for i in range(slates.shape[1]):
             article = slates[request, i]
-            if article >= 0 and clicked[article] == request and could_offer(log, shown, request, article):
+            if article >= 0 and clicked[article] == request and could_offer(shown, request, article):
                 matches[ask, i >> 3] |= np.uint8(1 << (i & 7))

@@ -18,7 +18,7 @@ import numpy as np
 
 from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.log.publisher import Publisher
-from newsreplay.log.rows import Column
+from newsreplay.log.rows import Column, Excludes
 from newsreplay.simulator.judgement.measures import SLATES
 
 # Places of a read that no slate had offered in time.
@@ -37,7 +37,7 @@ class Frame(NamedTuple):
     begin: Column  #: int64[sessions + 1], session i has the reads begin[i] … begin[i + 1] - 1
     read: Column  #: int32[reads], number of the read in the log
     position: Column  #: int32[reads], 1 + the reads of the session at earlier times; reads of one instant share it
-    reachable: Column  #: bool[reads], known and not on screen at some request that counts for the read
+    reachable: Column  #: bool[reads], known and not excluded at some request that counts for the read
     again: Column  #: bool[reads], the session has read the article at an earlier time
     asked: Column  #: bool[reads], some request counts for the read: one at an earlier time, or its own impression
     own: Column  #: int32[reads], the request whose outcome brought the read, -1 = none; empty where reads ask
@@ -78,8 +78,12 @@ def frame(
     warmup: int = 0,
     window: int | None = None,
     max_session_length: int | None = None,
+    exclude: Excludes = "current",
 ) -> Frame:
-    """The reads of the scored sessions: those of `with_two_reads` whose first and last read differ in time."""
+    """The reads of the scored sessions: those of `with_two_reads` whose first and last read differ in time.
+
+    What a request excludes (`exclude`) is neither relevant nor reachable at it.
+    """
     sessions, log, requests = publisher.sessions, publisher.log, publisher.requests
     scored = with_two_reads(publisher, warmup, window, max_session_length)
     scored &= log.time[requests.row[sessions.last]] > sessions.first_time  # without a read, `scored` is False already
@@ -104,16 +108,33 @@ def frame(
     # An article is known from the first row that carries it, and codes count up by first appearance.
     known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
     seen = np.full(len(publisher.articles.id), -1, np.int32)
-    _align(log.time, log.item, requests.row, requests.previous, sessions.last, known, seen, aligned)
+    columns = _Columns(log.time, log.item, requests.row, requests.previous, sessions.last, known)
+    _align(columns, exclude != "nothing", seen, aligned)
+    if exclude == "session":
+        ends = np.full((2, len(seen)), -1, np.int64)
+        _align_to_unread(columns, ends, aligned)
     return aligned
 
 
+class _Columns(NamedTuple):
+    """What frames are made of."""
+
+    time: Column  # int64[rows]
+    item: Column  # int32[rows]
+    row: Column  # int32[requests]
+    previous: Column  # int32[requests], the request before it in its session
+    last: Column  # int32[sessions], its last request
+    known: Column  # int32[requests], how many articles are known at it
+
+
 @compiled
-def _align(time: Any, item: Any, row: Any, previous: Any, last: Any, known: Any, seen: Any, frame: Any) -> None:
+def _align(log: Any, leaves_out: bool, seen: Any, frame: Any) -> None:
+    """Fill a frame by requests that leave the article on screen out, or nothing."""
+    time, item, row, known = log.time, log.item, log.row, log.known
     for number in range(frame.session.size):
         session = frame.session[number]
         begin, end = frame.begin[number], frame.begin[number + 1]
-        step = int64(last[session])
+        step = int64(log.last[session])
         distinct = 0
         marked = end  # the places from here on are of later instants, and seen
         for place in range(end - 1, begin - 1, -1):
@@ -124,8 +145,8 @@ def _align(time: Any, item: Any, row: Any, previous: Any, last: Any, known: Any,
                     coming = item[row[frame.request[marked]]]
                     distinct += seen[coming] != session
                     seen[coming] = session
-            frame.relevant[place] = distinct - (seen[item[row[step]]] == session)
-            step = previous[step]
+            frame.relevant[place] = distinct - (leaves_out and seen[item[row[step]]] == session)
+            step = log.previous[step]
         # Marks of the way back become marks of the way there: -2 - session cannot be one of the others.
         onward = -2 - session
         marked = begin  # the places before this one are of earlier instants, and seen
@@ -143,17 +164,52 @@ def _align(time: Any, item: Any, row: Any, previous: Any, last: Any, known: Any,
                         marked += 1
                 if item[row[ahead]] != current:
                     other = ahead
-            away = before if before >= 0 and item[row[before]] != current else other_before
+            away = before
+            if leaves_out and before >= 0 and item[row[before]] == current:
+                away = other_before
             frame.position[place] = 1 + marked - begin
             frame.asked[place] = marked > begin
             frame.reachable[place] = away >= 0 and current < known[away]
             frame.again[place] = seen[current] == onward
 
 
-def judge(publisher: Publisher, slates: Column, frame: Frame, late: Column | None = None) -> Outcomes:
+@compiled
+def _align_to_unread(log: Any, ends: Any, frame: Any) -> None:
+    """Say anew what is relevant and reachable where requests exclude all that their session has read up to their row.
+
+    `ends` has the places of an article's first and last read in the session. An article is relevant to a request before
+    its first read, in row order, if its last one is of a later instant.
+    """
+    first, last = ends[0], ends[1]
+    for number in range(frame.session.size):
+        begin, end = frame.begin[number], frame.begin[number + 1]
+        for place in range(begin, end):
+            item = log.item[log.row[frame.request[place]]]
+            if first[item] < begin:
+                first[item] = place
+            last[item] = place
+            # The last request before its first read that is of an earlier instant than this one.
+            away = min(begin + frame.position[place] - 2, first[item] - 1)
+            frame.reachable[place] = away >= begin and item < log.known[frame.request[away]]
+        later = coming = begun = 0  # first reads after this place: in later instants; in its own, of what is read later
+        for place in range(end - 1, begin - 1, -1):
+            if place < end - 1 and frame.position[place] < frame.position[place + 1]:
+                later += begun
+                coming = begun = 0
+            frame.relevant[place] = later + coming
+            item = log.item[log.row[frame.request[place]]]
+            if first[item] == place:
+                begun += 1
+                coming += frame.position[last[item]] > frame.position[place]
+
+
+def judge(
+    publisher: Publisher, slates: Column, frame: Frame, late: Column | None = None, exclude: Excludes = "current"
+) -> Outcomes:
     """Judge slates (int32[requests, k], padded with -1) in one pass over the frame.
 
-    Answers marked in `late` (bool[requests]) count as if there had been none.
+    They hold nothing that their requests exclude (`exclude`, as of the frame). Answers marked in `late`
+    (bool[requests]) count as if there had been none.
     """
     reads, k = len(frame.request), slates.shape[1]
     outcomes = Outcomes(np.empty(reads, np.int16), np.zeros((reads, -(-k // 8)), np.uint8))
@@ -164,7 +220,7 @@ def judge(publisher: Publisher, slates: Column, frame: Frame, late: Column | Non
         np.zeros(articles if late is not None else 0, np.int64),
         np.zeros(0, np.bool_) if late is None else late,
     )
-    _judge(publisher.log.item, publisher.requests.row, frame, slates, outcomes, scratch)
+    _judge(publisher.log.item, publisher.requests.row, frame, slates, exclude != "nothing", outcomes, scratch)
     return outcomes
 
 
@@ -176,7 +232,7 @@ class _Offered(NamedTuple):
 
 
 @compiled
-def _judge(item: Any, row: Any, frame: Any, slates: Any, outcomes: Any, scratch: Any) -> None:
+def _judge(item: Any, row: Any, frame: Any, slates: Any, leaves_out: bool, outcomes: Any, scratch: Any) -> None:
     k = slates.shape[1]
     stamp = 0
     timed = scratch.late.size > 0
@@ -211,7 +267,7 @@ def _judge(item: Any, row: Any, frame: Any, slates: Any, outcomes: Any, scratch:
                     candidate = slates[request, i]
                     if candidate < 0:
                         break
-                    if candidate != current and scratch.later[candidate] == session:
+                    if scratch.later[candidate] == session and not (leaves_out and candidate == current):
                         outcomes.relevant[at, i >> 3] |= np.uint8(1 << (i & 7))
 
 

@@ -14,30 +14,37 @@ import numpy as np
 from newsreplay.kernels.chain import chain, put_before, take_out
 from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.log.publisher import Publisher
-from newsreplay.log.rows import Asks, Column
-from newsreplay.simulator.judgement.at_impressions import could_offer, shown_impressions
+from newsreplay.log.rows import Asks, Column, Excludes
+from newsreplay.simulator.judgement.at_impressions import could_offer_clicked, shown_impressions
 
 
-def foresee(publisher: Publisher, slates: Column, scores: Column, asks: Asks = "reads") -> None:
+def foresee(
+    publisher: Publisher, slates: Column, scores: Column, asks: Asks = "reads", exclude: Excludes = "current"
+) -> None:
     """Fill slates (int32[requests, k]) with what each session reads next, and scores (float64[places]) with clicks.
 
     A request's list has the distinct articles that the session reads at later times, in row order, as far as they are
-    known at the request; not the one on screen. The j-th request of a session at one instant begins at place
+    known at the request, without what that excludes. The j-th request of a session at one instant begins at place
     (j - 1) mod length of its list and goes around, so that several requests offer several articles first. Where
     impressions ask, what became known at a request's instant is out of its list, and the impression's own clicks stand
     before it, in pool order.
     """
     log, requests, sessions = publisher.log, publisher.requests, publisher.sessions
     articles = len(publisher.articles.id)
-    coming = _Coming(*chain(articles), np.full(articles, -1, np.int32))
+    coming = _Coming(
+        *chain(articles),
+        np.full(articles, -1, np.int32),
+        np.full(articles, len(log.time), np.int32),
+        exclude == "session",
+    )
     if asks == "impressions":
-        shown = shown_impressions(publisher)
+        shown = shown_impressions(publisher, exclude)
         order = np.argsort(shown.session, kind="stable")
         room = np.empty(slates.shape[1] + int(shown.clicks.max(initial=0)), np.int32)
         _foresee_at_impressions(log, requests, sessions.last, shown, order, coming, room, slates)
     else:
         known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
-        _foresee(log.time, log.item, requests.row, requests.previous, sessions.last, known, coming, slates)
+        _foresee(log, requests, sessions.last, known, exclude != "nothing", coming, slates)
     scores[:] = log.pools.clicked
 
 
@@ -48,13 +55,17 @@ class _Coming(NamedTuple):
     before: Column  # int32[articles]
     first: Column  # int32[1]
     listed: Column  # int32[articles], the session in whose chain an article is, -1 = none
+    read_at: Column  # int32[articles], the row at which the session reads it first, where only that is excluded
+    unread: bool  # whether it is: whether requests exclude what the session has read
 
 
 @compiled
-def _foresee(time: Any, item: Any, row: Any, previous: Any, last: Any, known: Any, coming: Any, slates: Any) -> None:
+def _foresee(log: Any, requests: Any, last: Any, known: Any, leaves_out: bool, coming: Any, slates: Any) -> None:
     """Each session backward, instant by instant."""
+    time, item, row, previous = log.time, log.item, requests.row, requests.previous
     for session in range(last.size):
         coming.first[0] = -1
+        _note_first_reads(log, requests, int64(last[session]), coming)
         latest = int64(last[session])  # request of the instant at hand
         while latest >= 0:
             reads = 0
@@ -64,7 +75,8 @@ def _foresee(time: Any, item: Any, row: Any, previous: Any, last: Any, known: An
                 step = int64(previous[step])
             step = latest
             for turn in range(reads - 1, -1, -1):
-                _offer(slates[step], item[row[step]], known[step], turn, coming)
+                out = int64(item[row[step]]) if leaves_out else int64(-1)
+                _offer(slates[step], row[step], out, known[step], turn, coming)
                 step = int64(previous[step])
             step = latest
             for _ in range(reads):
@@ -78,7 +90,21 @@ def _foresee(time: Any, item: Any, row: Any, previous: Any, last: Any, known: An
 
 
 @kernel
-def _offer(slate: Any, current: int, known: int, turn: int, coming: Any) -> None:
+def _note_first_reads(log: Any, reads: Any, step: int, coming: Any) -> None:
+    """Note when a session, whose last read is `step`, reads each article first, if that matters."""
+    while coming.unread and step >= 0:
+        coming.read_at[log.item[reads.row[step]]] = reads.row[step]
+        step = int64(reads.previous[step])
+
+
+@kernel
+def _is_left_out(candidate: int, row: int, left_out: int, coming: Any) -> bool:
+    """Whether the request of a row excludes an article: the one that it leaves out, or one that was read by then."""
+    return candidate == left_out or (coming.unread and coming.read_at[candidate] <= row)
+
+
+@kernel
+def _offer(slate: Any, row: int, left_out: int, known: int, turn: int, coming: Any) -> None:
     """Fill a slate from place `turn` of the list on, and around; what is not known leaves the chain for good."""
     length = 0
     candidate = int64(coming.first[0])
@@ -87,14 +113,14 @@ def _offer(slate: Any, current: int, known: int, turn: int, coming: Any) -> None
         if candidate >= known:  # nor was it known at any earlier request
             take_out(coming, candidate)
             coming.listed[candidate] = -1
-        elif candidate != current:
+        elif not _is_left_out(candidate, row, left_out, coming):
             length += 1
         candidate = following
     skipped = turn % length if length > 0 else 0
     candidate = int64(coming.first[0])
     place = 0
     while candidate >= 0 and place < length:
-        if candidate != current:
+        if not _is_left_out(candidate, row, left_out, coming):
             at = place - skipped if place >= skipped else place - skipped + length
             if at < slate.size:
                 slate[at] = candidate
@@ -114,6 +140,7 @@ def _foresee_at_impressions(
         if place == order.size - 1 or shown.session[order[place + 1]] != session:
             coming.first[0] = -1
             step = int64(last[session])
+            _note_first_reads(log, reads, step, coming)
         while step >= 0 and log.time[reads.row[step]] > log.time[row]:
             article = log.item[reads.row[step]]
             if coming.listed[article] == session:
@@ -126,7 +153,7 @@ def _foresee_at_impressions(
             turn += 1
         listed = room[: slates.shape[1] + shown.clicks[request]]
         listed[:] = -1
-        _offer(listed, log.item[row], shown.known[request], turn, coming)
+        _offer(listed, row, shown.left_out[request], shown.known[request], turn, coming)
         _put_clicks_first(log, shown, request, listed, slates[request])
 
 
@@ -142,9 +169,8 @@ def _put_clicks_first(log: Any, shown: Any, request: int, listed: Any, slate: An
     filled = int64(0)
     if shown.clicks[request] > 0:
         for place in range(log.pools.at[request], log.pools.at[request + 1]):
-            article = log.pools.item[place]
-            if log.pools.clicked[place] and could_offer(log, shown, request, article):
-                filled = _append(slate, filled, article)
+            if could_offer_clicked(log, shown, request, place):
+                filled = _append(slate, filled, log.pools.item[place])
     for i in range(listed.size):
         if listed[i] >= 0:
             filled = _append(slate, filled, listed[i])

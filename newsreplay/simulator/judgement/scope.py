@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from newsreplay.errors import NewsreplayError
-from newsreplay.log.rows import ASKING, Asks
+from newsreplay.log.rows import ASKING, EXCLUDES, Asks, Excludes
 from newsreplay.simulator.judgement.clusters import KINDS
 from newsreplay.simulator.judgement.measures import REWARDS, Reward
 
@@ -20,6 +20,7 @@ class Scope:
     cluster: str | None = None  #: what is resampled for intervals: session, user or day; None = as fits (`fitting`)
     requests: Asks = "reads"  #: what asks for slates
     reward: Reward | None = None  #: what event-level success sums; None = the number of hits
+    exclude: Excludes = "current"  #: what a request excludes
 
     def __post_init__(self) -> None:
         if self.warmup < 0 or (self.window is not None and self.window <= 0):
@@ -30,5 +31,7 @@ class Scope:
             raise NewsreplayError(f"no cluster is called {self.cluster!r}; there are {', '.join(KINDS)}")
         if self.requests not in ASKING:
             raise NewsreplayError(f"{self.requests!r} cannot ask for slates; {' or '.join(ASKING)} can")
+        if self.exclude not in EXCLUDES:
+            raise NewsreplayError(f"{self.exclude!r} cannot be excluded; {', '.join(EXCLUDES)} can")
         if self.reward is not None and self.reward not in REWARDS:
             raise NewsreplayError(f"a hit cannot be worth {self.reward!r}; there is {', '.join(REWARDS)}")

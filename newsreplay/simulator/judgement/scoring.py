@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from newsreplay.log.publisher import Publisher, request_rows
-from newsreplay.log.rows import Asks, Column
+from newsreplay.log.rows import Asks, Column, Excludes
 from newsreplay.simulator.judgement.at_impressions import frame_at_impressions, judge_at_impressions
 from newsreplay.simulator.judgement.beyond_accuracy import BeyondAccuracy, beyond_accuracy
 from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, Resampled, clusters, coarser, fitting
@@ -37,6 +37,7 @@ class Scored(NamedTuple):
     """What is scored of one publisher, and the clusters in which it is resampled."""
 
     asks: Asks  #: what asks for slates
+    exclude: Excludes  #: what a request excludes
     frame: Frame
     resampled: Resampled  #: what its clusters are
     clusters: Clusters  #: of the frame's sessions
@@ -93,7 +94,7 @@ class Judgement(NamedTuple):
 def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: ClusterSizes = ClusterSizes()) -> Scored:
     """What is scored of a publisher; `seed` and `sizes` group clusters where there are many."""
     limits = (scope.warmup, scope.window, scope.max_session_length)
-    scored = _FRAMES[scope.requests](publisher, *limits)
+    scored = _FRAMES[scope.requests](publisher, *limits, scope.exclude)
     unrewarded = None
     if scope.reward is not None:
         dwell = _dwell(publisher)[scored.read]
@@ -114,6 +115,7 @@ def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: Clus
     two_reads = 0 if scope.requests == "impressions" else int(np.count_nonzero(with_two_reads(publisher, *limits)))
     return Scored(
         scope.requests,
+        scope.exclude,
         scored,
         resampled,
         by,
@@ -137,7 +139,7 @@ def _dwell(publisher: Publisher) -> Column:
 
 def score(publisher: Publisher, scored: Scored, answers: Answers) -> Judgement:
     """Judge one recommender's answers and add them up."""
-    outcomes = _JUDGES[scored.asks](publisher, answers.slates, scored.frame, answers.late)
+    outcomes = _JUDGES[scored.asks](publisher, answers.slates, scored.frame, answers.late, scored.exclude)
     slates = answers.slates if answers.late is None else np.where(answers.late[:, None], np.int32(-1), answers.slates)
     hit = outcomes.place == 1
     hits_of_longest = hit & np.repeat(scored.longest, np.diff(scored.frame.begin))

@@ -11,13 +11,15 @@ import numpy as np
 
 from newsreplay.kernels.compiling import bind, interpreted, kernel, rebound
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.rows import Asks, Column, Log, make_log
+from newsreplay.log.rows import ASKING, Asks, Column, Excludes, Log, make_log
 from newsreplay.recommenders.base import Compiled, Setting, Sizes
+from newsreplay.simulator.replay import excluding
 from newsreplay.simulator.replay.clock import Times, around, clocked
+from newsreplay.simulator.replay.excluding import Unread, count_excluded, session_trail
 from newsreplay.simulator.replay.scores import check as check_scores
 from newsreplay.simulator.replay.sizes import state_bytes
 from newsreplay.simulator.replay.slates import NO_DROPS
-from newsreplay.simulator.replay.walk import ASKING_AT, Replayed, bare_event, reveal_row, stretches, walk
+from newsreplay.simulator.replay.walk import ASKING_AT, REVEAL, Replayed, bare_event, stretches, walk
 
 
 @kernel
@@ -40,25 +42,34 @@ def _name(kernels: dict[str, Callable[..., None]]) -> str:
 
 
 def compiled_walk(
-    recommender: type[Compiled[Any]], timed: bool = False, requests: Asks = "reads"
+    recommender: type[Compiled[Any]], timed: bool = False, requests: Asks = "reads", exclude: Excludes = "current"
 ) -> Callable[..., tuple[int, int]]:
-    """`walk` compiled for a recommender's kernels; if `timed`, it walks over a `Clocked` state."""
+    """`walk` compiled for a recommender's kernels.
+
+    If `timed`, it walks over a `Clocked` state; where requests exclude what their session has read, over an `Unread`
+    one with that in it.
+    """
     kernels = _kernels(recommender)
     name = f"{_name(kernels)}_{requests}"
-    events = {"reveal": reveal_row, "bare": bare_event, **ASKING_AT[requests]._asdict()}
-    if not timed:
-        return bind(walk, name, **events, **kernels)
-    name = f"{name}_timed"
-    clocked = {what: around(what, name, inner) for what, inner in kernels.items()}
-    # Named though never called by these names: an edit of their files must be noticed.
+    events = {"reveal": REVEAL[exclude], "bare": bare_event, **ASKING_AT[requests]._asdict()}
+    # Named though never called by these names where others are around them: an edit of their files must be noticed.
     sources = {f"inner_{what}": inner for what, inner in kernels.items()}
-    return bind(walk, name, **events, **clocked, **sources)
+    if timed:
+        name = f"{name}_timed"
+        kernels = {what: around(what, name, inner) for what, inner in kernels.items()}
+    if exclude != "current":
+        name = f"{name}_{exclude}"
+    if exclude == "session":
+        kernels = {what: excluding.around(what, name, inner) for what, inner in kernels.items()}
+    return bind(walk, name, **events, **kernels, **sources)
 
 
-def interpreted_walk(recommender: type[Compiled[Any]], requests: Asks = "reads") -> Callable[..., tuple[int, int]]:
-    """`walk` for the same kernels without compiling it; slow, for tests."""
+def interpreted_walk(
+    recommender: type[Compiled[Any]], requests: Asks = "reads", exclude: Excludes = "current"
+) -> Callable[..., tuple[int, int]]:
+    """`walk` for the same kernels without compiling it, and without what is around them; slow, for tests."""
     # Interpreted too: compiled without reference counts it would hand out all pools in place of a stretch of them.
-    events = {"reveal": interpreted(reveal_row), "bare": interpreted(bare_event), **ASKING_AT[requests]._asdict()}
+    events = {"reveal": interpreted(REVEAL[exclude]), "bare": interpreted(bare_event), **ASKING_AT[requests]._asdict()}
     return rebound(walk, "interpreted", **events, **_kernels(recommender))
 
 
@@ -82,6 +93,15 @@ def pieces(log: Log, stretch: int, every: int) -> Iterator[tuple[int, int, bool]
             yield begin, stop, begin in begins
 
 
+def _unread(log: Log, setting: Setting, k: int) -> tuple[Unread | None, int]:
+    """What a state is wrapped into where requests exclude what their session has read, and the longest slate."""
+    if setting.exclude != "session":
+        return None, k
+    trail = session_trail(log)
+    longest = k + int(count_excluded(log, ASKING[setting.requests], trail).max(initial=0))
+    return Unread(None, trail, np.empty(longest, np.int32)), longest
+
+
 def compiled(
     log: Log,
     recommender: Compiled[Any],
@@ -94,11 +114,17 @@ def compiled(
 ) -> Replayed:
     """Replay a log before a compiled recommender; between two stretches its state may grow or be fitted."""
     log = make_log(**log._asdict())  # read-only whoever made it: another type would be compiled again
-    loop = compiled_walk(type(recommender), setting.timed, setting.requests)
-    state = recommender.state(sizes_of(log, slates.shape[1]), key)
+    loop = compiled_walk(type(recommender), setting.timed, setting.requests, setting.exclude)
+    unread, longest = _unread(log, setting, slates.shape[1])
+    state = recommender.state(sizes_of(log, longest), key)
     clock = clocked(state, len(slates), len(log.pools.at) - 1) if setting.timed else None
     out = np.empty(0) if scores is None else scores
-    loop(log, 0, 0, state if clock is None else clock, slates, out, 0, 0)  # over no row: it is compiled, or loaded
+
+    def around_state() -> Any:
+        walked = state if clock is None else clock._replace(state=state)
+        return walked if unread is None else unread._replace(state=walked)
+
+    loop(log, 0, 0, around_state(), slates, out, 0, 0)  # over no row: it is compiled, or loaded
     begun = time.perf_counter()
     answered = placed = 0
     for first, end, due in pieces(log, stretch, recommender.refit_every):
@@ -106,8 +132,7 @@ def compiled(
         if due:
             recommender.refit(state)
         state = recommender.room(state, end - first)
-        walked = state if clock is None else clock._replace(state=state)
-        answered, placed = loop(log, first, end, walked, slates, out, answered, placed)
+        answered, placed = loop(log, first, end, around_state(), slates, out, answered, placed)
         if scores is not None and placed > before:
             check_scores(log, scores, before, placed, type(recommender).__name__)
         progress(end)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from newsreplay.log.rows import LOG_DTYPES, OUTCOME, Column, Event, ExtraColumn, Log
+from newsreplay.log.rows import LOG_DTYPES, OUTCOME, Column, Event, Excludes, ExtraColumn, Log
 
 
 def _with_extra(
@@ -20,9 +20,16 @@ def _with_extra(
     return event
 
 
-def events(kind: type[Event], log: Log, extra: tuple[ExtraColumn, ...], first: int, end: int) -> Iterator[Event]:
+def events(
+    kind: type[Event],
+    log: Log,
+    extra: tuple[ExtraColumn, ...],
+    first: int,
+    end: int,
+    exclude: Excludes = "current",
+) -> Iterator[Event]:
     """The events of rows first … end - 1, with what was kept of their further columns."""
-    fields = zip(range(first, end), *_columns(log, first, end), strict=False)
+    fields = zip(range(first, end), *_columns(log, first, end), repeat(exclude), strict=False)
     if not extra:
         return map(partial(tuple.__new__, kind), fields)  # kind._make, without its check of the length
     texts = [(*column.values, None) for column in extra]
@@ -34,7 +41,7 @@ def events(kind: type[Event], log: Log, extra: tuple[ExtraColumn, ...], first: i
 
 
 def _columns(log: Log, first: int, end: int) -> Iterator[Iterable[object]]:
-    """The fields of the events of rows first … end - 1 after the first one, `row`."""
+    """The fields of the events of rows first … end - 1 after the first one, `row`, up to `clicked`."""
     for name in LOG_DTYPES:
         if name != "impression":
             yield getattr(log, name)[first:end].tolist()

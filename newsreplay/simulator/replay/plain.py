@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -20,10 +20,11 @@ from newsreplay.recommenders.protocols import SupportsForesee, SupportsSelfRepor
 from newsreplay.simulator.replay.answers import Answer, AnswerError, Codes, frozen_scores, frozen_slate
 from newsreplay.simulator.replay.clock import Times, clock_calls
 from newsreplay.simulator.replay.events import events
+from newsreplay.simulator.replay.excluding import Trimming
 from newsreplay.simulator.replay.foresight import foresight_of
 from newsreplay.simulator.replay.scores import fill as fill_scores
 from newsreplay.simulator.replay.sizes import state_bytes
-from newsreplay.simulator.replay.slates import NO_DROPS, Drops, Tidied, fill, tidy
+from newsreplay.simulator.replay.slates import NO_DROPS, Drops, Tidied, Writing
 from newsreplay.simulator.replay.walk import ASKING_AT, Replayed, stretches, walk
 from newsreplay.simulator.replay.watching import Method, at_row, limited, told_by_time
 
@@ -56,7 +57,10 @@ class _Late(NamedTuple):
 class PlainState:
     """A plain-Python recommender as the state of a walk: moves the catalog along and collects answers."""
 
-    __slots__ = ("answers", "k", "name", "rec_learn", "rec_recommend", "rec_score", "revealed", "scores", "settles")
+    __slots__ = (
+        *("answers", "k", "lengths", "name", "rec_learn", "rec_recommend", "rec_score", "revealed", "scores"),
+        "settles",
+    )
 
     def __init__(self, recommender: PlainRecommender, revealed: Revealed, k: int, scores: bool):
         self.name = type(recommender).__name__
@@ -66,6 +70,7 @@ class PlainState:
         self.rec_score: Method | None = getattr(recommender, "score") if scores else None  # noqa: B009
         self.revealed = revealed
         self.k = k
+        self.lengths: Sequence[int] = ()  #: of each request's answer, where they differ
         self.answers: list[list[Any] | _Late] = []
         self.scores: list[array[float] | _Late] = []
 
@@ -99,6 +104,11 @@ class PlainState:
             self.answers.append(self._late(answer, request))
         else:
             self.answers.append(self._frozen_slate(answer, request))
+
+    def recommend_more(self, request: Event, slate: int) -> None:
+        """The same with as many articles more as the request excludes besides the one on screen."""
+        self.k = self.lengths[slate]
+        self.recommend(request, slate)
 
     def unwrap(self) -> tuple[list[list[Any]], list[array[float]]]:
         """The slates and scores collected, deferred ones settled by now; none are left here."""
@@ -176,6 +186,10 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "recommend": PlainState.recommend,
 }
 _PLAIN_WALKS = {requests: rebound(walk, "plain", **_PLAIN, **kinds._asdict()) for requests, kinds in ASKING_AT.items()}
+_ASKING_FOR_MORE = {
+    requests: rebound(walk, "more", **{**_PLAIN, "recommend": PlainState.recommend_more}, **kinds._asdict())
+    for requests, kinds in ASKING_AT.items()
+}
 
 
 def plain(
@@ -206,28 +220,32 @@ def plain(
         ASKING[setting.requests],
         shown_events(catalog, bool(extra)),
     )
+    writing = Writing(log, asking, k, codes, state.name, setting.exclude)
+    if setting.exclude == "session":
+        writing = Trimming(log, asking, k, codes, state.name)
+        walk_rows, state.lengths = _ASKING_FOR_MORE[setting.requests], writing.lengths
     drops = NO_DROPS
     known = answered = placed = scored = learning = 0
     begun = time.perf_counter()
     with at_row(revealed, recommender), told_by_time(progress, revealed):
         for first, end in stretches(log, stretch):
             before = answered
-            rows = events(kind, log, extra, first, end)
+            rows = events(kind, log, extra, first, end, setting.exclude)
             # A plain recommender's slate is its number; answers are filled in by the stretch. So with scores.
             answered, placed = walk_rows(
                 rows, first, end, state, range(requests), range(len(log.pools.item)), answered, placed
             )
             if settle is not None:
                 settle()
+            state.k = writing.longest(before, answered)  # what late answers are cut to
             answers, scored_now = state.unwrap()
-            fill(log, asking, slates, before, answers, codes, state.name)
             if scores is not None:
                 fill_scores(log, scores, scored, scored_now, state.name)
             scored += len(scored_now)
             if times is not None:
                 learning += sum(times.learn)
                 del times.learn[:]
-            tidied, known = tidy(log, asking, first, end, slates, before, known)
+            tidied, known = writing.write(first, end, before, answers, slates, known)
             if tidied.unknown_row >= 0:
                 raise _unknown(state.name, tidied, known, catalog)
             drops = Drops(drops.current + tidied.current, drops.repeated + tidied.repeated)

@@ -11,7 +11,7 @@ import numpy as np
 
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import compiled, int64
-from newsreplay.log.rows import Column, Log
+from newsreplay.log.rows import Column, Excludes, Log
 from newsreplay.simulator.replay.answers import LARGEST_CODE, AnswerError, Codes, check_codes
 
 IN_MEMORY = 1 << 28  #: bytes; larger arrays of answers live in a temporary file
@@ -48,7 +48,9 @@ def allocate(path: Path, dtype: type[np.generic], shape: tuple[int, ...], fill: 
 def fill(
     log: Log, asking: int, slates: Column, request: int, answers: list[list[Any]], codes: Codes, name: str
 ) -> None:
-    """Write answers, at most k entries each, into `slates` from request `request` on; rows of kind `asking` are such.
+    """Write answers, those to request `request` and what follows, into `slates`, which are these requests' own.
+
+    They have at most as many entries as a slate has places; rows of kind `asking` are requests.
 
     Raises `RecommenderError` for an entry that no article can have as its code, and for ids that no known one has.
     """
@@ -63,7 +65,7 @@ def fill(
         flat = np.array([-1])
     if ((flat < 0) | (flat > LARGEST_CODE)).any():
         _refuse(np.flatnonzero(log.kind == asking), request, answers, codes, name)
-    slates[request : request + len(answers)][np.arange(slates.shape[1]) < lengths[:, None]] = flat
+    slates[np.arange(slates.shape[1]) < lengths[:, None]] = flat
 
 
 def _refuse(rows: Column, request: int, answers: list[list[Any]], codes: Codes, name: str) -> None:
@@ -76,20 +78,23 @@ def _refuse(rows: Column, request: int, answers: list[list[Any]], codes: Codes, 
             ) from None
 
 
-def tidy(log: Log, asking: int, first: int, end: int, slates: Column, request: int, known: int) -> tuple[Tidied, int]:
-    """Drop the current article and repeated ones from the slates of rows first … end - 1, in place.
+def tidy(
+    log: Log, asking: int, first: int, end: int, slates: Column, known: int, exclude: Excludes = "current"
+) -> tuple[Tidied, int]:
+    """Drop repeated articles, and the current one unless nothing is excluded, from slates, in place.
 
-    Rows of kind `asking` are requests; `request` is the number of those before `first`, `known` that of known
-    articles. Returns what was dropped and the number of articles known at the end, or at the row where an unknown one
-    was recommended.
+    Rows of kind `asking` are requests, and those among rows first … end - 1 are answered with `slates`; `known` is the
+    number of known articles before them. Returns what was dropped and the number of articles known at the end, or at
+    the row where an unknown one was recommended.
     """
     counts = np.array([0, 0, -1, -1], np.int64)
-    known = _tidy(log, asking, first, end, slates, request, known, counts)
+    known = _tidy(log, asking, first, end, slates, exclude != "nothing", known, counts)
     return Tidied(*counts.tolist()), known
 
 
 @compiled
-def _tidy(log: Any, asking: int, first: int, end: int, slates: Any, request: int, known: int, counts: Any) -> int:
+def _tidy(log: Any, asking: int, first: int, end: int, slates: Any, leaves_out: bool, known: int, counts: Any) -> int:
+    request = 0
     for row in range(first, end):
         known = max(known, int64(log.item[row]) + 1)
         if log.kind[row] != asking:
@@ -107,7 +112,7 @@ def _tidy(log: Any, asking: int, first: int, end: int, slates: Any, request: int
             repeated = False
             for i in range(kept):
                 repeated = repeated or slate[i] == candidate
-            if candidate == log.item[row]:
+            if leaves_out and candidate == log.item[row]:
                 counts[0] += 1
             elif repeated:
                 counts[1] += 1
@@ -116,3 +121,26 @@ def _tidy(log: Any, asking: int, first: int, end: int, slates: Any, request: int
                 kept += 1
         slate[kept:] = -1
     return known
+
+
+class Writing:
+    """Writes answers of a plain recommender into slates, tidied."""
+
+    def __init__(self, log: Log, asking: int, k: int, codes: Codes, name: str, exclude: Excludes = "current"):
+        self.log, self.asking, self.k, self.codes, self.name = log, asking, k, codes, name
+        self.exclude = exclude
+
+    def longest(self, begin: int, end: int) -> int:
+        """The most articles that one of the requests begin … end - 1 asks for."""
+        return self.k
+
+    def write(
+        self, first: int, end: int, request: int, answers: list[list[Any]], slates: Column, known: int
+    ) -> tuple[Tidied, int]:
+        """Write the answers of rows first … end - 1 into slates from request `request` on; the rest is as in `tidy`.
+
+        Raises `RecommenderError` as `fill` does.
+        """
+        written = slates[request : request + len(answers)]
+        fill(self.log, self.asking, written, request, answers, self.codes, self.name)
+        return tidy(self.log, self.asking, first, end, written, known, self.exclude)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from newsreplay.kernels.compiling import int64, kernel
-from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column, Event, Log
+from newsreplay.kernels.compiling import int64, kernel, rebound
+from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column, Event, Excludes, Log
 from newsreplay.recommenders.base import SelfReport
 from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.protocols import SupportsScore
@@ -72,8 +72,7 @@ def stretches(log: Log, stretch: int = STRETCH) -> Iterator[tuple[int, int]]:
     return ((first, min(first + stretch, rows)) for first in range(0, rows, stretch))
 
 
-@kernel
-def reveal_row(log: Any, row: int) -> Any:
+def _reveal(log: Any, row: int) -> Any:
     """Row `row` of a log as plain scalars, and its candidates; what a kernel does not look at costs nothing."""
     pools = log.pools
     begin = end = int64(0)
@@ -89,7 +88,17 @@ def reveal_row(log: Any, row: int) -> Any:
         int64(log.category[row]),
         pools.item[begin:end],
         pools.clicked[begin : end if log.kind[row] == OUTCOME else begin],
+        int64(log.item[row]) if leaves_out else int64(-1),  # type: ignore[name-defined] # noqa: F821
     )
+
+
+reveal_row: Callable[..., Any] = kernel(rebound(_reveal, "but_current", leaves_out=True))
+#: The kernel that reveals rows, by what requests exclude; what they exclude besides is not the recommender's business.
+REVEAL: dict[Excludes, Callable[..., Any]] = {
+    "current": reveal_row,
+    "session": reveal_row,
+    "nothing": kernel(rebound(_reveal, "but_nothing", leaves_out=False)),
+}
 
 
 @kernel
@@ -105,4 +114,5 @@ def bare_event(event: Any) -> Any:
         event.category,
         event.pool[:0],
         event.clicked,
+        event.exclude,
     )

@@ -17,7 +17,7 @@ from newsreplay.datasets import find_data
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError, RunError
 from newsreplay.escaping import escaped
-from newsreplay.log.rows import Asks, Column
+from newsreplay.log.rows import Asks, Column, Excludes
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Measured, Result
 from newsreplay.simulator.judgement.rankings import Ranked
@@ -162,6 +162,11 @@ class RunFolder:
     def asks(self) -> Asks:
         """What asked for slates."""
         return self.info["options"].get("requests", "reads")
+
+    @property
+    def exclude(self) -> Excludes:
+        """What requests excluded."""
+        return self.info["options"].get("exclude", "current")
 
     @property
     def reward(self) -> Reward | None:

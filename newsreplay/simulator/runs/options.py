@@ -61,6 +61,10 @@ class Keeping:
     slates: bool = True  #: every answer: slates, and scores of impressions
 
 
+#: Options that are written only where they are others.
+_USUAL: dict[str, object] = {"requests": "reads", "exclude": "current", "reward": None, "answer_timeout": None}
+
+
 class Options(NamedTuple):
     """All three together: what a run folder keeps of how it came about."""
 
@@ -71,23 +75,15 @@ class Options(NamedTuple):
     def flat(self) -> OptionsRecord:
         """All options by name, as in run.json."""
         flat = asdict(self.answering) | asdict(self.scope) | asdict(self.keeping)
-        if self.scope.requests == "reads":  # as ever, and not written
-            del flat["requests"]
-        for name in ("reward", "answer_timeout"):  # likewise
-            if flat[name] is None:
+        for name, usual in _USUAL.items():  # as ever, and not written
+            if flat[name] == usual:
                 del flat[name]
         return cast(OptionsRecord, flat | {"seeds": list(self.answering.seeds)})
 
     @classmethod
     def from_flat(cls, options: OptionsRecord) -> Options:
         """The options whose `flat` this is."""
-        given: dict[str, Any] = {
-            "requests": "reads",
-            "reward": None,
-            "answer_timeout": None,
-            **options,
-            "seeds": tuple(options["seeds"]),
-        }
+        given: dict[str, Any] = {**_USUAL, **options, "seeds": tuple(options["seeds"])}
         scope, answering, keeping = (
             {field.name: given[field.name] for field in fields(group)} for group in (Scope, Answering, Keeping)
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict, get_args
 
-from newsreplay.log.rows import Asks
+from newsreplay.log.rows import Asks, Excludes
 from newsreplay.simulator.judgement.measures import Reward
 
 FORMAT = 4  #: of the run folder
@@ -45,6 +45,7 @@ class OptionsRecord(TypedDict):
     max_session_length: int | None
     cluster: str | None
     requests: NotRequired[Asks]  #: "reads" where it is missing
+    exclude: NotRequired[Excludes]  #: what requests exclude; "current" where it is missing
     reward: NotRequired[Reward]  #: what event-level success sums; the number of hits where it is missing
     slates: bool
 

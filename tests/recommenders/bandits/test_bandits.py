@@ -171,7 +171,7 @@ def test_room_made_on_the_way_changes_no_answer_and_shorter_slates_begin_longer_
     assert whole.scores is not None
     assert pieces.scores.tobytes() == whole.scores.tobytes()
     assert replayed(log, text, 2).slates.tolist() == whole.slates[:, :2].tolist()
-    assert tidy(log, READ, 0, len(log.time), whole.slates, 0, 0)[0][:3] == (0, 0, -1)
+    assert tidy(log, READ, 0, len(log.time), whole.slates, 0)[0][:3] == (0, 0, -1)
 
 
 def test_articles_without_a_trial_are_ranked_by_the_read_then_by_the_code() -> None:

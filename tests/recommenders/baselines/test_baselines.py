@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.rows import ASKING, HISTORY, IMPRESSION, READ, Asks, Log, make_log
+from newsreplay.log.rows import ASKING, HISTORY, IMPRESSION, READ, Asks, Excludes, Log, make_log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import ALIASES, PRESETS, start_list
 from newsreplay.simulator.overwritten import made_up_log
@@ -48,9 +48,9 @@ def named(text: str, keyed: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     return name, dict(spec.parameters) | ({"key": int(key_of(0, text))} if name in keyed else {})
 
 
-def oracle(log: Log, text: str, k: int, kind: int = READ) -> list[list[int]]:
+def oracle(log: Log, text: str, k: int, kind: int = READ, exclude: Excludes = "current") -> list[list[int]]:
     name, options = named(text, ("random", "content"))
-    return naive.slates(log, name, k, kind=kind, **options)
+    return naive.slates(log, name, k, kind=kind, exclude=exclude, **options)
 
 
 def score_oracle(log: Log, text: str) -> list[float]:
@@ -95,6 +95,24 @@ def test_a_compiled_baseline_answers_impressions_like_its_oracle(text: str, log:
     assert answers(done.slates) == oracle(log, text, k, IMPRESSION)
     assert done.scores is not None
     assert done.scores.tolist() == score_oracle(log, text)
+
+
+@pytest.mark.parametrize("exclude", ["session", "nothing"])
+@pytest.mark.parametrize("text", dearly(SPECS, QUICK))
+@settings(max_examples=50, deadline=None)
+@given(log=strategies.logs(), k=strategies.cut_offs())
+def test_a_compiled_baseline_leaves_out_what_its_oracle_does(text: str, exclude: Excludes, log: Log, k: int) -> None:
+    done = replay(log, start_list(text)[0].make(), Setting(k=k, exclude=exclude), name=text)
+    assert answers(done.slates) == oracle(log, text, k, exclude=exclude)
+
+
+@pytest.mark.parametrize("exclude", ["session", "nothing"])
+@pytest.mark.parametrize("text", dearly(SPECS, QUICK[:1]))
+@settings(max_examples=50, deadline=None)
+@given(log=strategies.logs_with_impressions(), k=strategies.cut_offs())
+def test_a_compiled_baseline_leaves_the_same_out_at_impressions(text: str, exclude: Excludes, log: Log, k: int) -> None:
+    done = replay(log, start_list(text)[0].make(), Setting(k=k, requests="impressions", exclude=exclude), name=text)
+    assert answers(done.slates) == oracle(log, text, k, IMPRESSION, exclude)
 
 
 @pytest.mark.parametrize("text", dearly(SPECS, QUICK))
@@ -252,7 +270,7 @@ def test_a_compiled_slate_never_holds_the_current_article_a_repeat_or_an_unknown
     log = busy_log()
     slates = replay(log, start_list(text)[0].make(), Setting(k=10), name=text).slates
     assert slates.max() >= 0
-    assert tidy(log, READ, 0, len(log.time), slates, 0, 0)[0][:3] == (0, 0, -1)
+    assert tidy(log, READ, 0, len(log.time), slates, 0)[0][:3] == (0, 0, -1)
 
 
 @pytest.mark.parametrize("column", worked.COLUMNS)

@@ -108,7 +108,7 @@ def test_a_shorter_slate_is_the_beginning_of_a_longer_one_and_holds_what_it_may(
     longer = replayed(log, text, 10).slates
     assert replayed(log, text, 2).slates.tolist() == longer[:, :2].tolist()
     assert longer.max() >= 0
-    assert tidy(log, READ, 0, len(log.time), longer, 0, 0)[0][:3] == (0, 0, -1)
+    assert tidy(log, READ, 0, len(log.time), longer, 0)[0][:3] == (0, 0, -1)
 
 
 def crowded_log(reads: int, seed: int = 5) -> Log:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from newsreplay.errors import SpecError
-from newsreplay.log.rows import IMPRESSION, Column
+from newsreplay.log.rows import EXCLUDES, IMPRESSION, READ, Column
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.neural.learned import Learned
 from newsreplay.recommenders.neural.learning.training import Batch, Trainer
@@ -51,6 +51,21 @@ def test_slates_at_impressions_look_at_nothing_ahead(name: str) -> None:
     [entry] = start_list(f"{name}(size=tiny, update=every(hours=12))")
     verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=3, k=5, apart=False, requests="impressions")
     assert verdict.finding is None, str(verdict.finding)
+
+
+def test_slates_leave_out_what_is_excluded_and_nothing_else() -> None:
+    session, current = (column[LOG.kind == READ] for column in (LOG.session, LOG.item))
+    usual, unread, free = (
+        replayed(NRMS(size="tiny", popularity=None), Setting(k=300, exclude=exclude)).slates for exclude in EXCLUDES
+    )
+    for request, item in enumerate(current.tolist()):
+        read = {*current[: request + 1][session[: request + 1] == session[request]].tolist()}
+        alive = [*free[request].tolist()]
+        assert item in alive or set(alive) == {-1}  # it has just been read
+        assert [other for other in alive if other != item] == usual[request, : 300 - (item in alive)].tolist()
+        left = [other for other in alive if other not in {*read, -1}]
+        assert left == unread[request, : len(left)].tolist()
+        assert (unread[request, len(left) :] == -1).all()
 
 
 def test_a_model_as_published_has_no_head() -> None:

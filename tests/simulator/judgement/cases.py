@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from newsreplay.log.rows import Log
+from newsreplay.log.rows import Excludes, Log
 
 
 class Case(NamedTuple):
@@ -14,3 +14,4 @@ class Case(NamedTuple):
     slates: list[list[int]]
     k: int
     late: list[bool]
+    exclude: Excludes = "current"  #: what its requests exclude, of which nothing stands in the slates

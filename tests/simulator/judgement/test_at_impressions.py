@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.log.publisher import Publisher
-from newsreplay.log.rows import HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
+from newsreplay.log.rows import EXCLUDES, HOUR, IMPRESSION, OUTCOME, PUBLISH, READ, Excludes, Log, make_log
 from newsreplay.simulator.judgement.at_impressions import frame_at_impressions, judge_at_impressions
 from newsreplay.simulator.judgement.clusters import KINDS
 from newsreplay.simulator.judgement.judge import BELOW, NO_CANDIDATE, OFFERED_LATE, tally
@@ -22,7 +22,7 @@ from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.judgement.scoring import Answers, score, select_scored
 from tests import strategies
 from tests.naive import judge as naive
-from tests.naive.baselines import judge_request
+from tests.naive.baselines import excluded, judge_request
 from tests.naive.judge import padded, publisher_of
 from tests.simulator.judgement.cases import Case
 
@@ -59,14 +59,16 @@ def cases(draw: st.DrawFn) -> Case:
     log = draw(clicked_logs())
     k = draw(st.sampled_from([1, 2, 3, 8, 9]))
     items = range(int(log.item.max()) + 1)
+    exclude = draw(st.sampled_from(EXCLUDES))
     slates = []
-    for on_screen in log.item[log.kind == IMPRESSION].tolist():  # which no replay leaves in a slate
+    for row in np.flatnonzero(log.kind == IMPRESSION).tolist():
         drawn = draw(st.permutations(items))[: draw(st.integers(0, k))]
-        slates.append([item for item in drawn if item != on_screen])
-    return Case(log, slates, k, draw(st.lists(st.booleans(), min_size=len(slates), max_size=len(slates))))
+        slates.append([item for item in drawn if item not in excluded(log, row, exclude)])  # as every replay does
+    late = draw(st.lists(st.booleans(), min_size=len(slates), max_size=len(slates)))
+    return Case(log, slates, k, late, exclude)
 
 
-def frame_of(log: Log, **limits: int | None) -> Any:
+def frame_of(log: Log, **limits: Any) -> Any:
     return frame_at_impressions(publisher_of(log), **limits)
 
 
@@ -76,23 +78,27 @@ def frame_of(log: Log, **limits: int | None) -> Any:
 @settings(max_examples=40, deadline=None)
 @given(case=cases(), timed=st.booleans(), longest=st.sampled_from([None, 0, 2, 4]))
 def test_the_fate_of_every_read_and_slate_equals_the_oracle(case: Case, timed: bool, longest: int | None) -> None:
-    log, slates, k, _ = case
+    log, slates, k, _, exclude = case
     late = case.late if timed else [False] * len(slates)
-    of = frame_of(log, max_session_length=longest)
+    of = frame_of(log, max_session_length=longest, exclude=exclude)
     sessions = naive.sessions_at_impressions(log, longest=longest)
-    expected = naive.fates_at_impressions(log, slates, k, late, sessions)
+    expected = naive.fates_at_impressions(log, slates, k, late, sessions, exclude)
     assert of.session.tolist() == sessions
     assert np.repeat(of.session, np.diff(of.begin)).tolist() == [fate.session for fate in expected]
     assert publisher_of(log).requests.row[of.read].tolist() == [fate.row for fate in expected]
     for name in ("position", "reachable", "again", "asked"):
         assert getattr(of, name).tolist() == [getattr(fate, name) for fate in expected]
-    asking = [one for session in sessions for one in naive.impressions_of(log) if one.session == session]
+    asking = [one for session in sessions for one in naive.impressions_of(log, exclude) if one.session == session]
     assert of.request.tolist() == [one.number for one in asking]
     assert of.relevant.tolist() == [len(one.relevant(log)) for one in asking]
-    outcomes = judge_at_impressions(publisher_of(log), padded(slates, k), of, np.array(late) if timed else None)
+    outcomes = judge_at_impressions(
+        publisher_of(log), padded(slates, k), of, np.array(late) if timed else None, exclude
+    )
     assert outcomes.place.tolist() == [PLACES.get(fate.place, fate.place) for fate in expected]
     bits = np.unpackbits(outcomes.relevant, axis=1, bitorder="little")
-    matches = [match for session in sessions for match in naive.matches_at_impressions(log, slates, late, session)]
+    matches = [
+        match for session in sessions for match in naive.matches_at_impressions(log, slates, late, session, exclude)
+    ]
     assert [np.flatnonzero(row).tolist() for row in bits] == [np.flatnonzero(match).tolist() for match in matches]
 
 
@@ -100,13 +106,13 @@ def test_the_fate_of_every_read_and_slate_equals_the_oracle(case: Case, timed: b
 @given(case=cases(), warmup=st.sampled_from([0, 1, HOUR]), window=st.sampled_from([None, 1, 2 * HOUR]))
 def test_every_metric_equals_the_oracle(case: Case, warmup: int, window: int | None) -> None:
     publisher, slates = publisher_of(case.log), padded(case.slates, case.k)
-    scored = select_scored(publisher, Scope(warmup, window, requests="impressions"))
+    scored = select_scored(publisher, Scope(warmup, window, requests="impressions", exclude=case.exclude))
     sessions = naive.sessions_at_impressions(case.log, warmup, window)
     assert scored.frame.session.tolist() == sessions
     totals = score(publisher, scored, Answers(slates, None)).sums.totals
     over = {"sessions": len(sessions), "requests": int(scored.requests.sum())}
     for row, cut in zip(totals, cut_offs(case.k), strict=True):
-        expected = naive.measured_at_impressions(case.log, case.slates, sessions, cut)
+        expected = naive.measured_at_impressions(case.log, case.slates, sessions, cut, case.exclude)
         for (name, per), total in zip(SLATES.items(), row, strict=True):
             oracle = expected[f"{name}@{cut}"]
             assert over[per] == oracle.n
@@ -116,9 +122,9 @@ def test_every_metric_equals_the_oracle(case: Case, warmup: int, window: int | N
 @settings(max_examples=15, deadline=None)
 @given(case=cases(), cluster=st.sampled_from(KINDS))
 def test_replicates_equal_the_slow_way_whatever_is_the_cluster(case: Case, cluster: str) -> None:
-    log, slates, k, _ = case
+    log, slates, k, _, exclude = case
     publisher = publisher_of(log)
-    scored = select_scored(publisher, Scope(cluster=cluster, requests="impressions"))
+    scored = select_scored(publisher, Scope(cluster=cluster, requests="impressions", exclude=exclude))
     measured = measure("A", k, scored, {"mine": score(publisher, scored, Answers(padded(slates, k), None)).sums}, 0)
     found = {result.metric: row[:40] for result, row in zip(measured.results, measured.replicates[0], strict=True)}
 
@@ -127,10 +133,10 @@ def test_replicates_equal_the_slow_way_whatever_is_the_cluster(case: Case, clust
         expected = np.array([np.nan if value is None else value for value in slow])
         assert found[f"{metric}@{k}"] == pytest.approx(expected, rel=1e-9, abs=1e-12, nan_ok=True)
 
-    sessions, impressions = naive.sessions_at_impressions(log), naive.impressions_of(log)
+    sessions, impressions = naive.sessions_at_impressions(log), naive.impressions_of(log, exclude)
     first = {s: next(one.time for one in impressions if one.session == s) for s in sessions}
     units = {s: naive.cluster(log, cluster, s, first[s]) for s in sessions}
-    fates = naive.fates_at_impressions(log, slates, k, [False] * len(slates), sessions)
+    fates = naive.fates_at_impressions(log, slates, k, [False] * len(slates), sessions, exclude)
     hits = [sum(isinstance(fate.place, int) for fate in fates if fate.session == s) for s in sessions]
     same("event_success", [float(n) for n in hits], list(units.values()))
     relevant = [(one, one.relevant(log)) for s in sessions for one in impressions if one.session == s]
@@ -138,31 +144,31 @@ def test_replicates_equal_the_slow_way_whatever_is_the_cluster(case: Case, clust
     same("session_ndcg", [request.ndcg for request, _ in ranked], [units[s] for _, s in ranked])
 
 
-def foreseen(log: Log, k: int) -> list[list[int]]:
+def foreseen(log: Log, k: int, exclude: Excludes = "current") -> list[list[int]]:
     slates = np.full((int(np.count_nonzero(log.kind == IMPRESSION)), k), -1, np.int32)
-    foresee(publisher_of(log), slates, np.empty(len(log.pools.item)), "impressions")
+    foresee(publisher_of(log), slates, np.empty(len(log.pools.item)), "impressions", exclude)
     return [[item for item in slate if item >= 0] for slate in slates.tolist()]
 
 
 @settings(max_examples=40, deadline=None)
-@given(log=clicked_logs(), k=strategies.cut_offs())
-def test_what_the_oracle_foresees_equals_the_slow_way(log: Log, k: int) -> None:
-    assert foreseen(log, k) == naive.oracle_at_impressions(log, k)
+@given(log=clicked_logs(), k=strategies.cut_offs(), exclude=st.sampled_from(EXCLUDES))
+def test_what_the_oracle_foresees_equals_the_slow_way(log: Log, k: int, exclude: Excludes) -> None:
+    assert foreseen(log, k, exclude) == naive.oracle_at_impressions(log, k, exclude)
 
 
 @settings(max_examples=30, deadline=None)
-@given(log=clicked_logs())
-def test_whole_slates_of_the_oracle_hit_every_reachable_read_and_no_other(log: Log) -> None:
-    k, of = int(log.item.max()) + 1, frame_of(log)
-    place = judge_at_impressions(publisher_of(log), padded(foreseen(log, k), k), of).place
+@given(log=clicked_logs(), exclude=st.sampled_from(EXCLUDES))
+def test_whole_slates_of_the_oracle_hit_every_reachable_read_and_no_other(log: Log, exclude: Excludes) -> None:
+    k, of = int(log.item.max()) + 1, frame_of(log, exclude=exclude)
+    place = judge_at_impressions(publisher_of(log), padded(foreseen(log, k, exclude), k), of, None, exclude).place
     assert (place > 0).tolist() == of.reachable.tolist()
 
 
 @settings(max_examples=30, deadline=None)
 @given(case=cases())
 def test_no_slates_hit_what_cannot_be_reached(case: Case) -> None:
-    of = frame_of(case.log)
-    place = judge_at_impressions(publisher_of(case.log), padded(case.slates, case.k), of).place
+    of = frame_of(case.log, exclude=case.exclude)
+    place = judge_at_impressions(publisher_of(case.log), padded(case.slates, case.k), of, None, case.exclude).place
     assert not ((place > 0) & ~of.reachable).any()
     assert not (of.reachable & ~of.asked).any()
 

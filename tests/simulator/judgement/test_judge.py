@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsreplay.log.rows import HISTORY, HOUR, PUBLISH, READ, Column, Log, make_log
+from newsreplay.log.rows import EXCLUDES, HISTORY, HOUR, PUBLISH, READ, Column, Excludes, Log, make_log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.judgement.judge import (
@@ -51,11 +51,12 @@ def reads_log(*reads: tuple[int, int], known: Sequence[int] = (), times: Sequenc
 
 
 @st.composite
-def judged_cases(draw: st.DrawFn) -> Case:
+def judged_cases(draw: st.DrawFn, excludes: Sequence[Excludes] = ("current",)) -> Case:
     """A log with arbitrary slates of known and unknown, but distinct, articles; some come too late.
 
-    No replay leaves the article on screen in a slate; the judge would not count it as relevant.
+    No replay leaves what a request excludes in a slate; the judge would not count the article on screen as relevant.
     """
+    exclude = draw(st.sampled_from(excludes))
     many_items = strategies.logs(max_items=20, max_users=2)
     many_at_once = strategies.logs(max_items=20, max_users=2, palettes=[strategies.INSTANTS])
     log = draw(st.one_of(strategies.logs(), many_items, many_at_once))
@@ -65,12 +66,19 @@ def judged_cases(draw: st.DrawFn) -> Case:
     items = int(log.item.max()) + 1
     requests = int(np.count_nonzero(log.kind == READ))
     slates = [draw(st.permutations(range(items)))[: draw(st.integers(0, k))] for _ in range(requests)]
-    return Case(log, slates, k, draw(st.lists(st.booleans(), min_size=len(slates), max_size=len(slates))))
+    if exclude != "current":
+        rows = np.flatnonzero(log.kind == READ).tolist()
+        slates = [
+            [item for item in slate if item not in naive.excluded(log, row, exclude)]
+            for row, slate in zip(rows, slates, strict=True)
+        ]
+    late = draw(st.lists(st.booleans(), min_size=len(slates), max_size=len(slates)))
+    return Case(log, slates, k, late, exclude)
 
 
 def sums_at(case: Case, of: Frame, late: Column | None = None) -> Column:
     """The sums of all measures over all sessions: float64[cut-offs, measures]."""
-    outcomes = judge(publisher_of(case.log), padded(case.slates, case.k), of, late)
+    outcomes = judge(publisher_of(case.log), padded(case.slates, case.k), of, late, case.exclude)
     return tally(of, outcomes, np.zeros(len(of.session), np.int32), 1, cut_offs(case.k))[0]
 
 
@@ -83,29 +91,29 @@ def success(log: Log, slates: Sequence[Sequence[int]], k: int = 1) -> list[float
 # --- against the oracles -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None)
-@given(case=judged_cases(), warmup=st.sampled_from([0, 1, HOUR]), window=st.sampled_from([None, 1, 2 * HOUR]))
+@settings(max_examples=80, deadline=None)
+@given(case=judged_cases(EXCLUDES), warmup=st.sampled_from([0, 1, HOUR]), window=st.sampled_from([None, 1, 2 * HOUR]))
 def test_every_metric_equals_the_oracle(case: Case, warmup: int, window: int | None) -> None:
-    of = frame(publisher_of(case.log), warmup, window)
+    of = frame(publisher_of(case.log), warmup, window, exclude=case.exclude)
     scored = naive.scored_sessions(case.log, warmup, window)
     assert of.session.tolist() == scored
     sums = sums_at(case, of)
     over = {"sessions": len(of.session), "requests": np.count_nonzero(of.relevant)}
     for row, cut in zip(sums, cut_offs(case.k), strict=True):
-        expected = naive.measure(naive.judge(case.log, case.slates, scored, cut), cut)
+        expected = naive.measure(naive.judge(case.log, case.slates, scored, cut, case.exclude), cut)
         for (name, per), total in zip(SLATES.items(), row, strict=True):
             oracle = expected[f"{name}@{cut}"]
             assert over[per] == oracle.n
             assert total == pytest.approx(oracle.value * oracle.n if oracle.n else 0, rel=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
-@given(case=judged_cases(), timed=st.booleans(), longest=st.sampled_from([None, 2, 4]))
+@settings(max_examples=100, deadline=None)
+@given(case=judged_cases(EXCLUDES), timed=st.booleans(), longest=st.sampled_from([None, 2, 4]))
 def test_the_fate_of_every_read_equals_the_oracle(case: Case, timed: bool, longest: int | None) -> None:
     publisher, late = publisher_of(case.log), case.late if timed else None
-    of = frame(publisher, max_session_length=longest)
+    of = frame(publisher, max_session_length=longest, exclude=case.exclude)
     sessions = naive_judge.scored_sessions(case.log, longest=longest)
-    expected = naive_judge.fates(case.log, case.slates, case.k, late, sessions)
+    expected = naive_judge.fates(case.log, case.slates, case.k, late, sessions, case.exclude)
     assert of.session.tolist() == sessions
     assert np.repeat(of.session, np.diff(of.begin)).tolist() == [fate.session for fate in expected]
     assert of.request.tolist() == [fate.request for fate in expected]
@@ -113,7 +121,7 @@ def test_the_fate_of_every_read_equals_the_oracle(case: Case, timed: bool, longe
     assert of.relevant.tolist() == [fate.relevant for fate in expected]
     assert of.reachable.tolist() == [fate.reachable for fate in expected]
     assert of.again.tolist() == [fate.again for fate in expected]
-    outcomes = judge(publisher, padded(case.slates, case.k), of, None if late is None else np.array(late))
+    outcomes = judge(publisher, padded(case.slates, case.k), of, None if late is None else np.array(late), case.exclude)
     assert outcomes.place.tolist() == [PLACES.get(fate.place, fate.place) for fate in expected]
     assert outcomes.relevant.shape == (len(expected), -(-case.k // 8))
     bits = np.unpackbits(outcomes.relevant, axis=1, bitorder="little")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from newsreplay.errors import RecommenderError
 from newsreplay.log.publisher import Publisher
-from newsreplay.log.rows import READ, Column, Log, make_log
+from newsreplay.log.rows import EXCLUDES, READ, Column, Excludes, Log, make_log
 from newsreplay.recommenders.references.oracle import Oracle
 from newsreplay.simulator.judgement.judge import Frame, frame, judge, tally
 from newsreplay.simulator.judgement.oracle import foresee
@@ -21,10 +21,10 @@ from tests.naive.judge import padded, publisher_of
 LOGS = st.one_of(strategies.logs(), strategies.logs(palettes=[strategies.INSTANTS]))
 
 
-def foreseen(publisher: Publisher, k: int) -> tuple[Column, Column]:
+def foreseen(publisher: Publisher, k: int, exclude: Excludes = "current") -> tuple[Column, Column]:
     slates = np.full((len(publisher.requests.row), k), -1, np.int32)
     scores = np.full(len(publisher.log.pools.item), np.nan)
-    foresee(publisher, slates, scores)
+    foresee(publisher, slates, scores, exclude=exclude)
     return slates, scores
 
 
@@ -39,20 +39,21 @@ def by_session(of: Frame, publisher: Publisher, slates: Column, cut: int) -> tup
 @given(
     log=st.one_of(strategies.logs_with_impressions(), strategies.logs_with_impressions(palettes=[strategies.INSTANTS])),
     k=strategies.cut_offs(),
+    exclude=st.sampled_from(EXCLUDES),
 )
-def test_its_slates_equal_the_slow_way(log: Log, k: int) -> None:
-    slates, scores = foreseen(publisher_of(log), k)
-    assert slates.tolist() == padded(naive_judge.oracle_slates(log, k), k).tolist()
+def test_its_slates_equal_the_slow_way(log: Log, k: int, exclude: Excludes) -> None:
+    slates, scores = foreseen(publisher_of(log), k, exclude)
+    assert slates.tolist() == padded(naive_judge.oracle_slates(log, k, exclude), k).tolist()
     assert scores.tolist() == log.pools.clicked.tolist()
 
 
 @settings(max_examples=30, deadline=None)
-@given(log=LOGS)
-def test_whole_slates_of_its_hit_every_reachable_read_and_no_other(log: Log) -> None:
+@given(log=LOGS, exclude=st.sampled_from(EXCLUDES))
+def test_whole_slates_of_its_hit_every_reachable_read_and_no_other(log: Log, exclude: Excludes) -> None:
     publisher = publisher_of(log)
-    of = frame(publisher)
+    of = frame(publisher, exclude=exclude)
     k = int(log.item.max()) + 1
-    place = judge(publisher, foreseen(publisher, k)[0], of).place
+    place = judge(publisher, foreseen(publisher, k, exclude)[0], of, None, exclude).place
     assert (place > 0).tolist() == of.reachable.tolist()
 
 

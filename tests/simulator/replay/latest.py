@@ -20,4 +20,5 @@ class Latest(Recommender):
             self.latest = [event.item, *(item for item in self.latest if item != event.item)]
 
     def recommend(self, request: Event, k: int) -> Sequence[int]:
-        return [item for item in self.latest if item != request.item][:k]
+        left_out = -1 if request.exclude == "nothing" else request.item
+        return [item for item in self.latest if item != left_out][:k]

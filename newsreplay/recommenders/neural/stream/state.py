@@ -46,7 +46,7 @@ class StreamRows(NamedTuple):
 
 def rows_of_events(events: Sequence[Event]) -> StreamRows:
     """Events, at least one, as columns."""
-    row, times, kind, session, user, item, _, pools, clicked = zip(*events, strict=True)
+    row, times, kind, session, user, item, _, pools, clicked, _ = zip(*events, strict=True)
     lengths = np.fromiter(map(len, pools), np.int64, len(pools))
     at = np.concatenate([[0], np.cumsum(lengths)])
     known = np.fromiter(map(len, clicked), np.int64, len(clicked)) > 0
@@ -109,6 +109,7 @@ class StreamOptions(NamedTuple):
     sampled: int = 0
     drawn: bool = False
     slates: int = READ  #: the kind of row that asks for a slate; `NONE`: none does
+    leaves_out: bool = True  #: whether the article on screen is no candidate of a slate
     by_session: bool = False  #: histories are of sessions, not of readers
     ages: bool = False  #: times and sessions of reads are kept
     keep_reads: bool = True  #: reads enter the history that `Stream.profile` set

@@ -291,6 +291,7 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
     made = int64(0)  # one type for all whole numbers, lest kernels be compiled for each
     for i in range(rows.time.size):
         time, kind, item = rows.time[i], int64(rows.kind[i]), int64(rows.item[i])
+        left_out = item if options.leaves_out else int64(NONE)
         if time >= clock[NEXT]:
             complete(clock, state.counters, options, time)
         if which.reads:
@@ -310,7 +311,7 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
             made = _close(state, options, captures, made, end, end - begin)
             if options.slates == IMPRESSION:
                 begin = _open(rows, i, state, options, captures, made, int64(SLATE))
-                end = begin + walk_alive(alive, options, time, item, captures.item[begin:])
+                end = begin + walk_alive(alive, options, time, left_out, captures.item[begin:])
                 made = _close(state, options, captures, made, end, end - begin)
             clock[SEEN] = 1
         elif kind >= READ:
@@ -329,7 +330,7 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
                 state.last[item] = time
             if kind == READ and options.slates == READ:
                 begin = _open(rows, i, state, options, captures, made, kind)
-                end = begin + walk_alive(alive, options, time, item, captures.item[begin:])
+                end = begin + walk_alive(alive, options, time, left_out, captures.item[begin:])
                 made = _close(state, options, captures, made, end, end - begin)
         if which.buckets:
             count_row(clock, state.counters, rows, i, kind, item)
