@@ -1,4 +1,4 @@
-"""Writing files and folders whole or not at all, and digests of files."""
+"""Writing files and folders whole or not at all, names of files, and their digests."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from newsreplay.errors import DataError
 from newsreplay.locks import OLD, own_folder
@@ -41,6 +42,18 @@ def cannot_write(folder: Path, error: OSError, variable: str = "NEWSREPLAY_HOME"
 def is_full(error: BaseException | None) -> bool:
     """Whether an error is that there is no room left to write to."""
     return isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in ("ENOSPC", "EDQUOT", "EFBIG")
+
+
+def file_name(name: str) -> str:
+    """A name as a file name that cannot leave its folder.
+
+    >>> file_name("trend(hours=6)"), file_name("../mine.py:Mine")
+    ('trend(hours=6)', '%2E.%2Fmine.py%3AMine')
+    """
+    quoted = quote(name, safe=" ()=,+@'", errors="backslashreplace")
+    if len(quoted) > 200:  # file systems allow 255
+        quoted = f"{quoted[:160]}~{hashlib.blake2b(name.encode(errors='backslashreplace'), digest_size=16).hexdigest()}"
+    return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
 
 
 @contextmanager

@@ -136,9 +136,9 @@ def run(
     dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
     from newsreplay.api import run as replay_all
     from newsreplay.datasets.remote.address import without_secrets
+    from newsreplay.files import file_name
     from newsreplay.machine import cores
     from newsreplay.simulator.run import InterruptedRunError
-    from newsreplay.simulator.runs.paths import file_name
     from newsreplay.simulator.runs.place import Numbered
 
     try:

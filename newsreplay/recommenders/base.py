@@ -42,6 +42,7 @@ class Setting(NamedTuple):
     requests: Asks = "reads"  #: what asks for slates: "reads" or "impressions"
     exclude: Excludes = "current"  #: what a request excludes: "current", "session" or "nothing"; it tells itself, too
     answer_timeout: int | None = None  #: ms after which an answer is given up, as far as Python can; None = never
+    publisher: str = ""  #: whose log it is
 
 
 class Deferred:

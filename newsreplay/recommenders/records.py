@@ -24,6 +24,7 @@ NEEDS = {
     "categories": "categories of articles",
     "neural": 'the extra of that name: pip install "newsreplay[neural]"',
     "parts": "other recommenders, named as its values",
+    "answers": "a file of answers made elsewhere, named as its value",
 }
 PACKAGE = "newsreplay.recommenders"
 

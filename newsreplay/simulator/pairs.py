@@ -176,6 +176,7 @@ def _replay(
             scope.requests,
             scope.exclude,
             answering.answer_timeout,
+            publisher=pair.publisher,
         ),
         articles=publisher.whole_articles,
         name=pair.entry.label,

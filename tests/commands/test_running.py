@@ -17,7 +17,7 @@ import pytest
 import newsreplay
 from newsreplay.api import Run
 from newsreplay.errors import RunError
-from newsreplay.simulator.runs.paths import file_name
+from newsreplay.files import file_name
 from tests.commands.conftest import CLICKS, MORE, NAMED, Cli, complaint, e1, files_of, info_of, python
 from tests.sealed import sealed
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from newsreplay.errors import NewsreplayError
+from newsreplay.files import file_name
 from newsreplay.report.pictures.arranged import ArrangedRun, arranged
 from newsreplay.report.pictures.cost import SPENT, quality_against_cost, quality_against_cost_rows
 from newsreplay.report.pictures.drawing import Figure, Rows, drawing_into, save, write_table
@@ -33,7 +34,6 @@ from newsreplay.report.pictures.success import (
     over_time_rows,
 )
 from newsreplay.report.records import ReportContents
-from newsreplay.simulator.runs.paths import file_name
 
 
 class Picture(NamedTuple):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
+
+from newsreplay.files import file_name
 
 
 class PairFiles(NamedTuple):
@@ -55,15 +55,3 @@ def publisher_files(folder: Path, publisher: str) -> PublisherFiles:
         folder / "impressions" / f"{name}.arrow",
         folder / "replicates" / f"{name}.npy",
     )
-
-
-def file_name(name: str) -> str:
-    """A name as a file name that cannot leave its folder.
-
-    >>> file_name("trend(hours=6)"), file_name("../mine.py:Mine")
-    ('trend(hours=6)', '%2E.%2Fmine.py%3AMine')
-    """
-    quoted = quote(name, safe=" ()=,+@'", errors="backslashreplace")
-    if len(quoted) > 200:  # file systems allow 255
-        quoted = f"{quoted[:160]}~{hashlib.blake2b(name.encode(errors='backslashreplace'), digest_size=16).hexdigest()}"
-    return "%2E" + quoted[1:] if quoted.startswith(".") else quoted

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from newsreplay.errors import RunError
-from newsreplay.files import link_or_copy, old_of, recover, replace_folder, written_whole
+from newsreplay.files import file_name, link_or_copy, old_of, recover, replace_folder, written_whole
 from newsreplay.locks import LockedError, locked
-from newsreplay.simulator.runs.paths import FOLDERS, file_name
+from newsreplay.simulator.runs.paths import FOLDERS
 from newsreplay.simulator.runs.records import OptionsRecord, RunRecord
 
 FILES = ("run.json", "results.json", "timing.json", "training.json", "SHA256SUMS")

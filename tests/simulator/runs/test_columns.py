@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newsreplay.files import file_name
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, make_log
 from newsreplay.simulator.judgement import clusters
@@ -26,7 +27,7 @@ from newsreplay.simulator.runs.columns import (
     write_judgement,
     write_scored,
 )
-from newsreplay.simulator.runs.paths import file_name, pair_files, publisher_files
+from newsreplay.simulator.runs.paths import pair_files, publisher_files
 from tests import strategies
 from tests.naive import judge as naive_judge
 from tests.naive.judge import padded, publisher_of
