@@ -21,9 +21,12 @@ from newsreplay.errors import RecommenderError
 from newsreplay.log.catalog import Articles, bare_articles
 from newsreplay.log.rows import ASKING, IMPRESSION, Asks, Column, Excludes, Log
 from newsreplay.recommenders.base import Setting
-from newsreplay.recommenders.registry import Entry
+from newsreplay.recommenders.mixtures import Mixture
+from newsreplay.recommenders.references.replayed import UNPROVEN, Replayed
+from newsreplay.recommenders.registry import MIXTURES, Entry, built_in
 from newsreplay.simulator.apart import Apart, Given, Here, NotSentError
 from newsreplay.simulator.overwritten import made_up_log, overwritten
+from newsreplay.spec import Spec, parse_spec
 
 ROWS = 2_000  #: of the log that is made for a check
 
@@ -99,6 +102,8 @@ def check_entry(
     first too, which catches state that outlives a replay. The untouched log is replayed in one process, the others
     in another; without `apart`, or where the recommender cannot be sent, all are replayed in this one.
     """
+    if _made_elsewhere(entry.source):
+        return Check(entry.label, 0, None, UNPROVEN)
     setting = Setting(**asking)
     if log is None:
         log, articles = made_up_log(ROWS, setting.seed)
@@ -115,6 +120,16 @@ def check_entry(
     except RecommenderError as error:
         return Check(entry.label, len(chosen), None, str(error), apart)
     return Check(entry.label, len(chosen), finding, apart=apart)
+
+
+def _made_elsewhere(recommender: object) -> bool:
+    """Whether answers come out of a file, which no replay of another log can change; of a mixture, those of a part."""
+    if isinstance(recommender, Spec):
+        parts = list(map(str, recommender.positional)) if recommender.name in MIXTURES else []
+        return built_in(recommender) is Replayed or any(_made_elsewhere(parse_spec(part)) for part in parts)
+    if isinstance(recommender, Mixture):
+        return any(map(_made_elsewhere, recommender.parts))
+    return isinstance(recommender, Replayed)
 
 
 def _find(

@@ -52,8 +52,7 @@ class Replayed(Recommender):
             self.files["slates"] = slates
         if scores is not None:
             self.files["scores"] = scores
-        else:
-            self.score = None  # type: ignore[method-assign, assignment]  # so that it has no scores to be judged
+            self.score = self._score  # the class has none: without a file of scores there is nothing to be judged
         for what, file in self.files.items():
             if what not in (held := _held(file)):
                 raise SpecError(f"{file} holds {held[0]}, no {what}; name it as {held[0]}='{file}'")
@@ -70,7 +69,7 @@ class Replayed(Recommender):
         slates = self.found.get("slates")
         return () if slates is None else slates.slate(request, k)
 
-    def score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
+    def _score(self, request: Event, pool: Sequence[int]) -> Sequence[float]:
         """The scores that the file has for this impression; -inf for candidates without one."""
         return self.found["scores"].scores(request, pool)
 
@@ -219,19 +218,19 @@ class _Answers:
                 f"{self.path} is of no use here: {found}, and none has an article that is known by then; it is of "
                 "other data, of another publisher, or of other ids"
             )
+        self._look_up()
         never = int(self.unknown[self.code < 0].sum())
-        parts = [
-            (self.unanswered, f"{asked} have none (misses)" if self.what == "slates" else f"{asked} have none"),
-            (unmatched, f"answers match no {'request' if self.what == 'slates' else 'impression'}"),
-            (unknown - never, "places left out, whose articles are not known by then"),
-            (never, "places left out, whose ids the log does not have"),
-            (self.cut, "answers cut to the length of a slate"),
-            (self.not_shown, "scores of articles that were not among the candidates"),
-            (self.unscored, "candidates without a score, not ranked"),
-        ]
-        counted = "; ".join(f"{count:,} {what}" for count, what in parts if count)
+        counts = {
+            f"{asked} without one": self.unanswered,
+            f"answers that match no {asked[:-1]}": unmatched,
+            "places left out, since the article is not known by then": unknown - never,
+            "places left out, since the log has no such id": never,
+            "answers cut to the length of a slate": self.cut,
+            "scores of what is no candidate": self.not_shown,
+            "candidates without a score in an answer, not ranked": self.unscored,
+        }
         told = f"{self.path} (sha256 {self.digest}): {answered:,} of {self.requests:,} {asked} have an answer"
-        return told + (f"; {counted}" if counted else "")
+        return "; ".join([told, *(f"{what}: {count:,}" for what, count in counts.items() if count)])
 
 
 def _digest(path: Path) -> str:
