@@ -72,7 +72,7 @@ BUILT_IN = {
     "blend": BuiltIn("mixtures:Blend", "mixtures", "", "parts", "medium"),
     "fallback": BuiltIn("mixtures:Fallback", "mixtures", "", "parts", "medium"),
     "logged": BuiltIn("references.logged:Logged", "references", "", "impressions", "medium"),
-    "replayed": BuiltIn("references.replayed:Replayed", "references", "", "answers", "medium"),
+    "replayed": BuiltIn("references.replayed:MadeElsewhere", "references", "", "answers", "medium"),
     "oracle": BuiltIn("references.oracle:Oracle", "references", "", "sessions", "cheap"),
 }
 ALIASES = {

@@ -22,7 +22,7 @@ from newsreplay.log.catalog import Articles, bare_articles
 from newsreplay.log.rows import ASKING, IMPRESSION, Asks, Column, Excludes, Log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.mixtures import Mixture
-from newsreplay.recommenders.references.replayed import UNPROVEN, Replayed
+from newsreplay.recommenders.references.replayed import UNPROVEN, MadeElsewhere
 from newsreplay.recommenders.registry import MIXTURES, Entry, built_in
 from newsreplay.simulator.apart import Apart, Given, Here, NotSentError
 from newsreplay.simulator.overwritten import made_up_log, overwritten
@@ -126,10 +126,10 @@ def _made_elsewhere(recommender: object) -> bool:
     """Whether answers come out of a file, which no replay of another log can change; of a mixture, those of a part."""
     if isinstance(recommender, Spec):
         parts = list(map(str, recommender.positional)) if recommender.name in MIXTURES else []
-        return built_in(recommender) is Replayed or any(_made_elsewhere(parse_spec(part)) for part in parts)
+        return built_in(recommender) is MadeElsewhere or any(_made_elsewhere(parse_spec(part)) for part in parts)
     if isinstance(recommender, Mixture):
         return any(map(_made_elsewhere, recommender.parts))
-    return isinstance(recommender, Replayed)
+    return isinstance(recommender, MadeElsewhere)
 
 
 def _find(

@@ -76,11 +76,17 @@ def test_a_preset_unfolds_at_its_place() -> None:
 
 
 #: Those with a parameter that must be given.
-MADE_WITH = {"blend": "blend(trend, popular)", "fallback": "fallback(trend, popular)"}
+MADE_WITH = {
+    "blend": "blend(trend, popular)",
+    "fallback": "fallback(trend, popular)",
+    "replayed": "replayed(answers.csv)",
+}
 
 
 @pytest.mark.parametrize("name", [*BUILT_IN, *ALIASES])
-def test_every_name_makes_a_recommender(name: str) -> None:
+def test_every_name_makes_a_recommender(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("answers.csv").write_text("row,rank,item\n")
     spec = MADE_WITH.get(name, name)
     (entry,) = start_list(spec)
     assert entry.label == spec
@@ -290,7 +296,7 @@ def test_a_data_class_is_found_in_a_file(files: Path) -> None:
             "'stdin:node mine.js'",
             "no recommender is registered for 'stdin' (stdin:node mine.js); name your own as",
         ),
-        ("replayed(runs/a-b/file.arrow)", "no recommender is called 'replayed'."),
+        ("replayed(runs/a-b/file.arrow)", "replayed('runs/a-b/file.arrow'): there is no file runs/a-b/file.arrow"),
         (
             "mine_of_test:Two",
             "lacks 'first', which mine_of_test:Two must be given. It takes first, second, third.",

@@ -29,7 +29,7 @@ What: TypeAlias = Literal["slates", "scores"]
 _MANUAL = "docs/answers-made-elsewhere.md has the forms"
 
 
-class Shape(NamedTuple):
+class AnswerShape(NamedTuple):
     """Which columns of a file say what."""
 
     key: tuple[str, ...]  #: what an answer answers: row, with time where the file has it, or time and user
@@ -43,7 +43,7 @@ class Shape(NamedTuple):
         return [*self.key, *places, *(["publisher"] if self.publisher else [])]
 
 
-class Made(NamedTuple):
+class MadeAnswers(NamedTuple):
     """Answers that were made elsewhere, each a stretch of places; sorted by row, or by time and then reader."""
 
     row: Column  #: int64[answers], log rows, ascending; empty where they go by time and reader
@@ -56,7 +56,7 @@ class Made(NamedTuple):
     ids: pa.Array  #: string[ids], distinct
 
 
-def shape_of(path: Path) -> Shape:
+def shape_of(path: Path) -> AnswerShape:
     """What a file holds, by the names of its columns. Raises `RecommenderError` where it holds no answers."""
     names = read_names(path)
     twice = sorted({name for name in names if counts(name) and names.count(name) > 1})
@@ -68,10 +68,10 @@ def shape_of(path: Path) -> Shape:
     publisher = "publisher" in names
     numbered = sorted((name for name in names if NUMBERED.fullmatch(name)), key=lambda name: int(name[4:]))
     if {"candidates", "scores"} <= set(names):
-        return Shape(key, ("candidates", "scores"), ("scores",), publisher)
+        return AnswerShape(key, ("candidates", "scores"), ("scores",), publisher)
     for lists in (["slate"], ["items"], numbered):
         if lists and set(lists) <= set(names):
-            return Shape(key, tuple(lists), ("slates",), publisher)
+            return AnswerShape(key, tuple(lists), ("slates",), publisher)
     readings: tuple[tuple[What, str], ...] = (("slates", "rank"), ("scores", "score"))
     what = tuple(told for told, column in readings if {"item", column} <= set(names))
     if not what:
@@ -79,14 +79,14 @@ def shape_of(path: Path) -> Shape:
             path, names, "slate (a list), item and rank, item1, item2 …, or, for scores, item and score, candidates "
             "and scores (lists)"
         )  # fmt: skip
-    return Shape(key, (), what, publisher)
+    return AnswerShape(key, (), what, publisher)
 
 
 def _unfit(path: Path, names: list[str], lacks: str) -> RecommenderError:
     return RecommenderError(f"{path} has the columns {', '.join(names)[:200] or '(none)'}; it lacks {lacks}. {_MANUAL}")
 
 
-def read_made(path: Path, what: What, publisher: str) -> Made:
+def read_made(path: Path, what: What, publisher: str) -> MadeAnswers:
     """The answers of a file, those of one publisher where it says whose each is.
 
     Raises `RecommenderError` that names file, line and value where a value is not what it must be, and where two rows
@@ -99,7 +99,7 @@ def read_made(path: Path, what: What, publisher: str) -> Made:
     number = np.arange(len(told.table))
     if shape.publisher:
         number = _of_publisher(told, publisher)
-    columns = _Columns(
+    columns = _AnswerColumns(
         told._replace(table=told.table.take(pa.array(number)) if shape.publisher else told.table), number
     )
     key = _key(columns, shape)
@@ -120,7 +120,7 @@ def _of_publisher(told: AnswerTable, publisher: str) -> npt.NDArray[np.int64]:
 # --- columns --------------------------------------------------------------------------------------------
 
 
-class _Columns:
+class _AnswerColumns:
     """The columns of a table as arrays; whoever finds a value wrong names its row of the file."""
 
     def __init__(self, told: AnswerTable, number: npt.NDArray[np.int64]):
@@ -263,7 +263,7 @@ def _owner(at: Column, bad: npt.NDArray[np.bool_]) -> int:
 # --- what is answered -----------------------------------------------------------------------------------
 
 
-class _Key(NamedTuple):
+class _AnswerKey(NamedTuple):
     row: Column
     time: Column
     user: Column
@@ -290,19 +290,19 @@ class _Key(NamedTuple):
         return row, time, user, self.users
 
 
-def _key(columns: _Columns, shape: Shape) -> _Key:
+def _key(columns: _AnswerColumns, shape: AnswerShape) -> _AnswerKey:
     none, nobody = np.empty(0, np.int64), pa.array([], pa.large_string())
     time = columns.time() if "time" in shape.key else none
     if "row" not in shape.key:
-        return _Key(none, time, *columns.coded("user"))
+        return _AnswerKey(none, time, *columns.coded("user"))
     row = columns.whole("row")
     if row.min(initial=0) < 0:
         bad = int(np.argmin(row))
         raise columns.error(bad, row[bad], "row", "a row of the log, which count from 0")
-    return _Key(row, time, np.empty(0, np.int32), nobody)
+    return _AnswerKey(row, time, np.empty(0, np.int32), nobody)
 
 
-def _from_lists(columns: _Columns, key: _Key, names: tuple[str, ...]) -> Made:
+def _from_lists(columns: _AnswerColumns, key: _AnswerKey, names: tuple[str, ...]) -> MadeAnswers:
     at, item, ids = columns.places(names)
     score = columns.scores(at) if names[-1] == "scores" else np.empty(0)
     order = np.lexsort(key.orders())
@@ -316,10 +316,10 @@ def _from_lists(columns: _Columns, key: _Key, names: tuple[str, ...]) -> Made:
     lengths = np.diff(at)[order]
     begin = np.concatenate([[0], np.cumsum(lengths)])
     place = np.arange(begin[-1]) + np.repeat(at[:-1][order] - begin[:-1], lengths)
-    return Made(*key.taken(order), begin, item[place], score[place] if len(score) else score, ids)
+    return MadeAnswers(*key.taken(order), begin, item[place], score[place] if len(score) else score, ids)
 
 
-def _from_long(columns: _Columns, key: _Key, what: What) -> Made:
+def _from_long(columns: _AnswerColumns, key: _AnswerKey, what: What) -> MadeAnswers:
     item, ids = columns.coded("item")
     rank = columns.whole("rank") if what == "slates" else item
     order = np.lexsort((rank, *key.orders()))
@@ -335,4 +335,4 @@ def _from_long(columns: _Columns, key: _Key, what: What) -> Made:
     score = columns.score()[order] if what == "scores" else np.empty(0)
     first_places = np.flatnonzero(~same)
     at = np.append(first_places, len(order)).astype(np.int64)
-    return Made(*key.taken(order[first_places]), at, item[order], score, ids)
+    return MadeAnswers(*key.taken(order[first_places]), at, item[order], score, ids)

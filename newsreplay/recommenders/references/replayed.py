@@ -14,7 +14,7 @@ from newsreplay.errors import RecommenderError, SpecError
 from newsreplay.files import file_name
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.base import Recommender, SelfReport
-from newsreplay.recommenders.references.answer_columns import Made, What, read_made, shape_of
+from newsreplay.recommenders.references.answer_columns import MadeAnswers, What, read_made, shape_of
 
 if TYPE_CHECKING:
     from newsreplay.log.catalog import Catalog
@@ -30,7 +30,7 @@ UNPROVEN = (
 )
 
 
-class Replayed(Recommender):
+class MadeElsewhere(Recommender):
     """Slates or scores that were made elsewhere, read from a file: a TREC run, Parquet, Arrow, CSV or lines of JSON.
 
     `replayed(answers.parquet)` answers from a file of slates, or of scores of impressions where it holds nothing else;
@@ -60,7 +60,7 @@ class Replayed(Recommender):
     def start(self, catalog: Catalog) -> None:
         """Read the files. Raises `RecommenderError` that names file, line and value where they cannot be used."""
         self.found = {
-            what: _Answers(_path_for(file, self.setting.publisher), what, self.setting.publisher, catalog)
+            what: _Lookup(_path_for(file, self.setting.publisher), what, self.setting.publisher, catalog)
             for what, file in self.files.items()
         }
 
@@ -99,12 +99,12 @@ def _held(file: str) -> tuple[What, ...]:
         raise SpecError(str(error)) from None
 
 
-class _Answers:
+class _Lookup:
     """The answers of a file in a replay: finds a request's, and counts what becomes of all."""
 
     def __init__(self, path: Path, what: What, publisher: str, catalog: Catalog):
         self.path, self.what, self.catalog = path, what, catalog
-        self.made: Made = read_made(path, what, publisher)
+        self.made: MadeAnswers = read_made(path, what, publisher)
         self.digest = _digest(path)
         self.code = np.full(len(self.made.ids), -1, np.int64)  # article codes by place in `ids`, -1 = not known yet
         self.place = {id: place for place, id in enumerate(self.made.ids.to_pylist())}

@@ -26,9 +26,9 @@ from newsreplay.log.catalog import Articles, bare_articles
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
 from newsreplay.recommenders.base import Setting
-from newsreplay.recommenders.references.replayed import MADE_ELSEWHERE, Replayed
+from newsreplay.recommenders.references.replayed import MADE_ELSEWHERE, MadeElsewhere
 from newsreplay.simulator.replay.replay import replay
-from newsreplay.simulator.replay.walk import Replayed as Done
+from newsreplay.simulator.replay.walk import Replayed
 from newsreplay.simulator.runs.answers import (
     scores_table,
     slates_table,
@@ -57,8 +57,8 @@ READS = (3, 4, 7)
 ARTICLES = bare_articles(LOG)._replace(id=pa.array(list("abcd")), readers=pa.array(["u", "v"]))
 
 
-def answered(file: Path | str, log: Log = LOG, articles: Articles = ARTICLES, k: int = 3, **options: Any) -> Done:
-    recommender = Replayed(*([str(file)] if file else []), **{name: str(path) for name, path in options.items()})
+def answered(file: Path | str, log: Log = LOG, articles: Articles = ARTICLES, k: int = 3, **options: Any) -> Replayed:
+    recommender = MadeElsewhere(*([str(file)] if file else []), **{name: str(path) for name, path in options.items()})
     return replay(log, recommender, Setting(k=k, publisher="A"), articles=articles)
 
 
@@ -68,7 +68,7 @@ def slates(file: Path | str, **options: Any) -> list[str]:
     return ["".join("abcd"[code] for code in slate if code >= 0) for slate in done.slates.tolist()]
 
 
-def notes(done: Done) -> tuple[str, ...]:
+def notes(done: Replayed) -> tuple[str, ...]:
     assert done.self_report is not None
     return done.self_report.notes
 
@@ -82,7 +82,7 @@ def file_of(folder: Path, name: str, text: str) -> Path:
 # --- our own files ----------------------------------------------------------------------------------------
 
 
-def exported(publisher: Publisher, done: Done, folder: Path, form: str) -> dict[str, Path]:
+def exported(publisher: Publisher, done: Replayed, folder: Path, form: str) -> dict[str, Path]:
     """Answers as `newsreplay export` writes them."""
     pair, asked = pair_files(folder, "A", "x"), publisher_files(folder, "A")
     write_requests(asked.requests, publisher)
@@ -164,7 +164,7 @@ def test_a_run_of_two_publishers_is_replayed_from_its_files_with_the_same_result
     # The same in one file, whose rows say whose they are.
     parts = [run.slates(name, "recency").assign(publisher=name) for name in ("A", "B/2")]
     pd.concat(parts)[["publisher", "time", "user", "slate"]].to_parquet(tmp_path / "all.parquet")
-    alone = newsreplay.run(clicks, [Replayed(str(tmp_path / "all.parquet"))], k=5)
+    alone = newsreplay.run(clicks, [MadeElsewhere(str(tmp_path / "all.parquet"))], k=5)
     assert [row[2:] for row in alone.results] == [row[2:] for row in run.results]
 
 
@@ -371,7 +371,7 @@ def test_a_file_that_holds_no_answers_is_refused_before_anything_is_replayed(
 ) -> None:
     (tmp_path / name).write_text("plain" if text is None else text)
     with pytest.raises(SpecError, match=message):
-        Replayed(str(tmp_path / name))
+        MadeElsewhere(str(tmp_path / name))
 
 
 def test_what_is_no_file_or_holds_the_other_thing_is_refused_at_once(tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ def test_what_is_no_file_or_holds_the_other_thing_is_refused_at_once(tmp_path: P
         ({"scores": str(told)}, "holds slates, no scores; name it as slates="),
     ]:
         with pytest.raises(SpecError, match=message):
-            Replayed(**files)  # type: ignore[arg-type]
+            MadeElsewhere(**files)  # type: ignore[arg-type]
 
 
 def test_requests_that_share_time_and_reader_are_refused_with_their_number(tmp_path: Path) -> None:
@@ -401,7 +401,7 @@ def test_a_publishers_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None
     file_of(tmp_path, "secret.csv", "row,item1\n3,a\n")
     (tmp_path / "in").mkdir()
     file_of(tmp_path / "in", "A.csv", "row,item1\n3,a\n")
-    recommender = Replayed(str(tmp_path / "in" / "{publisher}.csv"))
+    recommender = MadeElsewhere(str(tmp_path / "in" / "{publisher}.csv"))
     with pytest.raises(RecommenderError, match=r"there is no file .*in/%2E.%2Fsecret.csv"):
         replay(LOG, recommender, Setting(publisher="../secret"), articles=ARTICLES)
 
@@ -411,7 +411,7 @@ def test_a_publishers_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None
 
 def test_the_check_says_that_nothing_can_be_said(tmp_path: Path) -> None:
     told = file_of(tmp_path, "x.csv", "row,item1\n3,a\n")
-    for recommender in (f"replayed('{told}')", Replayed(str(told)), f"fallback(trend, 'replayed({told})')"):
+    for recommender in (f"replayed('{told}')", MadeElsewhere(str(told)), f"fallback(trend, 'replayed({told})')"):
         checked = newsreplay.check(recommender, cuts=2)
         assert not checked.passed
         assert "nothing can be said of it" in str(checked)
