@@ -238,10 +238,10 @@ def report(folder: Path, page: Path | None, names: dict[str, str]) -> None:
 @click.option(
     "--to",
     "style",
-    type=click.Choice(["parquet", "csv", "json"]),
+    type=click.Choice(["parquet", "csv", "json", "trec"]),
     default="parquet",
     show_default=True,
-    help="In csv a list is one cell of JSON; json has a row in each line.",
+    help="In csv a list is one cell of JSON; json has a row in each line; trec: runs, and qrels of what was scored.",
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: RUN/export]")
 def export(folder: Path, style: str, out: Path | None) -> None:

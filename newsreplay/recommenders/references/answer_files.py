@@ -288,7 +288,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
 # --- which it is ----------------------------------------------------------------------------------------
 
 
-class _FileForm(NamedTuple):
+class _AnswerForm(NamedTuple):
     """How files of one form are read."""
 
     names: Callable[[Path], list[str]]
@@ -297,11 +297,11 @@ class _FileForm(NamedTuple):
 
 
 _FORMS = {
-    "parquet": _FileForm(_parquet_names, _parquet, None),
-    "arrow": _FileForm(lambda path: list(_arrow_all(path).column_names), _arrow, None),
-    "csv": _FileForm(lambda path: _header(path)[0], _csv, 2),
-    "json": _FileForm(_json_names, _json, 1),
-    "trec": _FileForm(_trec_names, _trec, 1),
+    "parquet": _AnswerForm(_parquet_names, _parquet, None),
+    "arrow": _AnswerForm(lambda path: list(_arrow_all(path).column_names), _arrow, None),
+    "csv": _AnswerForm(lambda path: _header(path)[0], _csv, 2),
+    "json": _AnswerForm(_json_names, _json, 1),
+    "trec": _AnswerForm(_trec_names, _trec, 1),
 }
 _ENDINGS = (
     dict.fromkeys((".parquet", ".pq"), "parquet")
@@ -313,7 +313,7 @@ _ENDINGS = (
 _PACKED = ("csv", "json", "trec")
 
 
-def _form_of(path: Path) -> _FileForm:
+def _form_of(path: Path) -> _AnswerForm:
     packed = _is_packed(path)
     form = _ENDINGS.get((path.with_suffix("") if packed else path).suffix.lower())
     if form is None or (packed and form not in _PACKED):

@@ -88,24 +88,53 @@ class RunFolder:
     def export(self, to: str = "parquet", folder: str | Path | None = None) -> list[Path]:
         """Write all slates and scores as files of another format, with the publisher's own ids; returns the files.
 
-        Each has what `slates` and `scores` hand out. `to` is "parquet", "csv" or "json" (a line a row); `folder` is
-        `export` in the run's folder unless one is named. Raises `RunError` where the run keeps neither.
+        Each has what `slates` and `scores` hand out. `to` is "parquet", "csv" or "json" (a line a row), or "trec" for
+        runs, with qrels of what was scored; `folder` is `export` in the run's folder unless one is named. Raises
+        `RunError` where the run keeps neither.
         """
         from newsreplay.simulator.runs.export import FORMATS, export_table
+        from newsreplay.simulator.runs.trec import write_scores_run, write_slates_run
 
-        if to not in FORMATS:
-            raise RunError(f"runs are exported to {', '.join(FORMATS)}, not to {to!r}")
+        if to not in (*FORMATS, "trec"):
+            raise RunError(f"runs are exported to {', '.join(FORMATS)} and trec, not to {to!r}")
         folder = self.folder / "export" if folder is None else Path(folder)
         tables: dict[PairFile, Callable[[str, str], pa.Table]] = {"slates": self._slates, "scores": self._scores}
-        files = []
-        for pair in self.info["pairs"]:
-            for what, table in tables.items():
-                if what in pair:
-                    files.append((folder / pair[what]).with_suffix(f".{to}"))
-                    export_table(table(pair["publisher"], pair["recommender"]), files[-1], to)
-        if not files:
+        kept = [(pair, what) for pair in self.info["pairs"] for what in tables if what in pair]
+        if not kept:
             raise RunError(f"{self.folder} keeps no slates and no scores; run it again without --no-slates")
+        files = []
+        for pair, what in kept:
+            publisher, recommender = pair["publisher"], pair["recommender"]
+            path = folder / pair[what]
+            table = tables[what](publisher, recommender)
+            if to != "trec":
+                files.append(path.with_suffix(f".{to}"))
+                export_table(table, files[-1], to)
+                continue
+            qrels = path.parent.with_name(f"{path.parent.name}.qrels")
+            if qrels not in files and self._export_qrels(publisher, what, qrels):
+                files.append(qrels)
+            files.append(path.with_suffix(".run"))
+            (write_slates_run if what == "slates" else write_scores_run)(table, files[-1], recommender)
         return files
+
+    def _export_qrels(self, publisher: str, what: PairFile, path: Path) -> bool:
+        """Write what was relevant to slates or clicked of impressions; whether anything was scored."""
+        from newsreplay.simulator.runs.trec import write_scores_qrels, write_slates_qrels
+
+        files = publisher_files(self.folder, publisher)
+        shown = {"row": "int64", "candidates": "large_list", "clicked": "large_list"}
+        if what == "scores":
+            impressions = self.impressions(publisher)
+            if impressions is not None:
+                write_scores_qrels(read_columns(self._whole(files.impressions), shown), impressions.row, path)
+            return impressions is not None
+        asking = read_columns(self._whole(files.requests), {"row": "int64", "item": "dictionary"})
+        if self.asks == "impressions":
+            told = read_columns(self._whole(files.impressions), shown)
+            asking = asking.append_column("candidates", told["candidates"]).append_column("clicked", told["clicked"])
+        write_slates_qrels(asking, self.requests(publisher), path, self.asks)
+        return True
 
     def slate_stretches(self, publisher: str, recommender: str) -> Iterator[Column]:
         """The answers of one recommender stretch by stretch, codes of articles, int32[requests, k], padded with -1.
