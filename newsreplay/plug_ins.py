@@ -13,7 +13,7 @@ from typing import NamedTuple
 from newsreplay.errors import NewsreplayError
 
 
-class Offer(NamedTuple):
+class PlugIn(NamedTuple):
     """One entry point of an installed package."""
 
     name: str
@@ -28,10 +28,10 @@ class PlugIns(NamedTuple):
     what: str  #: what one of them is, in words: "recommender"
     is_own: Callable[[str], bool]  #: whether newsreplay itself calls something by a name
 
-    def offers(self) -> list[Offer]:
+    def offers(self) -> list[PlugIn]:
         """All of them, by name and package; the same one is not listed twice."""
         found = {
-            Offer(entry.name, entry.value, entry.dist.name if entry.dist else "an installed package")
+            PlugIn(entry.name, entry.value, entry.dist.name if entry.dist else "an installed package")
             for entry in entry_points(group=self.group)
         }
         return sorted(found)
@@ -40,7 +40,7 @@ class PlugIns(NamedTuple):
         """The names that can be used, and those that two packages offer."""
         return list(dict.fromkeys(offer.name for offer in self.offers() if not self.is_own(offer.name)))
 
-    def find(self, name: str) -> Offer | None:
+    def find(self, name: str) -> PlugIn | None:
         """What a name stands for; None where no package offers it. Raises `NewsreplayError` where two do."""
         if self.is_own(name):
             return None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from newsreplay.errors import DataError, NewsreplayError
 from newsreplay.files import digest_of
-from newsreplay.plug_ins import Offer, PlugIns
+from newsreplay.plug_ins import PlugIn, PlugIns
 from newsreplay.traces import one_line
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def sources_of(kind: str) -> str:
     return digest_of(sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file])
 
 
-def _offer(kind: str) -> Offer:
+def _offer(kind: str) -> PlugIn:
     try:
         offer = PLUG_INS.find(kind)
     except NewsreplayError as error:
@@ -96,7 +96,7 @@ def _offer(kind: str) -> Offer:
     return offer
 
 
-def _guarded(reader: Reader, offer: Offer) -> Reader:
+def _guarded(reader: Reader, offer: PlugIn) -> Reader:
     """The same, but what it raises is a `DataError` that says whose it is and where."""
     from newsreplay.datasets.base import Plan
 
@@ -123,5 +123,5 @@ def _guarded(reader: Reader, offer: Offer) -> Reader:
     return plan
 
 
-def _defect(offer: Offer, doing: str, error: Exception) -> DataError:
+def _defect(offer: PlugIn, doing: str, error: Exception) -> DataError:
     return DataError(f"{offer.name} of the package {offer.package}: {doing} failed: {one_line(error)}")

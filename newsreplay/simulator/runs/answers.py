@@ -82,18 +82,6 @@ def slate_stretches(path: Path, k: int) -> Iterator[tuple[Column, pa.Array]]:
             yield part, lists.values.dictionary
 
 
-def slates_at(requests: Path, slates: Path, row: Column, k: int) -> Column:
-    """The slates of some of the rows that asked, int64[rows], as codes: int32[rows, k], padded with -1.
-
-    Raises `RunError`.
-    """
-    asked = to_numpy(read_columns(requests, {"row": "int64"}).column("row"))
-    codes = np.concatenate([np.empty((0, k), np.int32), *(part for part, _ in slate_stretches(slates, k))])
-    if len(asked) != len(codes):
-        raise RunError(f"{slates} has {len(codes):,} rows, {requests} {len(asked):,}; run it again")
-    return codes[np.searchsorted(asked, row)]
-
-
 def slates_table(requests: Path, slates: Path) -> pa.Table:
     """What asked, and the slates it got: row, time, session, user, item, slate. Raises `RunError`."""
     kinds = dict.fromkeys(("session", "user", "item"), "dictionary")

@@ -25,7 +25,6 @@ from newsreplay.simulator.runs.answers import (
     list_at,
     scores_table,
     slate_stretches,
-    slates_at,
     slates_table,
     with_ids,
 )
@@ -265,15 +264,6 @@ class RunFolder:
     def places(self, publisher: str, recommender: str) -> Column:
         """At which place one recommender's slates had each of `reads`, int16[reads] (`Outcomes`)."""
         return read_places(self._whole(pair_files(self.folder, publisher, recommender).outcomes))
-
-    def slate_codes(self, publisher: str, recommender: str, row: Column) -> Column:
-        """The slates that one recommender answered some log rows with: article codes, padded with -1, int32[rows, k].
-
-        Raises `RunError` where the run keeps no slates.
-        """
-        path = self._answers(publisher, recommender, "slates")
-        asked = self._whole(publisher_files(self.folder, publisher).requests)
-        return slates_at(asked, path, row, int(self.info["options"]["k"]))
 
     def rankings(self, publisher: str, recommender: str) -> Ranked | None:
         """What one recommender's scores were worth, by the places of `impressions`; None if it scored none."""

@@ -125,7 +125,8 @@ class JudgedColumns:
 
         Raises `RunError` where the run keeps none.
         """
-        return _read_only(self._run.slate_codes(self.publisher, self.recommender, self.requests.row))
+        answers = np.concatenate([*self._run.slate_stretches(self.publisher, self.recommender)])
+        return _read_only(answers[np.searchsorted(self._run.request_rows(self.publisher), self.requests.row)])
 
     @cached_property
     def rankings(self) -> dict[str, Column]:

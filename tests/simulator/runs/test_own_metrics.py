@@ -151,6 +151,25 @@ def test_slates_are_those_of_the_scored_requests_by_the_codes_of_the_data(run: n
     assert judged.sessions.length.sum() == len(judged.reads.row)
 
 
+def test_the_example_metrics_say_what_they_promise(run: newsreplay.Run) -> None:
+    example = f"{Path(__file__).parents[3] / 'examples' / 'my_metrics.py'}"
+    late, new, sections = (
+        run.measure(f"{example}:{name}") for name in ("late_night_success(since=12)", "new_readers", "sections")
+    )
+    seen = [(row.value, row.n) for row in sections if row.publisher == "A" and row.recommender == "popular"]
+    frame = run.slates("A", "popular")
+    scored = frame[frame.row.isin(run.requests("A").row)]
+    assert seen == [((scored.slate.map(len) > 0).mean().round(12), len(scored))]  # there is one section
+    hits = run.places("A", "popular") == 1
+    reads = run.reads("A")
+    in_time = (reads.time // 3_600_000 % 24 >= 12) & reads.asked
+    assert late[0].value == pytest.approx(100 * hits[in_time].mean(), rel=1e-11)
+    lengths = {int(session): 0 for session in reads.session[~reads.returning]}
+    for session in reads.session[hits & ~reads.returning]:
+        lengths[int(session)] += 1
+    assert new[0].value == pytest.approx(100 * np.mean([*lengths.values()]), rel=1e-11)
+
+
 @pytest.mark.parametrize("column", ["place", "slates", "relevant", "reads.time", "sessions.time", "impressions.row"])
 def test_columns_cannot_be_written_to(run: newsreplay.Run, column: str) -> None:
     def write(judged: Any) -> object:
