@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import shlex
-import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -51,12 +51,17 @@ def _checked(name: str) -> str:
             f"{name!r} cannot be the name of a module; write small letters, digits and single underscores: "
             "my_recommender"
         )
-    if module in sys.stdlib_module_names or module == "newsreplay":
-        raise click.ClickException(f"{module!r} is a module of {_whose(module)}; choose another name")
+    if _is_taken(module):
+        raise click.ClickException(f"{module!r} is a module that is installed already; choose another name")
     if any(map(PLUG_INS.is_own, (module, module.replace("_", "-")))):
         raise click.ClickException(f"{name!r} is a recommender of newsreplay's own; choose another name")
     return module
 
 
-def _whose(module: str) -> str:
-    return "newsreplay's own" if module == "newsreplay" else "Python's own"
+def _is_taken(module: str) -> bool:
+    """Whether something can be imported by that name; a mere folder does not count."""
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):  # it is imported already, and odd
+        return True
+    return spec is not None and spec.origin is not None

@@ -186,10 +186,10 @@ def _find_data_and_compile(
 
         warm_up()
         import newsreplay.api  # noqa: F401 - which takes a second, as it does there
-    _report_passed_over()
     entries = start_list(recommenders, apart=True)
     check_names(names, [entry.label for entry in entries])
     check_metrics(table, k)
+    _report_passed_over()
     from newsreplay.datasets import find_data
 
     def find(name: str) -> Dataset:

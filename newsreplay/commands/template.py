@@ -167,7 +167,7 @@ def files(module: str, version: str) -> dict[str, str]:
     words = {
         "MODULE": module,
         "NAME": module.replace("_", "-"),
-        "CLASS": "".join(word[:1].upper() + word[1:] for word in module.split("_")),
+        "CLASS": "".join(word.capitalize() for word in module.removesuffix("_recommender").split("_")) + "Recommender",
         "VERSION": version,
     }
     return {_filled(path, words): _filled(text, words) for path, text in FILES.items()}

@@ -464,11 +464,11 @@ def describe(names: Iterable[str] = BUILT_IN) -> list[tuple[str, str, str]]:
     for name in names:
         try:
             factory = find(name)
-        except SpecError as error:  # as of one whose extra is not installed
+            parameters = inspect.signature(factory).parameters.values()
+        except (SpecError, TypeError, ValueError) as error:  # its extra is not installed, or it is no class
             rows.append((name, "", str(error)))
             continue
         text = (inspect.getdoc(factory) or "").split("\n")[0]
-        parameters = inspect.signature(factory).parameters.values()
         takes = (_declared(p) + ("" if p.default in (p.empty, None) else f"={p.default}") for p in parameters)
         rows.append((name, ", ".join(takes), text))
     return rows

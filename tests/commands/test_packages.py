@@ -104,6 +104,7 @@ def test_recommenders_of_packages_are_listed_with_their_package_and_what_is_wron
     assert done.stdout.count(told) == 1
     assert "of the package acme-news" in cli("recommenders", "acme").stdout
     assert "offer a recommender 'both'" in complaint(cli("recommenders", "both"))
+    assert "3 is not a callable object" in cli("recommenders", "number").stdout
 
 
 @pytest.mark.usefixtures("site")

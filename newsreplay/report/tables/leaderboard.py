@@ -30,7 +30,7 @@ def leaderboard(
     `style` is one of `FORMATS`; json and csv hold every metric with its interval. `metrics` are shown in that order,
     by default E@1 and P@1, and AUC, MRR and nDCG where there are impressions; `rank_by` ranks, by default E@1. Of a
     publisher with few scored sessions, metrics of slates are shown only if they are named here (`shown.hides`). One of
-    your own is named as "my_metrics.py:late" (`own_metrics`). With
+    your own is named as "my_metrics.py:late" (`simulator.runs.own_metrics`). With
     `paper_scale` E and P are multiplied by 100,000 as in Kille & Lommatzsch (2019), else they are per cent.
     Raises `RunError` where runs cannot stand in one table, `NewsreplayError` for a metric that they do not have.
     """

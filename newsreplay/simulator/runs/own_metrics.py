@@ -50,7 +50,10 @@ class OwnMetric(NamedTuple):
 
 def is_own(name: str) -> bool:
     """Whether a name that newsreplay gives to no metric is that of somebody's own: a file's, or a package's."""
-    return ":" in name or parse_spec(name).name in PLUG_INS.names()
+    try:
+        return ":" in name or parse_spec(name).name in PLUG_INS.names()
+    except SpecError:  # no name at all
+        return False
 
 
 def find_metric(name: str) -> OwnMetric:
@@ -61,8 +64,6 @@ def find_metric(name: str) -> OwnMetric:
     spec = parse_spec(name)
     try:
         offer = PLUG_INS.find(spec.name)
-    except SpecError:
-        raise
     except NewsreplayError as error:
         raise SpecError(str(error)) from None
     with redirect_stdout(sys.stderr):  # what strangers print
