@@ -6,7 +6,7 @@
     print(run)               # the leaderboard
     run.to_pandas()          # every metric with its interval
 
-- Running: `run`, `Run`, `leaderboard`, `compare`
+- Running: `run`, `Run`, `leaderboard`, `compare`; `JudgedColumns`, what metrics of your own are made of
 - Writing a recommender: `Recommender`, `Event` and its `Kind`, `Catalog`, `Deferred`, `SelfReport`, `check`
 - Data: `find_data`, `prepare_data`, `Dataset`
 - What goes wrong: `NewsreplayError` and those below it (`newsreplay.errors`)
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Dataset,
         Deferred,
         Event,
+        JudgedColumns,
         Kind,
         NewsreplayError,
         Recommender,
@@ -56,6 +57,7 @@ __all__ = [
     "Dataset",
     "Deferred",
     "Event",
+    "JudgedColumns",
     "Kind",
     "NewsreplayError",
     "Recommender",

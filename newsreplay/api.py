@@ -30,11 +30,13 @@ from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.checks import Asking, Check, check_entry
 from newsreplay.simulator.judgement.measures import Reward
+from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.replay.plain import PlainRecommender
 from newsreplay.simulator.run import InterruptedRunError, check_asking
 from newsreplay.simulator.run import run as replay_and_judge
 from newsreplay.simulator.runs.folder import RunFolder
+from newsreplay.simulator.runs.judged import JudgedColumns
 from newsreplay.simulator.runs.options import (
     Answering,
     Execution,
@@ -45,6 +47,7 @@ from newsreplay.simulator.runs.options import (
     quiet,
     unheard,
 )
+from newsreplay.simulator.runs.own_metrics import find_metric, measure, own_metric
 from newsreplay.simulator.runs.place import Numbered
 from newsreplay.simulator.splits import split_span
 from newsreplay.spec import Spec
@@ -67,6 +70,7 @@ __all__ = [
     "Dataset",
     "Deferred",
     "Event",
+    "JudgedColumns",
     "Kind",
     "NewsreplayError",
     "Recommender",
@@ -133,6 +137,16 @@ class Run(RunFolder):
 
         chosen = None if recommenders is None else list(recommenders)
         return explain(self, row, publisher=publisher, at=at, user=user, recommenders=chosen, data=data)
+
+    def measure(self, metric: str | Callable[[JudgedColumns], object], name: str | None = None) -> list[Result]:
+        """Measure a metric of your own: "my_metrics.py:late", or a function of `JudgedColumns`; returns its results.
+
+        The run has it from then on, as every other: `leaderboard([run], metrics=[name])`, `compare`, `to_pandas`.
+        Nothing is written. Where the function raises, its values are None, and what it raised stands below tables.
+        Raises `SpecError` where there is no such metric.
+        """
+        found = find_metric(metric) if isinstance(metric, str) else own_metric(metric, name)
+        return measure(self, found)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the run as one HTML page, by default `report.html` in its folder; returns where it is."""

@@ -47,6 +47,7 @@ COMMANDS = {
     "recommenders": LazyCommand(
         "newsreplay.commands.showing:recommenders", "List the recommenders, what they need and cost, presets."
     ),
+    "new": LazyCommand("newsreplay.commands.new:new", "Write a package for a recommender of your own."),
     "data": LazyCommand("newsreplay.commands.data:data", "Get, prepare, describe data sets."),
 }
 

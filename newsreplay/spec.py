@@ -149,6 +149,15 @@ def parse_specs(text: str) -> list[Spec]:
     return [parse_spec(piece) for piece in pieces]
 
 
+def split_list(text: str) -> list[str]:
+    """The pieces of a comma-separated list, commas in brackets and quotes aside.
+
+    >>> split_list("auc, mine.py:late(hour=22, until=4)")
+    ['auc', 'mine.py:late(hour=22, until=4)']
+    """
+    return [piece.strip() for piece in _split(text)]
+
+
 def parse_names(text: str) -> dict[str, str]:
     """Display names from `SPEC=NAME,…`, by the specs as they are shown; a name with a comma stands in quotes.
 

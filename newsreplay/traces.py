@@ -12,7 +12,8 @@ AT_ROW = "at row "  #: how the note on an error begins that says where in a log 
 LONGEST = 500  #: characters of an error's own words that are shown
 
 _PACKAGE = Path(__file__).parent
-_ENGINE = (_PACKAGE / "simulator", _PACKAGE / "recommenders" / "registry.py")  #: what calls strangers' classes
+#: What calls strangers' classes and functions.
+_ENGINE = (_PACKAGE / "simulator", _PACKAGE / "recommenders" / "registry.py", _PACKAGE / "datasets" / "readers.py")
 
 
 def one_line(error: BaseException) -> str:

@@ -21,6 +21,7 @@ PICTURE = Path("docs/architecture.svg")
 ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
         *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations", "traces"),
+        "plug_ins",
         *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "report"),
         *("api", "preload", "commands", "cli", "__main__"),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PRESETS, describe
+from newsreplay.recommenders.registry import ALIASES, PRESETS, describe
 
 NEEDS = ("torch", "safetensors")  #: neural recommenders are described from their classes
 PATH = Path("docs/recommenders.md")
@@ -22,7 +22,7 @@ def documents() -> dict[Path, str]:
 
 
 def _list() -> str:
-    lines = [_entry(*entry) for entry in describe() if entry[0] in BUILT_IN]
+    lines = [_entry(*entry) for entry in describe()]
     presets = [_filled(f"- preset `{name}`: `{', '.join(specs)}`") for name, specs in PRESETS.items()]
     return "\n".join([*lines, "", *presets])
 

@@ -40,6 +40,10 @@ def test_the_example_model_learns_and_is_blind_to_the_future() -> None:
     assert newsreplay.check(spec, cuts=3).finding is None
 
 
+def test_the_example_metrics_stand_in_the_docs_as_they_are() -> None:
+    assert (ROOT / "examples/my_metrics.py").read_text() in (ROOT / "docs/packages.md").read_text()
+
+
 def test_the_example_script_prints_the_leaderboard_and_frames(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,8 +21,8 @@ WIDTH = 80
 
 def lines() -> Iterator[str]:
     """The list, line by line."""
-    from newsreplay.datasets import kinds
     from newsreplay.datasets.fetching.sources import SOURCES
+    from newsreplay.datasets.readers import PLUG_INS, READERS
 
     yield "Prepared (newsreplay run --data NAME)"
     yield from _columns(_prepared())
@@ -33,7 +33,11 @@ def lines() -> Iterator[str]:
     yield from _columns([(name, source.title) for name, source in SOURCES.items() if not source.files])
     yield "\nPaths (newsreplay run --data PATH)"
     yield from _columns(list(PATHS))
-    yield from _wrapped(f"KIND is one of {', '.join(kinds())}")
+    yield from _wrapped(f"KIND is one of {', '.join(READERS)}")
+    for offer in PLUG_INS.offers():
+        if not PLUG_INS.is_own(offer.name):
+            yield escaped(f"  or {offer.name}, of the package {offer.package}")
+    yield from map(escaped, PLUG_INS.passed_over())
 
 
 def _prepared() -> list[tuple[str, str]]:

@@ -102,6 +102,13 @@ def parse_recommenders(ctx: click.Context, parameter: click.Parameter, value: st
     return None if value is None else [str(spec) for spec in parse_specs(value)]
 
 
+def parse_metrics(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+    """auc,mine.py:late(hour=22, until=4) → a list."""
+    from newsreplay.spec import split_list
+
+    return None if value is None else split_list(value)
+
+
 def parse_display_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str]:
     """trend(hours=6)=Trend,… → a dict, empty where none is given."""
     from newsreplay.spec import parse_names as parse
@@ -267,8 +274,8 @@ leaderboard_options = stacked(
     format_option,
     click.option(
         "--metrics",
-        callback=parse_names,
-        help="Columns, comma-separated: event_success@5, auc, coverage@10, …  "
+        callback=parse_metrics,
+        help="Columns, comma-separated: event_success@5, auc, coverage@10, …, or your own, my_metrics.py:late.  "
         "[default: E@1, P@1, and AUC, MRR, nDCG where there are impressions]",
     ),
     click.option("--rank-by", help="The metric that ranks.  [default: E@1]"),
@@ -330,6 +337,11 @@ def check_metrics(table: LeaderboardKeywords, k: int) -> None:
     rank_by = table.get("rank_by")
     for metric in filter(None, (*table.get("metrics", ()), rank_by)):
         if metric_named(metric) not in known:
+            from newsreplay.simulator.runs.own_metrics import find_metric, is_own
+
+            if is_own(metric):
+                find_metric(metric)
+                continue
             hint = did_you_mean(metric_named(metric), known) or f"There are {', '.join(known)}."
             raise click.ClickException(f"no metric is called {metric!r}. {hint}")
     if rank_by:

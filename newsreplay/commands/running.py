@@ -189,6 +189,7 @@ def _find_data_and_compile(
     entries = start_list(recommenders, apart=True)
     check_names(names, [entry.label for entry in entries])
     check_metrics(table, k)
+    _report_passed_over()
     from newsreplay.datasets import find_data
 
     def find(name: str) -> Dataset:
@@ -211,6 +212,17 @@ def _find_data_and_compile(
             )
 
     return found_or_offered(data, files, find), entries
+
+
+def _report_passed_over() -> None:
+    """Say what installed packages offer in vain, since newsreplay has something of that name."""
+    from newsreplay.datasets import readers
+    from newsreplay.recommenders import registry
+    from newsreplay.simulator.runs import own_metrics
+
+    for plug_ins in (registry.PLUG_INS, readers.PLUG_INS, own_metrics.PLUG_INS):
+        for line in plug_ins.passed_over():
+            report_line(line)
 
 
 def _print_partial(folder: Path, names: dict[str, str], table: LeaderboardKeywords) -> None:

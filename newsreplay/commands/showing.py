@@ -19,6 +19,7 @@ from newsreplay.commands.options import (
     leaderboard_options,
     moved_data_option,
     names_option,
+    parse_metrics,
     parse_names,
     parse_recommenders,
     run_argument,
@@ -84,7 +85,7 @@ def leaderboard(
 
 @click.command()
 @click.argument("words", nargs=-1, required=True, metavar="RUN… [A [B]]")
-@click.option("--metrics", callback=parse_names, help="Metrics, comma-separated.  [default: all that judge, or E@1]")
+@click.option("--metrics", callback=parse_metrics, help="Metrics, comma-separated.  [default: all that judge, or E@1]")
 @click.option("--overlap", is_flag=True, help="How much the slates of all pairs overlap instead, as a matrix (RBO).")
 @format_option
 @names_option
@@ -174,7 +175,12 @@ HELD = 4  #: exit status of a gate that does not open; 1 is an error, 2 a wrong 
 @runs_argument
 @click.option("--candidate", required=True, metavar="SPEC", help="What may be promoted, as the run calls it.")
 @click.option("--incumbent", required=True, metavar="SPEC", help="What it would replace.")
-@click.option("--metric", default="event_success@1", show_default=True, help="The metric that decides.")
+@click.option(
+    "--metric",
+    default="event_success@1",
+    show_default=True,
+    help="The metric that decides; or your own, my_metrics.py:late.",
+)
 @click.option(
     "--margin",
     default=0.0,
@@ -286,7 +292,7 @@ def recommenders(names: tuple[str, ...], family: str | None) -> None:
 
     from tabulate import tabulate
 
-    from newsreplay.recommenders.registry import ALIASES, PRESETS, describe, find, records
+    from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PLUG_INS, PRESETS, describe, find, installed
 
     if names and family:
         raise click.UsageError("name recommenders or a --family")
@@ -294,11 +300,13 @@ def recommenders(names: tuple[str, ...], family: str | None) -> None:
         for name in names:
             find(name)  # what there is not is an error
         for name, parameters, text in describe(names):
-            click.echo(textwrap.fill(f"{name}({parameters})" if parameters else name, 100, subsequent_indent="    "))
-            click.echo(textwrap.fill(text, 100, initial_indent="    ", subsequent_indent="    "))
+            offer = PLUG_INS.find(name)
+            head = f"{name}({parameters})" if parameters else name
+            head += f"  [of the package {offer.package}]" if offer else ""
+            click.echo(textwrap.fill(escaped(head), 100, subsequent_indent="    "))
+            click.echo(textwrap.fill(escaped(text), 100, initial_indent="    ", subsequent_indent="    "))
         return
-    shown = {name: record for name, record in records().items() if family in (None, record and record.family)}
-    rows = [(name, *(record[1:] if record else ("", "", "", ""))) for name, record in shown.items()]
+    rows = [(name, *record[1:]) for name, record in BUILT_IN.items() if family in (None, record.family)]
     click.echo(tabulate(rows, ["name", "family", "paper", "needs", "cost"], tablefmt="simple", disable_numparse=True))
     click.echo(f"\ncost, µs per event: {', '.join(starmap(_bound, COSTS.items()))}; mixtures: besides their parts")
     for need, what in NEEDS.items():
@@ -309,6 +317,12 @@ def recommenders(names: tuple[str, ...], family: str | None) -> None:
     click.echo("aliases: " + ", ".join(f"{alias} = {name}" for alias, name in ALIASES.items()))
     for name, specs in PRESETS.items():
         click.echo(f"preset {name}: {', '.join(specs)}")
+    if found := installed():
+        click.echo("\nof installed packages")
+        cells = [[escaped(text) for text in row] for row in found]
+        click.echo(tabulate(cells, ["name", "package", "what"], tablefmt="simple", disable_numparse=True) + "\n")
+    for line in PLUG_INS.passed_over():
+        click.echo(escaped(line))
     click.echo("your own: module:Class or path/to/file.py:Class, with parameters as Class(size=3)")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
 import json
 import re
@@ -20,7 +19,7 @@ from newsreplay.datasets.fetching.sources import SOURCES
 from newsreplay.datasets.kept import DEMO, NAME, kinds_of_prepared, names
 from newsreplay.datasets.preparing.prepare import Shaping, prepare
 from newsreplay.datasets.preparing.work import Processing, Progress, no_progress
-from newsreplay.datasets.readers import READERS
+from newsreplay.datasets.readers import kinds, reader_of, sources_of
 from newsreplay.datasets.reading.patterns import fixed_part, is_pattern, matching
 from newsreplay.datasets.reading.plain import check_files
 from newsreplay.datasets.remote.address import is_address, is_local, local_path, parse, without_secrets
@@ -116,8 +115,9 @@ def _asked_for(text: str, columns: dict[str, str] | None, preparing: Preparing, 
     if is_address(text):
         return _at("table", text, columns, preparing, report)
     kind, colon, path = text.partition(":")
-    kind = (kind_meant(kind, READERS) or kind) if colon else kind
-    if colon and kind in READERS:
+    there = kinds() if colon else []
+    kind = kind_meant(kind, there) or kind
+    if kind in there:
         return _at(kind, path, columns, preparing, report)
     if text and any(path.exists() for path in matching(Path(text))):
         return _Wanted("table", Path(text), columns, preparing)
@@ -142,13 +142,13 @@ def _name_meant(text: str) -> str | None:
 
 
 def _not_found(text: str) -> DataError:
-    if text != "table" and (way := not_prepared(text, READERS, kinds_of_prepared())):
+    if text != "table" and (way := not_prepared(text, kinds(), kinds_of_prepared())):
         return way
     shown = without_secrets(text)
     kind, colon, _ = text.partition(":")
     if colon and re.fullmatch(r"\w+", kind) and len(kind) > 1:
-        return DataError(f"there is no kind of data called {kind!r}; there are {', '.join(READERS)}")
-    hint = did_you_mean(text.lower(), [*READERS, *SOURCES, *names()])
+        return DataError(f"there is no kind of data called {kind!r}; there are {', '.join(kinds())}")
+    hint = did_you_mean(text.lower(), [*kinds(), *SOURCES, *names()])
     return DataError(
         f"there is no data set and no file {shown!r}. {hint + ' ' if hint else ''}"
         f"Prepared: {', '.join(names())}. "
@@ -177,9 +177,9 @@ def prepare_data(
     With `strict` the first unusable row is an error; else such rows are counted and kept in the data set's
     `rejects.csv`. A preparation that was interrupted goes on where it stopped. Raises `DataError`.
     """
-    if kind not in READERS:
-        hint = did_you_mean(kind, READERS)
-        raise DataError(f"there is no kind of data called {kind!r}; there are {', '.join(READERS)}. {hint}".rstrip())
+    if kind not in kinds():
+        hint = did_you_mean(kind, kinds())
+        raise DataError(f"there is no kind of data called {kind!r}; there are {', '.join(kinds())}. {hint}".rstrip())
     path = _text_of(path)
     name = name or (kind if kind != "table" else _called(path))
     if not NAME.fullmatch(name) or name == DEMO:
@@ -219,7 +219,9 @@ class _Wanted(NamedTuple):
 
     def key(self) -> str:
         """A digest of the files as they are and of how they are read."""
-        text = json.dumps([FORMAT, self.kind, self.columns, self.reading, self.state(), _sources()])
+        text = json.dumps(
+            [FORMAT, self.kind, self.columns, self.reading, self.state(), _sources() + sources_of(self.kind)]
+        )
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     def state(self) -> list[tuple[str | int | None, ...]]:
@@ -312,8 +314,7 @@ def _plan(wanted: _Wanted) -> Plan:
 
         return plan_files(wanted.frame, wanted.names, source=wanted.shown)
     check_files(_files_of(wanted))
-    module, function = READERS[wanted.kind].split(":")
-    reader = getattr(importlib.import_module(module), function)
+    reader = reader_of(wanted.kind)
     taken = inspect.signature(reader).parameters
     if wanted.columns and "columns" not in taken:
         raise DataError(f"{wanted.kind} has columns of its own; --columns goes with tables")
@@ -325,8 +326,7 @@ def _plan(wanted: _Wanted) -> Plan:
             raise DataError(f"{wanted.kind} has no option --{name.replace('_', '-')}")
     if wanted.columns:
         options["columns"] = wanted.columns
-    plan: Plan = reader(wanted.path, **options)
-    return plan
+    return reader(wanted.path, **options)
 
 
 def _cached(wanted: _Wanted, hearing: Hearing) -> Dataset:

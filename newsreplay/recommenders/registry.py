@@ -18,12 +18,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from importlib.metadata import entry_points
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from newsreplay.errors import SpecError, did_you_mean
+from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
+from newsreplay.plug_ins import PlugIns
 from newsreplay.processes import OwnProcess
 from newsreplay.recommenders.records import PACKAGE, BuiltIn
 from newsreplay.spec import Spec, Value, parse_spec, parse_specs
@@ -105,7 +105,9 @@ PRESETS = {
     ),
 }
 MIXTURES = ("blend", "fallback")  #: made of the recommenders that their values name
-GROUP = "newsreplay.recommenders"
+PLUG_INS = PlugIns(
+    "newsreplay.recommenders", "recommender", lambda name: name in BUILT_IN or name in ALIASES or name in PRESETS
+)
 ESTIMATORS = {"river": "river", "sklearn": "scikit-learn"}  #: packages whose classes specs name; how pip calls them
 PATIENCE = 30.0  #: seconds in which a stranger's class should be made; one that takes longer is looked at in the run
 _NEURAL = ("torch", "safetensors")  # the extra that neural recommenders need
@@ -195,7 +197,7 @@ def is_strange(spec: Spec) -> bool:
     name = ALIASES.get(spec.name, spec.name)
     if name in MIXTURES:
         return any(is_strange(parse_spec(part)) for part in spec.positional if isinstance(part, str))
-    return name not in BUILT_IN and (":" in name or name in _plug_ins())
+    return name not in BUILT_IN and (":" in name or name in PLUG_INS.names())
 
 
 def built_in(spec: Spec) -> type | None:
@@ -268,17 +270,18 @@ def _check(recommender: object, shown: str) -> None:
 
 
 def _make(spec: Spec) -> Any:
-    made = _construct(find(spec.name), spec, spec.positional, dict(spec.parameters))
+    made = construct(find(spec.name), spec, spec.positional, dict(spec.parameters))
     _check(made, str(spec))
     return made
 
 
-def _construct(factory: Any, spec: Spec, positional: Iterable[object], parameters: dict[str, Any]) -> Any:
+def construct(factory: Any, spec: Spec, positional: Iterable[object], parameters: dict[str, Any]) -> Any:
+    """An object of a class with the values of a spec. Raises `SpecError`."""
     try:
         signature = inspect.signature(factory)
     except (TypeError, ValueError):
         raise SpecError(f"{spec.name} is not a class of recommenders or estimators") from None
-    _check_values(spec, signature)
+    check_values(spec, signature)
     try:
         return factory(*positional, **parameters)
     except SpecError as error:
@@ -287,7 +290,7 @@ def _construct(factory: Any, spec: Spec, positional: Iterable[object], parameter
         raise SpecError(f"{spec} cannot be made: {one_line(error)}") from error
 
 
-def _check_values(spec: Spec, signature: inspect.Signature) -> None:
+def check_values(spec: Spec, signature: inspect.Signature) -> None:
     """Refuse values that a factory does not take, and lacks of those that it must have, naming what it takes."""
     parameters = signature.parameters.values()
     kinds = {parameter.kind for parameter in parameters}
@@ -329,10 +332,10 @@ def build_value(value: Value | Spec) -> Any:
     if not isinstance(value, str | Spec):
         raise SpecError(f"{value!r} is no nested spec; write one by its name, trend(hours=6)")
     spec = value if isinstance(value, Spec) else parse_spec(value)
-    if not _DOTTED.fullmatch(spec.name) or spec.name in _plug_ins():
+    if not _DOTTED.fullmatch(spec.name) or spec.name in PLUG_INS.names():
         return _make(spec)
     parameters = {name: _estimator_value(value) for name, value in spec.parameters}
-    return _construct(_estimator_class(spec.name), spec, map(_estimator_value, spec.positional), parameters)
+    return construct(_estimator_class(spec.name), spec, map(_estimator_value, spec.positional), parameters)
 
 
 def _estimator_value(value: Value) -> Any:
@@ -364,26 +367,36 @@ def _estimator_class(name: str) -> type:
 def find(name: str) -> Any:
     """The class behind a name. Raises `SpecError` if there is none."""
     record = BUILT_IN.get(ALIASES.get(name, name))
-    target = _plug_ins().get(name) if record is None else f"{PACKAGE}.{record.target}"
-    if target is None and ":" not in name:
-        names = [*BUILT_IN, *ALIASES, *PRESETS, *_plug_ins()]
+    if record is not None:
+        return load(f"{PACKAGE}.{record.target}", name)
+    try:
+        offer = PLUG_INS.find(name)
+    except NewsreplayError as error:
+        raise SpecError(f"{error}, or name the class as module:Class") from None
+    if offer is not None:
+        return load(offer.target, f"{name} (of the package {offer.package})")
+    if ":" not in name:
+        names = [*BUILT_IN, *ALIASES, *PRESETS, *PLUG_INS.names()]
         hint = did_you_mean(name, names) or f"There are {', '.join(BUILT_IN)}; or name your own as module:Class."
         raise SpecError(f"no recommender is called {name!r}. {hint}")
-    module_name, class_name = (target or name).rsplit(":", 1)
-    if not class_name.isidentifier():
+    if not name.rpartition(":")[2].isidentifier():
         scheme = name.split(":")[0]
         raise SpecError(
             f"no recommender is registered for {scheme!r} ({name}); name your own as module:Class or file.py:Class"
         )
+    return load(name, name)
+
+
+def load(target: str, name: str) -> Any:
+    """The class or function that "module:Name" or "file.py:Name" names; errors call it `name`. Raises `SpecError`."""
+    module_name, colon, class_name = target.rpartition(":")
+    if not colon or not class_name.isidentifier():
+        raise SpecError(f"{name}: {target!r} is no module:Class and no file.py:Class")
     module = _load_file(module_name) if module_name.endswith(".py") else _load_module(module_name, name)
     if not hasattr(module, class_name):
-        classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
-        raise SpecError(f"{module_name} has no {class_name!r}. {did_you_mean(class_name, classes)}".rstrip())
+        there = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
+        raise SpecError(f"{module_name} has no {class_name!r}. {did_you_mean(class_name, there)}".rstrip())
     return getattr(module, class_name)
-
-
-def _plug_ins() -> dict[str, str]:
-    return {entry.name: entry.value for entry in entry_points(group=GROUP)}
 
 
 def _load_module(module_name: str, name: str) -> Any:
@@ -424,22 +437,39 @@ def _load_file(file: str) -> Any:
     return module
 
 
-def records() -> dict[str, BuiltIn | None]:
-    """What is known of every named recommender without importing it; of an installed package's, nothing."""
-    return {name: BUILT_IN.get(name) for name in [*BUILT_IN, *_plug_ins()]}
+def installed() -> list[tuple[str, str, str]]:
+    """Name, package and, in a line, what it is of every recommender that installed packages offer.
+
+    Each is looked at in a process of its own, so that a broken one costs a line and nothing else.
+    """
+    offers = [offer for offer in PLUG_INS.offers() if not PLUG_INS.is_own(offer.name)]
+    told = _ask_apart(_first_line, [Spec(offer.name) for offer in offers])
+    broken = "BROKEN: its process ended, or took too long"
+    return [(offer.name, offer.package, text or broken) for offer, text in zip(offers, told, strict=True)]
 
 
-def describe(names: Iterable[str] | None = None) -> list[tuple[str, str, str]]:
-    """Name, parameters with defaults and first line of the docstring of these, or all named, recommenders."""
+def _first_line(spec: Spec) -> str:
+    """The first line of what a recommender says of itself, or what is wrong with it."""
+    try:
+        factory = find(spec.name)
+        if not callable(factory):
+            raise SpecError(f"it is no class, but {factory!r:.80}")
+    except SpecError as error:
+        return f"BROKEN: {error}"
+    return (inspect.getdoc(factory) or "(no docstring)").split("\n")[0]
+
+
+def describe(names: Iterable[str] = BUILT_IN) -> list[tuple[str, str, str]]:
+    """Name, parameters with defaults and first line of the docstring of these recommenders."""
     rows = []
-    for name in records() if names is None else names:
+    for name in names:
         try:
             factory = find(name)
-        except SpecError as error:  # somebody's broken plug-in
+            parameters = inspect.signature(factory).parameters.values()
+        except (SpecError, TypeError, ValueError) as error:  # its extra is not installed, or it is no class
             rows.append((name, "", str(error)))
             continue
         text = (inspect.getdoc(factory) or "").split("\n")[0]
-        parameters = inspect.signature(factory).parameters.values()
         takes = (_declared(p) + ("" if p.default in (p.empty, None) else f"={p.default}") for p in parameters)
         rows.append((name, ", ".join(takes), text))
     return rows

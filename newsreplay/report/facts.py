@@ -13,7 +13,7 @@ from newsreplay.durations import duration_text
 from newsreplay.log.rows import Column, Excludes
 from newsreplay.report.headings import HEADLINE, LEAKS, is_of_slates
 from newsreplay.report.records import Costs, Note
-from newsreplay.report.shown import few_notes, hides
+from newsreplay.report.shown import few_notes, hides, own_notes
 from newsreplay.simulator.judgement.metrics import Measured
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.records import PairTimingRecord, PublisherRecord
@@ -112,7 +112,7 @@ def notes(run: RunFolder, named: Collection[str] = ()) -> list[Note]:
             drops = ", ".join(f"{count:,} {what}" for what, count in pair["dropped"].items() if count)
             text = f"dropped from the slates of {name} on {pair['publisher']}: {drops}"
             result.append(Note("dropped", text))
-    return result + _self_report_notes(run)
+    return result + own_notes(run) + _self_report_notes(run)
 
 
 def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool, named: Collection[str]) -> list[Note]:

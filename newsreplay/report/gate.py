@@ -8,7 +8,8 @@ from typing import Literal, TypedDict
 
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.report.facts import number
-from newsreplay.report.headings import HEADLINE, check_rank, heading, metric_named
+from newsreplay.report.headings import HEADLINE, check_rank, heading
+from newsreplay.report.shown import metrics_of, own_notes
 from newsreplay.report.tables.board import Board
 from newsreplay.report.together import check_paired
 from newsreplay.simulator.judgement.comparisons import ALPHA
@@ -63,7 +64,7 @@ def gate(
     given the future, or has no value, and for runs that cannot be paired.
     """
     runs = [run] if isinstance(run, RunFolder) else list(run)
-    metric = metric_named(metric)
+    (metric,) = metrics_of(runs, [metric])
     board = Board(runs, [metric])
     check_paired(runs)
     board.check(metric)
@@ -102,7 +103,8 @@ def _on(
         factor * float(column[0]) for column in (differences.difference, differences.low, differences.high)
     )
     if math.isnan(found):
-        raise NewsreplayError(f"{metric} has no value for {' and '.join(names)} on {publisher}; name another metric")
+        why = "; ".join(note.text for run in board.runs for note in own_notes(run)) or "name another metric"
+        raise NewsreplayError(f"{metric} has no value for {' and '.join(names)} on {publisher}; {why}")
     p = float(differences.p[0])
     return {
         "publisher": publisher,
@@ -128,11 +130,11 @@ def _check(board: Board, name: str) -> None:
 
 def told(verdict: Verdict) -> list[str]:
     """A verdict in lines of text, one a publisher."""
-    unit = "points" if verdict["unit"] == "%" else verdict["unit"]
+    unit = {"%": " points", "": ""}.get(verdict["unit"], f" {verdict['unit']}")
     head = heading(verdict["metric"]).text
     return [
         f"{verdict['verdict']}: {verdict['candidate']} - {verdict['incumbent']} on {one['publisher']}: "
-        f"{one['difference']:.3f} {unit} of {head} ({one['low']:.3f} to {one['high']:.3f}), "
+        f"{one['difference']:.3f}{unit} of {head} ({one['low']:.3f} to {one['high']:.3f}), "
         f"{'above' if one['passed'] else 'not surely above'} {verdict['margin']:g}"
         for one in verdict["publishers"]
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from newsreplay.errors import NewsreplayError
@@ -72,6 +73,7 @@ def is_of_slates(metric: str) -> bool:
     return metric.partition("@")[0] in OF_SLATES
 
 
+_FILE = re.compile(r"^[^(]*:")  #: of somebody's own metric, as my_metrics.py:late(hour=22)
 _DWELL = "event-level success: seconds for which hits were read, per scored session"
 
 
@@ -82,9 +84,11 @@ def heading(metric: str, asks: Asks = "reads", reward: Reward | None = None) -> 
 
     >>> heading("event_success@1").text, heading("auc").unit, heading("event_success@1", "impressions").text
     ('E@1', '%', 'impr. E@1')
+    >>> heading("my_metrics.py:late(hour=22)").text
+    'late(hour=22)'
     """
     name, _, cut = metric.partition("@")
-    known = HEADINGS.get(name, Heading(name, "", None, name))
+    known = HEADINGS.get(name, Heading(_FILE.sub("", name), "", True, name))  # somebody's own (docs/packages.md)
     if reward == "dwell" and name == "event_success":
         known = known._replace(text="E dwell", unit="s", meaning=_DWELL)
     if asks == "impressions" and is_of_slates(metric):

@@ -6,14 +6,15 @@ name. `hides` is where that is decided.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from newsreplay.report.headings import HEADLINE, heading, is_of_slates
+from newsreplay.report.headings import HEADLINE, heading, is_of_slates, metric_named
 from newsreplay.report.records import Note
 from newsreplay.simulator.judgement.metrics import Measured, Result
 from newsreplay.simulator.runs.folder import RunFolder
+from newsreplay.simulator.runs.own_metrics import find_metric, is_own, measure
 from newsreplay.simulator.runs.records import PublisherRecord
 
 FEW_SESSIONS = 30  #: scored sessions of a publisher; with fewer, metrics of slates are not shown
@@ -39,6 +40,24 @@ def shown(run: RunFolder, publisher: str, named: Collection[str] = (), few: int 
     ]
     mask = np.array(hidden).reshape(measured.replicates.shape[:2])
     return measured._replace(results=results, replicates=np.where(mask[:, :, None], np.nan, measured.replicates))
+
+
+def metrics_of(runs: Sequence[RunFolder], names: Iterable[str]) -> list[str]:
+    """The metrics that somebody asked for, by heading or name; those of their own are measured first.
+
+    Raises `SpecError` where one of their own cannot be had.
+    """
+    found = []
+    for text in names:
+        name = metric_named(text)
+        without = [run for run in runs if all(result.metric != name for result in run.results)]
+        if without and is_own(text):
+            metric = find_metric(text)
+            for run in without:
+                measure(run, metric)
+            name = metric.name
+        found.append(name)
+    return found
 
 
 def usual_metric(results: Iterable[Result]) -> str:
@@ -68,3 +87,12 @@ def few_notes(facts: PublisherRecord, named: Collection[str] = (), few: int = FE
         text = f"{', '.join(asked)} of {name}: asked for by name, but {sessions:,} scored sessions tell little"
         result.append(Note("warning", text))
     return result
+
+
+def own_notes(run: RunFolder) -> list[Note]:
+    """What went wrong with metrics of somebody's own."""
+    return [
+        Note("failed", f"FAILED: {metric} of {pairs[0]}{f' and {len(pairs) - 1} more' * (len(pairs) > 1)}: {text}")
+        for metric, added in run.added.items()
+        for text, pairs in added.errors.items()
+    ]

@@ -16,7 +16,7 @@ from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, coar
 from newsreplay.simulator.judgement.counting import FEW as FEW_CLUSTERS
 from newsreplay.simulator.judgement.counting import count_hit_sessions, event_bounds, success_bounds
 from newsreplay.simulator.judgement.intervals import REPLICATES, percentiles, ratios, resample
-from newsreplay.simulator.runs.columns import Impressions, Reads, ScoredRequests, Texts, ungrouped
+from newsreplay.simulator.runs.columns import Impressions, Reads, ScoredSessions, Texts, scored_sessions, ungrouped
 from newsreplay.simulator.runs.folder import RunFolder
 
 MOST_CATEGORIES = 12  #: with a name of their own; the others are one group
@@ -48,18 +48,6 @@ class _Units(NamedTuple):
     resampled: Column  #: int64[groups], the clusters or hashed groups of them that are resampled
     group: Column  #: int64[rows], which of them
     cluster: Column  #: int64[rows], numbers of the clusters before any grouping
-
-
-class ScoredSessions(NamedTuple):
-    """The scored sessions of a publisher."""
-
-    begin: Column  #: int64[sessions + 1], the first read of each in `Reads`
-    length: Column  #: int64[sessions], reads
-    time: Column  #: int64[sessions], ms UTC: of the first request
-    returning: Column  #: bool[sessions], the reader has read something before
-    cluster: Column  #: int64[sessions], what each is resampled with
-    ungrouped: Column  #: int[sessions], the same before any grouping
-    extra: dict[str, Texts]  #: by column that was kept: the text that each's first request has
 
 
 class Dimension(NamedTuple):
@@ -160,7 +148,7 @@ class PublisherColumns:
         facts = run.facts(publisher)
         self.kind, self.impressions_kind = facts["resampled"], facts["impressions_resampled"]
         self.ungrouped = ungrouped(self.reads, self.kind)
-        self.sessions = _sessions(run.requests(publisher), self.reads, self.kind)
+        self.sessions = scored_sessions(run.requests(publisher), self.reads, self.kind)
         self.seed = int(run.info["options"]["seed"])
         k = int(run.info["options"]["k"])
         self.cuts = sorted({1, k})
@@ -296,16 +284,6 @@ class PublisherColumns:
         few = [np.count_nonzero(np.bincount(unit.cluster, column)) < FEW_CLUSTERS for column in table.T]
         low[few], high[few] = np.nan, np.nan
         return low, high
-
-
-def _sessions(requests: ScoredRequests, reads: Reads, kind: str) -> ScoredSessions:
-    first = np.ones(len(requests.session), bool)
-    first[1:] = requests.session[1:] != requests.session[:-1]
-    codes = requests.session[first]
-    begin = np.searchsorted(reads.session, np.append(codes, np.iinfo(np.int32).max))
-    whose = requests.cluster[first], ungrouped(requests, kind)[first]
-    extra = {name: texts._replace(code=texts.code[first]) for name, texts in requests.extra.items()}
-    return ScoredSessions(begin, np.diff(begin), requests.time[first], requests.returning[first], *whose, extra)
 
 
 def _estimate(value: float, low: float, high: float, n: int) -> Estimate:

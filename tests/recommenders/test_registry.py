@@ -141,7 +141,7 @@ def test_a_record_says_what_the_class_is(name: str) -> None:
 
 
 def test_records_are_read_without_importing_what_they_are_of() -> None:
-    code = "import sys; from newsreplay.recommenders.registry import records; records(); print(*sys.modules)"
+    code = "import sys; from newsreplay.recommenders.registry import BUILT_IN; print(*sys.modules)"
     modules = set(python("-c", code).stdout.split())
     assert not modules & {"torch", "numba", "numpy", "newsreplay.recommenders.baselines"}
 
@@ -495,7 +495,7 @@ def plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         assert group == "newsreplay.recommenders"
         return [EntryPoint(name, value, group) for name, value in values.items()]
 
-    monkeypatch.setattr(registry, "entry_points", entry_points)
+    monkeypatch.setattr("newsreplay.plug_ins.entry_points", entry_points)
 
 
 @pytest.mark.usefixtures("plug_ins")
@@ -513,7 +513,7 @@ def test_a_package_cannot_take_the_name_of_a_built_in() -> None:
 
 @pytest.mark.usefixtures("plug_ins")
 def test_a_broken_package_costs_neither_the_list_nor_the_others() -> None:
-    rows = {name: text for name, _, text in describe()}
+    rows = {name: text for name, _, text in describe(["mine", "gone"])}
     assert "there is no module 'nowhere_of_test'" in rows["gone"]
     assert "there is no module 'nowhere_of_test'" in error_of("gone")
     assert shown("mine") == ["mine"]

@@ -10,10 +10,10 @@ import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.report.facts import asking_notes, leak_notes, number, seed_notes
-from newsreplay.report.headings import IN_UNITS, format_value, heading, metric_named
+from newsreplay.report.headings import IN_UNITS, format_value, heading
 from newsreplay.report.overlaps import Overlaps, overlaps
 from newsreplay.report.records import Note
-from newsreplay.report.shown import few_notes, headline
+from newsreplay.report.shown import few_notes, headline, metrics_of, own_notes
 from newsreplay.report.tables.board import Board
 from newsreplay.report.tables.overlap import OVERLAP_COLUMNS, overlap_cells, overlap_notes, overlap_record, overlap_text
 from newsreplay.report.tables.tables import (
@@ -67,7 +67,7 @@ def compare(
     """
     runs = [run] if isinstance(run, RunFolder) else list(run)
     names = [name for name in (a, b) if name is not None]
-    requested = None if metrics is None else [metric_named(metric) for metric in metrics]
+    requested = None if metrics is None else metrics_of(runs, metrics)
     board = Board(runs, requested or ())  # which says whether they are alike
     check_paired(runs)
     rows = rows_of(runs)
@@ -254,7 +254,7 @@ def _told(runs: Sequence[RunFolder], publisher: str, requested: Sequence[str] | 
     """What to know of the runs, each note once."""
     notes = list(few_notes(runs[0].facts(publisher), requested or ()))
     for run in runs:
-        notes += [*asking_notes(run), *leak_notes(run), *seed_notes(run)]
+        notes += [*asking_notes(run), *leak_notes(run), *seed_notes(run), *own_notes(run)]
         apart = [name for name in run.publishers if not all(name in other.publishers for other in runs)]
         texts = [f"{name} is in {run.folder} and not in all of the runs, and is not compared" for name in apart]
         notes += [Note("note", text) for text in texts]

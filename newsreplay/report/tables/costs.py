@@ -16,9 +16,9 @@ from newsreplay.report.facts import (
     pareto,
     quality_and_cost,
 )
-from newsreplay.report.headings import check_rank, format_value, heading, metric_named
+from newsreplay.report.headings import check_rank, format_value, heading
 from newsreplay.report.records import Costs
-from newsreplay.report.shown import few_notes
+from newsreplay.report.shown import few_notes, metrics_of
 from newsreplay.report.tables.board import Board
 from newsreplay.report.tables.tables import BEST, MARKS, Cell, Record, ReportTable, publisher_caption, render
 from newsreplay.simulator.runs.folder import RunFolder
@@ -39,11 +39,11 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -
     Quality is E@1, or AUC where E@1 is not shown or one of the recommenders was trained; a recommender that was
     repeated has the means over its seeds. Raises `NewsreplayError` for a metric that the run does not have.
     """
-    named = [metric_named(rank_by)] if rank_by else []
+    named = metrics_of([run], [rank_by] if rank_by else [])
     board = Board([run], named)
     has_auc = any(result.metric == "auc" and result.value is not None for result in board.results)
     usual = "auc" if was_trained(run) and has_auc else board.usual_rank()
-    rank_by = metric_named(rank_by) if rank_by else usual
+    rank_by = named[0] if named else usual
     board.check(rank_by)
     check_rank(rank_by)
     tables: list[ReportTable] = []

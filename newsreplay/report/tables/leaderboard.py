@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from newsreplay.report.facts import notes
-from newsreplay.report.headings import IN_UNITS, check_rank, format_half, format_value, heading, metric_named
+from newsreplay.report.headings import IN_UNITS, check_rank, format_half, format_value, heading
 from newsreplay.report.ranking import MeanRank, agreement, by_mean_rank, other_question
+from newsreplay.report.shown import metrics_of
 from newsreplay.report.tables.board import PAPER_SCALE, SUCCESS, Board, LeaderboardOptions
 from newsreplay.report.tables.tables import BEST, LEVEL, MARKS, Cell, ReportTable, render
 from newsreplay.simulator.judgement.comparisons import ALPHA
@@ -28,16 +29,17 @@ def leaderboard(
 
     `style` is one of `FORMATS`; json and csv hold every metric with its interval. `metrics` are shown in that order,
     by default E@1 and P@1, and AUC, MRR and nDCG where there are impressions; `rank_by` ranks, by default E@1. Of a
-    publisher with few scored sessions, metrics of slates are shown only if they are named here (`shown.hides`). With
+    publisher with few scored sessions, metrics of slates are shown only if they are named here (`shown.hides`). One of
+    your own is named as "my_metrics.py:late" (`simulator.runs.own_metrics`). With
     `paper_scale` E and P are multiplied by 100,000 as in Kille & Lommatzsch (2019), else they are per cent.
     Raises `RunError` where runs cannot stand in one table, `NewsreplayError` for a metric that they do not have.
     """
-    named = [metric_named(metric) for metric in (*(metrics or ()), *((rank_by,) if rank_by else ()))]
+    named = metrics_of(runs, [*(metrics or ()), *((rank_by,) if rank_by else ())])
     board = Board(runs, named)
     options = LeaderboardOptions(
         style,
-        board.usual_metrics() if metrics is None else [metric_named(metric) for metric in metrics],
-        metric_named(rank_by) if rank_by else board.usual_rank(),
+        board.usual_metrics() if metrics is None else named[: len(metrics)],
+        named[-1] if rank_by else board.usual_rank(),
         intervals,
         paper_scale,
     )

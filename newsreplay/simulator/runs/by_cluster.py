@@ -37,6 +37,8 @@ class ByCluster:
 
         Clusters are the same for all recommenders of the log.
         """
+        if metric in self.run.added:
+            return self.run.added[metric].ratios[self.publisher, recommender]
         name, _, cut = metric.partition("@")
         if name in SLATES:
             return self._of_slates(recommender, name, int(cut))

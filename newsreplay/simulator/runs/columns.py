@@ -70,6 +70,30 @@ class Impressions(NamedTuple):
     extra: dict[str, Texts]  #: as of `ScoredRequests`
 
 
+class ScoredSessions(NamedTuple):
+    """The scored sessions of a publisher."""
+
+    session: Column  #: int32[sessions], session code
+    begin: Column  #: int64[sessions + 1], the first read of each in `Reads`
+    length: Column  #: int64[sessions], reads
+    time: Column  #: int64[sessions], ms UTC: of the first request
+    returning: Column  #: bool[sessions], the reader has read something before
+    cluster: Column  #: int64[sessions], what each is resampled with
+    ungrouped: Column  #: int[sessions], the same before any grouping
+    extra: dict[str, Texts]  #: by column that was kept: the text that each's first request has
+
+
+def scored_sessions(requests: ScoredRequests, reads: Reads, kind: str) -> ScoredSessions:
+    """The scored sessions, from their requests and reads; `kind` is what is resampled."""
+    first = np.ones(len(requests.session), bool)
+    first[1:] = requests.session[1:] != requests.session[:-1]
+    codes = requests.session[first]
+    begin = np.searchsorted(reads.session, np.append(codes, np.iinfo(np.int32).max))
+    whose = requests.cluster[first], ungrouped(requests, kind)[first]
+    extra = {name: texts._replace(code=texts.code[first]) for name, texts in requests.extra.items()}
+    return ScoredSessions(codes, begin, np.diff(begin), requests.time[first], requests.returning[first], *whose, extra)
+
+
 def ungrouped(of: Reads | ScoredRequests | Impressions, kind: str) -> Column:
     """The clusters (of a `kind`) before many were grouped; of users and days a run keeps the groups alone."""
     return of.session if kind == "session" else of.cluster

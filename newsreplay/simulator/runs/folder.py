@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,13 @@ from newsreplay.log.rows import Asks, Column, Excludes
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Measured, Result
 from newsreplay.simulator.judgement.rankings import Ranked
-from newsreplay.simulator.runs.answers import list_at, scores_table, slate_stretches, slates_table, with_ids
+from newsreplay.simulator.runs.answers import (
+    list_at,
+    scores_table,
+    slate_stretches,
+    slates_table,
+    with_ids,
+)
 from newsreplay.simulator.runs.columns import (
     Impressions,
     Reads,
@@ -42,6 +48,17 @@ from newsreplay.spec import parse_spec
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class AddedMetric(NamedTuple):
+    """A metric that the run was not measured by when it was made (`own_metrics.measure`)."""
+
+    results: list[Result]  #: publisher by publisher, recommender by recommender
+    replicates: dict[str, Column]  #: by publisher, float64[recommenders, replicates]
+    ratios: dict[
+        tuple[str, str], Column
+    ]  #: by publisher and recommender, its value in every cluster: float64[clusters]
+    errors: dict[str, list[str]]  #: what went wrong, in words, and what it cost: "trend on A"
 
 
 class RunFolder:
@@ -66,7 +83,9 @@ class RunFolder:
         }
         self.names: dict[str, str] = {}  #: display names, by specs as run.json has them, for those that were given one
         self.timing: TimingRecord = cast(TimingRecord, _read_json(self._whole(self.folder / "timing.json"), dict))
-        self.results: list[Result] = read_results(self.folder)
+        self._stored = read_results(self.folder)
+        self.results: list[Result] = self._stored
+        self.added: dict[str, AddedMetric] = {}  #: metrics that were added, by name
 
     def to_pandas(self) -> pd.DataFrame:
         """All results as a frame: publisher, recommender, metric, value, low, high, n."""
@@ -229,6 +248,14 @@ class RunFolder:
             for spec, pairs in repeated.items()
         }
 
+    def add(self, metric: str, added: AddedMetric) -> None:
+        """Have another metric from now on, behind those of each recommender; nothing is written."""
+        self.added[metric] = added
+        rows: dict[tuple[str, str], list[Result]] = {}
+        for result in [*self._stored, *(row for one in self.added.values() for row in one.results)]:
+            rows.setdefault((result.publisher, result.recommender), []).append(result)
+        self.results = [result for of_pair in rows.values() for result in of_pair]
+
     def measured(self, publisher: str) -> Measured:
         """Results and replicates of a publisher, recommender by recommender."""
         results = [result for result in self.results if result.publisher == publisher]
@@ -237,9 +264,11 @@ class RunFolder:
             replicates = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise RunError(f"{path} cannot be read: {error}") from None
-        if replicates.ndim != 3 or replicates.shape[0] * replicates.shape[1] != len(results):
+        more = [added.replicates[publisher][:, None] for added in self.added.values()]
+        stored = len(results) - sum(map(len, more))
+        if replicates.ndim != 3 or replicates.shape[0] * replicates.shape[1] != stored:
             raise RunError(f"{path} does not fit {self.folder / 'results.json'}; run it again")
-        return Measured(results, replicates)
+        return Measured(results, np.concatenate([replicates, *more], axis=1) if more else replicates)
 
     def reads(self, publisher: str) -> Reads:
         """The reads of the scored sessions of a publisher."""
