@@ -47,6 +47,7 @@ COMMANDS = {
     "recommenders": LazyCommand(
         "newsreplay.commands.showing:recommenders", "List the recommenders, what they need and cost, presets."
     ),
+    "serve": LazyCommand("newsreplay.commands.serving:serve", "Let a recommender answer over HTTP."),
     "data": LazyCommand("newsreplay.commands.data:data", "Get, prepare, describe data sets."),
 }
 

@@ -21,8 +21,8 @@ PICTURE = Path("docs/architecture.svg")
 ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
         *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations", "traces"),
-        *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "report"),
-        *("api", "preload", "commands", "cli", "__main__"),
+        *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "serving"),
+        *("report", "api", "preload", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": (
         *("base", "checksums", "store", "readers", "reading", "sources", "preparing", "kept", "fetching", "remote"),
@@ -35,6 +35,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "bandits",
         "references",
         "neural",
+        "services",
         "registry",
         "mixtures",
     ),

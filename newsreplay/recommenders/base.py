@@ -41,6 +41,7 @@ class Setting(NamedTuple):
     report: Callable[[str], None] = _silent  #: takes a line of progress, as while training, to be shown on a terminal
     requests: Asks = "reads"  #: what asks for slates: "reads" or "impressions"
     answer_timeout: int | None = None  #: ms after which an answer is given up, as far as Python can; None = never
+    publisher: str = ""  #: whose log it is
 
 
 class Deferred:

@@ -175,6 +175,7 @@ def _replay(
             report,
             scope.requests,
             answering.answer_timeout,
+            pair.publisher,
         ),
         articles=publisher.whole_articles,
         name=pair.entry.label,

@@ -25,7 +25,8 @@ def score_nothing(state: Any, request: Any, out: Any) -> None:
     """The score of a recommender that has none: all candidates stay unranked."""
 
 
-def _kernels(recommender: type[Compiled[Any]]) -> dict[str, Callable[..., None]]:
+def kernels_of(recommender: type[Compiled[Any]]) -> dict[str, Callable[..., None]]:
+    """The kernels of a recommender: learn, recommend and score."""
     return {
         "learn": recommender.learn,
         "recommend": recommender.recommend,
@@ -33,7 +34,7 @@ def _kernels(recommender: type[Compiled[Any]]) -> dict[str, Callable[..., None]]
     }
 
 
-def _name(kernels: dict[str, Callable[..., None]]) -> str:
+def name_of(kernels: dict[str, Callable[..., None]]) -> str:
     """A name that only these kernels together have."""
     names = [f"{interpreted(part).__module__}_{interpreted(part).__qualname__}" for part in kernels.values()]
     return f"{names[1]}_{int(key_of(*names)):016x}"
@@ -43,8 +44,8 @@ def compiled_walk(
     recommender: type[Compiled[Any]], timed: bool = False, requests: Asks = "reads"
 ) -> Callable[..., tuple[int, int]]:
     """`walk` compiled for a recommender's kernels; if `timed`, it walks over a `Clocked` state."""
-    kernels = _kernels(recommender)
-    name = f"{_name(kernels)}_{requests}"
+    kernels = kernels_of(recommender)
+    name = f"{name_of(kernels)}_{requests}"
     events = {"reveal": reveal_row, "bare": bare_event, **ASKING_AT[requests]._asdict()}
     if not timed:
         return bind(walk, name, **events, **kernels)
@@ -59,7 +60,7 @@ def interpreted_walk(recommender: type[Compiled[Any]], requests: Asks = "reads")
     """`walk` for the same kernels without compiling it; slow, for tests."""
     # Interpreted too: compiled without reference counts it would hand out all pools in place of a stretch of them.
     events = {"reveal": interpreted(reveal_row), "bare": interpreted(bare_event), **ASKING_AT[requests]._asdict()}
-    return rebound(walk, "interpreted", **events, **_kernels(recommender))
+    return rebound(walk, "interpreted", **events, **kernels_of(recommender))
 
 
 def sizes_of(log: Log, k: int) -> Sizes:

@@ -1,0 +1,102 @@
+"""What is served: a recommender of its own for every publisher that messages come from."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from newsreplay.log.rows import IMPRESSION, READ, Event
+from newsreplay.recommenders.base import Setting
+from newsreplay.recommenders.registry import Entry
+from newsreplay.serving.feeds import feed_of
+from newsreplay.serving.growing import GrowingLog
+from newsreplay.serving.told import Ask, MessageError, Row, Start, Told
+from newsreplay.simulator.replay.walk import can_score
+
+PUBLISHERS = 1000  #: as many are served at once
+
+Answer = dict[str, list[str] | list[float | None]]
+
+
+class Stream:
+    """One publisher's rows, and the recommender that learns them."""
+
+    def __init__(self, entry: Entry, setting: Setting):
+        """Raises `NewsreplayError` where the recommender cannot be made, or fed."""
+        recommender = entry.make()
+        self.label, self.setting, self.ranks = entry.label, setting, can_score(recommender)
+        self.growing = GrowingLog()
+        self.feed = feed_of(recommender, entry.label, setting, self.growing)
+        self.last: tuple[Row, Event] | None = None  # the read learned last
+
+    def learn(self, row: Row) -> None:
+        """Learn a row."""
+        for event in self.growing.learn(row):
+            self.feed.learn(event)
+        self.last = (row, event) if row.kind == READ else None
+
+    def answer(self, ask: Ask) -> list[str] | list[float | None]:
+        """The ids of a slate, or the scores of a pool, null = not ranked; unknown candidates are not."""
+        if not ask.scores:
+            slate = self.feed.recommend(self._request(ask.row), min(ask.k or self.setting.k, self.setting.k))
+            return list(map(self.growing.catalog.id, slate))
+        if not self.ranks:
+            raise MessageError(f"{self.label} has no scores")
+        request = self.growing.request(ask.row)
+        scores = dict(zip(request.pool, self.feed.score(request), strict=True))
+        codes = self.growing.catalog.codes
+        found = (scores.get(codes.get(item, -1), -math.inf) for item in ask.row.pool)
+        return [None if score == -math.inf else score for score in found]
+
+    def _request(self, row: Row) -> Event:
+        """The row that asks: the read learned last, if it is that one, else one that is not learned yet."""
+        if self.last is not None:
+            read, event = self.last
+            if (read.user, read.session, read.item) == (row.user, row.session, row.item) and row.time in (
+                None,
+                read.time,
+            ):
+                return event
+        return self.growing.request(row._replace(kind=IMPRESSION, pool=()))
+
+
+class Streams:
+    """The streams of all publishers."""
+
+    def __init__(self, entry: Entry, setting: Setting):
+        """Raises `NewsreplayError` where the recommender cannot be made, or fed."""
+        self.entry, self.setting = entry, setting
+        self.streams: dict[str, Stream] = {}
+        self.ready: Stream | None = Stream(entry, setting)  # made before anybody waits for it
+        self.counts: Counter[str] = Counter()
+
+    def take(self, told: Told) -> list[str] | list[float | None] | None:
+        """Learn what a message tells, and answer what it asks; None where it asks nothing.
+
+        Raises `MessageError`, and whatever a recommender raises.
+        """
+        if told.error:
+            self.counts["errors"] += 1
+            return None
+        stream = self._stream(told.publisher, told.start)
+        for row in told.rows:
+            stream.learn(row)
+        self.counts["rows"] += len(told.rows)
+        if told.ask is None:
+            return None
+        self.counts["requests"] += 1
+        return stream.answer(told.ask)
+
+    def _stream(self, publisher: str, start: Start | None) -> Stream:
+        if start is None and publisher in self.streams:
+            return self.streams[publisher]
+        if publisher not in self.streams and len(self.streams) >= PUBLISHERS:
+            raise MessageError(f"there are {PUBLISHERS:,} publishers already")
+        setting = self.setting._replace(publisher=publisher)
+        if start is not None:
+            setting = setting._replace(**{name: value for name, value in start._asdict().items() if value is not None})
+        unused, self.ready = self.ready, None
+        usable = unused is not None and setting._replace(publisher="") == self.setting
+        stream = unused if usable and unused is not None else Stream(self.entry, setting)
+        self.streams[publisher] = stream
+        return stream
