@@ -40,5 +40,16 @@ def serve(spec: str, host: str, port: int, k: int, seed: int) -> None:
     entries = start_list(spec)
     if len(entries) > 1:
         raise NewsreplayError(f"{spec} is {len(entries)} recommenders; serve one, each on a port of its own")
-    app = App(Streams(entries[0], Setting(seed, k)))
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, lifespan="off", server_header=False)
+    config = uvicorn.Config(
+        App(Streams(entries[0], Setting(seed, k))),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+    )
+    listening = config.bind_socket()
+    place, number = listening.getsockname()[:2]
+    shown = f"[{place}]" if ":" in place else place
+    click.echo(f"{entries[0].label} answers at http://{shown}:{number}; Ctrl-C ends it")
+    uvicorn.Server(config).run(sockets=[listening])

@@ -16,6 +16,7 @@ from newsreplay.recommenders.protocols import SupportsForesee, SupportsSettle
 from newsreplay.serving.growing import GrowingLog
 from newsreplay.simulator.replay.answers import AnswerError, Codes, check_codes, frozen_scores, frozen_slate
 from newsreplay.simulator.replay.compiled import kernels_of, name_of, pieces
+from newsreplay.simulator.replay.foresight import foresight_of
 from newsreplay.simulator.replay.walk import STRETCH, bare_event, can_score, reveal_row
 
 SMALLEST = Sizes(articles=1 << 10, users=1 << 12, sessions=1 << 12, categories=1 << 6, k=0)  #: of states at first
@@ -35,13 +36,21 @@ class Feed(Protocol):
         """Scores of the pool of the row behind the last one."""
 
 
-def feed_of(recommender: Any, name: str, setting: Setting, growing: GrowingLog) -> Feed:
+def feed_of(recommender: Any, name: str, setting: Setting, growing: GrowingLog, smallest: Sizes = SMALLEST) -> Feed:
     """A feed of a fresh recommender. Raises `NewsreplayError` for one that nobody can feed."""
     if isinstance(recommender, Compiled):
-        return CompiledFeed(recommender, key_of(setting.seed, name), setting.k, growing)
+        if isinstance(recommender, SupportsForesee):
+            raise _foreseeing(recommender)
+        return CompiledFeed(recommender, key_of(setting.seed, name), growing, smallest._replace(k=setting.k))
     if isinstance(recommender, Mixture):
-        return MixtureFeed(recommender, setting, growing)
+        return MixtureFeed(recommender, setting, growing, smallest)
+    if foresight_of(recommender):
+        raise _foreseeing(recommender)
     return PlainFeed(recommender, setting, growing)
+
+
+def _foreseeing(recommender: object) -> NewsreplayError:
+    return NewsreplayError(f"{type(recommender).__name__} is handed the whole log, and a service has none")
 
 
 # --- compiled -------------------------------------------------------------------------------------------
@@ -74,7 +83,7 @@ class CompiledFeed:
     learns the log anew: its own kernels alone know how to fill one.
     """
 
-    def __init__(self, recommender: Compiled[Any], key: np.uint64, k: int, growing: GrowingLog):
+    def __init__(self, recommender: Compiled[Any], key: np.uint64, growing: GrowingLog, sizes: Sizes):
         self.recommender, self.key, self.growing = recommender, key, growing
         kind = type(recommender)
         kernels = kernels_of(kind)
@@ -82,8 +91,8 @@ class CompiledFeed:
         self.learn_rows = bind(learn_rows, name, reveal=reveal_row, learn=kernels["learn"])
         self.answer_rows = bind(answer_rows, name, reveal=reveal_row, bare=bare_event, recommend=kernels["recommend"])
         self.score_rows = bind(score_rows, name, reveal=reveal_row, score=kernels["score"])
-        self.sizes = SMALLEST._replace(k=k)
-        self.state = recommender.state(self.sizes, key)
+        self.sizes = sizes
+        self.state = recommender.state(sizes, key)
         self.room = 0  # rows for which there is room
         # Over no row: they are compiled, or loaded, before anybody waits.
         self.learn_rows(growing.log, 0, 0, self.state)
@@ -151,8 +160,6 @@ class PlainFeed:
     """A plain-Python recommender."""
 
     def __init__(self, recommender: Any, setting: Setting, growing: GrowingLog):
-        if isinstance(recommender, SupportsForesee):
-            raise NewsreplayError(f"{type(recommender).__name__} is handed the whole log, and a service has none")
         self.recommender = recommender
         self.settle = recommender.settle if isinstance(recommender, SupportsSettle) else None
         self.codes = Codes(growing.catalog, getattr(recommender, "answers", "codes") == "ids")
@@ -197,12 +204,12 @@ class PlainFeed:
 class MixtureFeed:
     """A mixture: its parts are fed, and their answers mixed."""
 
-    def __init__(self, mixture: Mixture, setting: Setting, growing: GrowingLog):
+    def __init__(self, mixture: Mixture, setting: Setting, growing: GrowingLog, smallest: Sizes):
         self.mixture, self.k = mixture, setting.k
         self.depth = mixture.depth(setting.k)
         self.scorers = [part for part, recommender in enumerate(mixture.parts) if can_score(recommender)]
         self.feeds = [
-            feed_of(recommender, entry.label, setting._replace(k=self.depth), growing)
+            feed_of(recommender, entry.label, setting._replace(k=self.depth), growing, smallest)
             for recommender, entry in zip(mixture.parts, mixture.entries, strict=True)
         ]
 

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 
 from newsreplay.log.rows import IMPRESSION, READ, Event
-from newsreplay.recommenders.base import Setting
+from newsreplay.recommenders.base import Setting, Sizes
 from newsreplay.recommenders.registry import Entry
-from newsreplay.serving.feeds import feed_of
+from newsreplay.serving.feeds import SMALLEST, feed_of
 from newsreplay.serving.growing import GrowingLog
 from newsreplay.serving.told import Ask, MessageError, Row, Start, Told
 from newsreplay.simulator.replay.walk import can_score
@@ -21,12 +21,12 @@ Answer = dict[str, list[str] | list[float | None]]
 class Stream:
     """One publisher's rows, and the recommender that learns them."""
 
-    def __init__(self, entry: Entry, setting: Setting):
-        """Raises `NewsreplayError` where the recommender cannot be made, or fed."""
+    def __init__(self, entry: Entry, setting: Setting, smallest: Sizes = SMALLEST):
+        """`smallest`: of compiled states. Raises `NewsreplayError` where the recommender cannot be made, or fed."""
         recommender = entry.make()
         self.label, self.setting, self.ranks = entry.label, setting, can_score(recommender)
         self.growing = GrowingLog()
-        self.feed = feed_of(recommender, entry.label, setting, self.growing)
+        self.feed = feed_of(recommender, entry.label, setting, self.growing, smallest)
         self.last: tuple[Row, Event] | None = None  # the read learned last
 
     def learn(self, row: Row) -> None:
@@ -63,11 +63,11 @@ class Stream:
 class Streams:
     """The streams of all publishers."""
 
-    def __init__(self, entry: Entry, setting: Setting):
-        """Raises `NewsreplayError` where the recommender cannot be made, or fed."""
-        self.entry, self.setting = entry, setting
+    def __init__(self, entry: Entry, setting: Setting, smallest: Sizes = SMALLEST):
+        """As of `Stream`."""
+        self.entry, self.setting, self.smallest = entry, setting, smallest
         self.streams: dict[str, Stream] = {}
-        self.ready: Stream | None = Stream(entry, setting)  # made before anybody waits for it
+        self.ready: Stream | None = Stream(entry, setting, smallest)  # made before anybody waits for it
         self.counts: Counter[str] = Counter()
 
     def take(self, told: Told) -> list[str] | list[float | None] | None:
@@ -97,6 +97,6 @@ class Streams:
             setting = setting._replace(**{name: value for name, value in start._asdict().items() if value is not None})
         unused, self.ready = self.ready, None
         usable = unused is not None and setting._replace(publisher="") == self.setting
-        stream = unused if usable and unused is not None else Stream(self.entry, setting)
+        stream = unused if usable and unused is not None else Stream(self.entry, setting, self.smallest)
         self.streams[publisher] = stream
         return stream

@@ -56,7 +56,7 @@ class ChildLine:
         self.process: subprocess.Popen[bytes] | None = None
         self.out = b""  # not written yet
         self.buffer = b""  # not read as lines yet
-        self.has_answered = False  # the first answer is not late: the process has to start
+        self.is_first = True  # the first answer cannot be late: the process has to start
         self.owed = 0  # answers that were given up, and may still come
 
     def open(self) -> None:
@@ -84,7 +84,8 @@ class ChildLine:
     def ask(self, message: bytes, row: int, tally: Tally) -> Object:
         """See `Line.ask`. Lines that are no answers are counted and passed over."""
         begun = time.monotonic()
-        deadline = begun + (self.patience if self.has_answered else max(self.patience, STARTING))
+        is_first, self.is_first = self.is_first, False
+        deadline = begun + (max(self.patience, STARTING) if is_first else self.patience)
         self.out += message + b"\n"
         while True:
             try:
@@ -97,9 +98,8 @@ class ChildLine:
             elif self.owed:
                 self.owed -= 1  # to an earlier question
             else:
-                if self.has_answered:
+                if not is_first:
                     check_in_time(begun, self.timeout)
-                self.has_answered = True
                 return decoded(line)
 
     def close(self) -> None:

@@ -83,23 +83,36 @@ class Connection:
         """Send a message and wait for the whole answer. Raises `ServiceFault`; the connection is closed then."""
         deadline = time.monotonic() + self.patience
         if self.socket is not None and _is_stale(self.socket):
-            self.close()  # put away by the other side while nobody spoke: nothing is lost
+            self.close()
+        kept = self.socket is not None
         try:
-            connected = self.socket or self._connect(deadline)
-            connected.settimeout(self.patience)
-            connected.sendall(b"%b%d\r\n\r\n%b" % (self.head, len(body), body))
-            reply, kept = _Reader(connected, deadline).reply()
+            reply = self._send(body, deadline)
+            if reply is None and kept:  # put away by the other side, which then heard nothing, while this was sent
+                reply = self._send(body, deadline)
         except TimeoutError:
-            self.close()
             raise ServiceFault(Fault.SILENT, f"no whole answer within {self.patience:g} s") from None
-        except OSError as error:
-            self.close()
-            raise ServiceFault(Fault.CLOSED, f"the connection was cut off: {_reason(error)}") from None
-        except BaseException:
-            self.close()
+        if reply is None:
+            raise ServiceFault(Fault.CLOSED, "the connection was closed before an answer")
+        return reply
+
+    def _send(self, body: bytes, deadline: float) -> Reply | None:
+        """Send a message once; None where the connection ends before the first byte of an answer."""
+        connected = self.socket or self._connect(deadline)
+        reader = _Reader(connected, deadline)
+        kept = False
+        try:
+            connected.settimeout(max(0.001, deadline - time.monotonic()))
+            connected.sendall(b"%b%d\r\n\r\n%b" % (self.head, len(body), body))
+            reply, kept = reader.reply()
+        except TimeoutError:
             raise
-        if not kept:
-            self.close()
+        except (OSError, EOFError) as error:
+            if not reader.begun:
+                return None
+            raise ServiceFault(Fault.CLOSED, f"the connection was cut off: {_reason(error)}") from None
+        finally:
+            if not kept:  # also where it is interrupted from outside
+                self.close()
         return reply
 
     def _connect(self, deadline: float) -> socket.socket:
@@ -136,6 +149,7 @@ class _Reader:
     def __init__(self, connected: socket.socket, deadline: float):
         self.socket, self.deadline = connected, deadline
         self.buffer = b""
+        self.begun = False  # whether anything came
 
     def reply(self) -> tuple[Reply, bool]:
         """The answer, and whether the connection can be kept."""
@@ -162,11 +176,12 @@ class _Reader:
         self.socket.settimeout(remaining)
         more = self.socket.recv(_READ)
         self.buffer += more
+        self.begun |= bool(more)
         return bool(more)
 
     def _need_more(self) -> None:
         if not self._more():
-            raise ServiceFault(Fault.CLOSED, f"the connection was closed within an answer: {quoted(self.buffer)}")
+            raise EOFError("closed within an answer")
 
     def _head(self) -> tuple[bytes, int, bytes]:
         """HTTP's minor version, the status, and the headers between line ends."""

@@ -63,18 +63,16 @@ class Tally:
         self.rubbish = 0  #: lines that are no answers
         self.unknown = 0  #: ids in slates that no article has that is known
         self.first = ""  #: what went wrong first, in words
-        self.in_a_row = 0  #: messages without any answer, up to now
+        self.in_a_row = [0, 0]  #: messages, and requests, up to now that nobody answered
 
     def note(self, row: int, fault: ServiceFault, miss: bool) -> None:
         """Count what went wrong at a row. Raises `RecommenderError` where there is no hope."""
         (self.misses if miss else self.untold)[fault.kind] += 1
         self._note_first(row, str(fault))
-        if fault.kind not in _DEAD:
-            self.in_a_row = 0
-            return
-        self.in_a_row += 1
-        if self.in_a_row >= HOPELESS:
-            raise RecommenderError(f"{self.name}: no answer to {HOPELESS} messages in a row by row {row:,}: {fault}")
+        self.in_a_row[miss] = self.in_a_row[miss] + 1 if fault.kind in _DEAD else 0
+        if self.in_a_row[miss] >= HOPELESS:
+            what = "requests" if miss else "messages"
+            raise RecommenderError(f"{self.name}: no answer to {HOPELESS} {what} in a row by row {row:,}: {fault}")
 
     def note_unknown(self, row: int, ids: list[str]) -> None:
         """Count ids that no known article has."""

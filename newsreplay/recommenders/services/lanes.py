@@ -59,7 +59,7 @@ class Lane:
         self.tally.told += 1
         try:
             self.line.tell(message)
-            self.tally.in_a_row = 0
+            self.tally.in_a_row[False] = 0
         except ServiceFault as fault:
             self.tally.note(row, fault, miss=False)
 
@@ -69,7 +69,7 @@ class Lane:
         try:
             answer = self.line.ask(question.message, question.row, self.tally)
             found = question.read(answer, self.tally)
-            self.tally.in_a_row = 0
+            self.tally.in_a_row[True] = 0
         except ServiceFault as fault:
             self._complain(str(fault), fault.kind)
             self.tally.note(question.row, fault, miss=True)
