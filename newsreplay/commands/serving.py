@@ -35,13 +35,13 @@ def serve(spec: str, host: str, port: int, k: int, seed: int) -> None:
         ) from None
     from newsreplay.recommenders.base import Setting
     from newsreplay.recommenders.registry import start_list
-    from newsreplay.serving.streams import Streams
+    from newsreplay.serving.publishers import Serving
 
     entries = start_list(spec)
     if len(entries) > 1:
         raise NewsreplayError(f"{spec} is {len(entries)} recommenders; serve one, each on a port of its own")
     config = uvicorn.Config(
-        App(Streams(entries[0], Setting(seed, k))),
+        App(Serving(entries[0], Setting(seed, k))),
         host=host,
         port=port,
         log_level="warning",
@@ -49,6 +49,7 @@ def serve(spec: str, host: str, port: int, k: int, seed: int) -> None:
         lifespan="off",
     )
     listening = config.bind_socket()
+    listening.listen(config.backlog)  # who comes from now on waits, and is not refused
     place, number = listening.getsockname()[:2]
     shown = f"[{place}]" if ":" in place else place
     click.echo(f"{entries[0].label} answers at http://{shown}:{number}; Ctrl-C ends it")

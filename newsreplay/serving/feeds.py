@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from newsreplay.log.rows import IMPRESSION, Event
 from newsreplay.recommenders.base import Compiled, Deferred, Setting, Sizes
 from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.protocols import SupportsForesee, SupportsSettle
-from newsreplay.serving.growing import GrowingLog
-from newsreplay.simulator.replay.answers import AnswerError, Codes, check_codes, frozen_scores, frozen_slate
+from newsreplay.serving.served_log import ServedLog
+from newsreplay.simulator.replay.answers import Answer, AnswerError, Codes, check_codes, frozen_scores, frozen_slate
 from newsreplay.simulator.replay.compiled import kernels_of, name_of, pieces
 from newsreplay.simulator.replay.foresight import foresight_of
+from newsreplay.simulator.replay.plain import PlainRecommender
 from newsreplay.simulator.replay.walk import STRETCH, bare_event, can_score, reveal_row
 
 SMALLEST = Sizes(articles=1 << 10, users=1 << 12, sessions=1 << 12, categories=1 << 6, k=0)  #: of states at first
@@ -36,7 +38,7 @@ class Feed(Protocol):
         """Scores of the pool of the row behind the last one."""
 
 
-def feed_of(recommender: Any, name: str, setting: Setting, growing: GrowingLog, smallest: Sizes = SMALLEST) -> Feed:
+def feed_of(recommender: object, name: str, setting: Setting, growing: ServedLog, smallest: Sizes = SMALLEST) -> Feed:
     """A feed of a fresh recommender. Raises `NewsreplayError` for one that nobody can feed."""
     if isinstance(recommender, Compiled):
         if isinstance(recommender, SupportsForesee):
@@ -46,7 +48,7 @@ def feed_of(recommender: Any, name: str, setting: Setting, growing: GrowingLog, 
         return MixtureFeed(recommender, setting, growing, smallest)
     if foresight_of(recommender):
         raise _foreseeing(recommender)
-    return PlainFeed(recommender, setting, growing)
+    return PlainFeed(cast(PlainRecommender, recommender), setting, growing)
 
 
 def _foreseeing(recommender: object) -> NewsreplayError:
@@ -56,13 +58,13 @@ def _foreseeing(recommender: object) -> NewsreplayError:
 # --- compiled -------------------------------------------------------------------------------------------
 
 
-def learn_rows(log: Any, first: int, end: int, state: Any) -> None:
+def learn_rows(log: object, first: int, end: int, state: object) -> None:
     """Have rows first … end - 1 learned."""
     for row in range(first, end):
         learn(state, reveal(log, row))  # type: ignore[name-defined] # noqa: F821
 
 
-def answer_rows(log: Any, first: int, end: int, state: Any, slate: Any) -> None:
+def answer_rows(log: object, first: int, end: int, state: object, slate: object) -> None:
     """Have rows first … end - 1 answered, one or none; an impression is asked about without its pool."""
     for row in range(first, end):
         event = reveal(log, row)  # type: ignore[name-defined] # noqa: F821
@@ -72,7 +74,7 @@ def answer_rows(log: Any, first: int, end: int, state: Any, slate: Any) -> None:
             recommend(state, event, slate)  # type: ignore[name-defined] # noqa: F821
 
 
-def score_rows(log: Any, first: int, end: int, state: Any, out: Any) -> None:
+def score_rows(log: object, first: int, end: int, state: object, out: object) -> None:
     """Have the candidates of rows first … end - 1 scored, of one or none."""
     for row in range(first, end):
         score(state, reveal(log, row), out)  # type: ignore[name-defined] # noqa: F821
@@ -83,7 +85,7 @@ class CompiledFeed:
     learns the log anew: its own kernels alone know how to fill one.
     """
 
-    def __init__(self, recommender: Compiled[Any], key: np.uint64, growing: GrowingLog, sizes: Sizes):
+    def __init__(self, recommender: Compiled[Any], key: np.uint64, growing: ServedLog, sizes: Sizes):
         self.recommender, self.key, self.growing = recommender, key, growing
         kind = type(recommender)
         kernels = kernels_of(kind)
@@ -159,19 +161,21 @@ class CompiledFeed:
 class PlainFeed:
     """A plain-Python recommender."""
 
-    def __init__(self, recommender: Any, setting: Setting, growing: GrowingLog):
+    def __init__(self, recommender: PlainRecommender, setting: Setting, growing: ServedLog):
         self.recommender = recommender
         self.settle = recommender.settle if isinstance(recommender, SupportsSettle) else None
         self.codes = Codes(growing.catalog, getattr(recommender, "answers", "codes") == "ids")
+        self.rec_learn: Callable[[Event], None] | None = getattr(recommender, "learn", None)
+        self.rec_score: Callable[[Event, Sequence[int]], Answer] | None = getattr(recommender, "score", None)
         if isinstance(getattr(recommender, "setting", None), Setting):
-            recommender.setting = setting
+            recommender.setting = setting  # type: ignore[attr-defined]
         if hasattr(recommender, "start"):
             recommender.start(growing.catalog)
 
     def learn(self, event: Event) -> None:
         """See `Feed.learn`."""
-        if hasattr(self.recommender, "learn"):
-            self.recommender.learn(event)
+        if self.rec_learn is not None:
+            self.rec_learn(event)
 
     def recommend(self, request: Event, k: int) -> list[int]:
         """See `Feed.recommend`. Raises `AnswerError`."""
@@ -187,10 +191,11 @@ class PlainFeed:
 
     def score(self, request: Event) -> list[float]:
         """See `Feed.score`. Raises `AnswerError`."""
-        scores = self._settled(self.recommender.score(request, request.pool))
+        assert self.rec_score is not None
+        scores = self._settled(self.rec_score(request, request.pool))
         return frozen_scores(scores, len(request.pool)).tolist()
 
-    def _settled(self, answer: Any) -> Any:
+    def _settled(self, answer: Answer) -> Answer:
         if not isinstance(answer, Deferred):
             return answer
         if self.settle is not None:
@@ -204,7 +209,7 @@ class PlainFeed:
 class MixtureFeed:
     """A mixture: its parts are fed, and their answers mixed."""
 
-    def __init__(self, mixture: Mixture, setting: Setting, growing: GrowingLog, smallest: Sizes):
+    def __init__(self, mixture: Mixture, setting: Setting, growing: ServedLog, smallest: Sizes):
         self.mixture, self.k = mixture, setting.k
         self.depth = mixture.depth(setting.k)
         self.scorers = [part for part, recommender in enumerate(mixture.parts) if can_score(recommender)]

@@ -9,36 +9,35 @@ listed before. The keys `session` and `learn` are newsreplay's own (`newsreplay.
 from __future__ import annotations
 
 import re
-from typing import Any
 from urllib.parse import parse_qs
 
 from newsreplay.log.rows import IMPRESSION, OUTCOME, PUBLISH, READ
 from newsreplay.recommenders.services.orp import CATEGORY, ITEM, PUBLISHER, USER
+from newsreplay.recommenders.services.speech import Object
 from newsreplay.serving.plain_json import LONGEST, LONGEST_ID
-from newsreplay.serving.told import Ask, MessageError, Row, Told
+from newsreplay.serving.told import Ask, Told, ToldRow, UnclearMessageError
 
-Body = dict[str, Any]  # a message's
 _FACTS = {"title": "title", "text": "body", "img": "image"}
 _TIME = re.compile("[0-9]{12,13}")
 
 
 def fields(form: bytes) -> tuple[str, bytes]:
-    """The fields `type` and `body` of a form. Raises `MessageError`."""
+    """The fields `type` and `body` of a form. Raises `UnclearMessageError`."""
     try:
         found = parse_qs(form.decode(), keep_blank_values=True, max_num_fields=100)
         return found["type"][0], found["body"][0].encode()
     except (ValueError, KeyError):
-        raise MessageError("an ORP message is a form with the fields type and body") from None
+        raise UnclearMessageError("an ORP message is a form with the fields type and body") from None
 
 
-def told(kind: str, body: Body) -> Told:
-    """What a message says. Raises `MessageError`."""
+def told(kind: str, body: Object) -> Told:
+    """What a message says. Raises `UnclearMessageError`."""
     if kind == "error_notification":
         return Told(error=f"{body.get('code')}: {str(body.get('message'))[:200]}")
     if kind == "item_update":
         return _update(body)
     if kind not in ("recommendation_request", "event_notification"):
-        raise MessageError(
+        raise UnclearMessageError(
             f"type is {kind!r}; there are item_update, recommendation_request, event_notification, error_notification"
         )
     simple = _inside(body, "context", "simple")
@@ -56,31 +55,31 @@ def told(kind: str, body: Body) -> Told:
     return Told(publisher, rows=(*shown, read) if read.item is not None else shown)
 
 
-def answer(ids: list[str]) -> Body:
+def answer(ids: list[str]) -> Object:
     """The answer to a request: ids that are whole numbers, which is what ORP has; others are left out."""
     return {"recs": {"ints": {"3": [int(id) for id in ids if id.isascii() and id.isdigit()]}}}
 
 
-def _read(body: Body, simple: Body) -> Row:
+def _read(body: Object, simple: Object) -> ToldRow:
     categories = _list(_inside(body, "context", "lists").get(CATEGORY))
     category = _id(categories[0]) if categories else None
     facts = (("category", category),) if category is not None else ()
     user, session = _id(simple.get(USER)), _id(body.get("session"), none=-1)
-    return Row(READ, _time(body.get("timestamp")), user, session, _id(simple.get(ITEM)), facts)
+    return ToldRow(READ, _time(body.get("timestamp")), user, session, _id(simple.get(ITEM)), facts)
 
 
-def _update(body: Body) -> Told:
+def _update(body: Object) -> Told:
     item = _id(body.get("id"))
     if item is None:
-        raise MessageError("an item_update without an id")
+        raise UnclearMessageError("an item_update without an id")
     facts = tuple((fact, body[key]) for key, fact in _FACTS.items() if isinstance(body.get(key), str) and body[key])
     flag = body.get("flag")
     recommendable = None if flag is None else str(int(flag) if isinstance(flag, bool) else flag).strip("-0") == ""
-    row = Row(PUBLISH, _time(body.get("timestamp")), None, None, item, facts, recommendable=recommendable)
+    row = ToldRow(PUBLISH, _time(body.get("timestamp")), None, None, item, facts, recommendable=recommendable)
     return Told(_id(body.get("domainid")) or "", rows=(row,))
 
 
-def _inside(body: Body, *keys: str) -> Body:
+def _inside(body: Object, *keys: str) -> Object:
     value: object = body
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from newsreplay.datasets.base import FACTS
 from newsreplay.log.rows import HISTORY, IMPRESSION, KIND_NAMES, OUTCOME, PUBLISH, READ
-from newsreplay.serving.told import Ask, MessageError, Row, Start, Told
+from newsreplay.recommenders.services.speech import Object
+from newsreplay.serving.told import Ask, Start, Told, ToldRow, UnclearMessageError
 
-Body = dict[str, Any]  # a message's
 KINDS = {name: kind for kind, name in KIND_NAMES.items()}
 LONGEST = 1000  #: of slates
 LONGEST_ID = 1000  #: characters
@@ -19,9 +19,9 @@ _T = TypeVar("_T")
 
 
 def told(body: object) -> Told:
-    """What a JSON message says. Raises `MessageError`."""
+    """What a JSON message says. Raises `UnclearMessageError`."""
     if not isinstance(body, dict):
-        raise MessageError('a message is one JSON object, {"type": "read", …}')
+        raise UnclearMessageError('a message is one JSON object, {"type": "read", …}')
     kind = body.get("type")
     publisher = _id(body, "publisher") or ""
     if kind == "start":
@@ -31,42 +31,42 @@ def told(body: object) -> Told:
         k = _number(body, "k", 1, LONGEST) if kind == "recommend" else None
         return Told(publisher, ask=Ask(_row(IMPRESSION, body), k, kind == "score"))
     if not isinstance(kind, str) or kind not in KINDS:
-        raise MessageError(f"type is {kind!r}; there are start, {', '.join(KINDS)}, recommend and score")
+        raise UnclearMessageError(f"type is {kind!r}; there are start, {', '.join(KINDS)}, recommend and score")
     return Told(publisher, rows=(_row(KINDS[kind], body),))
 
 
-def _row(kind: int, body: Body) -> Row:
+def _row(kind: int, body: Object) -> ToldRow:
     item, pool = _id(body, "item"), tuple(_ids(body, "pool"))
     if item is None and kind in (PUBLISH, READ, HISTORY):
-        raise MessageError(f"a {KIND_NAMES[kind]} is of an item; name it")
+        raise UnclearMessageError(f"a {KIND_NAMES[kind]} is of an item; name it")
     clicked = _list(body, "clicked", _flag) if kind == OUTCOME else None
     if clicked is not None and len(clicked) != len(pool):
-        raise MessageError(f"clicked has {len(clicked)} values for a pool of {len(pool)}")
+        raise UnclearMessageError(f"clicked has {len(clicked)} values for a pool of {len(pool)}")
     facts = tuple((fact, text) for fact in FACTS if (text := _text(body, fact)))
     user, session = _id(body, "user"), _id(body, "session")
     recommendable = None if body.get("recommendable") is None else _flag(body["recommendable"], "recommendable")
     time = _number(body, "time", 0, _LATEST)
-    return Row(
+    return ToldRow(
         kind, time, user, session, item, facts, pool, None if clicked is None else tuple(clicked), (), recommendable
     )
 
 
-def _number(body: Body, name: str, at_least: int, at_most: float = math.inf) -> int | None:
+def _number(body: Object, name: str, at_least: int, at_most: float = math.inf) -> int | None:
     value = body.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value <= at_most:
         most = "" if at_most == math.inf else f" and at most {at_most:,}"
-        raise MessageError(f"{name} is {_short(value)}; it must be a whole number of at least {at_least}{most}")
+        raise UnclearMessageError(f"{name} is {_short(value)}; it must be a whole number of at least {at_least}{most}")
     return value
 
 
-def _id(body: Body, name: str) -> str | None:
+def _id(body: Object, name: str) -> str | None:
     value = body.get(name)
     return None if value is None or value == "" else _as_id(value, name)
 
 
-def _ids(body: Body, name: str) -> list[str]:
+def _ids(body: Object, name: str) -> list[str]:
     return _list(body, name, _as_id) or []
 
 
@@ -75,28 +75,28 @@ def _as_id(value: object, name: str) -> str:
         return str(value)
     if isinstance(value, str) and 0 < len(value) <= LONGEST_ID:
         return value
-    raise MessageError(f"{name} is {_short(value)}; ids are text or whole numbers")
+    raise UnclearMessageError(f"{name} is {_short(value)}; ids are text or whole numbers")
 
 
 def _flag(value: object, name: str) -> bool:
     if isinstance(value, bool):
         return value
-    raise MessageError(f"{name} is {_short(value)}; it must be true or false")
+    raise UnclearMessageError(f"{name} is {_short(value)}; it must be true or false")
 
 
-def _text(body: Body, name: str) -> str | None:
+def _text(body: Object, name: str) -> str | None:
     value = body.get(name)
     if value is None or isinstance(value, str):
         return value
-    raise MessageError(f"{name} is {_short(value)}; it must be text")
+    raise UnclearMessageError(f"{name} is {_short(value)}; it must be text")
 
 
-def _list(body: Body, name: str, entry: Callable[[object, str], _T]) -> list[_T] | None:
+def _list(body: Object, name: str, entry: Callable[[object, str], _T]) -> list[_T] | None:
     value = body.get(name)
     if value is None:
         return None
     if not isinstance(value, list):
-        raise MessageError(f"{name} is {_short(value)}; it must be a list")
+        raise UnclearMessageError(f"{name} is {_short(value)}; it must be a list")
     return [entry(one, name) for one in value]
 
 

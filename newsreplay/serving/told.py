@@ -7,11 +7,11 @@ from typing import NamedTuple
 from newsreplay.errors import NewsreplayError
 
 
-class MessageError(NewsreplayError):
+class UnclearMessageError(NewsreplayError):
     """A message cannot be understood; its text says why."""
 
 
-class Row(NamedTuple):
+class ToldRow(NamedTuple):
     """One thing that happened. Ids are text, None = not told."""
 
     kind: int  #: a `Kind`
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 class Ask(NamedTuple):
     """A request for a slate, or for the scores of a pool."""
 
-    row: Row  #: who, when, the article on screen
+    row: ToldRow  #: who, when, the article on screen
     k: int | None = None  #: length of the slate; None = as long as slates are
     scores: bool = False
 
@@ -47,6 +47,6 @@ class Told(NamedTuple):
 
     publisher: str = ""
     start: Start | None = None
-    rows: tuple[Row, ...] = ()  #: to be learned, before anything is answered
+    rows: tuple[ToldRow, ...] = ()  #: to be learned, before anything is answered
     ask: Ask | None = None
     error: str = ""  #: what the other side complains of

@@ -15,7 +15,7 @@ from newsreplay.durations import Duration
 from newsreplay.errors import RecommenderError, SpecError
 from newsreplay.recommenders.services.connection import LARGEST
 from newsreplay.recommenders.services.faults import Fault, ServiceFault, Tally
-from newsreplay.recommenders.services.lanes import Line, check_in_time
+from newsreplay.recommenders.services.lanes import MessageLine, check_in_time
 from newsreplay.recommenders.services.service import Service
 from newsreplay.recommenders.services.speech import JsonSpeech, Object, decoded
 
@@ -43,7 +43,7 @@ class StdinService(Service):
             raise SpecError('no command; write "stdin:python3 my_service.py"')
         super().__init__(name, JsonSpeech(), timeout, patience, scores)
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[MessageLine]:
         """See `Service.lines`."""
         return [ChildLine(self.name, self.words, self.timeout, self.patience)]
 
@@ -60,7 +60,7 @@ class ChildLine:
         self.owed = 0  # answers that were given up, and may still come
 
     def open(self) -> None:
-        """See `Line.open`."""
+        """See `MessageLine.open`."""
         try:
             self.process = subprocess.Popen(self.words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         except (OSError, ValueError) as error:
@@ -74,7 +74,7 @@ class ChildLine:
         os.set_blocking(self.stdout, False)
 
     def tell(self, message: bytes) -> None:
-        """See `Line.tell`; it is written with what is asked next, or when there is much of it."""
+        """See `MessageLine.tell`; it is written with what is asked next, or when there is much of it."""
         self.out += message + b"\n"
         if len(self.out) > _TOGETHER:
             deadline = time.monotonic() + self.patience
@@ -82,7 +82,7 @@ class ChildLine:
                 self._turn(deadline)
 
     def ask(self, message: bytes, row: int, tally: Tally) -> Object:
-        """See `Line.ask`. Lines that are no answers are counted and passed over."""
+        """See `MessageLine.ask`. Lines that are no answers are counted and passed over."""
         begun = time.monotonic()
         is_first, self.is_first = self.is_first, False
         deadline = begun + (max(self.patience, STARTING) if is_first else self.patience)
@@ -103,7 +103,7 @@ class ChildLine:
                 return decoded(line)
 
     def close(self) -> None:
-        """See `Line.close`; the process has a moment to end by itself."""
+        """See `MessageLine.close`; the process has a moment to end by itself."""
         if self.process is None:
             return
         for stream in (self.process.stdin, self.process.stdout):

@@ -14,9 +14,10 @@ from newsreplay.recommenders.services.faults import Fault, ServiceFault, Tally
 from newsreplay.recommenders.services.speech import Object, Speech
 
 Found: TypeAlias = list[int] | list[float]  #: a slate's codes, or scores
+Read: TypeAlias = Callable[[Object, Tally], Found]  # of an answer
 
 
-class Line(Protocol):
+class MessageLine(Protocol):
     """A connection, or a pipe."""
 
     def open(self) -> None:
@@ -44,14 +45,14 @@ class Question(NamedTuple):
 
     row: int
     message: bytes
-    read: Callable[[Object, Tally], Found]  #: raises `ServiceFault`
+    read: Read  #: raises `ServiceFault`
     miss: Found  #: the answer where there is none
 
 
 class Lane:
     """One line to a service."""
 
-    def __init__(self, line: Line, speech: Speech, tally: Tally):
+    def __init__(self, line: MessageLine, speech: Speech, tally: Tally):
         self.line, self.speech, self.tally = line, speech, tally
 
     def tell(self, row: int, message: bytes) -> None:

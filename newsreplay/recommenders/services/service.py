@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from newsreplay.durations import Duration, duration_text, milliseconds
 from newsreplay.errors import NewsreplayError, RecommenderError, SpecError
 from newsreplay.log.rows import Event
-from newsreplay.recommenders.base import Deferred, Recommender, SelfReport
+from newsreplay.recommenders.base import Deferred, Recommender, Scores, SelfReport, Slate
 from newsreplay.recommenders.services.faults import ServiceFault, Tally
-from newsreplay.recommenders.services.lanes import Found, Lane, Line, Question, ThreadedLane
+from newsreplay.recommenders.services.lanes import Found, Lane, MessageLine, Question, Read, ThreadedLane
 from newsreplay.recommenders.services.speech import Object, Speech, scores
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Service(Recommender):
         if ranks:  # else there is no such method, and nobody asks
             self.score = self._score
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[MessageLine]:
         """The lines to the service, at least one."""
         raise NotImplementedError
 
@@ -65,16 +65,16 @@ class Service(Recommender):
         for message in self.speech.learn(event):
             self._tell(event.row, event.session, message)
 
-    def recommend(self, request: Event, k: int) -> Any:
+    def recommend(self, request: Event, k: int) -> Slate:
         """Ask the service for a slate."""
         known = len(self.codes)
 
         def read(answer: Object, tally: Tally) -> list[int]:
             return self._slate(answer, request.row, k, known, tally)
 
-        return self._ask(request, self.speech.recommend(request, k), read, [])
+        return cast(Slate, self._ask(request, self.speech.recommend(request, k), read, []))
 
-    def _score(self, request: Event, pool: Sequence[int]) -> Any:
+    def _score(self, request: Event, pool: Sequence[int]) -> Scores:
         """Ask the service for the scores of a pool."""
 
         def read(answer: Object, tally: Tally) -> list[float]:
@@ -106,7 +106,7 @@ class Service(Recommender):
             self.threads[0].tell(row, message)
             self.threads[0].wait()
 
-    def _ask(self, request: Event, messages: list[bytes], read: Any, miss: Found) -> Found | Deferred:
+    def _ask(self, request: Event, messages: list[bytes], read: Read, miss: Found) -> Found | Deferred:
         for message in messages[:-1]:
             self._tell(request.row, request.session, message)
         question = Question(request.row, messages[-1], read, miss)

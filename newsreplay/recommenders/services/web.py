@@ -9,7 +9,7 @@ from newsreplay.durations import Duration
 from newsreplay.errors import DataError, SpecError
 from newsreplay.recommenders.services.connection import Connection
 from newsreplay.recommenders.services.faults import Fault, ServiceFault, Tally, quoted
-from newsreplay.recommenders.services.lanes import Line, check_in_time
+from newsreplay.recommenders.services.lanes import MessageLine, check_in_time
 from newsreplay.recommenders.services.orp import OrpSpeech
 from newsreplay.recommenders.services.service import Service
 from newsreplay.recommenders.services.speech import JsonSpeech, Object, Speech, decoded
@@ -46,7 +46,7 @@ class HttpService(Service):
         self.connections = whole("connections", connections, at_least=1)
         self.lines()  # an address that nobody can connect to is refused now
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[MessageLine]:
         """See `Service.lines`."""
         kind = self.speech.content_type
         return [HttpLine(Connection(self.address, kind, self.patience), self.timeout) for _ in range(self.connections)]
@@ -60,11 +60,11 @@ class HttpLine:
         self.open, self.close = connection.open, connection.close
 
     def tell(self, message: bytes) -> None:
-        """See `Line.tell`."""
+        """See `MessageLine.tell`."""
         self._exchange(message)
 
     def ask(self, message: bytes, row: int, tally: Tally) -> Object:
-        """See `Line.ask`."""
+        """See `MessageLine.ask`."""
         begun = time.monotonic()
         text = self._exchange(message)
         check_in_time(begun, self.timeout)

@@ -159,7 +159,7 @@ def test_a_service_that_hangs_or_dies_for_good_is_given_up_with_what_happened() 
 def test_where_nobody_listens_the_replay_does_not_begin() -> None:
     with service(says(GOOD)) as url:
         pass
-    with pytest.raises(RecommenderError, match="cannot be connected to: .*is the service running"):
+    with pytest.raises(RecommenderError, match=r"cannot be connected to: .*is the service running"):
         replay(reads(), HttpService(url), Setting())
 
 

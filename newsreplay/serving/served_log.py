@@ -28,13 +28,13 @@ from newsreplay.log.rows import (
     make_log,
 )
 from newsreplay.recommenders.base import Sizes
-from newsreplay.serving.told import Row
+from newsreplay.serving.told import ToldRow
 
 GAP = HOUR  #: ms; a visit of a reader without session ids ends when more than this passes without a read
 ROOM = 1024  #: rows at first
 
 
-class GrowingCatalog(Catalog):
+class ServedCatalog(Catalog):
     """The catalog of a growing log: whatever has come is known."""
 
     __slots__ = ("categories", "codes", "facts", "flags", "ids", "rows", "times", "users")
@@ -103,10 +103,10 @@ class GrowingCatalog(Catalog):
         return False
 
 
-class GrowingEvent(Event):
+class ServedEvent(Event):
     """An event of a growing log, which knows ids."""
 
-    catalog: ClassVar[GrowingCatalog]
+    catalog: ClassVar[ServedCatalog]
 
     @property
     def item_id(self) -> str | None:
@@ -124,12 +124,12 @@ class GrowingEvent(Event):
         return tuple(map(self.catalog.ids.__getitem__, self.pool))
 
 
-class GrowingLog:
+class ServedLog:
     """The rows so far, in arrays with room to spare; the row behind the last one may be a request."""
 
     def __init__(self) -> None:
-        self.catalog = GrowingCatalog()
-        self.event_class: type[Event] = type("Event", (GrowingEvent,), {"catalog": self.catalog})
+        self.catalog = ServedCatalog()
+        self.event_class: type[Event] = type("Event", (ServedEvent,), {"catalog": self.catalog})
         self.now = 0  #: ms, of the last row
         self.users: dict[tuple[str, str], int] = {}  # by what their ids are of: users, or sessions in their place
         self.sessions: dict[str, int] = {}  # by the source's id
@@ -153,21 +153,21 @@ class GrowingLog:
         catalog = self.catalog
         return Sizes(catalog.known, len(catalog.users) + 1, self.session_count + 1, len(catalog.categories), 0)
 
-    def learn(self, row: Row) -> list[Event]:
+    def learn(self, row: ToldRow) -> list[Event]:
         """Append a row; returns its event, behind those of articles that its pool made known."""
         if row.kind == OUTCOME and row.clicked is None:
             row = self._of_last_impression(row)
         fresh = [item for item in dict.fromkeys(row.pool) if item not in self.catalog.codes]
-        events = [self._append(Row(PUBLISH, row.time, item=item)) for item in fresh]
+        events = [self._append(ToldRow(PUBLISH, row.time, item=item)) for item in fresh]
         return [*events, self._append(row)]
 
-    def request(self, row: Row) -> Event:
+    def request(self, row: ToldRow) -> Event:
         """Write a request behind the last row, where the next row overwrites it; an unknown article is none."""
         codes = self.catalog.codes
         item = row.item if row.item in codes else None
         return self._write(row._replace(item=item, facts=(), pool=tuple(filter(codes.__contains__, row.pool))))
 
-    def _of_last_impression(self, row: Row) -> Row:
+    def _of_last_impression(self, row: ToldRow) -> ToldRow:
         """An outcome of which only the clicks are told, with what its session was shown last."""
         shown = self.shown.get(self._whose(row)[1])
         pool = row.clicks if shown is None else tuple(map(self.catalog.id, self._shown_pool(shown)))
@@ -177,7 +177,7 @@ class GrowingLog:
         at = self._pools["at"]
         return tuple(self._pools["item"][at[impression] : at[impression + 1]].tolist())
 
-    def _append(self, row: Row) -> Event:
+    def _append(self, row: ToldRow) -> Event:
         if row.item is not None:
             self._note(row.item, row)
         event = self._write(row)
@@ -193,7 +193,7 @@ class GrowingLog:
             self.shown[event.session] = impression
         return event
 
-    def _note(self, item: str, row: Row) -> None:
+    def _note(self, item: str, row: ToldRow) -> None:
         """Note what a row tells of its article; what is told first counts."""
         catalog = self.catalog
         code = catalog.codes.setdefault(item, len(catalog.ids))
@@ -209,11 +209,11 @@ class GrowingLog:
         if row.recommendable is not None:
             catalog.flags[code] = row.recommendable
 
-    def _time(self, row: Row) -> int:
+    def _time(self, row: ToldRow) -> int:
         """A row's time: now where it has none, and never before the row before it."""
         return max(self.now, time.time_ns() // 1_000_000 if row.time is None else row.time)
 
-    def _write(self, row: Row) -> Event:
+    def _write(self, row: ToldRow) -> Event:
         """Write a row behind the last one."""
         self.now = self._time(row)
         user, session = self._whose(row)
@@ -238,7 +238,7 @@ class GrowingLog:
         event: Event = tuple.__new__(self.event_class, (self.rows, *fields, pool, row.clicked or ()))
         return event
 
-    def _whose(self, row: Row) -> tuple[int, int]:
+    def _whose(self, row: ToldRow) -> tuple[int, int]:
         """The reader and the session of a row; whoever is nobody gets the codes that come next."""
         if row.kind == PUBLISH:
             return -1, -1
@@ -259,7 +259,7 @@ class GrowingLog:
             self.catalog.users.append(told[1])
         return code
 
-    def _visit(self, user: int, row: Row) -> int:
+    def _visit(self, user: int, row: ToldRow) -> int:
         """The visit of a reader without session ids: parted by pauses in reading."""
         now = self._time(row)
         code, last = self.visits.get(user, (-1, now))

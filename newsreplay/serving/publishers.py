@@ -9,8 +9,8 @@ from newsreplay.log.rows import IMPRESSION, READ, Event
 from newsreplay.recommenders.base import Setting, Sizes
 from newsreplay.recommenders.registry import Entry
 from newsreplay.serving.feeds import SMALLEST, feed_of
-from newsreplay.serving.growing import GrowingLog
-from newsreplay.serving.told import Ask, MessageError, Row, Start, Told
+from newsreplay.serving.served_log import ServedLog
+from newsreplay.serving.told import Ask, Start, Told, ToldRow, UnclearMessageError
 from newsreplay.simulator.replay.walk import can_score
 
 PUBLISHERS = 1000  #: as many are served at once
@@ -18,18 +18,18 @@ PUBLISHERS = 1000  #: as many are served at once
 Answer = dict[str, list[str] | list[float | None]]
 
 
-class Stream:
+class PublisherFeed:
     """One publisher's rows, and the recommender that learns them."""
 
     def __init__(self, entry: Entry, setting: Setting, smallest: Sizes = SMALLEST):
         """`smallest`: of compiled states. Raises `NewsreplayError` where the recommender cannot be made, or fed."""
         recommender = entry.make()
         self.label, self.setting, self.ranks = entry.label, setting, can_score(recommender)
-        self.growing = GrowingLog()
+        self.growing = ServedLog()
         self.feed = feed_of(recommender, entry.label, setting, self.growing, smallest)
-        self.last: tuple[Row, Event] | None = None  # the read learned last
+        self.last: tuple[ToldRow, Event] | None = None  # the read learned last
 
-    def learn(self, row: Row) -> None:
+    def learn(self, row: ToldRow) -> None:
         """Learn a row."""
         for event in self.growing.learn(row):
             self.feed.learn(event)
@@ -41,14 +41,14 @@ class Stream:
             slate = self.feed.recommend(self._request(ask.row), min(ask.k or self.setting.k, self.setting.k))
             return list(map(self.growing.catalog.id, slate))
         if not self.ranks:
-            raise MessageError(f"{self.label} has no scores")
+            raise UnclearMessageError(f"{self.label} has no scores")
         request = self.growing.request(ask.row)
         scores = dict(zip(request.pool, self.feed.score(request), strict=True))
         codes = self.growing.catalog.codes
         found = (scores.get(codes.get(item, -1), -math.inf) for item in ask.row.pool)
         return [None if score == -math.inf else score for score in found]
 
-    def _request(self, row: Row) -> Event:
+    def _request(self, row: ToldRow) -> Event:
         """The row that asks: the read learned last, if it is that one, else one that is not learned yet."""
         if self.last is not None:
             read, event = self.last
@@ -60,43 +60,43 @@ class Stream:
         return self.growing.request(row._replace(kind=IMPRESSION, pool=()))
 
 
-class Streams:
-    """The streams of all publishers."""
+class Serving:
+    """A recommender for every publisher."""
 
     def __init__(self, entry: Entry, setting: Setting, smallest: Sizes = SMALLEST):
-        """As of `Stream`."""
+        """As of `PublisherFeed`."""
         self.entry, self.setting, self.smallest = entry, setting, smallest
-        self.streams: dict[str, Stream] = {}
-        self.ready: Stream | None = Stream(entry, setting, smallest)  # made before anybody waits for it
+        self.feeds: dict[str, PublisherFeed] = {}
+        self.ready: PublisherFeed | None = PublisherFeed(entry, setting, smallest)  # made before anybody waits for it
         self.counts: Counter[str] = Counter()
 
     def take(self, told: Told) -> list[str] | list[float | None] | None:
         """Learn what a message tells, and answer what it asks; None where it asks nothing.
 
-        Raises `MessageError`, and whatever a recommender raises.
+        Raises `UnclearMessageError`, and whatever a recommender raises.
         """
         if told.error:
             self.counts["errors"] += 1
             return None
-        stream = self._stream(told.publisher, told.start)
+        feed = self._feed(told.publisher, told.start)
         for row in told.rows:
-            stream.learn(row)
+            feed.learn(row)
         self.counts["rows"] += len(told.rows)
         if told.ask is None:
             return None
         self.counts["requests"] += 1
-        return stream.answer(told.ask)
+        return feed.answer(told.ask)
 
-    def _stream(self, publisher: str, start: Start | None) -> Stream:
-        if start is None and publisher in self.streams:
-            return self.streams[publisher]
-        if publisher not in self.streams and len(self.streams) >= PUBLISHERS:
-            raise MessageError(f"there are {PUBLISHERS:,} publishers already")
+    def _feed(self, publisher: str, start: Start | None) -> PublisherFeed:
+        if start is None and publisher in self.feeds:
+            return self.feeds[publisher]
+        if publisher not in self.feeds and len(self.feeds) >= PUBLISHERS:
+            raise UnclearMessageError(f"there are {PUBLISHERS:,} publishers already")
         setting = self.setting._replace(publisher=publisher)
         if start is not None:
             setting = setting._replace(**{name: value for name, value in start._asdict().items() if value is not None})
         unused, self.ready = self.ready, None
         usable = unused is not None and setting._replace(publisher="") == self.setting
-        stream = unused if usable and unused is not None else Stream(self.entry, setting, self.smallest)
-        self.streams[publisher] = stream
-        return stream
+        feed = unused if usable and unused is not None else PublisherFeed(self.entry, setting, self.smallest)
+        self.feeds[publisher] = feed
+        return feed
