@@ -47,6 +47,10 @@ def serve(spec: str, host: str, port: int, k: int, seed: int) -> None:
         log_level="warning",
         access_log=False,
         lifespan="off",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
     )
     listening = config.bind_socket()
     listening.listen(config.backlog)  # who comes from now on waits, and is not refused

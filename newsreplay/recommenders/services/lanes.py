@@ -89,11 +89,12 @@ class Lane:
 
 
 class ThreadedLane(threading.Thread):
-    """A lane with a thread of its own: what it is handed waits in a queue, and is done in order."""
+    """A lane with a thread of its own: what it is handed is done in order."""
 
-    def __init__(self, lane: Lane):
+    def __init__(self, lane: Lane, slots: threading.Semaphore):
+        """`slots`: as many as messages may be on their way at once, on all lanes together."""
         super().__init__(daemon=True)
-        self.lane = lane
+        self.lane, self.slots = lane, slots
         self.queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self.error: Exception | None = None
 
@@ -105,26 +106,28 @@ class ThreadedLane(threading.Thread):
                     job()
             except Exception as error:  # raised where somebody waits
                 self.error = error
+            finally:
+                self.slots.release()
         self.lane.close()
 
     def tell(self, row: int, message: bytes) -> None:
-        """See `Lane.tell`; later."""
-        self.queue.put(lambda: self.lane.tell(row, message))
+        """See `Lane.tell`; it is told meanwhile. Waits for a slot."""
+        self._hand_in(lambda: self.lane.tell(row, message))
 
     def ask(self, question: Question) -> Deferred:
-        """See `Lane.ask`; later."""
+        """See `Lane.ask`; it is asked meanwhile. Waits for a slot."""
         deferred = Deferred()
 
         def answer() -> None:
             deferred.answer = self.lane.ask(question)
 
-        self.queue.put(answer)
+        self._hand_in(answer)
         return deferred
 
     def wait(self) -> None:
         """Wait until all that was handed in is done. Raises what went wrong there."""
         done = threading.Event()
-        self.queue.put(done.set)
+        self._hand_in(done.set)
         while not done.wait(0.1) and self.error is None:
             pass
         if self.error is not None:
@@ -133,3 +136,7 @@ class ThreadedLane(threading.Thread):
     def close(self) -> None:
         """Nothing more is to be done."""
         self.queue.put(None)
+
+    def _hand_in(self, job: Callable[[], None]) -> None:
+        self.slots.acquire()
+        self.queue.put(job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
@@ -51,7 +52,8 @@ class Service(Recommender):
             tally = Tally(self.name, self.late)
             self.tallies.append(tally)
             self.lanes.append(Lane(line, self.speech, tally))
-        self.threads = [ThreadedLane(lane) for lane in self.lanes] if len(self.lanes) > 1 else []
+        slots = threading.Semaphore(len(self.lanes))
+        self.threads = [ThreadedLane(lane, slots) for lane in self.lanes] if len(self.lanes) > 1 else []
         for thread in self.threads:
             thread.start()
         self.end = weakref.finalize(self, _close, self.threads or self.lanes)  # also where the replay breaks off
@@ -94,7 +96,9 @@ class Service(Recommender):
         tally = Tally(self.name, self.late)
         for one in self.tallies:
             tally.add(one)
-        return SelfReport(notes=(*tally.notes(), *self.speech.notes(self.name)))
+        ahead = len(self.lanes) - 1
+        leaks = f"up to {ahead} messages of what comes right after a request ({ahead + 1} connections)" if ahead else ""
+        return SelfReport(notes=(*tally.notes(), *self.speech.notes(self.name)), leaks=leaks)
 
     def _tell(self, row: int, session: int, message: bytes) -> None:
         if not self.threads:

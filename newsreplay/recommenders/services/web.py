@@ -22,7 +22,8 @@ class HttpService(Service):
     """A service over HTTP, spoken to in JSON or in NewsREEL's ORP.
 
     Messages are told one after the other, in the order of the log, on a connection that is kept. With more
-    `connections` those of one session are in order, and those of different sessions are on their way together.
+    `connections` as many are on their way at once, those of one session in order: quicker where the service takes its
+    time, but it may have learned of other sessions' next rows when it answers, so its rows in tables are marked.
     """
 
     def __init__(
