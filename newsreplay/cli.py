@@ -48,6 +48,7 @@ COMMANDS = {
         "newsreplay.commands.showing:recommenders", "List the recommenders, what they need and cost, presets."
     ),
     "new": LazyCommand("newsreplay.commands.new:new", "Write a package for a recommender of your own."),
+    "serve": LazyCommand("newsreplay.commands.serving:serve", "Let a recommender answer over HTTP."),
     "data": LazyCommand("newsreplay.commands.data:data", "Get, prepare, describe data sets."),
 }
 

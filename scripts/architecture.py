@@ -22,8 +22,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
         *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations", "traces"),
         "plug_ins",
-        *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "report"),
-        *("api", "preload", "commands", "cli", "__main__"),
+        *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "serving"),
+        *("report", "api", "preload", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": (
         *("base", "checksums", "store", "readers", "reading", "sources", "preparing", "kept", "fetching", "remote"),
@@ -36,6 +36,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "bandits",
         "references",
         "neural",
+        "services",
         "registry",
         "mixtures",
     ),

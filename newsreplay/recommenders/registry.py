@@ -18,10 +18,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from newsreplay.datasets.remote.address import without_secrets
 from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
 from newsreplay.plug_ins import PlugIns
 from newsreplay.processes import OwnProcess
@@ -103,6 +105,12 @@ PRESETS = {
         *("sequences", "association", "itemknn", "vsknn", "vmis", "stan"),
         *("gru4rec", "sasrec", "narm", "stamp"),
     ),
+}
+#: Names that begin with a scheme stand for services: their class is made of what the name says.
+SERVICES = {
+    "http": "services.web:HttpService",
+    "https": "services.web:HttpService",
+    "stdin": "services.child:StdinService",
 }
 MIXTURES = ("blend", "fallback")  #: made of the recommenders that their values name
 PLUG_INS = PlugIns(
@@ -238,7 +246,7 @@ def _entries(given: str | Spec | Entry | object) -> list[Entry]:
         return [Entry(_shown(given), given)]
     if given.name in PRESETS and not given.parameters:
         return [Entry(text, parse_spec(text)) for text in PRESETS[given.name]]
-    return [Entry(str(given), given)]
+    return [Entry(str(_without_secrets(given)), given)]
 
 
 def _shown(recommender: object) -> str:
@@ -270,9 +278,20 @@ def _check(recommender: object, shown: str) -> None:
 
 
 def _make(spec: Spec) -> Any:
-    made = construct(find(spec.name), spec, spec.positional, dict(spec.parameters))
-    _check(made, str(spec))
+    shown = _without_secrets(spec)
+    made = construct(find(spec.name), shown, spec.positional, dict(spec.parameters))
+    _check(made, str(shown))
     return made
+
+
+def _without_secrets(spec: Spec) -> Spec:
+    """A spec in which the addresses are as they may be shown."""
+
+    def shown(value: Value) -> Value:
+        return without_secrets(value) if isinstance(value, str) else value
+
+    parameters = tuple((name, shown(value)) for name, value in spec.parameters)
+    return Spec(without_secrets(spec.name), parameters, tuple(map(shown, spec.positional)))
 
 
 def construct(factory: Any, spec: Spec, positional: Iterable[object], parameters: dict[str, Any]) -> Any:
@@ -365,7 +384,12 @@ def _estimator_class(name: str) -> type:
 
 
 def find(name: str) -> Any:
-    """The class behind a name. Raises `SpecError` if there is none."""
+    """The class behind a name; for a service, what makes one of it. Raises `SpecError` if there is none."""
+    scheme, colon, rest = name.partition(":")
+    if colon and scheme.lower() in SERVICES:
+        module, class_name = SERVICES[scheme.lower()].split(":")
+        service = getattr(_load_module(f"{PACKAGE}.{module}", name), class_name)
+        return partial(service, rest if scheme.lower() == "stdin" else name)
     record = BUILT_IN.get(ALIASES.get(name, name))
     if record is not None:
         return load(f"{PACKAGE}.{record.target}", name)

@@ -289,12 +289,12 @@ def test_a_data_class_is_found_in_a_file(files: Path) -> None:
         (":Mine", "importing  failed: ValueError"),
         (".mine:Mine", "importing .mine failed: TypeError"),
         (
-            "'http://host:8080/x?y=1'(timeout=5)",
-            "no recommender is registered for 'http' (http://host:8080/x?y=1);",
+            "'ftp://host:8080/x?y=1'(timeout=5)",
+            "no recommender is registered for 'ftp' (ftp://host:8080/x?y=1);",
         ),
         (
-            "'stdin:node mine.js'",
-            "no recommender is registered for 'stdin' (stdin:node mine.js); name your own as",
+            "'stdout:node mine.js'",
+            "no recommender is registered for 'stdout' (stdout:node mine.js); name your own as",
         ),
         ("replayed(runs/a-b/file.arrow)", "replayed('runs/a-b/file.arrow'): there is no file runs/a-b/file.arrow"),
         (

@@ -128,15 +128,17 @@ def is_local(text: str) -> bool:
 
 
 def without_secrets(text: str) -> str:
-    """A text in which an address that it ends with is as it may be shown.
+    """A text in which the addresses are as they may be shown; one with a question mark is taken to end the text.
 
     >>> without_secrets("--data=table:https://ann:pass@host/clicks.csv?sig=1")
     '--data=table:https://host/clicks.csv'
+    >>> without_secrets("trend,http://ann:pass@host:80/a,http://bob:word@host")
+    'trend,http://host:80/a,http://host'
     """
-    begin = _BEGIN.search(text)
-    if begin is None or is_local(text[begin.start() :]):
-        return text
-    return text[: begin.start()] + _split(text[begin.start() :]).shown
+    for begin in reversed(list(_BEGIN.finditer(text))):
+        if not is_local(text[begin.start() :]):
+            text = text[: begin.start()] + _split(text[begin.start() :]).shown
+    return text
 
 
 def _split(text: str) -> Address:

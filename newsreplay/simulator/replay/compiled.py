@@ -27,7 +27,8 @@ def score_nothing(state: Any, request: Any, out: Any) -> None:
     """The score of a recommender that has none: all candidates stay unranked."""
 
 
-def _kernels(recommender: type[Compiled[Any]]) -> dict[str, Callable[..., None]]:
+def kernels_of(recommender: type[Compiled[Any]]) -> dict[str, Callable[..., None]]:
+    """The kernels of a recommender: learn, recommend and score."""
     return {
         "learn": recommender.learn,
         "recommend": recommender.recommend,
@@ -35,7 +36,7 @@ def _kernels(recommender: type[Compiled[Any]]) -> dict[str, Callable[..., None]]
     }
 
 
-def _name(kernels: dict[str, Callable[..., None]]) -> str:
+def name_of(kernels: dict[str, Callable[..., None]]) -> str:
     """A name that only these kernels together have."""
     names = [f"{interpreted(part).__module__}_{interpreted(part).__qualname__}" for part in kernels.values()]
     return f"{names[1]}_{int(key_of(*names)):016x}"
@@ -49,8 +50,8 @@ def compiled_walk(
     If `timed`, it walks over a `Clocked` state; where requests exclude what their session has read, over an `Unread`
     one with that in it.
     """
-    kernels = _kernels(recommender)
-    name = f"{_name(kernels)}_{requests}"
+    kernels = kernels_of(recommender)
+    name = f"{name_of(kernels)}_{requests}"
     events = {"reveal": REVEAL[exclude], "bare": bare_event, **ASKING_AT[requests]._asdict()}
     # Named though never called by these names where others are around them: an edit of their files must be noticed.
     sources = {f"inner_{what}": inner for what, inner in kernels.items()}
@@ -70,7 +71,7 @@ def interpreted_walk(
     """`walk` for the same kernels without compiling it, and without what is around them; slow, for tests."""
     # Interpreted too: compiled without reference counts it would hand out all pools in place of a stretch of them.
     events = {"reveal": interpreted(REVEAL[exclude]), "bare": interpreted(bare_event), **ASKING_AT[requests]._asdict()}
-    return rebound(walk, "interpreted", **events, **_kernels(recommender))
+    return rebound(walk, "interpreted", **events, **kernels_of(recommender))
 
 
 def sizes_of(log: Log, k: int) -> Sizes:
