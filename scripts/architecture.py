@@ -21,12 +21,12 @@ PICTURE = Path("docs/architecture.svg")
 ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
         *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations", "traces"),
-        *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "report"),
+        *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "live", "report"),
         *("api", "preload", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": (
-        *("base", "checksums", "store", "readers", "reading", "sources", "preparing", "kept", "fetching", "remote"),
-        "find",
+        *("base", "checksums", "store", "readers", "reading", "messages", "sources", "preparing", "kept", "fetching"),
+        *("remote", "sending", "find"),
     ),
     "newsreplay.recommenders": (
         "base",
