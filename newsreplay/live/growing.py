@@ -8,6 +8,7 @@ user on, so rows without a user may stand in another session than they do in the
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -191,11 +192,12 @@ class GrowingLog:
             texts={fact: (self._texts[fact].array(count), known[fact]) for fact in FACTS if fact != "category"},
             categories=self._texts["categories"].array(len(self._categories)),
             updates=Updates(**self._updates.columns()),
+            readers=self._owners.ids(),
         )
 
-    def readers(self) -> pa.Array:
-        """The ids of readers so far."""
-        return self._owners.ids()
+    def unsure(self) -> int:
+        """How many rows may stand in another session than in the log of all."""
+        return self._owners.unsure()
 
 
 class OwnerCodes:
@@ -208,6 +210,7 @@ class OwnerCodes:
         self._whole: dict[str, tuple[int, str | None]] = {}  # by session id: its code, and the one user so far
         self._parts: dict[tuple[str, str | None], int] = {}  # of ids under which several users occur
         self._visits: dict[int, tuple[int, int]] = {}  # by reader: code, time of its last read, or of its beginning
+        self._unnamed: Counter[str] = Counter()  # messages without a user, by session id
         self._alone: dict[int, tuple[int, int]] = {}  # by message of this instant that is nobody's
         self._nobodies = 0
 
@@ -224,6 +227,10 @@ class OwnerCodes:
     def ids(self) -> pa.Array:
         """The ids of readers."""
         return self._ids.array(len(self._users))
+
+    def unsure(self) -> int:
+        """Rows without a user under a session id of several users: those may stand in another session in the end."""
+        return sum(self._unnamed[session] for session in {session for session, _ in self._parts})
 
     def forget_instant(self) -> None:
         """No message of the instant comes again."""
@@ -250,6 +257,8 @@ class OwnerCodes:
     def _own(self, message: TopicMessage) -> int:
         """The session of the source's own id; from a second user on, the part that is this user's."""
         session, user = str(message.session), message.user
+        if user is None:
+            self._unnamed[session] += 1
         if session not in self._whole:
             self._whole[session] = self._open(), user
         code, owner = self._whole[session]

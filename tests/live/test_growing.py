@@ -23,7 +23,8 @@ def assert_the_same(growing: GrowingLog, publisher: Publisher, *, but: tuple[str
     for name in ("at", "item", "clicked"):
         assert getattr(log.pools, name).tolist() == getattr(publisher.log.pools, name).tolist(), name
     theirs, rows = publisher.articles, len(log.time)
-    assert growing.readers().to_pylist() == publisher.users.to_pylist()
+    assert articles.readers is not None
+    assert articles.readers.to_pylist() == publisher.users.to_pylist()
     assert articles.id.to_pylist() == theirs.id.to_pylist()
     assert articles.categories.to_pylist() == theirs.categories.to_pylist()
     assert articles.published.tolist() == theirs.published.tolist()

@@ -1,7 +1,7 @@
 """A file of messages: what a topic carried, one a line, in the order in which it came (`newsreplay.datasets.messages`).
 
 `newsreplay live` writes such a file. On each line stands a message, with where it stood in its topic as `at`; or one
-that could not be used, with the `reason` and its `text`, which is a reject.
+that could not be used, with what is wrong as `refused` and its `text`, which is a reject.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from newsreplay.datasets.base import FACTS, Block, Part, Plan, Reject
-from newsreplay.datasets.messages import TopicMessage, MessageError, read_message
+from newsreplay.datasets.messages import MessageError, TopicMessage, message_text, read_message
 from newsreplay.log.rows import IMPRESSION, READ
 
 LINES = 100_000  #: of a block
@@ -65,14 +65,25 @@ def block_of(lines: list[bytes], name: str, publisher: str) -> Block:
 
 def refused(line: bytes) -> tuple[str, str]:
     """Why a message was refused when it came, and its text; of any other line ("", "")."""
-    if b'"reason"' not in line:
+    if b'"refused"' not in line:
         return "", ""
     try:
         record = json.loads(line)
-        reason, text, at = record["reason"], record["text"], record["at"]
+        reason, text, at = record["refused"], record["text"], record["at"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return "", ""  # read as a message, which says what is wrong with it
     return f"{reason} (at {at})", str(text)
+
+
+def accepted_line(message: TopicMessage, at: str) -> str:
+    """The line of a message that was taken in."""
+    return f'{{"at":{json.dumps(at)},{message_text(message)[1:]}\n'
+
+
+def refused_line(reason: str, text: bytes, at: str) -> str:
+    """The line of one that was not."""
+    shown = text.decode(errors="backslashreplace")[:SHORT]
+    return json.dumps({"at": at, "refused": reason, "text": shown}, ensure_ascii=False) + "\n"
 
 
 def table_of(messages: list[TopicMessage]) -> pa.Table:
