@@ -46,7 +46,8 @@ def replay_pair(
 ) -> Judged:
     """Replay and judge one recommender on one publisher; whatever it raises becomes its error, `keep_raised`: as it is.
 
-    `answered` is called in place of the replay where that has been. `progress` takes the number of rows done, now and then, and `report` the lines that the recommender reports.
+    `answered` is called in place of the replay where that has been. `progress` takes the number of rows done, now and
+    then, and `report` the lines that the recommender reports.
     Raises `RunError` where what came of it cannot be written.
     """
     options = pair.options
