@@ -111,8 +111,9 @@ class GrowingLog:
         publishes = [message for message in instant if message.kind == PUBLISH]
         shown = [message for message in instant if message.kind == IMPRESSION]
         # As preparing has it: what an impression shows first becomes known at its time, in the order of ids.
-        fresh = {item for message in shown for item in (*message.pool, message.item) if item is not None}
-        fresh -= self._items.keys() | {message.item for message in publishes}
+        told = {message.item for message in publishes}
+        candidates = (item for message in shown for item in (*message.pool, message.item) if item is not None)
+        fresh = {item for item in candidates if item not in self._items and item not in told}
         for item in sorted(fresh, key=str.encode):
             self._row(PUBLISH, TopicMessage(PUBLISH, instant[0].time, "", None, None, item), item)
         for message in publishes:
