@@ -12,12 +12,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 from newsreplay.datasets.preparing.prepare import prepare
 from newsreplay.datasets.sources.messages import plan_messages
@@ -83,30 +83,19 @@ def live(
     setting = Setting(answering.seed, answering.k, scope.warmup, report=hearing.report, requests=scope.requests)
     shown = [entry for entry in entries if not _foresees(entry)]
     audience = Audience(shown, setting)
-    with place.claimed() as file:
-        intake = Intake(
-            address.name, listening.watermark, audience.show, lambda line: _append(file, line), listening.bounds
-        )
+    with place.claimed():
+        intake = Intake(address.name, listening.watermark, audience.show, place.append, listening.bounds)
         after = place.restore(intake)
         if after is not None:
             hearing.report(f"going on after {after}, with {intake.counts().events:,} messages that had come")
-        topic = open_topic(address, after, now=listening.now)
-        try:
-            with stopped_by_signals() as stop:
-                listen(topic, intake, stop, file.flush, hearing)
-        finally:
-            file.flush()
-            topic.close()
+        with closing(open_topic(address, after, now=listening.now)) as topic, stopped_by_signals() as stop:
+            listen(topic, intake, stop, place.keep, hearing)
         intake.end()
     counts = intake.counts()
     hearing.report(
         f"the end: {counts.events:,} messages, {counts.late:,} late and {counts.malformed:,} that could not be read"
     )
     return judge(place, address.name, audience, Manifested(entries, options, command), hearing.report)
-
-
-def _append(file: TextIO, line: str) -> None:
-    file.write(line)
 
 
 def _foresees(entry: Entry) -> bool:
@@ -137,18 +126,34 @@ class Place:
         self.messages = self.folder / "messages.jsonl"
 
     @contextmanager
-    def claimed(self) -> Iterator[TextIO]:
-        """The file of messages, to be appended to; one writer at a time. Raises `RunError`."""
-        try:
+    def claimed(self) -> Iterator[None]:
+        """In here messages can be appended; one process at a time. Raises `RunError`."""
+        with self._written():
             self.out.parent.mkdir(parents=True, exist_ok=True)
-            with writing(self.out):
+        with writing(self.out):
+            with self._written():
                 self._begin()
-                with self.messages.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                    yield file
+                self.file = self.messages.open("a", encoding="utf-8", errors="backslashreplace")
+            with closing(self.file):
+                yield
+
+    def append(self, line: str) -> None:
+        """Write a line of the file of messages."""
+        with self._written():
+            self.file.write(line)
+
+    def keep(self) -> None:
+        """Have what is written last, whatever becomes of this process."""
+        with self._written():
+            self.file.flush()
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
-            raise RunError(
-                f"cannot write to {self.out}: {error.strerror or error}; name another folder with --out"
-            ) from None
+            why = error.strerror or error
+            raise RunError(f"cannot write to {self.out}: {why}; make room, or name another folder with --out") from None
 
     def _begin(self) -> None:
         mark = self.folder / "live.json"

@@ -19,8 +19,8 @@ _BYTES = 1 << 20  #: read at once
 class Lines:
     """The lines of an open file; where it stands is the number of the line."""
 
-    def __init__(self, file: int, skip: int):
-        self.file = file
+    def __init__(self, file: int, skip: int, *, own: bool):
+        self.file, self.own = file, own
         self.skip = skip  # lines that were taken before
         self.number = 0
         self.rest = b""
@@ -48,7 +48,7 @@ class Lines:
     def close(self) -> None:
         """See `Topic.close`."""
         self.selector.close()
-        if self.file != sys.stdin.fileno():
+        if self.own:
             os.close(self.file)
 
 
@@ -57,9 +57,9 @@ def open_topic(address: Address, after: str | None, *, now: bool) -> Lines:
     if now:
         raise TopicError("a file has no lines that come from now on; leave --from now out")
     if address.topic == "-":
-        return Lines(sys.stdin.fileno(), 0)
+        return Lines(sys.stdin.fileno(), 0, own=False)
     try:
-        return Lines(os.open(address.topic, os.O_RDONLY), int(after or 0))
+        return Lines(os.open(address.topic, os.O_RDONLY), int(after or 0), own=True)
     except OSError as error:
         raise TopicError(f"{address.topic} cannot be read: {error.strerror or error}") from None
 
