@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import kafka
@@ -45,15 +45,18 @@ def open_topic(address: Address, after: str | None, *, now: bool) -> KafkaPartit
             auto_offset_reset="none",
             bootstrap_timeout_ms=_BEFORE,
         )
-        partition = kafka.TopicPartition(address.topic, _partition(address, consumer))
-        consumer.assign([partition])
-        if after is not None:
-            consumer.seek(partition, int(after) + 1)
-        elif now:
-            consumer.seek_to_end(partition)
-            consumer.position(partition)
-        else:
-            consumer.seek_to_beginning(partition)
+        with ExitStack() as stack:
+            stack.callback(consumer.close)
+            partition = kafka.TopicPartition(address.topic, _partition(address, consumer))
+            consumer.assign([partition])
+            if after is not None:
+                consumer.seek(partition, int(after) + 1)
+            elif now:
+                consumer.seek_to_end(partition)
+                consumer.position(partition)  # now, and not when it is polled
+            else:
+                consumer.seek_to_beginning(partition)
+            stack.pop_all()
     return KafkaPartition(address, consumer, partition)
 
 
