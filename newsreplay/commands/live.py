@@ -106,7 +106,7 @@ def live(
     from newsreplay.live.intake import Bounds
     from newsreplay.live.session import Hearing, Listening
     from newsreplay.live.session import live as listen
-    from newsreplay.live.topics import parse_address
+    from newsreplay.live.topics.address import parse_address
     from newsreplay.recommenders.registry import start_list
     from newsreplay.report.tables.leaderboard import leaderboard
     from newsreplay.simulator.judgement.scope import Scope
@@ -178,8 +178,8 @@ def send(data: str, topic: str, max_events: int | None) -> None:
     from newsreplay.datasets import find_data
     from newsreplay.datasets.messages import message_text
     from newsreplay.datasets.sending import count_messages, left_out, messages_of
-    from newsreplay.live.topics import parse_address
-    from newsreplay.live.topics import send as send_texts
+    from newsreplay.live.topics.address import parse_address
+    from newsreplay.live.topics.opening import send as send_texts
 
     address = parse_address(topic)
     dataset = find_data(data, report=report_line)

@@ -43,11 +43,11 @@ class Listener:
         except BaseException as error:  # a stranger's class may raise anything
             self.error = error
 
-    def done(self, log: Log) -> Replayed:
+    def done(self) -> Replayed:
         """What it answered; raises what it raised."""
         if self.error is not None or self.replay is None:
             raise self.error or AssertionError("a recommender that was never started")
-        return self.replay.done(log)
+        return self.replay.done()
 
 
 class Hall:

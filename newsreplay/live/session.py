@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +24,8 @@ from newsreplay.datasets.store import Dataset
 from newsreplay.errors import NewsreplayError, RunError
 from newsreplay.live.audience import Audience
 from newsreplay.live.intake import Arrived, Bounds, Counts, Intake
-from newsreplay.live.topics import Address, AwayError, Topic, open_topic
+from newsreplay.live.topics.address import Address, AwayError
+from newsreplay.live.topics.opening import Topic, open_topic
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.pairs import replay_pair
@@ -300,4 +300,4 @@ def _prepared(place: Place, publisher: str, audience: Audience) -> Dataset:
 def _judged(pair: Pair, audience: Audience) -> Judged:
     hall = audience.halls[pair.publisher]
     listener = hall.listeners.get(pair.entry.label)
-    return replay_pair(pair, answered=None if listener is None else partial(listener.done, hall.log.log()))
+    return replay_pair(pair, answered=None if listener is None else listener.done)

@@ -23,7 +23,8 @@ from newsreplay.datasets.sending import messages_of
 from newsreplay.errors import RunError
 from newsreplay.live.intake import Arrived, Bounds, Intake
 from newsreplay.live.session import Hearing, Listening, listen, live
-from newsreplay.live.topics import Address, AwayError, Topic, TopicError, open_topic, parse_address, send
+from newsreplay.live.topics.address import Address, AwayError, TopicError, parse_address
+from newsreplay.live.topics.opening import Topic, open_topic, send
 from newsreplay.log.rows import IMPRESSION, PUBLISH, READ
 from newsreplay.recommenders.base import Recommender
 from newsreplay.recommenders.registry import start_list

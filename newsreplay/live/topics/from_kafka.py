@@ -7,11 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import kafka
-import kafka.errors
-
 from newsreplay.live.intake import Arrived
-from newsreplay.live.topics import Address, AwayError, TopicError
+from newsreplay.live.topics.address import Address, AwayError, TopicError, client
 
 _MOST = 1_000  #: messages at once
 _BEFORE = 10_000  #: ms to reach a broker in
@@ -36,6 +33,7 @@ class KafkaPartition:
 
 def open_topic(address: Address, after: str | None, *, now: bool) -> KafkaPartition:
     """The messages of the partition that the address names with `?partition=`; it need not where there is one."""
+    kafka = client("kafka", address.scheme)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what goes wrong is told in words
     with _in_words(address):
         consumer = kafka.KafkaConsumer(
@@ -74,6 +72,7 @@ def _partition(address: Address, consumer: Any) -> int:
 
 def send(address: Address, texts: Iterable[str], sent: Callable[[int], None]) -> None:
     """Append messages to a partition, the first unless the address names another."""
+    kafka = client("kafka", address.scheme)
     partition = int(address.options.get("partition", "0"))
     with _in_words(address):
         producer = kafka.KafkaProducer(
@@ -101,9 +100,10 @@ def _delivered(producer: Any, waiting: list[Any]) -> int:
 
 @contextmanager
 def _in_words(address: Address) -> Iterator[None]:
+    errors = client("kafka", address.scheme).errors
     try:
         yield
-    except (kafka.errors.KafkaError, ValueError, AssertionError) as error:
-        if getattr(error, "retriable", False) or isinstance(error, kafka.errors.KafkaTimeoutError):
+    except (errors.KafkaError, ValueError, AssertionError) as error:
+        if getattr(error, "retriable", False) or isinstance(error, errors.KafkaTimeoutError):
             raise AwayError(f"{address.shown} does not answer: {error}") from None
         raise TopicError(f"{address.shown}: {error}") from None

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from newsreplay.live.intake import Arrived
-from newsreplay.live.topics import Address, TopicError
+from newsreplay.live.topics.address import Address, TopicError
 
 _BYTES = 1 << 20  #: read at once
 

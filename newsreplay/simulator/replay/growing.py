@@ -67,7 +67,7 @@ class GrowingReplay:
     def _step(self, log: Log, articles: Articles, first: int) -> None:
         raise NotImplementedError
 
-    def done(self, log: Log) -> Replayed:
+    def done(self) -> Replayed:
         """What was answered, after the last row."""
         raise NotImplementedError
 
@@ -82,8 +82,11 @@ def growing_replay(
 ) -> GrowingReplay:
     """A replay of a log that has no row yet; `sizes` are the places that compiled recommenders begin with.
 
-    Raises `RecommenderError` for a recommender that is handed the whole log before it is replayed.
+    Raises `RecommenderError` for a recommender that is handed the whole log before it is replayed. Requests cannot
+    exclude what their session has read.
     """
+    if setting.exclude == "session":
+        raise RecommenderError("while a log grows, requests cannot exclude what their session has read")
     if foresight_of(recommender) is not None:
         raise RecommenderError(f"{name} foresees the log, and this one is not over; leave it out")
     if isinstance(recommender, Mixture):
@@ -103,13 +106,14 @@ class _GrowingPlain(GrowingReplay):
     def _step(self, log: Log, articles: Articles, first: int) -> None:
         replay = self.replay
         replay.articles = articles
+        replay.see(log)
         if isinstance(replay.catalog, GrowingCatalog):
             replay.catalog.grow(articles, log.user)
         with at_row(replay.revealed, replay.recommender):
-            replay.step(log, first, len(log.time), self.slates, self.scores)
+            replay.step(first, len(log.time), self.slates, self.scores)
 
-    def done(self, log: Log) -> Replayed:
-        return self.replay.done(log, self.slates, self.scores, self.seconds)
+    def done(self) -> Replayed:
+        return self.replay.done(self.slates, self.scores, self.seconds)
 
 
 class _GrowingCompiled(GrowingReplay):
@@ -136,7 +140,7 @@ class _GrowingCompiled(GrowingReplay):
         for begin, end, due in pieces(part, STRETCH, self.recommender.refit_every, first):
             self.replay.step(log, begin, end, due, *answers)
 
-    def done(self, log: Log) -> Replayed:
+    def done(self) -> Replayed:
         return self.replay.done(self.slates, self.scores, self.seconds)
 
 
@@ -167,6 +171,6 @@ class _GrowingMixture(GrowingReplay):
         scores = None if self.scores is None else self.scores[places:]
         mix(self.mixture, listed, self.slates[requests:], self.scorers, ranked, at, scores)
 
-    def done(self, log: Log) -> Replayed:
-        done = [part.done(log) for part in self.parts]
+    def done(self) -> Replayed:
+        done = [part.done() for part in self.parts]
         return of_parts(self.mixture, done, self.slates, self.scores, self.seconds)

@@ -47,7 +47,7 @@ def assert_answers_alike(recommender: object, again: object, name: str, log: Log
     for end in ends:
         part = beginning(log, end)
         growing.advance(part, bare_articles(part))
-    done = growing.done(log)
+    done = growing.done()
     assert done.slates.tolist() == whole.slates.tolist()
     assert (done.scores is None) == (whole.scores is None)
     if whole.scores is not None:
