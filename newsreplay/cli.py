@@ -32,6 +32,7 @@ class LazyCommand(NamedTuple):
 
 COMMANDS = {
     "run": LazyCommand("newsreplay.commands.running:run", "Replay a data set, print the leaderboard."),
+    "live": LazyCommand("newsreplay.commands.live:live", "Listen to a topic, judge recommenders in shadow mode."),
     "train": LazyCommand("newsreplay.commands.running:train", "Fit a neural recommender and save it."),
     "score": LazyCommand("newsreplay.commands.running:score", "Score a run once more, without replaying."),
     "verify": LazyCommand("newsreplay.commands.running:verify", "Replay a run and compare every answer."),

@@ -22,12 +22,12 @@ ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
         *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations", "traces"),
         "plug_ins",
-        *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "serving"),
+        *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "serving", "live"),
         *("report", "api", "preload", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": (
-        *("base", "checksums", "store", "readers", "reading", "sources", "preparing", "kept", "fetching", "remote"),
-        "find",
+        *("base", "checksums", "store", "readers", "reading", "messages", "sources", "preparing", "kept", "fetching"),
+        *("remote", "sending", "find"),
     ),
     "newsreplay.recommenders": (
         "base",

@@ -10,6 +10,7 @@ import click
 
 from newsreplay.commands.bars import progress_bar, report_line
 from newsreplay.commands.getting import QUESTION, download, found_or_offered, prepare_fetched
+from newsreplay.commands.live import send
 from newsreplay.commands.options import FileOptions, file_options, split_names
 
 if TYPE_CHECKING:
@@ -167,3 +168,6 @@ def fetch(name: str, folder: Path | None, yes: bool, prepared: bool) -> None:
         click.echo(f"now run: newsreplay run --data {name}")
     else:
         click.echo(f"now run: {sources.prepare_command(source, path, name)}")
+
+
+data.add_command(send)

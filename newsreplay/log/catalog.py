@@ -257,6 +257,20 @@ class Catalog:
         return self._articles.profiles is not None and self._articles.profiles.frozen
 
 
+class GrowingCatalog(Catalog):
+    """The catalog of a log that grows."""
+
+    __slots__ = ()
+
+    def grow(self, articles: Articles, user: Column) -> None:
+        """Go on with the articles and the column of readers of the longer log."""
+        self._articles, self._user = articles, user
+
+    def has_fact(self, fact: str) -> bool:
+        """Any may come."""
+        return True
+
+
 class _Shown(Event):
     """An event of a replay, which knows ids."""
 

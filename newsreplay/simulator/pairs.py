@@ -42,10 +42,12 @@ def replay_pair(
     report: Callable[[str], None] = ignore,
     *,
     keep_raised: bool = False,
+    answered: Callable[[], Replayed] | None = None,
 ) -> Judged:
     """Replay and judge one recommender on one publisher; whatever it raises becomes its error, `keep_raised`: as it is.
 
-    `progress` takes the number of rows done, now and then, and `report` the lines that the recommender reports.
+    `answered` is called in place of the replay where that has been. `progress` takes the number of rows done, now and
+    then, and `report` the lines that the recommender reports.
     Raises `RunError` where what came of it cannot be written.
     """
     options = pair.options
@@ -57,7 +59,7 @@ def replay_pair(
         return failed(pair, f"no folder for temporary files: {one_line(error)}", traceback.format_exc(), rows)
     with room as work:
         try:
-            replayed = _replay(pair, publisher, Path(work), progress, report)
+            replayed = answered() if answered else _replay(pair, publisher, Path(work), progress, report)
             times, late, late_scores = _timed(replayed.times, options.answering)
             judgement = score(publisher, scored, Answers(replayed.slates, replayed.scores, late, late_scores))
             self_report = _plain(replayed.self_report)

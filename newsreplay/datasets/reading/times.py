@@ -208,13 +208,13 @@ def _as_calendar(texts: pa.Array) -> pa.Array:
 
 
 def _each_time(texts: pa.Array) -> _Parsed:
-    parsed = [_parse_time(text) for text in texts.to_pylist()]
+    parsed = [parse_time(text) for text in texts.to_pylist()]
     ms = np.array([value[0] for value in parsed], dtype=np.int64)
     form = np.array([value[1] for value in parsed], dtype=np.int8)
     return ms, form, sum(naive for _, _, naive in parsed)
 
 
-def _parse_time(text: str | None) -> tuple[int, int, bool]:
+def parse_time(text: str | None) -> tuple[int, int, bool]:
     """One time: milliseconds, form, and whether it lacks a zone."""
     if not text:
         return 0, EMPTY, False

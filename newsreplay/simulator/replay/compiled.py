@@ -14,7 +14,7 @@ from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import ASKING, Asks, Column, Excludes, Log, make_log
 from newsreplay.recommenders.base import Compiled, Setting, Sizes
 from newsreplay.simulator.replay import excluding
-from newsreplay.simulator.replay.clock import Times, around, clocked
+from newsreplay.simulator.replay.clock import Clocked, Times, around, clocked
 from newsreplay.simulator.replay.excluding import Unread, count_excluded, session_trail
 from newsreplay.simulator.replay.scores import check as check_scores
 from newsreplay.simulator.replay.sizes import state_bytes
@@ -82,16 +82,19 @@ def sizes_of(log: Log, k: int) -> Sizes:
     return Sizes(articles, users, sessions, categories, k)
 
 
-def pieces(log: Log, stretch: int, every: int) -> Iterator[tuple[int, int, bool]]:
-    """The stretches of a log, cut where other `every` ms begin, and whether they do at the first row of each."""
-    for first, end in stretches(log, stretch):
+def pieces(log: Log, stretch: int, every: int, begin: int = 0) -> Iterator[tuple[int, int, bool]]:
+    """The stretches of a log, cut where other `every` ms begin, and whether they do at the first row of each.
+
+    The first one begins at row `begin`.
+    """
+    for first, end in stretches(log, stretch, begin):
         if not every:
             yield first, end, False
             continue
         period = log.time[max(first - 1, 0) : end] // every
         begins = max(first, 1) + np.flatnonzero(np.diff(period))
-        for begin, stop in pairwise(np.unique([first, *begins, end]).tolist()):
-            yield begin, stop, begin in begins
+        for start, stop in pairwise(np.unique([first, *begins, end]).tolist()):
+            yield start, stop, start in begins
 
 
 def _unread(log: Log, setting: Setting, k: int) -> tuple[Unread | None, int]:
@@ -101,6 +104,48 @@ def _unread(log: Log, setting: Setting, k: int) -> tuple[Unread | None, int]:
     trail = session_trail(log)
     longest = k + int(count_excluded(log, ASKING[setting.requests], trail).max(initial=0))
     return Unread(None, trail, np.empty(longest, np.int32)), longest
+
+
+class CompiledReplay:
+    """A replay before a compiled recommender, as far as it has come; between two steps the log may grow."""
+
+    def __init__(
+        self, recommender: Compiled[Any], setting: Setting, key: np.uint64, sizes: Sizes, unread: Unread | None = None
+    ):
+        """`unread` is what the state is wrapped into where requests exclude what their session has read."""
+        self.recommender, self.setting, self.sizes, self.unread = recommender, setting, sizes, unread
+        self.loop = compiled_walk(type(recommender), setting.timed, setting.requests, setting.exclude)
+        self.state = recommender.state(sizes, key)
+        self.clock: Clocked | None = None
+        self.answered = self.placed = 0
+
+    def load(self, log: Log, slates: Column, scores: Column | None) -> None:
+        """Compile the walk, or load it, by walking over no row."""
+        self._walk(log, 0, 0, slates, scores)
+
+    def _walk(self, log: Log, first: int, end: int, slates: Column, scores: Column | None) -> None:
+        walked = self.state if self.clock is None else self.clock._replace(state=self.state)
+        walked = walked if self.unread is None else self.unread._replace(state=walked)
+        out = np.empty(0) if scores is None else scores
+        self.answered, self.placed = self.loop(log, first, end, walked, slates, out, self.answered, self.placed)
+
+    def step(self, log: Log, first: int, end: int, due: bool, slates: Column, scores: Column | None) -> None:
+        """Show rows first … end - 1, the next ones, once the state is fitted if that is `due`."""
+        before, recommender = self.placed, self.recommender
+        if due:
+            recommender.refit(self.state)
+        self.state = recommender.room(self.state, end - first)
+        self._walk(log, first, end, slates, scores)
+        if scores is not None and self.placed > before:
+            check_scores(log, scores, before, self.placed, type(recommender).__name__)
+
+    def done(self, slates: Column, scores: Column | None, seconds: float) -> Replayed:
+        """What was answered, after the last row."""
+        times = None
+        if self.clock is not None:
+            clock = self.clock
+            times = Times(clock.recommend, clock.score if scores is not None else clock.score[:0], int(clock.learn[0]))
+        return Replayed(slates, scores, NO_DROPS, state_bytes(self.state), times, seconds)
 
 
 def compiled(
@@ -115,30 +160,13 @@ def compiled(
 ) -> Replayed:
     """Replay a log before a compiled recommender; between two stretches its state may grow or be fitted."""
     log = make_log(**log._asdict())  # read-only whoever made it: another type would be compiled again
-    loop = compiled_walk(type(recommender), setting.timed, setting.requests, setting.exclude)
     unread, longest = _unread(log, setting, slates.shape[1])
-    state = recommender.state(sizes_of(log, longest), key)
-    clock = clocked(state, len(slates), len(log.pools.at) - 1) if setting.timed else None
-    out = np.empty(0) if scores is None else scores
-
-    def around_state() -> Any:
-        walked = state if clock is None else clock._replace(state=state)
-        return walked if unread is None else unread._replace(state=walked)
-
-    loop(log, 0, 0, around_state(), slates, out, 0, 0)  # over no row: it is compiled, or loaded
+    replaying = CompiledReplay(recommender, setting, key, sizes_of(log, longest), unread)
+    if setting.timed:
+        replaying.clock = clocked(replaying.state, len(slates), len(log.pools.at) - 1)
+    replaying.load(log, slates, scores)
     begun = time.perf_counter()
-    answered = placed = 0
     for first, end, due in pieces(log, stretch, recommender.refit_every):
-        before = placed
-        if due:
-            recommender.refit(state)
-        state = recommender.room(state, end - first)
-        answered, placed = loop(log, first, end, around_state(), slates, out, answered, placed)
-        if scores is not None and placed > before:
-            check_scores(log, scores, before, placed, type(recommender).__name__)
+        replaying.step(log, first, end, due, slates, scores)
         progress(end)
-    seconds = time.perf_counter() - begun
-    times = None
-    if clock is not None:
-        times = Times(clock.recommend, clock.score if scores is not None else clock.score[:0], int(clock.learn[0]))
-    return Replayed(slates, scores, NO_DROPS, state_bytes(state), times, seconds)
+    return replaying.done(slates, scores, time.perf_counter() - begun)

@@ -192,6 +192,81 @@ _ASKING_FOR_MORE = {
 }
 
 
+class PlainReplay:
+    """A replay before a plain-Python recommender, as far as it has come; between two steps the log may grow."""
+
+    def __init__(
+        self,
+        recommender: PlainRecommender,
+        setting: Setting,
+        log: Log,
+        articles: Articles | None,
+        *,
+        k: int,
+        scores: bool,
+        kind: type[Catalog] = Catalog,
+    ):
+        """Starts the recommender; `scores`: whether impressions are scored, `kind`: of catalog."""
+        self.recommender, self.setting, self.k = recommender, setting, k
+        self.articles = bare_articles(log) if articles is None else articles
+        self.revealed = Revealed()
+        self.catalog = catalog = kind(self.articles, self.revealed, log.user)
+        self.settle = recommender.settle if isinstance(recommender, SupportsSettle) else None
+        self.codes = _codes(recommender, catalog)
+        with at_row(self.revealed, recommender):
+            _prepare(recommender, setting, log._replace(extra=()), self.articles, catalog)
+        self.state = PlainState(recommender, self.revealed, k, scores)
+        self.given_up = self.state.limit(setting.answer_timeout)
+        self.times = self.state.clock(self.settle) if setting.timed else None
+        self.event = shown_events(catalog, bool(log.extra))
+        self.walk = (_ASKING_FOR_MORE if setting.exclude == "session" else _PLAIN_WALKS)[setting.requests]
+        self.drops = NO_DROPS
+        self.known = self.answered = self.placed = self.scored = self.learning = 0
+        self.see(log)
+
+    def see(self, log: Log) -> None:
+        """Go on with a log, the one so far or a longer one."""
+        self.extra, self.log = log.extra, log._replace(extra=())
+        told = self.log, ASKING[self.setting.requests], self.k, self.codes, self.state.name
+        self.writing = Writing(*told, self.setting.exclude)
+        if self.setting.exclude == "session":
+            self.writing = trimming = Trimming(*told)
+            self.state.lengths = trimming.lengths
+
+    def step(self, first: int, end: int, slates: Column, scores: Column | None) -> None:
+        """Show rows first … end - 1, the next ones; all that was answered stands in `slates` and `scores` then."""
+        log, before = self.log, self.answered
+        rows = events(self.event, log, self.extra, first, end, self.setting.exclude)
+        # A plain recommender's slate is its number; answers are filled in by the stretch. So with scores.
+        self.answered, self.placed = self.walk(
+            rows, first, end, self.state, range(len(slates)), range(len(log.pools.item)), before, self.placed
+        )
+        if self.settle is not None:
+            self.settle()
+        self.state.k = self.writing.longest(before, self.answered)  # what late answers are cut to
+        answers, scored = self.state.unwrap()
+        if scores is not None:
+            fill_scores(log, scores, self.scored, scored, self.state.name)
+        self.scored += len(scored)
+        if self.times is not None:
+            self.learning += sum(self.times.learn)
+            del self.times.learn[:]
+        tidied, self.known = self.writing.write(first, end, before, answers, slates, self.known)
+        if tidied.unknown_row >= 0:
+            raise _unknown(self.state.name, tidied, self.known, self.catalog)
+        self.drops = Drops(self.drops.current + tidied.current, self.drops.repeated + tidied.repeated)
+
+    def done(self, slates: Column, scores: Column | None, seconds: float) -> Replayed:
+        """What was answered, after the last row."""
+        times, setting, log = self.times, self.setting, self.log
+        report = _noting(_self_report(self.recommender), self.given_up, setting)
+        lent = [self.catalog, self.revealed, self.articles, setting, setting.report, log, *log, *log.pools]
+        size = state_bytes(self.recommender, without=lent)
+        measured = None if times is None else Times(np.array(times.recommend), np.array(times.score), self.learning)
+        foresight = foresight_of(self.recommender, report)
+        return Replayed(slates, scores, self.drops, size, measured, seconds, report, foresight)
+
+
 def plain(
     log: Log,
     recommender: PlainRecommender,
@@ -203,59 +278,13 @@ def plain(
     stretch: int,
 ) -> Replayed:
     """Replay a log before a plain-Python recommender, `stretch` rows at a time."""
-    extra, log = log.extra, log._replace(extra=())
-    articles = bare_articles(log) if articles is None else articles
-    revealed = Revealed()
-    catalog = Catalog(articles, revealed, log.user)
-    settle = recommender.settle if isinstance(recommender, SupportsSettle) else None
-    requests, k = slates.shape
-    codes = _codes(recommender, catalog)
-    with at_row(revealed, recommender):
-        _prepare(recommender, setting, log, articles, catalog)
-    state = PlainState(recommender, revealed, k, scores is not None)
-    given_up = state.limit(setting.answer_timeout)
-    times = state.clock(settle) if setting.timed else None
-    walk_rows, asking, kind = (
-        _PLAIN_WALKS[setting.requests],
-        ASKING[setting.requests],
-        shown_events(catalog, bool(extra)),
-    )
-    writing = Writing(log, asking, k, codes, state.name, setting.exclude)
-    if setting.exclude == "session":
-        writing = Trimming(log, asking, k, codes, state.name)
-        walk_rows, state.lengths = _ASKING_FOR_MORE[setting.requests], writing.lengths
-    drops = NO_DROPS
-    known = answered = placed = scored = learning = 0
+    replaying = PlainReplay(recommender, setting, log, articles, k=slates.shape[1], scores=scores is not None)
     begun = time.perf_counter()
-    with at_row(revealed, recommender), told_by_time(progress, revealed):
+    with at_row(replaying.revealed, recommender), told_by_time(progress, replaying.revealed):
         for first, end in stretches(log, stretch):
-            before = answered
-            rows = events(kind, log, extra, first, end, setting.exclude)
-            # A plain recommender's slate is its number; answers are filled in by the stretch. So with scores.
-            answered, placed = walk_rows(
-                rows, first, end, state, range(requests), range(len(log.pools.item)), answered, placed
-            )
-            if settle is not None:
-                settle()
-            state.k = writing.longest(before, answered)  # what late answers are cut to
-            answers, scored_now = state.unwrap()
-            if scores is not None:
-                fill_scores(log, scores, scored, scored_now, state.name)
-            scored += len(scored_now)
-            if times is not None:
-                learning += sum(times.learn)
-                del times.learn[:]
-            tidied, known = writing.write(first, end, before, answers, slates, known)
-            if tidied.unknown_row >= 0:
-                raise _unknown(state.name, tidied, known, catalog)
-            drops = Drops(drops.current + tidied.current, drops.repeated + tidied.repeated)
+            replaying.step(first, end, slates, scores)
             progress(end)
-    seconds = time.perf_counter() - begun
-    report = _noting(_self_report(recommender), given_up, setting)
-    lent = [catalog, revealed, articles, setting, setting.report, log, *log, *log.pools]
-    size = state_bytes(recommender, without=lent)
-    measured = None if times is None else Times(np.array(times.recommend), np.array(times.score), learning)
-    return Replayed(slates, scores, drops, size, measured, seconds, report, foresight_of(recommender, report))
+    return replaying.done(slates, scores, time.perf_counter() - begun)
 
 
 def _codes(recommender: PlainRecommender, catalog: Catalog) -> Codes:

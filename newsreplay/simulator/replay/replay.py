@@ -120,11 +120,16 @@ def _mixed(
                 stretch=stretch,
             )
             done.append(one._replace(slates=unscored, scores=None))
-        _mix(mixture, listed[:, :0], slates[:0], scorers, ranked, log.pools.at[:1], scores)  # compiled, or loaded
+        mix(mixture, listed[:, :0], slates[:0], scorers, ranked, log.pools.at[:1], scores)  # compiled, or loaded
         begun = time.perf_counter()
-        _mix(mixture, listed, slates, scorers, ranked, log.pools.at, scores)
+        mix(mixture, listed, slates, scorers, ranked, log.pools.at, scores)
         seconds = time.perf_counter() - begun + sum(one.seconds for one in done)
         del listed, ranked
+    return of_parts(mixture, done, slates, scores, seconds)
+
+
+def of_parts(mixture: Mixture, done: list[Replayed], slates: Column, scores: Column | None, seconds: float) -> Replayed:
+    """What a mixture answered, with what its parts tell of themselves."""
     return Replayed(
         slates,
         scores,
@@ -137,7 +142,7 @@ def _mixed(
     )
 
 
-def _mix(
+def mix(
     mixture: Mixture,
     listed: Column,
     slates: Column,
@@ -146,6 +151,7 @@ def _mix(
     at: Column,
     scores: Column | None,
 ) -> None:
+    """Mix what the parts answered: slates, and scores where there are any."""
     mixture.recommend(listed, slates)
     if scores is not None:
         mixture.score(scorers, ranked, at, scores)

@@ -66,10 +66,10 @@ def can_score(recommender: object) -> bool:
     return isinstance(recommender, SupportsScore)
 
 
-def stretches(log: Log, stretch: int = STRETCH) -> Iterator[tuple[int, int]]:
-    """The log in pieces of `stretch` rows: the first row of each, and the one after its last."""
+def stretches(log: Log, stretch: int = STRETCH, begin: int = 0) -> Iterator[tuple[int, int]]:
+    """The log from row `begin` on in pieces of `stretch` rows: the first row of each, and the one after its last."""
     rows = len(log.time)
-    return ((first, min(first + stretch, rows)) for first in range(0, rows, stretch))
+    return ((first, min(first + stretch, rows)) for first in range(begin, rows, stretch))
 
 
 def _reveal(log: Any, row: int) -> Any:

@@ -789,7 +789,7 @@ def test_the_fast_and_the_exact_reader_agree(tmp_path, monkeypatch, rows, form, 
 @given(st.lists(st.one_of(iso, written(early)), min_size=1, max_size=8))
 def test_times_parsed_together_equal_those_parsed_one_by_one(texts):
     ms, form, naive = times.chunk_times(pa.array(texts))
-    alone = [times._parse_time(text) for text in texts]
+    alone = [times.parse_time(text) for text in texts]
     assert list(zip(ms.tolist(), form.tolist(), strict=True)) == [each[:2] for each in alone]
     assert naive == sum(each[2] for each in alone)
     for text, each in zip(texts, ms.tolist(), strict=True):
