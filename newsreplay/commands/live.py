@@ -111,7 +111,7 @@ def live(
     from newsreplay.report.tables.leaderboard import leaderboard
     from newsreplay.simulator.judgement.scope import Scope
     from newsreplay.simulator.runs.options import Answering, Options
-    from newsreplay.simulator.runs.paths import file_name
+    from newsreplay.files import file_name
     from newsreplay.spec import check_names
 
     address = parse_address(topic)
