@@ -37,6 +37,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "neural",
         "registry",
         "mixtures",
+        "adapters",
     ),
     "newsreplay.recommenders.neural": (
         *("pretrained", "models", "cards", "articles", "stream", "learning", "weights", "looks", "options", "learned"),
