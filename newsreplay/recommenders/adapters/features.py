@@ -1,7 +1,7 @@
 """What an online model is told of an article at a request: numbers, each by a name, all of them known by then.
 
-What is counted of articles is the neural recommenders' (`newsreplay.recommenders.neural.stream.signals.ROLLING`), and so
-are the articles alive and the draws among them; what the reader's history adds is worked out here. Counts and hours
+What is counted of articles is the neural recommenders' (`newsreplay.recommenders.neural.stream.signals.ROLLING`), and
+so are the articles alive and the draws among them; what the reader's history adds is worked out here. Counts and hours
 enter as log(1 + x), so that no model needs a scaler.
 """
 

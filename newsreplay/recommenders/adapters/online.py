@@ -4,8 +4,8 @@ One model answers everything. It rates the articles alive for a slate, the candi
 
 - A read of a log without impressions is an example of what is read, beside `negatives` articles alive, drawn at random,
   of what is not; learned from what was known just before it.
-- An impression is asked at its row and learned from when its outcome is known, with the features that it was asked with:
-  what was clicked beside what was passed over and `negatives` articles alive that were drawn.
+- An impression is asked at its row and learned from when its outcome is known, with the features that it was asked
+  with: what was clicked beside what was passed over and `negatives` articles alive that were drawn.
 
 In a replay no answer changes the log, so rows wait until there are many (`Deferred`) and one compiled kernel counts
 what was known at each; then the model is asked and taught in the order in which that happened.
@@ -35,7 +35,7 @@ WAITING = 512  #: rows that are taken in together
 PATIENCE = DAY  #: an impression without an outcome by then is given up
 
 
-class Offered(NamedTuple):
+class OfferedArticles(NamedTuple):
     """Articles that a model is asked about, or learns from."""
 
     user: int
@@ -46,11 +46,11 @@ class Offered(NamedTuple):
 class Learner(Protocol):
     """A model of one replay."""
 
-    def rate(self, offered: Offered) -> Sequence[float]:
+    def rate(self, offered: OfferedArticles) -> Sequence[float]:
         """How likely each article is to be read, or clicked, on any scale; higher is better."""
         ...
 
-    def learn(self, offered: Offered, clicked: Sequence[bool]) -> None:
+    def learn(self, offered: OfferedArticles, clicked: Sequence[bool]) -> None:
         """Learn which of them were."""
         ...
 
@@ -58,15 +58,15 @@ class Learner(Protocol):
 Key = tuple[int, tuple[int, ...]]  #: an impression's session and pool, by which its outcome is found
 
 
-class _Asked(NamedTuple):
+class _OpenImpression(NamedTuple):
     """An impression whose outcome is not known."""
 
     key: Key
     time: int
-    offered: Offered
+    offered: OfferedArticles
 
 
-class _Told(NamedTuple):
+class _TakenOutcome(NamedTuple):
     """An outcome that has not been learned from."""
 
     number: int
@@ -101,8 +101,8 @@ class Online(Recommender):
         self.queue: list[Event] = []
         self.deferred: dict[tuple[int, bool], Deferred] = {}  # by number, and whether it is a slate
         self.waiting: dict[Key, deque[tuple[int, int]]] = {}  # numbers and times of impressions without an outcome
-        self.asked: dict[int, _Asked] = {}
-        self.told: deque[_Told] = deque()
+        self.asked: dict[int, _OpenImpression] = {}
+        self.told: deque[_TakenOutcome] = deque()
         self.seconds = {"updating": 0.0, "answering": 0.0}
         self.answers = 0
         self.stream = Stream(
@@ -157,14 +157,14 @@ class Online(Recommender):
         asked = zip(*(column.tolist() for column in columns), at[:-1], at[1:], strict=True)
         for number, kind, when, user, shown, begin, end in asked:
             self._learn_outcomes(number)
-            offered = Offered(user, items[begin:end], told[begin:end])
+            offered = OfferedArticles(user, items[begin:end], told[begin:end])
             if kind == SAMPLED:
                 self._teach(offered, (True,))
             elif kind == IMPRESSION:
-                own = Offered(user, items[begin : begin + shown], told[begin : begin + shown])
+                own = OfferedArticles(user, items[begin : begin + shown], told[begin : begin + shown])
                 self.deferred.pop((number, False)).answer = self._rate(own)
                 event = events[number - first]
-                self.asked[number] = _Asked((event.session, event.pool), when, offered)
+                self.asked[number] = _OpenImpression((event.session, event.pool), when, offered)
             else:
                 rates = np.asarray(self._rate(offered))
                 best = np.argsort(-rates, kind="stable")[: self.setting.k]
@@ -212,20 +212,20 @@ class Online(Recommender):
         if waiting:
             impression, when = waiting.popleft()
             if when > event.time - PATIENCE:
-                self.told.append(_Told(self.taken + len(self.queue), impression, event.clicked))
+                self.told.append(_TakenOutcome(self.taken + len(self.queue), impression, event.clicked))
 
     def _learn_outcomes(self, before: int) -> None:
         while self.told and self.told[0].number < before:
             _, impression, clicked = self.told.popleft()
             self._teach(self.asked.pop(impression).offered, clicked)
 
-    def _teach(self, offered: Offered, clicked: tuple[bool, ...]) -> None:
+    def _teach(self, offered: OfferedArticles, clicked: tuple[bool, ...]) -> None:
         """Teach the model which were clicked; those behind were drawn."""
         begun = time.perf_counter()
         self.taught.learn(offered, (*clicked, *(False,) * (len(offered.items) - len(clicked))))
         self.seconds["updating"] += time.perf_counter() - begun
 
-    def _rate(self, offered: Offered) -> Sequence[float]:
+    def _rate(self, offered: OfferedArticles) -> Sequence[float]:
         begun = time.perf_counter()
         rates = self.taught.rate(offered) if offered.items else ()
         self.seconds["answering"] += time.perf_counter() - begun

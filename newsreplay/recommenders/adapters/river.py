@@ -11,7 +11,7 @@ from typing import Any
 
 from newsreplay.errors import SpecError
 from newsreplay.recommenders.adapters.features import FEATURES
-from newsreplay.recommenders.adapters.online import Learner, Offered, Online
+from newsreplay.recommenders.adapters.online import Learner, OfferedArticles, Online
 from newsreplay.recommenders.registry import build_value
 
 Told = dict[str, float | str]  #: features by name
@@ -26,9 +26,9 @@ class River(Online):
     those that take text (`river.facto`, trees, naive Bayes); classifiers rate by the probability of a click. Rankers
     (`river.reco`) are told reader and article, and the features where they are contextual.
 
-    A slate is chosen among the `candidates` articles read last, within `hours`; a read, or an outcome, is learned beside
-    `negatives` articles alive that are drawn at random. A model that a spec names and that draws at random gets the
-    run's seed, if it has none; an object is copied as it is.
+    A slate is chosen among the `candidates` articles read last, within `hours`; a read, or an outcome, is learned
+    beside `negatives` articles alive that are drawn at random. A model that a spec names and that draws at random gets
+    the run's seed, if it has none; an object is copied as it is.
     """
 
     def __init__(
@@ -52,7 +52,9 @@ class River(Online):
         """See `Online.learner`."""
         model = _seeded(self._estimator, self.setting.seed) if self._is_spec else copy.deepcopy(self._estimator)
         kind = _kind(model)
-        return _Ranker(model) if kind == "ranker" else _Estimator(model, kind, self.categories_of if self.ids else None)
+        return (
+            _Ranker(model) if kind == "ranker" else _OnFeatures(model, kind, self.categories_of if self.ids else None)
+        )
 
     def categories_of(self, items: Sequence[int]) -> list[int]:
         """The numbers of articles' categories, -1 = none."""
@@ -80,7 +82,7 @@ def _seeded(model: Any, seed: int) -> Any:
 
 def _with_seed(parameters: dict[str, Any], seed: int) -> dict[str, Any]:
     """The parameters that `clone` takes, those called `seed` filled in where they are None, however deep."""
-    filled = {}
+    filled: dict[str, Any] = {}
     for name, value in parameters.items():
         if isinstance(value, dict):  # a step of a pipeline
             filled[name] = _with_seed(value, seed)
@@ -97,21 +99,21 @@ class _Ranker:
     def __init__(self, model: Any):
         self.model = model
 
-    def _contexts(self, offered: Offered) -> list[Told | None]:
+    def _contexts(self, offered: OfferedArticles) -> list[Told | None]:
         return [*_by_name(offered)] if self.model.is_contextual else [None] * len(offered.items)
 
-    def rate(self, offered: Offered) -> list[float]:
+    def rate(self, offered: OfferedArticles) -> list[float]:
         """See `Learner.rate`."""
         told = zip(offered.items, self._contexts(offered), strict=True)
         return [float(self.model.predict_one(offered.user, item, x)) for item, x in told]
 
-    def learn(self, offered: Offered, clicked: Sequence[bool]) -> None:
+    def learn(self, offered: OfferedArticles, clicked: Sequence[bool]) -> None:
         """See `Learner.learn`."""
         for item, x, y in zip(offered.items, self._contexts(offered), clicked, strict=True):
             self.model.learn_one(offered.user, item, float(y), x)
 
 
-class _Estimator:
+class _OnFeatures:
     """A classifier or regressor of one replay."""
 
     def __init__(self, model: Any, kind: str, categories_of: Callable[[Sequence[int]], list[int]] | None):
@@ -120,7 +122,7 @@ class _Estimator:
         self.target: type = bool if kind == "classifier" else float
         self.predict: Callable[[Told], float] = self._probability if kind == "classifier" else self._value
 
-    def _told(self, offered: Offered) -> list[Told]:
+    def _told(self, offered: OfferedArticles) -> list[Told]:
         told = _by_name(offered)
         if self.categories_of is not None:
             for x, item, category in zip(told, offered.items, self.categories_of(offered.items), strict=True):
@@ -137,15 +139,15 @@ class _Estimator:
     def _value(self, x: Told) -> float:
         return float(self.model.predict_one(x) or 0.0)
 
-    def rate(self, offered: Offered) -> list[float]:
+    def rate(self, offered: OfferedArticles) -> list[float]:
         """See `Learner.rate`."""
         return [self.predict(x) for x in self._told(offered)]
 
-    def learn(self, offered: Offered, clicked: Sequence[bool]) -> None:
+    def learn(self, offered: OfferedArticles, clicked: Sequence[bool]) -> None:
         """See `Learner.learn`."""
         for x, y in zip(self._told(offered), clicked, strict=True):
             self.model.learn_one(x, self.target(y))
 
 
-def _by_name(offered: Offered) -> list[Told]:
+def _by_name(offered: OfferedArticles) -> list[Told]:
     return [dict(zip(FEATURES, row, strict=True)) for row in offered.features.tolist()]

@@ -13,7 +13,7 @@ import numpy as np
 
 from newsreplay.errors import SpecError
 from newsreplay.log.rows import Column
-from newsreplay.recommenders.adapters.online import Learner, Offered, Online
+from newsreplay.recommenders.adapters.online import Learner, OfferedArticles, Online
 from newsreplay.recommenders.registry import build_value
 from newsreplay.spec import whole
 
@@ -24,8 +24,8 @@ class Sklearn(Online):
     `model` is a spec, `sklearn(model=sklearn.linear_model.SGDClassifier(loss=log_loss))`, or in Python an object, a
     classifier or regressor with `partial_fit(X, y)`. A row of X has the `FEATURES` in their order
     (`newsreplay.recommenders.adapters.features`). Examples are taken in `batch` at a time; until the first of these is
-    full all articles are equal, and slates are of those read last. Classifiers rate by their decision function or, without
-    one, by the probability of a click.
+    full all articles are equal, and slates are of those read last. Classifiers rate by their decision function or,
+    without one, by the probability of a click.
 
     `candidates`, `negatives` and `hours` are those of `river`. A model that a spec names and that draws at random gets
     the run's seed, if it has none; an object is copied as it is.
@@ -73,7 +73,7 @@ class _Batches:
         self.clicked: list[bool] = []
         self.classes: dict[str, Any] = {"classes": [False, True]} if is_classifier(model) else {}
 
-    def rate(self, offered: Offered) -> Sequence[float]:
+    def rate(self, offered: OfferedArticles) -> Sequence[float]:
         """See `Learner.rate`."""
         if not self.fitted:
             return [0.0] * len(offered.items)
@@ -86,7 +86,7 @@ class _Batches:
         rated: list[float] = np.asarray(rates, np.float64).reshape(-1).tolist()
         return rated
 
-    def learn(self, offered: Offered, clicked: Sequence[bool]) -> None:
+    def learn(self, offered: OfferedArticles, clicked: Sequence[bool]) -> None:
         """See `Learner.learn`."""
         self.examples.append(offered.features)
         self.clicked += clicked
