@@ -33,7 +33,7 @@ class River(Online):
 
     def __init__(
         self,
-        model: Any = "river.linear_model.LogisticRegression(river.optim.SGD(0.05))",
+        model: object = "river.linear_model.LogisticRegression(river.optim.SGD(0.05))",
         candidates: int = 100,
         negatives: int = 4,
         hours: int = 24,
@@ -44,8 +44,8 @@ class River(Online):
             raise SpecError(f"ids must be true or false, not {ids!r}")
         self.ids = ids
         self._is_spec = isinstance(model, str)
-        self._estimator = build_value(model) if self._is_spec else model
-        self.model = model if self._is_spec else str(model)  # what an object is shown with
+        self._estimator = build_value(model) if isinstance(model, str) else model
+        self.model = str(model)  # what an object is shown with
         _kind(self._estimator)
 
     def learner(self) -> Learner:
@@ -61,7 +61,7 @@ class River(Online):
         return [int(self.categories.inside[item]) for item in items]
 
 
-def _kind(model: Any) -> str:
+def _kind(model: object) -> str:
     """Whether a model, or the last step of a pipeline, is a classifier, a regressor or a ranker."""
     try:
         from river import base, reco
@@ -80,9 +80,9 @@ def _seeded(model: Any, seed: int) -> Any:
     return model.clone(_with_seed(model._get_params(), seed))
 
 
-def _with_seed(parameters: dict[str, Any], seed: int) -> dict[str, Any]:
+def _with_seed(parameters: dict[str, object], seed: int) -> dict[str, object]:
     """The parameters that `clone` takes, those called `seed` filled in where they are None, however deep."""
-    filled: dict[str, Any] = {}
+    filled: dict[str, object] = {}
     for name, value in parameters.items():
         if isinstance(value, dict):  # a step of a pipeline
             filled[name] = _with_seed(value, seed)

@@ -33,7 +33,7 @@ class Sklearn(Online):
 
     def __init__(
         self,
-        model: Any = "sklearn.linear_model.SGDClassifier(loss=log_loss)",
+        model: object = "sklearn.linear_model.SGDClassifier(loss=log_loss)",
         candidates: int = 100,
         negatives: int = 4,
         hours: int = 24,
@@ -42,8 +42,8 @@ class Sklearn(Online):
         super().__init__(candidates, negatives, hours)
         self.batch = whole("batch", batch, at_least=1)
         self._is_spec = isinstance(model, str)
-        self._estimator = build_value(model) if self._is_spec else model
-        self.model = model if self._is_spec else " ".join(str(model).split())  # what an object is shown with
+        self._estimator: Any = build_value(model) if isinstance(model, str) else model
+        self.model = " ".join(str(model).split())  # what an object is shown with
         if not callable(getattr(self._estimator, "partial_fit", None)):
             raise SpecError(f"model must have partial_fit(X, y), which {self.model:.100} has not")
 
@@ -71,7 +71,7 @@ class _Batches:
         self.fitted = False
         self.examples: list[Column] = []
         self.clicked: list[bool] = []
-        self.classes: dict[str, Any] = {"classes": [False, True]} if is_classifier(model) else {}
+        self.classes: dict[str, list[bool]] = {"classes": [False, True]} if is_classifier(model) else {}
 
     def rate(self, offered: OfferedArticles) -> Sequence[float]:
         """See `Learner.rate`."""
