@@ -111,7 +111,10 @@ class OnlineByHand:
                     if self.rows[asked][3] == session and self.pool[asked] == self.pool[row]:
                         waiting.remove((asked, step))
                         if now - self.rows[asked][1] < DAY:
-                            yield step._replace(clicked=self.clicked[row])
+                            clicks = [one for one, hit in zip(step.items, self.clicked[row], strict=True) if hit]
+                            yield step._replace(clicked=self.clicked[row], drawable=set())
+                            if clicks:
+                                yield step._replace(items=clicks, clicked=[True] * len(clicks))
                         break
             elif kind == READ:
                 if item in self.alive(now, row) and not any(one[2] == IMPRESSION for one in self.rows[:row]):

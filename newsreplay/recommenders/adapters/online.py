@@ -1,14 +1,16 @@
 """A model that learns example by example, as a recommender: what it is asked, what it learns from and when.
 
-One model answers everything. It rates the articles alive for a slate, the candidates of an impression for scores.
+There are two copies of the model, since which of the articles shown is clicked is another question than which of all
+alive is read: one rates the candidates of impressions, the other the articles alive for slates.
 
-- A read of a log without impressions is an example of what is read, beside `negatives` articles alive, drawn at random,
-  of what is not; learned from what was known just before it.
 - An impression is asked at its row and learned from when its outcome is known, with the features that it was asked
-  with: what was clicked beside what was passed over and `negatives` articles alive that were drawn.
+  with: the copy for impressions learns what was clicked beside what was passed over, the one for slates what was
+  clicked beside `negatives` articles alive, drawn at random at the impression.
+- In a log without impressions the copy for slates learns from reads: the article of each, beside `negatives` articles
+  alive, from what was known just before.
 
 In a replay no answer changes the log, so rows wait until there are many (`Deferred`) and one compiled kernel counts
-what was known at each; then the model is asked and taught in the order in which that happened.
+what was known at each; then the copies are asked and taught in the order in which that happened.
 """
 
 from __future__ import annotations
@@ -42,6 +44,10 @@ class OfferedArticles(NamedTuple):
     items: list[int]
     features: Column  #: float64[articles, features], see `newsreplay.recommenders.adapters.features.FEATURES`
 
+    def some(self, places: Sequence[int]) -> OfferedArticles:
+        """Those at some places."""
+        return OfferedArticles(self.user, [self.items[place] for place in places], self.features[[*places]])
+
 
 class Learner(Protocol):
     """A model of one replay."""
@@ -63,6 +69,7 @@ class _OpenImpression(NamedTuple):
 
     key: Key
     time: int
+    shown: int  # how many of the articles; those behind were drawn
     offered: OfferedArticles
 
 
@@ -95,7 +102,7 @@ class Online(Recommender):
         """See `Recommender.start`."""
         self.catalog = catalog
         self.categories = Categories(catalog)
-        self.taught = self.learner()
+        self.of_impressions, self.of_slates = self.learner(), self.learner()
         self.known = self.users = 0
         self.taken = 0  # rows that the stream has taken in
         self.queue: list[Event] = []
@@ -159,15 +166,15 @@ class Online(Recommender):
             self._learn_outcomes(number)
             offered = OfferedArticles(user, items[begin:end], told[begin:end])
             if kind == SAMPLED:
-                self._teach(offered, (True,))
+                self._teach(self.of_slates, offered, [True] * shown)
             elif kind == IMPRESSION:
-                own = OfferedArticles(user, items[begin : begin + shown], told[begin : begin + shown])
-                self.deferred.pop((number, False)).answer = self._rate(own)
+                rates = self._rate(self.of_impressions, offered.some(range(shown)))
+                self.deferred.pop((number, False)).answer = rates
                 event = events[number - first]
-                self.asked[number] = _OpenImpression((event.session, event.pool), when, offered)
+                self.asked[number] = _OpenImpression((event.session, event.pool), when, shown, offered)
             else:
-                rates = np.asarray(self._rate(offered))
-                best = np.argsort(-rates, kind="stable")[: self.setting.k]
+                rated = np.asarray(self._rate(self.of_slates, offered))
+                best = np.argsort(-rated, kind="stable")[: self.setting.k]
                 self.deferred.pop((number, True)).answer = [offered.items[place] for place in best.tolist()]
         self._learn_outcomes(self.taken)
         self._give_up(events[-1].time)
@@ -217,17 +224,22 @@ class Online(Recommender):
     def _learn_outcomes(self, before: int) -> None:
         while self.told and self.told[0].number < before:
             _, impression, clicked = self.told.popleft()
-            self._teach(self.asked.pop(impression).offered, clicked)
+            _, _, shown, offered = self.asked.pop(impression)
+            self._teach(self.of_impressions, offered.some(range(shown)), clicked)
+            hits = [place for place in range(shown) if clicked[place]]
+            if hits:
+                with_drawn = offered.some([*hits, *range(shown, len(offered.items))])
+                self._teach(self.of_slates, with_drawn, [True] * len(hits))
 
-    def _teach(self, offered: OfferedArticles, clicked: tuple[bool, ...]) -> None:
-        """Teach the model which were clicked; those behind were drawn."""
+    def _teach(self, learner: Learner, offered: OfferedArticles, clicked: Sequence[bool]) -> None:
+        """Teach a model which were clicked; those behind were not."""
         begun = time.perf_counter()
-        self.taught.learn(offered, (*clicked, *(False,) * (len(offered.items) - len(clicked))))
+        learner.learn(offered, (*clicked, *(False,) * (len(offered.items) - len(clicked))))
         self.seconds["updating"] += time.perf_counter() - begun
 
-    def _rate(self, offered: OfferedArticles) -> Sequence[float]:
+    def _rate(self, learner: Learner, offered: OfferedArticles) -> Sequence[float]:
         begun = time.perf_counter()
-        rates = self.taught.rate(offered) if offered.items else ()
+        rates = learner.rate(offered) if offered.items else ()
         self.seconds["answering"] += time.perf_counter() - begun
         self.answers += 1
         return rates

@@ -6,15 +6,21 @@ river is an extra: `pip install "newsreplay[river]"`; it is imported with the fi
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from newsreplay.errors import SpecError
 from newsreplay.recommenders.adapters.features import FEATURES
 from newsreplay.recommenders.adapters.online import Learner, OfferedArticles, Online
 from newsreplay.recommenders.registry import build_value
 
-Told = dict[str, float | str]  #: features by name
+if TYPE_CHECKING:
+    from river.base import Base, Classifier, Regressor
+    from river.reco.base import Ranker
+
+Told: TypeAlias = dict[Hashable, float | str]  #: features by name
+CategoriesOf: TypeAlias = Callable[[Sequence[int]], list[int]]
 
 
 class River(Online):
@@ -44,38 +50,37 @@ class River(Online):
             raise SpecError(f"ids must be true or false, not {ids!r}")
         self.ids = ids
         self._is_spec = isinstance(model, str)
-        self._estimator = build_value(model) if isinstance(model, str) else model
+        self._estimator: Any = build_value(model) if isinstance(model, str) else model
         self.model = str(model)  # what an object is shown with
-        _kind(self._estimator)
+        _learner(self._estimator, None)
 
     def learner(self) -> Learner:
         """See `Online.learner`."""
         model = _seeded(self._estimator, self.setting.seed) if self._is_spec else copy.deepcopy(self._estimator)
-        kind = _kind(model)
-        return (
-            _Ranker(model) if kind == "ranker" else _OnFeatures(model, kind, self.categories_of if self.ids else None)
-        )
+        return _learner(model, self.categories_of if self.ids else None)
 
     def categories_of(self, items: Sequence[int]) -> list[int]:
         """The numbers of articles' categories, -1 = none."""
         return [int(self.categories.inside[item]) for item in items]
 
 
-def _kind(model: object) -> str:
-    """Whether a model, or the last step of a pipeline, is a classifier, a regressor or a ranker."""
+def _learner(model: object, categories_of: CategoriesOf | None) -> Learner:
+    """A model of river, or a pipeline that ends in one, as a learner."""
     try:
         from river import base, reco
     except ModuleNotFoundError:
         raise SpecError('river is not installed: pip install "newsreplay[river]"') from None
 
-    kinds = {"ranker": reco.base.Ranker, "classifier": base.Classifier, "regressor": base.Regressor}
-    for kind, of_kind in kinds.items():
-        if isinstance(model, of_kind):
-            return kind
+    if isinstance(model, reco.base.Ranker):
+        return _Ranker(model)
+    if isinstance(model, base.Classifier):
+        return _Classifier(model, categories_of)
+    if isinstance(model, base.Regressor):
+        return _Regressor(model, categories_of)
     raise SpecError(f"model must be a classifier, regressor or ranker of river, not {model!r:.100}")
 
 
-def _seeded(model: Any, seed: int) -> Any:
+def _seeded(model: Base, seed: int) -> Base:
     """A fresh model that draws from this seed wherever it has none."""
     return model.clone(_with_seed(model._get_params(), seed))
 
@@ -96,7 +101,7 @@ def _with_seed(parameters: dict[str, object], seed: int) -> dict[str, object]:
 class _Ranker:
     """A ranker of one replay."""
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Ranker):
         self.model = model
 
     def _contexts(self, offered: OfferedArticles) -> list[Told | None]:
@@ -105,22 +110,25 @@ class _Ranker:
     def rate(self, offered: OfferedArticles) -> list[float]:
         """See `Learner.rate`."""
         told = zip(offered.items, self._contexts(offered), strict=True)
-        return [float(self.model.predict_one(offered.user, item, x)) for item, x in told]
+        return [float(self.model.predict_one(offered.user, item, x)) for item, x in told]  # type: ignore[arg-type]
 
     def learn(self, offered: OfferedArticles, clicked: Sequence[bool]) -> None:
         """See `Learner.learn`."""
         for item, x, y in zip(offered.items, self._contexts(offered), clicked, strict=True):
-            self.model.learn_one(offered.user, item, float(y), x)
+            self.model.learn_one(offered.user, item, y, x)
 
 
-class _OnFeatures:
-    """A classifier or regressor of one replay."""
+class _OnFeatures(ABC):
+    """A model of one replay that is told features."""
 
-    def __init__(self, model: Any, kind: str, categories_of: Callable[[Sequence[int]], list[int]] | None):
+    target: ClassVar[type] = float  #: what it learns: 1.0 and 0.0, or True and False
+
+    def __init__(self, model: Classifier | Regressor, categories_of: CategoriesOf | None):
         self.model = model
         self.categories_of = categories_of
-        self.target: type = bool if kind == "classifier" else float
-        self.predict: Callable[[Told], float] = self._probability if kind == "classifier" else self._value
+
+    @abstractmethod
+    def _predicted(self, x: Told) -> float: ...
 
     def _told(self, offered: OfferedArticles) -> list[Told]:
         told = _by_name(offered)
@@ -129,24 +137,36 @@ class _OnFeatures:
                 x.update(reader=str(offered.user), article=str(item), category=str(category))
         return told
 
-    def _probability(self, x: Told) -> float:
-        try:
-            return float(self.model.predict_proba_one(x).get(True, 0.0))
-        except NotImplementedError:  # it has labels only
-            self.predict = self._value
-            return self._value(x)
-
-    def _value(self, x: Told) -> float:
-        return float(self.model.predict_one(x) or 0.0)
-
     def rate(self, offered: OfferedArticles) -> list[float]:
         """See `Learner.rate`."""
-        return [self.predict(x) for x in self._told(offered)]
+        return [self._predicted(x) for x in self._told(offered)]
 
     def learn(self, offered: OfferedArticles, clicked: Sequence[bool]) -> None:
         """See `Learner.learn`."""
         for x, y in zip(self._told(offered), clicked, strict=True):
             self.model.learn_one(x, self.target(y))
+
+
+class _Classifier(_OnFeatures):
+    """A classifier of one replay: the probability of a click, or the label where it tells nothing else."""
+
+    target = bool
+    model: Classifier
+
+    def _predicted(self, x: Told) -> float:
+        try:
+            return float(self.model.predict_proba_one(x).get(True, 0.0))
+        except NotImplementedError:
+            return float(bool(self.model.predict_one(x)))
+
+
+class _Regressor(_OnFeatures):
+    """A regressor of one replay."""
+
+    model: Regressor
+
+    def _predicted(self, x: Told) -> float:
+        return float(self.model.predict_one(x))
 
 
 def _by_name(offered: OfferedArticles) -> list[Told]:
