@@ -4,12 +4,13 @@
     python benchmarks/regression.py --update     # store what there is now in benchmarks/regression.json
 
 The log: the three synthetic publishers at two thousand reads each, with pseudo-impressions; neural recommenders, at
-their smallest, are replayed on the first of them. Per publisher and recommender: hits at every cut-off, AUC, seconds of
-the replay, bytes of the state after the last row.
+their smallest, and online models are replayed on the first of them. Per publisher and recommender: hits at every
+cut-off, AUC, seconds of the replay, bytes of the state after the last row.
 
-Hits must be the same whole numbers, AUC the same to 12 decimals. The answers of neural recommenders depend on the
-processor and its libraries: theirs are stored and shown, but fail nothing. Seconds and bytes fail nothing either and
-are shown as ratios. The data are prepared as `regression`; `newsreplay data remove regression` takes them away again.
+Hits must be the same whole numbers, AUC the same to 12 decimals. The answers of neural recommenders and online models
+depend on the processor and its libraries: theirs are stored and shown, but fail nothing. Seconds and bytes fail nothing
+either and are shown as ratios. The data are prepared as `regression`; `newsreplay data remove regression` takes them
+away again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import tempfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +46,8 @@ NEURAL = tuple(
         *("nrms-bert", "punr", "nrms-im", "fim-im", "gru4rec", "sasrec", "narm", "stamp"),
     )
 )
+ONLINE = ("river", "sklearn")
+INEXACT = {"torch": NEURAL, "river": ONLINE[:1], "sklearn": ONLINE[1:]}  #: by the package that they need
 DECIMALS = 12  #: of AUC; beyond them the order of an addition shows
 
 
@@ -71,7 +75,7 @@ class Change(NamedTuple):
     @property
     def fails(self) -> bool:
         """Whether the recommender's answers are the same on every machine."""
-        return self.recommender not in NEURAL
+        return self.recommender not in chain.from_iterable(INEXACT.values())
 
 
 def prepare_demo() -> None:
@@ -161,16 +165,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--update", action="store_true", help="store what there is now")
     options = parser.parse_args()
-    torch = find_spec("torch") is not None
-    if not torch and options.update:
-        parser.error('the stored file has the neural recommenders, too: pip install -e ".[neural]"')
+    absent = [name for package, names in INEXACT.items() if find_spec(package) is None for name in names]
+    if absent and options.update:
+        parser.error(f'the stored file has {", ".join(absent)}, too: pip install -e ".[test]"')
     prepare_demo()
-    now = replayed(EXACT) | (replayed(NEURAL, ["A"]) if torch else {})
+    inexact = [name for names in INEXACT.values() for name in names if name not in absent]
+    now = replayed(EXACT) | (replayed(inexact, ["A"]) if inexact else {})
     if options.update:
         write(STORED, now)
         print(f"stored {len(now)} rows in {STORED}")
         return 0
-    before = {pair: row for pair, row in read(STORED).items() if torch or pair[1] not in NEURAL}
+    before = {pair: row for pair, row in read(STORED).items() if pair[1] not in absent}
     print(costs(before, now))
     changes = compare(before, now)
     failing = [change for change in changes if change.fails]

@@ -157,12 +157,15 @@ class Run(RunFolder):
         write_page(contents(self), path)
         return path
 
-    def plot(self, folder: str | Path | None = None) -> list[Path]:
-        """Draw the run as PNG, SVG and CSV, by default into `pictures` in its folder; returns the files."""
+    def plot(self, folder: str | Path | None = None, *, drift: bool = False) -> list[Path]:
+        """Draw the run as PNG, SVG and CSV, by default into `pictures` in its folder; returns the files.
+
+        With `drift` success over time is marked where it changed, which needs river.
+        """
         from newsreplay.report.contents import contents
         from newsreplay.report.pictures.run import draw_run
 
-        return draw_run(contents(self), self.folder / "pictures" if folder is None else Path(folder))
+        return draw_run(contents(self, drift=drift), self.folder / "pictures" if folder is None else Path(folder))
 
 
 def run(

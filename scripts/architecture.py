@@ -39,6 +39,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "services",
         "registry",
         "mixtures",
+        "adapters",
     ),
     "newsreplay.recommenders.neural": (
         *("pretrained", "models", "cards", "articles", "stream", "learning", "weights", "looks", "options", "learned"),

@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 
 import newsreplay
+from newsreplay.recommenders.base import Setting
+from newsreplay.recommenders.registry import start_list
+from newsreplay.simulator.overwritten import made_up_log
+from newsreplay.simulator.replay.replay import replay
 
 ROOT = Path(__file__).parent.parent
 OWN = f"{ROOT}/examples/my_recommender.py:SameSection(size=50)"
@@ -42,6 +46,27 @@ def test_the_example_model_learns_and_is_blind_to_the_future() -> None:
 
 def test_the_example_metrics_stand_in_the_docs_as_they_are() -> None:
     assert (ROOT / "examples/my_metrics.py").read_text() in (ROOT / "docs/packages.md").read_text()
+
+
+def test_the_example_of_sortedcontainers_answers_as_popularity_within_the_hour_that_it_counts(tmp_path: Path) -> None:
+    spec = f"{ROOT}/examples/window_popularity.py:WindowPopularity(minutes=120)"
+    assert newsreplay.check(spec).finding is None
+    log = made_up_log(600, 5)[0]
+    own, built_in = (replay(log, start_list(name)[0].make(), Setting(k=5)) for name in (spec, "popular(hours=2)"))
+    assert own.slates.tolist() == built_in.slates.tolist()
+
+
+def test_the_example_of_river_prints_the_leaderboard_and_marks_drift(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = [f"2020-01-01T{n // 60:02}:{n % 60:02}:00,A,u{n // 2},{n * n % 7}" for n in range(600)]
+    Path("clicks.csv").write_text("time,publisher,user,item\n" + "\n".join(log))
+    runpy.run_path(str(ROOT / "examples/river_example.py"))["main"]("clicks.csv")
+    printed = capsys.readouterr().out
+    assert re.search(r"^River\(model='StandardScaler \| LogisticRegression', candidates=50.* +\d", printed, re.M)
+    assert re.search(r"^River\(model=BiasedMF.* +\d", printed, re.M)
+    assert "drew pictures/success_over_time.png" in printed
 
 
 def test_the_example_script_prints_the_leaderboard_and_frames(

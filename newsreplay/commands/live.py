@@ -103,6 +103,7 @@ def live(
     """
     from newsreplay.api import Run
     from newsreplay.datasets.remote.address import without_secrets
+    from newsreplay.files import file_name
     from newsreplay.live.intake import Bounds
     from newsreplay.live.session import Hearing, Listening
     from newsreplay.live.session import live as listen
@@ -111,7 +112,6 @@ def live(
     from newsreplay.report.tables.leaderboard import leaderboard
     from newsreplay.simulator.judgement.scope import Scope
     from newsreplay.simulator.runs.options import Answering, Options
-    from newsreplay.files import file_name
     from newsreplay.spec import check_names
 
     address = parse_address(topic)

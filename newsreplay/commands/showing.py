@@ -221,11 +221,12 @@ def gate(
 @click.command()
 @run_argument
 @click.option("--to", "pictures", type=click.Path(path_type=Path), metavar="DIR", help="[default: RUN/pictures]")
+@click.option("--drift", is_flag=True, help="Mark where success over time changed, by ADWIN; needs river.")
 @names_option
-def plot(folder: Path, pictures: Path | None, names: dict[str, str]) -> None:
+def plot(folder: Path, pictures: Path | None, drift: bool, names: dict[str, str]) -> None:
     """Draw a run: success over time, E against P, quality against cost, ranks, slices; as PNG, SVG and CSV."""
     (run,) = _open([folder], names)
-    for path in run.plot(pictures):
+    for path in run.plot(pictures, drift=drift):
         click.echo(f"drew {path}")
 
 

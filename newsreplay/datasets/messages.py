@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from newsreplay.datasets.base import FACTS
 from newsreplay.datasets.reading.times import EMPTY, NANOS, OUTSIDE, UNREADABLE, parse_time
@@ -90,7 +90,7 @@ def read_message(text: bytes, publisher: str) -> TopicMessage:
     return message._replace(dwell=_dwell(record, message))
 
 
-def json_object(text: bytes) -> dict[str, Any]:
+def json_object(text: bytes) -> dict[str, object]:
     """The JSON object of a text, numbers as they are written. Raises `MessageError`."""
     try:
         record = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
@@ -103,7 +103,7 @@ def json_object(text: bytes) -> dict[str, Any]:
     return record
 
 
-def _text(record: dict[str, Any], name: str) -> str | None:
+def _text(record: dict[str, object], name: str) -> str | None:
     return _is_text(record.get(name), name)
 
 
@@ -120,7 +120,7 @@ def _is_text(value: object, name: str) -> str | None:
     return value if value.strip() else None
 
 
-def _time(record: dict[str, Any]) -> int:
+def _time(record: dict[str, object]) -> int:
     text = _text(record, "time")
     ms, form, _ = parse_time(text and text.strip())
     if form == EMPTY:
@@ -132,7 +132,7 @@ def _time(record: dict[str, Any]) -> int:
     return ms
 
 
-def _shown(record: dict[str, Any]) -> tuple[tuple[str, ...], tuple[bool, ...] | None]:
+def _shown(record: dict[str, object]) -> tuple[tuple[str, ...], tuple[bool, ...] | None]:
     """The candidates of an impression and which of them were clicked."""
     values, marks = record.get("pool"), record.get("clicked")
     if not isinstance(values, list):
@@ -149,14 +149,14 @@ def _shown(record: dict[str, Any]) -> tuple[tuple[str, ...], tuple[bool, ...] | 
     return pool, tuple(marks)
 
 
-def _flag(record: dict[str, Any]) -> bool | None:
+def _flag(record: dict[str, object]) -> bool | None:
     flag = record.get("recommendable")
     if not isinstance(flag, bool | None):
         raise MessageError(f"recommendable is {_shortly(flag)}; write true or false")
     return flag
 
 
-def _dwell(record: dict[str, Any], message: TopicMessage) -> tuple[float | None, ...] | None:
+def _dwell(record: dict[str, object], message: TopicMessage) -> tuple[float | None, ...] | None:
     value = record.get("dwell")
     if value is None or message.kind in (PUBLISH, HISTORY):
         return None

@@ -23,6 +23,8 @@ NEEDS = {
     "sessions": "sessions of two reads and more",
     "categories": "categories of articles",
     "neural": 'the extra of that name: pip install "newsreplay[neural]"',
+    "river": 'the extra of that name: pip install "newsreplay[river]"',
+    "sklearn": 'the extra of that name: pip install "newsreplay[sklearn]"',
     "parts": "other recommenders, named as its values",
     "answers": "a file of answers made elsewhere, named as its value",
 }

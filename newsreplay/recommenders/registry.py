@@ -49,6 +49,8 @@ BUILT_IN = {
         "baselines.association:Association", "sessions", "Ludewig & Jannach 2018", "sessions", "medium"
     ),
     "counters": BuiltIn("counters:CounterRanker", "counters", "McMahan et al. 2013", "reads", "dear"),
+    "river": BuiltIn("adapters.river:River", "counters", "Montiel et al. 2021", "reads river", "dear"),
+    "sklearn": BuiltIn("adapters.sklearn:Sklearn", "counters", "Pedregosa et al. 2011", "reads sklearn", "dear"),
     "thompson": BuiltIn("bandits.thompson:Thompson", "bandits", "Chapelle & Li 2011", "reads", "dear"),
     "ucb": BuiltIn("bandits.ucb:UCB", "bandits", "Auer et al. 2002", "reads", "medium"),
     "linucb": BuiltIn("bandits.linucb:LinUCB", "bandits", "Li et al. 2010", "reads", "dear"),
@@ -116,7 +118,7 @@ MIXTURES = ("blend", "fallback")  #: made of the recommenders that their values 
 PLUG_INS = PlugIns(
     "newsreplay.recommenders", "recommender", lambda name: name in BUILT_IN or name in ALIASES or name in PRESETS
 )
-ESTIMATORS = {"river": "river", "sklearn": "scikit-learn"}  #: packages whose classes specs name; how pip calls them
+ESTIMATORS = ("river", "sklearn")  #: packages whose classes specs name; extras of the same names bring them
 PATIENCE = 30.0  #: seconds in which a stranger's class should be made; one that takes longer is looked at in the run
 _NEURAL = ("torch", "safetensors")  # the extra that neural recommenders need
 _DOTTED = re.compile(r"\w+(?:\.\w+)+")
@@ -433,7 +435,7 @@ def _load_module(module_name: str, name: str) -> Any:
             ) from None
         if error.name in ESTIMATORS:
             raise SpecError(
-                f"{name} needs {error.name}, which is not installed: pip install {ESTIMATORS[error.name]}"
+                f'{name} needs {error.name}, which is not installed: pip install "newsreplay[{error.name}]"'
             ) from None
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise SpecError(

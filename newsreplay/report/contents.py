@@ -15,6 +15,7 @@ import numpy as np
 from newsreplay.durations import duration_text
 from newsreplay.log.rows import Column
 from newsreplay.report import misses
+from newsreplay.report.drift import changes
 from newsreplay.report.facts import (
     EXCLUDED,
     column_of,
@@ -54,16 +55,16 @@ from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.records import PairRecord, PublisherRecord
 
 
-def contents(run: RunFolder, *, slices: bool = True) -> ReportContents:
+def contents(run: RunFolder, *, slices: bool = True, drift: bool = False) -> ReportContents:
     """All that a report of a run shows, fit for JSON.
 
     Recommenders are ranked by E@1, or by AUC where E@1 is not shown (`shown.hides`) but impressions are scored. Without
-    `slices` those and success over time, which take longest, are left out.
-    Raises `RunError` where a file of the folder is missing.
+    `slices` those and success over time, which take longest, are left out; with `drift` success over time has when it
+    changed. Raises `RunError` where a file of the folder is missing, `NewsreplayError` for `drift` without river.
     """
     names = list(dict.fromkeys(pair["recommender"] for pair in run.info["pairs"] if not is_reference(pair)))
     measured = {publisher: shown(run, publisher) for publisher in run.publishers}
-    publishers = [_publisher(run, publisher, measured[publisher], slices) for publisher in run.publishers]
+    publishers = [_publisher(run, publisher, measured[publisher], slices, drift) for publisher in run.publishers]
     metric = usual_metric(result for of_publisher in measured.values() for result in of_publisher.results)
     fair = [row for row, name in enumerate(names) if name not in run.leaks]
     ranked = []
@@ -141,7 +142,7 @@ def _manifest(run: RunFolder) -> list[tuple[str, str]]:
     return [(label, str(text)) for label, text in lines.items() if text]
 
 
-def _publisher(run: RunFolder, name: str, measured: Measured, slices: bool) -> PublisherContents:
+def _publisher(run: RunFolder, name: str, measured: Measured, slices: bool, drift: bool) -> PublisherContents:
     facts = run.facts(name)
     rank_by, hidden = headline(facts), hides(facts, HEADLINE)
     metrics = [result.metric for result in measured.results[: measured.replicates.shape[1]]]
@@ -156,7 +157,7 @@ def _publisher(run: RunFolder, name: str, measured: Measured, slices: bool) -> P
         "rows": _rows(run, columns, measured, metrics, rank_by),
         "causes": misses.causes(k),
         "ceiling": facts["reachable_reads"] / later if later and not hidden else None,
-        "over_time": _over_time(columns) if slices else None,
+        "over_time": _over_time(columns, drift) if slices else None,
         "slices": [_slices(columns, by) for by in columns.dimensions()] if slices else [],
     }
 
@@ -269,18 +270,21 @@ def _add_ranks(
             row["against_best"] = (difference, low, high, p)
 
 
-def _over_time(columns: PublisherColumns) -> TimeSeries | None:
+def _over_time(columns: PublisherColumns, drift: bool) -> TimeSeries | None:
     starts, width, cells = over_time(columns)
     if not len(starts):
         return None
     span = duration_text(width)
-    return {
+    result: TimeSeries = {
         "label": f"E@1 of the sessions that begin within each {span}; fewer than {FEW} sessions tell nothing",
         "metric": "event_success@1",
         "starts": starts.tolist(),
         "width": width,
         "cells": {display_name(columns.run, name): estimates for name, estimates in cells.items()},
     }
+    if drift:
+        result["changes"] = {display_name(columns.run, name): times for name, times in changes(columns).items()}
+    return result
 
 
 def _slices(columns: PublisherColumns, by: str) -> SliceValues:

@@ -66,6 +66,7 @@ class TimeSeries(TypedDict):
     starts: list[int]  #: ms UTC
     width: int  #: ms
     cells: dict[str, list[Estimate]]  #: by recommender, one a start
+    changes: NotRequired[dict[str, list[int]]]  #: by recommender, when it changed (`drift`), ms UTC; if asked for
 
 
 class SliceValues(TypedDict):

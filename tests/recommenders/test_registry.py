@@ -459,8 +459,12 @@ def test_what_a_nested_spec_cannot_name_is_said_with_the_way_out(typed: str, mes
 @pytest.mark.parametrize(
     ("package", "typed", "way_out"),
     [
-        ("river", "river.linear_model.LogisticRegression", "needs river, which is not installed: pip install river"),
-        ("sklearn", "sklearn.svm.SVC", "needs sklearn, which is not installed: pip install scikit-learn"),
+        (
+            "river",
+            "river.linear_model.LogisticRegression",
+            'needs river, which is not installed: pip install "newsreplay[river]"',
+        ),
+        ("sklearn", "sklearn.svm.SVC", 'needs sklearn, which is not installed: pip install "newsreplay[sklearn]"'),
     ],
 )
 def test_without_river_or_scikit_learn_the_way_out_is_said(

@@ -48,7 +48,8 @@ class Picture(NamedTuple):
 def draw_run(contents: ReportContents, folder: Path, pictures: Sequence[Picture] | None = None) -> list[Path]:
     """Draw a run into `folder`, each picture as PNG and SVG with its numbers as CSV; the files written.
 
-    - `success_over_time`: the headline metric of the best six recommenders in each stretch of time;
+    - `success_over_time`: the headline metric of the best six recommenders in each stretch of time, marked where it
+      changed if `contents` has that;
     - `event_against_session`: E@1 against P@1;
     - `quality_against_cost`: the headline metric against processor time per event, with the Pareto front;
     - `publishers_by_recommenders`: the headline metric relative to each publisher's best, if there are two or more;
@@ -90,9 +91,11 @@ def pictures_of(contents: ReportContents) -> list[Picture]:
     whose = ["foresees", "drawn"]
     both = [E, f"{E}_low", f"{E}_high", P, f"{P}_low", f"{P}_high", "n"]
     quality = ["metric", "value", "low", "high"]
+    overs = [publisher["over_time"] for publisher in contents["publishers"]]
+    changes = ["changes"] if any(over and "changes" in over for over in overs) else []
     slices = list(dict.fromkeys(part["by"] for publisher in contents["publishers"] for part in publisher["slices"]))
     return [
-        Picture("success_over_time", over_time, [*pair, "metric", "start", *_VALUE], over_time_rows),
+        Picture("success_over_time", over_time, [*pair, "metric", "start", *_VALUE, *changes], over_time_rows),
         Picture("event_against_session", event_against_session, [*pair, *both, *whose], event_against_session_rows),
         Picture(
             "quality_against_cost",

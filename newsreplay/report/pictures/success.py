@@ -81,6 +81,7 @@ def over_time(run: ArrangedRun) -> Figure | None:
         run,
         f"A point for every {duration(drawn[0][1]['width'])} with 30 sessions or more; bands: "
         + run.contents["interval"],
+        "Dotted: its share of sessions with a hit had changed, by ADWIN." if _marked(drawn[0][1]) else "",
         outside(beyond),
         few=few,
     )
@@ -93,6 +94,7 @@ def over_time(run: ArrangedRun) -> Figure | None:
         middles = dates(np.array(over["starts"], dtype=np.int64) + over["width"] // 2)
         for name in kept:
             _band(axes, middles, by_name[name], look_of(run, name))
+            _mark_changes(axes, over, name, look_of(run, name))
         axes.set_title(publisher.label)
         axes.set_ylim(0, top)
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
@@ -126,15 +128,34 @@ def _band(axes: Axes, x: Floats, series: Series, look: Look) -> None:
     axes.plot(x[alone], value[alone], **{**look, "linestyle": ""}, markersize=3)
 
 
+def _marked(over: TimeSeries) -> bool:
+    """Whether it was asked when success changed."""
+    return "changes" in over
+
+
+def _mark_changes(axes: Axes, over: TimeSeries, name: str, look: Look) -> None:
+    for when in dates(np.array(over.get("changes", {}).get(name, []), dtype=np.int64)):
+        axes.axvline(when, color=look["color"], linestyle=":", lw=0.9)
+
+
 def over_time_rows(run: ArrangedRun) -> Rows:
-    """The table of the picture: one row a publisher, recommender and stretch of time."""
+    """The table of the picture: one row a publisher, recommender and stretch of time.
+
+    If it was asked when success changed, its last cell has the times within the stretch.
+    """
     drawn = best_few(run, _series(run), _estimates)[0]
     for publisher, row, is_drawn in all_rows(run, drawn):
         over, name = publisher["over_time"], row["recommender"]
         if over:
             for start, estimate in zip(over["starts"], _estimates(over, name), strict=False):
                 begin = datetime.fromtimestamp(start / 1000, UTC).isoformat()
-                yield publisher["name"], name, over["metric"], begin, *estimate, is_drawn
+                changes = (" ".join(_changes_within(over, name, start)),) if _marked(over) else ()
+                yield publisher["name"], name, over["metric"], begin, *estimate, is_drawn, *changes
+
+
+def _changes_within(over: TimeSeries, name: str, start: int) -> list[str]:
+    within = (when for when in over["changes"].get(name, []) if start <= when < start + over["width"])
+    return [datetime.fromtimestamp(when / 1000, UTC).isoformat() for when in within]
 
 
 # --- event- against session-level success ---------------------------------------------------------------
