@@ -28,7 +28,7 @@ from newsreplay.report.headings import heading
 from newsreplay.report.shown import shown
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
-from newsreplay.simulator.checks import Asking, Check, check_entry
+from newsreplay.simulator.checks import Check, CheckedSetting, check_entry
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scope import Scope
@@ -336,7 +336,7 @@ def check(
         entries = start_list([recommender])
         if len(entries) > 1:
             raise SpecError(f"one recommender is checked at a time, not {len(entries)}; name one")
-        asking: Asking = {"k": k, "seed": seed, "requests": requests, "exclude": exclude}
+        asking: CheckedSetting = {"k": k, "seed": seed, "requests": requests, "exclude": exclude}
         if data is None:
             return check_entry(entries[0], cuts=cuts, **asking)
         dataset = find_data(data)

@@ -105,7 +105,7 @@ def live(
     from newsreplay.datasets.remote.address import without_secrets
     from newsreplay.files import file_name
     from newsreplay.live.intake import Bounds
-    from newsreplay.live.session import Hearing, Listening
+    from newsreplay.live.session import Listening, LiveReports
     from newsreplay.live.session import live as listen
     from newsreplay.live.topics.address import parse_address
     from newsreplay.recommenders.registry import start_list
@@ -126,7 +126,7 @@ def live(
             out or _free(Path("runs") / file_name(f"live-{address.name}")),
             Options(Scope(**scope), Answering(k, seed)),
             Listening(watermark, Bounds(**ending), begin == "now"),
-            hearing=Hearing(report_line, progress),
+            reports=LiveReports(report_line, progress),
             command=shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])]),
         )
     run = Run(folder)

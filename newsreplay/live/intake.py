@@ -43,7 +43,7 @@ class Counts(NamedTuple):
     latest: int  #: ms, the latest event
 
 
-class Intake:
+class RowIntake:
     """Takes messages in, and shows them an instant at a time; `write` takes a line for each that was looked at."""
 
     def __init__(

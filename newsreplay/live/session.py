@@ -23,8 +23,8 @@ from newsreplay.datasets.sources.messages import plan_messages
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import NewsreplayError, RunError
 from newsreplay.live.audience import Audience
-from newsreplay.live.intake import Arrived, Bounds, Counts, Intake
-from newsreplay.live.topics.address import Address, AwayError
+from newsreplay.live.intake import Arrived, Bounds, Counts, RowIntake
+from newsreplay.live.topics.address import AwayError, TopicAddress
 from newsreplay.live.topics.opening import Topic, open_topic
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import Entry
@@ -51,7 +51,7 @@ class Listening(NamedTuple):
     now: bool = False  #: only what comes from now on, not all that is there
 
 
-class Hearing(NamedTuple):
+class LiveReports(NamedTuple):
     """Who is told what."""
 
     report: Callable[[str], None] = lambda line: None
@@ -59,17 +59,17 @@ class Hearing(NamedTuple):
 
 
 USUAL = Listening()
-UNHEARD = Hearing()
+UNREPORTED = LiveReports()
 
 
 def live(
-    address: Address,
+    address: TopicAddress,
     entries: list[Entry],
     out: Path,
     options: Options,
     listening: Listening = USUAL,
     *,
-    hearing: Hearing = UNHEARD,
+    reports: LiveReports = UNREPORTED,
     command: str | None = None,
 ) -> Path:
     """Listen to a topic with recommenders, in shadow mode, until it is over, and write the run folder `out`.
@@ -78,24 +78,24 @@ def live(
     shown to all recommenders in event order, and they are asked as in a replay; nobody is shown what they answer.
     What foresees the log, as the oracle, is replayed at the end. Raises `NewsreplayError`.
     """
-    place = Place(out, _identity(address, entries, options, listening))
+    place = LiveFolder(out, _identity(address, entries, options, listening))
     answering, scope = options.answering, options.scope
-    setting = Setting(answering.seed, answering.k, scope.warmup, report=hearing.report, requests=scope.requests)
+    setting = Setting(answering.seed, answering.k, scope.warmup, report=reports.report, requests=scope.requests)
     shown = [entry for entry in entries if not _foresees(entry)]
     audience = Audience(shown, setting)
     with place.claimed():
-        intake = Intake(address.name, listening.watermark, audience.show, place.append, listening.bounds)
+        intake = RowIntake(address.name, listening.watermark, audience.show, place.append, listening.bounds)
         after = place.restore(intake)
         if after is not None:
-            hearing.report(f"going on after {after}, with {intake.counts().events:,} messages that had come")
+            reports.report(f"going on after {after}, with {intake.counts().events:,} messages that had come")
         with closing(open_topic(address, after, now=listening.now)) as topic, stopped_by_signals() as stop:
-            listen(topic, intake, stop, place.keep, hearing)
+            listen(topic, intake, stop, place.keep, reports)
         intake.end()
     counts = intake.counts()
-    hearing.report(
+    reports.report(
         f"the end: {counts.events:,} messages, {counts.late:,} late and {counts.malformed:,} that could not be read"
     )
-    return judge(place, address.name, audience, Manifested(entries, options, command), hearing.report)
+    return judge(place, address.name, audience, Manifested(entries, options, command), reports.report)
 
 
 def _foresees(entry: Entry) -> bool:
@@ -106,7 +106,7 @@ def _foresees(entry: Entry) -> bool:
         return False
 
 
-def _identity(address: Address, entries: list[Entry], options: Options, listening: Listening) -> dict[str, object]:
+def _identity(address: TopicAddress, entries: list[Entry], options: Options, listening: Listening) -> dict[str, object]:
     """What makes another live run the same."""
     return {
         "topic": address.shown,
@@ -117,7 +117,7 @@ def _identity(address: Address, entries: list[Entry], options: Options, listenin
     }
 
 
-class Place:
+class LiveFolder:
     """The run folder while its messages come."""
 
     def __init__(self, out: Path, identity: dict[str, object]):
@@ -170,7 +170,7 @@ class Place:
         (self.out / UNFINISHED).write_text(json.dumps({"this run": "has not ended"}) + "\n", "utf-8")
         mark.write_text(json.dumps(self.identity, indent=1) + "\n", "utf-8")
 
-    def restore(self, intake: Intake) -> str | None:
+    def restore(self, intake: RowIntake) -> str | None:
         """Show again what had come; returns where the last message stood, None where none had come."""
         whole = self._drop_torn_line()
         last = None
@@ -193,7 +193,9 @@ class Place:
             return b"\n" in data
 
 
-def listen(topic: Topic, intake: Intake, stop: threading.Event, keep: Callable[[], None], hearing: Hearing) -> None:
+def listen(
+    topic: Topic, intake: RowIntake, stop: threading.Event, keep: Callable[[], None], reports: LiveReports
+) -> None:
     """Take in what a topic brings until it ends, its bounds are reached, or `stop` is set; `keep` after each batch."""
     idle, heard, pause = intake.bounds.idle, time.monotonic(), 0.0
     while not intake.over and not stop.is_set():
@@ -201,13 +203,13 @@ def listen(topic: Topic, intake: Intake, stop: threading.Event, keep: Callable[[
             batch = topic.poll(POLL)
         except AwayError as error:
             if not pause:
-                hearing.report(f"{error}; trying again")
+                reports.report(f"{error}; trying again")
             pause = min(_LATEST, max(_SOONEST, 2 * pause))
             stop.wait(pause)
             batch = []
         else:
             if pause:
-                hearing.report("it answers again")
+                reports.report("it answers again")
             pause = 0.0
         if batch is None:
             return
@@ -217,7 +219,7 @@ def listen(topic: Topic, intake: Intake, stop: threading.Event, keep: Callable[[
             keep()
         elif idle is not None and time.monotonic() - heard > idle:
             return
-        hearing.progress(intake.counts())
+        reports.progress(intake.counts())
 
 
 def _now() -> int:
@@ -260,7 +262,9 @@ class Manifested(NamedTuple):
     command: str | None
 
 
-def judge(place: Place, publisher: str, audience: Audience, run: Manifested, report: Callable[[str], None]) -> Path:
+def judge(
+    place: LiveFolder, publisher: str, audience: Audience, run: Manifested, report: Callable[[str], None]
+) -> Path:
     """Prepare the messages, judge what was answered to them, and write the run. Raises `NewsreplayError`."""
     try:
         dataset = _prepared(place, publisher, audience)
@@ -281,7 +285,7 @@ def judge(place: Place, publisher: str, audience: Audience, run: Manifested, rep
     return place.out
 
 
-def _prepared(place: Place, publisher: str, audience: Audience) -> Dataset:
+def _prepared(place: LiveFolder, publisher: str, audience: Audience) -> Dataset:
     plan = plan_messages(place.messages, publisher=publisher)
     source = str(place.identity["topic"])
     notes = [f"messages came from {source}, event times disordered by up to {place.identity['watermark']} ms"]

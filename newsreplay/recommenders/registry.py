@@ -109,11 +109,8 @@ PRESETS = {
     ),
 }
 #: Names that begin with a scheme stand for services: their class is made of what the name says.
-SERVICES = {
-    "http": "services.web:HttpService",
-    "https": "services.web:HttpService",
-    "stdin": "services.child:StdinService",
-}
+_WEB = "services.web:HttpService"
+SERVICES = {"http": _WEB, "https": _WEB, "stdin": "services.child:StdinService"}
 MIXTURES = ("blend", "fallback")  #: made of the recommenders that their values name
 PLUG_INS = PlugIns(
     "newsreplay.recommenders", "recommender", lambda name: name in BUILT_IN or name in ALIASES or name in PRESETS

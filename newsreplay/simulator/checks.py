@@ -35,7 +35,7 @@ Change: TypeAlias = Literal["nothing", "overwritten", "cut off", "overwritten an
 _CHANGES: tuple[Change, ...] = ("overwritten", "cut off", "overwritten and made more")
 
 
-class Asking(TypedDict, total=False):
+class CheckedSetting(TypedDict, total=False):
     """How a recommender is asked in a check, as `Setting` has it."""
 
     k: int
@@ -91,7 +91,7 @@ def check_entry(
     articles: Articles | None = None,
     cuts: int = 20,
     apart: bool = True,
-    **asking: Unpack[Asking],
+    **asking: Unpack[CheckedSetting],
 ) -> Check:
     """Check one recommender at `cuts` cuts, every second right after a request, every fourth after an impression.
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from newsreplay.datasets.messages import TopicMessage, message_text, read_message
 from newsreplay.datasets.sources.messages import block_of
-from newsreplay.live.intake import ENDLESS, Arrived, Bounds, Intake
+from newsreplay.live.intake import ENDLESS, Arrived, Bounds, RowIntake
 from newsreplay.log.rows import DAY, READ
 from tests.live.messages import START, in_order
 
@@ -23,7 +23,7 @@ class Seen:
     def __init__(self, watermark: int = 2_000, bounds: Bounds = ENDLESS):
         self.instants: list[list[TopicMessage]] = []
         self.lines: list[str] = []
-        self.intake = Intake("gazette", watermark, self.instants.extend, self.lines.append, bounds)
+        self.intake = RowIntake("gazette", watermark, self.instants.extend, self.lines.append, bounds)
 
     def take(self, *messages: TopicMessage | bytes, size: int = 1) -> Seen:
         texts = [one if isinstance(one, bytes) else message_text(one).encode() for one in messages]

@@ -21,9 +21,9 @@ from newsreplay.api import Run
 from newsreplay.datasets.messages import TopicMessage, message_text
 from newsreplay.datasets.sending import messages_of
 from newsreplay.errors import RunError
-from newsreplay.live.intake import Arrived, Bounds, Intake
-from newsreplay.live.session import Hearing, Listening, listen, live
-from newsreplay.live.topics.address import Address, AwayError, TopicError, parse_address
+from newsreplay.live.intake import Arrived, Bounds, RowIntake
+from newsreplay.live.session import Listening, LiveReports, listen, live
+from newsreplay.live.topics.address import AwayError, TopicAddress, TopicError, parse_address
 from newsreplay.live.topics.opening import Topic, open_topic, send
 from newsreplay.log.rows import IMPRESSION, PUBLISH, READ
 from newsreplay.recommenders.base import Recommender
@@ -59,7 +59,7 @@ def visits(count: int = 40) -> list[TopicMessage]:
     return messages
 
 
-def lines_file(folder: Path, messages: list[TopicMessage], name: str = "gazette.jsonl") -> Address:
+def lines_file(folder: Path, messages: list[TopicMessage], name: str = "gazette.jsonl") -> TopicAddress:
     path = folder / name
     path.write_text("".join(f"{message_text(message)}\n" for message in messages), "utf-8")
     return parse_address(str(path))
@@ -92,7 +92,7 @@ def test_refused_messages_are_rejects_of_the_data(tmp_path: Path) -> None:
     with Path(address.topic).open("a") as file:
         file.write("rubbish\n")
     told: list[str] = []
-    out = live(address, start_list("circular"), tmp_path / "out", hearing=Hearing(told.append), options=OPTIONS)
+    out = live(address, start_list("circular"), tmp_path / "out", reports=LiveReports(told.append), options=OPTIONS)
     data = Run(out).info["data"]
     assert told[-1].startswith("the end: 55 messages, 1 late and 1 that could not be read")
     assert data["rejected"] == 2
@@ -149,7 +149,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         file.write('{"at":"21","ti')
     lines_file(tmp_path, messages)
     told: list[str] = []
-    live(address, start_list(SPECS), killed, OPTIONS, hearing=Hearing(told.append))
+    live(address, start_list(SPECS), killed, OPTIONS, reports=LiveReports(told.append))
     assert told[0] == "going on after 20, with 20 messages that had come"
     assert_same_files(killed, whole)
 
@@ -187,8 +187,8 @@ class Scripted:
 def heard(topic: Topic, bounds: Bounds, stop: threading.Event | None = None) -> tuple[int, list[str]]:
     shown: list[list[TopicMessage]] = []
     told: list[str] = []
-    intake = Intake("gazette", 0, shown.extend, lambda line: None, bounds)
-    listen(topic, intake, stop or threading.Event(), lambda: None, Hearing(told.append))
+    intake = RowIntake("gazette", 0, shown.extend, lambda line: None, bounds)
+    listen(topic, intake, stop or threading.Event(), lambda: None, LiveReports(told.append))
     return intake.counts().events, told
 
 
@@ -272,7 +272,7 @@ def test_a_redis_stream_equals_the_replay_also_when_the_server_restarts(tmp_path
 
     def run_live() -> None:
         answers.append(
-            live(address, start_list(SPECS), tmp_path / "live", OPTIONS, listening, hearing=Hearing(told.append))
+            live(address, start_list(SPECS), tmp_path / "live", OPTIONS, listening, reports=LiveReports(told.append))
         )
 
     thread = threading.Thread(target=run_live)

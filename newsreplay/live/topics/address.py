@@ -23,7 +23,7 @@ class AwayError(TopicError):
     """A broker does not answer; it may come back."""
 
 
-class Address(NamedTuple):
+class TopicAddress(NamedTuple):
     """An address of a topic."""
 
     scheme: str  #: "" for a file, or for -
@@ -42,20 +42,20 @@ class Address(NamedTuple):
         return self.topic if self.scheme else self.topic.rpartition("/")[2].split(".")[0].replace("-", "") or "stdin"
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str) -> TopicAddress:
     """The address that a text is. Raises `TopicError`.
 
     >>> parse_address("kafka://localhost:9092/clicks")
-    Address(scheme='kafka', host='localhost:9092', topic='clicks', options={})
+    TopicAddress(scheme='kafka', host='localhost:9092', topic='clicks', options={})
     """
     scheme, colon, _ = text.partition("://")
     if not colon:
-        return Address("", "", text, {})
+        return TopicAddress("", "", text, {})
     parts = urlsplit(text)
     topic = unquote(parts.path.strip("/"))
     if scheme not in MODULES or not parts.netloc or not topic:
         raise TopicError(f"{without_secrets(text)} is no topic; write {FORMS}")
-    return Address(scheme, parts.netloc, topic, dict(parse_qsl(parts.query)))
+    return TopicAddress(scheme, parts.netloc, topic, dict(parse_qsl(parts.query)))
 
 
 def client(package: str, scheme: str) -> Any:

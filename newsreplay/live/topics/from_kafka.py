@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from newsreplay.live.intake import Arrived
-from newsreplay.live.topics.address import Address, AwayError, TopicError, client
+from newsreplay.live.topics.address import AwayError, TopicAddress, TopicError, client
 
 _MOST = 1_000  #: messages at once
 _BEFORE = 10_000  #: ms to reach a broker in
@@ -17,7 +17,7 @@ _BEFORE = 10_000  #: ms to reach a broker in
 class KafkaPartition:
     """The messages of a partition after one of them; the client itself goes on when a broker comes back."""
 
-    def __init__(self, address: Address, consumer: Any, partition: Any):
+    def __init__(self, address: TopicAddress, consumer: Any, partition: Any):
         self.address, self.consumer, self.partition = address, consumer, partition
 
     def poll(self, patience: float) -> list[Arrived]:
@@ -31,7 +31,7 @@ class KafkaPartition:
         self.consumer.close()
 
 
-def open_topic(address: Address, after: str | None, *, now: bool) -> KafkaPartition:
+def open_topic(address: TopicAddress, after: str | None, *, now: bool) -> KafkaPartition:
     """The messages of the partition that the address names with `?partition=`; it need not where there is one."""
     kafka = client("kafka", address.scheme)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what goes wrong is told in words
@@ -58,7 +58,7 @@ def open_topic(address: Address, after: str | None, *, now: bool) -> KafkaPartit
     return KafkaPartition(address, consumer, partition)
 
 
-def _partition(address: Address, consumer: Any) -> int:
+def _partition(address: TopicAddress, consumer: Any) -> int:
     there = sorted(consumer.partitions_for_topic(address.topic) or ())
     named = address.options.get("partition")
     if not there:
@@ -70,7 +70,7 @@ def _partition(address: Address, consumer: Any) -> int:
     return int(named or there[0])
 
 
-def send(address: Address, texts: Iterable[str], sent: Callable[[int], None]) -> None:
+def send(address: TopicAddress, texts: Iterable[str], sent: Callable[[int], None]) -> None:
     """Append messages to a partition, the first unless the address names another."""
     kafka = client("kafka", address.scheme)
     partition = int(address.options.get("partition", "0"))
@@ -99,7 +99,7 @@ def _delivered(producer: Any, waiting: list[Any]) -> int:
 
 
 @contextmanager
-def _in_words(address: Address) -> Iterator[None]:
+def _in_words(address: TopicAddress) -> Iterator[None]:
     errors = client("kafka", address.scheme).errors
     try:
         yield

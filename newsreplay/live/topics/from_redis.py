@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from newsreplay.live.intake import Arrived
-from newsreplay.live.topics.address import Address, AwayError, TopicError, client
+from newsreplay.live.topics.address import AwayError, TopicAddress, TopicError, client
 
 FIELD = "message"
 _MOST = 1_000  #: entries at once
@@ -18,7 +18,7 @@ _PATIENCE = 60.0  #: seconds within which a server must have answered; longer th
 class RedisStream:
     """The entries of a stream after one of them."""
 
-    def __init__(self, address: Address, connection: Any, after: str):
+    def __init__(self, address: TopicAddress, connection: Any, after: str):
         self.address, self.connection, self.after = address, connection, after
 
     def poll(self, patience: float) -> list[Arrived]:
@@ -38,7 +38,7 @@ class RedisStream:
         self.connection.close()
 
 
-def open_topic(address: Address, after: str | None, *, now: bool) -> RedisStream:
+def open_topic(address: TopicAddress, after: str | None, *, now: bool) -> RedisStream:
     """The entries of a stream; one that is not there yet has none."""
     connection = _connection(address)
     with _in_words(address):
@@ -47,7 +47,7 @@ def open_topic(address: Address, after: str | None, *, now: bool) -> RedisStream
     return RedisStream(address, connection, after or (last[0][0].decode() if last else "0-0"))
 
 
-def send(address: Address, texts: Iterable[str], sent: Callable[[int], None]) -> None:
+def send(address: TopicAddress, texts: Iterable[str], sent: Callable[[int], None]) -> None:
     """Append messages to a stream."""
     connection, number, rest = _connection(address), 0, iter(texts)
     with _in_words(address):
@@ -61,7 +61,7 @@ def send(address: Address, texts: Iterable[str], sent: Callable[[int], None]) ->
     connection.close()
 
 
-def _connection(address: Address) -> Any:
+def _connection(address: TopicAddress) -> Any:
     number = address.options.get("db", "0")
     if not number.isdecimal():
         raise TopicError(f"{address.shown}: db is {number!r}; write a number")
@@ -71,7 +71,7 @@ def _connection(address: Address) -> Any:
 
 
 @contextmanager
-def _in_words(address: Address) -> Iterator[None]:
+def _in_words(address: TopicAddress) -> Iterator[None]:
     redis = client("redis", address.scheme)
     try:
         yield

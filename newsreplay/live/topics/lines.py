@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from newsreplay.live.intake import Arrived
-from newsreplay.live.topics.address import Address, TopicError
+from newsreplay.live.topics.address import TopicAddress, TopicError
 
 _BYTES = 1 << 20  #: read at once
 
 
-class Lines:
+class LineTopic:
     """The lines of an open file; where it stands is the number of the line."""
 
     def __init__(self, file: int, skip: int, *, own: bool):
@@ -52,19 +52,19 @@ class Lines:
             os.close(self.file)
 
 
-def open_topic(address: Address, after: str | None, *, now: bool) -> Lines:
+def open_topic(address: TopicAddress, after: str | None, *, now: bool) -> LineTopic:
     """The lines of a file; what comes on standard input was not taken before, whatever `after` says."""
     if now:
         raise TopicError("a file has no lines that come from now on; leave --from now out")
     if address.topic == "-":
-        return Lines(sys.stdin.fileno(), 0, own=False)
+        return LineTopic(sys.stdin.fileno(), 0, own=False)
     try:
-        return Lines(os.open(address.topic, os.O_RDONLY), int(after or 0), own=True)
+        return LineTopic(os.open(address.topic, os.O_RDONLY), int(after or 0), own=True)
     except OSError as error:
         raise TopicError(f"{address.topic} cannot be read: {error.strerror or error}") from None
 
 
-def send(address: Address, texts: Iterable[str], sent: Callable[[int], None]) -> None:
+def send(address: TopicAddress, texts: Iterable[str], sent: Callable[[int], None]) -> None:
     """Write messages, one a line."""
     try:
         with Path(address.topic).open("x", encoding="utf-8") if address.topic != "-" else sys.stdout as file:

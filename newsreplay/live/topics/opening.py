@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from newsreplay.live.intake import Arrived
-from newsreplay.live.topics.address import MODULES, Address
+from newsreplay.live.topics.address import MODULES, TopicAddress
 
 
 class Topic(Protocol):
@@ -25,7 +25,7 @@ class Topic(Protocol):
         ...
 
 
-def open_topic(address: Address, after: str | None, *, now: bool) -> Topic:
+def open_topic(address: TopicAddress, after: str | None, *, now: bool) -> Topic:
     """Messages after the one at `after`; where that is None all there are, or with `now` those that come from now on.
 
     Raises `TopicError`.
@@ -33,10 +33,10 @@ def open_topic(address: Address, after: str | None, *, now: bool) -> Topic:
     return _module(address).open_topic(address, after, now=now)  # type: ignore[no-any-return]
 
 
-def send(address: Address, texts: Iterable[str], sent: Callable[[int], None]) -> None:
+def send(address: TopicAddress, texts: Iterable[str], sent: Callable[[int], None]) -> None:
     """Send messages; `sent` takes how many were. Raises `TopicError`."""
     _module(address).send(address, texts, sent)
 
 
-def _module(address: Address) -> Any:
+def _module(address: TopicAddress) -> Any:
     return importlib.import_module(f"newsreplay.live.topics.{MODULES.get(address.scheme, 'lines')}")
