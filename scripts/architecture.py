@@ -21,7 +21,7 @@ PICTURE = Path("docs/architecture.svg")
 ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
         *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations", "traces"),
-        "plug_ins",
+        *("plug_ins",),
         *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "serving", "live"),
         *("report", "api", "preload", "commands", "cli", "__main__"),
     ),
@@ -125,6 +125,8 @@ MEANING = {
     "cli": "the command newsreplay, and its commands",
     "api": "what import newsreplay offers",
     "report": "tables, pictures, pages",
+    "live": "topics, answers in shadow mode",
+    "serving": "a recommender over HTTP",
     "simulator": "replay, judgement, run folders",
     "recommenders": "baselines, neural models, the registry",
     "datasets": "sources, preparing, downloads",
