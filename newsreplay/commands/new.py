@@ -52,7 +52,7 @@ def _checked(name: str) -> str:
             "my_recommender"
         )
     if _is_taken(module):
-        raise click.ClickException(f"{module!r} is a module that is installed already; choose another name")
+        raise click.ClickException(f"{module!r} is a module that is there already; choose another name")
     if any(map(PLUG_INS.is_own, (module, module.replace("_", "-")))):
         raise click.ClickException(f"{name!r} is a recommender of newsreplay's own; choose another name")
     return module

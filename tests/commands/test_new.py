@@ -42,11 +42,13 @@ def test_it_writes_a_package_and_says_what_to_do_with_it(cli: Cli) -> None:
 
 
 def test_a_folder_that_is_there_is_never_written_to(cli: Cli) -> None:
-    Path("mine").mkdir()
-    assert complaint(cli("new", "mine")) == "mine is there already; choose another name, or another folder with --to"
-    assert not [*Path("mine").iterdir()]
-    assert cli("new", "mine", "--to", "elsewhere/deep").exit_code == 0
-    assert Path("elsewhere/deep/src/mine/recommender.py").exists()
+    Path("my_news").mkdir()
+    assert complaint(cli("new", "my_news")) == (
+        "my_news is there already; choose another name, or another folder with --to"
+    )
+    assert not [*Path("my_news").iterdir()]
+    assert cli("new", "my_news", "--to", "elsewhere/deep").exit_code == 0
+    assert Path("elsewhere/deep/src/my_news/recommender.py").exists()
 
 
 @pytest.mark.parametrize(
@@ -57,8 +59,8 @@ def test_a_folder_that_is_there_is_never_written_to(cli: Cli) -> None:
         ("class", "cannot be the name of a module"),
         ("a__b", "cannot be the name of a module"),
         ("2nd", "cannot be the name of a module"),
-        ("random", "'random' is a module that is installed already"),
-        ("newsreplay", "'newsreplay' is a module that is installed already"),
+        ("random", "'random' is a module that is there already"),
+        ("newsreplay", "'newsreplay' is a module that is there already"),
         ("nrms_bert", "is a recommender of newsreplay's own"),
         ("trend", "is a recommender of newsreplay's own"),
         ("baselines", "is a recommender of newsreplay's own"),
