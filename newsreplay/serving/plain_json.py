@@ -31,7 +31,7 @@ def told(body: object) -> Told:
         k = _number(body, "k", 1, LONGEST) if kind == "recommend" else None
         return Told(publisher, ask=Ask(_row(IMPRESSION, body), k, kind == "score"))
     if not isinstance(kind, str) or kind not in KINDS:
-        raise UnclearMessageError(f"type is {kind!r}; there are start, {', '.join(KINDS)}, recommend and score")
+        raise UnclearMessageError(f"type is {_short(kind)}; there are start, {', '.join(KINDS)}, recommend and score")
     return Told(publisher, rows=(_row(KINDS[kind], body),))
 
 
