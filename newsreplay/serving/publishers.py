@@ -26,7 +26,7 @@ class PublisherFeed:
         """`smallest`: of compiled states. Raises `NewsreplayError` where the recommender cannot be made, or fed."""
         recommender = entry.make()
         self.label, self.setting, self.ranks = entry.label, setting, can_score(recommender)
-        self.growing = ServedLog()
+        self.growing = ServedLog(setting.exclude)
         self.feed = feed_of(recommender, entry.label, setting, self.growing, smallest)
         self.last: tuple[ToldRow, Event] | None = None  # the read learned last
 
@@ -39,7 +39,7 @@ class PublisherFeed:
     def answer(self, ask: Ask) -> Answer:
         """What is answered to a question; of unknown candidates none is ranked."""
         if not ask.scores:
-            slate = self.feed.recommend(self._request(ask.row), min(ask.k or self.setting.k, self.setting.k))
+            slate = self.feed.recommend(self._request(ask.row), ask.k or self.setting.k)
             return list(map(self.growing.catalog.id, slate))
         if not self.ranks:
             raise UnclearMessageError(f"{self.label} has no scores")
