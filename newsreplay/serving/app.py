@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from newsreplay.escaping import escaped
 from newsreplay.recommenders.services.faults import ServiceFault
 from newsreplay.recommenders.services.speech import decoded
 from newsreplay.serving import orp, plain_json
@@ -60,7 +61,7 @@ class App:
             told = orp.told(kind, decoded(text))
             answer = self.serving.take(told)
             if told.error:
-                log.warning("an error notification: %s", told.error)
+                log.warning("an error notification: %s", escaped(told.error))
             return {} if answer is None else orp.answer(answer)  # type: ignore[arg-type]
         told = plain_json.told(decoded(body))
         answer = self.serving.take(told)

@@ -19,7 +19,7 @@ from newsreplay.simulator.replay.answers import Answer, AnswerError, Codes, chec
 from newsreplay.simulator.replay.compiled import kernels_of, name_of, pieces
 from newsreplay.simulator.replay.foresight import foresight_of
 from newsreplay.simulator.replay.plain import PlainRecommender
-from newsreplay.simulator.replay.walk import STRETCH, bare_event, can_score, reveal_row
+from newsreplay.simulator.replay.walk import REVEAL, STRETCH, bare_event, can_score
 
 SMALLEST = Sizes(articles=1 << 10, users=1 << 12, sessions=1 << 12, categories=1 << 6, k=0)  #: of states at first
 READS = 1 << 10  #: reads that a state is given room for at a time
@@ -90,9 +90,10 @@ class CompiledFeed:
         kind = type(recommender)
         kernels = kernels_of(kind)
         name = name_of(kernels)
-        self.learn_rows = bind(learn_rows, name, reveal=reveal_row, learn=kernels["learn"])
-        self.answer_rows = bind(answer_rows, name, reveal=reveal_row, bare=bare_event, recommend=kernels["recommend"])
-        self.score_rows = bind(score_rows, name, reveal=reveal_row, score=kernels["score"])
+        name, reveal = f"{name}_{growing.exclude}", REVEAL[growing.exclude]
+        self.learn_rows = bind(learn_rows, name, reveal=reveal, learn=kernels["learn"])
+        self.answer_rows = bind(answer_rows, name, reveal=reveal, bare=bare_event, recommend=kernels["recommend"])
+        self.score_rows = bind(score_rows, name, reveal=reveal, score=kernels["score"])
         self.sizes = sizes
         self.state = recommender.state(sizes, key)
         self.room = 0  # rows for which there is room
@@ -116,9 +117,9 @@ class CompiledFeed:
 
     def recommend(self, request: Event, k: int) -> list[int]:
         """See `Feed.recommend`."""
-        if self._grow():
+        if self._grow(k):
             self._learn_anew(self.growing.rows)
-        slate = np.full(min(k, self.sizes.k), -1, np.int32)
+        slate = np.full(k, -1, np.int32)
         self.answer_rows(self.growing.log, request.row, request.row + 1, self.state, slate)
         return [code for code in slate.tolist() if code >= 0]
 
@@ -130,9 +131,9 @@ class CompiledFeed:
         self.score_rows(self.growing.log, request.row, request.row + 1, self.state, out)
         return out.tolist()
 
-    def _grow(self) -> bool:
-        """Whether the codes by now want a larger state than there is, which is an empty one then."""
-        needed = self.growing.sizes
+    def _grow(self, k: int = 0) -> bool:
+        """Whether the codes by now, or slates of k, want a larger state than there is; sizes are those of it then."""
+        needed = self.growing.sizes._replace(k=k)
         if all(there >= wanted for there, wanted in zip(self.sizes, needed, strict=True)):
             return False
         self.sizes = Sizes(
@@ -187,7 +188,8 @@ class PlainFeed:
         for code in codes:
             if code >= known:
                 raise AnswerError(f"{code} in a slate", f"known are the codes 0 to {known - 1}")
-        return [int(code) for code in dict.fromkeys(codes) if code != request.item]
+        left_out = -1 if request.exclude == "nothing" else request.item
+        return [int(code) for code in dict.fromkeys(codes) if code != left_out]
 
     def score(self, request: Event) -> list[float]:
         """See `Feed.score`. Raises `AnswerError`."""
@@ -210,11 +212,11 @@ class MixtureFeed:
     """A mixture: its parts are fed, and their answers mixed."""
 
     def __init__(self, mixture: Mixture, setting: Setting, growing: ServedLog, smallest: Sizes):
-        self.mixture, self.k = mixture, setting.k
-        self.depth = mixture.depth(setting.k)
+        self.mixture = mixture
+        depth = mixture.depth(setting.k)
         self.scorers = [part for part, recommender in enumerate(mixture.parts) if can_score(recommender)]
         self.feeds = [
-            feed_of(recommender, entry.label, setting._replace(k=self.depth), growing, smallest)
+            feed_of(recommender, entry.label, setting._replace(k=depth), growing, smallest)
             for recommender, entry in zip(mixture.parts, mixture.entries, strict=True)
         ]
 
@@ -225,13 +227,14 @@ class MixtureFeed:
 
     def recommend(self, request: Event, k: int) -> list[int]:
         """See `Feed.recommend`."""
-        listed = np.full((len(self.feeds), 1, self.depth), -1, np.int32)
+        depth = self.mixture.depth(k)
+        listed = np.full((len(self.feeds), 1, depth), -1, np.int32)
         for part, feed in enumerate(self.feeds):
-            slate = feed.recommend(request, self.depth)
+            slate = feed.recommend(request, depth)
             listed[part, 0, : len(slate)] = slate
-        out = np.full((1, self.k), -1, np.int32)
+        out = np.full((1, k), -1, np.int32)
         self.mixture.recommend(listed, out)
-        return [code for code in out[0, :k].tolist() if code >= 0]
+        return [code for code in out[0].tolist() if code >= 0]
 
     def score(self, request: Event) -> list[float]:
         """See `Feed.score`."""

@@ -38,7 +38,8 @@ def told(kind: str, body: Object) -> Told:
         return _update(body)
     if kind not in ("recommendation_request", "event_notification"):
         raise UnclearMessageError(
-            f"type is {kind!r}; there are item_update, recommendation_request, event_notification, error_notification"
+            f"type is {kind[:50]!r}; there are item_update, recommendation_request, event_notification and "
+            "error_notification"
         )
     simple = _inside(body, "context", "simple")
     publisher = _id(simple.get(PUBLISHER)) or ""

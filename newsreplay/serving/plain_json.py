@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from newsreplay.datasets.base import FACTS
-from newsreplay.log.rows import HISTORY, IMPRESSION, KIND_NAMES, OUTCOME, PUBLISH, READ
+from newsreplay.log.rows import EXCLUDES, HISTORY, IMPRESSION, KIND_NAMES, OUTCOME, PUBLISH, READ
 from newsreplay.recommenders.services.speech import Object
 from newsreplay.serving.told import Ask, Start, Told, ToldRow, UnclearMessageError
 
@@ -26,12 +26,15 @@ def told(body: object) -> Told:
     publisher = _id(body, "publisher") or ""
     if kind == "start":
         k = _number(body, "k", 1, LONGEST)
-        return Told(publisher, Start(k, _number(body, "seed", 0), _number(body, "warmup", 0)))
+        exclude = body.get("exclude")
+        if exclude not in (None, *EXCLUDES):
+            raise UnclearMessageError(f"exclude is {_short(exclude)}; there are {', '.join(EXCLUDES)}")
+        return Told(publisher, Start(k, _number(body, "seed", 0), _number(body, "warmup", 0), exclude))
     if kind in ("recommend", "score"):
         k = _number(body, "k", 1, LONGEST) if kind == "recommend" else None
         return Told(publisher, ask=Ask(_row(IMPRESSION, body), k, kind == "score"))
     if not isinstance(kind, str) or kind not in KINDS:
-        raise UnclearMessageError(f"type is {kind!r}; there are start, {', '.join(KINDS)}, recommend and score")
+        raise UnclearMessageError(f"type is {_short(kind)}; there are start, {', '.join(KINDS)}, recommend and score")
     return Told(publisher, rows=(_row(KINDS[kind], body),))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import TypeAlias
 
 from newsreplay.log.rows import IMPRESSION, READ, Event
 from newsreplay.recommenders.base import Setting, Sizes
@@ -15,7 +16,7 @@ from newsreplay.simulator.replay.walk import can_score
 
 PUBLISHERS = 1000  #: as many are served at once
 
-Answer = dict[str, list[str] | list[float | None]]
+Answer: TypeAlias = list[str] | list[float | None]  #: the ids of a slate, or scores, None = not ranked
 
 
 class PublisherFeed:
@@ -25,7 +26,7 @@ class PublisherFeed:
         """`smallest`: of compiled states. Raises `NewsreplayError` where the recommender cannot be made, or fed."""
         recommender = entry.make()
         self.label, self.setting, self.ranks = entry.label, setting, can_score(recommender)
-        self.growing = ServedLog()
+        self.growing = ServedLog(setting.exclude)
         self.feed = feed_of(recommender, entry.label, setting, self.growing, smallest)
         self.last: tuple[ToldRow, Event] | None = None  # the read learned last
 
@@ -35,10 +36,10 @@ class PublisherFeed:
             self.feed.learn(event)
         self.last = (row, event) if row.kind == READ else None
 
-    def answer(self, ask: Ask) -> list[str] | list[float | None]:
-        """The ids of a slate, or the scores of a pool, null = not ranked; unknown candidates are not."""
+    def answer(self, ask: Ask) -> Answer:
+        """What is answered to a question; of unknown candidates none is ranked."""
         if not ask.scores:
-            slate = self.feed.recommend(self._request(ask.row), min(ask.k or self.setting.k, self.setting.k))
+            slate = self.feed.recommend(self._request(ask.row), ask.k or self.setting.k)
             return list(map(self.growing.catalog.id, slate))
         if not self.ranks:
             raise UnclearMessageError(f"{self.label} has no scores")
@@ -52,10 +53,8 @@ class PublisherFeed:
         """The row that asks: the read learned last, if it is that one, else one that is not learned yet."""
         if self.last is not None:
             read, event = self.last
-            if (read.user, read.session, read.item) == (row.user, row.session, row.item) and row.time in (
-                None,
-                read.time,
-            ):
+            same = (read.user, read.session, read.item) == (row.user, row.session, row.item)
+            if same and row.time in (None, read.time):
                 return event
         return self.growing.request(row._replace(kind=IMPRESSION, pool=()))
 
@@ -70,7 +69,7 @@ class Serving:
         self.ready: PublisherFeed | None = PublisherFeed(entry, setting, smallest)  # made before anybody waits for it
         self.counts: Counter[str] = Counter()
 
-    def take(self, told: Told) -> list[str] | list[float | None] | None:
+    def take(self, told: Told) -> Answer | None:
         """Learn what a message tells, and answer what it asks; None where it asks nothing.
 
         Raises `UnclearMessageError`, and whatever a recommender raises.

@@ -24,6 +24,7 @@ from newsreplay.log.rows import (
     READ,
     Column,
     Event,
+    Excludes,
     Log,
     make_log,
 )
@@ -127,7 +128,9 @@ class ServedEvent(Event):
 class ServedLog:
     """The rows so far, in arrays with room to spare; the row behind the last one may be a request."""
 
-    def __init__(self) -> None:
+    def __init__(self, exclude: Excludes = "current"):
+        """`exclude`: what requests exclude."""
+        self.exclude = exclude
         self.catalog = ServedCatalog()
         self.event_class: type[Event] = type("Event", (ServedEvent,), {"catalog": self.catalog})
         self.now = 0  #: ms, of the last row
@@ -235,7 +238,7 @@ class ServedLog:
             end = self._pools["at"][impression + 1] = begin + len(pool)
             self._pools["item"][begin:end] = pool
             self._pools["clicked"][begin:end] = row.clicked or False
-        event: Event = tuple.__new__(self.event_class, (self.rows, *fields, pool, row.clicked or ()))
+        event: Event = tuple.__new__(self.event_class, (self.rows, *fields, pool, row.clicked or (), self.exclude))
         return event
 
     def _whose(self, row: ToldRow) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from newsreplay.errors import NewsreplayError
+from newsreplay.log.rows import Excludes
 
 
 class UnclearMessageError(NewsreplayError):
@@ -40,6 +41,7 @@ class Start(NamedTuple):
     k: int | None = None
     seed: int | None = None
     warmup: int | None = None
+    exclude: Excludes | None = None  #: what requests exclude
 
 
 class Told(NamedTuple):

@@ -19,6 +19,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
+from newsreplay.log.rows import READ, make_log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import start_list
 from newsreplay.recommenders.services.web import HttpService
@@ -162,3 +163,16 @@ def test_the_command_serves_until_it_is_ended() -> None:
         finally:
             process.terminate()
         assert said.startswith("circular answers at http://127.0.0.1:")
+
+
+@pytest.mark.slow
+def test_of_fifty_thousand_requests_none_is_lost() -> None:
+    rows = 50_000
+    codes = np.arange(rows) % 100
+    kinds, categories = np.full(rows, READ), np.full(rows, -1)
+    log = make_log(time=np.arange(rows), kind=kinds, session=codes, user=codes, item=codes, category=categories)
+    with served("circular") as url:
+        answered = replay(log, HttpService(url, timeout="1m", patience="1m"), Setting(k=1))
+    assert answered.slates[1:, 0].tolist() == codes[:-1].tolist()
+    assert answered.self_report is not None
+    assert answered.self_report.notes == ()

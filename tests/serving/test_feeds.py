@@ -95,6 +95,12 @@ def test_orp_brings_the_same_slates_as_json(requests: Any) -> None:
     assert np.array_equal(alone.slates, served.slates)
 
 
+@pytest.mark.parametrize("exclude", ["session", "nothing"])
+def test_what_requests_exclude_is_told(exclude: Any) -> None:
+    alone, served = both(MADE_UP, "circular", "json", Setting(k=5, exclude=exclude))
+    assert np.array_equal(alone.slates, served.slates)
+
+
 class Ids(Recommender):
     """Plain: what was read last, by its id, for whoever has an id."""
 

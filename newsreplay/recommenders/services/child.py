@@ -90,7 +90,7 @@ class ChildLine:
         while True:
             try:
                 line = self._line(deadline)
-            except ServiceFault:
+            except BaseException:  # also where it is interrupted from outside
                 self.owed += 1
                 raise
             if not self._is_answer(line):

@@ -41,6 +41,7 @@ class Service(Recommender):
 
     def start(self, catalog: Catalog) -> None:
         """Connect, and say that a replay begins. Raises `RecommenderError` where nobody is there."""
+        self.catalog = catalog
         self.codes: dict[str, int] = {}  # of the known articles by id
         self.tallies: list[Tally] = []
         self.lanes: list[Lane] = []
@@ -62,14 +63,14 @@ class Service(Recommender):
 
     def learn(self, event: Event) -> None:
         """Tell the service of a row."""
-        if event.item == len(self.codes):  # codes are given by first appearance
-            self.codes[str(event.item_id)] = event.item
         for message in self.speech.learn(event):
             self._tell(event.row, event.session, message)
 
     def recommend(self, request: Event, k: int) -> Slate:
         """Ask the service for a slate."""
-        known = len(self.codes)
+        known = self.catalog.known
+        for code in range(len(self.codes), known):
+            self.codes[self.catalog.id(code)] = code
 
         def read(answer: Object, tally: Tally) -> list[int]:
             return self._slate(answer, request.row, k, known, tally)

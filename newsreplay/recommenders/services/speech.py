@@ -106,7 +106,7 @@ class JsonSpeech:
         """See `Speech.start`."""
         self.catalog, self.publisher = catalog, setting.publisher
         self.seen = 0  # articles that a row has told of
-        names = {"k": setting.k, "seed": setting.seed, "warmup": setting.warmup}
+        names = {"k": setting.k, "seed": setting.seed, "warmup": setting.warmup, "exclude": setting.exclude}
         return [encoded({"type": "start", "publisher": self.publisher, **names})]
 
     def learn(self, event: Event) -> list[bytes]:
