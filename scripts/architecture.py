@@ -22,7 +22,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
         *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations", "traces"),
         *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "report"),
-        *("api", "preload", "commands", "cli", "__main__"),
+        *("tracking", "api", "preload", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": (
         *("base", "checksums", "store", "readers", "reading", "sources", "preparing", "kept", "fetching", "remote"),
