@@ -245,15 +245,26 @@ def report(folder: Path, page: Path | None, names: dict[str, str]) -> None:
 @click.option(
     "--to",
     "style",
-    type=click.Choice(["parquet", "csv", "json", "trec"]),
+    type=click.Choice(["parquet", "csv", "json", "trec", "mlflow", "wandb"]),
     default="parquet",
     show_default=True,
-    help="In csv a list is one cell of JSON; json has a row in each line; trec: runs, and qrels of what was scored.",
+    help="In csv a list is one cell of JSON; json has a row in each line; trec: runs, and qrels of what was scored; "
+    "mlflow, wandb: no answers, but options, metrics and the report, for these trackers.",
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: RUN/export]")
 def export(folder: Path, style: str, out: Path | None) -> None:
-    """Write the slates and scores of a run for other tools, each with what asked for it and the publisher's own ids."""
+    """Write the slates and scores of a run for other tools, each with what asked for it and the publisher's own ids.
+
+    Or tell an experiment tracker of the run, MLflow or Weights & Biases.
+    """
     (run,) = _open([folder], {})
+    if style in ("mlflow", "wandb"):
+        from newsreplay.tracking import TRACKERS, log_run
+
+        if out is not None:
+            raise click.UsageError(f"{TRACKERS[style]} keeps runs where it is told to; leave --out out")
+        click.echo(f"logged to {TRACKERS[style]}: {log_run(run, style)}")
+        return
     files = run.export(style, out)
     click.echo(f"wrote {len(files)} files to {folder / 'export' if out is None else out}")
 

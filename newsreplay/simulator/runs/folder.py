@@ -152,7 +152,7 @@ class RunFolder:
         if self.asks == "impressions":
             told = read_columns(self._whole(files.impressions), shown)
             asking = asking.append_column("candidates", told["candidates"]).append_column("clicked", told["clicked"])
-        write_slates_qrels(asking, self.requests(publisher), path, self.asks)
+        write_slates_qrels(asking, self.requests(publisher), path, self.asks, self.exclude)
         return True
 
     def slate_stretches(self, publisher: str, recommender: str) -> Iterator[Column]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from newsreplay.arrow import in_one_piece, to_numpy
 from newsreplay.errors import RunError
-from newsreplay.log.rows import Asks, Column
+from newsreplay.log.rows import Asks, Column, Excludes
 from newsreplay.simulator.runs.columns import ScoredRequests
 from newsreplay.simulator.runs.files import BATCH, written
 
@@ -55,19 +55,27 @@ def write_scores_run(table: pa.Table, path: Path, name: str) -> None:
     _write(lines(), path)
 
 
-def write_slates_qrels(asking: pa.Table, asked: ScoredRequests, path: Path, asks: Asks) -> None:
+def write_slates_qrels(
+    asking: pa.Table, asked: ScoredRequests, path: Path, asks: Asks = "reads", exclude: Excludes = "current"
+) -> None:
     """Write which articles are relevant to each scored request, which is none of those with nothing relevant.
 
     `asking` has all that asked for slates: reads with row and item, or impressions with row, item, candidates and
-    clicked. Raises `RunError`.
+    clicked. Raises `RunError`, also for impressions that exclude what the session has read: a run folder does not say
+    what that was.
     """
+    if asks == "impressions" and exclude == "session":
+        raise RunError(
+            f"{path}: what is relevant to impressions that exclude what the session has read is not kept; export to "
+            "parquet, csv or json"
+        )
     place = np.searchsorted(to_numpy(asking.column("row")), asked.row)
     if asks == "reads":
         coded = in_one_piece(asking.column("item"))
-        found = _read_later(asked, to_numpy(coded)[place])
+        found = _read_later(asked, to_numpy(coded)[place], exclude)
     else:
         coded = in_one_piece(in_one_piece(asking.column("candidates")).flatten())
-        found = _clicked(asked, asking, place)
+        found = _clicked(asked, asking, place, exclude)
     ids = coded.dictionary.to_pylist()
 
     def lines() -> Iterator[str]:
@@ -96,24 +104,25 @@ def write_scores_qrels(impressions: pa.Table, scored: Column, path: Path) -> Non
     _write(lines(), path)
 
 
-def _read_later(asked: ScoredRequests, item: Column) -> Iterator[tuple[int, list[int]]]:
-    """For each request that is a read the distinct articles read at later times in its session, its own excepted."""
+def _read_later(asked: ScoredRequests, item: Column, exclude: Excludes) -> Iterator[tuple[int, list[int]]]:
+    """For each request that is a read the distinct articles that its session reads later and it does not exclude."""
     end = 0
     for _, session in groupby(asked.session.tolist()):
         begin, end = end, end + len(list(session))
-        later: dict[int, None] = {}
-        marked = end
-        found = []
-        for place in range(end - 1, begin - 1, -1):
-            while asked.time[marked - 1] > asked.time[place]:
-                marked -= 1
-                later[int(item[marked])] = None
-            found.append((place, [code for code in later if code != item[place]]))
-        yield from reversed(found)
+        read, times = item[begin:end].tolist(), asked.time[begin:end].tolist()
+        last = {code: place for place, code in enumerate(read)}
+        begun: set[int] = set()  # read by now
+        for place, code in enumerate(read):
+            begun.add(code)
+            left_out = {"current": {code}, "session": begun, "nothing": set()}[exclude]
+            later = [other for other, at in last.items() if times[at] > times[place] and other not in left_out]
+            yield begin + place, later
 
 
-def _clicked(asked: ScoredRequests, impressions: pa.Table, place: Column) -> Iterator[tuple[int, list[int]]]:
-    """For each request that is an impression the clicked articles that were known before it and not on screen.
+def _clicked(
+    asked: ScoredRequests, impressions: pa.Table, place: Column, exclude: Excludes
+) -> Iterator[tuple[int, list[int]]]:
+    """For each request that is an impression the clicked articles that were known before it, and not on screen.
 
     Codes are given by first appearance, so those that were not known are the highest ones.
     """
@@ -124,7 +133,9 @@ def _clicked(asked: ScoredRequests, impressions: pa.Table, place: Column) -> Ite
     on_screen = to_numpy(in_one_piece(impressions.column("item")), missing=-1)
     for number, impression in enumerate(place.tolist()):
         stretch = slice(at[impression], at[impression + 1])
-        codes = set(code[stretch][clicked[stretch]].tolist()) - {int(on_screen[impression])}
+        codes = set(code[stretch][clicked[stretch]].tolist())
+        if exclude == "current":
+            codes.discard(int(on_screen[impression]))
         yield number, sorted(codes)[: asked.relevant[number]]
 
 

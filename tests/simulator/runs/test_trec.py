@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import ir_measures
 import pandas as pd
@@ -15,8 +16,9 @@ from ir_measures import RR, R, Success, nDCG
 import newsreplay
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import RunError
-from newsreplay.log.rows import Asks
-from newsreplay.simulator.runs.trec import write_scores_run, write_slates_run
+from newsreplay.log.rows import Asks, Excludes
+from newsreplay.simulator.runs.columns import ScoredRequests
+from newsreplay.simulator.runs.trec import write_scores_run, write_slates_qrels, write_slates_run
 
 
 class Shuffled:
@@ -36,7 +38,11 @@ class Shuffled:
         return self.draw.sample(range(-len(pool), len(pool)), len(pool))
 
 
-@pytest.fixture(scope="module", params=["reads", "impressions"])
+@pytest.fixture(
+    scope="module",
+    params=[("reads", "current"), ("reads", "session"), ("reads", "nothing"), ("impressions", "current")],
+    ids=" ".join,
+)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> newsreplay.Run:
     draw = random.Random(11)
     clicks = pd.DataFrame(
@@ -48,10 +54,19 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             "item": [f"a{min(draw.randrange(30), draw.randrange(30))}" for _ in range(900)],
         }
     )
-    asks: Asks = request.param
+    asks: Asks
+    exclude: Excludes
+    asks, exclude = request.param
     out = tmp_path_factory.mktemp("trec") / "run"
     made = newsreplay.run(
-        clicks, [Shuffled(), "trend"], k=7, requests=asks, preparing={"impressions": "sampled"}, warmup="1h", out=out
+        clicks,
+        [Shuffled(), "trend"],
+        k=7,
+        requests=asks,
+        exclude=exclude,
+        preparing={"impressions": "sampled"},
+        warmup="1h",
+        out=out,
     )
     made.export("trec")
     return made
@@ -66,9 +81,8 @@ def theirs(run: newsreplay.Run, what: str, recommender: str, measures: list[ir_m
 
 
 def ours(run: newsreplay.Run, recommender: str, metrics: list[str]) -> list[float | None]:
-    return [
-        row.value for name in metrics for row in run.results if (row.recommender, row.metric) == (recommender, name)
-    ]
+    values = {row.metric: row.value for row in run.results if row.recommender == recommender}
+    return [values[name] for name in metrics]
 
 
 @pytest.mark.parametrize("recommender", ["Shuffled", "trend"])
@@ -91,9 +105,16 @@ def test_impressions_without_ties_are_what_trec_eval_makes_of_the_export(run: ne
 def test_an_exported_run_is_replayed_with_the_same_results(run: newsreplay.Run) -> None:
     folder = f"{run.folder}/export"
     spec = f"replayed('{folder}/slates/{{publisher}}/trend.run', scores='{folder}/scores/{{publisher}}/trend.run')"
-    again = newsreplay.run(Dataset(Path(run.info["data"]["folder"])), [spec], k=7, requests=run.asks, warmup="1h")
+    again = newsreplay.run(
+        Dataset(Path(run.info["data"]["folder"])), [spec], k=7, requests=run.asks, exclude=run.exclude, warmup="1h"
+    )
     expected = [row[2:] for row in run.results if row.recommender == "trend"]
     assert [row[2:] for row in again.results] == expected
+
+
+def test_impressions_that_exclude_what_was_read_have_no_qrels(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is not kept; export to"):
+        write_slates_qrels(pa.table({}), cast(ScoredRequests, None), tmp_path / "x.qrels", "impressions", "session")
 
 
 def coded(values: list[list[str]]) -> pa.Array:
