@@ -80,6 +80,7 @@ class Audience:
     def __init__(self, entries: list[Entry], setting: Setting):
         self.entries, self.setting = entries, setting
         self.halls: dict[str, Hall] = {}
+        self._spare: Hall | None = Hall(entries, setting)  # made, and its kernels compiled, before the first message
 
     def show(self, instants: list[list[TopicMessage]]) -> None:
         """Show what happened, in event order, an instant at a time."""
@@ -90,7 +91,8 @@ class Audience:
                 by_publisher.setdefault(message.publisher, []).append(message)
             for name, messages in by_publisher.items():
                 if name not in self.halls:
-                    self.halls[name] = Hall(self.entries, self.setting)
+                    self.halls[name] = self._spare or Hall(self.entries, self.setting)
+                    self._spare = None
                 self.halls[name].log.add(messages)
                 reached.add(name)
         for name in sorted(reached):

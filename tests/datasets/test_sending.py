@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 
 from newsreplay.datasets.messages import TopicMessage
 from newsreplay.datasets.sending import count_messages, messages_of
@@ -33,6 +33,7 @@ def assert_alike(one: Dataset, other: Dataset) -> None:
         ]
 
 
+@settings(max_examples=40)  # each is prepared
 @given(in_order(unnamed=True))
 def test_messages_of_a_data_set_are_that_data_set(messages: list[TopicMessage]) -> None:
     with temporary() as folder:

@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 
 from newsreplay.datasets.messages import TopicMessage
 from newsreplay.live.growing import GrowingLog
@@ -48,6 +48,7 @@ def grown(messages: list[TopicMessage], *, read_each: bool = False) -> GrowingLo
     return growing
 
 
+@settings(max_examples=40)  # each is prepared
 @given(in_order())
 def test_it_has_the_rows_codes_and_facts_that_preparing_gives(messages: list[TopicMessage]) -> None:
     with temporary() as folder:
@@ -56,6 +57,7 @@ def test_it_has_the_rows_codes_and_facts_that_preparing_gives(messages: list[Top
         assert_the_same(grown(messages, read_each=True), publisher)
 
 
+@settings(max_examples=40)  # each is prepared
 @given(in_order(unnamed=True))
 def test_rows_without_a_user_may_only_stand_in_another_session(messages: list[TopicMessage]) -> None:
     with temporary() as folder:

@@ -16,9 +16,10 @@ from newsreplay.simulator.replay.growing import growing_replay
 from newsreplay.simulator.replay.replay import replay
 from tests.strategies import logs_with_impressions
 
-FEW = ["circular", "blend('trend(hours=2)', sequences, counters)"]
+FEW = ["circular", "blend('circular', recency)"]
 MANY = [
     *(name for name, one in BUILT_IN.items() if "neural" not in one.needs and one.family != "mixtures"),
+    "blend('trend(hours=2)', sequences, counters)",
     "fallback(sequences, content)",
     "random(hours=6)",
 ]
