@@ -22,7 +22,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "newsreplay": (
         *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations", "traces"),
         *("plug_ins",),
-        *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "serving", "live"),
+        *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "testing", "serving", "live"),
         *("report", "api", "preload", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": (
