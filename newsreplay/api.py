@@ -309,7 +309,7 @@ def check(
     data: str | Path | pd.DataFrame | Streaming | Dataset | None = None,
     *,
     publisher: str | None = None,
-    cuts: int = 20,
+    cuts: int | None = 20,
     k: int = 10,
     seed: int = 0,
     requests: Asks = "reads",
@@ -318,19 +318,21 @@ def check(
     """Check that no answer of a recommender depends on the future, and that a second replay gives the same answers.
 
     A log is replayed; the rows from a cut on are overwritten, cut off or become more, and it is replayed again, in a
-    process that never held the log: the answers before the cut must be the same to the byte, at `cuts` cuts. It is a
-    test against mistakes, not against malice: whoever reads the future from files or another process passes.
+    process that never held the log: the answers before the cut must be the same to the byte, at `cuts` cuts; None makes
+    every row of short logs a cut, which finds rare peeks. Nor may the order in which pools list candidates shape
+    answers, unless the recommender has `uses_pool_order = True`. It is a test against mistakes, not against malice:
+    whoever reads the future from files or another process passes.
 
     `data` is as in `run`, its first publisher unless one is named; by default a log of 2,000 rows is made up. `seed` is
     of random choices, of the cuts and of what overwrites the rows; `requests` is what asks for slates, `exclude`
     what they leave out.
 
-    Printing what is returned gives one line; it has `passed` where its `finding` and its `error`, what the recommender
-    did in place of answering, are None. Raises `SpecError` where `recommender` is not one recommender, and `DataError`
-    where the data cannot be used.
+    Printing what is returned gives one line, with the `power` of the test; it has `passed` where its `finding`, its
+    `error` (what the recommender did in place of answering) and its `order` (how it uses that of pools) are None.
+    Raises `SpecError` where `recommender` is not one recommender, and `DataError` where the data cannot be used.
 
-        >>> print(newsreplay.check("trend"))   # doctest: +SKIP
-        trend: blind to the future at 20 cuts
+        >>> print(newsreplay.check("ucb", cuts=3))   # doctest: +SKIP
+        ucb: blind to the future at 3 cuts; a peek on 78 % of requests or 95 % of scored impressions is found with 95 %
     """
     with redirect_stdout(sys.stderr):  # what strangers print
         entries = start_list([recommender])

@@ -23,7 +23,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations", "traces"),
         *("plug_ins",),
         *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "serving", "live"),
-        *("report", "tracking", "api", "preload", "commands", "cli", "__main__"),
+        *("testing", "report", "tracking", "api", "preload", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": (
         *("base", "checksums", "store", "readers", "reading", "messages", "sources", "preparing", "kept", "fetching"),
@@ -140,6 +140,7 @@ _BOX = {
     "__main__": "cli",
     "preload": "api",
     "tracking": "api",
+    "testing": "api",
     "neural": "recommenders",
     "arrow": "log",
 } | dict.fromkeys(_GROUND, "ground")

@@ -365,7 +365,10 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
 @click.command()
 @click.argument("specs", required=True, metavar="SPECS")
 @click.option("--data", help="Check on this data set's first publisher, not on a small log made up for it.")
-@click.option("--cuts", default=20, show_default=True, type=click.IntRange(1), help="Where the future is changed.")
+@click.option("--cuts", type=click.IntRange(1), help="How often the future is changed.  [default: 20]")
+@click.option(
+    "--exhaustive", is_flag=True, help="Change it at every row of short logs: rare looks ahead are found, too."
+)
 @k_option
 @requests_option
 @exclude_option
@@ -373,13 +376,20 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
 @file_options
 @gathered("asking", CheckKeywords.__annotations__)
 def check(
-    specs: str, data: str | None, cuts: int, k: int, seed: int, files: FileOptions, asking: CheckKeywords
+    specs: str,
+    data: str | None,
+    cuts: int | None,
+    exhaustive: bool,
+    k: int,
+    seed: int,
+    files: FileOptions,
+    asking: CheckKeywords,
 ) -> None:
     """Test that recommenders do not look ahead.
 
     Replays a log, changes all that follows a cut, replays again in a process that never held the log, and compares the
     answers before the cut byte by byte. It finds mistakes; who means to read the future from files or from another
-    process passes. SPECS as in run.
+    process passes. Nor may answers depend on the order of pools, unless the recommender says so. SPECS as in run.
     """
     from newsreplay.api import check as check_one
     from newsreplay.datasets import find_data
@@ -387,6 +397,9 @@ def check(
 
     if data is None and (files.columns or files.preparing):
         raise click.UsageError("what shapes data goes with --data")
+    if exhaustive and cuts is not None:
+        raise click.UsageError("--exhaustive makes every row a cut; leave --cuts out")
+    cuts = None if exhaustive else cuts or 20
     dataset = (
         None if data is None else find_data(data, columns=files.columns, preparing=files.preparing, report=report_line)
     )

@@ -103,6 +103,7 @@ class Recommender:
     """
 
     setting: Setting = Setting()  #: the engine's, set before `start`
+    uses_pool_order: bool = False  #: in which order impressions list candidates is meant to shape answers
 
     def start(self, catalog: Catalog) -> None:
         """Called once before the first row; the catalog grows with the replay and shows known articles only."""
@@ -160,6 +161,7 @@ class Compiled(Generic[State]):
     learn: ClassVar[Callable[..., None]]
     recommend: ClassVar[Callable[..., None]]
     score: ClassVar[Callable[..., None] | None] = None  #: None = cannot score impressions
+    uses_pool_order: ClassVar[bool] = False  #: in which order impressions list candidates is meant to shape answers
     slow: ClassVar[bool] = False  #: replayed first, so that it does not run on alone at the end
     refit_every: int = 0  #: ms of event time between two calls of `refit`; 0 = never
 

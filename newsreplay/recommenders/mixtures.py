@@ -28,6 +28,11 @@ class Mixture:
         self.entries: list[Entry] = [_entry(part) for part in parts]
         self.parts: list[Any] = [entry.make() for entry in self.entries]
 
+    @property
+    def uses_pool_order(self) -> bool:
+        """Whether a part says so of itself."""
+        return any(getattr(part, "uses_pool_order", False) for part in self.parts)
+
     def depth(self, k: int) -> int:
         """How long the parts' slates must be for slates of k."""
         return k

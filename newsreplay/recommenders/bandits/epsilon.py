@@ -87,6 +87,7 @@ class Epsilon(Compiled[EpsilonState]):
     learn = learn
     recommend = recommend
     score = score
+    uses_pool_order = True  # as of `random`
 
     def __init__(self, rate: float = 0.1, hours: int = 6, fresh: int = 24):
         self.rate = number("rate", rate, at_least=0, at_most=1)

@@ -66,6 +66,7 @@ class Uniform(Compiled[UniformState]):
     learn = learn
     recommend = recommend
     score = score
+    uses_pool_order = True  # a candidate's chance is that of its place
 
     def __init__(self, hours: int | None = None):
         self.hours = None if hours is None else whole("hours", hours, at_least=1)

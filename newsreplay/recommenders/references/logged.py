@@ -19,6 +19,8 @@ class Logged(Recommender):
     Where several lists were shown at that time, as by the widgets of a page, they follow each other in log order.
     """
 
+    uses_pool_order = True
+
     def start(self, catalog: Catalog) -> None:
         """See `Recommender.start`."""
         self.time = -1
