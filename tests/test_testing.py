@@ -223,7 +223,7 @@ def test_state_that_grows_with_the_square_of_the_log_is_warned_of() -> None:
 
 
 def test_names_that_there_are_not_and_classes_that_cannot_be_made_are_refused() -> None:
-    with pytest.raises(newsreplay.SpecError, match="no property is called 'blinds'. Did you mean 'blind'"):
+    with pytest.raises(newsreplay.SpecError, match=r"no property is called 'blinds'\. Did you mean 'blind'"):
         check_recommender(Good, only="blinds")
 
     class Needs(Good):

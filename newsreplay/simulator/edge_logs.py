@@ -14,7 +14,7 @@ START = 1_600_000_000_000  #: ms since the epoch
 SECOND = 1_000  #: ms
 
 
-class Row(NamedTuple):
+class EdgeRow(NamedTuple):
     """A row to come; of an outcome, the pool is that of the impression before it."""
 
     kind: int
@@ -30,47 +30,51 @@ def empty_log() -> tuple[Log, Articles]:
 
 def publications_only(articles: int = 5) -> tuple[Log, Articles]:
     """Articles that nobody reads."""
-    return _log([Row(PUBLISH, item) for item in range(articles)])
+    return _log([EdgeRow(PUBLISH, item) for item in range(articles)])
 
 
 def strangers_only(readers: int = 200) -> tuple[Log, Articles]:
     """Every reader comes once: some to be shown articles, some to read, some had read before the log."""
-    rows = [Row(PUBLISH, item) for item in range(10)]
+    rows = [EdgeRow(PUBLISH, item) for item in range(10)]
     for reader in range(readers):
         if reader % 3 == 0:
-            rows += [Row(IMPRESSION, -1, reader, 5), Row(OUTCOME, -1, reader)]
+            rows += [EdgeRow(IMPRESSION, -1, reader, 5), EdgeRow(OUTCOME, -1, reader)]
         else:
-            rows.append(Row(HISTORY if reader % 3 == 1 else READ, reader % 10, reader))
+            rows.append(EdgeRow(HISTORY if reader % 3 == 1 else READ, reader % 10, reader))
     return _log(rows)
 
 
 def one_article(rounds: int = 50) -> tuple[Log, Articles]:
     """A single article, shown and read again and again by three readers."""
-    rows = [Row(PUBLISH, 0)]
+    rows = [EdgeRow(PUBLISH, 0)]
     for number in range(rounds):
         reader = number % 3
-        rows += [Row(IMPRESSION, -1, reader, 1), Row(OUTCOME, -1, reader), Row(READ, 0, reader)]
+        rows += [EdgeRow(IMPRESSION, -1, reader, 1), EdgeRow(OUTCOME, -1, reader), EdgeRow(READ, 0, reader)]
     return _log(rows)
 
 
 def huge_pools(candidates: int = 3_000) -> tuple[Log, Articles]:
     """Three impressions of a whole large catalogue, and reads of it."""
-    rows = [Row(PUBLISH, item) for item in range(candidates)]
+    rows = [EdgeRow(PUBLISH, item) for item in range(candidates)]
     for reader in range(3):
-        rows += [Row(IMPRESSION, -1, reader, candidates), Row(OUTCOME, -1, reader), Row(READ, 7 * reader, reader)]
+        rows += [
+            EdgeRow(IMPRESSION, -1, reader, candidates),
+            EdgeRow(OUTCOME, -1, reader),
+            EdgeRow(READ, 7 * reader, reader),
+        ]
     return _log(rows)
 
 
 def ties_only(articles: int = 60) -> tuple[Log, Articles]:
     """All that may be counted is equal but clicks: every article is known, shown and read once, all at one instant."""
-    rows = [Row(PUBLISH, item) for item in range(articles)]
-    rows += [Row(IMPRESSION, -1, 0, articles), Row(OUTCOME, -1, 0)]
-    rows += [Row(READ, item, item) for item in range(articles)]
+    rows = [EdgeRow(PUBLISH, item) for item in range(articles)]
+    rows += [EdgeRow(IMPRESSION, -1, 0, articles), EdgeRow(OUTCOME, -1, 0)]
+    rows += [EdgeRow(READ, item, item) for item in range(articles)]
     log, all_articles = _log(rows)
     return log._replace(time=np.full_like(log.time, START)), all_articles
 
 
-def _log(rows: list[Row]) -> tuple[Log, Articles]:
+def _log(rows: list[EdgeRow]) -> tuple[Log, Articles]:
     kind = np.array([row.kind for row in rows], np.uint8)
     shown = np.cumsum(kind == IMPRESSION) - 1
     reader = np.array([row.reader for row in rows], np.int32)
