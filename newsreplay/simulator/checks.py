@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 
+from newsreplay.durations import FeedbackDelay, delays
 from newsreplay.errors import RecommenderError
 from newsreplay.log.catalog import Articles, bare_articles
 from newsreplay.log.rows import ASKING, IMPRESSION, Asks, Column, Excludes, Log
@@ -25,6 +26,7 @@ from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.references.replayed import UNPROVEN, MadeElsewhere
 from newsreplay.recommenders.registry import MIXTURES, Entry, built_in
 from newsreplay.simulator.apart import Apart, Given, Here, NotSentError
+from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.overwritten import made_up_log, overwritten
 from newsreplay.spec import Spec, parse_spec
 
@@ -91,11 +93,12 @@ def check_entry(
     articles: Articles | None = None,
     cuts: int = 20,
     apart: bool = True,
+    feedback_delay: FeedbackDelay = 0,
     **asking: Unpack[CheckedSetting],
 ) -> Check:
     """Check one recommender at `cuts` cuts, every second right after a request, every fourth after an impression.
 
-    `asking` is as in `Setting`; the seed is that of the cuts, too.
+    `asking` is as in `Setting`; the seed is that of the cuts, too. `feedback_delay` is as in `run`.
 
     By turns the rows from the cut on are overwritten, cut off, and overwritten and made half as many again. Without
     `log`, one of 2,000 rows is made up. A second replay of the untouched log must agree with the
@@ -104,7 +107,8 @@ def check_entry(
     """
     if _made_elsewhere(entry.source):
         return Check(entry.label, 0, None, UNPROVEN)
-    setting = Setting(**asking)
+    setting = Setting(**asking, feedback_delay=delays(feedback_delay))
+    Scope(requests=setting.requests, exclude=setting.exclude)  # it refuses what there is not
     if log is None:
         log, articles = made_up_log(ROWS, setting.seed)
     articles = bare_articles(log) if articles is None else articles

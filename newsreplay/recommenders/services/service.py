@@ -41,6 +41,7 @@ class Service(Recommender):
 
     def start(self, catalog: Catalog) -> None:
         """Connect, and say that a replay begins. Raises `RecommenderError` where nobody is there."""
+        self.catalog = catalog
         self.codes: dict[str, int] = {}  # of the known articles by id
         self.tallies: list[Tally] = []
         self.lanes: list[Lane] = []
@@ -62,13 +63,13 @@ class Service(Recommender):
 
     def learn(self, event: Event) -> None:
         """Tell the service of a row."""
-        if event.item == len(self.codes):  # codes are given by first appearance
-            self.codes[str(event.item_id)] = event.item
+        self._look_up()
         for message in self.speech.learn(event):
             self._tell(event.row, event.session, message)
 
     def recommend(self, request: Event, k: int) -> Slate:
         """Ask the service for a slate."""
+        self._look_up()
         known = len(self.codes)
 
         def read(answer: Object, tally: Tally) -> list[int]:
@@ -83,6 +84,11 @@ class Service(Recommender):
             return scores(answer, len(pool))
 
         return self._ask(request, self.speech.score(request), read, [-math.inf] * len(pool))
+
+    def _look_up(self) -> None:
+        """Note the ids of articles that became known; codes are given by first appearance."""
+        for code in range(len(self.codes), self.catalog.known):
+            self.codes[self.catalog.id(code)] = code
 
     def settle(self) -> None:
         """See `SupportsSettle.settle`."""
