@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from newsreplay.datasets import find_data, prepare_data
 from newsreplay.datasets.store import Dataset
-from newsreplay.durations import Duration, milliseconds
+from newsreplay.durations import Duration, FeedbackDelay, delays, milliseconds
 from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunError, SpecError, did_you_mean
 from newsreplay.escaping import escaped
 from newsreplay.log.catalog import Catalog
@@ -186,6 +186,7 @@ def run(
     cluster: str | None = None,
     requests: Asks = "reads",
     exclude: Excludes = "current",
+    feedback_delay: FeedbackDelay = 0,
     reward: Reward | None = None,
     seeds: Iterable[int] = (),
     columns: dict[str, str] | None = None,
@@ -212,6 +213,7 @@ def run(
     - `jobs`: pairs at a time, by default one a core, all in this process; with it, or a limit, pairs of plain-Python
       recommenders that can be pickled get processes of their own, and a script needs `if __name__ == "__main__":`.
       `executor` runs pairs elsewhere. Neither changes a byte of the results.
+    - `feedback_delay`: how long reads and outcomes are held back from learning, "5m", or "reads=0,outcomes=5m".
     - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
     - `limits`: `timed`, `deadline`, `strict_deadline`, `answer_timeout`, `pair_timeout`, `memory_limit`, `on_error`, as
@@ -224,7 +226,7 @@ def run(
     entries = _entries(recommenders, execution.apart)
     dataset = find_data(data, columns=columns, preparing=preparing)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward, exclude)
-    answering = _answering(Answering(k, seed, tuple(seeds)), limits)
+    answering = _answering(Answering(k, seed, tuple(seeds), feedback_delay=delays(feedback_delay)), limits)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
 
 
@@ -310,10 +312,8 @@ def check(
     *,
     publisher: str | None = None,
     cuts: int | None = 20,
-    k: int = 10,
-    seed: int = 0,
-    requests: Asks = "reads",
-    exclude: Excludes = "current",
+    feedback_delay: FeedbackDelay = 0,
+    **asking: Unpack[CheckedSetting],
 ) -> Check:
     """Check that no answer of a recommender depends on the future, and that a second replay gives the same answers.
 
@@ -323,9 +323,9 @@ def check(
     answers, unless the recommender has `uses_pool_order = True`. It is a test against mistakes, not against malice:
     whoever reads the future from files or another process passes.
 
-    `data` is as in `run`, its first publisher unless one is named; by default a log of 2,000 rows is made up. `seed` is
-    of random choices, of the cuts and of what overwrites the rows; `requests` is what asks for slates, `exclude`
-    what they leave out.
+    `data` is as in `run`, its first publisher unless one is named; by default a log of 2,000 rows is made up. `asking`
+    are `k`, `requests`, `exclude` and `seed` as in `run`, as is `feedback_delay`; the seed is that of the cuts and of
+    what overwrites the rows, too.
 
     Printing what is returned gives one line, with the `power` of the test; it has `passed` where its `finding`, its
     `error` (what the recommender did in place of answering) and its `order` (how it uses that of pools) are None.
@@ -338,11 +338,10 @@ def check(
         entries = start_list([recommender])
         if len(entries) > 1:
             raise SpecError(f"one recommender is checked at a time, not {len(entries)}; name one")
-        asking: CheckedSetting = {"k": k, "seed": seed, "requests": requests, "exclude": exclude}
         if data is None:
-            return check_entry(entries[0], cuts=cuts, **asking)
+            return check_entry(entries[0], cuts=cuts, feedback_delay=feedback_delay, **asking)
         dataset = find_data(data)
         chosen = dataset.publisher(dataset.publishers[0] if publisher is None else publisher)
-        check_asking(dataset, [chosen.name], requests)
+        check_asking(dataset, [chosen.name], asking.get("requests", "reads"))
         log, articles = chosen.whole_log, chosen.whole_articles
-        return check_entry(entries[0], log=log, articles=articles, cuts=cuts, **asking)
+        return check_entry(entries[0], log=log, articles=articles, cuts=cuts, feedback_delay=feedback_delay, **asking)

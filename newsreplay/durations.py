@@ -2,7 +2,9 @@
 
 import operator
 import re
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import NamedTuple
 
 from newsreplay.errors import NewsreplayError
 
@@ -62,3 +64,50 @@ def duration_text(ms: int) -> str:
         number, ms = divmod(ms, size)
         pieces += [f"{number}{unit}"] if number else []
     return "".join(pieces) or "none"
+
+
+class Delays(NamedTuple):
+    """How long feedback takes to be learned, ms; 0 = it is learned at its row."""
+
+    reads: int = 0
+    outcomes: int = 0  #: of impressions
+
+    def __str__(self) -> str:
+        if self.reads == self.outcomes:
+            return duration_text(self.reads)
+        return ",".join(f"{name}={duration_text(ms) if ms else 0}" for name, ms in self._asdict().items())
+
+
+NO_DELAYS = Delays()
+FeedbackDelay = Duration | Mapping[str, Duration] | Delays  #: what `delays` reads
+
+
+def delays(value: FeedbackDelay) -> Delays:
+    """Delays from a duration, of reads and outcomes alike, or from one for each: as text or a mapping, the others 0.
+
+    >>> delays("5m"), delays("reads=0,outcomes=5m"), delays({"outcomes": 1000})
+    (Delays(reads=300000, outcomes=300000), Delays(reads=0, outcomes=300000), Delays(reads=0, outcomes=1000))
+
+    Raises `NewsreplayError` where it is neither.
+    """
+    if isinstance(value, Delays):
+        return value
+    if isinstance(value, str) and "=" in value:
+        pairs = [piece.split("=", 1) for piece in value.split(",")]
+        named = {pair[0].strip(): pair[-1].strip() for pair in pairs}
+        if len(named) < len(pairs) or any(len(pair) < 2 for pair in pairs):
+            raise NewsreplayError(f"{value!r} is no delay; write 5m, or reads=0,outcomes=5m")
+        value = named
+    if not isinstance(value, Mapping):
+        return Delays(*[_delay(value)] * 2)
+    for name in value:
+        if name not in Delays._fields:
+            raise NewsreplayError(f"{name!r} cannot be delayed; reads and outcomes can: reads=0,outcomes=5m")
+    return Delays(**{name: _delay(duration) for name, duration in value.items()})
+
+
+def _delay(duration: Duration) -> int:
+    ms = 0 if duration == "0" else milliseconds(duration)
+    if ms < 0:
+        raise NewsreplayError(f"feedback cannot come before it is given: {duration!r} is less than 0")
+    return ms

@@ -14,6 +14,7 @@ from typing import Literal, NotRequired, TypedDict, get_type_hints
 
 import click
 
+from newsreplay.durations import Delays, delays, parse_duration
 from newsreplay.errors import NewsreplayError
 
 Command = Callable[..., None]
@@ -39,10 +40,11 @@ class SplitScopeKeywords(ScopeKeywords, total=False):
 
 
 class CheckKeywords(TypedDict):
-    """What asks for slates in a check, and what they leave out."""
+    """What asks for slates in a check, what they leave out, and how late feedback is learned."""
 
     requests: Literal["reads", "impressions"]
     exclude: Literal["current", "session", "nothing"]
+    feedback_delay: NotRequired[Delays]
 
 
 class AnsweringKeywords(TypedDict):
@@ -53,6 +55,7 @@ class AnsweringKeywords(TypedDict):
     timed: bool
     deadline: NotRequired[int]  #: ms
     strict_deadline: bool
+    feedback_delay: NotRequired[Delays]
     answer_timeout: NotRequired[int]  #: ms
 
 
@@ -145,10 +148,16 @@ def parse_seeds(ctx: click.Context, parameter: click.Parameter, value: str | Non
     return seeds
 
 
+def parse_delays(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Delays | None:
+    """5m; reads=0,outcomes=5m → how long each is held back."""
+    try:
+        return None if value is None else delays(value)
+    except NewsreplayError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def parse_time(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     """1d, 36h, 100ms → milliseconds."""
-    from newsreplay.durations import parse_duration
-
     try:
         return None if value is None else parse_duration(value)
     except NewsreplayError as error:
@@ -238,6 +247,12 @@ exclude_option = click.option(
     default="current",
     show_default=True,
     help="What requests leave out: the article on screen, all that the session has read, nothing.",
+)
+feedback_delay_option = click.option(
+    "--feedback-delay",
+    callback=parse_delays,
+    metavar="DURATION",
+    help="Learn reads and outcomes so much later: 5m, or reads=0,outcomes=5m; judging does not wait.  [default: none]",
 )
 cluster_option = click.option(
     "--cluster",

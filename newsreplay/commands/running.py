@@ -25,6 +25,7 @@ from newsreplay.commands.options import (
     cluster_option,
     data_option,
     exclude_option,
+    feedback_delay_option,
     file_options,
     gathered,
     jobs_option,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 @scope_options("Learn from the first stretch without scoring it: 1d, 36h.", split=True)
 @requests_option
 @exclude_option
+@feedback_delay_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -372,6 +374,7 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
 @k_option
 @requests_option
 @exclude_option
+@feedback_delay_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @file_options
 @gathered("asking", CheckKeywords.__annotations__)

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeAlias, Type
 import numpy as np
 import numpy.typing as npt
 
+from newsreplay.durations import NO_DELAYS, Delays
+
 if TYPE_CHECKING:
     from newsreplay.log.catalog import Catalog
     from newsreplay.log.rows import Asks, Event, Excludes
@@ -41,6 +43,7 @@ class Setting(NamedTuple):
     report: Callable[[str], None] = _silent  #: takes a line of progress, as while training, to be shown on a terminal
     requests: Asks = "reads"  #: what asks for slates: "reads" or "impressions"
     exclude: Excludes = "current"  #: what a request excludes: "current", "session" or "nothing"; it tells itself, too
+    feedback_delay: Delays = NO_DELAYS  #: how long reads and outcomes are held back from `learn`
     answer_timeout: int | None = None  #: ms after which an answer is given up, as far as Python can; None = never
     publisher: str = ""  #: whose log it is
 

@@ -142,8 +142,8 @@ def _rate_bin(ratio: float) -> int:
 
 
 @kernel
-def _switch_on(state: Any, event: Any, view: int, item: int) -> None:
-    """Write the numbers of an article that has been measured, and the bins that are on for them, but for ranks."""
+def _switch_on(state: Any, event: Any, time: int, view: int, item: int) -> None:
+    """Write the numbers of an article that has been measured at a time, and the bins that are on, but for ranks."""
     on, row = state.on, state.row
     for i in range(state.values):
         value = state.value[item, i]
@@ -154,8 +154,8 @@ def _switch_on(state: Any, event: Any, view: int, item: int) -> None:
     idle = int64(BINS - 1)
     row[0] = -1.0
     if state.arms.read_row[item] >= 0:
-        row[0] = (event.time - state.read_at[item]) / MINUTE
-        idle = min(_bin((event.time - state.read_at[item]) / MINUTE), BINS - 2)
+        row[0] = (time - state.read_at[item]) / MINUTE
+        idle = min(_bin((time - state.read_at[item]) / MINUTE), BINS - 2)
     on[1] = IDLE + idle
     category = int64(state.readers.category[item])
     taste = same = int64(0)
@@ -168,8 +168,8 @@ def _switch_on(state: Any, event: Any, view: int, item: int) -> None:
     row[2] = same
     on[2] = TASTE + taste
     on[3] = VIEW + same
-    hour = (event.time // HOUR) % 24 // 3
-    row[3] = event.time // HOUR % 24
+    hour = (time // HOUR) % 24 // 3
+    row[3] = time // HOUR % 24
     on[4] = HOURS + hour * BINS + _bin(state.value[item, AGE])
     position = int64(0)
     row[4] = -1.0
@@ -254,12 +254,12 @@ def _take(state: Any, model: int, count: int, event: Any, clicked: bool) -> None
 
 @kernel
 def _train_on_outcome(state: Any, event: Any) -> None:
-    mean = arms.mean_rate(state.arms)
+    mean, now = arms.mean_rate(state.arms), int64(state.arms.clock[arms.TIME])
     view = readers.category_in_view(state.readers, event)
     for i in range(len(event.pool)):
-        _measure(state, int64(event.pool[i]), event.time, mean)
+        _measure(state, int64(event.pool[i]), now, mean)
     for i in range(len(event.pool)):
-        _switch_on(state, event, view, int64(event.pool[i]))
+        _switch_on(state, event, now, view, int64(event.pool[i]))
         _rank(state.value, state.values, event.pool, i, state.on, state.row)
         _take(state, int64(IMPRESSIONS), FIXED + 2 * state.values, event, event.clicked[i])
 
@@ -270,7 +270,7 @@ def _train_on_read(state: Any, event: Any) -> None:
     alive = int64(state.arms.clock[arms.ALIVE])
     if event.item >= state.arms.clock[arms.KNOWN] or state.arms.place[event.item] < 0:
         return
-    mean = arms.mean_rate(state.arms)
+    mean, now = arms.mean_rate(state.arms), int64(state.arms.clock[arms.TIME])
     view = readers.last_category(state.readers, event)
     _leave_unranked(state)
     for i in range(DRAWN + 1):
@@ -278,22 +278,25 @@ def _train_on_read(state: Any, event: Any) -> None:
         if i > 0:
             item = int64(state.arms.item[below(alive, draw(state.key, event.row, i))])
         if i == 0 or item != event.item:
-            _measure(state, item, event.time, mean)
-            _switch_on(state, event, view, item)
+            _measure(state, item, now, mean)
+            _switch_on(state, event, now, view, item)
             _take(state, int64(SLATES), FIXED + state.values, event, i == 0)
 
 
 @kernel
 def learn(state: Any, event: Any) -> None:
-    """Train on a row by what was known before it, then count it."""
+    """Train on a row by what was known before it, then count it; one that is learned late, at its own time."""
     item = int64(event.item)
     arms.advance(state.arms, event.time)
-    _move_origin(state.origin, state.lately, int64(state.arms.clock[arms.KNOWN]), event.time)
-    _look_at_clock(state, event.time)
+    now = int64(state.arms.clock[arms.TIME])
+    _move_origin(state.origin, state.lately, int64(state.arms.clock[arms.KNOWN]), now)
+    _look_at_clock(state, now)
     if event.kind >= READ:
         _train_on_read(state, event)
     elif event.kind == OUTCOME:
         _train_on_outcome(state, event)
+    if event.time != now:
+        _look_at_clock(state, event.time)
     if item >= state.arms.clock[arms.KNOWN]:
         state.known_at[item] = event.time
     readers.note_category(state.readers, event)
@@ -322,7 +325,7 @@ def recommend(state: Any, request: Any, slate: Any) -> None:
         item = int64(state.arms.item[i])
         if item != request.exclude:
             _measure(state, item, request.time, mean)
-            _switch_on(state, request, view, item)
+            _switch_on(state, request, request.time, view, item)
             offer(state.ranking, 0, item, _rate(state, int64(SLATES), FIXED + state.values), state.arms.read_row)
     write_best(state.ranking, slate, state.arms.read_row, 0)
 
@@ -337,7 +340,7 @@ def score(state: Any, request: Any, out: Any) -> None:
     for i in range(out.size):
         _measure(state, int64(request.pool[i]), request.time, mean)
     for i in range(out.size):
-        _switch_on(state, request, view, int64(request.pool[i]))
+        _switch_on(state, request, request.time, view, int64(request.pool[i]))
         _rank(state.value, state.values, request.pool, i, state.on, state.row)
         out[i] = _rate(state, int64(IMPRESSIONS), FIXED + 2 * state.values)
 

@@ -126,6 +126,7 @@ def _manifest(run: RunFolder) -> list[tuple[str, str]]:
         "slate length": str(options["k"]),
         "requests": "" if run.asks == "reads" else f"at {run.asks}",
         "requests exclude": "" if run.exclude == "current" else EXCLUDED[run.exclude],
+        "feedback delay": str(run.feedback_delay) if any(run.feedback_delay) else "",
         "warm-up": duration_text(options["warmup"]),
         "window": "" if options["window"] is None else duration_text(options["window"]),
         "longest session scored": "" if options["max_session_length"] is None else str(options["max_session_length"]),

@@ -215,6 +215,9 @@ def asking_notes(run: RunFolder) -> list[Note]:
             "compared with those of runs that exclude the article on screen"
         )
         notes.append(Note("warning", text))
+    if any(run.feedback_delay):
+        text = f"in {run.folder.name} feedback is learned late: --feedback-delay {run.feedback_delay}"
+        notes.append(Note("warning", text))
     return notes
 
 

@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 
+from newsreplay.durations import FeedbackDelay, delays
 from newsreplay.errors import RecommenderError
 from newsreplay.log.catalog import Articles, bare_articles
 from newsreplay.log.rows import ASKING, IMPRESSION, OUTCOME, PUBLISH, Asks, Column, Excludes, Log
@@ -29,6 +30,7 @@ from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.references.replayed import UNPROVEN, MadeElsewhere
 from newsreplay.recommenders.registry import MIXTURES, Entry, built_in
 from newsreplay.simulator.apart import Apart, Given, Here, NotSentError
+from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.overwritten import made_up_log, overwritten
 from newsreplay.simulator.pool_order import order_used
 from newsreplay.simulator.probes import held_back, shortened
@@ -145,12 +147,13 @@ def check_entry(
     articles: Articles | None = None,
     cuts: int | None = 20,
     apart: bool = True,
+    feedback_delay: FeedbackDelay = 0,
     **asking: Unpack[CheckedSetting],
 ) -> Check:
     """Check one recommender at `cuts` cuts, every second right after a request, every fourth after an impression.
 
-    `asking` is as in `Setting`; the seed is that of the cuts, too. `cuts` None: every row of three short logs made up,
-    or of the first 500 rows of `log`, is a cut.
+    `asking` is as in `Setting`; the seed is that of the cuts, too. `feedback_delay` is as in `run`. `cuts` None: every
+    row of three short logs made up, or of the first 500 rows of `log`, is a cut.
 
     By turns the rows from the cut on are overwritten, cut off, and overwritten and made half as many again. Without
     `log`, one of 2,000 rows is made up. A second replay of the untouched log must agree with the
@@ -159,7 +162,8 @@ def check_entry(
     """
     if _made_elsewhere(entry.source):
         return Check(entry.label, 0, None, UNPROVEN)
-    setting = Setting(**asking)
+    setting = Setting(**asking, feedback_delay=delays(feedback_delay))
+    Scope(requests=setting.requests, exclude=setting.exclude)  # it refuses what there is not
     probes = probes_of(log, articles, cuts, setting)
     count, declared = sum(len(probe.cuts) for probe in probes), _uses_pool_order(entry)
     done = Check(entry.label, count, None, apart=apart, uses_pool_order=declared)

@@ -177,6 +177,7 @@ def _replay(
             report,
             scope.requests,
             scope.exclude,
+            answering.feedback_delay,
             answering.answer_timeout,
             publisher=pair.publisher,
         ),

@@ -60,13 +60,13 @@ class Read(NamedTuple):
 class Past:
     """The rows of a log up to and including a read or an impression, which is the request."""
 
-    def __init__(self, log: Log, row: int, exclude: Excludes = "current") -> None:
+    def __init__(self, log: Log, row: int, exclude: Excludes = "current", delay: int = 0) -> None:
         self.row = row
         self.now = int(log.time[row])
         self.current = int(log.item[row])
         self.left_out = set() if exclude == "nothing" else {self.current}
         self.user, self.session = int(log.user[row]), int(log.session[row])
-        self.reads: list[Read] = []  #: in log order, the request's own, if it is one, last
+        self.reads: list[Read] = []  #: learned by now, in log order, the request's own, if it is one, last
         self.published: dict[int, int] = {}  #: article -> publication time, in the order of becoming known
         self.category: dict[int, int] = {}  #: article -> category, in the order in which it became known
         for i in range(row + 1):
@@ -75,7 +75,8 @@ class Past:
                 self.published[item] = time
             if category >= 0 and item not in self.category:
                 self.category[item] = category
-            if log.kind[i] in (READ, HISTORY):
+            late = delay > 0 and log.kind[i] == READ
+            if log.kind[i] in (READ, HISTORY) and not (late and (i == row or time + delay > self.now)):
                 self.reads.append(Read(i, time, int(log.session[i]), int(log.user[i]), item))
 
     def within(self, time: int, hours: int | None) -> bool:
@@ -245,10 +246,12 @@ def slates(
     key: int | None = None,
     kind: int = READ,
     exclude: Excludes = "current",
+    delay: int = 0,
 ) -> list[list[int]]:
     """The slate of every read of a log, or of every impression (`kind`), in log order: codes, best first, at most k.
 
-    `key` is the 64-bit key of `random` and `content`; an option left out keeps the baseline's default.
+    `key` is the 64-bit key of `random` and `content`; an option left out keeps the baseline's default. Reads are
+    learned `delay` ms late.
     """
     given = {"hours": hours, "size": size, "key": key}
     options = {name: value for name, value in given.items() if value is not None}
@@ -257,7 +260,7 @@ def slates(
     for row in range(len(log.time)):
         if log.kind[row] == kind:
             more = read_besides(log, row) if exclude == "session" else set()
-            answer = recommend(Past(log, row, exclude), k + len(more), **options)
+            answer = recommend(Past(log, row, exclude, delay), k + len(more), **options)
             found.append([item for item in answer if item not in more][:k])
     return found
 
@@ -360,7 +363,7 @@ SCORERS: dict[str, Callable[..., list[float]]] = {
 }
 
 
-def scores(log: Log, spec_name: str, **options: int) -> list[float]:
+def scores(log: Log, spec_name: str, *, delay: int = 0, **options: int) -> list[float]:
     """The scores of all candidates of all impressions of a log, in log order; options as for `slates`."""
     found: list[float] = []
     for row in range(len(log.time)):
@@ -370,7 +373,7 @@ def scores(log: Log, spec_name: str, **options: int) -> list[float]:
                 "content": {"session": int(log.session[row])},
                 "minhash": {"user": int(log.user[row])},
             }.get(spec_name, {})
-            found += SCORERS[spec_name](Past(log, row), pool_of(log, row), **who, **options)
+            found += SCORERS[spec_name](Past(log, row, delay=delay), pool_of(log, row), **who, **options)
     return found
 
 

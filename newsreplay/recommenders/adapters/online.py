@@ -28,7 +28,7 @@ from newsreplay.log.rows import ASKING, DAY, HOUR, IMPRESSION, OUTCOME, Column, 
 from newsreplay.recommenders.adapters.features import Categories, features
 from newsreplay.recommenders.base import Deferred, Recommender, SelfReport
 from newsreplay.recommenders.neural.stream.signals import ROLLING
-from newsreplay.recommenders.neural.stream.state import SAMPLED, StreamOptions, rows_of_events
+from newsreplay.recommenders.neural.stream.state import ASKED, SAMPLED, StreamOptions, rows_of_events
 from newsreplay.recommenders.neural.stream.stream import Stream
 from newsreplay.spec import whole
 
@@ -106,12 +106,16 @@ class Online(Recommender):
         self.known = self.users = 0
         self.taken = 0  # rows that the stream has taken in
         self.queue: list[Event] = []
-        self.deferred: dict[tuple[int, bool], Deferred] = {}  # by number, and whether it is a slate
+        # By number, and whether it is a slate; beside each how many articles were asked for.
+        self.deferred: dict[tuple[int, bool], tuple[Deferred, int]] = {}
         self.waiting: dict[Key, deque[tuple[int, int]]] = {}  # numbers and times of impressions without an outcome
         self.asked: dict[int, _OpenImpression] = {}
         self.told: deque[_TakenOutcome] = deque()
         self.seconds = {"updating": 0.0, "answering": 0.0}
         self.answers = 0
+        delays, requests = self.setting.feedback_delay, self.setting.requests
+        self.patience = PATIENCE + delays.outcomes
+        self.asks = ASKED if delays.reads and requests == "reads" else ASKING[requests]
         self.stream = Stream(
             StreamOptions(
                 HISTORY,
@@ -119,7 +123,8 @@ class Online(Recommender):
                 candidates=self.candidates,
                 sampled=self.negatives,
                 drawn=True,
-                slates=ASKING[self.setting.requests],
+                slates=self.asks,
+                leaves_out=self.setting.exclude != "nothing",
                 ages=True,
                 keep_reads=not catalog.frozen,
                 key=np.uint64(int(key_of(self.setting.seed, "sampled")) >> 1),
@@ -133,7 +138,7 @@ class Online(Recommender):
         waiting = self.waiting.setdefault((request.session, request.pool), deque())
         waiting.append((self.taken + len(self.queue), request.time))
         self.queue.append(request)
-        return self._defer(slate=False)
+        return self._defer(slate=False, k=0)
 
     def learn(self, event: Event) -> None:
         """Take in a row; impressions are taken in by `score`."""
@@ -148,7 +153,11 @@ class Online(Recommender):
 
     def recommend(self, request: Event, k: int) -> Deferred:
         """Those articles alive that the model rates highest, of equal ones the one read last."""
-        return self._defer(slate=True)
+        if self.asks == ASKED:  # its read will be learned later
+            self._make_room(request)
+            self._take_category(request)
+            self.queue.append(request._replace(kind=ASKED))
+        return self._defer(slate=True, k=k)
 
     def settle(self) -> None:
         """Ask and teach the model what waits, in order."""
@@ -169,13 +178,14 @@ class Online(Recommender):
                 self._teach(self.of_slates, offered, [True] * shown)
             elif kind == IMPRESSION:
                 rates = self._rate(self.of_impressions, offered.some(range(shown)))
-                self.deferred.pop((number, False)).answer = rates
+                self.deferred.pop((number, False))[0].answer = rates
                 event = events[number - first]
                 self.asked[number] = _OpenImpression((event.session, event.pool), when, shown, offered)
             else:
                 rated = np.asarray(self._rate(self.of_slates, offered))
-                best = np.argsort(-rated, kind="stable")[: self.setting.k]
-                self.deferred.pop((number, True)).answer = [offered.items[place] for place in best.tolist()]
+                deferred, k = self.deferred.pop((number, True))
+                best = np.argsort(-rated, kind="stable")[:k]
+                deferred.answer = [offered.items[place] for place in best.tolist()]
         self._learn_outcomes(self.taken)
         self._give_up(events[-1].time)
 
@@ -187,9 +197,10 @@ class Online(Recommender):
             notes, updating=self.seconds["updating"], answering=self.seconds["answering"], answers=self.answers
         )
 
-    def _defer(self, slate: bool) -> Deferred:
+    def _defer(self, slate: bool, k: int) -> Deferred:
         """The answer to the row taken in last."""
-        deferred = self.deferred[self.taken + len(self.queue) - 1, slate] = Deferred()
+        deferred = Deferred()
+        self.deferred[self.taken + len(self.queue) - 1, slate] = deferred, k
         return deferred
 
     def _make_room(self, event: Event) -> None:
@@ -218,7 +229,7 @@ class Online(Recommender):
         waiting = self.waiting.get((event.session, event.pool))
         if waiting:
             impression, when = waiting.popleft()
-            if when > event.time - PATIENCE:
+            if when > event.time - self.patience:
                 self.told.append(_TakenOutcome(self.taken + len(self.queue), impression, event.clicked))
 
     def _learn_outcomes(self, before: int) -> None:
@@ -248,7 +259,7 @@ class Online(Recommender):
         """Forget the impressions that no outcome has come of for long."""
         while self.asked:
             number, asked = next(iter(self.asked.items()))
-            if asked.time > now - PATIENCE:
+            if asked.time > now - self.patience:
                 return
             del self.asked[number]
             waiting = self.waiting.get(asked.key)

@@ -21,15 +21,15 @@ from newsreplay.recommenders.base import Sizes
 
 # What is counted of an article.
 SHOWN, CLICKED, READS = 0, 1, 2
-# What the clock shows: the hour, articles alive, articles known, reads so far, outcomes so far.
-NOW, ALIVE, KNOWN, SO_FAR, OUTCOMES = range(5)
+# What the clock shows: the hour, articles alive, articles known, reads so far, outcomes so far, the time (ms).
+NOW, ALIVE, KNOWN, SO_FAR, OUTCOMES, TIME = range(6)
 _NEVER = np.int64(-(2**62))
 
 
 class Arms(NamedTuple):
     """Articles alive, and what is counted of them."""
 
-    clock: Column  #: int64[5]
+    clock: Column  #: int64[6]
     item: Column  #: int32[articles], the articles alive, in no order
     place: Column  #: int32[articles], where an article stands in `item`, -1 = not there
     touched: Column  #: int64[articles], the last hour that it is alive for
@@ -43,8 +43,8 @@ class Arms(NamedTuple):
 def arms(sizes: Sizes, hours: int) -> Arms:
     """No articles yet, and a window of so many hours."""
     n = sizes.articles
-    clock = np.zeros(5, np.int64)
-    clock[NOW] = _NEVER
+    clock = np.zeros(6, np.int64)
+    clock[[NOW, TIME]] = _NEVER
     return Arms(
         clock,
         np.empty(n, np.int32),
@@ -60,9 +60,13 @@ def arms(sizes: Sizes, hours: int) -> Arms:
 
 @kernel
 def advance(arms: Any, time: int) -> None:
-    """Let the clock show `time`: forget the hours, and the articles, that are no longer in the window."""
+    """Let the clock show `time`: forget the hours, and the articles, that are no longer in the window.
+
+    It never goes back: a row that is learned late is of an earlier time.
+    """
+    arms.clock[TIME] = max(arms.clock[TIME], time)
     hour = time // HOUR
-    if hour != arms.clock[NOW]:
+    if hour > arms.clock[NOW]:
         _forget(arms, hour)
 
 
@@ -96,37 +100,41 @@ def _forget(arms: Any, hour: int) -> None:
 def count_row(arms: Any, event: Any) -> None:
     """Take in a row: a new article, a read, or the outcome of an impression."""
     advance(arms, event.time)
-    item = int64(event.item)
+    item, hour = int64(event.item), event.time // HOUR
     if item >= arms.clock[KNOWN]:
         arms.clock[KNOWN] = item + 1
         arms.born[item] = arms.clock[SO_FAR]
-        _touch(arms, item)
+        _touch(arms, item, hour)
     if event.kind >= READ:
         arms.clock[SO_FAR] += 1
         arms.read_row[item] = event.row
-        _count(arms, item, int64(READS))
+        _count(arms, item, int64(READS), hour)
     elif event.kind == OUTCOME:
         arms.clock[OUTCOMES] += 1
         for i in range(len(event.pool)):
             candidate = int64(event.pool[i])
-            _count(arms, candidate, int64(SHOWN))
+            _count(arms, candidate, int64(SHOWN), hour)
             if event.clicked[i]:
-                _count(arms, candidate, int64(CLICKED))
+                _count(arms, candidate, int64(CLICKED), hour)
 
 
 @kernel
-def _touch(arms: Any, item: int) -> None:
-    arms.touched[item] = arms.clock[NOW]
+def _touch(arms: Any, item: int, hour: int) -> None:
     if arms.place[item] < 0:
+        arms.touched[item] = hour
         arms.place[item] = arms.clock[ALIVE]
         arms.item[arms.clock[ALIVE]] = item
         arms.clock[ALIVE] += 1
+    else:
+        arms.touched[item] = max(arms.touched[item], hour)
 
 
 @routine
-def _count(arms: Any, item: int, what: int) -> None:
-    _touch(arms, item)
-    arms.hourly[item, arms.clock[NOW] % arms.hourly.shape[1], what] += 1
+def _count(arms: Any, item: int, what: int, hour: int) -> None:
+    if hour <= arms.clock[NOW] - arms.hourly.shape[1]:  # learned so late that it has left the window
+        return
+    _touch(arms, item, hour)
+    arms.hourly[item, hour % arms.hourly.shape[1], what] += 1
     arms.counts[item, what] += 1
     arms.total[what] += 1
 

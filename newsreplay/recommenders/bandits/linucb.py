@@ -53,7 +53,7 @@ def _write_features(state: Any, user: int, view: int, time: int, item: int) -> N
 @kernel
 def _try(state: Any, event: Any, view: int, item: int, won: bool) -> None:
     """A trial of an article, won or not."""
-    _write_features(state, event.user, view, event.time, item)
+    _write_features(state, event.user, view, int64(state.arms.clock[arms.TIME]), item)
     for i in range(FEATURES):
         for j in range(i + 1):
             state.gram[item, i, j] += state.x[i] * state.x[j]

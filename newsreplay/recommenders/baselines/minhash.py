@@ -240,6 +240,8 @@ def learn(state: Any, event: Any) -> None:
     _read(state, event.user, event.item)
     _name_clusters(state, event.user)
     _find_clusters(state)
+    if event.time // DAY < state.ends[2]:  # learned so late that its vote would count nothing
+        return
     weight = _weight(event.time, state.ends[2])
     slot = state.ends[1] & (state.vote_time.size - 1)
     state.ends[1] += 1

@@ -118,6 +118,8 @@ def advance(index: Any, now: int) -> None:
 def _move_base(index: Any, base: int) -> None:
     """Halve all weights once a half-life; what is left began after the base, so the shift is exact."""
     shift = base - index.ends[3]
+    if shift < 0 and index.ends[0] < index.ends[1]:  # a read that is learned late
+        return
     index.ends[3] = base
     if shift <= 0 or index.ends[0] == index.ends[1]:
         return
@@ -131,7 +133,8 @@ def _move_base(index: Any, base: int) -> None:
 def weight_of(index: Any, time: int) -> int:
     """The weight of a session that began at a time: 2^((time - base) / half-life), times 2^16 and rounded."""
     part = math.pow(2.0, np.float64(time % index.half_life) / np.float64(index.half_life))
-    weight: int = int64(np.rint(65536.0 * part)) << (time // index.half_life - index.ends[3])
+    # One that began before the base, since it is learned late, goes before its weight is looked at.
+    weight: int = int64(np.rint(65536.0 * part)) << max(int64(0), time // index.half_life - index.ends[3])
     return weight
 
 

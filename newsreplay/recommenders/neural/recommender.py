@@ -35,7 +35,7 @@ from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.options import ALIVE, Blueprint, NeuralOptions, blueprint_of, parse_update
 from newsreplay.recommenders.neural.stream.graph import KINDS, ReadGraph
 from newsreplay.recommenders.neural.stream.published import Published, published_table
-from newsreplay.recommenders.neural.stream.state import NONE, SAMPLED, Captures, StreamOptions, rows_of_events
+from newsreplay.recommenders.neural.stream.state import ASKED, NONE, SAMPLED, Captures, StreamOptions, rows_of_events
 from newsreplay.recommenders.neural.stream.stream import Stream
 from newsreplay.recommenders.neural.weights import load_weights
 
@@ -105,8 +105,10 @@ class Neural(Recommender):
             weights = load_weights(options.weights)
             blueprint = blueprint_of_weights(blueprint, weights, options)
         self.most = options.scored(blueprint.popularity)  # articles of a slate
+        delays = self.setting.feedback_delay
+        self.asks = ASKED if delays.reads and self.setting.requests == "reads" else ASKING[self.setting.requests]
         passed_over = options.set_against(blueprint.popularity) != "alive"
-        self.collector = Collector(self.key, passed_over=passed_over)
+        self.collector = Collector(self.key, passed_over=passed_over, delay=delays.outcomes)
         self.noted = bool(blueprint.signals)  # whether any signals are
         self.history = blueprint.size.history
         self.stream = self._stream_for(blueprint)
@@ -146,6 +148,10 @@ class Neural(Recommender):
         """The best of the articles that were read within the last `alive` hours."""
         if self.learned is None or not self.most:
             return ()
+        if self.asks == ASKED:  # its read will be learned later
+            self._before(request)
+            self.kept.note(request)
+            self.queue.append(request._replace(kind=ASKED))
         return self._defer(request.row, slate=True, k=k)
 
     def settle(self) -> None:
@@ -232,7 +238,7 @@ class Neural(Recommender):
 
     def _before(self, event: Event) -> None:
         """What must be done before a row is taken in."""
-        self.now = event.time
+        self.now = max(self.now, event.time)
         if event.time >= self.due or (self.learned is not None and 0 < self.update_policy.impressions <= self.since):
             self._train_when_due(event.time)
         if len(self.deferred) >= self.batch or len(self.queue) >= WAITING:
@@ -360,7 +366,7 @@ class Neural(Recommender):
     def _answer_with(self, learned: Learned) -> None:
         """Answer from now on."""
         self.learned = learned
-        self.stream.ask(ASKING[self.setting.requests] if self.most else NONE)
+        self.stream.ask(self.asks if self.most else NONE)
 
     # Answers.
 

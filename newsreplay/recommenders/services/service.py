@@ -68,9 +68,8 @@ class Service(Recommender):
 
     def recommend(self, request: Event, k: int) -> Slate:
         """Ask the service for a slate."""
-        known = self.catalog.known
-        for code in range(len(self.codes), known):
-            self.codes[self.catalog.id(code)] = code
+        self._look_up()
+        known = len(self.codes)
 
         def read(answer: Object, tally: Tally) -> list[int]:
             return self._slate(answer, request.row, k, known, tally)
@@ -84,6 +83,11 @@ class Service(Recommender):
             return scores(answer, len(pool))
 
         return self._ask(request, self.speech.score(request), read, [-math.inf] * len(pool))
+
+    def _look_up(self) -> None:
+        """Note the ids of articles that became known; codes are given by first appearance."""
+        for code in range(len(self.codes), self.catalog.known):
+            self.codes[self.catalog.id(code)] = code
 
     def settle(self) -> None:
         """See `SupportsSettle.settle`."""

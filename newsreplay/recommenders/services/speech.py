@@ -105,16 +105,16 @@ class JsonSpeech:
     def start(self, catalog: Catalog, setting: Setting) -> list[bytes]:
         """See `Speech.start`."""
         self.catalog, self.publisher = catalog, setting.publisher
-        self.seen = 0  # articles that a row has told of
+        self.seen: set[int] = set()  # articles that a row has told of
         names = {"k": setting.k, "seed": setting.seed, "warmup": setting.warmup, "exclude": setting.exclude}
         return [encoded({"type": "start", "publisher": self.publisher, **names})]
 
     def learn(self, event: Event) -> list[bytes]:
         """See `Speech.learn`."""
         message = self._row(KIND_NAMES[event.kind], event)
-        if event.kind == PUBLISH or event.item >= self.seen:
+        if event.kind == PUBLISH or (event.item >= 0 and event.item not in self.seen):
             message["title"] = self.catalog.title(event.item) if event.item >= 0 else None
-        self.seen = max(self.seen, event.item + 1)
+            self.seen.add(event.item)
         if event.kind in (IMPRESSION, OUTCOME):
             message["pool"] = event.pool_ids
         if event.kind == OUTCOME:
@@ -123,7 +123,10 @@ class JsonSpeech:
 
     def recommend(self, request: Event, k: int) -> list[bytes]:
         """See `Speech.recommend`."""
-        return [encoded({**self._row("recommend", request), "k": k})]
+        message = {**self._row("recommend", request), "k": k}
+        if request.exclude != "current":
+            message["exclude"] = request.exclude
+        return [encoded(message)]
 
     def score(self, request: Event) -> list[bytes]:
         """See `Speech.score`."""

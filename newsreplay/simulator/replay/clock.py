@@ -77,12 +77,14 @@ def clocked(state: Any, requests: int, impressions: int) -> Clocked:
     )
 
 
+@kernel
 def _learn(clocked: Any, event: Any) -> None:
     begun = nanoseconds()
     learn(clocked.state, event)  # type: ignore[name-defined] # noqa: F821
     clocked.learn[0] += nanoseconds() - begun
 
 
+@kernel
 def _recommend(clocked: Any, request: Any, slate: Any) -> None:
     begun = nanoseconds()
     recommend(clocked.state, request, slate)  # type: ignore[name-defined] # noqa: F821
@@ -90,6 +92,7 @@ def _recommend(clocked: Any, request: Any, slate: Any) -> None:
     clocked.counts[0] += 1
 
 
+@kernel
 def _score(clocked: Any, request: Any, out: Any) -> None:
     begun = nanoseconds()
     score(clocked.state, request, out)  # type: ignore[name-defined] # noqa: F821

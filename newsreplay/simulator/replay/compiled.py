@@ -13,7 +13,7 @@ from newsreplay.kernels.compiling import bind, interpreted, kernel, rebound
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import ASKING, Asks, Column, Excludes, Log, make_log
 from newsreplay.recommenders.base import Compiled, Setting, Sizes
-from newsreplay.simulator.replay import excluding
+from newsreplay.simulator.replay import delaying, excluding
 from newsreplay.simulator.replay.clock import Clocked, Times, around, clocked
 from newsreplay.simulator.replay.excluding import Unread, count_excluded, session_trail
 from newsreplay.simulator.replay.scores import check as check_scores
@@ -43,12 +43,16 @@ def name_of(kernels: dict[str, Callable[..., None]]) -> str:
 
 
 def compiled_walk(
-    recommender: type[Compiled[Any]], timed: bool = False, requests: Asks = "reads", exclude: Excludes = "current"
+    recommender: type[Compiled[Any]],
+    timed: bool = False,
+    requests: Asks = "reads",
+    exclude: Excludes = "current",
+    delayed: bool = False,
 ) -> Callable[..., tuple[int, int]]:
     """`walk` compiled for a recommender's kernels.
 
-    If `timed`, it walks over a `Clocked` state; where requests exclude what their session has read, over an `Unread`
-    one with that in it.
+    If `timed`, it walks over a `Clocked` state; if feedback is `delayed`, over a `Held` one with that in it; where
+    requests exclude what their session has read, over an `Unread` one with that in it.
     """
     kernels = kernels_of(recommender)
     name = f"{name_of(kernels)}_{requests}"
@@ -58,6 +62,9 @@ def compiled_walk(
     if timed:
         name = f"{name}_timed"
         kernels = {what: around(what, name, inner) for what, inner in kernels.items()}
+    if delayed:
+        name = f"{name}_delayed"
+        kernels = delaying.around(name, **kernels)
     if exclude != "current":
         name = f"{name}_{exclude}"
     if exclude == "session":
@@ -114,7 +121,9 @@ class CompiledReplay:
     ):
         """`unread` is what the state is wrapped into where requests exclude what their session has read."""
         self.recommender, self.setting, self.sizes, self.unread = recommender, setting, sizes, unread
-        self.loop = compiled_walk(type(recommender), setting.timed, setting.requests, setting.exclude)
+        delayed = any(setting.feedback_delay)
+        self.held = delaying.held(setting.feedback_delay, sizes.articles) if delayed else None
+        self.loop = compiled_walk(type(recommender), setting.timed, setting.requests, setting.exclude, delayed)
         self.state = recommender.state(sizes, key)
         self.clock: Clocked | None = None
         self.answered = self.placed = 0
@@ -125,6 +134,7 @@ class CompiledReplay:
 
     def _walk(self, log: Log, first: int, end: int, slates: Column, scores: Column | None) -> None:
         walked = self.state if self.clock is None else self.clock._replace(state=self.state)
+        walked = walked if self.held is None else self.held._replace(state=walked, log=log)
         walked = walked if self.unread is None else self.unread._replace(state=walked)
         out = np.empty(0) if scores is None else scores
         self.answered, self.placed = self.loop(log, first, end, walked, slates, out, self.answered, self.placed)
@@ -134,7 +144,8 @@ class CompiledReplay:
         before, recommender = self.placed, self.recommender
         if due:
             recommender.refit(self.state)
-        self.state = recommender.room(self.state, end - first)
+        late = 0 if self.held is None else delaying.reads_waiting(self.held, log, first)
+        self.state = recommender.room(self.state, end - first + late)
         self._walk(log, first, end, slates, scores)
         if scores is not None and self.placed > before:
             check_scores(log, scores, before, self.placed, type(recommender).__name__)

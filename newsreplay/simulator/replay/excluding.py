@@ -159,10 +159,12 @@ class Unread(NamedTuple):
     answer: Column  #: int32[the longest], scratch
 
 
+@kernel
 def _learn(unread: Any, event: Any) -> None:
     learn(unread.state, event)  # type: ignore[name-defined] # noqa: F821
 
 
+@kernel
 def _recommend(unread: Any, request: Any, slate: Any) -> None:
     answer = unread.answer[: slate.size + mark_read(unread.trail, request.row)]
     answer[:] = -1
@@ -170,6 +172,7 @@ def _recommend(unread: Any, request: Any, slate: Any) -> None:
     keep_unread(unread.trail, answer, slate)
 
 
+@kernel
 def _score(unread: Any, request: Any, out: Any) -> None:
     score(unread.state, request, out)  # type: ignore[name-defined] # noqa: F821
 

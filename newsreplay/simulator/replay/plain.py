@@ -6,19 +6,21 @@ import math
 import time
 from array import array
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from newsreplay.durations import duration_text
+from newsreplay.durations import Delays, duration_text
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import rebound
 from newsreplay.log.catalog import Articles, Catalog, Revealed, bare_articles, shown_events
-from newsreplay.log.rows import ASKING, Column, Event, Log
+from newsreplay.log.rows import ASKING, Asks, Column, Event, Excludes, Log
 from newsreplay.recommenders.base import Deferred, SelfReport, Setting, Slate
 from newsreplay.recommenders.protocols import SupportsForesee, SupportsSelfReport, SupportsSettle
 from newsreplay.simulator.replay.answers import Answer, AnswerError, Codes, frozen_scores, frozen_slate
 from newsreplay.simulator.replay.clock import Times, clock_calls
+from newsreplay.simulator.replay.delaying import Waiting
 from newsreplay.simulator.replay.events import events
 from newsreplay.simulator.replay.excluding import Trimming
 from newsreplay.simulator.replay.foresight import foresight_of
@@ -177,19 +179,49 @@ def _bare(event: Event) -> Event:
     return event._replace(pool=())
 
 
-# Rows come from an iterator, so the next one is the one that is wanted; `next` ignores its second argument.
-_PLAIN: dict[str, Callable[..., Any]] = {
-    "reveal": next,
-    "bare": _bare,
-    "score": PlainState.score,
-    "learn": PlainState.learn,
-    "recommend": PlainState.recommend,
-}
-_PLAIN_WALKS = {requests: rebound(walk, "plain", **_PLAIN, **kinds._asdict()) for requests, kinds in ASKING_AT.items()}
-_ASKING_FOR_MORE = {
-    requests: rebound(walk, "more", **{**_PLAIN, "recommend": PlainState.recommend_more}, **kinds._asdict())
-    for requests, kinds in ASKING_AT.items()
-}
+class HoldingState(PlainState):
+    """The same where feedback is learned late: an event that waits makes its article known, no more."""
+
+    __slots__ = ("waiting",)
+    waiting: Waiting
+
+    def score(self, request: Event, places: range) -> None:
+        """Have learned what is due, then collect the scores of an impression."""
+        self.waiting.release(request.time, self.rec_learn)
+        super().score(request, places)
+
+    def learn(self, event: Event) -> None:
+        """Have learned what is due, then the event, unless it waits."""
+        self.waiting.release(event.time, self.rec_learn)
+        if self.waiting.holds(event):
+            self.revealed.row = event.row
+            self.revealed.known = max(self.revealed.known, event.item + 1)
+        else:
+            super().learn(event)
+
+
+@cache
+def _plain_walk(delayed: bool, requests: Asks, exclude: Excludes) -> Callable[..., tuple[int, int]]:
+    """`walk` over a `PlainState`, or a `HoldingState` where feedback is learned late."""
+    state = HoldingState if delayed else PlainState
+    return rebound(
+        walk,
+        "plain",
+        reveal=next,  # rows come from an iterator; it ignores its second argument
+        bare=_bare,
+        score=state.score,
+        learn=state.learn,
+        recommend=state.recommend_more if exclude == "session" else state.recommend,
+        **ASKING_AT[requests]._asdict(),
+    )
+
+
+def _state(recommender: PlainRecommender, revealed: Revealed, k: int, scores: bool, delays: Delays) -> PlainState:
+    if not any(delays):
+        return PlainState(recommender, revealed, k, scores)
+    state = HoldingState(recommender, revealed, k, scores)
+    state.waiting = Waiting(delays)
+    return state
 
 
 class PlainReplay:
@@ -215,11 +247,11 @@ class PlainReplay:
         self.codes = _codes(recommender, catalog)
         with at_row(self.revealed, recommender):
             _prepare(recommender, setting, log._replace(extra=()), self.articles, catalog)
-        self.state = PlainState(recommender, self.revealed, k, scores)
+        self.state = _state(recommender, self.revealed, k, scores, setting.feedback_delay)
         self.given_up = self.state.limit(setting.answer_timeout)
         self.times = self.state.clock(self.settle) if setting.timed else None
         self.event = shown_events(catalog, bool(log.extra))
-        self.walk = (_ASKING_FOR_MORE if setting.exclude == "session" else _PLAIN_WALKS)[setting.requests]
+        self.walk = _plain_walk(any(setting.feedback_delay), setting.requests, setting.exclude)
         self.drops = NO_DROPS
         self.known = self.answered = self.placed = self.scored = self.learning = 0
         self.see(log)

@@ -72,6 +72,7 @@ def stretches(log: Log, stretch: int = STRETCH, begin: int = 0) -> Iterator[tupl
     return ((first, min(first + stretch, rows)) for first in range(begin, rows, stretch))
 
 
+@kernel
 def _reveal(log: Any, row: int) -> Any:
     """Row `row` of a log as plain scalars, and its candidates; what a kernel does not look at costs nothing."""
     pools = log.pools

@@ -15,6 +15,7 @@ import pyarrow as pa
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets import find_data
 from newsreplay.datasets.store import Dataset
+from newsreplay.durations import Delays
 from newsreplay.errors import DataError, RunError
 from newsreplay.escaping import escaped
 from newsreplay.log.rows import Asks, Column, Excludes
@@ -215,6 +216,11 @@ class RunFolder:
     def exclude(self) -> Excludes:
         """What requests excluded."""
         return self.info["options"].get("exclude", "current")
+
+    @property
+    def feedback_delay(self) -> Delays:
+        """How long feedback was held back from learning."""
+        return Delays(**self.info["options"].get("feedback_delay", {}))
 
     @property
     def reward(self) -> Reward | None:

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict, cast
 
-from newsreplay.durations import Duration
+from newsreplay.durations import NO_DELAYS, Delays, Duration
 from newsreplay.errors import NewsreplayError
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.runs.records import OptionsRecord
@@ -37,6 +37,7 @@ class Answering:
     timed: bool = False  #: measure every answer's time
     deadline: float | None = None  #: ms; an answer that takes longer is late
     strict_deadline: bool = False  #: a late answer counts as none
+    feedback_delay: Delays = NO_DELAYS  #: how long reads and outcomes are held back from learning
     answer_timeout: int | None = None  #: ms after which a plain-Python recommender's answer is given up
 
     def __post_init__(self) -> None:
@@ -62,7 +63,13 @@ class Keeping:
 
 
 #: Options that are written only where they are others.
-_USUAL: dict[str, object] = {"requests": "reads", "exclude": "current", "reward": None, "answer_timeout": None}
+_USUAL: dict[str, object] = {
+    "requests": "reads",
+    "exclude": "current",
+    "reward": None,
+    "feedback_delay": NO_DELAYS._asdict(),
+    "answer_timeout": None,
+}
 
 
 class Options(NamedTuple):
@@ -75,6 +82,7 @@ class Options(NamedTuple):
     def flat(self) -> OptionsRecord:
         """All options by name, as in run.json."""
         flat = asdict(self.answering) | asdict(self.scope) | asdict(self.keeping)
+        flat["feedback_delay"] = self.answering.feedback_delay._asdict()
         for name, usual in _USUAL.items():  # as ever, and not written
             if flat[name] == usual:
                 del flat[name]
@@ -84,6 +92,7 @@ class Options(NamedTuple):
     def from_flat(cls, options: OptionsRecord) -> Options:
         """The options whose `flat` this is."""
         given: dict[str, Any] = {**_USUAL, **options, "seeds": tuple(options["seeds"])}
+        given["feedback_delay"] = Delays(**given["feedback_delay"])
         scope, answering, keeping = (
             {field.name: given[field.name] for field in fields(group)} for group in (Scope, Answering, Keeping)
         )

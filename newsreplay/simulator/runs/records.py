@@ -30,6 +30,13 @@ class DataRecord(TypedDict):
     folder: str
 
 
+class DelaysRecord(TypedDict):
+    """How long feedback was held back from learning, ms."""
+
+    reads: int
+    outcomes: int
+
+
 class OptionsRecord(TypedDict):
     """The options of a run; times in ms."""
 
@@ -47,6 +54,7 @@ class OptionsRecord(TypedDict):
     requests: NotRequired[Asks]  #: "reads" where it is missing
     exclude: NotRequired[Excludes]  #: what requests exclude; "current" where it is missing
     reward: NotRequired[Reward]  #: what event-level success sums; the number of hits where it is missing
+    feedback_delay: NotRequired[DelaysRecord]  #: none where it is missing
     slates: bool
 
 

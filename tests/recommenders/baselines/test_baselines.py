@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newsreplay.durations import Delays
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.rows import ASKING, HISTORY, IMPRESSION, READ, Asks, Excludes, Log, make_log
+from newsreplay.log.rows import ASKING, DAY, HISTORY, HOUR, IMPRESSION, READ, Asks, Excludes, Log, make_log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.registry import ALIASES, PRESETS, start_list
 from newsreplay.simulator.overwritten import made_up_log
@@ -35,6 +36,7 @@ def dearly(texts: Iterable[str], quick: Collection[str]) -> list[Any]:
 
 
 QUICK = ("random(hours=1)", "trend(hours=3)")
+DELAYS = (0, 1, strategies.MINUTE, HOUR, 7 * HOUR, 2 * DAY, 20 * DAY)
 
 
 def answers(slates: Any) -> list[list[int]]:
@@ -48,14 +50,14 @@ def named(text: str, keyed: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     return name, dict(spec.parameters) | ({"key": int(key_of(0, text))} if name in keyed else {})
 
 
-def oracle(log: Log, text: str, k: int, kind: int = READ, exclude: Excludes = "current") -> list[list[int]]:
+def oracle(log: Log, text: str, k: int, kind: int = READ, exclude: Excludes = "current", delay: int = 0) -> Any:
     name, options = named(text, ("random", "content"))
-    return naive.slates(log, name, k, kind=kind, exclude=exclude, **options)
+    return naive.slates(log, name, k, kind=kind, exclude=exclude, delay=delay, **options)
 
 
-def score_oracle(log: Log, text: str) -> list[float]:
+def score_oracle(log: Log, text: str, delay: int = 0) -> list[float]:
     name, options = named(text, ("random",))
-    return naive.scores(log, name, **options)
+    return naive.scores(log, name, delay=delay, **options)
 
 
 def interpreted(log: Log, recommender: Any, text: str, k: int, requests: Asks = "reads") -> tuple[Any, Any]:
@@ -113,6 +115,24 @@ def test_a_compiled_baseline_leaves_out_what_its_oracle_does(text: str, exclude:
 def test_a_compiled_baseline_leaves_the_same_out_at_impressions(text: str, exclude: Excludes, log: Log, k: int) -> None:
     done = replay(log, start_list(text)[0].make(), Setting(k=k, requests="impressions", exclude=exclude), name=text)
     assert answers(done.slates) == oracle(log, text, k, IMPRESSION, exclude)
+
+
+@pytest.mark.parametrize("requests", ["reads", pytest.param("impressions", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("text", dearly(SPECS, QUICK))
+@settings(max_examples=60, deadline=None)
+@given(
+    log=strategies.logs_with_impressions(),
+    k=strategies.cut_offs(),
+    delays=st.builds(Delays, st.sampled_from(DELAYS), st.sampled_from(DELAYS)),
+)
+def test_a_compiled_baseline_learns_reads_as_late_as_its_oracle(
+    text: str, requests: Asks, log: Log, k: int, delays: Delays
+) -> None:
+    setting = Setting(k=k, requests=requests, feedback_delay=delays)
+    done = replay(log, start_list(text)[0].make(), setting, name=text, stretch=7)
+    assert answers(done.slates) == oracle(log, text, k, ASKING[requests], delay=delays.reads)
+    assert done.scores is not None
+    assert done.scores.tolist() == score_oracle(log, text, delays.reads)
 
 
 @pytest.mark.parametrize("text", dearly(SPECS, QUICK))

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from newsreplay.durations import Delays, delays
 from newsreplay.errors import SpecError
 from newsreplay.log.rows import EXCLUDES, IMPRESSION, READ, Column
 from newsreplay.recommenders.base import Setting
@@ -66,6 +67,30 @@ def test_slates_leave_out_what_is_excluded_and_nothing_else() -> None:
         left = [other for other in alive if other not in {*read, -1}]
         assert left == unread[request, : len(left)].tolist()
         assert (unread[request, len(left) :] == -1).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["nrms(size=tiny, popularity=none)", "gru4rec(size=tiny, popularity=none)"])
+def test_a_delay_after_which_every_read_is_learned_before_the_next_row_changes_no_slate(text: str) -> None:
+    # A request carries its own read, so it misses nothing.
+    log = LOG._replace(time=LOG.time + np.arange(len(LOG.time)))
+    usual, late = (
+        replay(log, start_list(text)[0].make(), Setting(k=5, feedback_delay=delay), articles=ARTICLES, name=text)
+        for delay in (Delays(), Delays(reads=1))
+    )
+    assert (usual.slates >= 0).any()
+    assert usual.slates.tolist() == late.slates.tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("late", ["2h", "reads=0,outcomes=1d", "reads=30m,outcomes=0"])
+@pytest.mark.parametrize("text", ["nrms(size=tiny, update=every(hours=12))", "gru4rec(size=tiny)"])
+def test_slates_look_at_nothing_ahead_however_late_reads_are_learned(text: str, late: str) -> None:
+    [entry] = start_list(text)
+    verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=4, k=5, apart=False, feedback_delay=late)
+    assert verdict.passed, str(verdict)
+    done = replay(LOG, entry.make(), Setting(k=5, feedback_delay=delays(late)), articles=ARTICLES)
+    assert (done.slates[-20:] >= 0).any()
 
 
 def test_a_model_as_published_has_no_head() -> None:

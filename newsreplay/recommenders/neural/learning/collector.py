@@ -18,10 +18,11 @@ PATIENCE = DAY  #: an impression without an outcome by then is given up
 class Collector:
     """Captures that wait for their outcome, or for the next training."""
 
-    def __init__(self, key: int, most: int = MOST, passed_over: bool = True):
+    def __init__(self, key: int, most: int = MOST, passed_over: bool = True, delay: int = 0):
         self.key = key
         self.passed_over = passed_over  #: whether candidates that were shown and passed over are negatives
         self.most = most
+        self.patience = PATIENCE + delay  #: ms; `delay` is how long outcomes are held back
         self.parts: list[Captures] = []
         self.held = 0
         self.dropped = 0  #: captures that there was no room for
@@ -72,7 +73,7 @@ class Collector:
             sample = complete.kind[place] == SAMPLED  # of the read itself
             clicked[begin : begin + shown] = True if sample else self.outcomes[int(complete.row[place])]
             drawn[begin : begin + shown] = False
-        self._wait(choose_captures(captured, ~known & (captured.time > now - PATIENCE)))
+        self._wait(choose_captures(captured, ~known & (captured.time > now - self.patience)))
         columns = {name: getattr(complete, name) for name in Samples._fields if name not in ("clicked", "drawn")}
         samples = Samples(**columns, clicked=clicked, drawn=drawn)
         if not self.passed_over:

@@ -68,6 +68,27 @@ def remember(histories: Any, reader: int, item: int, time: int, session: int) ->
 
 
 @routine
+def carry(captures: Any, made: int, item: int) -> None:
+    """Add the read that a request carries to the history beside it, unless it is the newest there."""
+    length, size = captures.length[made], captures.history.shape[1]
+    if length > 0 and captures.history[made, length - 1] == item:
+        return
+    ages = captures.history_age.shape[1] > 0
+    if length == size:
+        length -= 1
+        for i in range(length):
+            captures.history[made, i] = captures.history[made, i + 1]
+            if ages:
+                captures.history_age[made, i] = captures.history_age[made, i + 1]
+                captures.history_session[made, i] = captures.history_session[made, i + 1]
+    captures.history[made, length] = item
+    captures.length[made] = length + 1
+    if ages:
+        captures.history_age[made, length] = 0
+        captures.history_session[made, length] = True
+
+
+@routine
 def note_history(histories: Any, reader: int, session: int, before: int, captures: Any, made: int) -> None:
     """Note a reader's history beside a request, whose time has been noted; profiles were read at `before`."""
     count, size = histories.reads[reader], histories.item.shape[1]

@@ -86,11 +86,11 @@ def write(state: Any, options: Any, time: int, item: int, which: Any, out: Any) 
         elif signal == AGE:
             out[i] = max(1, (time - known + HOUR - 1) // HOUR)
         elif signal == _KNOWN:
-            out[i] = (time - known) / HOUR
+            out[i] = max(0, time - known) / HOUR  # what is learned late may lie before it
         elif signal == _IDLE:
             out[i] = np.nan
             if item >= 0 and state.last[item] != NOT_YET:
-                out[i] = (time - state.last[item]) / HOUR
+                out[i] = max(0, time - state.last[item]) / HOUR
         elif item < 0:
             out[i] = np.nan if signal >= _RATE else 0.0
         elif signal < _IDLE:

@@ -11,6 +11,7 @@ import numpy as np
 from newsreplay.log.rows import DAY, HOUR, READ, Column, Event
 
 SAMPLED = 255  #: kind of a capture: a read beside articles drawn at random, to be trained on, never answered
+ASKED = 253  #: kind of a row that asks for a slate by a read which is learned later: a request alone
 SLATE = 254  #: kind of a capture: a slate that an impression asks for, from all articles alive
 NONE = -1  #: behind the newest read of a history
 #: The first places of `newsreplay.recommenders.neural.stream.signals.SIGNALS`.
@@ -108,7 +109,7 @@ class StreamOptions(NamedTuple):
     #: many drawn candidates behind their own if `drawn`
     sampled: int = 0
     drawn: bool = False
-    slates: int = READ  #: the kind of row that asks for a slate; `NONE`: none does
+    slates: int = READ  #: the kind of row that asks for a slate: a read, an impression, `ASKED`; `NONE`: none does
     leaves_out: bool = True  #: whether the article on screen is no candidate of a slate
     by_session: bool = False  #: histories are of sessions, not of readers
     ages: bool = False  #: times and sessions of reads are kept

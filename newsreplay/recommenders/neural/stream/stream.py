@@ -40,6 +40,7 @@ from newsreplay.recommenders.neural.stream.counters import Counters, complete, c
 from newsreplay.recommenders.neural.stream.graph import NEXT_READ, GraphState, ReadGraph, empty_graph, link
 from newsreplay.recommenders.neural.stream.histories import (
     Histories,
+    carry,
     empty_histories,
     newest,
     note_history,
@@ -52,6 +53,7 @@ from newsreplay.recommenders.neural.stream.state import (
     AGE,
     ALIVE,
     ANCHOR,
+    ASKED,
     CLOCK,
     LAST,
     NEXT,
@@ -156,7 +158,7 @@ class Stream:
             size,
             rows.pool.size,
         )
-        counts = {kind: int(np.count_nonzero(rows.kind == kind)) for kind in (IMPRESSION, READ)}
+        counts = {kind: int(np.count_nonzero(rows.kind == kind)) for kind in (IMPRESSION, READ, ASKED)}
         requests = counts[IMPRESSION]
         places = int(np.diff(rows.pool_at)[rows.kind == IMPRESSION].sum())
         if options.slates != NONE:
@@ -291,7 +293,6 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
     made = int64(0)  # one type for all whole numbers, lest kernels be compiled for each
     for i in range(rows.time.size):
         time, kind, item = rows.time[i], int64(rows.kind[i]), int64(rows.item[i])
-        left_out = item if options.leaves_out else int64(NONE)
         if time >= clock[NEXT]:
             complete(clock, state.counters, options, time)
         if which.reads:
@@ -310,10 +311,11 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
                 end += 1
             made = _close(state, options, captures, made, end, end - begin)
             if options.slates == IMPRESSION:
-                begin = _open(rows, i, state, options, captures, made, int64(SLATE))
-                end = begin + walk_alive(alive, options, time, left_out, captures.item[begin:])
-                made = _close(state, options, captures, made, end, end - begin)
+                made = _capture_slate(rows, i, state, options, captures, made, int64(SLATE))
             clock[SEEN] = 1
+        elif kind == ASKED:
+            expire(clock, alive, options, time)
+            made = _capture_slate(rows, i, state, options, captures, made, int64(READ))
         elif kind >= READ:
             expire(clock, alive, options, time)
             reader = _reader(rows, i, options)
@@ -329,10 +331,8 @@ def _advance(rows: Any, state: Any, options: Any, captures: Any) -> int:
                 occur(state.reads_lately, time, item)
                 state.last[item] = time
             if kind == READ and options.slates == READ:
-                begin = _open(rows, i, state, options, captures, made, kind)
-                end = begin + walk_alive(alive, options, time, left_out, captures.item[begin:])
-                made = _close(state, options, captures, made, end, end - begin)
-        if which.buckets:
+                made = _capture_slate(rows, i, state, options, captures, made, kind)
+        if which.buckets and kind != ASKED:
             count_row(clock, state.counters, rows, i, kind, item)
         if which.shown and IMPRESSION <= kind <= OUTCOME:
             clock[SERIAL] += 1
@@ -367,6 +367,18 @@ def _open(rows: Any, i: int, state: Any, options: Any, captures: Any, made: int,
     session, before = int64(rows.session[i]), state.clock[START] - DAY
     note_history(state.histories, _reader(rows, i, options), session, before, captures, made)
     return int64(captures.at[made])
+
+
+@kernel
+def _capture_slate(rows: Any, i: int, state: Any, options: Any, captures: Any, made: int, kind: int) -> int:
+    """Capture a row that asks for a slate, its candidates the articles alive; returns how many requests there are."""
+    time, item = rows.time[i], int64(rows.item[i])
+    begin = _open(rows, i, state, options, captures, made, kind)
+    if rows.kind[i] == ASKED and options.keep_reads:
+        carry(captures, made, item)
+    left_out = item if options.leaves_out else int64(NONE)
+    end = begin + walk_alive(state.alive, options, time, left_out, captures.item[begin:])
+    return _close(state, options, captures, made, end, end - begin)
 
 
 @routine
