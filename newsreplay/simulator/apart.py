@@ -62,8 +62,11 @@ class Here:
 class Apart:
     """The same in a process of its own, which ends with the block."""
 
-    def __init__(self, entry: Entry, setting: Setting):
-        """Start the process. Raises `NotSentError` where the recommender cannot be sent there."""
+    def __init__(self, entry: Entry, setting: Setting, **environment: str):
+        """Start the process, with further variables in its `environment`.
+
+        Raises `NotSentError` where the recommender cannot be sent there.
+        """
         try:
             wanted = pickle.dumps((entry, setting))
         except Exception as error:
@@ -72,7 +75,7 @@ class Apart:
             [sys.executable, "-c", "from newsreplay.simulator.apart import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
         )
         self._send(wanted)
 

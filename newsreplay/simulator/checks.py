@@ -41,6 +41,7 @@ SHORT = 300  #: rows of a short one
 EXHAUSTIVE_LOGS = 3  #: short logs that are made where every row is a cut
 EXHAUSTIVE_ROWS = 500  #: of a log that is given there, its first ones
 SURE = 0.95  #: probability with which a look ahead is found
+DECLARE = "if that is meant, say so in the class: uses_pool_order = True"
 
 #: What became of the rows from a cut on.
 Change: TypeAlias = Literal["nothing", "another process", "overwritten", "cut off", "overwritten and made more"]
@@ -124,8 +125,7 @@ class Check(NamedTuple):
         if self.finding is not None:
             return f"{self.recommender}: SEES WHAT IT SHOULD NOT: {self.finding}{here}"
         if self.order is not None:
-            way_out = "if that is meant, say so in the class: uses_pool_order = True"
-            return f"{self.recommender}: USES THE ORDER OF POOLS: {self.order}; {way_out}{here}"
+            return f"{self.recommender}: USES THE ORDER OF POOLS: {self.order}; {DECLARE}{here}"
         order = "; uses the order of pools, as it says" if self.uses_pool_order else ""
         return f"{self.recommender}: blind to the future at {self.cuts} cuts; {self.power}{order}{here}"
 

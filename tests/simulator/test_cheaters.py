@@ -212,6 +212,7 @@ def test_what_differs_between_processes_is_not_taken_for_a_look_ahead(
     assert str(finding).endswith("in another process that replayed the same log")
 
 
+@pytest.mark.slow
 def test_who_searches_all_objects_of_the_process_for_the_log_is_caught_by_another_future(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +274,7 @@ def test_a_rare_look_ahead_passes_at_twenty_cuts_and_is_caught_where_every_row_i
     assert finding.cut == finding.row + 1
 
 
+@pytest.mark.slow
 def test_of_recommenders_that_peek_at_a_share_of_requests_as_many_are_found_as_the_verdict_says() -> None:
     """Seventy of them, which peek at different requests, at the share that is found with 70 %."""
     log, articles = made_up_log(200)
@@ -315,6 +317,7 @@ def test_the_power_is_of_as_many_answers_as_stood_before_a_cut() -> None:
     assert str(Power(0, 0)) == "no request was right before a cut, so a peek at the next row is not found"
 
 
+@pytest.mark.slow
 def test_where_every_row_is_a_cut_less_than_one_peek_in_a_hundred_is_found() -> None:
     power = checked(Truthful(), cuts=None).power
     asked = sum(
