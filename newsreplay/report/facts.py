@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
 import numpy as np
 
 from newsreplay.durations import duration_text
 from newsreplay.log.rows import Column, Excludes
+from newsreplay.recommenders.references.replayed import MADE_ELSEWHERE
 from newsreplay.report.headings import HEADLINE, LEAKS, is_of_slates
 from newsreplay.report.records import Costs, Note
 from newsreplay.report.shown import few_notes, hides, own_notes
@@ -112,7 +113,7 @@ def notes(run: RunFolder, named: Collection[str] = ()) -> list[Note]:
             drops = ", ".join(f"{count:,} {what}" for what, count in pair["dropped"].items() if count)
             text = f"dropped from the slates of {name} on {pair['publisher']}: {drops}"
             result.append(Note("dropped", text))
-    return result + own_notes(run) + _self_report_notes(run)
+    return result + own_notes(run) + _self_report_notes(run, lambda text: not text.endswith(MADE_ELSEWHERE))
 
 
 def _publisher_notes(run: RunFolder, facts: PublisherRecord, logged: bool, named: Collection[str]) -> list[Note]:
@@ -222,14 +223,15 @@ def asking_notes(run: RunFolder) -> list[Note]:
 
 
 def leak_notes(run: RunFolder) -> list[Note]:
-    """What the recommenders with the mark of leaks were given of the future, a note below every table."""
+    """What recommenders were given of the future, and whose answers nobody checked for it: notes below every table."""
     names: dict[str, dict[str, None]] = {}
     for pair in run.info["pairs"]:
         if "leaks" in pair:
             names.setdefault(pair["leaks"], {})[display_name(run, base_name(pair))] = None
-    return [
+    leaks = [
         Note("leak", f"LEAKS THE FUTURE: {', '.join(leaking)}: {text}; not ranked") for text, leaking in names.items()
     ]
+    return leaks + _self_report_notes(run, lambda text: text.endswith(MADE_ELSEWHERE))
 
 
 def seed_notes(run: RunFolder) -> list[Note]:
@@ -246,11 +248,11 @@ def seed_notes(run: RunFolder) -> list[Note]:
     return [Note("note", text)]
 
 
-def _self_report_notes(run: RunFolder) -> list[Note]:
-    """The notes of recommenders' self reports, each text once; with the publishers, where it is not so on all."""
+def _self_report_notes(run: RunFolder, wanted: Callable[[str], bool]) -> list[Note]:
+    """The wanted notes of self reports, each text once; with the publishers, where it is not so on all."""
     where: dict[str, dict[str, dict[str, None]]] = {}  # text → name without its seed → publishers
     for pair in run.info["pairs"]:
-        for text in pair.get("notes", ()):
+        for text in filter(wanted, pair.get("notes", ())):
             name = display_name(run, base_name(pair))
             where.setdefault(text, {}).setdefault(name, {})[pair["publisher"]] = None
     result = []

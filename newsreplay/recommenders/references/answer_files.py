@@ -28,6 +28,7 @@ LISTS = {"slate": pa.string(), "items": pa.string(), "candidates": pa.string(), 
 NUMBERED = re.compile(r"item[1-9]\d*")  #: item1, item2 …: a slate in a row of its own, a column a place
 
 _TREC = ("row", "Q0", "item", "rank", "score", "tag")
+_BLANKS = bytes.maketrans(b"\t\r", b"  ")
 _PIECE = 1 << 24  #: bytes of a text file that are read at a time
 _LINES = 1 << 16  #: lines of JSON that are read at a time where they are read one by one
 
@@ -237,13 +238,11 @@ def _trec(path: Path, names: list[str]) -> pa.Table:
 
     pieces, line = [], 1
     for data in _pieces(path):
-        # Blanks and tabs in any number are one tab; there are none at the ends of lines, and no empty lines.
-        neat = re.sub(rb"[ \t\r]*\n[ \t\r\n]*", b"\n", re.sub(rb"[ \t]+", b"\t", data.strip() + b"\n"))
         try:
             table = arrow_csv.read_csv(
-                io.BytesIO(neat),
+                io.BytesIO(_neat(data)),
                 arrow_csv.ReadOptions(column_names=_TREC, block_size=_PIECE),
-                arrow_csv.ParseOptions(delimiter="\t", quote_char=False),
+                arrow_csv.ParseOptions(delimiter=" ", quote_char=False),
                 arrow_csv.ConvertOptions(column_types=dict.fromkeys(_TREC, pa.string()), strings_can_be_null=False),
             )
         except pa.ArrowInvalid:
@@ -251,6 +250,14 @@ def _trec(path: Path, names: list[str]) -> pa.Table:
         pieces.append(table.select(names))
         line += data.count(b"\n")
     return pa.concat_tables(pieces) if pieces else pa.table({name: pa.array([], pa.string()) for name in names})
+
+
+def _neat(data: bytes) -> bytes:
+    """The same lines with one blank between words and none at their ends."""
+    data = data.translate(_BLANKS)
+    while b"  " in data:
+        data = data.replace(b"  ", b" ")
+    return data.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(b" ")
 
 
 def _no_trec(path: Path, data: bytes, first: int) -> RecommenderError:

@@ -27,6 +27,9 @@ from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import IMPRESSION, OUTCOME, PUBLISH, READ, Log, make_log
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.references.replayed import MADE_ELSEWHERE, MadeElsewhere
+from newsreplay.report.tables.by_slice import by_slice
+from newsreplay.report.tables.costs import costs
+from newsreplay.report.tables.missed import missed
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 from newsreplay.simulator.runs.answers import (
@@ -161,6 +164,9 @@ def test_a_run_of_two_publishers_is_replayed_from_its_files_with_the_same_result
         ]
         assert values[0] == values[1]
         assert values[0]
+    tables = [str(both), newsreplay.compare(both), by_slice(both, "hour"), costs(both), missed(both)]
+    assert [text.count(f": {MADE_ELSEWHERE}\n") > 0 for text in tables] == [True] * 5
+    assert tables[0].count(MADE_ELSEWHERE) == 1
     # The same in one file, whose rows say whose they are.
     parts = [run.slates(name, "recency").assign(publisher=name) for name in ("A", "B/2")]
     pd.concat(parts)[["publisher", "time", "user", "slate"]].to_parquet(tmp_path / "all.parquet")
