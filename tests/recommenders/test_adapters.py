@@ -131,6 +131,11 @@ def test_a_slate_is_of_the_articles_rated_highest(noted: list[Any]) -> None:
     assert done.slates.tolist() == [[-1, -1], [0, -1], [0, 1], [0, 1]]  # codes count against an article
 
 
+def test_the_article_on_screen_is_an_answer_where_nothing_is_excluded(noted: list[Any]) -> None:
+    log = make_log(time=[0, 1], kind=[READ] * 2, session=[0, 1], user=[0, 1], item=[0, 1], category=[-1] * 2)
+    assert replayed(log, River(Noting(), ids=True), k=2, exclude="nothing").slates.tolist() == [[0, -1], [0, 1]]
+
+
 def test_what_a_reader_read_before_the_log_is_taste(noted: list[Any]) -> None:
     log = make_log(
         time=[0, 1, 2], kind=[PUBLISH, PUBLISH, IMPRESSION], session=[-1, -1, 0], user=[-1, -1, 0], item=[0, 1, -1],
