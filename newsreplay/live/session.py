@@ -8,6 +8,7 @@ behind the last message.
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import threading
 import time
@@ -89,9 +90,12 @@ def live(
         if after is not None:
             reports.report(f"going on after {after}, with {intake.counts().events:,} messages that had come")
         with closing(open_topic(address, after, now=listening.now)) as topic, stopped_by_signals() as stop:
+            reports.report(f"listening to {address.shown}; what comes lies in {out}, and Ctrl-C ends it")
             listen(topic, intake, stop, place.keep, reports)
         intake.end()
     counts = intake.counts()
+    if not place.messages.exists():
+        raise RunError(f"nothing came from {address.shown}, so that nothing can be judged")
     reports.report(
         f"the end: {counts.events:,} messages, {counts.late:,} late and {counts.malformed:,} that could not be read"
     )
@@ -134,8 +138,12 @@ class LiveFolder:
             with self._written():
                 self._begin()
                 self.file = self.messages.open("a", encoding="utf-8", errors="backslashreplace")
-            with closing(self.file):
-                yield
+            try:
+                with closing(self.file):
+                    yield
+            finally:
+                if not self.messages.stat().st_size:  # nothing came, as where there is no such topic
+                    shutil.rmtree(self.out)
 
     def append(self, line: str) -> None:
         """Write a line of the file of messages."""

@@ -125,6 +125,14 @@ def test_a_topic_without_a_read_is_kept_and_not_judged(tmp_path: Path) -> None:
     assert (tmp_path / "out/live/messages.jsonl").read_text().count("\n") == 1
 
 
+def test_where_nothing_came_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(TopicError, match="cannot be read"):
+        live(parse_address(str(tmp_path / "none.jsonl")), start_list("circular"), tmp_path / "out", OPTIONS)
+    with pytest.raises(RunError, match="nothing came"):
+        live(lines_file(tmp_path, []), start_list("circular"), tmp_path / "out", OPTIONS)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_that_holds_something_is_not_touched(tmp_path: Path) -> None:
     address = lines_file(tmp_path, visits())
     out = live(address, start_list("circular"), tmp_path / "out", OPTIONS)
