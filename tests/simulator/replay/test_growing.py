@@ -18,7 +18,11 @@ from tests.strategies import logs_with_impressions
 
 FEW = ["circular", "blend('circular', recency)"]
 MANY = [
-    *(name for name, one in BUILT_IN.items() if "neural" not in one.needs and one.family != "mixtures"),
+    *(
+        name
+        for name, one in BUILT_IN.items()
+        if "neural" not in one.needs and one.family != "mixtures" and name != "replayed"
+    ),
     "blend('trend(hours=2)', sequences, counters)",
     "fallback(sequences, content)",
     "random(hours=6)",
