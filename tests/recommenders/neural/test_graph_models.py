@@ -151,7 +151,7 @@ def test_every_answer_is_that_of_the_last_snapshot_worked_out_from_scratch(model
                 vectors = from_scratch(learned, self.taken)
                 for number in np.flatnonzero(captures.kind == IMPRESSION).tolist():
                     scores = scores_of(learned, vectors, captures, number)
-                    answer = waiting[int(captures.row[number]), False].answer
+                    answer = waiting[int(captures.row[number]), False][0].answer
                     np.testing.assert_allclose(answer, scores.numpy(), rtol=1e-5, atol=1e-5)
                     self.checked += 1
 

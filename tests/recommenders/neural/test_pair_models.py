@@ -90,7 +90,7 @@ def test_the_shortlist_is_scored_from_contents_and_stands_above_the_others_in_th
             for number in np.flatnonzero(captures.kind == IMPRESSION).tolist():
                 begin = int(captures.at[number])
                 places = np.arange(begin, begin + captures.shown[number])
-                answer = waiting[int(captures.row[number]), False].answer
+                answer = waiting[int(captures.row[number]), False][0].answer
                 order = np.argsort(-first[places], kind="stable")
                 short, others = order[:SHORT], order[SHORT:]
                 expected = [overlap(learned, captures, number, place) for place in places[short].tolist()]

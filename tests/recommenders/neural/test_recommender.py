@@ -170,7 +170,7 @@ def test_every_answer_is_what_the_model_says_when_asked_from_scratch(name: str) 
                         torch.from_numpy(one.user),
                     )
                     scores = model.scores(vectors, requests)[1][0]
-                np.testing.assert_allclose(waiting[row, False].answer, scores.numpy(), rtol=1e-4, atol=1e-5)
+                np.testing.assert_allclose(waiting[row, False][0].answer, scores.numpy(), rtol=1e-4, atol=1e-5)
                 type(self).checked += 1
 
     watched = Watched(size="tiny", update="every(hours=12)")

@@ -19,6 +19,7 @@ class Row(NamedTuple):
     session: int
     item: int
     pool: Any = ()
+    exclude: str = "current"
 
 
 def answers(rows: list[Row], k: int = 3) -> list[Sequence[int]]:
