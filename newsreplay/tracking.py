@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import Any, TypeAlias
 
 from newsreplay.errors import NewsreplayError
 from newsreplay.report.contents import contents
@@ -22,6 +22,7 @@ from newsreplay.report.page.page import write_page
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.records import PairRecord
 
+Tracker: TypeAlias = Any  #: somebody else's package, which may not be installed, or a part of it
 TRACKERS = {"mlflow": "MLflow", "wandb": "Weights & Biases"}
 _WAYS_OUT = {
     "mlflow": "; name its server by MLFLOW_TRACKING_URI, or pip install mlflow, which keeps runs in a local database",
@@ -84,7 +85,7 @@ def _values(run: RunFolder, pair: PairRecord) -> Iterator[tuple[str, float]]:
             yield from ((f"{result.metric}{end}", value) for end, value in ends.items() if value is not None)
 
 
-def _to_mlflow(mlflow: Any, run: RunFolder, project: str, name: str, files: list[Path]) -> str:
+def _to_mlflow(mlflow: Tracker, run: RunFolder, project: str, name: str, files: list[Path]) -> str:
     client = mlflow.MlflowClient()
     experiment = client.get_experiment_by_name(project)
     where = client.create_experiment(project) if experiment is None else experiment.experiment_id
@@ -107,7 +108,7 @@ def _to_mlflow(mlflow: Any, run: RunFolder, project: str, name: str, files: list
 
 
 def _tell_mlflow(
-    mlflow: Any, client: Any, run: str, params: Mapping[str, object], metrics: dict[str, float] | None = None
+    mlflow: Tracker, client: Tracker, run: str, params: Mapping[str, object], metrics: dict[str, float] | None = None
 ) -> None:
     now = int(time.time() * 1000)
     client.log_batch(
@@ -130,7 +131,7 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _to_wandb(wandb: Any, run: RunFolder, project: str, name: str, files: list[Path]) -> str:
+def _to_wandb(wandb: Tracker, run: RunFolder, project: str, name: str, files: list[Path]) -> str:
     with wandb.init(project=project, name=name, job_type="newsreplay", config=_facts(run)) as told:
         for pair in run.info["pairs"]:
             place = f"{pair['publisher']}/{pair['recommender']}"
