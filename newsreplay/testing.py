@@ -81,6 +81,7 @@ def check_recommender(
         >>> check_recommender("recency", only=["one_article", "valid_answers"])
         {'valid_answers': 'answers to 1424 requests, scores of 192 impressions', 'one_article': 'answered'}
     """
+    __tracebackhide__ = True  # pytest shows the caller's line
     names = list(PROPERTIES) if only is None else [only] if isinstance(only, str) else list(only)
     for name in names:
         if name not in _TESTS:
@@ -170,7 +171,7 @@ def pool_order(subject: _Subject) -> str:
 
     used = order_used(probe.log, answers(probe.log), answers, probe.turned, subject.setting)
     if used is not None:
-        raise AssertionError(f"{used}; {DECLARE}")
+        raise AssertionError(f"in {probe.name}, {used}; {DECLARE}")
     return "answers do not depend on the order of pools"
 
 

@@ -257,7 +257,7 @@ def _checked(done: Check, place: Callable[[], Apart | Here], probes: list[Probe]
                 answers = partial(others.answers, articles=probe.articles)
                 order = order_used(probe.log, first, answers, probe.turned, setting)
                 if order is not None:
-                    return done._replace(order=order)
+                    return done._replace(order=f"in {probe.name}, {order}")
     return done
 
 
