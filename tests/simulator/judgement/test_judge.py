@@ -347,6 +347,25 @@ def test_the_article_on_screen_is_not_relevant_even_if_it_is_read_again() -> Non
     assert judge(publisher_of(log), padded([[0], [], []], 1), of).relevant.tolist() == [[0], [0], [0]]
 
 
+@pytest.mark.parametrize(
+    ("exclude", "slates", "relevant", "reachable", "places"),
+    [
+        ("current", [[1, 2], [0, 2], [1, 2]], [1, 1, 0], [False, True, True], [NO_CANDIDATE, 1, 1]),
+        ("session", [[1, 2], [2], [2]], [1, 0, 0], [False, True, False], [NO_CANDIDATE, 1, NO_CANDIDATE]),
+        ("nothing", [[0, 1, 2]] * 3, [2, 1, 0], [False, True, True], [NO_CANDIDATE, 2, 1]),
+    ],
+)
+def test_what_is_excluded_by_hand(
+    exclude: Excludes, slates: list[list[int]], relevant: list[int], reachable: list[bool], places: list[int]
+) -> None:
+    publisher = publisher_of(reads_log((0, 0), (0, 1), (0, 0), known=[0, 1, 2]))
+    of = frame(publisher, exclude=exclude)
+    assert of.relevant.tolist() == relevant
+    assert of.reachable.tolist() == reachable
+    outcomes = judge(publisher, padded(slates, 3 + (exclude != "nothing")), of, None, exclude)
+    assert outcomes.place.tolist() == places
+
+
 def test_without_a_scored_session_there_is_nothing_to_judge() -> None:
     log = reads_log((0, 0), (1, 0))
     of = frame(publisher_of(log))
