@@ -98,7 +98,7 @@ class Power(NamedTuple):
         shares += [f"{100 * self.share(self.impressions):.2g} % of scored impressions"] * (self.impressions > 0)
         if not shares:
             return "no request was right before a cut, so a peek at the next row is not found"
-        return f"a peek on {' or '.join(shares)} is found with {SURE:.0%}".replace("95%", "95 %")
+        return f"a peek on {' or '.join(shares)} is found with {100 * SURE:.0f} %"
 
 
 class Check(NamedTuple):
