@@ -21,5 +21,5 @@ class SameSection(Recommender):
             section.appendleft(event.item)
 
     def recommend(self, request, k):
-        others = [item for item in self.latest[request.category] if item != request.item]
+        others = [item for item in self.latest.get(request.category, ()) if item != request.item]
         return list(dict.fromkeys(others))[:k]
