@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
 
 import platformdirs
@@ -36,10 +35,8 @@ def parse_bytes(text: str) -> int:
 def limit_memory(most: int) -> None:
     """Let this process take so many bytes at most, whoever in it takes them; beyond that it is told there are no more.
 
-    Raises `NewsreplayError` where the system cannot do that.
+    Linux only.
     """
-    if sys.platform != "linux":
-        raise NewsreplayError("memory can be limited on Linux only; leave --memory-limit out")
     import resource
 
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))

@@ -21,20 +21,19 @@ from newsreplay.log.growing import with_room
 from newsreplay.log.publisher import NOBODY, UPDATE_DTYPES
 from newsreplay.log.rows import (
     HISTORY,
-    HOUR,
     IMPRESSION,
     LOG_DTYPES,
     OUTCOME,
     POOL_DTYPES,
     PUBLISH,
     READ,
+    SESSION_GAP,
     Column,
     DType,
     Log,
     make_log,
 )
 
-GAP = HOUR  #: ms; a visit of a user ends when more than this passes without a read
 NOT_YET = 2**62  #: a row that has not come
 #: Of articles: when they became known, the code of their category (-1 = none yet), and the row of each fact.
 KNOWN_DTYPES: dict[str, DType] = {
@@ -275,7 +274,7 @@ class OwnerCodes:
     def _visit(self, user: int, time: int, kind: int) -> int:
         """The session of a reader without session ids, split by time."""
         code, last = self._visits.get(user, (-1, 0))
-        if code < 0 or time - last > GAP:
+        if code < 0 or time - last > SESSION_GAP:
             code, last = self._open(), time
         elif kind == READ:
             last = time

@@ -41,6 +41,7 @@ class Counts(NamedTuple):
     late: int  #: refused for that
     malformed: int  #: refused for any other reason
     latest: int  #: ms, the latest event
+    aside: int  #: not taken in, since they lie beyond `Bounds.until`
 
 
 class RowIntake:
@@ -56,7 +57,7 @@ class RowIntake:
     ):
         self.publisher, self.bounds, self.show, self.write = publisher, bounds, show, write
         self.holding = Holding(watermark)
-        self.late = self.malformed = 0
+        self.late = self.malformed = self.aside = 0
         self.over = False  #: its bounds are reached; what follows is not looked at
 
     def take(self, batch: Iterable[Arrived], now: int) -> None:
@@ -79,6 +80,7 @@ class RowIntake:
             self.write(refused_line(str(error), arrived.text, arrived.at))
             return
         if until is not None and message.time >= until:
+            self.aside += 1
             self.over = message.time > until + self.holding.watermark
             return
         if behind := self.holding.take(message):
@@ -112,4 +114,4 @@ class RowIntake:
     def counts(self) -> Counts:
         """How it stands."""
         holding = self.holding
-        return Counts(holding.count, len(holding), self.late, self.malformed, holding.latest)
+        return Counts(holding.count, len(holding), self.late, self.malformed, holding.latest, self.aside)

@@ -96,9 +96,9 @@ def live(
     counts = intake.counts()
     if not place.messages.exists():
         raise RunError(f"nothing came from {address.shown}, so that nothing can be judged")
-    reports.report(
-        f"the end: {counts.events:,} messages, {counts.late:,} late and {counts.malformed:,} that could not be read"
-    )
+    aside = f"; {counts.aside:,} of later events left aside (--until)" if counts.aside else ""
+    refused = f"{counts.late:,} late and {counts.malformed:,} that could not be read"
+    reports.report(f"the end: {counts.events:,} messages, {refused}{aside}")
     return judge(place, address.name, audience, Manifested(entries, options, command), reports.report)
 
 

@@ -43,6 +43,7 @@ EXCLUDES: tuple[Excludes, ...] = get_args(Excludes)
 
 HOUR = 3_600_000  #: milliseconds
 DAY = 24 * HOUR
+SESSION_GAP = HOUR  #: ms; a session ends when more than this passes without a read, unless another time is given
 
 Column = npt.NDArray[Any]
 DType = np.dtype[Any]

@@ -15,10 +15,10 @@ from newsreplay.recommenders.base import Compiled, Deferred, Setting, Sizes
 from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.protocols import SupportsForesee, SupportsSettle
 from newsreplay.serving.served_log import ServedLog
-from newsreplay.simulator.replay.answers import Answer, AnswerError, Codes, check_codes, frozen_scores, frozen_slate
+from newsreplay.simulator.replay.answers import Answer, AnswerError, check_codes, frozen_scores, frozen_slate
 from newsreplay.simulator.replay.compiled import kernels_of, name_of, pieces
 from newsreplay.simulator.replay.foresight import foresight_of
-from newsreplay.simulator.replay.plain import PlainRecommender
+from newsreplay.simulator.replay.plain import PlainRecommender, codes_of
 from newsreplay.simulator.replay.walk import REVEAL, STRETCH, bare_event, can_score
 
 SMALLEST = Sizes(articles=1 << 10, users=1 << 12, sessions=1 << 12, categories=1 << 6, k=0)  #: of states at first
@@ -165,7 +165,7 @@ class PlainFeed:
     def __init__(self, recommender: PlainRecommender, setting: Setting, growing: ServedLog):
         self.recommender = recommender
         self.settle = recommender.settle if isinstance(recommender, SupportsSettle) else None
-        self.codes = Codes(growing.catalog, getattr(recommender, "answers", "codes") == "ids")
+        self.codes = codes_of(recommender, growing.catalog)
         self.rec_learn: Callable[[Event], None] | None = getattr(recommender, "learn", None)
         self.rec_score: Callable[[Event, Sequence[int]], Answer] | None = getattr(recommender, "score", None)
         if isinstance(getattr(recommender, "setting", None), Setting):

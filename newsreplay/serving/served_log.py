@@ -15,13 +15,13 @@ from newsreplay.log.growing import with_room
 from newsreplay.log.publisher import NOBODY
 from newsreplay.log.rows import (
     HISTORY,
-    HOUR,
     IMPRESSION,
     LOG_DTYPES,
     OUTCOME,
     POOL_DTYPES,
     PUBLISH,
     READ,
+    SESSION_GAP,
     Column,
     Event,
     Excludes,
@@ -31,7 +31,6 @@ from newsreplay.log.rows import (
 from newsreplay.recommenders.base import Sizes
 from newsreplay.serving.told import ToldRow
 
-GAP = HOUR  #: ms; a visit of a reader without session ids ends when more than this passes without a read
 ROOM = 1024  #: rows at first
 
 
@@ -266,7 +265,7 @@ class ServedLog:
         """The visit of a reader without session ids: parted by pauses in reading."""
         now = self._time(row)
         code, last = self.visits.get(user, (-1, now))
-        if code < 0 or now - last > GAP:
+        if code < 0 or now - last > SESSION_GAP:
             code, last = self.session_count, now
             self.session_count += 1
         self.visits[user] = code, now if row.kind == READ else last

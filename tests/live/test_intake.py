@@ -134,6 +134,7 @@ def test_it_ends_after_so_many_messages() -> None:
 
 def test_it_ends_when_no_message_before_the_moment_can_come_any_more() -> None:
     seen = Seen(2_000, Bounds(until=START + 5_000)).take(read(4), read(6), read(7), read(4.5))
+    assert seen.intake.counts().aside == 2
     assert not seen.intake.over
     seen.take(read(7.001), read(4.6))
     assert seen.intake.over

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,32 +14,16 @@ from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Event, Log
 from newsreplay.recommenders.base import Deferred, Recommender, Setting
 from newsreplay.recommenders.registry import start_list
-from newsreplay.simulator.checks import Check, Finding, Power, check_entry, probes_of
+from newsreplay.simulator.checks import Finding, Power, check_entry, probes_of
 from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
-
-
-def checked(recommender: Recommender, **options: Any) -> Check:
-    return check_entry(start_list([recommender])[0], apart=False, **options)
-
-
-def log_on_the_stack() -> Log:
-    frame: Any = sys._getframe()
-    while not isinstance(frame.f_locals.get("log"), Log):
-        frame = frame.f_back
-    log: Log = frame.f_locals["log"]
-    return log
+from tests.simulator.peeking import HastyClickPeeker, PatientClickReader, checked, log_on_the_stack
 
 
 def article_after(log: Log, request: Event) -> list[int]:
     """The article of the row after a request, if it is known by then."""
     known = log.item[: request.row + 1].max()
     return [item for item in log.item[request.row + 1 : request.row + 2].tolist() if 0 <= item <= known]
-
-
-def clicked_at(log: Log, impression: int) -> list[int]:
-    places = slice(log.pools.at[impression], log.pools.at[impression + 1])
-    return log.pools.item[places][log.pools.clicked[places]].tolist()
 
 
 # --- caught by another future -----------------------------------------------------------------------------
@@ -224,35 +207,19 @@ def test_who_searches_all_objects_of_the_process_for_the_log_is_caught_by_anothe
 # --- caught by outcomes that come late --------------------------------------------------------------------
 
 
-class EarlyClicks(Recommender):
-    """Recommends what was clicked in the latest impression, whether that has been told or not."""
-
-    def start(self, catalog: Catalog) -> None:
-        self.clicked: list[int] = []
-
-    def learn(self, event: Event) -> None:
-        if event.kind == IMPRESSION:
-            log = log_on_the_stack()
-            self.clicked = clicked_at(log, int(log.impression[event.row]))
+class InOrderOfCodes(PatientClickReader):
+    """Recommends told clicks, not in the order in which the impression listed them."""
 
     def recommend(self, request: Event, k: int) -> Sequence[int]:
-        return self.clicked
-
-
-class ToldClicks(EarlyClicks):
-    """The same, once the outcome has been told."""
-
-    def learn(self, event: Event) -> None:
-        if event.kind == OUTCOME:
-            self.clicked = sorted(item for item, clicked in zip(event.pool, event.clicked, strict=True) if clicked)
+        return sorted(self.clicked)
 
 
 def test_who_reads_an_outcome_before_it_is_told_is_caught_where_outcomes_come_late() -> None:
-    finding = checked(EarlyClicks()).finding
+    finding = checked(HastyClickPeeker()).finding
     assert finding is not None
     assert finding.log == "short log 1, whose outcomes come 10 minutes later"
     assert f"at row {finding.row} of short log 1, whose outcomes come 10 minutes later changed from" in str(finding)
-    assert checked(ToldClicks()).passed
+    assert checked(InOrderOfCodes()).passed
 
 
 # --- caught where every row is a cut ----------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,9 +16,10 @@ from newsreplay.log.catalog import Articles, Catalog, Profiles, bare_articles
 from newsreplay.log.rows import IMPRESSION, LOG_DTYPES, OUTCOME, PUBLISH, READ, Column, Event, Log, make_log
 from newsreplay.recommenders.base import Recommender, Setting
 from newsreplay.recommenders.registry import PRESETS, start_list
-from newsreplay.simulator.checks import Change, Check, _cuts, check_entry
+from newsreplay.simulator.checks import Change, _cuts, check_entry
 from newsreplay.simulator.overwritten import made_up_log, overwritten
 from tests import strategies
+from tests.simulator.peeking import HastyClickPeeker, PatientClickReader, checked, clicks_behind, log_on_the_stack
 
 NEIGHBOURS = ("vsknn", "vmis", "stan", "itemknn", "association")
 
@@ -27,25 +27,6 @@ NEIGHBOURS = ("vsknn", "vmis", "stan", "itemknn", "association")
 @pytest.mark.parametrize("spec", [*PRESETS["baselines"], *NEIGHBOURS, "logged"])
 def test_a_baseline_is_blind_to_the_future(spec: str) -> None:
     assert check_entry(start_list(spec)[0], apart=False).passed
-
-
-def checked(recommender: Recommender, **options: Any) -> Check:
-    """A check in this process, where it takes a hundredth of the time; those of processes are below."""
-    return check_entry(start_list([recommender])[0], apart=False, **options)
-
-
-def log_on_the_stack() -> Log:
-    frame: Any = sys._getframe()
-    while not isinstance(frame.f_locals.get("log"), Log):
-        frame = frame.f_back
-    log: Log = frame.f_locals["log"]
-    return log
-
-
-def clicks_behind(log: Log, impression: int) -> list[int]:
-    """The candidates of an impression that were clicked, whether that has been told or not."""
-    places = range(log.pools.at[impression], log.pools.at[impression + 1])
-    return [int(log.pools.item[place]) for place in places if log.pools.clicked[place]]
 
 
 class RowPeeker(Recommender):
@@ -118,29 +99,6 @@ def log_with_late_outcomes() -> Log:
             "clicked": rng.random(6 * rounds) < 0.5,
         },
     )
-
-
-class HastyClickPeeker(Recommender):
-    """Recommends what was clicked in the last impression, before its outcome has been told."""
-
-    def start(self, catalog: Catalog) -> None:
-        self.clicked: list[int] = []
-
-    def learn(self, event: Event) -> None:
-        if event.kind == IMPRESSION:
-            log = log_on_the_stack()
-            self.clicked = clicks_behind(log, int(log.impression[event.row]))
-
-    def recommend(self, request: Event, k: int) -> Sequence[int]:
-        return self.clicked
-
-
-class PatientClickReader(HastyClickPeeker):
-    """Recommends the same once the outcome has told it."""
-
-    def learn(self, event: Event) -> None:
-        if event.kind == OUTCOME:
-            self.clicked = [item for item, clicked in zip(event.pool, event.clicked, strict=True) if clicked]
 
 
 def test_who_knows_the_clicks_of_an_impression_before_its_outcome_is_caught() -> None:

@@ -25,9 +25,17 @@ from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.kernels.mixing import key_of, mix_all
 from newsreplay.log.growing import enlarged
 from newsreplay.log.publisher import REQUEST_DTYPES, UPDATE_DTYPES
-from newsreplay.log.rows import HISTORY, HOUR, IMPRESSION, LOG_DTYPES, OUTCOME, POOL_DTYPES, PUBLISH, READ, Column
-
-SESSION_GAP = HOUR  #: ms; a session ends when more than this passes without a read, unless another time is given
+from newsreplay.log.rows import (
+    HISTORY,
+    IMPRESSION,
+    LOG_DTYPES,
+    OUTCOME,
+    POOL_DTYPES,
+    PUBLISH,
+    READ,
+    SESSION_GAP,
+    Column,
+)
 
 
 class WalkState(NamedTuple):

@@ -38,7 +38,7 @@ WANTED_SLATE = "return a sequence of article codes, or of ids, empty for no answ
 WANTED_SCORES = "return one finite number per candidate, or -inf for one that is not to be ranked"
 
 
-def frozen_slate(answer: Answer, k: int) -> list[Any]:
+def frozen_slate(answer: Answer, k: int) -> list[Answer]:
     """The first k entries of an answer, any sized, ordered sequence; what they are is looked at by `check_codes`.
 
     Raises `AnswerError` for sets, dicts and their views, generators, text, and whatever else has no order or no length.
@@ -66,7 +66,7 @@ class Codes(NamedTuple):
             raise AnswerError(f"{str(entry)!r} in a slate", "no article known by then has this id") from None
 
 
-def check_codes(answer: Sequence[Any]) -> None:
+def check_codes(answer: Sequence[Answer]) -> None:
     """Raise `AnswerError` unless all entries of a slate are whole numbers that an article can have.
 
     An array or tensor without dimension is none: it may be a view of something that is written to again.
@@ -93,7 +93,7 @@ def frozen_scores(answer: Answer, candidates: int) -> array[float]:
         raise AnswerError(f"{bad!r} as a score", WANTED_SCORES) from None
 
 
-def _in_order(answer: Answer, most: int | None, wanted: str) -> Sequence[Any]:
+def _in_order(answer: Answer, most: int | None, wanted: str) -> Sequence[Answer]:
     """The answer, or the first `most` entries of an array-like one, as something that can be walked in its order."""
     if isinstance(answer, _PLAIN):
         return answer
@@ -106,10 +106,10 @@ def _in_order(answer: Answer, most: int | None, wanted: str) -> Sequence[Any]:
     raise AnswerError(_kind_of(answer), wanted)
 
 
-def _listed(answer: Answer, most: int | None) -> list[Any]:
+def _listed(answer: Answer, most: int | None) -> list[Answer]:
     """The first entries of a Series, a tensor or the like."""
     few = answer[:most]
-    values: list[Any] = few.tolist() if hasattr(few, "tolist") else np.asarray(few).tolist()
+    values: list[Answer] = few.tolist() if hasattr(few, "tolist") else np.asarray(few).tolist()
     return values
 
 

@@ -7,7 +7,7 @@ import time
 from array import array
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class PlainState:
         self.revealed = revealed
         self.k = k
         self.lengths: Sequence[int] = ()  #: of each request's answer, where they differ
-        self.answers: list[list[Any] | _Late] = []
+        self.answers: list[list[Answer] | _Late] = []
         self.scores: list[array[float] | _Late] = []
 
     def score(self, request: Event, places: range) -> None:
@@ -112,7 +112,7 @@ class PlainState:
         self.k = self.lengths[slate]
         self.recommend(request, slate)
 
-    def unwrap(self) -> tuple[list[list[Any]], list[array[float]]]:
+    def unwrap(self) -> tuple[list[list[Answer]], list[array[float]]]:
         """The slates and scores collected, deferred ones settled by now; none are left here."""
         slates = [self._frozen_slate(*_told(one)) if isinstance(one, _Late) else one for one in self.answers]
         scores = [self._frozen_scores(*_told(one)) if isinstance(one, _Late) else one for one in self.scores]
@@ -127,7 +127,7 @@ class PlainState:
             )
         return _Late(answer, request)
 
-    def _frozen_slate(self, answer: Answer, request: Event) -> list[Any]:
+    def _frozen_slate(self, answer: Answer, request: Event) -> list[Answer]:
         try:
             return frozen_slate(answer, self.k)
         except AnswerError as error:
@@ -244,7 +244,7 @@ class PlainReplay:
         self.revealed = Revealed()
         self.catalog = catalog = kind(self.articles, self.revealed, log.user)
         self.settle = recommender.settle if isinstance(recommender, SupportsSettle) else None
-        self.codes = _codes(recommender, catalog)
+        self.codes = codes_of(recommender, catalog)
         with at_row(self.revealed, recommender):
             _prepare(recommender, setting, log._replace(extra=()), self.articles, catalog)
         self.state = _state(recommender, self.revealed, k, scores, setting.feedback_delay)
@@ -319,7 +319,8 @@ def plain(
     return replaying.done(slates, scores, time.perf_counter() - begun)
 
 
-def _codes(recommender: PlainRecommender, catalog: Catalog) -> Codes:
+def codes_of(recommender: PlainRecommender, catalog: Catalog) -> Codes:
+    """How the entries of a recommender's slates become codes. Raises `RecommenderError` where it says neither."""
     answers: object = getattr(recommender, "answers", "codes")
     if isinstance(answers, str) and answers not in ("codes", "ids"):
         raise RecommenderError(f"{type(recommender).__name__}.answers is {answers!r}; slates are 'codes' or 'ids'")
@@ -370,7 +371,7 @@ def _self_report(recommender: PlainRecommender) -> SelfReport | None:
 def _settled(method: Method, settle: Method) -> Method:
     """A method whose deferred answers are settled, each at once."""
 
-    def call(*arguments: Any) -> Answer:
+    def call(*arguments: object) -> Answer:
         answer = method(*arguments)
         if isinstance(answer, Deferred):
             settle()

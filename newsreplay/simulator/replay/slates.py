@@ -12,7 +12,7 @@ import numpy as np
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import compiled, int64
 from newsreplay.log.rows import Column, Excludes, Log
-from newsreplay.simulator.replay.answers import LARGEST_CODE, AnswerError, Codes, check_codes
+from newsreplay.simulator.replay.answers import LARGEST_CODE, Answer, AnswerError, Codes, check_codes
 
 IN_MEMORY = 1 << 28  #: bytes; larger arrays of answers live in a temporary file
 
@@ -46,7 +46,7 @@ def allocate(path: Path, dtype: type[np.generic], shape: tuple[int, ...], fill: 
 
 
 def fill(
-    log: Log, asking: int, slates: Column, request: int, answers: list[list[Any]], codes: Codes, name: str
+    log: Log, asking: int, slates: Column, request: int, answers: list[list[Answer]], codes: Codes, name: str
 ) -> None:
     """Write answers, those to request `request` and what follows, into `slates`, which are these requests' own.
 
@@ -68,7 +68,7 @@ def fill(
     slates[np.arange(slates.shape[1]) < lengths[:, None]] = flat
 
 
-def _refuse(rows: Column, request: int, answers: list[list[Any]], codes: Codes, name: str) -> None:
+def _refuse(rows: Column, request: int, answers: list[list[Answer]], codes: Codes, name: str) -> None:
     for number, answer in enumerate(answers, request):
         try:
             check_codes(codes.of(answer))
@@ -135,7 +135,7 @@ class Writing:
         return self.k
 
     def write(
-        self, first: int, end: int, request: int, answers: list[list[Any]], slates: Column, known: int
+        self, first: int, end: int, request: int, answers: list[list[Answer]], slates: Column, known: int
     ) -> tuple[Tidied, int]:
         """Write the answers of rows first … end - 1 into slates from request `request` on; the rest is as in `tidy`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, fields
@@ -144,6 +145,8 @@ class Execution:
             raise NewsreplayError("a pair needs some time; give --pair-timeout more than nothing, 10m")
         if self.memory_limit is not None and self.memory_limit < 1:
             raise NewsreplayError("a process needs some memory; give --memory-limit more than nothing, 2GB")
+        if self.memory_limit is not None and sys.platform != "linux":
+            raise NewsreplayError("memory can be limited on Linux only; leave --memory-limit out")
         if self.limited and self.executor is not None:
             raise NewsreplayError(
                 "pairs that an executor runs cannot be given up; leave pair_timeout and memory_limit out, or executor"
