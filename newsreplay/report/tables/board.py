@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -38,6 +38,16 @@ class LeaderboardOptions:
     rank_by: str  #: the metric that ranks
     intervals: bool  #: show half the width of the 95 % intervals
     paper_scale: bool  #: E@1 and P@1 times `PAPER_SCALE`, as in Kille & Lommatzsch (2019), in place of per cent
+    digits: int | None  #: decimals; None = as many as a column's intervals deserve (`headings.digits_for`)
+    named: bool  #: the metrics were asked for, so that none is left out
+
+
+class LeaderboardSheet(TypedDict, total=False):
+    """What a leaderboard is set on, keywords of `leaderboard`."""
+
+    per: Literal["publisher", "metrics"]  #: a table of its own for each publisher, or each `headings.question`
+    title: str  #: above it; LaTeX gets a table environment with it as its caption …
+    label: str  #: … and with this label
 
 
 class Compared(NamedTuple):
@@ -196,9 +206,9 @@ class Board:
         """E@1, or AUC where E@1 is shown nowhere but impressions are scored."""
         return usual_metric(result for result in self.results if not self._is_hidden(result.publisher, result.metric))
 
-    def ranking(self, metric: str) -> list[str]:
-        """The publishers by which a metric ranks: those with few scored sessions only where there are no others."""
-        return [name for name in self.publishers if not self._is_hidden(name, metric)] or self.publishers
+    def ranking(self, metric: str, publishers: Sequence[str]) -> Sequence[str]:
+        """Those of some publishers by which a metric ranks: with few scored sessions only where there are no others."""
+        return [name for name in publishers if not self._is_hidden(name, metric)] or publishers
 
     def _is_hidden(self, publisher: str, metric: str) -> bool:
         """Whether a metric of a publisher is shown only if it is asked for by name."""

@@ -33,7 +33,7 @@ TWO: Values = {
 
 def bare(run: Run, **options: Any) -> dict[str, list[str]]:
     """The cells of a board without intervals."""
-    return rows_of(leaderboard([run], intervals=False, **options))
+    return rows_of(leaderboard([run], intervals=False, digits=3, **options))
 
 
 # --- the table --------------------------------------------------------------------------------------------
@@ -50,10 +50,10 @@ def test_publishers_stand_side_by_side_and_the_best_of_each_column_is_marked(tmp
 def test_a_value_has_half_the_width_of_its_interval_beside_it(tmp_path: Path) -> None:
     drawn = {("A", "recency", "event_success@1"): np.linspace(0.4, 0.6, 1000)}
     run = run_of(tmp_path / "run", {"recency": {"A": (0.5, 0.25)}}, replicates=drawn)
-    board = leaderboard([run])
+    board = leaderboard([run], digits=3)
     assert rows_of(board)["recency"][:2] == ["50.000* ±9.500", "25.000* ±0.000"]
     assert "; ±: half the width of the 95 % interval" in board
-    assert "±" not in leaderboard([run], intervals=False)
+    assert "±" not in leaderboard([run], intervals=False, digits=3)
     assert rows_of(leaderboard([run], paper_scale=True))["recency"][0] == "50000* ±9500"
 
 
@@ -61,7 +61,7 @@ def test_a_value_without_an_interval_has_none_beside_it(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", {"recency": {"A": {"event_success@1": 0.5, "coverage@10": 0.25}}})
     nothing = run.results[1]._replace(low=None, high=None)
     run.results[1] = nothing
-    assert rows_of(leaderboard([run], metrics=["event_success@1", "coverage@10"]))["recency"] == [
+    assert rows_of(leaderboard([run], metrics=["event_success@1", "coverage@10"], digits=3))["recency"] == [
         *("50.000* ±0.000", "25.000", "1.0")
     ]
 
@@ -70,8 +70,8 @@ def test_a_value_without_an_interval_has_none_beside_it(tmp_path: Path) -> None:
 def test_columns_are_headed_and_lined_up(tmp_path: Path, intervals: bool) -> None:
     drawn = {("A", "popular", "event_success@1"): spread(0.125, 0.2, 1)}  # an interval wider than the others
     lines = leaderboard([run_of(tmp_path / "run", TWO, replicates=drawn)], intervals=intervals).splitlines()
-    assert lines[0].split() == ["recommender", "A", "A", "B", "B", "mean"]
-    assert lines[1].split() == ["E@1", "P@1", "E@1", "P@1", "rank"]
+    assert re.fullmatch(r" +-+ A -+  -+ B -+", lines[0])
+    assert lines[1].split() == ["recommender", "E@1", "P@1", "E@1", "P@1", "mean", "rank"]
     ranks = lines[2].rindex(" ")  # some have a range, with points of its own
     points = [[match.start() for match in re.finditer(r"\.\d", line[14:ranks])] for line in lines[3:6]]
     assert points[0] == points[1] == points[2] != []
@@ -105,7 +105,7 @@ def test_values_are_per_cent_unless_the_paper_scale_is_asked_for(tmp_path: Path)
 
 def test_the_paper_scale_is_for_success_only(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", {"recency": {"A": {"event_success@1": 0.01, "auc": 0.5}}})
-    board = leaderboard([run], metrics=["event_success@1", "auc"], paper_scale=True)
+    board = leaderboard([run], metrics=["event_success@1", "auc"], paper_scale=True, digits=3)
     assert rows_of(board)["recency"] == ["1000* ±0", "50.000* ±0.000", "1.0"]
     assert "E@1: times 100,000" in board
     assert "AUC: in per cent" in board
@@ -152,8 +152,8 @@ OTHER = {"event_success@1": 0.2, "session_success@1": 0.3, "session_mrr@10": 0.4
 
 def test_chosen_metrics_are_shown_in_the_order_in_which_they_are_named(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", {"one": {"A": BOTH}, "other": {"A": OTHER}})
-    board = leaderboard([run], metrics=["novelty@10", "session_mrr@10", "coverage@10"], intervals=False)
-    assert board.splitlines()[1].split() == ["novelty@10", "slate", "MRR@10", "coverage@10", "rank"]
+    board = leaderboard([run], metrics=["novelty@10", "session_mrr@10", "coverage@10"], intervals=False, digits=3)
+    assert board.splitlines()[1].split() == ["recommender", "novelty@10", "slate", "MRR@10", "coverage@10", "rank"]
     # What does not judge has no best.
     assert rows_of(board) == {
         "one": ["7.250", "10.000", "90.000", "1.0"],
@@ -175,8 +175,8 @@ def test_impression_metrics_are_shown_where_somebody_has_them(tmp_path: Path) ->
         tmp_path / "run",
         {"one": {"A": BOTH | ranked}, "none": {"A": OTHER | dict.fromkeys(ranked)}},
     )
-    board = leaderboard([run], intervals=False)
-    assert board.splitlines()[1].split() == ["E@1", "P@1", "AUC", "MRR", "nDCG@5", "nDCG@10", "rank"]
+    board = leaderboard([run], intervals=False, digits=3)
+    assert board.splitlines()[1].split() == ["recommender", "E@1", "P@1", "AUC", "MRR", "nDCG@5", "nDCG@10", "rank"]
     assert rows_of(board)["none"] == ["20.000", "30.000*", "-", "-", "-", "-", "2.0"]
 
 
@@ -228,7 +228,7 @@ def test_marks_are_set_in_type_where_there_is_type(tmp_path: Path, style: str, b
     drawn = {("A", name, "event_success@1"): spread(0.5, 0.1, seed) for seed, name in enumerate("ab")}
     values: Values = {"a": {"A": {"event_success@1": 0.5}}, "b": {"A": {"event_success@1": 0.49}}}
     run = run_of(tmp_path / "run", values, replicates=drawn)
-    text = leaderboard([run], style=style, metrics=["event_success@1"], intervals=False)
+    text = leaderboard([run], style=style, metrics=["event_success@1"], intervals=False, digits=3)
     assert best in text
     assert level in text
 
@@ -287,7 +287,7 @@ def test_the_oracle_stands_first_and_is_neither_ranked_nor_the_best(tmp_path: Pa
         "oracle": {"A": (0.9, 0.9)},
         "popular": {"A": (0.3, 0.05)},
     }
-    board = leaderboard([run_of(tmp_path / "run", values, foresees=["oracle"])], intervals=False)
+    board = leaderboard([run_of(tmp_path / "run", values, foresees=["oracle"])], intervals=False, digits=3)
     assert list(rows_of(board).items()) == [
         ("oracle", ["90.000", "90.000", "-"]),
         ("popular", ["30.000*", "5.000", "1.0"]),
@@ -297,7 +297,9 @@ def test_the_oracle_stands_first_and_is_neither_ranked_nor_the_best(tmp_path: Pa
 
 
 def test_the_oracle_alone_is_a_table_without_marks(tmp_path: Path) -> None:
-    board = leaderboard([run_of(tmp_path / "run", {"oracle": {"A": (0.9, 0.8)}}, foresees=["oracle"])], intervals=False)
+    board = leaderboard(
+        [run_of(tmp_path / "run", {"oracle": {"A": (0.9, 0.8)}}, foresees=["oracle"])], intervals=False, digits=3
+    )
     assert rows_of(board) == {"oracle": ["90.000", "80.000", "-"]}
 
 
@@ -368,7 +370,7 @@ def test_csv_has_every_metric_with_its_interval(tmp_path: Path) -> None:
 
 
 def test_markdown_has_a_cell_for_everything(tmp_path: Path) -> None:
-    lines = leaderboard([run_of(tmp_path / "run", TWO)], style="markdown", intervals=False).splitlines()
+    lines = leaderboard([run_of(tmp_path / "run", TWO)], style="markdown", intervals=False, digits=3).splitlines()
     assert cells_of_markdown(lines[0]) == ["recommender", "A E@1", "A P@1", "B E@1", "B P@1", "mean rank"]
     assert cells_of_markdown(lines[2]) == ["popular", "**12.500**", "5.000", "**5.000**", "1.000", "1.5 (1–2)"]
     assert lines[5] == ""
@@ -427,7 +429,7 @@ def test_runs_are_merged_by_publisher_and_recommender(tmp_path: Path) -> None:
         run_of(tmp_path / "two", {"trend": {"A": (0.6, 0.6)}}),
         run_of(tmp_path / "three", {"trend": {"B": (0.7, 0.7)}}),
     ]
-    board = leaderboard(runs, intervals=False)
+    board = leaderboard(runs, intervals=False, digits=3)
     assert rows_of(board) == {
         "trend": ["60.000*", "60.000*", "70.000*", "70.000*", "1.0"],
         "recency": ["50.000", "50.000", "-", "-", "2.0"],
@@ -484,7 +486,7 @@ def test_runs_that_were_resampled_otherwise_are_joined_without_what_needs_pairs(
         ]
 
     paired, apart = (
-        leaderboard(each, metrics=["event_success@1"], intervals=False)
+        leaderboard(each, metrics=["event_success@1"], intervals=False, digits=3)
         for each in (runs({}, {}), runs({"seed": 1}, {}) if option == "seed" else runs({}, {option: value}))
     )
     assert rows_of(paired) == {"a": ["50.000*", "1.0 (1–2)"], "b": ["49.000~", "2.0 (1–2)"]}
