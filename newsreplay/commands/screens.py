@@ -12,12 +12,9 @@ if TYPE_CHECKING:
 
 
 def screen() -> Screen:
-    """The terminal that stdout is, with colours unless NO_COLOR is set; elsewhere tables get as wide as they are.
-
-    COLUMNS, where it is set, is how wide lines are on either.
-    """
+    """The terminal that stdout is, with colours unless NO_COLOR is set; elsewhere tables are as wide as they get."""
     from newsreplay.report.tables.tables import Screen
 
-    on_terminal = sys.stdout.isatty()
-    columns = shutil.get_terminal_size().columns if on_terminal or "COLUMNS" in os.environ else None
-    return Screen(columns, colour=on_terminal and not os.environ.get("NO_COLOR"))
+    if not sys.stdout.isatty():
+        return Screen()
+    return Screen(shutil.get_terminal_size().columns, colour=not os.environ.get("NO_COLOR"))

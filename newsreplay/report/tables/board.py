@@ -12,7 +12,7 @@ import numpy as np
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.log.rows import Asks, Column
 from newsreplay.report.facts import base_name, foresees, is_reference, number
-from newsreplay.report.headings import heading
+from newsreplay.report.headings import digits_for, heading
 from newsreplay.report.shown import hides, shown, usual_metric
 from newsreplay.report.tables.tables import Record
 from newsreplay.report.together import check_alike, row_names
@@ -219,6 +219,12 @@ class Board:
         if self.metrics and metric not in self.metrics:
             hint = did_you_mean(metric, self.metrics) or f"There are {', '.join(self.metrics)}."
             raise NewsreplayError(f"no metric is called {metric!r}. {hint}")
+
+    def digits(self, publisher: str, metric: str, names: Sequence[str]) -> int:
+        """How many decimals the values of some rows have."""
+        cells = [self.cells[name, publisher, metric] for name in names if (name, publisher, metric) in self.cells]
+        halves = [(cell.high - cell.low) / 2 for cell in cells if cell.low is not None and cell.high is not None]
+        return digits_for(halves, metric, self.reward)
 
     def column(self, publisher: str, metric: str, names: Sequence[str]) -> tuple[Column, Column]:
         """Values (float64[rows]) and replicates (float64[rows, replicates]) of one metric, NaN where there are none."""

@@ -53,10 +53,11 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None, s
         rows = _cost_rows(board, run, publisher, rank_by)
         heads = _cost_heads(rows)
         body = []
+        digits = board.digits(publisher, rank_by, [row.recommender for row in rows])
         for row, best in zip(rows, pareto([_point(row) for row in rows]), strict=True):
             names = {"publisher": publisher, "recommender": row.recommender, rank_by: row.value}
             records.append(names | row.costs | {"pareto": best})
-            quality = Cell(format_value(row.value, rank_by, run.reward), "", BEST if best else "")
+            quality = Cell(format_value(row.value, rank_by, run.reward, digits), "", BEST if best else "")
             body.append((row.recommender, [quality, *(_cost_cell(row.costs, head) for head in heads)]))
         notes = [
             f"{MARKS[style][0]}: nobody else is at least as good at less cost (Pareto); recommenders shared the "

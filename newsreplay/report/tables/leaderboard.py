@@ -13,7 +13,6 @@ from newsreplay.report.facts import notes, protocol, rescored
 from newsreplay.report.headings import (
     IN_UNITS,
     check_rank,
-    digits_for,
     format_interval,
     format_value,
     heading,
@@ -99,7 +98,7 @@ def _table(board: Board, options: LeaderboardOptions, publishers: Sequence[str])
     rows = [*(name for name in board.names if name in board.references), *order]
     columns = _columns(board, options, publishers, rows)
     marks = {column: _marks(board, *column, ranked) for column in columns}
-    digits = {column: _digits(board, options, column, rows) for column in columns}
+    digits = {column: board.digits(*column, rows) if options.digits is None else options.digits for column in columns}
     body = [
         (
             name,
@@ -148,17 +147,6 @@ def _is_told(board: Board, publisher: str, metric: str, rows: Sequence[str]) -> 
     return any(cell is not None and cell.value is not None for cell in cells) or any(
         (name, publisher) in board.failed for name in rows
     )
-
-
-def _digits(board: Board, options: LeaderboardOptions, column: tuple[str, str], rows: Sequence[str]) -> int:
-    """How many decimals a column has."""
-    if options.digits is not None:
-        return options.digits
-    publisher, metric = column
-    cells = [board.cells.get((name, publisher, metric)) for name in rows]
-    bounds = [(cell.low, cell.high) for cell in cells if cell is not None]
-    halves = [(high - low) / 2 for low, high in bounds if low is not None and high is not None]
-    return digits_for(halves, metric, board.reward)
 
 
 def _mean_ranks(

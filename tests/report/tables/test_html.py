@@ -12,7 +12,8 @@ from newsreplay.report.tables.tables import BEST, LEVEL, Cell, ReportTable, plai
 
 
 def parsed(table: ReportTable) -> ET.Element:
-    return ET.fromstring(f"<div>{html(table).replace('&nbsp;', ' ')}</div>")
+    text = html(table).replace("&nbsp;", " ").replace("<br>", "<br/>")  # as XML has them
+    return ET.fromstring(f"<div>{text}</div>")
 
 
 def texts(rows: list[ET.Element]) -> list[list[str]]:

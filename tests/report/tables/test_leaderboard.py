@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from newsreplay.api import Run
 from newsreplay.errors import NewsreplayError, RunError
+from newsreplay.log.rows import DAY
 from newsreplay.report.tables.by_slice import by_slice
 from newsreplay.report.tables.costs import costs
 from newsreplay.report.tables.leaderboard import leaderboard
@@ -233,6 +234,79 @@ def test_marks_are_set_in_type_where_there_is_type(tmp_path: Path, style: str, b
     assert level in text
 
 
+# --- digits and intervals -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("half", "value"), [(0.12, "50.0 ±12.0"), (0.012, "50.0 ±1.2"), (0.0012, "50.00 ±0.12"), (0.00012, "50.000 ±0.012")]
+)
+def test_a_column_has_as_many_digits_as_its_widest_interval_deserves(tmp_path: Path, half: float, value: str) -> None:
+    run = run_of(tmp_path / "run", {"recency": {"A": (0.5, 0.5)}, "popular": {"A": (0.6, 0.6)}})
+    run.results[:] = [
+        result._replace(low=result.value - half / narrow, high=result.value + half / narrow)
+        for result, narrow in zip(run.results, (1, 10, 5, 50), strict=True)
+        if result.value is not None
+    ]
+    assert rows_of(leaderboard([run]))["recency"][0].replace("  ", " ") == value
+    assert rows_of(leaderboard([run], digits=1))["recency"][0].startswith("50.0")
+    assert rows_of(leaderboard([run], digits=0))["recency"][0].startswith("50 ")
+
+
+def test_a_skewed_interval_has_both_ends_and_the_footer_says_so(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"recency": {"A": (0.05, 0.05)}, "popular": {"A": (0.06, 0.06)}})
+    run.results[0] = run.results[0]._replace(low=0.04, high=0.09)
+    board = leaderboard([run], digits=2)
+    assert [cells[0] for cells in rows_of(board).values()] == ["6.00*     ±0.00", "5.00  4.00–9.00"]
+    assert "half the width of the 95 % interval, or both its ends where it is skewed" in board
+    run.results[0] = run.results[0]._replace(low=0.04, high=0.06)
+    assert "it is skewed" not in leaderboard([run], digits=2)
+
+
+# --- columns, and tables of their own -----------------------------------------------------------------------
+
+
+def test_columns_without_a_value_are_left_out_unless_they_are_asked_for(tmp_path: Path) -> None:
+    values: dict[str, float | None] = {"event_success@1": None, "session_success@1": None, "auc": 0.6}
+    run = run_of(tmp_path / "run", {name: {"A": values} for name in ("a", "b")})
+    assert rows_of(leaderboard([run], intervals=False))["a"] == ["60.00*", "1.5 (1–2)"]
+    assert rows_of(leaderboard([run], intervals=False, metrics=["E@1", "AUC"]))["a"][:2] == ["-", "60.00*"]
+
+
+def test_a_table_per_publisher_ranks_on_that_publisher(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", TWO)
+    first, second = leaderboard([run], per="publisher", intervals=False).split("\n\nB\n\n")
+    assert first.startswith("A\n\n")
+    assert [list(rows_of(part)) for part in (first.removeprefix("A\n\n"), second)] == [
+        ["trend(hours=6)", "popular", "recency"],
+        ["recency", "popular", "trend(hours=6)"],
+    ]
+    for part, name in ((first.removeprefix("A\n\n"), "A"), (second, "B")):
+        alone = leaderboard([run_of(tmp_path / name, {key: {name: value[name]} for key, value in TWO.items()})])
+        assert {key: cells[-1] for key, cells in rows_of(part).items()} == {
+            key: cells[-1] for key, cells in rows_of(alone).items()
+        }
+
+
+def test_a_table_per_group_of_metrics_ranks_by_one_of_them(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"one": {"A": BOTH | {"auc": 0.5}}, "other": {"A": OTHER | {"auc": 0.6}}})
+    metrics = ["event_success@1", "auc", "novelty@10"]
+    parts = leaderboard([run], per="metrics", metrics=metrics, intervals=False).split("\n\n")
+    assert parts[::3] == ["beyond accuracy", "candidates of impressions", "slates against what was read next"]
+    assert [list(rows_of(part)) for part in parts[1::3]] == [["one", "other"], ["other", "one"], ["one", "other"]]
+    assert ["; rank by AUC" in part for part in parts[2::3]] == [False, True, False]
+
+
+def test_latex_has_a_caption_and_a_label_for_each_table(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", TWO)
+    text = leaderboard([run], style="latex", per="publisher", title="Success", label="tab:success")
+    assert re.findall(r"\\caption\{.*", text) == [
+        r"\caption{Success -- A}\label{tab:success}",
+        r"\caption{Success -- B}\label{tab:success-2}",
+    ]
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 2
+    assert r"\begin{table}" not in leaderboard([run], style="latex")
+
+
 # --- ranks ------------------------------------------------------------------------------------------------
 
 
@@ -307,7 +381,7 @@ def test_the_oracle_costs_nothing_and_is_no_rival_by_cost(tmp_path: Path) -> Non
     values: Values = {"oracle": {"A": (0.9, 0.8)}, "recency": {"A": (0.1, 0.1)}}
     run = run_of(tmp_path / "run", values, foresees=["oracle"])
     assert list(rows_of(costs(run))) == ["recency"]
-    assert rows_of(costs(run))["recency"][0] == "10.000*"
+    assert rows_of(costs(run))["recency"][0] == "10.00*"
 
 
 # --- the footer -------------------------------------------------------------------------------------------
@@ -332,6 +406,27 @@ def test_the_footer_tells_where_the_numbers_come_from(tmp_path: Path) -> None:
         "few long ones bring so many hits; those of P are exact",
         f"1.2 s; the run lies in {tmp_path / 'run'}",
     ]
+
+
+def test_the_footer_tells_how_sessions_are_scored_where_that_is_not_as_usual(tmp_path: Path) -> None:
+    options = {"warmup": DAY, "window": 2 * DAY, "max_session_length": 50, "cluster": "user"}
+    run = run_of(tmp_path / "run", {"recency": {"A": (0.5, 0.5)}}, options=options, facts={"resampled": "user"})
+    assert (
+        "sessions scored: A 400 of 1,234; a warm-up of 1d; sessions that begin within 2d; of at most 50 reads; "
+        "intervals over users\n"
+    ) in leaderboard([run])
+    assert "scored again" not in leaderboard([run])
+    run.info["rescored"] = {"warmup": DAY, "cluster": "user"}
+    again = f"1.2 s to replay, scored again since --warmup 1d --cluster user; the run lies in {run.folder}"
+    assert leaderboard([run]).endswith(again)
+
+
+def test_the_footer_tells_how_a_mean_rank_counts_who_has_no_value(tmp_path: Path) -> None:
+    rule = "mean rank: equal values share the mean of their places, and a recommender without a value comes last"
+    assert rule not in leaderboard([run_of(tmp_path / "whole", TWO)])
+    run = run_of(tmp_path / "run", {**TWO, "mine": {"A": (0.5, 0.5), "B": "ValueError: no licence"}})
+    assert f"{rule}\n" in leaderboard([run])
+    assert rule not in leaderboard([run], per="publisher")
 
 
 def test_articles_dropped_from_slates_are_told(tmp_path: Path) -> None:
@@ -512,8 +607,8 @@ def test_cost_without_timing_has_no_columns_of_answer_times(tmp_path: Path) -> N
         "state kB",
     ]
     assert rows_of(text) == {  # of 1,000 rows
-        "fast": ["30.000*", "2.000", "500,000", "12"],
-        "slow": ["20.000", "4000.000", "250", "-"],
+        "fast": ["30.00*", "2.000", "500,000", "12"],
+        "slow": ["20.00", "4000.000", "250", "-"],
     }
 
 

@@ -37,7 +37,6 @@ from newsreplay.report.tables.tables import (
     LONGEST,
     Cell,
     ReportTable,
-    Screen,
     plain_text,
 )
 from tests.report.conftest import WORDS, Failing, story

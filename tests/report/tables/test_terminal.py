@@ -15,9 +15,7 @@ from newsreplay.report.tables.tables import BEST, LEVEL, Cell, ReportTable, Scre
 from newsreplay.report.tables.terminal import terminal
 from tests.report.by_hand import Values, run_of
 
-THREE: Values = {
-    name: {publisher: (0.125, 0.0625) for publisher in ("north", "south", "west")} for name in ("recency", "popular")
-}
+THREE: Values = {name: dict.fromkeys(("north", "south", "west"), (0.125, 0.0625)) for name in ("recency", "popular")}
 
 
 def table_of(groups: dict[str, list[str]], **more: object) -> ReportTable:
