@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from newsreplay.datasets.find import Streaming
     from newsreplay.report.explanation import Explanation
+    from newsreplay.report.pictures.run import Drawn
     from newsreplay.simulator.runs.options import DataSource
 
 __all__ = [
@@ -157,21 +158,7 @@ class Run(RunFolder):
         from newsreplay.report.contents import contents
         from newsreplay.report.pictures.run import draw_run
 
-        folder = self.folder / "pictures" if folder is None else Path(folder)
-        return Drawn(draw_run(contents(self, drift=drift), folder))
-
-
-class Drawn(list[Path]):
-    """Files of pictures, which a notebook shows."""
-
-    def _repr_html_(self) -> str:
-        """The SVGs, whatever becomes of the files."""
-        import base64
-
-        pictures = [base64.b64encode(path.read_bytes()).decode() for path in self if path.suffix == ".svg"]
-        return "\n".join(
-            f'<img src="data:image/svg+xml;base64,{picture}" style="max-width: 100%">' for picture in pictures
-        )
+        return draw_run(contents(self, drift=drift), self.folder / "pictures" if folder is None else Path(folder))
 
 
 def open(folder: str | Path) -> Run:
