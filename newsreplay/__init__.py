@@ -6,7 +6,7 @@
     print(run)               # the leaderboard
     run.to_pandas()          # every metric with its interval
 
-- Running: `run`, `Run`, `leaderboard`, `compare`; `JudgedColumns`, what metrics of your own are made of
+- Running: `run`, `Run`, `open`, `leaderboard`, `compare`; `JudgedColumns`, what metrics of your own are made of
 - Writing a recommender: `Recommender`, `Event` and its `Kind`, `Catalog`, `Deferred`, `SelfReport`, `check`
 - Data: `find_data`, `prepare_data`, `Dataset`
 - What goes wrong: `NewsreplayError` and those below it (`newsreplay.errors`)
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         compare,
         find_data,
         leaderboard,
+        open,
         prepare_data,
         run,
     )
@@ -71,6 +72,7 @@ __all__ = [
     "compare",
     "find_data",
     "leaderboard",
+    "open",
     "prepare_data",
     "run",
 ]

@@ -23,9 +23,6 @@ from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Ask
 from newsreplay.machine import cores, parse_bytes
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport
 from newsreplay.recommenders.registry import Entry, start_list
-from newsreplay.report.facts import display_name
-from newsreplay.report.headings import heading
-from newsreplay.report.shown import shown
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.checks import Check, CheckedSetting, check_entry
@@ -57,6 +54,7 @@ if TYPE_CHECKING:
 
     from newsreplay.datasets.find import Streaming
     from newsreplay.report.explanation import Explanation
+    from newsreplay.report.pictures.run import Drawn
     from newsreplay.simulator.runs.options import DataSource
 
 __all__ = [
@@ -83,6 +81,7 @@ __all__ = [
     "compare",
     "find_data",
     "leaderboard",
+    "open",
     "prepare_data",
     "run",
 ]
@@ -100,21 +99,14 @@ class Run(RunFolder):
     def __str__(self) -> str:
         return leaderboard([self])
 
-    def _repr_html_(self) -> str:
-        """A plain table for notebooks."""
-        import pandas as pd
+    def __repr__(self) -> str:
+        recommenders = len({pair["recommender"] for pair in self.info["pairs"]})
+        what = f"{recommenders} recommenders on {escaped(', '.join(self.publishers))}"
+        return f"<Run {str(self.folder)!r}: {what}; print() shows the leaderboard>"
 
-        frame = pd.DataFrame([result for name in self.publishers for result in shown(self, name).results])
-        frame["value"] = frame["value"].astype(float)
-        frame["recommender"] = frame.recommender.map(lambda name: escaped(display_name(self, name)))
-        frame["publisher"] = frame.publisher.map(escaped)
-        frame = frame[frame.metric.str.endswith("_success@1") | (frame.metric == "auc")]
-        frame["metric"] = frame.metric.map(lambda name: heading(name, self.asks, self.reward).text)
-        wide = frame.pivot_table(
-            index="recommender", columns=["publisher", "metric"], values="value", sort=False, dropna=False
-        )
-        html: str = wide.to_html(escape=True, na_rep="-")
-        return html
+    def _repr_html_(self) -> str:
+        """The leaderboard as notebooks show it."""
+        return leaderboard([self], style="html")
 
     def explain(
         self,
@@ -157,15 +149,24 @@ class Run(RunFolder):
         write_page(contents(self), path)
         return path
 
-    def plot(self, folder: str | Path | None = None, *, drift: bool = False) -> list[Path]:
+    def plot(self, folder: str | Path | None = None, *, drift: bool = False) -> Drawn:
         """Draw the run as PNG, SVG and CSV, by default into `pictures` in its folder; returns the files.
 
-        With `drift` success over time is marked where it changed, which needs river.
+        A notebook shows the pictures among them. With `drift` success over time is marked where it changed, which
+        needs river.
         """
         from newsreplay.report.contents import contents
         from newsreplay.report.pictures.run import draw_run
 
         return draw_run(contents(self, drift=drift), self.folder / "pictures" if folder is None else Path(folder))
+
+
+def open(folder: str | Path) -> Run:
+    """A finished run, as `run` returned it: `newsreplay.open("runs/demo")`.
+
+    Raises `RunError` where the folder holds none.
+    """
+    return Run(folder)
 
 
 def run(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import base64
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +19,8 @@ import newsreplay
 from newsreplay import api
 from newsreplay.log import rows
 from newsreplay.recommenders.base import Recommender
+from newsreplay.report.pictures.run import Drawn
+from tests.report.by_hand import Values, run_of
 from tests.report.conftest import story
 
 HOUR = 3_600_000
@@ -35,7 +39,7 @@ def test_api_lists_all_its_public_functions_and_classes() -> None:
     defined = {
         name for name, value in vars(api).items() if getattr(value, "__module__", "") == api.__name__ and name[0] != "_"
     }
-    assert defined == {"Run", "run", "check"}
+    assert defined == {"Run", "run", "open", "check"}
     assert defined < {*api.__all__}
 
 
@@ -172,3 +176,31 @@ def test_one_recommender_is_checked_at_a_time() -> None:
 def test_a_keyword_that_run_does_not_have_is_refused_with_the_nearest_that_it_has() -> None:
     with pytest.raises(TypeError, match=r"run\(\) has no keyword 'deadlin'\. Did you mean 'deadline'\?"):
         newsreplay.run(deadlin=3)  # type: ignore[call-arg]
+
+
+def test_a_run_is_opened_again_and_shown_in_notebooks_as_on_terminals(tmp_path: Path) -> None:
+    values: Values = {"recency": {"A": (0.5, 0.5)}, "mine": {"A": "ValueError: <b>no</b>"}}
+    made = run_of(tmp_path / "run", values, made_up=["the times"])
+    run = newsreplay.open(made.folder)
+    assert repr(run) == f"<Run {str(made.folder)!r}: 2 recommenders on A; print() shows the leaderboard>"
+    shown = run._repr_html_()
+    for text in (
+        "50.00",
+        "±0.00",
+        "failed",
+        "FAILED: mine on A: ValueError: &lt;b&gt;no&lt;/b&gt;",
+        "made up: the times",
+    ):
+        assert text in shown
+    with pytest.raises(newsreplay.RunError, match="holds no run"):
+        newsreplay.open(tmp_path / "nothing")
+
+
+def test_a_notebook_shows_the_pictures_that_were_drawn(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("one.csv", "one.png", "one.svg", "two.svg")]
+    for file in files:
+        file.write_bytes(f"<svg>{file.name}</svg>".encode())
+    drawn = Drawn(files)
+    assert drawn == files
+    pictures = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', drawn._repr_html_())
+    assert [base64.b64decode(picture) for picture in pictures] == [b"<svg>one.svg</svg>", b"<svg>two.svg</svg>"]

@@ -28,6 +28,7 @@ from newsreplay.commands.options import (
     requests_option,
     scope_options,
 )
+from newsreplay.commands.screens import screen
 
 if TYPE_CHECKING:
     from newsreplay.live.intake import Counts
@@ -131,7 +132,7 @@ def live(
         )
     run = Run(folder)
     run.names = names
-    click.echo(leaderboard([run], **table))
+    click.echo(leaderboard([run], **table, screen=screen()))
 
 
 def _free(path: Path) -> Path:

@@ -75,6 +75,7 @@ class LeaderboardKeywords(TypedDict):
     rank_by: NotRequired[str]
     intervals: NotRequired[bool]
     paper_scale: bool
+    digits: NotRequired[int]
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ moved_data_option = click.option("--data", help="Where the data of the run are, 
 format_option = click.option(
     "--format",
     "style",
-    type=click.Choice(["table", "json", "csv", "markdown", "latex"]),
+    type=click.Choice(["table", "json", "csv", "markdown", "latex", "html"]),
     default="table",
     show_default=True,
 )
@@ -300,6 +301,11 @@ leaderboard_options = stacked(
         help="Show 95 % intervals.  [default: in the leaderboard, not by slice]",
     ),
     click.option("--paper-scale", is_flag=True, help="Multiply E and P by 100,000, as the 2019 paper does."),
+    click.option(
+        "--digits",
+        type=click.IntRange(0, 9),
+        help="Digits after the point.  [default: as many as a column's intervals deserve]",
+    ),
     gathered("table", LeaderboardKeywords.__annotations__),
 )
 """What shapes a leaderboard, gathered into `table: LeaderboardKeywords`."""

@@ -42,6 +42,7 @@ from newsreplay.commands.options import (
     scope_options,
     split_names,
 )
+from newsreplay.commands.screens import screen
 from newsreplay.errors import RecommenderError
 from newsreplay.escaping import escaped
 
@@ -236,7 +237,7 @@ def _print_partial(folder: Path, names: dict[str, str], table: LeaderboardKeywor
     with contextlib.suppress(RunError):
         run = Run(folder)
         run.names = names
-        click.echo(leaderboard([run], **table))
+        click.echo(leaderboard([run], **table, screen=screen()))
 
 
 def _print_run(run: Run, table: LeaderboardKeywords) -> None:
@@ -244,9 +245,9 @@ def _print_run(run: Run, table: LeaderboardKeywords) -> None:
     from newsreplay.report.tables.costs import costs, was_trained
     from newsreplay.report.tables.leaderboard import leaderboard
 
-    click.echo(leaderboard([run], **table))
+    click.echo(leaderboard([run], **table, screen=screen()))
     if was_trained(run) and table["style"] not in ("json", "csv"):
-        click.echo("\n" + costs(run, style=table["style"], rank_by=table.get("rank_by")))
+        click.echo("\n" + costs(run, style=table["style"], rank_by=table.get("rank_by"), screen=screen()))
     failed = [pair for pair in run.info["pairs"] if pair["status"] == "failed"]
     if failed:
         every = len(failed) == len(run.info["pairs"])
@@ -340,7 +341,7 @@ def score(
         rescore(folder, data=data, progress=progress, report=report_line, **scope)
     run = Run(folder)
     give_names([run], names)
-    click.echo(leaderboard([run], **table))
+    click.echo(leaderboard([run], **table, screen=screen()))
 
 
 @click.command()

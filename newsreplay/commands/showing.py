@@ -16,6 +16,7 @@ from newsreplay.commands.bars import report_line
 from newsreplay.commands.options import (
     LeaderboardKeywords,
     format_option,
+    gathered,
     leaderboard_options,
     moved_data_option,
     names_option,
@@ -25,11 +26,13 @@ from newsreplay.commands.options import (
     run_argument,
     runs_argument,
 )
+from newsreplay.commands.screens import screen
 from newsreplay.escaping import escaped
 from newsreplay.recommenders.records import COSTS, FAMILIES, NEEDS
 
 if TYPE_CHECKING:
     from newsreplay.api import Run
+    from newsreplay.report.tables.board import LeaderboardSheet
 
 
 def _open(folders: Iterable[Path], names: dict[str, str]) -> list[Run]:
@@ -53,8 +56,22 @@ def _open(folders: Iterable[Path], names: dict[str, str]) -> list[Run]:
 @click.option("--misses", is_flag=True, help="Why each recommender missed instead.")
 @names_option
 @leaderboard_options
+@click.option(
+    "--per",
+    type=click.Choice(["publisher", "metrics"]),
+    help="A table for each publisher, or for each group of metrics (slates, impressions, beyond accuracy).",
+)
+@click.option("--title", help="What stands above it; LaTeX makes it the caption of a table environment.")
+@click.option("--label", metavar="tab:NAME", help="LaTeX: the label of that environment.")
+@gathered("sheet", ("per", "title", "label"))
 def leaderboard(
-    runs: tuple[Path, ...], by: str | None, cost: bool, misses: bool, names: dict[str, str], table: LeaderboardKeywords
+    runs: tuple[Path, ...],
+    by: str | None,
+    cost: bool,
+    misses: bool,
+    names: dict[str, str],
+    table: LeaderboardKeywords,
+    sheet: LeaderboardSheet,
 ) -> None:
     """Print the leaderboard of one or more finished runs, or another view of each."""
     from newsreplay.report.tables.by_slice import by_slice
@@ -69,18 +86,20 @@ def leaderboard(
         raise click.UsageError(f"{style} holds one run; name them one at a time")
     opened = _open(runs, names)
     if by is None and not cost and not misses:
-        click.echo(ranked(opened, **table))
+        click.echo(ranked(opened, **table, **sheet, screen=screen()))
     for run in opened:
         if by is not None:
             # JSON and CSV have all the metrics at once.
             metrics = table.get("metrics", [None]) if style not in ("json", "csv") else [None]
             for metric in metrics:
                 named, intervals = table.get("metrics", []), table.get("intervals", False)
-                click.echo(by_slice(run, by, style=style, metric=metric, named=named, intervals=intervals))
+                click.echo(
+                    by_slice(run, by, style=style, metric=metric, named=named, intervals=intervals, screen=screen())
+                )
         if cost:
-            click.echo(costs(run, style=style, rank_by=table.get("rank_by")))
+            click.echo(costs(run, style=style, rank_by=table.get("rank_by"), screen=screen()))
         if misses:
-            click.echo(missed(run, style=style))
+            click.echo(missed(run, style=style, screen=screen()))
 
 
 @click.command()
@@ -107,9 +126,9 @@ def compare(
         raise click.UsageError("--overlap shows all pairs; leave A, B and --metrics out")
     runs = _open(folders, names)
     if overlap:
-        click.echo(overlap_matrix(runs, style=style))
+        click.echo(overlap_matrix(runs, style=style, screen=screen()))
     else:
-        click.echo(compared(runs, *chosen, style=style, metrics=metrics))
+        click.echo(compared(runs, *chosen, style=style, metrics=metrics, screen=screen()))
 
 
 def _runs_first(words: Sequence[str]) -> tuple[list[Path], list[str]]:

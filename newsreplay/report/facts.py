@@ -287,17 +287,32 @@ def resampled(run: RunFolder) -> str:
 
 def commands(run: RunFolder) -> list[str]:
     """The commands that make this run again, and check that it is the same."""
-    made, changed = run.info["command"], run.info["rescored"]
-    options = [
-        f"--{name.replace('_', '-')} {duration_text(cast(int, value)) if name in ('warmup', 'window') else value}"
-        for name, value in changed.items()
-        if value is not None
-    ]
+    made, options = run.info["command"], rescored(run)
     folder = shlex.quote(str(run.folder))
     return [
         *([made] if made else []),
-        *([f"newsreplay score {folder} {' '.join(options)}"] if options else []),
+        *([f"newsreplay score {folder} {options}"] if options else []),
         f"newsreplay verify {folder}",
+    ]
+
+
+def rescored(run: RunFolder) -> str:
+    """The options with which a run was scored again, as they are typed; empty for one that was not."""
+    return " ".join(
+        f"--{name.replace('_', '-')} {duration_text(cast(int, value)) if name in ('warmup', 'window') else value}"
+        for name, value in run.info["rescored"].items()
+        if value is not None
+    )
+
+
+def protocol(run: RunFolder) -> list[str]:
+    """What shapes which sessions are scored and what is resampled, where it is not as usual, in words."""
+    options = run.info["options"]
+    return [
+        *([f"a warm-up of {duration_text(options['warmup'])}"] if options["warmup"] else []),
+        *([f"sessions that begin within {duration_text(options['window'])}"] if options["window"] is not None else []),
+        *([f"of at most {options['max_session_length']} reads"] if options["max_session_length"] is not None else []),
+        *([f"intervals over {resampled(run)}"] if options["cluster"] is not None else []),
     ]
 
 

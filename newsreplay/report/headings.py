@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from newsreplay.errors import NewsreplayError
@@ -114,23 +116,63 @@ def check_rank(metric: str) -> None:
         raise NewsreplayError(f"{metric} describes recommenders, it does not judge them; rank by another metric")
 
 
-def format_half(value: float, metric: str, reward: Reward | None = None) -> str:
+def question(metric: str) -> str:
+    """What a metric answers, in words: metrics of one question can stand in a table of their own.
+
+    >>> question("session_mrr@10"), question("auc"), question("novelty@10")
+    ('slates against what was read next', 'candidates of impressions', 'beyond accuracy')
+    """
+    if heading(metric).higher_is_better is None and metric != "tied":
+        return "beyond accuracy"
+    return "slates against what was read next" if is_of_slates(metric) else "candidates of impressions"
+
+
+DIGITS = 2  #: decimals of a column without intervals
+SKEWED = 1.5  #: an interval is, if one end lies this many times as far from the value as the other
+
+
+def digits_for(halves: Iterable[float], metric: str, reward: Reward | None = None) -> int:
+    """How many decimals a column deserves: its widest half-width gets two significant digits, with 1 to 3 decimals.
+
+    >>> digits_for([0.00324, 0.00012], "event_success@1"), digits_for([0.052], "auc"), digits_for([], "auc")
+    (2, 1, 2)
+    """
+    widest = _in_unit(max(halves, default=0.0), metric, reward)
+    return min(max(1 - math.floor(math.log10(widest)), 1), 3) if widest else DIGITS
+
+
+def format_half(value: float, metric: str, reward: Reward | None = None, digits: int = 3) -> str:
     """Half the width of an interval as text; one that rounds to nothing is less than the last digit.
 
     >>> format_half(0.0004, "event_success@1"), format_half(0.000004, "event_success@1"), format_half(0.0, "auc")
     ('0.040', '<0.001', '0.000')
     """
-    text = format_value(value, metric, reward)
-    return "<0.001" if value > 0 and text == "0.000" else text
+    text = format_value(value, metric, reward, digits)
+    return f"<{10**-digits:.{digits}f}" if value > 0 and not float(text) else text
 
 
-def format_value(value: float | None, metric: str, reward: Reward | None = None) -> str:
+def format_interval(
+    value: float, low: float, high: float, metric: str, reward: Reward | None = None, digits: int = 3
+) -> str:
+    """An interval as text: half its width, or both ends where one is clearly farther from the value than the other.
+
+    >>> format_interval(0.5, 0.48, 0.52, "auc"), format_interval(0.01, 0.004, 0.03, "auc")
+    ('±2.000', '0.400–3.000')
+    """
+    near, far = sorted(round(_in_unit(side, metric, reward) * 10**digits) for side in (value - low, high - value))
+    if far > SKEWED * near and far > near + 1:
+        return "–".join(format_value(end, metric, reward, digits) for end in (low, high))
+    return f"±{format_half((high - low) / 2, metric, reward, digits)}"
+
+
+def format_value(value: float | None, metric: str, reward: Reward | None = None, digits: int = 3) -> str:
     """A value as text without its unit: shares in per cent.
 
     >>> format_value(0.11297, "event_success@1"), format_value(7.25, "novelty@10"), format_value(None, "auc")
     ('11.297', '7.250', '-')
     """
-    if value is None:
-        return "-"
-    text = f"{100 * value:.3f}" if heading(metric, reward=reward).unit == "%" else f"{value:.3f}"
-    return "0.000" if text == "-0.000" else text
+    return "-" if value is None else f"{_in_unit(value, metric, reward):z.{digits}f}"
+
+
+def _in_unit(value: float, metric: str, reward: Reward | None) -> float:
+    return 100 * value if heading(metric, reward=reward).unit == "%" else value

@@ -16,7 +16,7 @@ def test_columns_may_be_called_otherwise(cli: Cli, folder: Path) -> None:
     (folder / "clicks.csv").write_text(CLICKS.replace("time,publisher,user,item", "när,paper,who,what"))
     words = ("run", "--data", "clicks.csv", "--recommenders", "recency", "--columns")
     result = cli(*words, "time=när,publisher=paper,user=who,item=what", *NAMED)
-    assert e1(result.stdout) == {"recency": "100.000*"}
+    assert e1(result.stdout) == {"recency": "100.0*"}
     assert "write time=ts,item=article_id" in complaint(cli(*words, "time"))
 
 

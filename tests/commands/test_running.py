@@ -27,7 +27,7 @@ def test_a_table_of_clicks_becomes_a_leaderboard(replay: Cli) -> None:
     # Recency at A offers - a a b b a: b's a and ann's a were on earlier slates. A buffer of one read is the
     # article on screen, which is never offered.
     # A session or two tell none apart: the other row may be first, too.
-    assert e1(result.stdout) == {"recency": "100.000*", "circular(size=1)": "0.000~"}
+    assert e1(result.stdout) == {"recency": "100.0*", "circular(size=1)": "0.0~"}
     assert "data: clicks; sessions scored: A 2 of 3, B/2 1 of 1" in result.stdout
     assert "the run lies in runs/clicks" in result.stdout
     assert "preparing clicks.csv" in result.stderr
@@ -52,7 +52,7 @@ def test_the_warm_up_the_window_and_the_longest_session_say_what_is_scored(repla
         (("--max-session-length", "2"), 1),  # bob's
         (("--max-session-length", "3"), 2),
     ]:
-        assert f"sessions scored: A {scored} of 3\n" in replay(*words, *more).stdout, more
+        assert f"sessions scored: A {scored} of 3; " in replay(*words, *more).stdout, more
 
 
 def test_a_split_says_what_is_scored(cli: Cli, mind: Path) -> None:
@@ -400,7 +400,7 @@ def test_recommenders_that_fail_cost_only_their_own_rows(replay: Cli) -> None:
 
 def test_a_recommender_that_fails_at_one_publisher_is_scored_at_the_other(replay: Cli) -> None:
     result = replay("--recommenders", "recency,mine.py:RaisesOnlyAtB", *NAMED)
-    assert e1(result.stdout)["mine.py:RaisesOnlyAtB"] == "0.000~"  # "~": not told apart from the first
+    assert e1(result.stdout)["mine.py:RaisesOnlyAtB"] == "0.0~"  # "~": not told apart from the first
     assert "FAILED: mine.py:RaisesOnlyAtB on B/2: ValueError: B is too much" in result.stdout
     assert "on A:" not in result.stdout
 
@@ -408,7 +408,7 @@ def test_a_recommender_that_fails_at_one_publisher_is_scored_at_the_other(replay
 def test_recommenders_that_fail_in_processes_of_their_own_are_told_apart_too(replay: Cli) -> None:
     words = ("--recommenders", "recency,mine.py:Leaves,mine.py:Newest", "--publishers", "A", "--jobs", "2")
     result = replay(*words, *NAMED)
-    assert e1(result.stdout) == {"recency": "100.000*", "mine.py:Newest": "100.000*", "mine.py:Leaves": "failed"}
+    assert e1(result.stdout) == {"recency": "100.0*", "mine.py:Newest": "100.0*", "mine.py:Leaves": "failed"}
     assert "FAILED: mine.py:Leaves on A: SystemExit: 3" in result.stdout
 
 
@@ -514,7 +514,7 @@ def test_a_run_without_a_folder_keeps_one_as_long_as_it_lives(folder: Path) -> N
     run = newsreplay.run("clicks.csv", ["recency"], publishers=["A"])
     assert run.folder.is_dir()
     assert e1(str(run)) == {"recency": "-"}  # of two sessions
-    assert e1(newsreplay.leaderboard([run], metrics=["E@1"])) == {"recency": "100.000*"}
+    assert e1(newsreplay.leaderboard([run], metrics=["E@1"])) == {"recency": "100.0*"}
     frame = run.to_pandas()
     assert list(frame.columns) == ["publisher", "recommender", "metric", "value", "low", "high", "n"]
     assert frame.value[0] == 1.0
@@ -544,8 +544,10 @@ def test_an_object_is_as_good_as_a_spec(folder: Path) -> None:
 def test_a_run_is_scored_again_with_other_options(cli: Cli, replay: Cli, done: str) -> None:
     result = cli("score", done, "--warmup", "1d", "--cluster", "user", "--metrics", "event_success@3")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[1].split() == ["E@3", "E@3", "rank"]
+    assert result.stdout.splitlines()[1].split() == ["recommender", "E@3", "E@3", "mean", "rank"]
     assert "A has only 3 clusters (user) to resample" in result.stdout
+    assert "; a warm-up of 1d; intervals over users\n" in result.stdout
+    assert " to replay, scored again since --warmup 1d --cluster user; the run lies in " in result.stdout
     replay(
         "--recommenders",
         "recency,circular:size=3,oracle",

@@ -169,10 +169,10 @@ def test_a_row_that_leaks_is_neither_the_best_nor_ranked_and_stands_where_its_va
     leaks = {name: {"leaks": "all clicks"} for name in ("cheat", "half")}
     board = leaderboard([run_of(tmp_path / "run", values, told=leaks)], intervals=False)
     assert list(rows_of(board).items()) == [
-        ("cheat (leaks)", ["90.000", "90.000", "-"]),
-        ("high", ["30.000*", "5.000", "1.0"]),
-        ("half (leaks)", ["25.000", "10.000", "-"]),
-        ("low", ["20.000", "10.000*", "2.0"]),
+        ("cheat (leaks)", ["90.00", "90.00", "-"]),
+        ("high", ["30.00*", "5.00", "1.0"]),
+        ("half (leaks)", ["25.00", "10.00", "-"]),
+        ("low", ["20.00", "10.00*", "2.0"]),
     ]
     assert board.count("LEAKS THE FUTURE: cheat (leaks), half (leaks): all clicks; not ranked") == 1
 
@@ -181,7 +181,7 @@ def test_where_all_leak_nobody_is_ranked(tmp_path: Path) -> None:
     run = run_of(
         tmp_path / "run", {"cheat": {"A": (0.9, 0.8)}}, told={"cheat": {"leaks": "all"}}, facts={"later_reads": 0}
     )
-    assert rows_of(leaderboard([run], intervals=False)) == {"cheat (leaks)": ["90.000", "80.000", "-"]}
+    assert rows_of(leaderboard([run], intervals=False)) == {"cheat (leaks)": ["90.00", "80.00", "-"]}
     assert contents(run, slices=False)["publishers"][0]["rows"][0]["rank"] is None
 
 
@@ -261,8 +261,8 @@ def test_costs_of_training_stand_beside_quality(tmp_path: Path) -> None:
     heads = ["AUC", "train s", "update s", "answer ms", "µs/event", "events/s", "state kB"]
     assert [head for head in heads if head in text.splitlines()[0]] == heads
     assert rows_of(text) == {
-        "nrms": ["60.000", "61.2", "3.0", "0.500", "70000.000", "14", "4"],
-        "trend": ["60.000*", "-", "-", "-", "500.000", "2,000", "4"],
+        "nrms": ["60.00", "61.2", "3.0", "0.500", "70000.000", "14", "4"],
+        "trend": ["60.00*", "-", "-", "-", "500.000", "2,000", "4"],
     }
     (record, _) = json.loads(costs(run, style="json"))
     assert [record[name] for name in ("train_s", "update_s", "answer_ms", "parameters")] == [61.25, 3.0, 0.5, 123]
@@ -308,16 +308,16 @@ def test_seeds_are_one_row_with_their_mean_an_interval_over_readers_and_their_sp
     low, high = np.percentile(run.measured("A").replicates[:3, 0].mean(axis=0), [2.5, 97.5])
     rows = rows_of(board)
     assert list(rows) == ["nrms", "trend"]
-    assert rows["nrms"][0] == f"60.000* ±{50 * (high - low):.3f} s10.000"
+    assert rows["nrms"][0] == f"60.0* ±{50 * (high - low):.1f} s10.0"
     assert "s" not in rows["trend"][0]
     assert "nrms: mean over the seeds 1, 2, 3; s: standard deviation over these seeds" in board
-    assert rows_of(leaderboard([run], metrics=["event_success@1"], intervals=False))["nrms"][0] == "60.000*"
+    assert rows_of(leaderboard([run], metrics=["event_success@1"], intervals=False))["nrms"][0] == "60.0*"
 
 
 @pytest.mark.parametrize("style", ["markdown", "latex"])
 def test_the_spread_stands_in_tables_that_are_set(tmp_path: Path, style: str) -> None:
     run = repeated(tmp_path / "run", {1: 0.5, 2: 0.6, 3: 0.7})
-    assert "s10.000" in leaderboard([run], style=style, metrics=["event_success@1"])
+    assert "s10.0" in leaderboard([run], style=style, metrics=["event_success@1"])
 
 
 def test_programs_get_every_seed_and_the_means(tmp_path: Path) -> None:
@@ -335,7 +335,7 @@ def test_programs_get_every_seed_and_the_means(tmp_path: Path) -> None:
 
 def test_a_seed_that_failed_is_left_out_of_the_mean(tmp_path: Path) -> None:
     board = leaderboard([repeated(tmp_path / "run", {1: 0.5, 2: None, 3: 0.7})], metrics=["event_success@1"])
-    assert rows_of(board)["nrms"][0].startswith("60.000* ")
+    assert rows_of(board)["nrms"][0].startswith("60.0* ")
     assert "nrms: mean over the seeds 1, 3; s:" in board
     assert "FAILED: nrms(seed=2) on A" in board
 

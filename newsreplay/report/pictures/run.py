@@ -6,6 +6,7 @@ and so is imported only where pictures are drawn.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -45,7 +46,17 @@ class Picture(NamedTuple):
     rows: Callable[[ArrangedRun], Rows]
 
 
-def draw_run(contents: ReportContents, folder: Path, pictures: Sequence[Picture] | None = None) -> list[Path]:
+class Drawn(list[Path]):
+    """Files of pictures, which a notebook shows."""
+
+    def _repr_html_(self) -> str:
+        """The SVGs, whatever becomes of the files."""
+        pictures = [base64.b64encode(path.read_bytes()).decode() for path in self if path.suffix == ".svg"]
+        style = "max-width: 100%"
+        return "\n".join(f'<img src="data:image/svg+xml;base64,{picture}" style="{style}">' for picture in pictures)
+
+
+def draw_run(contents: ReportContents, folder: Path, pictures: Sequence[Picture] | None = None) -> Drawn:
     """Draw a run into `folder`, each picture as PNG and SVG with its numbers as CSV; the files written.
 
     - `success_over_time`: the headline metric of the best six recommenders in each stretch of time, marked where it
@@ -77,7 +88,7 @@ def draw_run(contents: ReportContents, folder: Path, pictures: Sequence[Picture]
                 files += [*save(figure, folder / picture.name), table]
     if not files:
         raise NewsreplayError(f"{contents['title']} has nothing to draw: its recommenders have no values")
-    return files
+    return Drawn(files)
 
 
 # --- which pictures -------------------------------------------------------------------------------------

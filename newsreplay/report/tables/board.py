@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.log.rows import Asks, Column
 from newsreplay.report.facts import base_name, foresees, is_reference, number
-from newsreplay.report.headings import heading
+from newsreplay.report.headings import digits_for, heading
 from newsreplay.report.shown import hides, shown, usual_metric
 from newsreplay.report.tables.tables import Record
 from newsreplay.report.together import check_alike, row_names
@@ -38,6 +38,16 @@ class LeaderboardOptions:
     rank_by: str  #: the metric that ranks
     intervals: bool  #: show half the width of the 95 % intervals
     paper_scale: bool  #: E@1 and P@1 times `PAPER_SCALE`, as in Kille & Lommatzsch (2019), in place of per cent
+    digits: int | None  #: decimals; None = as many as a column's intervals deserve (`headings.digits_for`)
+    named: bool  #: the metrics were asked for, so that none is left out
+
+
+class LeaderboardSheet(TypedDict, total=False):
+    """What a leaderboard is set on, keywords of `leaderboard`."""
+
+    per: Literal["publisher", "metrics"]  #: a table of its own for each publisher, or each `headings.question`
+    title: str  #: above it; LaTeX gets a table environment with it as its caption …
+    label: str  #: … and with this label
 
 
 class Compared(NamedTuple):
@@ -196,9 +206,9 @@ class Board:
         """E@1, or AUC where E@1 is shown nowhere but impressions are scored."""
         return usual_metric(result for result in self.results if not self._is_hidden(result.publisher, result.metric))
 
-    def ranking(self, metric: str) -> list[str]:
-        """The publishers by which a metric ranks: those with few scored sessions only where there are no others."""
-        return [name for name in self.publishers if not self._is_hidden(name, metric)] or self.publishers
+    def ranking(self, metric: str, publishers: Sequence[str]) -> Sequence[str]:
+        """Those of some publishers by which a metric ranks: with few scored sessions only where there are no others."""
+        return [name for name in publishers if not self._is_hidden(name, metric)] or publishers
 
     def _is_hidden(self, publisher: str, metric: str) -> bool:
         """Whether a metric of a publisher is shown only if it is asked for by name."""
@@ -209,6 +219,12 @@ class Board:
         if self.metrics and metric not in self.metrics:
             hint = did_you_mean(metric, self.metrics) or f"There are {', '.join(self.metrics)}."
             raise NewsreplayError(f"no metric is called {metric!r}. {hint}")
+
+    def digits(self, publisher: str, metric: str, names: Sequence[str]) -> int:
+        """How many decimals the values of some rows have."""
+        cells = [self.cells[name, publisher, metric] for name in names if (name, publisher, metric) in self.cells]
+        halves = [(cell.high - cell.low) / 2 for cell in cells if cell.low is not None and cell.high is not None]
+        return digits_for(halves, metric, self.reward)
 
     def column(self, publisher: str, metric: str, names: Sequence[str]) -> tuple[Column, Column]:
         """Values (float64[rows]) and replicates (float64[rows, replicates]) of one metric, NaN where there are none."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.report.facts import asking_notes, display_name, leak_notes, seed_notes
-from newsreplay.report.headings import IN_UNITS, format_half, format_value, heading, metric_named
+from newsreplay.report.headings import IN_UNITS, digits_for, format_interval, format_value, heading, metric_named
 from newsreplay.report.records import Estimate
 from newsreplay.report.shown import few_notes, hides
-from newsreplay.report.slices import PublisherColumns, sliced
-from newsreplay.report.tables.tables import Cell, Record, ReportTable, publisher_caption, render
+from newsreplay.report.slices import PublisherColumns, Slices, sliced
+from newsreplay.report.tables.rendering import render
+from newsreplay.report.tables.tables import Cell, Record, ReportTable, Screen, publisher_caption
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.runs.folder import RunFolder
 
@@ -23,6 +24,7 @@ def by_slice(
     metric: str | None = None,
     named: Sequence[str] = (),
     intervals: bool = False,
+    screen: Screen | None = None,
 ) -> str:
     """How recommenders fare by slice (`slices.PublisherColumns.dimensions`): a column a slice, a table a publisher.
 
@@ -49,32 +51,29 @@ def by_slice(
                     records.append({**names, "slice": group, "value": value, "low": low, "high": high, "n": n})
         if chosen not in cut.metrics:  # of impressions, which this publisher has none of
             continue
-        counts = [
-            max((estimates[place][3] for estimates in cut.cells[chosen].values()), default=0)
-            for place in range(len(cut.groups))
-        ]
-        rows = [
-            (display_name(run, name), [_cell(estimate, chosen, intervals, run.reward) for estimate in estimates])
-            for name, estimates in sorted(cut.cells[chosen].items(), key=lambda row: -_overall(row[1]))
-        ]
-        known = heading(chosen, run.asks, run.reward)
+        table = _table(run, cut, chosen, intervals)
         told = (*few_notes(facts, asked), *asking_notes(run), *leak_notes(run), *seed_notes(run))
-        tables.append(
-            ReportTable(
-                "recommender",
-                [("", group) for group in cut.groups],
-                [*rows, ("n", [Cell(f"{count:,}") for count in counts])],
-                [
-                    f"{known.text} {IN_UNITS[known.unit]}, by {cut.label}; n: {_counted(chosen)}",
-                    *(note.text for note in told),
-                ],
-                [],
-                publisher_caption(run, publisher),
-            )
-        )
-    if style in ("json", "csv"):
-        return render(ReportTable("", [], [], [], records), style)
-    return "\n\n".join(render(table, style) for table in tables)
+        notes = [*table.notes, *(note.text for note in told)]
+        tables.append(table._replace(notes=notes, caption=publisher_caption(run, publisher)))
+    return render(tables, records, style, screen)
+
+
+def _table(run: RunFolder, cut: Slices, metric: str, intervals: bool) -> ReportTable:
+    """A metric of a publisher by slice, the best rows first, and below them how much was counted."""
+    cells = cut.cells[metric]
+    counts = [max((row[place][3] for row in cells.values()), default=0) for place in range(len(cut.groups))]
+    digits = _digits(cells.values(), metric, run.reward)
+    rows = [
+        (display_name(run, name), [_cell(estimate, metric, intervals, run.reward, digits) for estimate in estimates])
+        for name, estimates in sorted(cells.items(), key=lambda row: -_overall(row[1]))
+    ]
+    known = heading(metric, run.asks, run.reward)
+    return ReportTable(
+        "recommender",
+        [("", group) for group in cut.groups],
+        [*rows, ("n", [Cell(f"{count:,}") for count in counts])],
+        [f"{known.text} {IN_UNITS[known.unit]}, by {cut.label}; n: {_counted(metric)}"],
+    )
 
 
 def _overall(estimates: Sequence[Estimate]) -> float:
@@ -83,13 +82,20 @@ def _overall(estimates: Sequence[Estimate]) -> float:
     return sum(value * n for value, n in valued) / sum(n for _, n in valued) if valued else -1.0
 
 
-def _cell(estimate: Estimate, metric: str, intervals: bool, reward: Reward | None = None) -> Cell:
+def _digits(rows: Iterable[Sequence[Estimate]], metric: str, reward: Reward | None) -> int:
+    """How many decimals all cells have."""
+    bounds = [(low, high) for row in rows for _, low, high, _ in row if low is not None and high is not None]
+    return digits_for([(high - low) / 2 for low, high in bounds], metric, reward)
+
+
+def _cell(estimate: Estimate, metric: str, intervals: bool, reward: Reward | None = None, digits: int = 3) -> Cell:
     value, low, high, _ = estimate
     if value is None:
         return Cell("-")
-    half = (high - low) / 2 if intervals and low is not None and high is not None else None
-    within = "" if half is None else f"±{format_half(half, metric, reward)}"
-    return Cell(format_value(value, metric, reward), within)
+    within = ""
+    if intervals and low is not None and high is not None:
+        within = format_interval(value, low, high, metric, reward, digits)
+    return Cell(format_value(value, metric, reward, digits), within)
 
 
 def _counted(metric: str) -> str:

@@ -16,15 +16,16 @@ from newsreplay.report.records import Note
 from newsreplay.report.shown import few_notes, headline, metrics_of, own_notes
 from newsreplay.report.tables.board import Board
 from newsreplay.report.tables.overlap import OVERLAP_COLUMNS, overlap_cells, overlap_notes, overlap_record, overlap_text
+from newsreplay.report.tables.rendering import render
 from newsreplay.report.tables.tables import (
     BEST,
     MARKS,
     Cell,
     Record,
     ReportTable,
+    Screen,
     p_text,
     publisher_caption,
-    render,
 )
 from newsreplay.report.together import Row, check_paired, rows_of
 from newsreplay.simulator.judgement.comparisons import ALPHA, Differences
@@ -53,6 +54,7 @@ def compare(
     *,
     style: str = "table",
     metrics: Sequence[str] | None = None,
+    screen: Screen | None = None,
 ) -> str:
     """Differences of recommenders of one run, or of several on the same data, as text, a table a publisher.
 
@@ -92,9 +94,7 @@ def compare(
         labels = [row.name.label for name in names for row in done if row.name.word == name]
         notes = [*_notes(is_pair, chosen, style, runs[0]), *overlap_notes(shared), *_told(runs, publisher, requested)]
         tables.append(_table(labels if is_pair else None, pairs, shared.k, notes, runs[0], publisher))
-    if style in ("json", "csv"):
-        return render(ReportTable("", [], [], [], records), style)
-    return "\n\n".join(render(table, style) for table in tables)
+    return render(tables, records, style, screen)
 
 
 def _metrics_of(runs: Sequence[RunFolder], publisher: str | None = None) -> list[str]:
@@ -220,7 +220,7 @@ def _table(
     else:
         columns += OVERLAP_COLUMNS
     heads = [("", column) for column in columns]
-    return ReportTable("metric" if sides else "pair", heads, body, notes, [], publisher_caption(run, publisher))
+    return ReportTable("metric" if sides else "pair", heads, body, notes, publisher_caption(run, publisher))
 
 
 def _cells(pair: _Pair, reward: Reward | None) -> list[Cell]:

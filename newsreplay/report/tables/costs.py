@@ -20,7 +20,8 @@ from newsreplay.report.headings import check_rank, format_value, heading
 from newsreplay.report.records import Costs
 from newsreplay.report.shown import few_notes, metrics_of
 from newsreplay.report.tables.board import Board
-from newsreplay.report.tables.tables import BEST, MARKS, Cell, Record, ReportTable, publisher_caption, render
+from newsreplay.report.tables.rendering import render
+from newsreplay.report.tables.tables import BEST, MARKS, Cell, Record, ReportTable, Screen, publisher_caption
 from newsreplay.simulator.runs.folder import RunFolder
 
 
@@ -33,7 +34,7 @@ class _CostRow(NamedTuple):
     costs: dict[str, float | None]
 
 
-def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -> str:
+def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None, screen: Screen | None = None) -> str:
     """What each recommender of a run costs, next to its quality; those that no other beats at both are marked.
 
     Quality is E@1, or AUC where E@1 is not shown or one of the recommenders was trained; a recommender that was
@@ -52,10 +53,11 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -
         rows = _cost_rows(board, run, publisher, rank_by)
         heads = _cost_heads(rows)
         body = []
+        digits = board.digits(publisher, rank_by, [row.recommender for row in rows])
         for row, best in zip(rows, pareto([_point(row) for row in rows]), strict=True):
             names = {"publisher": publisher, "recommender": row.recommender, rank_by: row.value}
             records.append(names | row.costs | {"pareto": best})
-            quality = Cell(format_value(row.value, rank_by, run.reward), "", BEST if best else "")
+            quality = Cell(format_value(row.value, rank_by, run.reward, digits), "", BEST if best else "")
             body.append((row.recommender, [quality, *(_cost_cell(row.costs, head) for head in heads)]))
         notes = [
             f"{MARKS[style][0]}: nobody else is at least as good at less cost (Pareto); recommenders shared the "
@@ -69,10 +71,8 @@ def costs(run: RunFolder, *, style: str = "table", rank_by: str | None = None) -
         told = (*few_notes(run.facts(publisher), named), *asking_notes(run), *leak_notes(run))
         notes += [note.text for note in told]
         columns = [("", head) for head in (heading(rank_by, run.asks, run.reward).text, *heads)]
-        tables.append(ReportTable("recommender", columns, body, notes, [], publisher_caption(run, publisher)))
-    if style in ("json", "csv"):
-        return render(ReportTable("", [], [], [], records), style)
-    return "\n\n".join(render(table, style) for table in tables)
+        tables.append(ReportTable("recommender", columns, body, notes, publisher_caption(run, publisher)))
+    return render(tables, records, style, screen)
 
 
 def was_trained(run: RunFolder) -> bool:

@@ -8,7 +8,8 @@ from newsreplay.report.facts import asking_notes, display_name, leak_notes, seed
 from newsreplay.report.headings import HEADLINE
 from newsreplay.report.misses import TOO_LATE
 from newsreplay.report.shown import few_notes, hides
-from newsreplay.report.tables.tables import Cell, Record, ReportTable, publisher_caption, render
+from newsreplay.report.tables.rendering import render
+from newsreplay.report.tables.tables import Cell, Record, ReportTable, Screen, publisher_caption
 from newsreplay.simulator.runs.folder import RunFolder
 
 _WHICH: dict[Asks, str] = {
@@ -17,7 +18,7 @@ _WHICH: dict[Asks, str] = {
 }
 
 
-def missed(run: RunFolder, *, style: str = "table") -> str:
+def missed(run: RunFolder, *, style: str = "table", screen: Screen | None = None) -> str:
     """Why the recommenders of a run missed: the share of the reads that could have been hits, by cause."""
     k = int(run.info["options"]["k"])
     causes = misses.causes(k)
@@ -65,10 +66,7 @@ def missed(run: RunFolder, *, style: str = "table") -> str:
                     f"{ceiling} of them",
                     *(note.text for note in told),
                 ],
-                [],
                 publisher_caption(run, publisher),
             )
         )
-    if style in ("json", "csv"):
-        return render(ReportTable("", [], [], [], records), style)
-    return "\n\n".join(render(table, style) for table in tables)
+    return render(tables, records, style, screen)

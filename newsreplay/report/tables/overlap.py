@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from newsreplay.report.overlaps import Overlaps, overlaps
-from newsreplay.report.tables.tables import Cell, Record, ReportTable, publisher_caption, render
+from newsreplay.report.tables.rendering import render
+from newsreplay.report.tables.tables import Cell, Record, ReportTable, Screen, publisher_caption
 from newsreplay.report.together import check_alike, rows_of
 from newsreplay.simulator.judgement.overlap import PERSISTENCE, Overlap
 from newsreplay.simulator.runs.folder import RunFolder
@@ -14,7 +15,7 @@ from newsreplay.simulator.runs.folder import RunFolder
 OVERLAP_COLUMNS = ("RBO", "Jaccard", "same slates")
 
 
-def overlap_matrix(runs: Sequence[RunFolder], *, style: str = "table") -> str:
+def overlap_matrix(runs: Sequence[RunFolder], *, style: str = "table", screen: Screen | None = None) -> str:
     """The mean rank-biased overlap of all pairs of the runs' recommenders as a table a publisher, or as records.
 
     Raises `RunError` for runs on other data or that score otherwise.
@@ -40,10 +41,8 @@ def overlap_matrix(runs: Sequence[RunFolder], *, style: str = "table") -> str:
         notes = ["mean rank-biased overlap (RBO) of two recommenders' slates: 0 = nothing in common, 1 = the same"]
         columns = [("", str(number + 1)) for number in range(len(names))]
         caption = publisher_caption(runs[0], publisher)
-        tables.append(ReportTable("recommender", columns, body, [*notes, *overlap_notes(shared)], [], caption))
-    if style in ("json", "csv"):
-        return render(ReportTable("", [], [], [], records), style)
-    return "\n\n".join(render(table, style) for table in tables)
+        tables.append(ReportTable("recommender", columns, body, [*notes, *overlap_notes(shared)], caption))
+    return render(tables, records, style, screen)
 
 
 def overlap_record(overlap: Overlap | None) -> Record:

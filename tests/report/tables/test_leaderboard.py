@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from newsreplay.api import Run
 from newsreplay.errors import NewsreplayError, RunError
+from newsreplay.log.rows import DAY
 from newsreplay.report.tables.by_slice import by_slice
 from newsreplay.report.tables.costs import costs
 from newsreplay.report.tables.leaderboard import leaderboard
@@ -33,7 +34,7 @@ TWO: Values = {
 
 def bare(run: Run, **options: Any) -> dict[str, list[str]]:
     """The cells of a board without intervals."""
-    return rows_of(leaderboard([run], intervals=False, **options))
+    return rows_of(leaderboard([run], intervals=False, digits=3, **options))
 
 
 # --- the table --------------------------------------------------------------------------------------------
@@ -50,10 +51,10 @@ def test_publishers_stand_side_by_side_and_the_best_of_each_column_is_marked(tmp
 def test_a_value_has_half_the_width_of_its_interval_beside_it(tmp_path: Path) -> None:
     drawn = {("A", "recency", "event_success@1"): np.linspace(0.4, 0.6, 1000)}
     run = run_of(tmp_path / "run", {"recency": {"A": (0.5, 0.25)}}, replicates=drawn)
-    board = leaderboard([run])
+    board = leaderboard([run], digits=3)
     assert rows_of(board)["recency"][:2] == ["50.000* ±9.500", "25.000* ±0.000"]
     assert "; ±: half the width of the 95 % interval" in board
-    assert "±" not in leaderboard([run], intervals=False)
+    assert "±" not in leaderboard([run], intervals=False, digits=3)
     assert rows_of(leaderboard([run], paper_scale=True))["recency"][0] == "50000* ±9500"
 
 
@@ -61,7 +62,7 @@ def test_a_value_without_an_interval_has_none_beside_it(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", {"recency": {"A": {"event_success@1": 0.5, "coverage@10": 0.25}}})
     nothing = run.results[1]._replace(low=None, high=None)
     run.results[1] = nothing
-    assert rows_of(leaderboard([run], metrics=["event_success@1", "coverage@10"]))["recency"] == [
+    assert rows_of(leaderboard([run], metrics=["event_success@1", "coverage@10"], digits=3))["recency"] == [
         *("50.000* ±0.000", "25.000", "1.0")
     ]
 
@@ -70,8 +71,8 @@ def test_a_value_without_an_interval_has_none_beside_it(tmp_path: Path) -> None:
 def test_columns_are_headed_and_lined_up(tmp_path: Path, intervals: bool) -> None:
     drawn = {("A", "popular", "event_success@1"): spread(0.125, 0.2, 1)}  # an interval wider than the others
     lines = leaderboard([run_of(tmp_path / "run", TWO, replicates=drawn)], intervals=intervals).splitlines()
-    assert lines[0].split() == ["recommender", "A", "A", "B", "B", "mean"]
-    assert lines[1].split() == ["E@1", "P@1", "E@1", "P@1", "rank"]
+    assert re.fullmatch(r" +-+ A -+  -+ B -+", lines[0])
+    assert lines[1].split() == ["recommender", "E@1", "P@1", "E@1", "P@1", "mean", "rank"]
     ranks = lines[2].rindex(" ")  # some have a range, with points of its own
     points = [[match.start() for match in re.finditer(r"\.\d", line[14:ranks])] for line in lines[3:6]]
     assert points[0] == points[1] == points[2] != []
@@ -105,7 +106,7 @@ def test_values_are_per_cent_unless_the_paper_scale_is_asked_for(tmp_path: Path)
 
 def test_the_paper_scale_is_for_success_only(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", {"recency": {"A": {"event_success@1": 0.01, "auc": 0.5}}})
-    board = leaderboard([run], metrics=["event_success@1", "auc"], paper_scale=True)
+    board = leaderboard([run], metrics=["event_success@1", "auc"], paper_scale=True, digits=3)
     assert rows_of(board)["recency"] == ["1000* ±0", "50.000* ±0.000", "1.0"]
     assert "E@1: times 100,000" in board
     assert "AUC: in per cent" in board
@@ -152,8 +153,8 @@ OTHER = {"event_success@1": 0.2, "session_success@1": 0.3, "session_mrr@10": 0.4
 
 def test_chosen_metrics_are_shown_in_the_order_in_which_they_are_named(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", {"one": {"A": BOTH}, "other": {"A": OTHER}})
-    board = leaderboard([run], metrics=["novelty@10", "session_mrr@10", "coverage@10"], intervals=False)
-    assert board.splitlines()[1].split() == ["novelty@10", "slate", "MRR@10", "coverage@10", "rank"]
+    board = leaderboard([run], metrics=["novelty@10", "session_mrr@10", "coverage@10"], intervals=False, digits=3)
+    assert board.splitlines()[1].split() == ["recommender", "novelty@10", "slate", "MRR@10", "coverage@10", "rank"]
     # What does not judge has no best.
     assert rows_of(board) == {
         "one": ["7.250", "10.000", "90.000", "1.0"],
@@ -175,8 +176,8 @@ def test_impression_metrics_are_shown_where_somebody_has_them(tmp_path: Path) ->
         tmp_path / "run",
         {"one": {"A": BOTH | ranked}, "none": {"A": OTHER | dict.fromkeys(ranked)}},
     )
-    board = leaderboard([run], intervals=False)
-    assert board.splitlines()[1].split() == ["E@1", "P@1", "AUC", "MRR", "nDCG@5", "nDCG@10", "rank"]
+    board = leaderboard([run], intervals=False, digits=3)
+    assert board.splitlines()[1].split() == ["recommender", "E@1", "P@1", "AUC", "MRR", "nDCG@5", "nDCG@10", "rank"]
     assert rows_of(board)["none"] == ["20.000", "30.000*", "-", "-", "-", "-", "2.0"]
 
 
@@ -228,9 +229,82 @@ def test_marks_are_set_in_type_where_there_is_type(tmp_path: Path, style: str, b
     drawn = {("A", name, "event_success@1"): spread(0.5, 0.1, seed) for seed, name in enumerate("ab")}
     values: Values = {"a": {"A": {"event_success@1": 0.5}}, "b": {"A": {"event_success@1": 0.49}}}
     run = run_of(tmp_path / "run", values, replicates=drawn)
-    text = leaderboard([run], style=style, metrics=["event_success@1"], intervals=False)
+    text = leaderboard([run], style=style, metrics=["event_success@1"], intervals=False, digits=3)
     assert best in text
     assert level in text
+
+
+# --- digits and intervals -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("half", "value"), [(0.12, "50.0 ±12.0"), (0.012, "50.0 ±1.2"), (0.0012, "50.00 ±0.12"), (0.00012, "50.000 ±0.012")]
+)
+def test_a_column_has_as_many_digits_as_its_widest_interval_deserves(tmp_path: Path, half: float, value: str) -> None:
+    run = run_of(tmp_path / "run", {"recency": {"A": (0.5, 0.5)}, "popular": {"A": (0.6, 0.6)}})
+    run.results[:] = [
+        result._replace(low=result.value - half / narrow, high=result.value + half / narrow)
+        for result, narrow in zip(run.results, (1, 10, 5, 50), strict=True)
+        if result.value is not None
+    ]
+    assert rows_of(leaderboard([run]))["recency"][0].replace("  ", " ") == value
+    assert rows_of(leaderboard([run], digits=1))["recency"][0].startswith("50.0")
+    assert rows_of(leaderboard([run], digits=0))["recency"][0].startswith("50 ")
+
+
+def test_a_skewed_interval_has_both_ends_and_the_footer_says_so(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"recency": {"A": (0.05, 0.05)}, "popular": {"A": (0.06, 0.06)}})
+    run.results[0] = run.results[0]._replace(low=0.04, high=0.09)
+    board = leaderboard([run], digits=2)
+    assert [cells[0] for cells in rows_of(board).values()] == ["6.00*     ±0.00", "5.00  4.00–9.00"]
+    assert "half the width of the 95 % interval, or both its ends where it is skewed" in board
+    run.results[0] = run.results[0]._replace(low=0.04, high=0.06)
+    assert "it is skewed" not in leaderboard([run], digits=2)
+
+
+# --- columns, and tables of their own -----------------------------------------------------------------------
+
+
+def test_columns_without_a_value_are_left_out_unless_they_are_asked_for(tmp_path: Path) -> None:
+    values: dict[str, float | None] = {"event_success@1": None, "session_success@1": None, "auc": 0.6}
+    run = run_of(tmp_path / "run", {name: {"A": values} for name in ("a", "b")})
+    assert rows_of(leaderboard([run], intervals=False))["a"] == ["60.00*", "1.5 (1–2)"]
+    assert rows_of(leaderboard([run], intervals=False, metrics=["E@1", "AUC"]))["a"][:2] == ["-", "60.00*"]
+
+
+def test_a_table_per_publisher_ranks_on_that_publisher(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", TWO)
+    first, second = leaderboard([run], per="publisher", intervals=False).split("\n\nB\n\n")
+    assert first.startswith("A\n\n")
+    assert [list(rows_of(part)) for part in (first.removeprefix("A\n\n"), second)] == [
+        ["trend(hours=6)", "popular", "recency"],
+        ["recency", "popular", "trend(hours=6)"],
+    ]
+    for part, name in ((first.removeprefix("A\n\n"), "A"), (second, "B")):
+        alone = leaderboard([run_of(tmp_path / name, {key: {name: value[name]} for key, value in TWO.items()})])
+        assert {key: cells[-1] for key, cells in rows_of(part).items()} == {
+            key: cells[-1] for key, cells in rows_of(alone).items()
+        }
+
+
+def test_a_table_per_group_of_metrics_ranks_by_one_of_them(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"one": {"A": BOTH | {"auc": 0.5}}, "other": {"A": OTHER | {"auc": 0.6}}})
+    metrics = ["event_success@1", "auc", "novelty@10"]
+    parts = leaderboard([run], per="metrics", metrics=metrics, intervals=False).split("\n\n")
+    assert parts[::3] == ["beyond accuracy", "candidates of impressions", "slates against what was read next"]
+    assert [list(rows_of(part)) for part in parts[1::3]] == [["one", "other"], ["other", "one"], ["one", "other"]]
+    assert ["; rank by AUC" in part for part in parts[2::3]] == [False, True, False]
+
+
+def test_latex_has_a_caption_and_a_label_for_each_table(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", TWO)
+    text = leaderboard([run], style="latex", per="publisher", title="Success", label="tab:success")
+    assert re.findall(r"\\caption\{.*", text) == [
+        r"\caption{Success -- A}\label{tab:success}",
+        r"\caption{Success -- B}\label{tab:success-2}",
+    ]
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 2
+    assert r"\begin{table}" not in leaderboard([run], style="latex")
 
 
 # --- ranks ------------------------------------------------------------------------------------------------
@@ -287,7 +361,7 @@ def test_the_oracle_stands_first_and_is_neither_ranked_nor_the_best(tmp_path: Pa
         "oracle": {"A": (0.9, 0.9)},
         "popular": {"A": (0.3, 0.05)},
     }
-    board = leaderboard([run_of(tmp_path / "run", values, foresees=["oracle"])], intervals=False)
+    board = leaderboard([run_of(tmp_path / "run", values, foresees=["oracle"])], intervals=False, digits=3)
     assert list(rows_of(board).items()) == [
         ("oracle", ["90.000", "90.000", "-"]),
         ("popular", ["30.000*", "5.000", "1.0"]),
@@ -297,7 +371,9 @@ def test_the_oracle_stands_first_and_is_neither_ranked_nor_the_best(tmp_path: Pa
 
 
 def test_the_oracle_alone_is_a_table_without_marks(tmp_path: Path) -> None:
-    board = leaderboard([run_of(tmp_path / "run", {"oracle": {"A": (0.9, 0.8)}}, foresees=["oracle"])], intervals=False)
+    board = leaderboard(
+        [run_of(tmp_path / "run", {"oracle": {"A": (0.9, 0.8)}}, foresees=["oracle"])], intervals=False, digits=3
+    )
     assert rows_of(board) == {"oracle": ["90.000", "80.000", "-"]}
 
 
@@ -305,7 +381,7 @@ def test_the_oracle_costs_nothing_and_is_no_rival_by_cost(tmp_path: Path) -> Non
     values: Values = {"oracle": {"A": (0.9, 0.8)}, "recency": {"A": (0.1, 0.1)}}
     run = run_of(tmp_path / "run", values, foresees=["oracle"])
     assert list(rows_of(costs(run))) == ["recency"]
-    assert rows_of(costs(run))["recency"][0] == "10.000*"
+    assert rows_of(costs(run))["recency"][0] == "10.00*"
 
 
 # --- the footer -------------------------------------------------------------------------------------------
@@ -330,6 +406,27 @@ def test_the_footer_tells_where_the_numbers_come_from(tmp_path: Path) -> None:
         "few long ones bring so many hits; those of P are exact",
         f"1.2 s; the run lies in {tmp_path / 'run'}",
     ]
+
+
+def test_the_footer_tells_how_sessions_are_scored_where_that_is_not_as_usual(tmp_path: Path) -> None:
+    options = {"warmup": DAY, "window": 2 * DAY, "max_session_length": 50, "cluster": "user"}
+    run = run_of(tmp_path / "run", {"recency": {"A": (0.5, 0.5)}}, options=options, facts={"resampled": "user"})
+    assert (
+        "sessions scored: A 400 of 1,234; a warm-up of 1d; sessions that begin within 2d; of at most 50 reads; "
+        "intervals over users\n"
+    ) in leaderboard([run])
+    assert "scored again" not in leaderboard([run])
+    run.info["rescored"] = {"warmup": DAY, "cluster": "user"}
+    again = f"1.2 s to replay, scored again since --warmup 1d --cluster user; the run lies in {run.folder}"
+    assert leaderboard([run]).endswith(again)
+
+
+def test_the_footer_tells_how_a_mean_rank_counts_who_has_no_value(tmp_path: Path) -> None:
+    rule = "mean rank: equal values share the mean of their places, and a recommender without a value comes last"
+    assert rule not in leaderboard([run_of(tmp_path / "whole", TWO)])
+    run = run_of(tmp_path / "run", {**TWO, "mine": {"A": (0.5, 0.5), "B": "ValueError: no licence"}})
+    assert f"{rule}\n" in leaderboard([run])
+    assert rule not in leaderboard([run], per="publisher")
 
 
 def test_articles_dropped_from_slates_are_told(tmp_path: Path) -> None:
@@ -368,7 +465,7 @@ def test_csv_has_every_metric_with_its_interval(tmp_path: Path) -> None:
 
 
 def test_markdown_has_a_cell_for_everything(tmp_path: Path) -> None:
-    lines = leaderboard([run_of(tmp_path / "run", TWO)], style="markdown", intervals=False).splitlines()
+    lines = leaderboard([run_of(tmp_path / "run", TWO)], style="markdown", intervals=False, digits=3).splitlines()
     assert cells_of_markdown(lines[0]) == ["recommender", "A E@1", "A P@1", "B E@1", "B P@1", "mean rank"]
     assert cells_of_markdown(lines[2]) == ["popular", "**12.500**", "5.000", "**5.000**", "1.000", "1.5 (1–2)"]
     assert lines[5] == ""
@@ -427,7 +524,7 @@ def test_runs_are_merged_by_publisher_and_recommender(tmp_path: Path) -> None:
         run_of(tmp_path / "two", {"trend": {"A": (0.6, 0.6)}}),
         run_of(tmp_path / "three", {"trend": {"B": (0.7, 0.7)}}),
     ]
-    board = leaderboard(runs, intervals=False)
+    board = leaderboard(runs, intervals=False, digits=3)
     assert rows_of(board) == {
         "trend": ["60.000*", "60.000*", "70.000*", "70.000*", "1.0"],
         "recency": ["50.000", "50.000", "-", "-", "2.0"],
@@ -484,7 +581,7 @@ def test_runs_that_were_resampled_otherwise_are_joined_without_what_needs_pairs(
         ]
 
     paired, apart = (
-        leaderboard(each, metrics=["event_success@1"], intervals=False)
+        leaderboard(each, metrics=["event_success@1"], intervals=False, digits=3)
         for each in (runs({}, {}), runs({"seed": 1}, {}) if option == "seed" else runs({}, {option: value}))
     )
     assert rows_of(paired) == {"a": ["50.000*", "1.0 (1–2)"], "b": ["49.000~", "2.0 (1–2)"]}
@@ -510,8 +607,8 @@ def test_cost_without_timing_has_no_columns_of_answer_times(tmp_path: Path) -> N
         "state kB",
     ]
     assert rows_of(text) == {  # of 1,000 rows
-        "fast": ["30.000*", "2.000", "500,000", "12"],
-        "slow": ["20.000", "4000.000", "250", "-"],
+        "fast": ["30.00*", "2.000", "500,000", "12"],
+        "slow": ["20.00", "4000.000", "250", "-"],
     }
 
 

@@ -25,9 +25,11 @@ from newsreplay.report.slices import DIMENSIONS
 from newsreplay.report.tables.by_slice import _cell, by_slice
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.costs import costs
+from newsreplay.report.tables.latex import latex_text
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.report.tables.missed import missed
 from newsreplay.report.tables.overlap import overlap_matrix
+from newsreplay.report.tables.rendering import render
 from newsreplay.report.tables.tables import (
     BEST,
     FORMATS,
@@ -35,9 +37,7 @@ from newsreplay.report.tables.tables import (
     LONGEST,
     Cell,
     ReportTable,
-    latex_text,
     plain_text,
-    render,
 )
 from tests.report.conftest import WORDS, Failing, story
 
@@ -47,6 +47,10 @@ VIEWS: dict[str, Callable[[Run, str], str]] = {
     "paper scale": lambda run, style: leaderboard([run], style=style, paper_scale=True),
     "other metrics": lambda run, style: leaderboard([run], style=style, metrics=["novelty@5", "age@5", "gini@5"]),
     "cost": lambda run, style: costs(run, style=style),
+    "a table per publisher": lambda run, style: leaderboard(
+        [run], style=style, per="publisher", title="& 5 %", label="tab:a"
+    ),
+    "a table per question": lambda run, style: leaderboard([run], style=style, per="metrics"),
     "misses": lambda run, style: missed(run, style=style),
     "compare all": lambda run, style: compare(run, style=style),
     "compare one": lambda run, style: compare(run, WORDS[0], style=style),
@@ -57,7 +61,7 @@ VIEWS: dict[str, Callable[[Run, str], str]] = {
 
 
 def latex_document(*bodies: str) -> str:
-    parts = "\n\n\\bigskip\n".join(bodies)
+    parts = "\n\n\\clearpage  % or there would be too many floats\n".join(bodies)
     return f"\\documentclass{{article}}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{parts}\n\\end{{document}}\n"
 
 
@@ -101,7 +105,7 @@ def test_every_view_compiles_as_it_stands_whatever_names_hold(hostile_run: Run, 
 
 
 NASTY = st.text(
-    st.sampled_from("\\%&_^~$#{}\"'`<>|-?![]*()+=@;:,./ ±·–…†µ日é\U0001f389\u202e\n\x00\ud800aZ09"), max_size=30
+    st.sampled_from("\\%&_^~$#{}\"'`<>|-?![]*()+=@;:,./ ±·–…†µ日éåøþŁą\U0001f389\u202e\n\x00\ud800aZ09"), max_size=30
 )
 
 
@@ -118,12 +122,18 @@ def test_any_text_compiles_wherever_a_table_has_some(tmp_path: Path, preamble: s
     texts += [*WORDS, "[", "*", "]", "[1em]", "\\", "\\\\", "%", "?`", "!`", "--", "''", ",,", "<<", "^^41", "~"]
     rows = [(text, [Cell("1.0", "±0.5", BEST), Cell("2", "", LEVEL), Cell("-")]) for text in texts]
     bodies = [
-        render(ReportTable("name", [("A", "a"), ("A", "b"), ("", "c")], rows[at : at + 30], [], []), "latex")
+        render([ReportTable("name", [("A", "a"), ("A", "b"), ("", "c")], rows[at : at + 30], [])], [], "latex")
         for at in range(0, len(rows), 30)
     ]
     bodies += [
         render(
-            ReportTable("name", [(text, text), (text, "b"), ("", text)], [], [f"note: {text}", "and more"], []), "latex"
+            [
+                ReportTable(
+                    "name", [(text, text), (text, "b"), ("", text)], [], [f"note: {text}", "and more"], title=text
+                )
+            ],
+            [],
+            "latex",
         )
         for text in texts
     ]
@@ -133,8 +143,8 @@ def test_any_text_compiles_wherever_a_table_has_some(tmp_path: Path, preamble: s
 
 def test_a_row_that_begins_like_an_argument_is_printed(tmp_path: Path) -> None:
     names = ["[1em] first", "*star", '[b] & "c"', "50% of d"]
-    table = ReportTable("name", [("", "x")], [(name, [Cell("1")]) for name in names], [], [])
-    typeset(tmp_path, latex_document(render(table, "latex")))
+    table = ReportTable("name", [("", "x")], [(name, [Cell("1")]) for name in names], [])
+    typeset(tmp_path, latex_document(render([table], [], "latex")))
     if shutil.which("pdftotext") is None:
         pytest.skip("pdftotext is not installed")
     read = subprocess.run(
@@ -151,7 +161,7 @@ def test_what_pdflatex_has_no_glyph_for_is_told_by_its_number() -> None:
 
 def test_latex_marks_the_best_bold_and_its_equals_with_a_dagger() -> None:
     row = [Cell("1.0", "±0.5", BEST), Cell("2.0", "±0.5", LEVEL), Cell("3.0", "(1–2)")]
-    line = render(ReportTable("name", [("", head) for head in "abc"], [("x", row)], [], []), "latex").splitlines()[5]
+    line = render([ReportTable("name", [("", head) for head in "abc"], [("x", row)], [])], [], "latex").splitlines()[5]
     assert line.split(" & ") == [
         "x",
         r"\textbf{1.0}{\scriptsize\,$\pm$0.5}",
@@ -182,9 +192,9 @@ def test_markdown_shows_names_as_they_are(hostile_run: Run) -> None:
 @settings(max_examples=150, deadline=None)
 def test_any_text_is_shown_by_markdown_as_it_is(texts: list[str]) -> None:
     table = ReportTable(
-        "name", [("", text) for text in texts], [(text, [Cell("1")] * len(texts)) for text in texts], texts, []
+        "name", [("", text) for text in texts], [(text, [Cell("1")] * len(texts)) for text in texts], texts
     )
-    ((header, *rows),) = rendered(render(table, "markdown"))
+    ((header, *rows),) = rendered(render([table], [], "markdown"))
     want = [" ".join(plain_text(text).split()) for text in texts]
     assert [" ".join(cell.split()) for cell in header[1:]] == want
     assert [" ".join(row[0].split()) for row in rows] == want
@@ -282,11 +292,11 @@ def test_a_slice_of_impressions_is_of_the_publishers_that_have_any(tmp_path: Pat
 
 
 def test_a_table_without_rows_is_a_table_in_every_format() -> None:
-    table = ReportTable("recommender", [("A", "E@1"), ("", "rank")], [], ["nothing"], [])
-    assert render(table, "table").splitlines()[:2] == ["recommender        A", "                 E@1    rank"]
-    assert render(table, "latex").count(r"\\") == 2
-    assert json.loads(render(table, "json")) == []
-    assert render(table, "csv").strip() == ""
+    table = ReportTable("recommender", [("A", "E@1"), ("", "rank")], [], ["nothing"])
+    assert render([table], [], "table").splitlines()[:2] == ["                   A", "recommender      E@1    rank"]
+    assert render([table], [], "latex").count(r"\\") == 2
+    assert json.loads(render([table], [], "json")) == []
+    assert render([table], [], "csv").strip() == ""
 
 
 @pytest.mark.parametrize("style", FORMATS)
