@@ -99,3 +99,5 @@ def test_every_cell_of_the_example_notebook_runs(tmp_path: Path, monkeypatch: py
             exec("".join(cell["source"]), names)
     assert names["run"].info["recommenders"] == ["MostRead", "trend", "sequences"]
     assert names["newsreplay"].check(names["MostRead"]()).passed
+    shown = [output for cell in notebook["cells"] for output in cell.get("outputs", ()) if "data" in output]
+    assert "".join(shown[0]["data"]["text/html"]) == names["run"]._repr_html_()  # it was run by this version
