@@ -28,7 +28,6 @@ from newsreplay.report.headings import heading
 from newsreplay.report.shown import shown
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
-from newsreplay.simulator.checks import Check, CheckedSetting, check_entry
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scope import Scope
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
 
     from newsreplay.datasets.find import Streaming
     from newsreplay.report.explanation import Explanation
+    from newsreplay.simulator.checks import Check, CheckedSetting
     from newsreplay.simulator.runs.options import DataSource
 
 __all__ = [
@@ -334,6 +334,8 @@ def check(
         >>> print(newsreplay.check("ucb", cuts=3))   # doctest: +SKIP
         ucb: blind to the future at 3 cuts; a peek on 78 % of requests or 95 % of scored impressions is found with 95 %
     """
+    from newsreplay.simulator.checks import check_entry
+
     with redirect_stdout(sys.stderr):  # what strangers print
         entries = start_list([recommender])
         if len(entries) > 1:

@@ -219,12 +219,12 @@ def _find_data_and_compile(
 def _report_passed_over() -> None:
     """Say what installed packages offer in vain, since newsreplay has something of that name."""
     from newsreplay.datasets import readers
+    from newsreplay.plug_ins import passed_over
     from newsreplay.recommenders import registry
     from newsreplay.simulator.runs import own_metrics
 
-    for plug_ins in (registry.PLUG_INS, readers.PLUG_INS, own_metrics.PLUG_INS):
-        for line in plug_ins.passed_over():
-            report_line(line)
+    for line in passed_over(registry.PLUG_INS, readers.PLUG_INS, own_metrics.PLUG_INS):
+        report_line(line)
 
 
 def _print_partial(folder: Path, names: dict[str, str], table: LeaderboardKeywords) -> None:

@@ -22,6 +22,12 @@ LATEST = 4_102_444_800_000  #: 2100-01-01, ms UTC; this or a later one too
 EXTRA = "extra."  #: before the names of further columns that are kept
 FACTS = ("category", "subcategory", "title", "abstract", "body", "entities", "image")  #: of articles, as text
 
+Progress = Callable[[str, int, int], None]  #: what is being done, how much of it is done, of how much
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Progress that is not followed."""
+
 
 class Reject(NamedTuple):
     """One row that could not be used."""

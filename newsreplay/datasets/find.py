@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from newsreplay.datasets.addresses import kind_meant, meant, not_prepared
-from newsreplay.datasets.base import Plan
+from newsreplay.datasets.base import Plan, Progress, no_progress
 from newsreplay.datasets.fetching.sources import SOURCES
 from newsreplay.datasets.kept import DEMO, NAME, kinds_of_prepared, names
-from newsreplay.datasets.preparing.prepare import Shaping, prepare
-from newsreplay.datasets.preparing.work import Processing, Progress, no_progress
 from newsreplay.datasets.readers import kinds, reader_of, sources_of
 from newsreplay.datasets.reading.patterns import fixed_part, is_pattern, matching
 from newsreplay.datasets.reading.plain import check_files
@@ -35,6 +33,7 @@ from newsreplay.machine import cores, home
 if TYPE_CHECKING:
     import pandas as pd
 
+    from newsreplay.datasets.preparing.prepare import Shaping
     from newsreplay.datasets.sources.table.files import Found
 
 
@@ -243,6 +242,8 @@ class _Wanted(NamedTuple):
     @property
     def shaping(self) -> Shaping:
         """What becomes of the rows."""
+        from newsreplay.datasets.preparing.prepare import Shaping
+
         impressions, session_gap = map(self.preparing.get, SHAPING)
         return Shaping(None if impressions is None else str(impressions), cast("int | None", session_gap))
 
@@ -276,6 +277,9 @@ def _prepare(wanted: _Wanted, folder: Path, name: str, strict: bool, hearing: He
 
 
 def _prepare_files(wanted: _Wanted, folder: Path, name: str, strict: bool, hearing: Hearing) -> Dataset:
+    from newsreplay.datasets.preparing.prepare import prepare
+    from newsreplay.datasets.preparing.work import Processing
+
     hearing.report(f"preparing {wanted.shown}")
     options = {"path": wanted.shown} | wanted.preparing
     plan = _plan(wanted)
@@ -436,6 +440,8 @@ def _demo(report: Report) -> Dataset:
     folder = home() / "prepared" / f"demo-{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}"
     if (folder / "card.json").is_file():
         return Dataset(folder)
+    from newsreplay.datasets.preparing.prepare import prepare
+    from newsreplay.datasets.preparing.work import Processing
     from newsreplay.datasets.sources.synthetic.newsroom import synthesize
     from newsreplay.datasets.sources.table.plan import plan_table
 

@@ -4,35 +4,70 @@ numba finds a cached function by the code and the source file of that function a
 this module. A loop that calls kernels handed to it is not closed over them (such closures never hit the
 cache) but copied with new globals under a name of its own (`bind`). And because numba does not notice that a
 *called* kernel changed, the cache lives in a folder named after a digest of all sources that could be called.
+
+numba itself is imported with the first kernel that is called (`dispatching`), so that defining kernels is free.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import threading
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
-import numba
 import numpy as np
 
 from newsreplay.files import digest_of
 from newsreplay.machine import home
+
+if TYPE_CHECKING:
+    from newsreplay.kernels.dispatching import Dispatcher
 
 Function: TypeAlias = Callable[..., object]
 F = TypeVar("F", bound=Function)
 
 int64 = cast(Callable[[object], int], np.int64)  #: in kernels, a 64-bit whole number; to type checkers, an int
 
+_one_at_a_time = threading.RLock()
 
-def _njit(**options: Any) -> Callable[[F], F]:
-    # Kernels allocate nothing, and counting references to the arrays of a state costs more than the work.
-    without_references: Any = {"_nrt": False}  # an option that numba does not document
-    return cast(Callable[[F], F], numba.njit(nogil=True, **without_references, **options))
+
+class Kernel:
+    """A function that numba compiles, or loads from disk, once it is called, or a kernel that calls it is compiled.
+
+    `sources`, of one that Python calls, are the functions in whose files a change makes its code on disk stale, besides
+    the shared ones; None = it is kept within the code of its callers.
+    """
+
+    def __init__(self, function: Function, sources: tuple[Function, ...] | None = None, *, inline: bool = False):
+        functools.update_wrapper(self, function)
+        self.py_func = function
+        self.sources = sources
+        self.inline = inline
+
+    def __call__(self, *arguments: object) -> object:
+        """Call it compiled."""
+        return self.dispatcher(*arguments)
+
+    @functools.cached_property
+    def dispatcher(self) -> Dispatcher:
+        """What numba makes of it."""
+        from newsreplay.kernels.dispatching import dispatcher
+
+        with _one_at_a_time:
+            if "dispatcher" in vars(self):  # another thread was sooner
+                return self.dispatcher
+            folder = _folder(*self.sources) if self.sources is not None and _cacheable(*self.sources) else None
+            return dispatcher(self.py_func, folder, inline=self.inline)
+
+    @property
+    def _numba_type_(self) -> object:
+        """What numba takes it for in kernels that call it."""
+        return self.dispatcher._numba_type_
 
 
 def kernel(function: F) -> F:
@@ -40,18 +75,17 @@ def kernel(function: F) -> F:
 
     Left to itself the compiler calls it instead, and copies the whole state for each call.
     """
-    return _njit(forceinline=True)(function)
+    return cast(F, Kernel(function, inline=True))
 
 
 def routine(function: F) -> F:
     """Compile a function that other kernels call, too large to be inlined wherever they do."""
-    return _njit()(function)
+    return cast(F, Kernel(function))
 
 
 def compiled(function: F) -> F:
     """Compile a function that Python calls, and cache it on disk."""
-    with _cache_folder(function):
-        return _njit(cache=_cacheable(function))(function)
+    return cast(F, Kernel(function, (function,)))
 
 
 def bind(template: F, name: str, **meanings: Function | int) -> F:
@@ -64,10 +98,8 @@ def bind(template: F, name: str, **meanings: Function | int) -> F:
 
 @cache
 def _compile_bound(template: Function, name: str, meanings: tuple[tuple[str, Function | int], ...]) -> Function:
-    copy = rebound(template, name, **dict(meanings))
     sources = tuple(meaning for _, meaning in meanings if not isinstance(meaning, int))
-    with _cache_folder(template, *sources):
-        return _njit(cache=_cacheable(template, *sources))(copy)
+    return cast(Function, Kernel(rebound(template, name, **dict(meanings)), (template, *sources)))
 
 
 def rebound(template: F, name: str, **meanings: Function | int) -> F:
@@ -84,28 +116,8 @@ def interpreted(function: F) -> F:
     return cast(F, getattr(function, "py_func", function))
 
 
-_one_at_a_time = threading.RLock()
-
-
-@contextmanager
-def _cache_folder(*functions: Function) -> Iterator[None]:
-    """Point numba's cache at the folder for these functions while a dispatcher is made.
-
-    One thread at a time: left to another's setting, a dispatcher would be cached beside its source, where a
-    change of a kernel that it calls goes unnoticed.
-    """
-    config: Any = numba.config
-    with _one_at_a_time:
-        before = config.CACHE_DIR
-        config.CACHE_DIR = str(_folder(*functions))
-        try:
-            yield
-        finally:
-            config.CACHE_DIR = before
-
-
 def _folder(*functions: Function) -> Path:
-    return home() / "kernels" / _digest(tuple(sorted({*_package_files(), *map(_file, functions)})))
+    return home() / "kernels" / _digest(*sorted({*map(_file, functions)} - {*_package_files()}))
 
 
 def _cacheable(*functions: Function) -> bool:
@@ -134,8 +146,10 @@ _package_files = cache(shared_sources)
 
 
 @cache
-def _digest(files: tuple[str, ...]) -> str:
-    return digest_of(map(Path, files), numba.__version__)
+def _digest(*elsewhere: str) -> str:
+    """A digest of numba's version, the shared sources, and those elsewhere."""
+    shared = (_digest(),) if elsewhere else ()  # read once
+    return digest_of(map(Path, elsewhere or _package_files()), version("numba"), *shared)
 
 
 def first_use() -> bool:

@@ -38,7 +38,7 @@ def test_loops_that_threads_ask_for_at_once_are_all_kept_in_the_folder_of_their_
             recommend=Circular.recommend,
             score=score_nothing,
         )
-        return Path(loop._cache.cache_path)
+        return Path(loop.dispatcher._cache.cache_path)
 
     with ThreadPoolExecutor(8) as pool:
         folders = list(pool.map(folder, range(16)))

@@ -1,0 +1,47 @@
+"""numba's side of compiling: dispatchers, and where compiled code is kept. Imported with the first kernel called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numba
+from numba.core.caching import FunctionCache
+
+
+class Dispatcher(Protocol):
+    """What numba makes of a function: code for every combination of types that it has been called with."""
+
+    _numba_type_: object
+
+    def __call__(self, *arguments: object) -> object:
+        """Call it compiled."""
+
+
+class _Kept(FunctionCache):
+    """Compiled code on disk, loaded without what numba sets up for compiling, which takes as long as all imports."""
+
+    def load_overload(self, sig: object, target_context: object) -> object:
+        """The code for a signature; None where it has not been compiled yet."""
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+
+
+def dispatcher(function: Callable[..., object], folder: Path | None, *, inline: bool) -> Dispatcher:
+    """What compiles a function for the types that it is called with; the code is kept in `folder`, None = not at all.
+
+    numba is told of the folder by a global: one thread at a time.
+    """
+    njit: Any = numba.njit  # with an option that numba does not document:
+    # kernels allocate nothing, and counting references to the arrays of a state costs more than the work.
+    made = njit(nogil=True, forceinline=inline, _nrt=False)(function)
+    if folder is not None:
+        config: Any = numba.config
+        before = config.CACHE_DIR
+        config.CACHE_DIR = str(folder)
+        try:
+            made._cache = _Kept(function)  # type: ignore[no-untyped-call]
+        finally:
+            config.CACHE_DIR = before
+    return cast(Dispatcher, made)
