@@ -173,7 +173,7 @@ def run(
 def _find_data_and_compile(
     data: str, files: FileOptions, recommenders: str, names: dict[str, str], table: LeaderboardKeywords, k: int
 ) -> tuple[Dataset, list[Entry]]:
-    """The data set and the start list; kernels that were never compiled are compiled meanwhile.
+    """The data set and the start list; kernels that were never compiled are compiled until the command ends.
 
     What cannot be run is refused first.
     """
@@ -195,21 +195,20 @@ def _find_data_and_compile(
     from newsreplay.datasets import find_data
 
     def find(name: str) -> Dataset:
-        with contextlib.ExitStack() as meanwhile:
+        def compile_kernels(impressions: bool) -> None:
+            if first:
+                from newsreplay.simulator.warm import compiling
 
-            def compile_kernels() -> None:
-                if first:
-                    from newsreplay.simulator.warm import compiling
+                report_line("compiling the kernels (once after installation, less than a minute)")
+                click.get_current_context().with_resource(compiling(entries, impressions))
 
-                    report_line("compiling the kernels (once after installation, less than a minute)")
-                    meanwhile.enter_context(compiling(entries))
-
+        with progress_bar() as progress:
             return find_data(
                 name,
                 columns=files.columns,
                 preparing=files.preparing,
                 report=report_line,
-                progress=meanwhile.enter_context(progress_bar()),
+                progress=progress,
                 planned=compile_kernels,
             )
 

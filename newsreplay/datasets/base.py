@@ -170,6 +170,7 @@ class Plan:
     source: str = ""  #: where the data come from, for the card
     licence: str = ""  #: licence note, for the card
     splits: dict[str, tuple[int, int | None]] = field(default_factory=dict)  #: name → scored from, until (ms UTC)
+    impressions: bool = False  #: whether there may be impressions with their candidates
     frozen: bool = False  #: profiles stay as they are; else a user's reads are appended to their history
 
 

@@ -45,7 +45,7 @@ class Streaming(Protocol):
 
 
 Report = Callable[[str], None]  #: takes one line of text
-Planned = Callable[[], None]
+Planned = Callable[[bool], None]  #: takes whether there may be impressions
 Preparing = dict[str, object]  #: what shapes the preparing, as {"impressions": "sampled"}
 SHAPING = ("impressions", "session_gap")  #: of that, what any kind has; the rest is how a kind is read
 
@@ -55,7 +55,7 @@ class Hearing(NamedTuple):
 
     report: Report = lambda _: None
     progress: Progress = no_progress
-    planned: Planned = lambda: None  #: there are data; what follows takes time
+    planned: Planned = lambda _: None  #: there are data; what follows takes time
 
 
 def find_data(
@@ -65,7 +65,7 @@ def find_data(
     preparing: Preparing | None = None,
     report: Report = lambda _: None,
     progress: Progress = no_progress,
-    planned: Planned = lambda: None,
+    planned: Planned = lambda _: None,
 ) -> Dataset:
     """The data set that `data` names, prepared if need be.
 
@@ -76,12 +76,11 @@ def find_data(
     Files are prepared once and recognised by their paths, sizes and times of change, frames by their contents. What
     lies at an address is copied to be prepared, and recognised by what its server tells of it.
     `report` is called with a line of text when something takes a while, `progress(what, done, total)` as it goes on,
-    and `planned()` as soon as there are such data and, where they have to be prepared, their files are what they should
-    be. Raises `DataError`.
+    and `planned(impressions)` as soon as there are such data and, where they have to be prepared, their files are what
+    they should be. Raises `DataError`.
     """
     if isinstance(data, Dataset):
-        planned()
-        return data
+        return _told(data, planned)
     preparing = _checked(preparing)
     hearing = Hearing(report, progress, planned)
     if not isinstance(data, str | Path):
@@ -94,8 +93,10 @@ def find_data(
             raise DataError(f"{text} is prepared already; {what} goes with KIND:PATH or 'newsreplay data prepare'")
         if named != text:
             report(f"{text} is prepared as {named}")
-        planned()
-        return _demo(report) if named == DEMO else Dataset(home() / "data" / named)
+        if named != DEMO:
+            return _told(Dataset(home() / "data" / named), planned)
+        planned(False)
+        return _demo(report)
     wanted = _asked_for(text, columns, preparing, report)
     if wanted is None:
         raise _not_found(text)
@@ -283,7 +284,7 @@ def _prepare_files(wanted: _Wanted, folder: Path, name: str, strict: bool, heari
     hearing.report(f"preparing {wanted.shown}")
     options = {"path": wanted.shown} | wanted.preparing
     plan = _plan(wanted)
-    hearing.planned()
+    hearing.planned(plan.impressions or wanted.shaping.impressions is not None)
     dataset = prepare(
         plan,
         folder,
@@ -333,13 +334,18 @@ def _plan(wanted: _Wanted) -> Plan:
     return reader(wanted.path, **options)
 
 
+def _told(dataset: Dataset, planned: Planned) -> Dataset:
+    """Data that are prepared, once it was told that there are."""
+    planned(any(facts["impressions"] for facts in dataset.card["publishers"]))
+    return dataset
+
+
 def _cached(wanted: _Wanted, hearing: Hearing) -> Dataset:
     """Prepare files under a digest of what they are and how they are read."""
     key = json.dumps([wanted.key(), wanted.shaping])
     folder = home() / "prepared" / hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     if (folder / "card.json").is_file():
-        hearing.planned()
-        return Dataset(folder)
+        return _told(Dataset(folder), hearing.planned)
     return _prepare(wanted, folder, _called(str(wanted.path)) or wanted.kind, False, hearing)
 
 
@@ -360,8 +366,7 @@ def _of_frame(frame: object, columns: dict[str, str] | None, preparing: Preparin
         key = json.dumps([FORMAT, columns, preparing, _sources()]).encode() + path.read_bytes()
         folder = home() / "prepared" / hashlib.blake2b(key, digest_size=12).hexdigest()
         if (folder / "card.json").is_file():
-            hearing.planned()
-            return Dataset(folder)
+            return _told(Dataset(folder), hearing.planned)
         wanted = wanted._replace(path=path, frame=found)
         return _prepare(wanted, folder, "frame", False, hearing._replace(progress=no_progress))
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 import numpy as np
 
 from newsreplay.files import digest_of
+from newsreplay.locks import LOCK, in_turn
 from newsreplay.machine import home
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Kernel:
     """A function that numba compiles, or loads from disk, once it is called, or a kernel that calls it is compiled.
 
     `sources`, of one that Python calls, are the functions in whose files a change makes its code on disk stale, besides
-    the shared ones; None = it is kept within the code of its callers.
+    the shared ones; None = it is kept within the code of its callers. Of several processes that want what is not
+    compiled yet, one compiles it and the others wait.
     """
 
     def __init__(self, function: Function, sources: tuple[Function, ...] | None = None, *, inline: bool = False):
@@ -48,26 +50,47 @@ class Kernel:
         self.py_func = function
         self.sources = sources
         self.inline = inline
+        self.called = False
 
     def __call__(self, *arguments: object) -> object:
         """Call it compiled."""
+        if not self.called:
+            self._load(arguments)
         return self.dispatcher(*arguments)
+
+    def _load(self, arguments: tuple[object, ...]) -> None:
+        from newsreplay.kernels.dispatching import compile_for
+
+        with in_turn(self.folder and self.folder / f"{self.py_func.__qualname__}{LOCK}"):
+            compile_for(self.dispatcher, arguments)
+        self.called = True
+
+    @functools.cached_property
+    def folder(self) -> Path | None:
+        """Where its code is kept; None = nowhere."""
+        return _folder(*self.sources) if self.sources is not None and _cacheable(*self.sources) else None
 
     @functools.cached_property
     def dispatcher(self) -> Dispatcher:
-        """What numba makes of it."""
+        """What numba makes of it for Python."""
+        return self._made("dispatcher", self.folder)
+
+    @functools.cached_property
+    def callee(self) -> Dispatcher:
+        """What numba makes of it for kernels that call it."""
+        return self._made("callee", None)
+
+    def _made(self, name: str, folder: Path | None) -> Dispatcher:
         from newsreplay.kernels.dispatching import dispatcher
 
         with _one_at_a_time:
-            if "dispatcher" in vars(self):  # another thread was sooner
-                return self.dispatcher
-            folder = _folder(*self.sources) if self.sources is not None and _cacheable(*self.sources) else None
-            return dispatcher(self.py_func, folder, inline=self.inline)
+            before: Dispatcher | None = vars(self).get(name)  # made by another thread, which was sooner
+            return before or dispatcher(self.py_func, folder, inline=self.inline, callee=name == "callee")
 
     @property
     def _numba_type_(self) -> object:
         """What numba takes it for in kernels that call it."""
-        return self.dispatcher._numba_type_
+        return self.callee._numba_type_
 
 
 def kernel(function: F) -> F:

@@ -15,6 +15,9 @@ class Dispatcher(Protocol):
 
     _numba_type_: object
 
+    def compile(self, signature: tuple[object, ...]) -> object:
+        """Compile it for arguments of these types of numba's, or load its code."""
+
     def __call__(self, *arguments: object) -> object:
         """Call it compiled."""
 
@@ -28,14 +31,16 @@ class _Kept(FunctionCache):
             return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
 
 
-def dispatcher(function: Callable[..., object], folder: Path | None, *, inline: bool) -> Dispatcher:
+def dispatcher(function: Callable[..., object], folder: Path | None, *, inline: bool, callee: bool) -> Dispatcher:
     """What compiles a function for the types that it is called with; the code is kept in `folder`, None = not at all.
 
-    numba is told of the folder by a global: one thread at a time.
+    A `callee` is called by kernels alone: without the code by which Python calls it, which takes as long to compile as
+    the rest. numba is told of the folder by a global: one thread at a time.
     """
     njit: Any = numba.njit  # with an option that numba does not document:
     # kernels allocate nothing, and counting references to the arrays of a state costs more than the work.
-    made = njit(nogil=True, forceinline=inline, _nrt=False)(function)
+    options = {"nogil": True, "forceinline": inline, "_nrt": False}
+    made = njit(**options, no_cfunc_wrapper=True, no_cpython_wrapper=callee)(function)
     if folder is not None:
         config: Any = numba.config
         before = config.CACHE_DIR
@@ -45,3 +50,8 @@ def dispatcher(function: Callable[..., object], folder: Path | None, *, inline: 
         finally:
             config.CACHE_DIR = before
     return cast(Dispatcher, made)
+
+
+def compile_for(made: Dispatcher, arguments: tuple[object, ...]) -> None:
+    """Compile, or load, the code for arguments of these types."""
+    made.compile(tuple(map(numba.typeof, arguments)))
