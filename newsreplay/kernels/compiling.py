@@ -50,6 +50,7 @@ class Kernel:
         self.py_func = function
         self.sources = sources
         self.inline = inline
+        self.home = home()  # when it was defined
         self.called = False
 
     def __call__(self, *arguments: object) -> object:
@@ -67,8 +68,15 @@ class Kernel:
 
     @functools.cached_property
     def folder(self) -> Path | None:
-        """Where its code is kept; None = nowhere."""
-        return _folder(*self.sources) if self.sources is not None and _cacheable(*self.sources) else None
+        """Where its code is kept; None = nowhere, since it cannot be written or a function has no file."""
+        if self.sources is None or not all(Path(_file(source)).is_file() for source in self.sources):
+            return None
+        folder = _folder(self.home, *self.sources)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return None
+        return folder
 
     @functools.cached_property
     def dispatcher(self) -> Dispatcher:
@@ -139,17 +147,8 @@ def interpreted(function: F) -> F:
     return cast(F, getattr(function, "py_func", function))
 
 
-def _folder(*functions: Function) -> Path:
-    return home() / "kernels" / _digest(*sorted({*map(_file, functions)} - {*_package_files()}))
-
-
-def _cacheable(*functions: Function) -> bool:
-    """Whether the cache folder can be written and every function has a file to be recognised by."""
-    try:
-        _folder(*functions).mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return all(Path(_file(function)).is_file() for function in functions)
+def _folder(at: Path, *functions: Function) -> Path:
+    return at / "kernels" / _digest(*sorted({*map(_file, functions)} - {*_package_files()}))
 
 
 def _file(function: Function) -> str:
@@ -177,4 +176,4 @@ def _digest(*elsewhere: str) -> str:
 
 def first_use() -> bool:
     """Whether the kernels of this version have not been compiled yet."""
-    return not _folder().exists()
+    return not _folder(home()).exists()
