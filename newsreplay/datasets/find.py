@@ -33,7 +33,6 @@ from newsreplay.machine import cores, home
 if TYPE_CHECKING:
     import pandas as pd
 
-    from newsreplay.datasets.preparing.prepare import Shaping
     from newsreplay.datasets.sources.table.files import Found
 
 
@@ -241,12 +240,10 @@ class _Wanted(NamedTuple):
         return {name: value for name, value in self.preparing.items() if name not in SHAPING}
 
     @property
-    def shaping(self) -> Shaping:
-        """What becomes of the rows."""
-        from newsreplay.datasets.preparing.prepare import Shaping
-
+    def shaping(self) -> tuple[str | None, int | None]:
+        """What becomes of the rows, as `Shaping` has it."""
         impressions, session_gap = map(self.preparing.get, SHAPING)
-        return Shaping(None if impressions is None else str(impressions), cast("int | None", session_gap))
+        return None if impressions is None else str(impressions), cast("int | None", session_gap)
 
 
 def _checked(preparing: Preparing | None) -> Preparing:
@@ -278,20 +275,21 @@ def _prepare(wanted: _Wanted, folder: Path, name: str, strict: bool, hearing: He
 
 
 def _prepare_files(wanted: _Wanted, folder: Path, name: str, strict: bool, hearing: Hearing) -> Dataset:
-    from newsreplay.datasets.preparing.prepare import prepare
+    from newsreplay.datasets.preparing.prepare import Shaping, prepare
     from newsreplay.datasets.preparing.work import Processing
 
     hearing.report(f"preparing {wanted.shown}")
     options = {"path": wanted.shown} | wanted.preparing
     plan = _plan(wanted)
-    hearing.planned(plan.impressions or wanted.shaping.impressions is not None)
+    shaping = Shaping(*wanted.shaping)
+    hearing.planned(plan.impressions or shaping.impressions is not None)
     dataset = prepare(
         plan,
         folder,
         name=name,
         kind=wanted.kind,
         options=options | ({"columns": wanted.columns} if wanted.columns else {}),
-        shaping=wanted.shaping,
+        shaping=shaping,
         strict=strict,
         processing=Processing(wanted.key(), jobs=cores(), progress=hearing.progress),
     )
