@@ -46,7 +46,7 @@ from newsreplay.recommenders.base import Setting
 from tests.worked import worked_log
 for timed in (False, True):
     replay(worked_log(), Recency(), Setting(k=1, timed=timed))
-    stats = compiled_walk(Recency, timed).dispatcher.stats
+    stats = compiled_walk(Recency, timed, scored=False).dispatcher.stats
     print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 
