@@ -60,6 +60,26 @@ class Nothing(Recommender):
         return ()
 
 
+class Single(Recommender):
+    """Answers with one article, the one read last, in a list that it goes on using."""
+
+    def __init__(self) -> None:
+        self.last = [0]
+
+    def learn(self, event: Event) -> None:
+        if event.kind == READ:
+            self.last[0] = event.item
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return self.last
+
+
+def bare_loop(log: Log) -> None:
+    """A Python loop over the rows, as tuples."""
+    for _ in zip(*(column.tolist() for column in log[:6]), strict=True):
+        pass
+
+
 def seconds(work: Callable[[], Any], repeats: int) -> float:
     """The median wall time of `repeats` runs."""
     times = []
@@ -239,8 +259,12 @@ def main() -> None:
         table.append(["all 22, judged and measured with intervals", f"{one.measured:.2f}", f"{ten.measured:.2f}", ""])
         table.append(["a bare pass over the columns", f"{floor:.4f}", "", "1"])
         print(tabulate(table, ["", "k = 1", "k = 10", "k = 1, times the bare pass"], disable_numparse=True))
-        nothing = 1e6 / rows * seconds(lambda: replay(log, Nothing(), Setting(k=10)), options.repeats)
-        print(f"\nplain-Python protocol, a recommender that does nothing: {nothing:.2f} µs per event\n")
+        bare = 1e6 / rows * seconds(partial(bare_loop, log), options.repeats)
+        print(f"\nplain-Python protocol, µs per event (a bare loop over the rows: {bare:.2f})")
+        for kind in (Nothing, Single):
+            took = 1e6 / rows * seconds(partial(replay, log, kind(), Setting(k=10)), options.repeats)
+            print(f"{kind.__name__}: {took:.2f}, {took / bare:.0f} bare loops")
+        print()
         compared = against_plain(publisher, options.repeats)
         print(tabulate(compared, ["k = 1", "compiled", "plain Python", "ratio"], disable_numparse=True))
         print(f"median ratio: {statistics.median(float(row[-1]) for row in compared):.0f}")

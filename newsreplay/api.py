@@ -25,7 +25,6 @@ from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfRe
 from newsreplay.recommenders.registry import Entry, start_list
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
-from newsreplay.simulator.checks import Check, CheckedSetting, check_entry
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scope import Scope
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from newsreplay.datasets.find import Streaming
     from newsreplay.report.explanation import Explanation
     from newsreplay.report.pictures.run import Drawn
+    from newsreplay.simulator.checks import Check, CheckedSetting
     from newsreplay.simulator.runs.options import DataSource
 
 __all__ = [
@@ -335,6 +335,8 @@ def check(
         >>> print(newsreplay.check("ucb", cuts=3))   # doctest: +SKIP
         ucb: blind to the future at 3 cuts; a peek on 78 % of requests or 95 % of scored impressions is found with 95 %
     """
+    from newsreplay.simulator.checks import check_entry
+
     with redirect_stdout(sys.stderr):  # what strangers print
         entries = start_list([recommender])
         if len(entries) > 1:

@@ -9,7 +9,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -67,6 +67,19 @@ def held(lock: Path) -> Iterator[bool]:
                         with suppress(OSError):
                             fcntl.flock(file, fcntl.LOCK_UN)  # also of what a forked process inherited
             return
+
+
+@contextmanager
+def in_turn(lock: Path | None) -> Iterator[None]:
+    """In here this thread is alone with the file `lock`, which stays; whoever else wants it waits.
+
+    Without a file, where it cannot be written, and on file systems without locks nobody waits.
+    """
+    with ExitStack() as stack:
+        if lock is not None and fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(stack.enter_context(lock.open("a")), fcntl.LOCK_EX)
+        yield
 
 
 def _lock(file: IO[str]) -> bool | None:

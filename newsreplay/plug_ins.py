@@ -7,8 +7,8 @@ something of that name is passed over, and that is said. A name that two package
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
-from typing import NamedTuple
+from importlib.metadata import EntryPoints, entry_points
+from typing import NamedTuple, Protocol
 
 from newsreplay.errors import NewsreplayError
 
@@ -21,6 +21,13 @@ class PlugIn(NamedTuple):
     package: str  #: what it is called where it is installed from
 
 
+class Installed(Protocol):
+    """The entry points of all installed packages."""
+
+    def select(self, *, group: str) -> EntryPoints:
+        """Those of a group."""
+
+
 class PlugIns(NamedTuple):
     """The entry points of one group."""
 
@@ -28,11 +35,14 @@ class PlugIns(NamedTuple):
     what: str  #: what one of them is, in words: "recommender"
     is_own: Callable[[str], bool]  #: whether newsreplay itself calls something by a name
 
-    def offers(self) -> list[PlugIn]:
-        """All of them, by name and package; the same one is not listed twice."""
+    def offers(self, installed: Installed | None = None) -> list[PlugIn]:
+        """All of them, by name and package; the same one is not listed twice.
+
+        They are looked for among all that is `installed`, which is looked up where it is not given.
+        """
         found = {
             PlugIn(entry.name, entry.value, entry.dist.name if entry.dist else "an installed package")
-            for entry in entry_points(group=self.group)
+            for entry in (entry_points() if installed is None else installed).select(group=self.group)
         }
         return sorted(found)
 
@@ -50,10 +60,13 @@ class PlugIns(NamedTuple):
             raise NewsreplayError(f"{len(offers)} packages offer a {self.what} {name!r}: {told}; uninstall all but one")
         return offers[0] if offers else None
 
-    def passed_over(self) -> list[str]:
-        """In words, the offers whose names are newsreplay's own."""
-        return [
-            f"{offer.package} offers a {self.what} {offer.name!r}, which is a name of newsreplay's own: it is ignored"
-            for offer in self.offers()
-            if self.is_own(offer.name)
-        ]
+
+def passed_over(*groups: PlugIns) -> list[str]:
+    """In words, the offers of these groups whose names are newsreplay's own."""
+    installed = entry_points()
+    return [
+        f"{offer.package} offers a {group.what} {offer.name!r}, which is a name of newsreplay's own: it is ignored"
+        for group in groups
+        for offer in group.offers(installed)
+        if group.is_own(offer.name)
+    ]

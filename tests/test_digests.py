@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from numba.core.dispatcher import Dispatcher
 
 import newsreplay
 from newsreplay.datasets.find import preparing_sources
 from newsreplay.files import digest_of
-from newsreplay.kernels.compiling import shared_sources
+from newsreplay.kernels.compiling import Kernel, shared_sources
 
 PACKAGE = Path(newsreplay.__file__).parent
 FOLDERS = sorted({str(file.parent.relative_to(PACKAGE)) for file in PACKAGE.rglob("*.py")})
@@ -78,11 +77,11 @@ def test_kernels_elsewhere_call_only_shared_kernels_and_those_of_their_own_file(
             continue
         module = importlib.import_module(info.name)
         for function in vars(module).values():
-            if not isinstance(function, Dispatcher) or function.py_func.__module__ != info.name:
+            if not isinstance(function, Kernel) or function.py_func.__module__ != info.name:
                 continue
             called = [vars(module).get(name) for name in function.py_func.__code__.co_names]
             for other in called:
-                if isinstance(other, Dispatcher):
+                if isinstance(other, Kernel):
                     home = other.py_func.__module__
                     assert home == info.name or _in_shared_folder(home), f"{function} calls {other}"
                     seen += 1

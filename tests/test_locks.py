@@ -5,11 +5,21 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from newsreplay.locks import LockedError, abandoned, held, locked, own_folder, remove_abandoned, remove_idle_locks
+from newsreplay.locks import (
+    LockedError,
+    abandoned,
+    held,
+    in_turn,
+    locked,
+    own_folder,
+    remove_abandoned,
+    remove_idle_locks,
+)
 
 HOLDER = """
 import sys
@@ -34,6 +44,30 @@ def test_a_lock_names_who_has_it_and_goes_with_its_process(tmp_path: Path) -> No
         with locked(folder):
             pass
     assert [*tmp_path.iterdir()] == []
+
+
+def test_whoever_wants_a_turn_waits_for_the_process_that_has_it(tmp_path: Path) -> None:
+    lock = tmp_path / "kernel.lock"
+    entered = threading.Event()
+
+    def enter() -> None:
+        with in_turn(lock):
+            entered.set()
+
+    words = [sys.executable, "-c", HOLDER.replace("locked", "in_turn"), str(lock)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "in_turn\n"
+        threading.Thread(target=enter, daemon=True).start()
+        assert not entered.wait(0.2)
+        holder.kill()
+        assert entered.wait(60)
+
+
+def test_where_no_lock_can_be_made_nobody_waits(tmp_path: Path) -> None:
+    for lock in (None, tmp_path / "nowhere" / "kernel.lock"):
+        with in_turn(lock), in_turn(lock):
+            pass
 
 
 def test_a_lock_keeps_out_whoever_else_writes_in_the_same_process(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def lines() -> Iterator[str]:
     """The list, line by line."""
     from newsreplay.datasets.fetching.sources import SOURCES
     from newsreplay.datasets.readers import PLUG_INS, READERS
+    from newsreplay.plug_ins import passed_over
 
     yield "Prepared (newsreplay run --data NAME)"
     yield from _columns(_prepared())
@@ -37,7 +38,7 @@ def lines() -> Iterator[str]:
     for offer in PLUG_INS.offers():
         if not PLUG_INS.is_own(offer.name):
             yield escaped(f"  or {offer.name}, of the package {offer.package}")
-    yield from map(escaped, PLUG_INS.passed_over())
+    yield from map(escaped, passed_over(PLUG_INS))
 
 
 def _prepared() -> list[tuple[str, str]]:

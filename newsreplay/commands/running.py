@@ -174,7 +174,7 @@ def run(
 def _find_data_and_compile(
     data: str, files: FileOptions, recommenders: str, names: dict[str, str], table: LeaderboardKeywords, k: int
 ) -> tuple[Dataset, list[Entry]]:
-    """The data set and the start list; kernels that were never compiled are compiled meanwhile.
+    """The data set and the start list; kernels that were never compiled are compiled until the command ends.
 
     What cannot be run is refused first.
     """
@@ -196,21 +196,20 @@ def _find_data_and_compile(
     from newsreplay.datasets import find_data
 
     def find(name: str) -> Dataset:
-        with contextlib.ExitStack() as meanwhile:
+        def compile_kernels(impressions: bool) -> None:
+            if first:
+                from newsreplay.simulator.warm import compiling
 
-            def compile_kernels() -> None:
-                if first:
-                    from newsreplay.simulator.warm import compiling
+                report_line("compiling the kernels (once after installation, less than a minute)")
+                click.get_current_context().with_resource(compiling(entries, impressions))
 
-                    report_line("compiling the kernels (once after installation, less than a minute)")
-                    meanwhile.enter_context(compiling(entries))
-
+        with progress_bar() as progress:
             return find_data(
                 name,
                 columns=files.columns,
                 preparing=files.preparing,
                 report=report_line,
-                progress=meanwhile.enter_context(progress_bar()),
+                progress=progress,
                 planned=compile_kernels,
             )
 
@@ -220,12 +219,12 @@ def _find_data_and_compile(
 def _report_passed_over() -> None:
     """Say what installed packages offer in vain, since newsreplay has something of that name."""
     from newsreplay.datasets import readers
+    from newsreplay.plug_ins import passed_over
     from newsreplay.recommenders import registry
     from newsreplay.simulator.runs import own_metrics
 
-    for plug_ins in (registry.PLUG_INS, readers.PLUG_INS, own_metrics.PLUG_INS):
-        for line in plug_ins.passed_over():
-            report_line(line)
+    for line in passed_over(registry.PLUG_INS, readers.PLUG_INS, own_metrics.PLUG_INS):
+        report_line(line)
 
 
 def _print_partial(folder: Path, names: dict[str, str], table: LeaderboardKeywords) -> None:

@@ -323,6 +323,7 @@ def recommenders(names: tuple[str, ...], family: str | None) -> None:
 
     from tabulate import tabulate
 
+    from newsreplay.plug_ins import passed_over
     from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PLUG_INS, PRESETS, describe, find, installed
 
     if names and family:
@@ -352,7 +353,7 @@ def recommenders(names: tuple[str, ...], family: str | None) -> None:
         click.echo("\nof installed packages")
         cells = [[escaped(text) for text in row] for row in found]
         click.echo(tabulate(cells, ["name", "package", "what"], tablefmt="simple", disable_numparse=True) + "\n")
-    for line in PLUG_INS.passed_over():
+    for line in passed_over(PLUG_INS):
         click.echo(escaped(line))
     click.echo("your own: module:Class or path/to/file.py:Class, with parameters as Class(size=3)")
 

@@ -22,6 +22,12 @@ LATEST = 4_102_444_800_000  #: 2100-01-01, ms UTC; this or a later one too
 EXTRA = "extra."  #: before the names of further columns that are kept
 FACTS = ("category", "subcategory", "title", "abstract", "body", "entities", "image")  #: of articles, as text
 
+Progress = Callable[[str, int, int], None]  #: what is being done, how much of it is done, of how much
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Progress that is not followed."""
+
 
 class Reject(NamedTuple):
     """One row that could not be used."""
@@ -164,6 +170,7 @@ class Plan:
     source: str = ""  #: where the data come from, for the card
     licence: str = ""  #: licence note, for the card
     splits: dict[str, tuple[int, int | None]] = field(default_factory=dict)  #: name → scored from, until (ms UTC)
+    impressions: bool = False  #: whether there may be impressions with their candidates
     frozen: bool = False  #: profiles stay as they are; else a user's reads are appended to their history
 
 

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from newsreplay.datasets.addresses import kind_meant, meant, not_prepared
-from newsreplay.datasets.base import Plan
+from newsreplay.datasets.base import Plan, Progress, no_progress
 from newsreplay.datasets.fetching.sources import SOURCES
 from newsreplay.datasets.kept import DEMO, NAME, kinds_of_prepared, names
-from newsreplay.datasets.preparing.prepare import Shaping, prepare
-from newsreplay.datasets.preparing.work import Processing, Progress, no_progress
 from newsreplay.datasets.readers import kinds, reader_of, sources_of
 from newsreplay.datasets.reading.patterns import fixed_part, is_pattern, matching
 from newsreplay.datasets.reading.plain import check_files
@@ -46,7 +44,7 @@ class Streaming(Protocol):
 
 
 Report = Callable[[str], None]  #: takes one line of text
-Planned = Callable[[], None]
+Planned = Callable[[bool], None]  #: takes whether there may be impressions
 Preparing = dict[str, object]  #: what shapes the preparing, as {"impressions": "sampled"}
 SHAPING = ("impressions", "session_gap")  #: of that, what any kind has; the rest is how a kind is read
 
@@ -56,7 +54,7 @@ class Hearing(NamedTuple):
 
     report: Report = lambda _: None
     progress: Progress = no_progress
-    planned: Planned = lambda: None  #: there are data; what follows takes time
+    planned: Planned = lambda _: None  #: there are data; what follows takes time
 
 
 def find_data(
@@ -66,7 +64,7 @@ def find_data(
     preparing: Preparing | None = None,
     report: Report = lambda _: None,
     progress: Progress = no_progress,
-    planned: Planned = lambda: None,
+    planned: Planned = lambda _: None,
 ) -> Dataset:
     """The data set that `data` names, prepared if need be.
 
@@ -77,12 +75,11 @@ def find_data(
     Files are prepared once and recognised by their paths, sizes and times of change, frames by their contents. What
     lies at an address is copied to be prepared, and recognised by what its server tells of it.
     `report` is called with a line of text when something takes a while, `progress(what, done, total)` as it goes on,
-    and `planned()` as soon as there are such data and, where they have to be prepared, their files are what they should
-    be. Raises `DataError`.
+    and `planned(impressions)` as soon as there are such data and, where they have to be prepared, their files are what
+    they should be. Raises `DataError`.
     """
     if isinstance(data, Dataset):
-        planned()
-        return data
+        return _told(data, planned)
     preparing = _checked(preparing)
     hearing = Hearing(report, progress, planned)
     if not isinstance(data, str | Path):
@@ -95,8 +92,10 @@ def find_data(
             raise DataError(f"{text} is prepared already; {what} goes with KIND:PATH or 'newsreplay data prepare'")
         if named != text:
             report(f"{text} is prepared as {named}")
-        planned()
-        return _demo(report) if named == DEMO else Dataset(home() / "data" / named)
+        if named != DEMO:
+            return _told(Dataset(home() / "data" / named), planned)
+        planned(False)
+        return _demo(report)
     wanted = _asked_for(text, columns, preparing, report)
     if wanted is None:
         raise _not_found(text)
@@ -241,10 +240,10 @@ class _Wanted(NamedTuple):
         return {name: value for name, value in self.preparing.items() if name not in SHAPING}
 
     @property
-    def shaping(self) -> Shaping:
-        """What becomes of the rows."""
+    def shaping(self) -> tuple[str | None, int | None]:
+        """What becomes of the rows, as `Shaping` has it."""
         impressions, session_gap = map(self.preparing.get, SHAPING)
-        return Shaping(None if impressions is None else str(impressions), cast("int | None", session_gap))
+        return None if impressions is None else str(impressions), cast("int | None", session_gap)
 
 
 def _checked(preparing: Preparing | None) -> Preparing:
@@ -276,17 +275,21 @@ def _prepare(wanted: _Wanted, folder: Path, name: str, strict: bool, hearing: He
 
 
 def _prepare_files(wanted: _Wanted, folder: Path, name: str, strict: bool, hearing: Hearing) -> Dataset:
+    from newsreplay.datasets.preparing.prepare import Shaping, prepare
+    from newsreplay.datasets.preparing.work import Processing
+
     hearing.report(f"preparing {wanted.shown}")
     options = {"path": wanted.shown} | wanted.preparing
     plan = _plan(wanted)
-    hearing.planned()
+    shaping = Shaping(*wanted.shaping)
+    hearing.planned(plan.impressions or shaping.impressions is not None)
     dataset = prepare(
         plan,
         folder,
         name=name,
         kind=wanted.kind,
         options=options | ({"columns": wanted.columns} if wanted.columns else {}),
-        shaping=wanted.shaping,
+        shaping=shaping,
         strict=strict,
         processing=Processing(wanted.key(), jobs=cores(), progress=hearing.progress),
     )
@@ -329,13 +332,18 @@ def _plan(wanted: _Wanted) -> Plan:
     return reader(wanted.path, **options)
 
 
+def _told(dataset: Dataset, planned: Planned) -> Dataset:
+    """Data that are prepared, once it was told that there are."""
+    planned(any(facts["impressions"] for facts in dataset.card["publishers"]))
+    return dataset
+
+
 def _cached(wanted: _Wanted, hearing: Hearing) -> Dataset:
     """Prepare files under a digest of what they are and how they are read."""
     key = json.dumps([wanted.key(), wanted.shaping])
     folder = home() / "prepared" / hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     if (folder / "card.json").is_file():
-        hearing.planned()
-        return Dataset(folder)
+        return _told(Dataset(folder), hearing.planned)
     return _prepare(wanted, folder, _called(str(wanted.path)) or wanted.kind, False, hearing)
 
 
@@ -356,8 +364,7 @@ def _of_frame(frame: object, columns: dict[str, str] | None, preparing: Preparin
         key = json.dumps([FORMAT, columns, preparing, _sources()]).encode() + path.read_bytes()
         folder = home() / "prepared" / hashlib.blake2b(key, digest_size=12).hexdigest()
         if (folder / "card.json").is_file():
-            hearing.planned()
-            return Dataset(folder)
+            return _told(Dataset(folder), hearing.planned)
         wanted = wanted._replace(path=path, frame=found)
         return _prepare(wanted, folder, "frame", False, hearing._replace(progress=no_progress))
 
@@ -436,6 +443,8 @@ def _demo(report: Report) -> Dataset:
     folder = home() / "prepared" / f"demo-{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}"
     if (folder / "card.json").is_file():
         return Dataset(folder)
+    from newsreplay.datasets.preparing.prepare import prepare
+    from newsreplay.datasets.preparing.work import Processing
     from newsreplay.datasets.sources.synthetic.newsroom import synthesize
     from newsreplay.datasets.sources.table.plan import plan_table
 

@@ -4,35 +4,101 @@ numba finds a cached function by the code and the source file of that function a
 this module. A loop that calls kernels handed to it is not closed over them (such closures never hit the
 cache) but copied with new globals under a name of its own (`bind`). And because numba does not notice that a
 *called* kernel changed, the cache lives in a folder named after a digest of all sources that could be called.
+
+numba itself is imported with the first kernel that is called (`dispatching`), so that defining kernels is free.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import threading
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
-import numba
 import numpy as np
 
 from newsreplay.files import digest_of
+from newsreplay.locks import LOCK, in_turn
 from newsreplay.machine import home
+
+if TYPE_CHECKING:
+    from newsreplay.kernels.dispatching import Dispatcher
 
 Function: TypeAlias = Callable[..., object]
 F = TypeVar("F", bound=Function)
 
 int64 = cast(Callable[[object], int], np.int64)  #: in kernels, a 64-bit whole number; to type checkers, an int
 
+_one_at_a_time = threading.RLock()
 
-def _njit(**options: Any) -> Callable[[F], F]:
-    # Kernels allocate nothing, and counting references to the arrays of a state costs more than the work.
-    without_references: Any = {"_nrt": False}  # an option that numba does not document
-    return cast(Callable[[F], F], numba.njit(nogil=True, **without_references, **options))
+
+class Kernel:
+    """A function that numba compiles, or loads from disk, once it is called, or a kernel that calls it is compiled.
+
+    `sources`, of one that Python calls, are the functions in whose files a change makes its code on disk stale, besides
+    the shared ones; None = it is kept within the code of its callers. Of several processes that want what is not
+    compiled yet, one compiles it and the others wait.
+    """
+
+    def __init__(self, function: Function, sources: tuple[Function, ...] | None = None, *, inline: bool = False):
+        functools.update_wrapper(self, function)
+        self.py_func = function
+        self.sources = sources
+        self.inline = inline
+        self.home = home()  # when it was defined
+        self.called = False
+
+    def __call__(self, *arguments: object) -> object:
+        """Call it compiled."""
+        if not self.called:
+            self._load(arguments)
+        return self.dispatcher(*arguments)
+
+    def _load(self, arguments: tuple[object, ...]) -> None:
+        from newsreplay.kernels.dispatching import compile_for
+
+        with in_turn(self.folder and self.folder / f"{self.py_func.__qualname__}{LOCK}"):
+            compile_for(self.dispatcher, arguments)
+        self.called = True
+
+    @functools.cached_property
+    def folder(self) -> Path | None:
+        """Where its code is kept; None = nowhere, since it cannot be written or a function has no file."""
+        if self.sources is None or not all(Path(_file(source)).is_file() for source in self.sources):
+            return None
+        folder = _folder(self.home, *self.sources)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return None
+        return folder
+
+    @functools.cached_property
+    def dispatcher(self) -> Dispatcher:
+        """What numba makes of it for Python."""
+        return self._made("dispatcher", self.folder)
+
+    @functools.cached_property
+    def callee(self) -> Dispatcher:
+        """What numba makes of it for kernels that call it."""
+        return self._made("callee", None)
+
+    def _made(self, name: str, folder: Path | None) -> Dispatcher:
+        from newsreplay.kernels.dispatching import dispatcher
+
+        with _one_at_a_time:
+            before: Dispatcher | None = vars(self).get(name)  # made by another thread, which was sooner
+            return before or dispatcher(self.py_func, folder, inline=self.inline, callee=name == "callee")
+
+    @property
+    def _numba_type_(self) -> object:
+        """What numba takes it for in kernels that call it."""
+        return self.callee._numba_type_
 
 
 def kernel(function: F) -> F:
@@ -40,18 +106,17 @@ def kernel(function: F) -> F:
 
     Left to itself the compiler calls it instead, and copies the whole state for each call.
     """
-    return _njit(forceinline=True)(function)
+    return cast(F, Kernel(function, inline=True))
 
 
 def routine(function: F) -> F:
     """Compile a function that other kernels call, too large to be inlined wherever they do."""
-    return _njit()(function)
+    return cast(F, Kernel(function))
 
 
 def compiled(function: F) -> F:
     """Compile a function that Python calls, and cache it on disk."""
-    with _cache_folder(function):
-        return _njit(cache=_cacheable(function))(function)
+    return cast(F, Kernel(function, (function,)))
 
 
 def bind(template: F, name: str, **meanings: Function | int) -> F:
@@ -64,10 +129,8 @@ def bind(template: F, name: str, **meanings: Function | int) -> F:
 
 @cache
 def _compile_bound(template: Function, name: str, meanings: tuple[tuple[str, Function | int], ...]) -> Function:
-    copy = rebound(template, name, **dict(meanings))
     sources = tuple(meaning for _, meaning in meanings if not isinstance(meaning, int))
-    with _cache_folder(template, *sources):
-        return _njit(cache=_cacheable(template, *sources))(copy)
+    return cast(Function, Kernel(rebound(template, name, **dict(meanings)), (template, *sources)))
 
 
 def rebound(template: F, name: str, **meanings: Function | int) -> F:
@@ -84,37 +147,8 @@ def interpreted(function: F) -> F:
     return cast(F, getattr(function, "py_func", function))
 
 
-_one_at_a_time = threading.RLock()
-
-
-@contextmanager
-def _cache_folder(*functions: Function) -> Iterator[None]:
-    """Point numba's cache at the folder for these functions while a dispatcher is made.
-
-    One thread at a time: left to another's setting, a dispatcher would be cached beside its source, where a
-    change of a kernel that it calls goes unnoticed.
-    """
-    config: Any = numba.config
-    with _one_at_a_time:
-        before = config.CACHE_DIR
-        config.CACHE_DIR = str(_folder(*functions))
-        try:
-            yield
-        finally:
-            config.CACHE_DIR = before
-
-
-def _folder(*functions: Function) -> Path:
-    return home() / "kernels" / _digest(tuple(sorted({*_package_files(), *map(_file, functions)})))
-
-
-def _cacheable(*functions: Function) -> bool:
-    """Whether the cache folder can be written and every function has a file to be recognised by."""
-    try:
-        _folder(*functions).mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return all(Path(_file(function)).is_file() for function in functions)
+def _folder(at: Path, *functions: Function) -> Path:
+    return at / "kernels" / _digest(*sorted({*map(_file, functions)} - {*_package_files()}))
 
 
 def _file(function: Function) -> str:
@@ -134,10 +168,12 @@ _package_files = cache(shared_sources)
 
 
 @cache
-def _digest(files: tuple[str, ...]) -> str:
-    return digest_of(map(Path, files), numba.__version__)
+def _digest(*elsewhere: str) -> str:
+    """A digest of numba's version, the shared sources, and those elsewhere."""
+    shared = (_digest(),) if elsewhere else ()  # read once
+    return digest_of(map(Path, elsewhere or _package_files()), version("numba"), *shared)
 
 
 def first_use() -> bool:
     """Whether the kernels of this version have not been compiled yet."""
-    return not _folder().exists()
+    return not _folder(home()).exists()

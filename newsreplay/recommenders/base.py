@@ -69,6 +69,10 @@ Scores: TypeAlias = Sequence[float] | npt.NDArray[np.number] | Deferred
 Round: TypeAlias = dict[str, float | None]
 
 
+#: The note of recommenders whose answers come from a file.
+MADE_ELSEWHERE = "made elsewhere: nobody checked what these answers were made from"
+
+
 class SelfReport(NamedTuple):
     """What a plain-Python recommender's method `self_report` returns after the last row."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from newsreplay.durations import duration_text
 from newsreplay.log.rows import Column, Excludes
-from newsreplay.recommenders.references.replayed import MADE_ELSEWHERE
+from newsreplay.recommenders.base import MADE_ELSEWHERE
 from newsreplay.report.headings import HEADLINE, LEAKS, is_of_slates
 from newsreplay.report.records import Costs, Note
 from newsreplay.report.shown import few_notes, hides, own_notes

@@ -7,7 +7,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
@@ -495,9 +495,8 @@ def plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         "trend": "tests.recommenders.test_registry:Mine",
     }
 
-    def entry_points(*, group: str) -> list[EntryPoint]:
-        assert group == "newsreplay.recommenders"
-        return [EntryPoint(name, value, group) for name, value in values.items()]
+    def entry_points() -> EntryPoints:
+        return EntryPoints(EntryPoint(name, value, "newsreplay.recommenders") for name, value in values.items())
 
     monkeypatch.setattr("newsreplay.plug_ins.entry_points", entry_points)
 

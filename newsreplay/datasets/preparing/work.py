@@ -14,7 +14,7 @@ import re
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,22 +26,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.arrow import in_one_piece, to_arrow, to_numpy, write_batch
-from newsreplay.datasets.base import EXTRA, FACTS, Block, Part, Plan, Reject
+from newsreplay.datasets.base import EXTRA, FACTS, Block, Part, Plan, Progress, Reject, no_progress
 from newsreplay.errors import DataError
 from newsreplay.files import written_whole
 from newsreplay.locks import DAY, LOCK, abandoned, age_of, held, own_folder, remove_abandoned, remove_idle_locks
 from newsreplay.log.rows import READ, Column
 
-Progress = Callable[[str, int, int], None]  #: what is being done, how much of it is done, of how much
-
 IDS = ("user", "session", "item")
 TEXT = pa.dictionary(pa.int32(), pa.large_string())
 WORK = ".work-"  #: what the names of folders begin with from which a preparation may go on
 TABLES = ("rows", "articles", "profiles")
-
-
-def no_progress(what: str, done: int, total: int) -> None:
-    """Progress that is not followed."""
 
 
 @dataclass(frozen=True)

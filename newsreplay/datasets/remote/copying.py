@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
+from newsreplay.datasets.base import Progress
 from newsreplay.datasets.fetching.disk import LIMITS, check_room
-from newsreplay.datasets.preparing.work import Progress, work_folder
 from newsreplay.datasets.remote.address import WEB, parse
 from newsreplay.datasets.remote.listing import ROOM, Listing, Stored, Tell
 from newsreplay.errors import DataError
@@ -45,6 +45,8 @@ def copied(listing: Listing, kind: str, report: Report, progress: Progress) -> I
     leftovers of killed preparations until then. Errors that are raised in here name the address, not the copy.
     Raises `DataError`.
     """
+    from newsreplay.datasets.preparing.work import work_folder
+
     key = hashlib.blake2b(json.dumps([kind, listing.state]).encode(), digest_size=12).hexdigest()
     folder = home() / "prepared"
     try:

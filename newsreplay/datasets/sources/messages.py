@@ -36,6 +36,7 @@ def plan_messages(path: Path, *, publisher: str | None = None, lines: int = LINE
         read=partial(_read, publisher=publisher or path.name.split(".")[0], lines=lines),
         unit="message",
         source=f"messages of {publisher or path.name}",
+        impressions=True,
     )
 
 

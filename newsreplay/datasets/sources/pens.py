@@ -113,6 +113,7 @@ def plan_pens(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
             "Microsoft Research License Terms: non-commercial research only, no redistribution. newsreplay does not "
             "pass these data on."
         ),
+        impressions=True,
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from newsreplay.errors import RecommenderError, SpecError
 from newsreplay.files import file_name
 from newsreplay.log.rows import Column
-from newsreplay.recommenders.base import Recommender, SelfReport
+from newsreplay.recommenders.base import MADE_ELSEWHERE, Recommender, SelfReport
 from newsreplay.recommenders.references.answer_columns import MadeAnswers, What, read_made, shape_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 PUBLISHER = "{publisher}"  #: stands in a file's path for the publisher's name, as file names have it
 
-MADE_ELSEWHERE = "made elsewhere: nobody checked what these answers were made from"
 #: Why such a recommender cannot be checked.
 UNPROVEN = (
     "nothing can be said of it: its answers were made elsewhere and are the same whatever the log is. Whoever made "

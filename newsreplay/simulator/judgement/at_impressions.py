@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.log.publisher import NOBODY, Publisher
@@ -107,6 +106,8 @@ def _mark_read(trail: Any, row: Any, pools: Any, read: Any) -> None:
 
 def _of_nobody(publisher: Publisher) -> Column:
     """The sessions of rows that had neither user nor session: bool[sessions]; they and their readers are called so."""
+    import pyarrow.compute as pc  # as much work as all of pyarrow besides
+
     log = publisher.log
     found = np.zeros(len(publisher.sessions.id), bool)
     named = np.flatnonzero(pc.match_substring_regex(publisher.sessions.id, rf"^{NOBODY}\.\d+$").to_numpy(False))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Mapping, MappingView, Sequence, Set
-from itertools import islice
+from collections.abc import Iterable, Mapping, MappingView, Sequence, Set
+from itertools import accumulate, islice
 from textwrap import shorten
 from typing import Any, NamedTuple, TypeAlias
 
@@ -44,6 +44,32 @@ def frozen_slate(answer: Answer, k: int) -> list[Answer]:
     Raises `AnswerError` for sets, dicts and their views, generators, text, and whatever else has no order or no length.
     """
     return list(islice(_in_order(answer, k, WANTED_SLATE), k))
+
+
+class Collected(NamedTuple):
+    """The answers to some requests, one behind the other: a list each would be looked at by the garbage collector."""
+
+    entries: list[Answer]
+    ends: list[int]  #: for each answer how many entries there are up to its last one
+
+    def each(self) -> list[list[Answer]]:
+        """The answers, one by one."""
+        return [self.entries[begin:end] for begin, end in zip([0, *self.ends], self.ends, strict=False)]
+
+    def part(self, begin: int, end: int) -> Collected:
+        """Answers begin … end - 1."""
+        first, *ends = [0, *self.ends][begin : end + 1]
+        return Collected(self.entries[first : ends[-1] if ends else first], [place - first for place in ends])
+
+
+def collected(answers: Iterable[Sequence[Answer]]) -> Collected:
+    """Answers one behind the other.
+
+    >>> collected([[5, 6], [], [7]])
+    Collected(entries=[5, 6, 7], ends=[2, 2, 3])
+    """
+    answers = list(answers)
+    return Collected([entry for answer in answers for entry in answer], list(accumulate(map(len, answers))))
 
 
 class Codes(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 
 from newsreplay.kernels.compiling import compiled, int64, kernel, rebound
 from newsreplay.log.rows import READ, Column, Log
-from newsreplay.simulator.replay.answers import Codes
+from newsreplay.simulator.replay.answers import Codes, Collected
 from newsreplay.simulator.replay.slates import NO_DROPS, Drops, Tidied, Writing, fill, tidy
 
 ROOM = 1 << 22  #: entries of answers, at most, that are trimmed at a time
@@ -122,16 +122,17 @@ class Trimming(Writing):
         return int(self.counts[begin:end].max(initial=self.k))
 
     def write(
-        self, first: int, end: int, request: int, answers: list[list[Any]], slates: Column, known: int
+        self, first: int, end: int, request: int, answers: Collected, slates: Column, known: int
     ) -> tuple[Tidied, int]:
         """See `Writing.write`."""
-        last = request + len(answers)
+        last = request + len(answers.ends)
         step = max(1, self.space // self.longest(request, last))
         drops, tidied = NO_DROPS, Tidied(*NO_DROPS, -1, -1)
         for begin in range(request, max(last, request + 1), step):
             stop = min(begin + step, last)
             wide = np.full((stop - begin, self.longest(begin, stop)), -1, np.int32)
-            fill(self.log, self.asking, wide, begin, answers[begin - request : stop - request], self.codes, self.name)
+            given = answers.part(begin - request, stop - request)
+            fill(self.log, self.asking, wide, begin, given, self.codes, self.name)
             rows = first if begin == request else int(self.row[begin]), end if stop == last else int(self.row[stop])
             tidied, known = tidy(self.log, self.asking, *rows, wide, known)
             drops = Drops(drops.current + tidied.current, drops.repeated + tidied.repeated)

@@ -18,7 +18,15 @@ from newsreplay.log.catalog import Articles, Catalog, Revealed, bare_articles, s
 from newsreplay.log.rows import ASKING, Asks, Column, Event, Excludes, Log
 from newsreplay.recommenders.base import Deferred, SelfReport, Setting, Slate
 from newsreplay.recommenders.protocols import SupportsForesee, SupportsSelfReport, SupportsSettle
-from newsreplay.simulator.replay.answers import Answer, AnswerError, Codes, frozen_scores, frozen_slate
+from newsreplay.simulator.replay.answers import (
+    Answer,
+    AnswerError,
+    Codes,
+    Collected,
+    collected,
+    frozen_scores,
+    frozen_slate,
+)
 from newsreplay.simulator.replay.clock import Times, clock_calls
 from newsreplay.simulator.replay.delaying import Waiting
 from newsreplay.simulator.replay.events import events
@@ -60,8 +68,8 @@ class PlainState:
     """A plain-Python recommender as the state of a walk: moves the catalog along and collects answers."""
 
     __slots__ = (
-        *("answers", "k", "lengths", "name", "rec_learn", "rec_recommend", "rec_score", "revealed", "scores"),
-        "settles",
+        *("ends", "entries", "k", "late", "lengths", "name", "rec_learn", "rec_recommend", "rec_score", "revealed"),
+        *("scores", "settles"),
     )
 
     def __init__(self, recommender: PlainRecommender, revealed: Revealed, k: int, scores: bool):
@@ -73,7 +81,9 @@ class PlainState:
         self.revealed = revealed
         self.k = k
         self.lengths: Sequence[int] = ()  #: of each request's answer, where they differ
-        self.answers: list[list[Answer] | _Late] = []
+        self.entries: list[Answer] = []  #: of all slates, as `Collected` has them
+        self.ends: list[int] = []
+        self.late: dict[int, _Late] = {}  #: by place among the slates, where these are empty for now
         self.scores: list[array[float] | _Late] = []
 
     def score(self, request: Event, places: range) -> None:
@@ -98,25 +108,30 @@ class PlainState:
         self.revealed.row = request.row
         answer = self.rec_recommend(request, self.k)
         kind = type(answer)
+        entries = self.entries
         if kind is list or kind is tuple:  # what most give, and the soonest copied
-            self.answers.append(answer[: self.k])
+            entries += answer[: self.k]
         elif kind is np.ndarray and answer.ndim == 1:
-            self.answers.append(answer[: self.k].tolist())
+            entries += answer[: self.k].tolist()
         elif isinstance(answer, Deferred):
-            self.answers.append(self._late(answer, request))
+            self.late[len(self.ends)] = self._late(answer, request)
         else:
-            self.answers.append(self._frozen_slate(answer, request))
+            entries += self._frozen_slate(answer, request)
+        self.ends.append(len(entries))
 
     def recommend_more(self, request: Event, slate: int) -> None:
         """The same with as many articles more as the request excludes besides the one on screen."""
         self.k = self.lengths[slate]
         self.recommend(request, slate)
 
-    def unwrap(self) -> tuple[list[list[Answer]], list[array[float]]]:
+    def unwrap(self) -> tuple[Collected, list[array[float]]]:
         """The slates and scores collected, deferred ones settled by now; none are left here."""
-        slates = [self._frozen_slate(*_told(one)) if isinstance(one, _Late) else one for one in self.answers]
+        slates = Collected(self.entries, self.ends)
+        if self.late:
+            late = {place: self._frozen_slate(*_told(one)) for place, one in self.late.items()}
+            slates = collected(late.get(place, answer) for place, answer in enumerate(slates.each()))
         scores = [self._frozen_scores(*_told(one)) if isinstance(one, _Late) else one for one in self.scores]
-        self.answers, self.scores = [], []
+        self.entries, self.ends, self.late, self.scores = [], [], {}, []
         return slates, scores
 
     def _late(self, answer: Deferred, request: Event) -> _Late:

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numba.core.dispatcher import Dispatcher
 
+from newsreplay.kernels.compiling import Kernel
 from newsreplay.log.rows import Column
 
 #: Not state, and not followed either.
@@ -22,7 +22,7 @@ _CODE = (
     types.WrapperDescriptorType,
     types.MethodWrapperType,
     types.CodeType,
-    Dispatcher,
+    Kernel,
 )
 #: They lead nowhere, and there are millions of them.
 _ATOMS = frozenset({int, float, complex, bool, str, bytes, bytearray, type(None)})

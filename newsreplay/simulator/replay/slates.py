@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import compiled, int64
 from newsreplay.log.rows import Column, Excludes, Log
-from newsreplay.simulator.replay.answers import LARGEST_CODE, Answer, AnswerError, Codes, check_codes
+from newsreplay.simulator.replay.answers import LARGEST_CODE, AnswerError, Codes, Collected, check_codes
 
 IN_MEMORY = 1 << 28  #: bytes; larger arrays of answers live in a temporary file
 
@@ -45,17 +44,14 @@ def allocate(path: Path, dtype: type[np.generic], shape: tuple[int, ...], fill: 
     return array
 
 
-def fill(
-    log: Log, asking: int, slates: Column, request: int, answers: list[list[Answer]], codes: Codes, name: str
-) -> None:
+def fill(log: Log, asking: int, slates: Column, request: int, answers: Collected, codes: Codes, name: str) -> None:
     """Write answers, those to request `request` and what follows, into `slates`, which are these requests' own.
 
     They have at most as many entries as a slate has places; rows of kind `asking` are requests.
 
     Raises `RecommenderError` for an entry that no article can have as its code, and for ids that no known one has.
     """
-    lengths = np.fromiter(map(len, answers), np.int64, len(answers))
-    entries = list(chain.from_iterable(answers))
+    entries = answers.entries
     try:
         if codes.ids or any(issubclass(kind, str) for kind in set(map(type, entries))):
             entries = codes.of(entries)
@@ -65,11 +61,12 @@ def fill(
         flat = np.array([-1])
     if ((flat < 0) | (flat > LARGEST_CODE)).any():
         _refuse(np.flatnonzero(log.kind == asking), request, answers, codes, name)
+    lengths = np.diff(np.array(answers.ends, np.int64), prepend=0)
     slates[np.arange(slates.shape[1]) < lengths[:, None]] = flat
 
 
-def _refuse(rows: Column, request: int, answers: list[list[Answer]], codes: Codes, name: str) -> None:
-    for number, answer in enumerate(answers, request):
+def _refuse(rows: Column, request: int, answers: Collected, codes: Codes, name: str) -> None:
+    for number, answer in enumerate(answers.each(), request):
         try:
             check_codes(codes.of(answer))
         except AnswerError as error:
@@ -135,12 +132,12 @@ class Writing:
         return self.k
 
     def write(
-        self, first: int, end: int, request: int, answers: list[list[Answer]], slates: Column, known: int
+        self, first: int, end: int, request: int, answers: Collected, slates: Column, known: int
     ) -> tuple[Tidied, int]:
         """Write the answers of rows first … end - 1 into slates from request `request` on; the rest is as in `tidy`.
 
         Raises `RecommenderError` as `fill` does.
         """
-        written = slates[request : request + len(answers)]
+        written = slates[request : request + len(answers.ends)]
         fill(self.log, self.asking, written, request, answers, self.codes, self.name)
         return tidy(self.log, self.asking, first, end, written, known, self.exclude)

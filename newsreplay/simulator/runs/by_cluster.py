@@ -63,7 +63,8 @@ class ByCluster:
             session = np.searchsorted(begin, hits, side="right") - 1
             if name == "event_success":
                 return np.bincount(cluster[session], sessions.reward[hits], clusters)
-            return np.bincount(cluster[np.unique(session)], minlength=clusters).astype(np.float64)
+            hit = np.bincount(session, minlength=len(cluster)) > 0
+            return np.bincount(cluster[hit], minlength=clusters).astype(np.float64)
         unread = np.zeros(len(begin), np.int64)  # hits are none of these metrics
         known = {"session": cluster, "begin": unread, "asks": sessions.asks, "relevant": sessions.relevant}
         frame = Frame(**{name: known.get(name, np.empty(0, np.int32)) for name in Frame._fields})  # all that sums need
@@ -73,12 +74,12 @@ class ByCluster:
 
 
 def _sessions(run: RunFolder, publisher: str) -> _Sessions:
-    requests, reads = run.requests(publisher), run.reads(publisher)
+    requests, (session, reward) = run.requests(publisher), run.rewards(publisher)
     first = np.flatnonzero(np.append(True, requests.session[1:] != requests.session[:-1])[: len(requests.session)])
-    begin = np.searchsorted(reads.session, np.append(requests.session[first], np.iinfo(np.int32).max))
+    begin = np.searchsorted(session, np.append(requests.session[first], np.iinfo(np.int32).max))
     cluster = ungrouped(requests, run.facts(publisher)["resampled"])
     asks = np.append(first, len(requests.session))
-    return _Sessions(begin, asks, requests.relevant, reads.reward, *_numbered(cluster[first]))
+    return _Sessions(begin, asks, requests.relevant, reward, *_numbered(cluster[first]))
 
 
 def _numbered(cluster: Column) -> tuple[Column, int]:

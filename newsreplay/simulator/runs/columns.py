@@ -224,6 +224,13 @@ def read_reads(path: Path, asks: Asks = "reads", reward: Reward | None = None) -
     )
 
 
+def read_rewards(path: Path, reward: Reward | None = None) -> tuple[Column, Column]:
+    """Of every read what `Reads` has as its session and its reward, without the rest. Raises `RunError`."""
+    table = read_columns(path, {"session": _READS["session"]} | ({} if reward is None else {"reward": "float"}))
+    session = to_numpy(table.column("session"))
+    return session, np.ones(len(session), np.float32) if reward is None else to_numpy(table.column("reward"))
+
+
 def _texts(column: pa.ChunkedArray) -> Texts:
     """A column of coded texts, without those that no row has."""
     coded = in_one_piece(column).dictionary_decode().dictionary_encode()

@@ -39,6 +39,7 @@ from newsreplay.simulator.runs.columns import (
     read_rankings,
     read_reads,
     read_requests,
+    read_rewards,
 )
 from newsreplay.simulator.runs.files import Digests, read_columns
 from newsreplay.simulator.runs.options import DataSource, Options
@@ -279,6 +280,10 @@ class RunFolder:
     def reads(self, publisher: str) -> Reads:
         """The reads of the scored sessions of a publisher."""
         return read_reads(self._whole(publisher_files(self.folder, publisher).frame), self.asks, self.reward)
+
+    def rewards(self, publisher: str) -> tuple[Column, Column]:
+        """The session of every one of these reads, and what it is worth as a hit."""
+        return read_rewards(self._whole(publisher_files(self.folder, publisher).frame), self.reward)
 
     def requests(self, publisher: str) -> ScoredRequests:
         """The requests of the scored sessions of a publisher."""

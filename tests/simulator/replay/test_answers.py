@@ -11,10 +11,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from newsreplay.errors import RecommenderError
 from newsreplay.log.rows import IMPRESSION, OUTCOME, PUBLISH, READ, Event, make_log
 from newsreplay.recommenders.base import Deferred, Recommender, Setting
+from newsreplay.simulator.replay.answers import collected
 from newsreplay.simulator.replay.replay import replay
 
 #: Four articles, then three times a read of article 3 by one session, with an impression of articles 0 to 2 between.
@@ -28,6 +31,14 @@ LOG = make_log(
     impression=[-1] * 5 + [0, 0, -1, -1],
     pools={"at": [0, 3], "item": [0, 1, 2], "clicked": [True, False, False]},
 )
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=3), max_size=6), st.integers(0, 6), st.integers(0, 6))
+def test_answers_one_behind_the_other_are_the_answers(answers: list[list[int]], begin: int, end: int) -> None:
+    end = min(max(begin, end), len(answers))
+    begin = min(begin, end)
+    assert collected(answers).each() == answers
+    assert collected(answers).part(begin, end) == collected(answers[begin:end])
 
 
 def torch_tensor(values: Sequence[int]) -> Any:

@@ -13,8 +13,9 @@ import numpy as np
 from newsreplay.kernels.compiling import compiled
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.baselines.recency import Recency
-from newsreplay.simulator.replay.clock import clock_calls, nanoseconds
+from newsreplay.simulator.replay.clock import clock_calls
 from newsreplay.simulator.replay.compiled import compiled_walk
+from newsreplay.simulator.replay.nanoseconds import nanoseconds
 from newsreplay.simulator.replay.replay import replay
 from tests.worked import worked_log
 
@@ -45,7 +46,7 @@ from newsreplay.recommenders.base import Setting
 from tests.worked import worked_log
 for timed in (False, True):
     replay(worked_log(), Recency(), Setting(k=1, timed=timed))
-    stats = compiled_walk(Recency, timed).stats
+    stats = compiled_walk(Recency, timed, scored=False).dispatcher.stats
     print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 

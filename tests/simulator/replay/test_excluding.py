@@ -16,7 +16,7 @@ from newsreplay.recommenders.base import Deferred, Recommender, Setting
 from newsreplay.recommenders.registry import BUILT_IN, start_list
 from newsreplay.simulator.checks import check_entry
 from newsreplay.simulator.overwritten import made_up_log
-from newsreplay.simulator.replay.answers import Codes
+from newsreplay.simulator.replay.answers import Codes, collected
 from newsreplay.simulator.replay.excluding import Trimming
 from newsreplay.simulator.replay.replay import replay
 from tests import strategies
@@ -126,7 +126,7 @@ def test_answers_are_trimmed_alike_however_few_at_a_time(log: Log, room: int, da
     written = []
     for trimming in (few, many):
         slates = np.full((len(given_to), 2), -1, np.int32)
-        done = trimming.write(0, len(log.time), 0, given_to, slates, 0)
+        done = trimming.write(0, len(log.time), 0, collected(given_to), slates, 0)
         written.append((slates.tolist(), done))
     assert written[0] == written[1]
 

@@ -113,6 +113,7 @@ def plan_ebnerd(path: Path, *, keep: Sequence[str] = (), sizes: ReadSizes = SIZE
         source=f"EB-NeRD, the Ekstra Bladet News Recommendation Dataset: {PAGE}",
         licence=f"For research; the terms are on {PAGE}. newsreplay does not pass these data on.",
         splits=_scored(splits, withheld),
+        impressions=True,
     )
 
 

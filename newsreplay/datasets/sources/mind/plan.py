@@ -121,6 +121,7 @@ def plan_mind(path: Path, *, history: str = "dynamic", sizes: ReadSizes = SIZES)
         ),
         splits=SPLITS,
         frozen=history == "static",
+        impressions=True,
     )
 
 

@@ -97,6 +97,7 @@ def plan_newsreel(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
         ],
         source=f"plista / CLEF NewsREEL, the news recommendation evaluation lab: {PAGE}",
         licence="For research; the terms are those under which plista gave the data. newsreplay does not pass them on.",
+        impressions=True,
     )
 
 

@@ -1,0 +1,57 @@
+"""numba's side of compiling: dispatchers, and where compiled code is kept. Imported with the first kernel called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numba
+from numba.core.caching import FunctionCache
+
+
+class Dispatcher(Protocol):
+    """What numba makes of a function: code for every combination of types that it has been called with."""
+
+    _numba_type_: object
+
+    def compile(self, signature: tuple[object, ...]) -> object:
+        """Compile it for arguments of these types of numba's, or load its code."""
+
+    def __call__(self, *arguments: object) -> object:
+        """Call it compiled."""
+
+
+class _Kept(FunctionCache):
+    """Compiled code on disk, loaded without what numba sets up for compiling, which takes as long as all imports."""
+
+    def load_overload(self, sig: object, target_context: object) -> object:
+        """The code for a signature; None where it has not been compiled yet."""
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+
+
+def dispatcher(function: Callable[..., object], folder: Path | None, *, inline: bool, callee: bool) -> Dispatcher:
+    """What compiles a function for the types that it is called with; the code is kept in `folder`, None = not at all.
+
+    A `callee` is called by kernels alone: without the code by which Python calls it, which takes as long to compile as
+    the rest. numba is told of the folder by a global: one thread at a time.
+    """
+    njit: Any = numba.njit  # with an option that numba does not document:
+    # kernels allocate nothing, and counting references to the arrays of a state costs more than the work.
+    options = {"nogil": True, "forceinline": inline, "_nrt": False}
+    made = njit(**options, no_cfunc_wrapper=True, no_cpython_wrapper=callee)(function)
+    if folder is not None:
+        config: Any = numba.config
+        before = config.CACHE_DIR
+        config.CACHE_DIR = str(folder)
+        try:
+            made._cache = _Kept(function)  # type: ignore[no-untyped-call]
+        finally:
+            config.CACHE_DIR = before
+    return cast(Dispatcher, made)
+
+
+def compile_for(made: Dispatcher, arguments: tuple[object, ...]) -> None:
+    """Compile, or load, the code for arguments of these types."""
+    made.compile(tuple(map(numba.typeof, arguments)))
