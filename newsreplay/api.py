@@ -50,6 +50,7 @@ from newsreplay.simulator.runs.options import (
 from newsreplay.simulator.runs.own_metrics import find_metric, measure, own_metric
 from newsreplay.simulator.runs.place import Numbered
 from newsreplay.simulator.splits import split_span
+from newsreplay.simulator.stages import StageClock
 from newsreplay.spec import Spec
 
 if TYPE_CHECKING:
@@ -195,6 +196,7 @@ def run(
     progress: Progress | None = None,
     report: Callable[[str], None] | None = None,
     command: str | None = None,
+    clock: StageClock | None = None,
     **limits: Unpack[RunLimits],
 ) -> Run:
     """Replay a data set before recommenders and score them; returns a `Run`.
@@ -218,13 +220,16 @@ def run(
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
     - `limits`: `timed`, `deadline`, `strict_deadline`, `answer_timeout`, `pair_timeout`, `memory_limit`, `on_error`, as
       in `RunLimits`. A recommender that raises costs only its own results, unless `on_error="raise"`.
-    - `progress(what, done, total)` is told of rows; `report(line)` what became of folders.
+    - `progress(what, done, total)` is told of rows; `report(line)` what became of folders. `clock` counts the wall
+      seconds of what this process does itself, by stage; `Run.timing` has them too, beside the processor's of pairs.
 
     Raises `NewsreplayError` where anything cannot be used.
     """
-    execution = _limited(Execution(jobs, executor, progress or quiet, report or unheard, command), limits)
-    entries = _entries(recommenders, execution.apart)
-    dataset = find_data(data, columns=columns, preparing=preparing)
+    execution = Execution(jobs, executor, progress or quiet, report or unheard, command, clock=clock or StageClock())
+    execution = _limited(execution, limits)
+    with execution.clock.stage("find"):
+        entries = _entries(recommenders, execution.apart)
+        dataset = find_data(data, columns=columns, preparing=preparing)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward, exclude)
     answering = _answering(Answering(k, seed, tuple(seeds), feedback_delay=delays(feedback_delay)), limits)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)

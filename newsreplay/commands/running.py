@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
     from newsreplay.recommenders.registry import Entry
+    from newsreplay.simulator.stages import StageClock
 
 
 @click.command()
@@ -106,6 +107,7 @@ if TYPE_CHECKING:
 @click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
 @click.option("--deadline", callback=parse_time, help="An answer that takes longer is late: 100ms. Implies --timed.")
 @click.option("--strict-deadline", is_flag=True, help="Late answers count as misses.")
+@click.option("--profile", is_flag=True, help="Print the seconds by stage below the table: find, load, replay, …")
 @names_option
 @leaderboard_options
 @file_options
@@ -123,6 +125,7 @@ def run(
     jobs: int | None,
     limits: LimitKeywords,
     slates: bool,
+    profile: bool,
     names: dict[str, str],
     table: LeaderboardKeywords,
     files: FileOptions,
@@ -135,7 +138,11 @@ def run(
     """
     if overwrite and out is None:
         raise click.UsageError("--overwrite is for --out; without it no other run is replaced")
-    dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
+    from newsreplay.simulator.stages import StageClock
+
+    clock = StageClock()
+    with clock.stage("find"):
+        dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
     from newsreplay.api import run as replay_all
     from newsreplay.datasets.remote.address import without_secrets
     from newsreplay.files import file_name
@@ -157,6 +164,7 @@ def run(
                 progress=progress,
                 report=report_line,
                 command=shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])]),
+                clock=clock,
                 **scope,
                 **answering,
                 **limits,
@@ -167,7 +175,11 @@ def run(
         _print_partial(interruption.folder, names, table)
         raise
     done.names = names
-    _print_run(done, table)
+    try:
+        _print_run(done, table)
+    finally:
+        if profile:
+            _print_profile(done, clock, table)
 
 
 def _find_data_and_compile(
@@ -256,6 +268,14 @@ def _print_run(run: Run, table: LeaderboardKeywords) -> None:
             else f"{len(failed)} of {len(run.info['pairs'])} pairs of recommender and publisher"
         )
         raise FailedRecommendersError(f"{which} failed; tracebacks lie in {run.folder / 'errors'}")
+
+
+def _print_profile(run: Run, clock: StageClock, table: LeaderboardKeywords) -> None:
+    """The seconds by stage; beside what other programs read on stderr."""
+    from newsreplay.report.tables.profile import profile
+
+    text = profile(clock.seconds, run.timing["stages"]["processor"], clock.in_all())
+    click.echo("\n" + text, err=table["style"] in ("json", "csv"))
 
 
 class FailedRecommendersError(click.ClickException):

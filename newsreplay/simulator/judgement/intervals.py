@@ -86,7 +86,7 @@ def resample(
 class _Entries(NamedTuple):
     """What is not zero in a stretch of groups, column by column; most is zero, since most sessions have few hits."""
 
-    count: Column  # int64[columns]
+    filled: Column  # int64[columns], how many
     group: Column  # int32[columns, groups and some], number in the stretch, rising
     value: Column  # float64[columns, groups and some]
 
@@ -164,16 +164,16 @@ def _measure(table: Any, size: Any, whole: Any) -> None:
 @compiled
 def _find(table: Any, entries: Any) -> None:
     """Fill in the entries of a table's columns, padded with zeros to a multiple of `AT_ONCE`."""
-    entries.count[:] = 0
+    entries.filled[:] = 0
     for group in range(table.shape[0]):
         for column in range(table.shape[1]):
             value = table[group, column]
             if value != 0.0:
-                free = entries.count[column]
+                free = entries.filled[column]
                 entries.group[column, free], entries.value[column, free] = group, value
-                entries.count[column] += 1
+                entries.filled[column] += 1
     for column in range(table.shape[1]):
-        free = entries.count[column]
+        free = entries.filled[column]
         entries.group[column, free : free + AT_ONCE - 1] = 0
         entries.value[column, free : free + AT_ONCE - 1] = 0
 
@@ -185,7 +185,7 @@ def _add(weights: Any, columns: Any, entries: Any, sums: Any) -> None:
     for number in range(columns.size):
         total = sums[number]
         groups, values = entries.group[columns[number]], entries.value[columns[number]]
-        for at in range(0, entries.count[columns[number]], AT_ONCE):
+        for at in range(0, entries.filled[columns[number]], AT_ONCE):
             a, b, c, d = exactly(values[at]), exactly(values[at + 1]), exactly(values[at + 2]), exactly(values[at + 3])
             of_a, of_b, of_c, of_d = (
                 weights[groups[at]],

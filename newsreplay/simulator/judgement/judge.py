@@ -218,7 +218,8 @@ def judge(
     articles = len(publisher.articles.id)
     marks = _Marks(
         np.full(articles + 1, -1, np.int32),
-        *np.empty((2, articles), np.int32),
+        np.empty(articles, np.int32),
+        np.empty(articles, np.int32),
         np.full(articles if late is not None else 0, -1, np.int32),
     )
     too_late = np.zeros(0, np.bool_) if late is None else late
@@ -325,10 +326,10 @@ def _tally(frame: Any, outcomes: Any, group: Any, cuts: Any, ideal: Any, hits: A
 
 @kernel
 def _any(matches: Any) -> bool:
-    found = matches[0]
-    for byte in range(1, matches.size):
-        found |= matches[byte]
-    return found > 0
+    found = False
+    for byte in range(matches.size):
+        found |= matches[byte] != 0
+    return found
 
 
 @kernel

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import Column
-from newsreplay.simulator.judgement.intervals import BLOCK, STRETCH, _poisson_steps, _weigh, percentiles, ratios, resample
+from newsreplay.simulator.judgement.intervals import (
+    BLOCK,
+    STRETCH,
+    _poisson_steps,
+    _weigh,
+    percentiles,
+    ratios,
+    resample,
+)
 from tests.naive import judge as naive_judge
 
 
