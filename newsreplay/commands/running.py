@@ -44,12 +44,12 @@ from newsreplay.commands.options import (
 )
 from newsreplay.errors import RecommenderError
 from newsreplay.escaping import escaped
+from newsreplay.simulator.stages import StageClock
 
 if TYPE_CHECKING:
     from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
     from newsreplay.recommenders.registry import Entry
-    from newsreplay.simulator.stages import StageClock
 
 
 @click.command()
@@ -138,10 +138,7 @@ def run(
     """
     if overwrite and out is None:
         raise click.UsageError("--overwrite is for --out; without it no other run is replaced")
-    from newsreplay.simulator.stages import StageClock
-
-    clock = StageClock()
-    with clock.stage("find"):
+    with (clock := StageClock()).stage("find"):
         dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
     from newsreplay.api import run as replay_all
     from newsreplay.datasets.remote.address import without_secrets
@@ -175,11 +172,7 @@ def run(
         _print_partial(interruption.folder, names, table)
         raise
     done.names = names
-    try:
-        _print_run(done, table)
-    finally:
-        if profile:
-            _print_profile(done, clock, table)
+    _print_run(done, table, clock if profile else None)
 
 
 def _find_data_and_compile(
@@ -251,14 +244,16 @@ def _print_partial(folder: Path, names: dict[str, str], table: LeaderboardKeywor
         click.echo(leaderboard([run], **table))
 
 
-def _print_run(run: Run, table: LeaderboardKeywords) -> None:
-    """The leaderboard, and what training cost; ends with status 3 where a recommender failed."""
+def _print_run(run: Run, table: LeaderboardKeywords, clock: StageClock | None) -> None:
+    """The leaderboard, what training cost, and the seconds by stage; ends with status 3 where a recommender failed."""
     from newsreplay.report.tables.costs import costs, was_trained
     from newsreplay.report.tables.leaderboard import leaderboard
 
     click.echo(leaderboard([run], **table))
     if was_trained(run) and table["style"] not in ("json", "csv"):
         click.echo("\n" + costs(run, style=table["style"], rank_by=table.get("rank_by")))
+    if clock is not None:
+        _print_profile(run, clock, table)
     failed = [pair for pair in run.info["pairs"] if pair["status"] == "failed"]
     if failed:
         every = len(failed) == len(run.info["pairs"])

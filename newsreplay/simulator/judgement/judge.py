@@ -216,7 +216,7 @@ def judge(
     reads, k = len(frame.request), slates.shape[1]
     outcomes = Outcomes(np.empty(reads, np.int16), np.zeros((reads, -(-k // 8)), np.uint8))
     articles = len(publisher.articles.id)
-    marks = _Marks(
+    marks = _InSession(
         np.full(articles + 1, -1, np.int32),
         np.empty(articles, np.int32),
         np.empty(articles, np.int32),
@@ -227,7 +227,7 @@ def judge(
     return outcomes
 
 
-class _Marks(NamedTuple):
+class _InSession(NamedTuple):
     """By article: what the session at hand has to do with it."""
 
     session: Column  # int32[articles + 1], the last session found to read it; the last place is that of padding, -1
