@@ -210,15 +210,14 @@ def run(
       two: a stretch that the data set names ("official"). Durations are "1d", a `timedelta`, or milliseconds.
     - `out`: the run folder, by default a temporary one that goes when the returned object does. A run in it is
       replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or version,
-      or with recommenders that are objects; an interrupted one lies in `OUT.partial`. Without `slates` it keeps only
-      what became of answers; `command` is kept as what reproduces it.
+      or objects; `OUT.partial` has an interrupted one. Without `slates`, only what became of answers is kept in it.
     - `jobs`: pairs at a time, by default one a core, all in this process; with it, or a limit, plain recommenders that
       can be pickled get processes of their own (a script needs `if __name__ == "__main__":`); `executor`: elsewhere.
     - `feedback_delay`: how long reads and outcomes are held back from learning, "5m", or "reads=0,outcomes=5m".
     - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
     - `limits`: as in `RunLimits`. A recommender that raises costs only its own results, unless `on_error="raise"`.
-    - `progress(what, done, total)` is told of rows, `report(line)` what became of folders; `clock` counts seconds.
+    - `progress(what, done, total)` is told of rows, `report(line)` what became of folders; `clock` adds up seconds.
 
     Raises `NewsreplayError` where anything cannot be used.
     """

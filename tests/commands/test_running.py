@@ -281,7 +281,7 @@ def test_results_are_rows_of_publisher_recommender_metric_and_interval(replay: C
 def test_timings_tell_the_seconds_of_every_pair(replay: Cli) -> None:
     replay("--recommenders", "recency,mine.py:RaisesInLearn", "--publishers", "A")
     timing = json.loads(Path("runs/clicks/timing.json").read_text("utf-8"))
-    assert [*timing] == ["seconds", "pairs"]
+    assert [*timing] == ["seconds", "stages", "pairs"]
     (pair,) = timing["pairs"]  # a failed one has none
     assert [*pair] == ["publisher", "recommender", "seconds", "events_per_second", "state_bytes"]
 

@@ -55,6 +55,8 @@ def resample(
     alike. Returns float64[columns, replicates] for each, the same bytes beside any other tables and for any number of
     `threads` (None = one a core), which compute `block` replicates of `stretch` groups at a time.
     """
+    if not tables:
+        return []
     key = key_of(seed, publisher, "bootstrap")
     steps = _poisson_steps()
     exact = np.concatenate([_exact_in_single(table, len(steps)) for table in tables])

@@ -141,6 +141,10 @@ def test_an_interval_scales_with_its_values_and_lies_between_them(values: list[i
     assert interval(column * factor, ones, units, seed) == ([low * factor], [high * factor])
 
 
+def test_no_tables_have_no_sums() -> None:
+    assert resample([], np.arange(3), seed=0, publisher="A") == []
+
+
 def test_nothing_scored_gives_no_interval() -> None:
     for groups in (0, 2):
         low, high = interval(np.zeros((groups, 1)), np.zeros(groups), np.arange(groups))
