@@ -46,6 +46,7 @@ from newsreplay.simulator.runs.options import (
 from newsreplay.simulator.runs.own_metrics import find_metric, measure, own_metric
 from newsreplay.simulator.runs.place import Numbered
 from newsreplay.simulator.splits import split_span
+from newsreplay.simulator.stages import StageClock
 from newsreplay.spec import Spec
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ def run(
     progress: Progress | None = None,
     report: Callable[[str], None] | None = None,
     command: str | None = None,
+    clock: StageClock | None = None,
     **limits: Unpack[RunLimits],
 ) -> Run:
     """Replay a data set before recommenders and score them; returns a `Run`.
@@ -209,23 +211,22 @@ def run(
       two: a stretch that the data set names ("official"). Durations are "1d", a `timedelta`, or milliseconds.
     - `out`: the run folder, by default a temporary one that goes when the returned object does. A run in it is
       replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or version,
-      or with recommenders that are objects. While it runs, and where it is interrupted, it lies in `OUT.partial`.
-      Without `slates`, only what became of answers is kept in it; `command` is kept as what reproduces it.
-    - `jobs`: pairs at a time, by default one a core, all in this process; with it, or a limit, pairs of plain-Python
-      recommenders that can be pickled get processes of their own, and a script needs `if __name__ == "__main__":`.
-      `executor` runs pairs elsewhere. Neither changes a byte of the results.
+      or objects; `OUT.partial` has an interrupted one. Without `slates`, only what became of answers is kept in it.
+    - `jobs`: pairs at a time, by default one a core, all in this process; with it, or a limit, plain recommenders that
+      can be pickled get processes of their own (a script needs `if __name__ == "__main__":`); `executor`: elsewhere.
     - `feedback_delay`: how long reads and outcomes are held back from learning, "5m", or "reads=0,outcomes=5m".
     - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
-    - `limits`: `timed`, `deadline`, `strict_deadline`, `answer_timeout`, `pair_timeout`, `memory_limit`, `on_error`, as
-      in `RunLimits`. A recommender that raises costs only its own results, unless `on_error="raise"`.
-    - `progress(what, done, total)` is told of rows; `report(line)` what became of folders.
+    - `limits`: as in `RunLimits`. A recommender that raises costs only its own results, unless `on_error="raise"`.
+    - `progress(what, done, total)` is told of rows, `report(line)` what became of folders; `clock` adds up seconds.
 
     Raises `NewsreplayError` where anything cannot be used.
     """
-    execution = _limited(Execution(jobs, executor, progress or quiet, report or unheard, command), limits)
-    entries = _entries(recommenders, execution.apart)
-    dataset = find_data(data, columns=columns, preparing=preparing)
+    execution = Execution(jobs, executor, progress or quiet, report or unheard, command, clock=clock or StageClock())
+    execution = _limited(execution, limits)
+    with execution.clock.stage("find"):
+        entries = _entries(recommenders, execution.apart)
+        dataset = find_data(data, columns=columns, preparing=preparing)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward, exclude)
     answering = _answering(Answering(k, seed, tuple(seeds), feedback_delay=delays(feedback_delay)), limits)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)

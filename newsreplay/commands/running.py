@@ -45,6 +45,7 @@ from newsreplay.commands.options import (
 from newsreplay.commands.screens import screen
 from newsreplay.errors import RecommenderError
 from newsreplay.escaping import escaped
+from newsreplay.simulator.stages import StageClock
 
 if TYPE_CHECKING:
     from newsreplay.api import Run
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
 @click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
 @click.option("--deadline", callback=parse_time, help="An answer that takes longer is late: 100ms. Implies --timed.")
 @click.option("--strict-deadline", is_flag=True, help="Late answers count as misses.")
+@click.option("--profile", is_flag=True, help="Print the seconds by stage below the table: find, load, replay, …")
 @names_option
 @leaderboard_options
 @file_options
@@ -124,6 +126,7 @@ def run(
     jobs: int | None,
     limits: LimitKeywords,
     slates: bool,
+    profile: bool,
     names: dict[str, str],
     table: LeaderboardKeywords,
     files: FileOptions,
@@ -136,7 +139,8 @@ def run(
     """
     if overwrite and out is None:
         raise click.UsageError("--overwrite is for --out; without it no other run is replaced")
-    dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
+    with (clock := StageClock()).stage("find"):
+        dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
     from newsreplay.api import run as replay_all
     from newsreplay.datasets.remote.address import without_secrets
     from newsreplay.files import file_name
@@ -158,6 +162,7 @@ def run(
                 progress=progress,
                 report=report_line,
                 command=shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])]),
+                clock=clock,
                 **scope,
                 **answering,
                 **limits,
@@ -168,7 +173,7 @@ def run(
         _print_partial(interruption.folder, names, table)
         raise
     done.names = names
-    _print_run(done, table)
+    _print_run(done, table, clock if profile else None)
 
 
 def _find_data_and_compile(
@@ -239,14 +244,16 @@ def _print_partial(folder: Path, names: dict[str, str], table: LeaderboardKeywor
         click.echo(leaderboard([run], **table, screen=screen()))
 
 
-def _print_run(run: Run, table: LeaderboardKeywords) -> None:
-    """The leaderboard, and what training cost; ends with status 3 where a recommender failed."""
+def _print_run(run: Run, table: LeaderboardKeywords, clock: StageClock | None) -> None:
+    """The leaderboard, what training cost, and the seconds by stage; ends with status 3 where a recommender failed."""
     from newsreplay.report.tables.costs import costs, was_trained
     from newsreplay.report.tables.leaderboard import leaderboard
 
     click.echo(leaderboard([run], **table, screen=screen()))
     if was_trained(run) and table["style"] not in ("json", "csv"):
         click.echo("\n" + costs(run, style=table["style"], rank_by=table.get("rank_by"), screen=screen()))
+    if clock is not None:
+        _print_profile(run, clock, table)
     failed = [pair for pair in run.info["pairs"] if pair["status"] == "failed"]
     if failed:
         every = len(failed) == len(run.info["pairs"])
@@ -256,6 +263,14 @@ def _print_run(run: Run, table: LeaderboardKeywords) -> None:
             else f"{len(failed)} of {len(run.info['pairs'])} pairs of recommender and publisher"
         )
         raise FailedRecommendersError(f"{which} failed; tracebacks lie in {run.folder / 'errors'}")
+
+
+def _print_profile(run: Run, clock: StageClock, table: LeaderboardKeywords) -> None:
+    """The seconds by stage; beside what other programs read on stderr."""
+    from newsreplay.report.tables.profile import profile
+
+    text = profile(clock.seconds, run.timing["stages"]["processor"], clock.in_all())
+    click.echo("\n" + text, err=table["style"] in ("json", "csv"))
 
 
 class FailedRecommendersError(click.ClickException):

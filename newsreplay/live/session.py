@@ -36,6 +36,7 @@ from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.pair import Judged, Pair
 from newsreplay.simulator.runs.place import UNFINISHED, claimed, writing
 from newsreplay.simulator.runs.write import Manifest
+from newsreplay.simulator.stages import StageClock
 from newsreplay.version import __version__
 
 FOLDER = "live"  #: below the run's
@@ -286,7 +287,7 @@ def judge(
             for name in dataset.publishers
             for entry in run.entries
         ]
-        progress = RunProgress(claim.partial, manifest, pairs)
+        progress = RunProgress(claim.partial, manifest, pairs, StageClock())
         for pair in pairs:
             progress.add(_judged(pair, audience))
         claim.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +30,7 @@ from newsreplay.simulator.runs.columns import write_judgement
 from newsreplay.simulator.runs.options import Answering
 from newsreplay.simulator.runs.pair import AnswerTimes, Judged, Pair
 from newsreplay.simulator.runs.paths import pair_files
+from newsreplay.simulator.stages import StageClock
 from newsreplay.traces import one_line
 
 
@@ -43,15 +45,17 @@ def replay_pair(
     *,
     keep_raised: bool = False,
     answered: Callable[[], Replayed] | None = None,
+    now: Callable[[], float] = time.thread_time,
 ) -> Judged:
     """Replay and judge one recommender on one publisher; whatever it raises becomes its error, `keep_raised`: as it is.
 
     `answered` is called in place of the replay where that has been. `progress` takes the number of rows done, now and
-    then, and `report` the lines that the recommender reports.
+    then, and `report` the lines that the recommender reports. `now` tells the processor seconds that its stages take.
     Raises `RunError` where what came of it cannot be written.
     """
-    options = pair.options
-    publisher, scored = load_scored(Dataset(pair.data), pair.publisher, options.scope, options.answering.seed)
+    options, clock = pair.options, StageClock(now)
+    with clock.stage("load"):
+        publisher, scored = load_scored(Dataset(pair.data), pair.publisher, options.scope, options.answering.seed)
     rows = len(publisher.log.time)
     try:
         room = tempfile.TemporaryDirectory(prefix="newsreplay-", ignore_cleanup_errors=True)
@@ -59,9 +63,11 @@ def replay_pair(
         return failed(pair, f"no folder for temporary files: {one_line(error)}", traceback.format_exc(), rows)
     with room as work:
         try:
-            replayed = answered() if answered else _replay(pair, publisher, Path(work), progress, report)
+            with clock.stage("replay"):
+                replayed = answered() if answered else _replay(pair, publisher, Path(work), progress, report)
             times, late, late_scores = _timed(replayed.times, options.answering)
-            judgement = score(publisher, scored, Answers(replayed.slates, replayed.scores, late, late_scores))
+            with clock.stage("judge"):
+                judgement = score(publisher, scored, Answers(replayed.slates, replayed.scores, late, late_scores))
             self_report = _plain(replayed.self_report)
         except (StoppedError, KeyboardInterrupt):
             raise
@@ -69,7 +75,8 @@ def replay_pair(
             answer = failed(pair, one_line(error), traceback.format_exc(), rows)
             return replace(answer, raised=error) if keep_raised else answer
         progress(rows)  # nothing is written once nobody waits for it
-        _write(pair, publisher, replayed, judgement)  # a full disk is not the recommender's fault
+        with clock.stage("write"):
+            _write(pair, publisher, replayed, judgement)  # a full disk is not the recommender's fault
     return Judged(
         publisher=pair.publisher,
         recommender=pair.entry.label,
@@ -85,6 +92,8 @@ def replay_pair(
         foresight=replayed.foresight,
         leaks=leaks_of(replayed.foresight, self_report),
         self_report=self_report,
+        stages=clock.seconds
+        | {"compile": replayed.loading, "replay": max(0.0, clock.seconds["replay"] - replayed.loading)},
     )
 
 

@@ -26,6 +26,7 @@ from newsreplay.simulator.runs.paths import ERRORS, pair_files
 from newsreplay.simulator.runs.place import UNFINISHED, Key, find_run, scored_again, target, writing
 from newsreplay.simulator.runs.records import PairFile, PairRecord, PublisherRecord, RunRecord, ScopeRecord
 from newsreplay.simulator.runs.write import name_files, publisher_facts, write_info, write_results
+from newsreplay.simulator.stages import StageClock
 
 # What scoring does not write anew.
 ANSWERS: tuple[PairFile, ...] = ("slates", "scores")  #: of a pair
@@ -122,7 +123,7 @@ def _score_again(
             judged.append(_judge_again(folder, publisher, scored, pair, options.answering.k))
             done += 1
             progress("scoring", done, len(pairs))
-        results += measure_publisher(folder, publisher, scored, judged, options.answering)
+        results += measure_publisher(folder, publisher, scored, judged, options.answering, StageClock())
         publishers.append(publisher_facts(dataset, name, scored, judged))
     return results, publishers
 

@@ -23,6 +23,7 @@ from newsreplay.simulator.runs.paths import pair_files, publisher_files
 from newsreplay.simulator.runs.place import Numbered, claimed
 from newsreplay.simulator.runs.records import PublisherRecord
 from newsreplay.simulator.runs.write import Manifest, publisher_facts, write_replicates, write_results, write_run
+from newsreplay.simulator.stages import StageClock
 from newsreplay.simulator.workers import Workers
 from newsreplay.spec import Spec
 
@@ -53,7 +54,7 @@ def run(
             for publisher in chosen
             for entry, without_seed in repeated
         ]
-        progress = RunProgress(claim.partial, manifest, pairs)
+        progress = RunProgress(claim.partial, manifest, pairs, execution.clock)
         try:
             _replay(progress, execution)
         except KeyboardInterrupt:
@@ -132,8 +133,8 @@ def check_rewarded(dataset: Dataset, publishers: Iterable[str], reward: Reward |
 class RunProgress:
     """The pairs of a run as they end. Each publisher is measured and written with its last one."""
 
-    def __init__(self, folder: Path, manifest: Manifest, pairs: list[Pair]):
-        self.folder, self.manifest, self.pairs = folder, manifest, pairs
+    def __init__(self, folder: Path, manifest: Manifest, pairs: list[Pair], clock: StageClock):
+        self.folder, self.manifest, self.pairs, self.clock = folder, manifest, pairs, clock
         self.begun = time.perf_counter()
         self.order = {(pair.publisher, pair.entry.label): number for number, pair in enumerate(pairs)}
         self.judged: dict[str, list[Judged]] = {name: [] for name in manifest.publishers}
@@ -156,25 +157,28 @@ class RunProgress:
         """Measure the pairs of a publisher that have ended."""
         options = self.manifest.options
         done = sorted(self.judged[name], key=lambda pair: self.order[pair.publisher, pair.recommender])
-        publisher, scored = load_scored(self.manifest.dataset, name, options.scope, options.answering.seed)
+        with self.clock.stage("load"):
+            publisher, scored = load_scored(self.manifest.dataset, name, options.scope, options.answering.seed)
         self.facts[name] = publisher_facts(self.manifest.dataset, name, scored, done)
-        self.results[name] = measure_publisher(self.folder, publisher, scored, done, options.answering)
+        self.results[name] = measure_publisher(self.folder, publisher, scored, done, options.answering, self.clock)
         self.judged[name] = [pair.without_sums() for pair in done]
 
     def write(self) -> None:
         """Write what is measured: the whole run, or a partial one."""
         begun = time.perf_counter()
         names = [name for name in self.judged if name in self.results]
-        write_results(self.folder, [result for name in names for result in self.results[name]])
-        write_run(
-            self.folder,
-            self.manifest,
-            [self.facts[name] for name in names],
-            [pair for name in names for pair in self.judged[name]],
-            begun - self.begun,
-            pairs_in_all=len(self.pairs),
-            sealed=self.sealed,
-        )
+        with self.clock.stage("write"):
+            write_results(self.folder, [result for name in names for result in self.results[name]])
+            write_run(
+                self.folder,
+                self.manifest,
+                [self.facts[name] for name in names],
+                [pair for name in names for pair in self.judged[name]],
+                begun - self.begun,
+                self.clock.seconds,
+                pairs_in_all=len(self.pairs),
+                sealed=self.sealed,
+            )
         self.written = time.perf_counter()
         self.took = self.written - begun
 
@@ -213,17 +217,19 @@ def finish_partial(progress: RunProgress, report: Callable[[str], None]) -> None
 
 
 def measure_publisher(
-    folder: Path, publisher: Publisher, scored: Scored, judged: list[Judged], answering: Answering
+    folder: Path, publisher: Publisher, scored: Scored, judged: list[Judged], answering: Answering, clock: StageClock
 ) -> list[Result]:
     """Measure all recommenders on a publisher, and write what they have in common."""
     sums = {pair.recommender: pair.sums for pair in judged if pair.sums is not None}
-    measured = measure(publisher.name, answering.k, scored, sums, answering.seed)
-    files = publisher_files(folder, publisher.name)
-    write_scored(folder, publisher, scored)
-    write_replicates(files.replicates, measured.replicates)
-    pairs = [pair_files(folder, publisher.name, recommender) for recommender in sums]
-    if any(pair.slates.exists() for pair in pairs):
-        write_requests(files.requests, publisher, scored.asks)
-    if any(pair.scores.exists() for pair in pairs):
-        write_impressions(files.impressions, publisher)
+    with clock.stage("intervals"):
+        measured = measure(publisher.name, answering.k, scored, sums, answering.seed)
+    with clock.stage("write"):
+        files = publisher_files(folder, publisher.name)
+        write_scored(folder, publisher, scored)
+        write_replicates(files.replicates, measured.replicates)
+        pairs = [pair_files(folder, publisher.name, recommender) for recommender in sums]
+        if any(pair.slates.exists() for pair in pairs):
+            write_requests(files.requests, publisher, scored.asks)
+        if any(pair.scores.exists() for pair in pairs):
+            write_impressions(files.impressions, publisher)
     return measured.results

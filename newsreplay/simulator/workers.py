@@ -55,7 +55,7 @@ def _replay_apart(pair: Pair, work: str, memory: int | None, wire: Connection) -
             wire.send(what)
 
     try:
-        judged = replay_pair(pair, tell, lambda line: tell(printable(line)))
+        judged = replay_pair(pair, tell, lambda line: tell(printable(line)), now=time.process_time)
     except (StoppedError, KeyboardInterrupt) as error:  # nobody's but its own: Ctrl-C is not heard here
         judged = failed(pair, one_line(error), traceback.format_exc(), 0)
     except RunError as error:  # as a full disk, which is not the recommender's fault

@@ -281,7 +281,7 @@ def test_results_are_rows_of_publisher_recommender_metric_and_interval(replay: C
 def test_timings_tell_the_seconds_of_every_pair(replay: Cli) -> None:
     replay("--recommenders", "recency,mine.py:RaisesInLearn", "--publishers", "A")
     timing = json.loads(Path("runs/clicks/timing.json").read_text("utf-8"))
-    assert [*timing] == ["seconds", "pairs"]
+    assert [*timing] == ["seconds", "stages", "pairs"]
     (pair,) = timing["pairs"]  # a failed one has none
     assert [*pair] == ["publisher", "recommender", "seconds", "events_per_second", "state_bytes"]
 
@@ -610,3 +610,35 @@ class Cheat(Newest):
     cheat = cli("check", "recency,mine:Cheat", "--cuts", "3")
     assert complaint(cheat) == "1 did not pass"
     assert "mine:Cheat: SEES WHAT IT SHOULD NOT: the answer at row" in cheat.stdout
+
+
+def test_a_profile_says_where_the_seconds_went(replay: Cli) -> None:
+    words = ("--recommenders", f"recency,{__name__}:Answer", "--out", "runs/profiled")
+    lines = replay(*words, "--profile").stdout.splitlines()
+    head = next(number for number, line in enumerate(lines) if line.startswith("stage"))
+    rows = {line[:9].strip(): line[9:].split() for line in lines[head + 1 : -1]}
+    timing = json.loads(Path("runs/profiled/timing.json").read_text())
+    assert [*rows] == ["find", "load", "compile", "replay", "judge", "intervals", "write", "in all"]
+    assert timing["stages"].keys() == {"wall", "processor"}
+    assert [*timing["stages"]["wall"]] == ["find", "load", "intervals", "write"]
+    assert [*timing["stages"]["processor"]] == ["load", "compile", "replay", "judge", "write"]
+    for column, measured in enumerate(timing["stages"].values()):
+        assert [stage for stage, row in rows.items() if row[column] != "–"] == [*measured, "in all"]
+        assert all(0 <= seconds <= timing["seconds"] + measured.get("find", 0) for seconds in measured.values())
+    assert "stage" not in replay(*words).stdout
+
+
+def test_a_profile_stands_beside_what_programs_read(replay: Cli) -> None:
+    result = replay(*NAMED, "--recommenders", "recency", "--format", "json", "--profile")
+    assert json.loads(result.stdout)
+    assert "intervals" in result.stderr
+
+
+class Answer:
+    """A plain recommender."""
+
+    def learn(self, event: Any) -> None:
+        pass
+
+    def recommend(self, request: Any, k: int) -> list[int]:
+        return []

@@ -51,6 +51,7 @@ def frame_at_impressions(
         session=codes.astype(np.int32),
         begin=starts,
         read=read,
+        item=log.item[reads[read]],
         position=np.empty(len(read), np.int32),
         reachable=np.empty(len(read), np.bool_),
         again=np.empty(len(read), np.bool_),

@@ -40,27 +40,29 @@ def beyond_accuracy(publisher: Publisher, rows: Column, slates: Column, group: C
     log, articles = publisher.log, publisher.articles
     categories = len(articles.categories)
     sums, counts = np.zeros((groups, len(MEANS))), np.zeros((groups, len(MEANS)), np.int64)
-    state = _ReadCounts(
+    article = np.zeros(len(articles.id), _ARTICLE)
+    for name in ("published", "category", "category_row"):
+        article[name] = getattr(articles, name)
+    state = _State(
+        article,
         np.zeros(len(log.time) + 2, np.int64),  # as long as one article could need; what is never touched takes no room
-        np.zeros(len(articles.id), np.int64),
-        np.zeros(len(articles.id)),
-        np.zeros(len(articles.id), np.int64),
+        np.zeros(len(log.time) + 2),
         np.zeros(categories, np.int64),
         np.zeros(categories, np.int64),
     )
-    facts = _Articles(articles.published, articles.category, articles.category_row)
-    _measure(log, facts, rows, slates, group, sums, counts, state)
+    _measure(log, rows, slates, group, sums, counts, state)
     last = np.flatnonzero(group >= 0)[-1:]
     if not last.size:
         return BeyondAccuracy(sums, counts, math.nan, math.nan, math.nan)
     row = rows[last[0]]
     known = int(log.item[: row + 1].max()) + 1
-    known_categories = np.unique(articles.category[(articles.category >= 0) & (articles.category_row <= row)]).size
+    found = articles.category[(articles.category >= 0) & (articles.category_row <= row)]
+    known_categories = int(np.count_nonzero(np.bincount(found)))
     return BeyondAccuracy(
         sums,
         counts,
-        int(np.count_nonzero(state.recommended)) / known,
-        gini(state.recommended[:known]),
+        int(np.count_nonzero(article["recommended"])) / known,
+        gini(article["recommended"][:known]),
         evenness(state.by_category, known_categories),
     )
 
@@ -80,23 +82,28 @@ def evenness(counts: Column, categories: int) -> float:
     return float((some / total * np.log2(total / some)).sum()) / math.log2(categories)
 
 
-class _Articles(NamedTuple):
-    published: Column  # int64[articles], ms
-    category: Column  # int32[articles]
-    category_row: Column  # int64[articles]
+#: What is known of an article, in one piece, since slates name articles from everywhere.
+_ARTICLE = np.dtype(
+    [
+        ("published", np.int64),  # ms
+        ("category_row", np.int64),
+        ("recommended", np.int64),  # times
+        ("category", np.int32),
+        ("reads", np.int32),  # so far
+    ]
+)
 
 
-class _ReadCounts(NamedTuple):
+class _State(NamedTuple):
+    article: Column  # _ARTICLE[articles]
     at_least: Column  # int64: known articles with at least so many reads so far
-    reads: Column  # int64[articles], so far
-    bits: Column  # float64[articles]: log2(reads + 1)
-    recommended: Column  # int64[articles]: times
+    bits: Column  # float64: log2 of so many reads + 1, of those that some article has had
     by_category: Column  # int64[categories]: recommended articles whose category was known
     in_slate: Column  # int64[categories]: the same of the slate at hand; zeros between slates
 
 
 @compiled
-def _measure(log: Any, articles: Any, rows: Any, slates: Any, group: Any, sums: Any, counts: Any, state: Any) -> None:
+def _measure(log: Any, rows: Any, slates: Any, group: Any, sums: Any, counts: Any, state: Any) -> None:
     request, reads = 0, 0
     for row in range(log.item.size):
         # Codes are given by first appearance, so the highest so far tells how many articles are known.
@@ -107,40 +114,42 @@ def _measure(log: Any, articles: Any, rows: Any, slates: Any, group: Any, sums: 
         if request < rows.size and rows[request] == row:
             into = group[request]
             if into >= 0 and slates[request, 0] >= 0:
-                _add_slate(slates[request], row, log.time[row], reads, articles, sums[into], counts[into], state)
+                _add_slate(slates[request], row, log.time[row], reads, sums[into], counts[into], state)
             request += 1
 
 
 @kernel
-def _count_read(article: int, state: Any) -> None:
-    state.reads[article] += 1
-    state.at_least[state.reads[article]] += 1
-    state.bits[article] = np.log2(state.reads[article] + 1)
+def _count_read(number: int, state: Any) -> None:
+    reads = state.article[number].reads + 1
+    state.article[number].reads = reads
+    if state.at_least[reads] == 0:
+        state.bits[reads] = np.log2(reads + 1)
+    state.at_least[reads] += 1
 
 
 @kernel
-def _add_slate(slate: Any, row: int, now: int, reads: int, articles: Any, sums: Any, counts: Any, state: Any) -> None:
+def _add_slate(slate: Any, row: int, now: int, reads: int, sums: Any, counts: Any, state: Any) -> None:
     known = state.at_least[0]
     n, bits, above, age, with_category, alike = 0, 0.0, 0, 0, 0, 0
     for place in range(slate.size):
-        article = slate[place]
-        if article < 0:
+        if slate[place] < 0:
             break
         n += 1
-        state.recommended[article] += 1
-        bits += state.bits[article]
+        article = state.article[slate[place]]
+        article.recommended += 1
+        bits += state.bits[article.reads]
         # Those with more reads count twice, those with equally many once: what is missing to 2 * known is the
         # doubled mid-percentile.
-        above += state.at_least[state.reads[article]] + state.at_least[state.reads[article] + 1]
-        age += now - articles.published[article]
-        category = articles.category[article]
-        if category >= 0 and articles.category_row[article] <= row:
+        above += state.at_least[article.reads] + state.at_least[article.reads + 1]
+        age += now - article.published
+        category = article.category
+        if category >= 0 and article.category_row <= row:
             alike += state.in_slate[category]
             state.in_slate[category] += 1
             state.by_category[category] += 1
             with_category += 1
     for place in range(n):
-        category = articles.category[slate[place]]
+        category = state.article[slate[place]].category
         if category >= 0:
             state.in_slate[category] = 0
     for i in range(3):

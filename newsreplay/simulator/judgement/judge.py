@@ -36,6 +36,7 @@ class Frame(NamedTuple):
     session: Column  #: int32[sessions], codes, ascending
     begin: Column  #: int64[sessions + 1], session i has the reads begin[i] … begin[i + 1] - 1
     read: Column  #: int32[reads], number of the read in the log
+    item: Column  #: int32[reads], the article that was read
     position: Column  #: int32[reads], 1 + the reads of the session at earlier times; reads of one instant share it
     reachable: Column  #: bool[reads], known and not excluded at some request that counts for the read
     again: Column  #: bool[reads], the session has read the article at an earlier time
@@ -95,6 +96,7 @@ def frame(
         session=codes.astype(np.int32),
         begin=starts,
         read=request,
+        item=np.empty(reads, np.int32),
         position=np.empty(reads, np.int32),
         reachable=np.empty(reads, np.bool_),
         again=np.empty(reads, np.bool_),
@@ -139,13 +141,13 @@ def _align(log: Any, leaves_out: bool, seen: Any, frame: Any) -> None:
         marked = end  # the places from here on are of later instants, and seen
         for place in range(end - 1, begin - 1, -1):
             frame.request[place] = step
+            frame.item[place] = item[row[step]]
             if place < end - 1 and time[row[step]] < time[row[frame.request[place + 1]]]:
                 while marked > place + 1:
                     marked -= 1
-                    coming = item[row[frame.request[marked]]]
-                    distinct += seen[coming] != session
-                    seen[coming] = session
-            frame.relevant[place] = distinct - (leaves_out and seen[item[row[step]]] == session)
+                    distinct += seen[frame.item[marked]] != session
+                    seen[frame.item[marked]] = session
+            frame.relevant[place] = distinct - (leaves_out and seen[frame.item[place]] == session)
             step = log.previous[step]
         # Marks of the way back become marks of the way there: -2 - session cannot be one of the others.
         onward = -2 - session
@@ -154,15 +156,15 @@ def _align(log: Any, leaves_out: bool, seen: Any, frame: Any) -> None:
         before, other_before = int64(-1), int64(-1)  # the last request of earlier instants, and `other` at that
         for place in range(begin, end):
             request = frame.request[place]
-            current = item[row[request]]
+            current = frame.item[place]
             if place > begin:
                 ahead = int64(frame.request[place - 1])
                 if time[row[ahead]] < time[row[request]]:
                     before, other_before = ahead, other
                     while marked < place:
-                        seen[item[row[frame.request[marked]]]] = onward
+                        seen[frame.item[marked]] = onward
                         marked += 1
-                if item[row[ahead]] != current:
+                if frame.item[place - 1] != current:
                     other = ahead
             away = before
             if leaves_out and before >= 0 and item[row[before]] == current:
@@ -184,7 +186,7 @@ def _align_to_unread(log: Any, ends: Any, frame: Any) -> None:
     for number in range(frame.session.size):
         begin, end = frame.begin[number], frame.begin[number + 1]
         for place in range(begin, end):
-            item = log.item[log.row[frame.request[place]]]
+            item = frame.item[place]
             if first[item] < begin:
                 first[item] = place
             last[item] = place
@@ -197,7 +199,7 @@ def _align_to_unread(log: Any, ends: Any, frame: Any) -> None:
                 later += begun
                 coming = begun = 0
             frame.relevant[place] = later + coming
-            item = log.item[log.row[frame.request[place]]]
+            item = frame.item[place]
             if first[item] == place:
                 begun += 1
                 coming += frame.position[last[item]] > frame.position[place]
@@ -214,76 +216,79 @@ def judge(
     reads, k = len(frame.request), slates.shape[1]
     outcomes = Outcomes(np.empty(reads, np.int16), np.zeros((reads, -(-k // 8)), np.uint8))
     articles = len(publisher.articles.id)
-    scratch = _Offered(
-        np.zeros(articles, np.int64),
-        np.full(articles, -1, np.int32),
-        np.zeros(articles if late is not None else 0, np.int64),
-        np.zeros(0, np.bool_) if late is None else late,
+    marks = _InSession(
+        np.full(articles + 1, -1, np.int32),
+        np.empty(articles, np.int32),
+        np.empty(articles, np.int32),
+        np.full(articles if late is not None else 0, -1, np.int32),
     )
-    _judge(publisher.log.item, publisher.requests.row, frame, slates, exclude != "nothing", outcomes, scratch)
+    too_late = np.zeros(0, np.bool_) if late is None else late
+    _judge(frame, slates, too_late, exclude != "nothing", outcomes, marks)
     return outcomes
 
 
-class _Offered(NamedTuple):
-    offered: Column  # int64[articles]: stamp of the last session that was offered it, plus k - the best place
-    later: Column  # int32[articles]: last session found to read the article later
-    offered_late: Column  # int64[articles]: stamp of the last session that was offered it too late
-    late: Column  # bool[requests], or nothing
+class _InSession(NamedTuple):
+    """By article: what the session at hand has to do with it."""
+
+    session: Column  # int32[articles + 1], the last session found to read it; the last place is that of padding, -1
+    last: Column  # int32[articles], the position of the session's last read of it
+    best: Column  # int32[articles], the best place at which the session was offered it so far; above k = at none
+    offered_late: Column  # int32[articles], the last session that was offered it too late, or nothing
 
 
 @compiled
-def _judge(item: Any, row: Any, frame: Any, slates: Any, leaves_out: bool, outcomes: Any, scratch: Any) -> None:
-    k = slates.shape[1]
-    stamp = 0
-    timed = scratch.late.size > 0
+def _judge(frame: Any, slates: Any, late: Any, leaves_out: bool, outcomes: Any, marks: Any) -> None:
+    """Fill in outcomes.
+
+    Of what a slate offers only the articles matter that its session reads, and these are marked before.
+    """
+    k, item = slates.shape[1], frame.item
     for number in range(frame.session.size):
         session = frame.session[number]
         begin, end = frame.begin[number], frame.begin[number + 1]
-        # Stamps grow by more than k, so what an earlier session left behind is never above this one's.
-        stamp += k + 1
+        for at in range(begin, end):
+            marks.session[item[at]] = session
+            marks.last[item[at]] = frame.position[at]
+            marks.best[item[at]] = k + 1
         full = False
         entered = begin  # the places before this one are of earlier instants, and their slates are entered
-        for at in range(begin, end):  # forward: what was offered at earlier times
+        for at in range(begin, end):
             while entered - begin < frame.position[at] - 1:
-                full = _enter(slates[frame.request[entered]], timed, frame.request[entered], stamp, scratch) or full
+                slate = slates[frame.request[entered]]
+                if late.size > 0 and late[frame.request[entered]]:
+                    _enter_late(slate, session, marks)
+                else:
+                    left_out = int64(item[entered]) if leaves_out else int64(-1)
+                    _enter(slate, frame, entered, session, left_out, outcomes.relevant[entered], marks)
+                    full = full or slate[k - 1] >= 0
                 entered += 1
-            current = item[row[frame.request[at]]]
-            place = k + 1 - (scratch.offered[current] - stamp)
+            place = int64(marks.best[item[at]])
             if place > k:
                 place = int64(BELOW) if full else int64(NO_CANDIDATE)
-                if timed and scratch.offered_late[current] == stamp:
+                if late.size > 0 and marks.offered_late[item[at]] == session:
                     place = int64(OFFERED_LATE)
             outcomes.place[at] = place
-        marked = end  # the places from here on are of later instants, and their articles are marked
-        for at in range(end - 1, begin - 1, -1):  # backward: what is relevant to a request is read at a later time
-            if at < end - 1 and frame.position[at] < frame.position[at + 1]:
-                while marked > at + 1:
-                    marked -= 1
-                    scratch.later[item[row[frame.request[marked]]]] = session
-            request = frame.request[at]
-            current = item[row[request]]
-            if frame.relevant[at] > 0 and not (timed and scratch.late[request]):
-                for i in range(k):
-                    candidate = slates[request, i]
-                    if candidate < 0:
-                        break
-                    if scratch.later[candidate] == session and not (leaves_out and candidate == current):
-                        outcomes.relevant[at, i >> 3] |= np.uint8(1 << (i & 7))
 
 
 @kernel
-def _enter(slate: Any, timed: bool, request: int, stamp: int, scratch: Any) -> bool:
-    """Enter a slate as offered; whether it was full and in time."""
-    late = timed and scratch.late[request]
+def _enter(slate: Any, frame: Any, at: int, session: int, left_out: int, relevant: Any, marks: Any) -> None:
+    """Enter a slate as offered, and note which of its places are relevant: those that are read at a later time."""
     for i in range(slate.size):
         candidate = slate[i]
-        if candidate < 0:
-            return False
-        if late:
-            scratch.offered_late[candidate] = stamp
-        else:
-            scratch.offered[candidate] = max(scratch.offered[candidate], stamp + slate.size - i)
-    return not late
+        if marks.session[candidate] == session:
+            marks.best[candidate] = min(marks.best[candidate], i + 1)
+            later = marks.last[candidate] > frame.position[at] and candidate != left_out
+            if later and frame.relevant[at] > 0:
+                relevant[i >> 3] |= np.uint8(1 << (i & 7))
+
+
+@kernel
+def _enter_late(slate: Any, session: int, marks: Any) -> None:
+    """Enter a slate that came too late."""
+    for i in range(slate.size):
+        candidate = slate[i]
+        if marks.session[candidate] == session:
+            marks.offered_late[candidate] = session
 
 
 def tally(frame: Frame, outcomes: Outcomes, group: Column, groups: int, cuts: tuple[int, ...]) -> Column:
@@ -310,29 +315,60 @@ def _tally(frame: Any, outcomes: Any, group: Any, cuts: Any, ideal: Any, hits: A
             if place > 0:
                 for c in range(cuts.size):
                     hits[c] += place <= cuts[c]
-        for at in range(frame.asks[number], frame.asks[number + 1]):
-            relevant, first, gain = 0, 0, 0.0
-            place = 0
+        if hits[cuts.size - 1] > 0:  # most sessions have none
             for c in range(cuts.size):
-                while place < cuts[c]:
-                    byte = outcomes.relevant[at, place >> 3]
-                    if byte == 0:  # most are
-                        place = (place | 7) + 1
-                        continue
-                    if byte >> (place & 7) & 1:
-                        relevant += 1
-                        gain += ideal[place + 1] - ideal[place]
-                        if first == 0:
-                            first = place + 1
-                    place += 1
-                if relevant > 0:
-                    total[c, 2] += 1
-                    total[c, 3] += 1 / first
-                    total[c, 4] += gain / ideal[min(cuts[c], int64(frame.relevant[at]))]
-                    total[c, 5] += relevant / frame.relevant[at]
-        for c in range(cuts.size):
-            total[c, 0] += hits[c]
-            total[c, 1] += hits[c] > 0
+                total[c, 0] += hits[c]
+                total[c, 1] += hits[c] > 0
+        for at in range(frame.asks[number], frame.asks[number + 1]):
+            if _any(outcomes.relevant[at]):  # most slates have nothing relevant
+                _add_slate(outcomes.relevant[at], frame.relevant[at], cuts, ideal, total)
+
+
+@kernel
+def _any(matches: Any) -> bool:
+    found = False
+    for byte in range(matches.size):
+        found |= matches[byte] != 0
+    return found
+
+
+@kernel
+def _add_slate(matches: Any, of: int, cuts: Any, ideal: Any, total: Any) -> None:
+    """Add a slate as a ranking; `of` so many articles that are relevant."""
+    relevant, first, place, gain = 0, 0, 0, 0.0
+    for c in range(cuts.size):
+        while place < cuts[c]:
+            byte = matches[place >> 3]
+            if byte == 0:  # most are
+                place = (place | 7) + 1
+                continue
+            if byte >> (place & 7) & 1:
+                relevant += 1
+                gain += ideal[place + 1] - ideal[place]
+                if first == 0:
+                    first = place + 1
+            place += 1
+        if relevant > 0:
+            total[c, 2] += 1
+            total[c, 3] += 1 / first
+            total[c, 4] += gain / ideal[min(cuts[c], int64(of))]
+            total[c, 5] += relevant / of
+
+
+def hit_sessions(frame: Frame, place: Column, cuts: tuple[int, ...]) -> Column:
+    """Which sessions have a hit at each cut-off: bool[sessions, cut-offs]; `place` is that of `Outcomes`."""
+    hit = np.zeros((len(frame.session), len(cuts)), np.bool_, order="F")
+    _hit_sessions(frame.begin, place, np.array(cuts, np.int64), hit)
+    return hit
+
+
+@compiled
+def _hit_sessions(begin: Any, places: Any, cuts: Any, hit: Any) -> None:
+    for number in range(begin.size - 1):
+        for at in range(begin[number], begin[number + 1]):
+            if places[at] > 0:
+                for c in range(cuts.size):
+                    hit[number, c] |= places[at] <= cuts[c]
 
 
 @compiled

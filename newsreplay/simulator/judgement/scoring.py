@@ -17,7 +17,7 @@ from newsreplay.simulator.judgement.at_impressions import frame_at_impressions, 
 from newsreplay.simulator.judgement.beyond_accuracy import BeyondAccuracy, beyond_accuracy
 from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, Resampled, clusters, coarser, fitting
 from newsreplay.simulator.judgement.counting import FEW, HitSessions, count_hit_sessions
-from newsreplay.simulator.judgement.judge import Frame, Outcomes, frame, judge, tally, with_two_reads
+from newsreplay.simulator.judgement.judge import Frame, Outcomes, frame, hit_sessions, judge, tally, with_two_reads
 from newsreplay.simulator.judgement.measures import cut_offs
 from newsreplay.simulator.judgement.rankings import (
     Pooled,
@@ -144,7 +144,8 @@ def score(publisher: Publisher, scored: Scored, answers: Answers) -> Judgement:
     hit = outcomes.place == 1
     hits_of_longest = hit & np.repeat(scored.longest, np.diff(scored.frame.begin))
     ranked, impressions = _rank(publisher, scored, answers)
-    reads, totals, reads_nonzero = _tally(scored, outcomes, cut_offs(answers.slates.shape[1]))
+    cuts = cut_offs(answers.slates.shape[1])
+    reads, totals, reads_nonzero = _tally(scored, outcomes, cuts)
     beyond, beyond_nonzero = _beyond(publisher, scored, slates)
     return Judgement(
         outcomes,
@@ -153,7 +154,7 @@ def score(publisher: Publisher, scored: Scored, answers: Answers) -> Judgement:
             reads,
             totals,
             (int(np.count_nonzero(hit)), int(np.count_nonzero(hits_of_longest))),
-            _hit_sessions(scored, outcomes, cut_offs(answers.slates.shape[1])),
+            count_hit_sessions(hit_sessions(scored.frame, outcomes.place, cuts), scored.clusters.ungrouped),
             reads_nonzero,
             beyond,
             beyond_nonzero,
@@ -171,15 +172,6 @@ def _tally(scored: Scored, outcomes: Outcomes, cuts: tuple[int, ...]) -> tuple[C
         ungrouped = tally(scored.frame, outcomes, by.ungrouped, int(by.ungrouped.max()) + 1, cuts)
         nonzero = np.count_nonzero(ungrouped, axis=0)
     return reads, totals, nonzero
-
-
-def _hit_sessions(scored: Scored, outcomes: Outcomes, cuts: tuple[int, ...]) -> HitSessions:
-    begin = scored.frame.begin[:-1]
-    hit = np.zeros((len(begin), len(cuts)), bool, order="F")
-    for number, cut in enumerate(cuts if len(begin) else ()):
-        hits = np.flatnonzero((outcomes.place > 0) & (outcomes.place <= cut))
-        hit[np.searchsorted(begin, hits, side="right") - 1, number] = True  # a session may be without reads
-    return count_hit_sessions(hit, scored.clusters.ungrouped)
 
 
 def _beyond(publisher: Publisher, scored: Scored, slates: Column) -> tuple[BeyondAccuracy, Column]:

@@ -183,9 +183,11 @@ def compiled(
     replaying = CompiledReplay(recommender, setting, key, sizes_of(log, longest), unread, scored=len(log.pools.at) > 1)
     if setting.timed:
         replaying.clock = clocked(replaying.state, len(slates), len(log.pools.at) - 1)
+    loading = time.thread_time()
     replaying.load(log, slates, scores)
+    loading = time.thread_time() - loading
     begun = time.perf_counter()
     for first, end, due in pieces(log, stretch, recommender.refit_every):
         replaying.step(log, first, end, due, slates, scores)
         progress(end)
-    return replaying.done(slates, scores, time.perf_counter() - begun)
+    return replaying.done(slates, scores, time.perf_counter() - begun)._replace(loading=loading)

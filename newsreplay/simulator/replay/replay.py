@@ -139,6 +139,7 @@ def of_parts(mixture: Mixture, done: list[Replayed], slates: Column, scores: Col
         seconds,
         _reported(mixture, done),
         next((one.foresight for one in done if one.foresight), None),
+        sum(one.loading for one in done),
     )
 
 

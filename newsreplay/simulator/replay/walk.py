@@ -57,6 +57,7 @@ class Replayed(NamedTuple):
     seconds: float  #: wall time of the walk, without loading or compiling kernels
     self_report: SelfReport | None = None  #: of a plain recommender that has one, after the last row
     foresight: Foresight = None  #: what of the future it was given
+    loading: float = 0.0  #: processor seconds of loading or compiling its kernels
 
 
 def can_score(recommender: object) -> bool:

@@ -6,13 +6,14 @@ import math
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict, cast
 
 from newsreplay.durations import NO_DELAYS, Delays, Duration
 from newsreplay.errors import NewsreplayError
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.runs.records import OptionsRecord
+from newsreplay.simulator.stages import StageClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,6 +136,7 @@ class Execution:
     pair_timeout: int | None = None  #: ms after which a pair is given up
     memory_limit: int | None = None  #: bytes that a process of a plain recommender's own may take
     fail_fast: bool = False  #: the first recommender that fails ends the run
+    clock: StageClock = field(default_factory=StageClock)  #: wall seconds of what this process does itself
 
     def __post_init__(self) -> None:
         if self.jobs is not None and self.jobs < 1:

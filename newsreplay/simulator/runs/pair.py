@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from newsreplay.simulator.judgement.scoring import Sums
 from newsreplay.simulator.replay.foresight import Foresight
 from newsreplay.simulator.replay.slates import NO_DROPS, Drops
 from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.stages import Stage
 
 
 class Pair(NamedTuple):
@@ -57,6 +59,7 @@ class Judged:
     foresight: Foresight = None  #: what of the future it was given
     leaks: str = ""  #: the same in words, where the foresight is "given" or "leaky"
     self_report: SelfReport | None = None  #: what a plain recommender reports of itself
+    stages: Mapping[Stage, float] = field(default_factory=dict)  #: processor seconds of its thread, or of its process
 
     def without_sums(self) -> Judged:
         """The same once it is measured: sums take room."""

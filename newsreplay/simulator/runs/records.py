@@ -9,6 +9,7 @@ from typing import Literal, NotRequired, TypedDict, get_args
 
 from newsreplay.log.rows import Asks, Excludes
 from newsreplay.simulator.judgement.measures import Reward
+from newsreplay.simulator.stages import Stage
 
 FORMAT = 4  #: of the run folder
 
@@ -183,7 +184,15 @@ class TimingRecord(TypedDict):
     """timing.json: what a run cost."""
 
     seconds: float
+    stages: StagesRecord
     pairs: list[PairTimingRecord]
+
+
+class StagesRecord(TypedDict):
+    """Seconds by stage of a run: find, load, compile, replay, judge, intervals, write."""
+
+    wall: dict[Stage, float]  #: of what the run's own process does between pairs, one thing at a time
+    processor: dict[Stage, float]  #: of all pairs together, which share the cores: of their threads, or processes
 
 
 class TrainingRecord(TypedDict):

@@ -35,6 +35,7 @@ from newsreplay.simulator.runs.records import (
     TimingRecord,
     TrainingRecord,
 )
+from newsreplay.simulator.stages import Stage, add_up
 from newsreplay.spec import Spec
 from newsreplay.version import __version__
 
@@ -94,17 +95,20 @@ def write_run(
     publishers: list[PublisherRecord],
     judged: list[Judged],
     seconds: float,
+    stages: Mapping[Stage, float],
     *,
     pairs_in_all: int,
     sealed: dict[str, str],
 ) -> None:
     """Write what a run was and how it went; its results are there already.
 
+    `stages` are wall seconds of what it did itself by then.
     It is a partial one if fewer pairs were judged than there are in all. `sealed` has the digests of columns that were
     written with an earlier part of it; new ones are added to it.
     """
     timing: TimingRecord = {
         "seconds": round(seconds, 3),
+        "stages": {"wall": rounded(stages), "processor": rounded(add_up(pair.stages for pair in judged))},
         "pairs": [_timing(pair) for pair in judged if pair.error is None],
     }
     write_json(folder / "timing.json", timing)
@@ -136,6 +140,11 @@ def write_run(
     seal(folder, _json(record), sealed)
     if "partial" not in record:
         (folder / UNFINISHED).unlink(missing_ok=True)
+
+
+def rounded(stages: Mapping[Stage, float]) -> dict[Stage, float]:
+    """Seconds by stage, to milliseconds."""
+    return {stage: round(seconds, 3) for stage, seconds in stages.items()}
 
 
 def write_info(folder: Path, record: RunRecord) -> None:

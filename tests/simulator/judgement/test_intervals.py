@@ -9,14 +9,24 @@ from hypothesis import strategies as st
 
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import Column
-from newsreplay.simulator.judgement.intervals import BLOCK, _poisson_steps, _weigh, percentiles, ratios, resample
+from newsreplay.simulator.judgement.intervals import (
+    BLOCK,
+    STRETCH,
+    _poisson_steps,
+    _weigh,
+    percentiles,
+    ratios,
+    resample,
+)
 from tests.naive import judge as naive_judge
 
 
 def weights(units: Column, replicates: int = 1000, seed: int = 0) -> Column:
-    out = np.empty((len(units), replicates), np.uint8)
-    _weigh(key_of(seed, "A", "bootstrap"), units, 0, _poisson_steps(), np.empty((2, out.shape[1]), np.int32), out)
-    return out.T
+    single, double = (np.empty((len(units), replicates), kind) for kind in (np.float32, np.float64))
+    room = np.empty((2, replicates), np.int32)
+    _weigh(key_of(seed, "A", "bootstrap"), units, 0, _poisson_steps(), room, single, double)
+    assert (single == double).all()
+    return double.T
 
 
 def interval(sums: Column, over: Column, units: Column, seed: int = 0, block: int = BLOCK) -> tuple[Column, Column]:
@@ -66,14 +76,33 @@ def test_intervals_equal_the_slow_way(groups: int) -> None:
     assert (low[0], high[0]) == pytest.approx(slow, rel=1e-12)
 
 
-def test_the_size_of_blocks_changes_no_bit() -> None:
+def test_the_size_of_blocks_and_stretches_changes_no_bit() -> None:
     rng = np.random.default_rng(0)
-    tables, units = [rng.random((300, 5)), rng.random((300, 1))], np.arange(300)
+    tables, units = [rng.random((300, 5)), rng.integers(0, 9, (300, 2)).astype(float)], np.arange(300)
 
-    def compute(block: int = BLOCK) -> list[bytes]:
-        return [sums.tobytes() for sums in resample(tables, units, seed=0, publisher="A", block=block)]
+    def compute(block: int = BLOCK, stretch: int = STRETCH) -> list[bytes]:
+        drawn = resample(tables, units, seed=0, publisher="A", block=block, stretch=stretch)
+        return [sums.tobytes() for sums in drawn]
 
-    assert compute(17) == compute()
+    assert compute(17) == compute(stretch=41) == compute()
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), largest=st.sampled_from([3, 10**5, 10**7]))
+def test_sums_are_those_of_the_slow_way_to_the_bit(data: st.DataObject, largest: int) -> None:
+    """Columns of whole numbers, of few and of large ones, and of others, stand beside each other."""
+    numbers = st.one_of(st.just(0.0), st.integers(-largest, largest).map(float), st.floats(-3, 3).map(np.float32))
+    shape = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 4))
+    kinds = [data.draw(st.booleans()) for _ in range(shape[1])]
+    rows = [[float(data.draw(numbers)) for _ in kinds] for _ in range(shape[0])]
+    table = np.where(kinds, np.rint(rows), rows)
+    (drawn,) = resample([table], np.arange(shape[0]), seed=0, publisher="A", replicates=5, stretch=4)
+    for replicate in range(5):
+        sums = [0.0] * shape[1]
+        for unit, row in enumerate(table.tolist()):
+            weight = naive_judge.weight(0, "A", unit, replicate)
+            sums = [total + weight * value for total, value in zip(sums, row, strict=True)]
+        assert drawn[:, replicate].tolist() == sums
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:
@@ -110,6 +139,10 @@ def test_an_interval_scales_with_its_values_and_lies_between_them(values: list[i
     low, high = interval(column, ones, units, seed)
     assert min(values) - 1e-12 <= low[0] <= high[0] <= max(values) + 1e-12
     assert interval(column * factor, ones, units, seed) == ([low * factor], [high * factor])
+
+
+def test_no_tables_have_no_sums() -> None:
+    assert resample([], np.arange(3), seed=0, publisher="A") == []
 
 
 def test_nothing_scored_gives_no_interval() -> None:
