@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,6 +44,15 @@ def to_arrow(
     else:
         buffer = pa.py_buffer(np.ascontiguousarray(values))
     return pa.Array.from_buffers(kind or pa.from_numpy_dtype(values.dtype), len(values), [marks, buffer])
+
+
+def room(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Column:
+    """Room for numbers, without values, in memory that Arrow keeps for the next one; NumPy gives it back at once.
+
+    Fresh memory costs a fault a page, which for large columns that are made again and again is more than their filling.
+    """
+    size, kind = math.prod(shape) if isinstance(shape, tuple) else shape, np.dtype(dtype)
+    return np.frombuffer(pa.allocate_buffer(size * kind.itemsize), kind, size).reshape(shape)
 
 
 def in_one_piece(column: pa.Array | pa.ChunkedArray) -> pa.Array:

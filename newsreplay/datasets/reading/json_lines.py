@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from newsreplay.datasets.reading.sizes import SIZES
+from newsreplay.datasets.reading.words import is_utf8
 from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.log.rows import Column
 
@@ -65,8 +66,8 @@ def scan(data: bytes, paths: tuple[Path, ...], start: int = 0, *, lines: int = S
     room = Scan(array, line, begin, end, kind, doubtful, start)
     count = _scan(room, keys, np.empty((2, DEEPEST + 1), np.int64), seen)
     stop = int(line[count])
-    if not _is_utf8(data, start, stop):
-        bad = [not _is_utf8(data, *bounds) for bounds in pairwise(line[: count + 1].tolist())]
+    if not is_utf8(data, start, stop):
+        bad = [not is_utf8(data, *bounds) for bounds in pairwise(line[: count + 1].tolist())]
         doubtful[:count] |= bad
         kind[:count][bad] = MISSING
     return Scan(array, line[: count + 1], begin[:count], end[:count], kind[:count], doubtful[:count], stop)
@@ -94,17 +95,6 @@ def integers(scan: Scan, path: int) -> tuple[Column, Column]:
     _parse(scan.data, scan.begin[:, path], scan.end[:, path], scan.kind[:, path], values)
     length = scan.end[:, path] - scan.begin[:, path]
     return values, (scan.kind[:, path] == INTEGER) & (length <= 18)
-
-
-def _is_utf8(data: bytes, begin: int, end: int) -> bool:
-    text = pa.Array.from_buffers(
-        pa.string(), 1, [None, pa.py_buffer(np.array([begin, end], np.int32)), pa.py_buffer(data)]
-    )
-    try:
-        text.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 class _Keys(NamedTuple):

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import EXTRA, Part
+from newsreplay.datasets.reading.forms import CALENDAR, FormTally
 from newsreplay.datasets.reading.sizes import ReadSizes
-from newsreplay.datasets.reading.times import CALENDAR, FormTally, chunk_times
+from newsreplay.datasets.reading.times import chunk_times
 from newsreplay.datasets.sources.table.columns import TIMES, place
 from newsreplay.datasets.sources.table.files import BINARY, File, printable
 from newsreplay.datasets.sources.table.ids import IDS

@@ -59,8 +59,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from newsreplay.datasets.base import Block, Part, Plan
+from newsreplay.datasets.reading.forms import DAY_FIRST, EITHER, MONTH_FIRST, FormTally
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
-from newsreplay.datasets.reading.times import DAY_FIRST, EITHER, MONTH_FIRST, FormTally, chunk_times
+from newsreplay.datasets.reading.times import chunk_times
 from newsreplay.datasets.sources.table.binary import BinaryTable
 from newsreplay.datasets.sources.table.columns import NEEDED, TIMES, MissingError, with_kept
 from newsreplay.datasets.sources.table.files import JSON_LINES, File, Found, find, printable, reading, writable

@@ -1,0 +1,66 @@
+"""The forms in which times are written, and which of them is a column's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from newsreplay.datasets.base import EARLIEST, LATEST
+from newsreplay.log.rows import Column
+
+# As seconds, milli-, micro- and nanoseconds the ranges do not overlap, so that a usable number has only one reading.
+FIRST, LAST = EARLIEST, LATEST
+EMPTY, UNREADABLE, OUTSIDE, CALENDAR, SECONDS, MILLIS, MICROS, NANOS, DAY_FIRST, MONTH_FIRST, EITHER = range(11)
+KINDS_OF_FORMS = EITHER + 1
+NOWHERE = np.int64(2**62)
+FORMS = {
+    CALENDAR: "ISO 8601",
+    SECONDS: "epoch seconds",
+    MILLIS: "epoch milliseconds",
+    MICROS: "epoch microseconds",
+    NANOS: "epoch nanoseconds",
+    DAY_FIRST: "day/month/year",
+    MONTH_FIRST: "month/day/year",
+    EITHER: "day/month/year or month/day/year",
+}
+HOUR = 3_600_000  # ms
+DAY = 24 * HOUR
+
+
+class FormTally:
+    """How many values of a column are in each form, and where each form comes first."""
+
+    def __init__(self) -> None:
+        self.values = 0
+        self.counts = np.zeros(KINDS_OF_FORMS, np.int64)
+        self.first = np.full(KINDS_OF_FORMS, NOWHERE)
+
+    def add(self, form: Column) -> None:
+        """Count the values that follow."""
+        counts = np.bincount(form, minlength=KINDS_OF_FORMS)
+        for one in np.flatnonzero(counts):
+            self.first[one] = min(self.first[one], self.values + int(np.argmax(form == one)))
+        self.counts += counts
+        self.values += form.size
+
+    def append(self, after: FormTally) -> None:
+        """Count what was tallied of the values that follow."""
+        self.first = np.minimum(self.first, np.where(after.first < NOWHERE, after.first + self.values, NOWHERE))
+        self.counts += after.counts
+        self.values += after.values
+
+    @property
+    def unit(self) -> int:
+        """The form of most usable values, of the first one among equals; 0 if there are none.
+
+        Dates like 1/2/2020 are those of the order that others of the column show, and `EITHER` where none does.
+        """
+        counts, first = self.counts.copy(), self.first.copy()
+        orders = [DAY_FIRST, MONTH_FIRST]
+        if counts[orders].any():
+            decided = min(orders, key=lambda form: (-counts[form], first[form]))
+            counts[decided] += counts[EITHER]
+            first[decided] = min(first[decided], first[EITHER])
+            counts[EITHER] = 0
+        most = counts[CALENDAR:].max()
+        tied = np.flatnonzero(counts[CALENDAR:] == most) + CALENDAR
+        return int(tied[np.argmin(first[tied])]) if most else 0

@@ -1,0 +1,83 @@
+"""Eight bytes of a text at once, for kernels that look through much of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+
+from newsreplay.kernels.compiling import int64, kernel
+
+_ONES, _HIGH = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+_WORD = ir.IntType(64)
+
+
+_intrinsic: Callable[[Callable[..., Any]], Callable[..., Any]] = intrinsic  # numba's types lack what it adds
+
+
+@_intrinsic
+def _load(typing: Any, data: Any, at: Any) -> Any:
+    """The eight bytes of an array of bytes from `at` on, which need not be a multiple of eight."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        word = builder.load(builder.bitcast(builder.gep(array.data, [args[1]]), _WORD.as_pointer()))
+        word.align = 1
+        return word
+
+    return types.uint64(data, types.int64), generate
+
+
+@_intrinsic
+def put_octets(typing: Any, data: Any, at: Any, word: Any) -> Any:
+    """Write eight bytes into an array of bytes from `at` on, where there must be as many."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        place = builder.bitcast(builder.gep(array.data, [args[1]]), _WORD.as_pointer())
+        builder.store(args[2], place).align = 1
+        return context.get_dummy_value()
+
+    return types.none(data, types.int64, types.uint64), generate
+
+
+@_intrinsic
+def _trailing_zeros(typing: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
+
+
+@kernel
+def octets(data: Any, at: int) -> np.uint64:
+    """The bytes of `data` from `at` on, the first one lowest; beyond its end they are 0."""
+    if at + 8 <= data.size:
+        word: np.uint64 = _load(data, at)
+        return word
+    word = np.uint64(0)
+    for place in range(data.size - 1, at - 1, -1):
+        word = word << np.uint64(8) | np.uint64(data[place])
+    return word
+
+
+@kernel
+def repeated(byte: int) -> np.uint64:
+    """Eight times the same byte."""
+    return np.uint64(byte) * _ONES
+
+
+@kernel
+def zeros(word: np.uint64) -> np.uint64:
+    """A mark (the highest bit) in each byte that is 0, and perhaps in a 1 above such a one."""
+    return (word - _ONES) & ~word & _HIGH
+
+
+@kernel
+def first_marked(marks: np.uint64) -> int:
+    """The number of the lowest byte with a mark; there must be one."""
+    return int64(_trailing_zeros(marks) >> np.uint64(3))
