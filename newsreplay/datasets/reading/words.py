@@ -62,11 +62,15 @@ def bytes_of(values: pa.StringArray) -> Column:
 
 def first_bytes(values: pa.StringArray) -> Column:
     """The first byte of each value, 0 of empty ones and nulls."""
-    data, begin, end = places_of(values)
-    first = np.zeros(begin.size, np.uint8)
-    filled = begin < end
-    first[filled] = data[begin[filled]]
+    first = room(len(values), np.uint8)
+    _first_bytes(*places_of(values), first)
     return first
+
+
+@compiled
+def _first_bytes(data: Any, begin: Any, end: Any, first: Any) -> None:
+    for row in range(first.size):
+        first[row] = data[begin[row]] if begin[row] < end[row] else 0
 
 
 def is_utf8(data: bytes | memoryview, begin: int = 0, end: int | None = None) -> bool:
