@@ -65,8 +65,8 @@ def in_one_piece(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def dictionary_of(codes: Column, values: pa.Array, *, valid: npt.NDArray[np.bool_] | None = None) -> pa.DictionaryArray:
-    """A dictionary-encoded column of codes into texts; null where it is not `valid`."""
-    return pa.DictionaryArray.from_arrays(to_arrow(codes, valid=valid), values)
+    """A dictionary-encoded column of codes into texts, unchecked; null where it is not `valid`."""
+    return pa.DictionaryArray.from_arrays(to_arrow(codes, valid=valid), values, safe=False)
 
 
 def lists_of(bounds: Column, values: pa.Array) -> pa.LargeListArray:

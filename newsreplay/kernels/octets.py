@@ -78,6 +78,18 @@ def zeros(word: np.uint64) -> np.uint64:
 
 
 @kernel
+def digits_of(word: np.uint64) -> int:
+    """The number that eight digits are, the first one lowest; -1 if they are no digits."""
+    digits = word ^ repeated(48)
+    if ((digits + repeated(0x76)) | digits) & _HIGH:  # above 9
+        return int64(-1)
+    digits = digits * np.uint64(10) + (digits >> np.uint64(8))
+    pairs = (digits & np.uint64(0x000000FF000000FF)) * np.uint64(0x000F424000000064)
+    pairs += (digits >> np.uint64(16) & np.uint64(0x000000FF000000FF)) * np.uint64(0x0000271000000001)
+    return int64(pairs >> np.uint64(32))
+
+
+@kernel
 def first_marked(marks: np.uint64) -> int:
     """The number of the lowest byte with a mark; there must be one."""
     return int64(_trailing_zeros(marks) >> np.uint64(3))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from newsreplay.datasets.base import EARLIEST, LATEST
+from newsreplay.kernels.compiling import compiled
 from newsreplay.log.rows import Column
 
 # As seconds, milli-, micro- and nanoseconds the ranges do not overlap, so that a usable number has only one reading.
@@ -27,6 +30,14 @@ HOUR = 3_600_000  # ms
 DAY = 24 * HOUR
 
 
+@compiled
+def _count(form: Any, before: int, counts: Any, first: Any) -> None:
+    for i in range(form.size):
+        if not counts[form[i]]:
+            first[form[i]] = before + i
+        counts[form[i]] += 1
+
+
 class FormTally:
     """How many values of a column are in each form, and where each form comes first."""
 
@@ -37,10 +48,7 @@ class FormTally:
 
     def add(self, form: Column) -> None:
         """Count the values that follow."""
-        counts = np.bincount(form, minlength=KINDS_OF_FORMS)
-        for one in np.flatnonzero(counts):
-            self.first[one] = min(self.first[one], self.values + int(np.argmax(form == one)))
-        self.counts += counts
+        _count(form, self.values, self.counts, self.first)
         self.values += form.size
 
     def append(self, after: FormTally) -> None:

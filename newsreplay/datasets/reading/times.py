@@ -27,7 +27,7 @@ from newsreplay.datasets.reading.forms import (
     UNREADABLE,
 )
 from newsreplay.datasets.reading.usual_times import epoch_times, usual_times
-from newsreplay.datasets.reading.words import places_of
+from newsreplay.datasets.reading.words import are_utf8, places_of
 from newsreplay.log.rows import Column
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,6 +41,8 @@ CALENDAR_TIME = re.compile(r"[0-9][0-9W-]{6,9}(?:[T ](?!24).+)?")  # Python 3.13
 
 def valid_text(values: pa.Array) -> pa.Array:
     """Strings that are UTF-8 for sure, which Parquet and Arrow files do not promise; odd bytes as `\\xff`."""
+    if values.type == pa.string() and are_utf8(values):
+        return values
     values = values.cast(pa.binary())
     try:
         return values.cast(pa.string())  # validates

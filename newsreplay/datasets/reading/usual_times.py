@@ -9,9 +9,11 @@ import numpy as np
 from newsreplay.arrow import room
 from newsreplay.datasets.reading.forms import CALENDAR, EMPTY, FIRST, LAST, MICROS, MILLIS, NANOS, OUTSIDE, SECONDS
 from newsreplay.kernels.compiling import compiled, int64, kernel
+from newsreplay.kernels.octets import digits_of, octets
 from newsreplay.log.rows import Column
 
 _DASH, _POINT, _COLON, _PLUS, _BLANK, _T, _Z, _ZERO = b"-.:+ TZ0"
+_TENS = tuple(10**digits for digits in range(8))
 _DOUBT = -1
 _NO_CLOCK = -(10**9)  # less than any clock in any zone
 _BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)  # days of a year without a leap day before a month
@@ -42,9 +44,18 @@ def _epochs(numbers: Any, ms: Any, form: Any) -> None:
 
 
 @kernel
-def _fits(data: Any, at: int, end: int) -> bool:
-    """Whether so many digits are a number of 64 bits."""
-    return end - at < 19 or (end - at == 19 and data[at] < _ZERO + 9)
+def _whole(data: Any, at: int, end: int) -> int:
+    """The number of up to 19 digits that a value is, -1 if it is none or might take more than 64 bits."""
+    if end - at > 19 or (end - at == 19 and data[at] == _ZERO + 9):
+        return int64(-1)
+    value = int64(0)
+    while end - at >= 8:
+        eight = digits_of(octets(data, at))
+        if eight < 0:
+            return int64(-1)
+        value = value * 100_000_000 + eight
+        at += 8
+    return value * _TENS[end - at] + _number(data, at, end) if _digits(data, at, end) else int64(-1)
 
 
 @compiled
@@ -53,10 +64,11 @@ def _parse(data: Any, begin: Any, ends: Any, ms: Any, form: Any) -> int:
     naive = int64(0)
     for i in range(ms.size):
         at, end = int64(begin[i]), int64(ends[i])
+        value = _whole(data, at, end) if at < end else int64(0)
         if at == end:
             ms[i], form[i] = 0, EMPTY
-        elif _fits(data, at, end) and _digits(data, at, end):
-            ms[i], form[i] = _epoch(_number(data, at, end))
+        elif value >= 0:
+            ms[i], form[i] = _epoch(value)
         else:
             ms[i], is_naive = _calendar(data, at, end)
             form[i] = CALENDAR

@@ -10,7 +10,7 @@ import pyarrow as pa
 from newsreplay.arrow import dictionary_of, room
 from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.kernels.mixing import GOLDEN
-from newsreplay.kernels.octets import octets, put_octets, repeated
+from newsreplay.kernels.octets import octets, put_octets, repeated, zeros
 from newsreplay.log.rows import Column
 
 _LOW, _HIGH, _WHERE = range(
@@ -28,7 +28,7 @@ def encoded(data: Column, begin: Column, end: Column) -> pa.DictionaryArray:
     ['ann', 'bob', 'ann']
     """
     codes, words = room(begin.size, np.int32), room((begin.size, 3), np.uint64)
-    slots = room(1 << (2 * begin.size).bit_length(), np.int32)
+    slots = room(1 << (begin.size + 1).bit_length(), np.int32)
     slots[:] = 0
     count, missing = _encode(data, begin, end, slots, words, codes)
     where = words[:count, _WHERE]
@@ -88,6 +88,22 @@ def are_utf8(values: pa.StringArray) -> bool:
     except pa.ArrowInvalid:
         return False
     return True
+
+
+def holds(data: Column, byte: bytes) -> bool:
+    """Whether a byte is among others."""
+    return _holds(data, ord(byte))
+
+
+@compiled
+def _holds(data: Any, byte: int) -> bool:
+    whole = data.size - data.size % 8
+    found = np.uint64(0)
+    for at in range(0, whole, 8):
+        found |= zeros(octets(data, at) ^ repeated(byte))
+    for at in range(whole, data.size):
+        found |= np.uint64(data[at] == byte)
+    return bool(found != 0)
 
 
 @compiled

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.arrow import to_numpy
-from newsreplay.datasets.reading.words import bytes_of, first_bytes
+from newsreplay.datasets.reading.words import bytes_of, first_bytes, holds
 from newsreplay.log.rows import Column
 
 IDS = ("user", "session", "item")
@@ -43,7 +43,7 @@ def _odd_words(words: pa.StringArray) -> list[tuple[int, str]]:
     may_be = np.flatnonzero(_BEGINS_NOTHING[first_bytes(words)])
     nothing = may_be[to_numpy(pc.is_in(words.take(pa.array(may_be)), pa.array(NOTHING)))]
     odd = [(code, str(words[code])) for code in nothing.tolist()]
-    if (bytes_of(words) == ord("+")).any():  # the pattern is dear, and hardly any column has one
+    if holds(bytes_of(words), b"+"):  # the pattern is dear, and hardly any column has one
         cut = to_numpy(pc.match_substring_regex(words, _SCIENTIFIC), False)
         odd += [(code, SCIENTIFIC) for code in np.flatnonzero(cut).tolist()]
     return odd

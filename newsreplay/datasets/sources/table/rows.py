@@ -14,7 +14,7 @@ from newsreplay.arrow import dictionary_of, to_arrow, to_numpy
 from newsreplay.datasets.base import EXTRA, Block, Part, Reject
 from newsreplay.datasets.reading.forms import CALENDAR, DAY, EMPTY, FORMS, HOUR, OUTSIDE, UNREADABLE
 from newsreplay.datasets.reading.times import as_time, chunk_times, in_order, valid_text
-from newsreplay.datasets.reading.words import are_utf8, bytes_of, first_bytes
+from newsreplay.datasets.reading.words import are_utf8, bytes_of, first_bytes, holds
 from newsreplay.datasets.sources.table.columns import ARTICLE_COLUMNS, READ_COLUMNS, TIMES, Placed
 from newsreplay.datasets.sources.table.files import File, printable, shown_text
 from newsreplay.datasets.sources.table.ids import FLOATS, IDS, CodedWords, odd_ids
@@ -168,13 +168,13 @@ def _as_one(columns: list[Column]) -> Column:
 
 def _checked(words: pa.Array) -> tuple[pa.StringArray, Column]:
     """Words as strings, and which of them are no text: bytes that are not UTF-8, or NUL among them."""
-    raw = words.cast(pa.binary())
+    raw = words.view(pa.binary()) if words.type == pa.string() else words.cast(pa.binary())
     strings = raw.view(pa.string())
     damaged = np.zeros(len(words), bool)
     if not are_utf8(strings):
         strings = valid_text(words)
         damaged = ~to_numpy(pc.equal(strings.cast(pa.binary()), raw), True)
-    if not bytes_of(strings).all():
+    if holds(bytes_of(strings), b"\0"):
         damaged = damaged | to_numpy(pc.match_substring(strings, "\0"), False)
     return strings, damaged
 

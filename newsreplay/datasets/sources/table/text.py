@@ -26,7 +26,7 @@ from newsreplay.datasets.reading.forms import FormTally
 from newsreplay.datasets.reading.lines import Lines, Record, count_lines, is_blank, records
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.reading.times import chunk_times
-from newsreplay.datasets.reading.words import are_utf8, is_utf8
+from newsreplay.datasets.reading.words import are_utf8, holds, is_utf8
 from newsreplay.datasets.sources.table.columns import TIMES, Placed, lookup, place
 from newsreplay.datasets.sources.table.files import File, printable, shown_text
 from newsreplay.datasets.sources.table.opening import decoded, opened
@@ -36,7 +36,6 @@ from newsreplay.machine import cores
 
 LOOK = 1 << 20  #: bytes looked through at once
 WINDOW = 1 << 16  #: bytes in which a line end is looked for
-QUOTE = ord('"')
 MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
 
 MARKS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -352,7 +351,7 @@ def _refuse_line(file: File, sizes: ReadSizes) -> NoReturn:
 
 def _unquoted(chunks: Iterator[Text]) -> Iterator[Text]:
     for chunk in chunks:
-        if (np.frombuffer(chunk, np.uint8) == QUOTE).any():
+        if holds(np.frombuffer(chunk, np.uint8), b'"'):
             raise _QuotedError
         yield chunk
 
