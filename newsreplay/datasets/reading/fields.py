@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from newsreplay.arrow import room
 from newsreplay.datasets.reading.sizes import SIZES
-from newsreplay.datasets.reading.usual_times import usual_times
+from newsreplay.datasets.reading.usual_times import usual_times, whole_numbers
 from newsreplay.datasets.reading.words import encoded, strings
 from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.kernels.octets import first_marked, octets, repeated, zeros
@@ -79,6 +79,11 @@ def _records_about(data: Column) -> int:
 def times_of(found: Fields, field: int) -> tuple[Column, Column, int] | None:
     """The values of a field as times, if all are usual ones (`usual_times`)."""
     return usual_times(*_unquoted(found, field))
+
+
+def numbers_of(found: Fields, field: int) -> Column | None:
+    """The values of a field as whole numbers, if all are (`whole_numbers`)."""
+    return whole_numbers(*_unquoted(found, field))
 
 
 def texts_of(found: Fields, field: int) -> pa.StringArray:

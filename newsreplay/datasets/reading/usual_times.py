@@ -30,6 +30,22 @@ def usual_times(data: Column, begin: Column, end: Column) -> tuple[Column, Colum
     return None if naive == _DOUBT else (ms, form, naive)
 
 
+def whole_numbers(data: Column, begin: Column, end: Column) -> Column | None:
+    """The whole numbers of up to 19 digits that stand so (int64); None if a value is none, or has more than 64 bits."""
+    numbers = room(begin.size, np.int64)
+    return numbers if _parse_whole(data, begin, end, numbers) else None
+
+
+@compiled
+def _parse_whole(data: Any, begin: Any, ends: Any, numbers: Any) -> bool:
+    least = int64(0)
+    for i in range(numbers.size):
+        at, end = int64(begin[i]), int64(ends[i])
+        numbers[i] = _whole(data, at, end) if at < end else int64(-1)
+        least = min(least, numbers[i])
+    return least == 0
+
+
 def epoch_times(numbers: Column) -> tuple[Column, Column]:
     """Milliseconds and the form of whole numbers (int64), which are epochs."""
     ms, form = room(numbers.size, np.int64), room(numbers.size, np.int8)
