@@ -78,6 +78,12 @@ def zeros(word: np.uint64) -> np.uint64:
 
 
 @kernel
+def below(word: np.uint64, byte: int) -> np.uint64:
+    """A mark in each byte that is less than one of up to 128, and perhaps in others above such a one."""
+    return (word - repeated(byte)) & ~word & _HIGH
+
+
+@kernel
 def digits_of(word: np.uint64) -> int:
     """The number that eight digits are, the first one lowest; -1 if they are no digits."""
     digits = word ^ repeated(48)

@@ -199,7 +199,7 @@ def _table(lines: Scan, reads: Column, time: Column, keep: tuple[str, ...]) -> p
     """The lines that are reads for sure."""
 
     def values(path: int, kinds: tuple[int, ...] = (STRING, ESCAPED)) -> pa.DictionaryArray:
-        return texts(lines, path, kinds).take(reads)
+        return texts(lines, path, kinds, reads)
 
     category = values(_CATEGORY)
     columns = (
