@@ -954,6 +954,25 @@ def test_row_groups_and_batches_are_parts_and_blocks(tmp_path, name):
     assert max(block.records for part in plan.parts for block in plan.read(part)) <= 3
 
 
+@property_test
+@given(
+    st.lists(
+        st.one_of(st.none(), st.sampled_from([0, 1, T0 // 1000, T0 // 1000 + 1, T0, T0 * 1000, T0 * 10**6, 2**62, -5])),
+        min_size=1,
+        max_size=9,
+    ),
+    st.sampled_from(["int64", "uint64"]),
+)
+def test_statistics_tell_the_unit_that_the_values_have(tmp_path, values, kind):
+    times_ = pa.array([value if kind == "int64" or (value or 0) >= 0 else 0 for value in values], kind)
+    rows = pa.table({"time": times_, "user": ["u"] * len(values), "item": ["a"] * len(values)})
+    found = []
+    for told in (True, False):
+        pq.write_table(rows, tmp_path / "clicks.parquet", row_group_size=3, write_statistics=told)
+        found.append(account(read_table(tmp_path / "clicks.parquet")))
+    assert found[0] == found[1]
+
+
 def test_a_float_that_is_no_id_is_told_by_its_row_in_the_file(tmp_path):
     ids = pa.table({"time": [T0] * 9, "user": [1.0] * 8 + [0.5], "item": ["a"] * 9})
     pq.write_table(ids, tmp_path / "clicks.parquet", row_group_size=2)
