@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
@@ -16,14 +16,15 @@ _ONES, _HIGH = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
 _WORD = ir.IntType(64)
 
 
-_intrinsic: Callable[[Callable[..., Any]], Callable[..., Any]] = intrinsic  # numba's types lack what it adds
+Llvm: TypeAlias = Any  #: types, values and builders of code, which numba and llvmlite have no types for
+_intrinsic: Callable[[Callable[..., Llvm]], Callable[..., Llvm]] = intrinsic  # numba's type lacks what it adds
 
 
 @_intrinsic
-def _load(typing: Any, data: Any, at: Any) -> Any:
+def _load(typing: Llvm, data: Llvm, at: Llvm) -> Llvm:
     """The eight bytes of an array of bytes from `at` on, which need not be a multiple of eight."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def generate(context: Llvm, builder: Llvm, signature: Llvm, args: Llvm) -> Llvm:
         array = context.make_array(signature.args[0])(context, builder, args[0])
         word = builder.load(builder.bitcast(builder.gep(array.data, [args[1]]), _WORD.as_pointer()))
         word.align = 1
@@ -33,10 +34,10 @@ def _load(typing: Any, data: Any, at: Any) -> Any:
 
 
 @_intrinsic
-def put_octets(typing: Any, data: Any, at: Any, word: Any) -> Any:
+def put_octets(typing: Llvm, data: Llvm, at: Llvm, word: Llvm) -> Llvm:
     """Write eight bytes into an array of bytes from `at` on, where there must be as many."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def generate(context: Llvm, builder: Llvm, signature: Llvm, args: Llvm) -> Llvm:
         array = context.make_array(signature.args[0])(context, builder, args[0])
         place = builder.bitcast(builder.gep(array.data, [args[1]]), _WORD.as_pointer())
         builder.store(args[2], place).align = 1
@@ -46,8 +47,8 @@ def put_octets(typing: Any, data: Any, at: Any, word: Any) -> Any:
 
 
 @_intrinsic
-def _trailing_zeros(typing: Any, word: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _trailing_zeros(typing: Llvm, word: Llvm) -> Llvm:
+    def generate(context: Llvm, builder: Llvm, signature: Llvm, args: Llvm) -> Llvm:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
     return types.uint64(types.uint64), generate

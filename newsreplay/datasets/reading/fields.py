@@ -55,18 +55,16 @@ def scan_fields(
     wanted = np.full(width, -1)
     wanted[list(places)] = range(len(places))
     quotes = np.zeros(len(places), np.bool_)
-    most = _records_about(array)
+    most, fields = _records_about(array), len(places)
     while True:
-        columns = room((2 * len(places) + 2, most), np.int32)
-        begin, end, line, after = columns[: len(places)], columns[len(places) : -2], columns[-2], columns[-1]
-        records, lines, blank, size, state = _scan(
-            array, ord(delimiter), wanted, longest, begin, end, line, after, quotes
-        )
+        columns = room((2 * fields + 2, most), np.int32)
+        records, lines, blank, size, state = _scan(array, ord(delimiter), wanted, longest, columns, quotes)
         if state != _FULL:
             break
         most *= 2
-    own = slice(records)
-    return Fields(array, begin[:, own], end[:, own], quotes, line[own], after[own], lines, blank, size, state == _OPEN)
+    columns = columns[:, :records]
+    begin, end, line, after = columns[:fields], columns[fields:-2], columns[-2], columns[-1]
+    return Fields(array, begin, end, quotes, line, after, lines, blank, size, state == _OPEN)
 
 
 def _records_about(data: Column) -> int:
@@ -140,30 +138,30 @@ def _is_blank(data: Any, at: int, end: int) -> bool:
 
 @kernel
 def _note(
-    begin: Any, end: Any, quotes: Any, field: int, record: int, value: int, place: int, closing: int, is_doubled: bool
+    columns: Any, quotes: Any, field: int, record: int, value: int, place: int, closing: int, is_doubled: bool
 ) -> None:
     """Note where a value stands that ends at a place, quoted up to `closing` unless that is -1."""
     if closing >= 0 and not is_doubled and closing == place - 1:
         value, place = value + 1, closing
     elif closing >= 0:
         quotes[field] = True
-    begin[np.uint64(field), np.uint64(record)] = value
-    end[np.uint64(field), np.uint64(record)] = place
+    columns[np.uint64(field), np.uint64(record)] = value
+    columns[np.uint64(field + quotes.size), np.uint64(record)] = place
 
 
 @compiled
 def _scan(
-    data: Any, delimiter: int, wanted: Any, longest: int, begin: Any, end: Any, line: Any, after: Any, quotes: Any
+    data: Any, delimiter: int, wanted: Any, longest: int, columns: Any, quotes: Any
 ) -> tuple[int, int, int, int, int]:
-    """Fill the columns of `Fields`; records, lines, blank lines, bytes, and why it ends there.
+    """Fill `quotes` and the columns of `Fields` (begins, ends, line, after); how much was found, and why it ends there.
 
-    It is one loop over marks, as every mark may end a field, a record or the scan, and moves the same few places.
+    What is returned are records, lines, blank ones, bytes and the reason. It is one loop over marks, as every mark may end a field, a record or the scan, and moves the same few places.
     """
     size, last, delimiters = int64(data.size), int64(wanted.size) - 1, repeated(delimiter)
     records, lines, blank, more = int64(0), int64(0), int64(0), int64(0)  # more: further lines of the record
     start, value, field = int64(0), int64(0), int64(0)  # where the record and its field begin; the field's number
     closing, is_neat, is_doubled = int64(-1), True, False  # of the field's quotes, of all of the record, of the field
-    at = int64(0)
+    at, line = int64(0), np.uint64(2 * quotes.size)
     marks = _marks(data, at, delimiters)
     while start < size:
         while not marks and at < size:
@@ -177,7 +175,7 @@ def _scan(
                 return records, lines, blank, start, _DOUBT
             column = int64(wanted[np.uint64(field)])
             if column >= 0:
-                _note(begin, end, quotes, column, records, value, place, closing, is_doubled)
+                _note(columns, quotes, column, records, value, place, closing, is_doubled)
             is_neat = is_neat and (closing < 0 or closing == place - 1)
             field, value, closing = field + 1, place + 1, int64(-1)
         elif byte == _QUOTE and place > value:
@@ -195,15 +193,16 @@ def _scan(
             if field == 0 and _is_blank(data, start, place):
                 blank += 1
             else:
-                if records == line.size - 1:  # in the last place the fields of the next record are noted
+                if records == columns.shape[1] - 1:  # in the last place the fields of the next record are noted
                     return records, lines, blank, start, _FULL
                 is_neat = is_neat and (closing < 0 or closing == place - 1)
                 if field != last or (more and not is_neat):
                     return records, lines, blank, start, _DOUBT
                 column = int64(wanted[np.uint64(field)])
                 if column >= 0:
-                    _note(begin, end, quotes, column, records, value, place, closing, is_doubled)
-                line[np.uint64(records)], after[np.uint64(records)] = lines + 1, lines + more + 2
+                    _note(columns, quotes, column, records, value, place, closing, is_doubled)
+                columns[line, np.uint64(records)] = lines + 1
+                columns[line + np.uint64(1), np.uint64(records)] = lines + more + 2
                 records += 1
             lines += more + 1
             start, field, closing, more, is_neat = place + 1, int64(0), int64(-1), int64(0), True
