@@ -155,7 +155,8 @@ def _scan(
 ) -> tuple[int, int, int, int, int]:
     """Fill `quotes` and the columns of `Fields` (begins, ends, line, after); how much was found, and why it ends there.
 
-    What is returned are records, lines, blank ones, bytes and the reason. It is one loop over marks, as every mark may end a field, a record or the scan, and moves the same few places.
+    What is returned are records, lines, blank ones, bytes and the reason. It is one loop over marks, as every mark may
+    end a field, a record or the scan, and moves the same few places.
     """
     size, last, delimiters = int64(data.size), int64(wanted.size) - 1, repeated(delimiter)
     records, lines, blank, more = int64(0), int64(0), int64(0), int64(0)  # more: further lines of the record

@@ -216,7 +216,7 @@ def _table(lines: Scan, reads: Column, time: Column, keep: tuple[str, ...]) -> p
     return pa.table(dict(zip(_COLUMNS, columns, strict=True)) | kept)
 
 
-def _mapped(function: Callable[[str], Any], values: pa.DictionaryArray, kind: pa.DataType | None = None) -> pa.Array:
+def _mapped(function: Callable[[str], object], values: pa.DictionaryArray, kind: pa.DataType | None = None) -> pa.Array:
     """A function of every value, called once per entry of the dictionary; text unless another type is given."""
     results = pa.array(map(function, values.dictionary.to_pylist()), kind or pa.string())
     if kind:
