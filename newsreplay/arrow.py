@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,15 @@ def to_arrow(
     return pa.Array.from_buffers(kind or pa.from_numpy_dtype(values.dtype), len(values), [marks, buffer])
 
 
+def room(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Column:
+    """Room for numbers, without values, in memory that Arrow keeps for the next one; NumPy gives it back at once.
+
+    Fresh memory costs a fault a page, which for large columns that are made again and again is more than their filling.
+    """
+    size, kind = math.prod(shape) if isinstance(shape, tuple) else shape, np.dtype(dtype)
+    return np.frombuffer(pa.allocate_buffer(size * kind.itemsize), kind, size).reshape(shape)
+
+
 def in_one_piece(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """A column as one array; chunks that are dictionary-encoded must share their dictionary."""
     if not isinstance(column, pa.ChunkedArray):
@@ -55,8 +65,8 @@ def in_one_piece(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def dictionary_of(codes: Column, values: pa.Array, *, valid: npt.NDArray[np.bool_] | None = None) -> pa.DictionaryArray:
-    """A dictionary-encoded column of codes into texts; null where it is not `valid`."""
-    return pa.DictionaryArray.from_arrays(to_arrow(codes, valid=valid), values)
+    """A dictionary-encoded column of codes into texts, unchecked; null where it is not `valid`."""
+    return pa.DictionaryArray.from_arrays(to_arrow(codes, valid=valid), values, safe=False)
 
 
 def lists_of(bounds: Column, values: pa.Array) -> pa.LargeListArray:

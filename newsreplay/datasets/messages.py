@@ -27,7 +27,8 @@ import math
 from typing import NamedTuple
 
 from newsreplay.datasets.base import FACTS
-from newsreplay.datasets.reading.times import EMPTY, NANOS, OUTSIDE, UNREADABLE, parse_time
+from newsreplay.datasets.reading.forms import EMPTY, NANOS, OUTSIDE, UNREADABLE
+from newsreplay.datasets.reading.times import parse_time
 from newsreplay.log.rows import HISTORY, IMPRESSION, KIND_NAMES, PUBLISH, READ
 
 KINDS = {KIND_NAMES[kind]: kind for kind in (READ, PUBLISH, IMPRESSION, HISTORY)}

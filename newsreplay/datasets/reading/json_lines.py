@@ -18,7 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from newsreplay.datasets.reading.sizes import SIZES
+from newsreplay.datasets.reading.words import encoded, is_utf8
 from newsreplay.kernels.compiling import compiled, int64, kernel
+from newsreplay.kernels.octets import below, first_marked, octets, repeated, zeros
 from newsreplay.log.rows import Column
 
 #: What stands under a path. FRACTION is a number with a fraction or an exponent, ESCAPED a string with escapes.
@@ -65,27 +67,33 @@ def scan(data: bytes, paths: tuple[Path, ...], start: int = 0, *, lines: int = S
     room = Scan(array, line, begin, end, kind, doubtful, start)
     count = _scan(room, keys, np.empty((2, DEEPEST + 1), np.int64), seen)
     stop = int(line[count])
-    if not _is_utf8(data, start, stop):
-        bad = [not _is_utf8(data, *bounds) for bounds in pairwise(line[: count + 1].tolist())]
+    if not is_utf8(data, start, stop):
+        bad = [not is_utf8(data, *bounds) for bounds in pairwise(line[: count + 1].tolist())]
         doubtful[:count] |= bad
         kind[:count][bad] = MISSING
     return Scan(array, line[: count + 1], begin[:count], end[:count], kind[:count], doubtful[:count], stop)
 
 
-def texts(scan: Scan, path: int, kinds: tuple[int, ...] = (STRING, ESCAPED)) -> pa.DictionaryArray:
+def texts(
+    scan: Scan, path: int, kinds: tuple[int, ...] = (STRING, ESCAPED), lines: Column | None = None
+) -> pa.DictionaryArray:
     """The values of these kinds under the path of this number, null in lines with none, dictionary-encoded.
 
-    Strings are decoded; numbers are given as they are written.
+    Strings are decoded; numbers are given as they are written. `lines` are the numbers of those that are wanted, all by
+    default.
     """
     is_wanted = np.zeros(ARRAY + 1, np.bool_)
     is_wanted[list(kinds)] = True
-    taken = is_wanted[scan.kind[:, path]]
-    offsets = np.empty(taken.size + 1, np.int32)
-    # Nothing is longer decoded than it is written.
-    out = np.empty(np.sum(scan.end[:, path] - scan.begin[:, path], where=taken), np.uint8)
-    _copy(scan.data, scan.begin[:, path], scan.end[:, path], scan.kind[:, path], taken, offsets, out)
-    buffers = [pa.py_buffer(part) for part in (np.packbits(taken, bitorder="little"), offsets, out)]
-    return pa.Array.from_buffers(pa.string(), taken.size, buffers).dictionary_encode()
+    begin, end, kind = (column[:, path] if lines is None else column[lines, path] for column in scan[2:5])
+    taken = is_wanted[kind]
+    data = scan.data
+    if (kind[taken] == ESCAPED).any():
+        offsets = np.empty(taken.size + 1, np.int32)
+        # Nothing is longer decoded than it is written.
+        out = np.empty(np.sum(end - begin, where=taken), np.uint8)
+        _copy(data, begin, end, kind, taken, offsets, out)
+        data, begin, end = out, offsets[:-1], offsets[1:]
+    return encoded(data, np.where(taken, begin, 1), np.where(taken, end, 0))
 
 
 def integers(scan: Scan, path: int) -> tuple[Column, Column]:
@@ -94,17 +102,6 @@ def integers(scan: Scan, path: int) -> tuple[Column, Column]:
     _parse(scan.data, scan.begin[:, path], scan.end[:, path], scan.kind[:, path], values)
     length = scan.end[:, path] - scan.begin[:, path]
     return values, (scan.kind[:, path] == INTEGER) & (length <= 18)
-
-
-def _is_utf8(data: bytes, begin: int, end: int) -> bool:
-    text = pa.Array.from_buffers(
-        pa.string(), 1, [None, pa.py_buffer(np.array([begin, end], np.int32)), pa.py_buffer(data)]
-    )
-    try:
-        text.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 class _Keys(NamedTuple):
@@ -137,7 +134,6 @@ def _keys(paths: tuple[Path, ...]) -> _Keys:
 
 _SPACE, _QUOTE, _COMMA, _MINUS, _COLON, _BACKSLASH = 32, 34, 44, 45, 58, 92
 _OPEN_ARRAY, _CLOSE_ARRAY, _OPEN_OBJECT, _CLOSE_OBJECT, _LINE_END = 91, 93, 123, 125, 10
-_PLAIN = np.array([byte >= _SPACE and byte not in (_QUOTE, _BACKSLASH) for byte in range(256)])  # in strings
 _HEX = np.array([chr(byte) in "0123456789abcdefABCDEF" for byte in range(256)])
 _ESCAPED = np.zeros(256, np.uint8)  # what stands for what after a backslash, 0 = nothing
 _ESCAPED[list(b'"\\/bfnrt')] = list(b'"\\/\b\f\n\r\t')
@@ -154,9 +150,12 @@ def _next(data: Column, i: int) -> int:
 @kernel
 def _plain_end(data: Column, i: int) -> int:
     """The first byte from i on that ends a string, begins an escape or may not stand in a string."""
-    while _PLAIN[data[i]]:
-        i += 1
-    return i
+    while True:
+        word = octets(data, i)
+        marks = zeros(word ^ repeated(_QUOTE)) | zeros(word ^ repeated(_BACKSLASH)) | below(word, _SPACE)
+        if marks:
+            return i + first_marked(marks)
+        i += 8
 
 
 @kernel

@@ -97,10 +97,3 @@ def count_lines(data: bytes) -> int:
     if b"\r" in data:
         ends += data.count(b"\r") - data.count(b"\r\n")
     return ends + (bool(data) and not data.endswith((b"\n", b"\r")))
-
-
-def ends_well(data: bytes, delimiter: str) -> bool:
-    """Whether the last line leaves no quote open."""
-    body = data.removesuffix(b"\n").removesuffix(b"\r")
-    last = body[max(body.rfind(b"\n"), body.rfind(b"\r")) + 1 :]
-    return _split(last.decode(errors="replace"), delimiter)[0] is not None

@@ -13,8 +13,9 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from os import SEEK_END
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple, Self
+from typing import IO, NamedTuple, NoReturn, Self
 
 import pyarrow as pa
 
@@ -143,10 +144,27 @@ def chunks(
                 yield from whole_lines(part.name, unpacked.read, sizes)
             return
         with part.path.open("rb") as file:
-            file.seek(part.begin)
-            yield from whole_lines(part.name, limited(file, part.end), sizes)
+            yield from _lines_of_file(part, file, sizes)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError) as error:
         raise DataError(f"{part.name} cannot be read: {error}; is it complete? Copy it again") from error
+
+
+def _lines_of_file(part: Part, file: IO[bytes], sizes: ReadSizes) -> Iterator[Chunk]:
+    """Whole lines of a file that can be read from anywhere: what is read is not copied."""
+    begin, end = part.begin, file.seek(0, SEEK_END) if part.end is None else part.end
+    while begin < end:
+        file.seek(begin + sizes.chunk)
+        rest = file.readline(sizes.longest_line + 1) if begin + sizes.chunk < end else b""
+        if len(rest) > sizes.longest_line:
+            _refuse(part.name, sizes)
+        stop = file.tell() if rest else end
+        file.seek(begin)
+        yield Chunk(part.name, file.read(stop - begin))
+        begin = stop
+
+
+def _refuse(name: str, sizes: ReadSizes) -> NoReturn:
+    raise DataError(f"{name}: a line is longer than {sizes.longest_line >> 20} MB; is this a text file?")
 
 
 def _unzipped(stream: IO[bytes]) -> Callable[[int], bytes]:
@@ -234,7 +252,7 @@ def whole_lines(name: str, read: Callable[[int], bytes], sizes: ReadSizes) -> It
         if not end:
             rest += data
             if len(rest) > sizes.longest_line:
-                raise DataError(f"{name}: a line is longer than {sizes.longest_line >> 20} MB; is this a text file?")
+                _refuse(name, sizes)
             continue
         yield Chunk(name, b"".join((rest, memoryview(data)[:end])))
         rest = data[end:]

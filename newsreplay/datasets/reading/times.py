@@ -10,27 +10,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.arrow import to_numpy
-from newsreplay.datasets.base import EARLIEST, LATEST
+from newsreplay.datasets.reading.forms import (
+    CALENDAR,
+    DAY,
+    DAY_FIRST,
+    EITHER,
+    EMPTY,
+    FIRST,
+    LAST,
+    MICROS,
+    MILLIS,
+    MONTH_FIRST,
+    NANOS,
+    OUTSIDE,
+    SECONDS,
+    UNREADABLE,
+)
+from newsreplay.datasets.reading.usual_times import epoch_times, usual_times
+from newsreplay.datasets.reading.words import are_utf8, places_of
 from newsreplay.log.rows import Column
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# As seconds, milli-, micro- and nanoseconds the ranges do not overlap, so that a usable number has only one reading.
-FIRST, LAST = EARLIEST, LATEST
-EMPTY, UNREADABLE, OUTSIDE, CALENDAR, SECONDS, MILLIS, MICROS, NANOS, DAY_FIRST, MONTH_FIRST, EITHER = range(11)
-KINDS_OF_FORMS = EITHER + 1
-NOWHERE = np.int64(2**62)
-FORMS = {
-    CALENDAR: "ISO 8601",
-    SECONDS: "epoch seconds",
-    MILLIS: "epoch milliseconds",
-    MICROS: "epoch microseconds",
-    NANOS: "epoch nanoseconds",
-    DAY_FIRST: "day/month/year",
-    MONTH_FIRST: "month/day/year",
-    EITHER: "day/month/year or month/day/year",
-}
-HOUR = 3_600_000  # ms
-DAY = 24 * HOUR
 NUMBER = re.compile(r"([+-]?[0-9]+)(?:\.([0-9]*))?")
 CLOCK = re.compile(
     r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4})"
@@ -41,6 +41,8 @@ CALENDAR_TIME = re.compile(r"[0-9][0-9W-]{6,9}(?:[T ](?!24).+)?")  # Python 3.13
 
 def valid_text(values: pa.Array) -> pa.Array:
     """Strings that are UTF-8 for sure, which Parquet and Arrow files do not promise; odd bytes as `\\xff`."""
+    if values.type == pa.string() and are_utf8(values):
+        return values
     values = values.cast(pa.binary())
     try:
         return values.cast(pa.string())  # validates
@@ -59,45 +61,6 @@ def as_time(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if column.type not in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary()):
         column = column.cast(pa.string())
     return pa.chunked_array([valid_text(chunk) for chunk in column.chunks], pa.string())
-
-
-class FormTally:
-    """How many values of a column are in each form, and where each form comes first."""
-
-    def __init__(self) -> None:
-        self.values = 0
-        self.counts = np.zeros(KINDS_OF_FORMS, np.int64)
-        self.first = np.full(KINDS_OF_FORMS, NOWHERE)
-
-    def add(self, form: Column) -> None:
-        """Count the values that follow."""
-        forms, first = np.unique(form, return_index=True)
-        self.first[forms] = np.minimum(self.first[forms], first + self.values)
-        self.counts += np.bincount(form, minlength=KINDS_OF_FORMS)
-        self.values += form.size
-
-    def append(self, after: FormTally) -> None:
-        """Count what was tallied of the values that follow."""
-        self.first = np.minimum(self.first, np.where(after.first < NOWHERE, after.first + self.values, NOWHERE))
-        self.counts += after.counts
-        self.values += after.values
-
-    @property
-    def unit(self) -> int:
-        """The form of most usable values, of the first one among equals; 0 if there are none.
-
-        Dates like 1/2/2020 are those of the order that others of the column show, and `EITHER` where none does.
-        """
-        counts, first = self.counts.copy(), self.first.copy()
-        orders = [DAY_FIRST, MONTH_FIRST]
-        if counts[orders].any():
-            decided = min(orders, key=lambda form: (-counts[form], first[form]))
-            counts[decided] += counts[EITHER]
-            first[decided] = min(first[decided], first[EITHER])
-            counts[EITHER] = 0
-        most = counts[CALENDAR:].max()
-        tied = np.flatnonzero(counts[CALENDAR:] == most) + CALENDAR
-        return int(tied[np.argmin(first[tied])]) if most else 0
 
 
 def in_order(ms: Column, form: Column, unit: int) -> tuple[Column, Column]:
@@ -151,31 +114,32 @@ def _calendar_times(chunk: pa.Array) -> _Parsed:
 
 
 def _epoch_times(numbers: Column, missing: Column) -> _Parsed:
-    numbers = np.where(missing, 0, numbers)
-    if numbers.dtype == np.uint64:
-        numbers = np.minimum(numbers, np.uint64(2**62))
-    seconds = (numbers >= FIRST // 1000) & (numbers < LAST // 1000)
-    in_seconds, ms = np.where(seconds, numbers, 0), np.zeros(numbers.size, np.int64)
     if np.issubdtype(numbers.dtype, np.floating):
-        # a float holds microseconds of today, just: 1577836800.123 lies a little below its decimal form
-        ms += np.rint(in_seconds.astype(np.float64) * 1e6).astype(np.int64) // 1000
+        ms, form = _float_times(np.where(missing, 0, numbers))
     else:
-        ms += in_seconds.astype(np.int64) * 1000
+        if numbers.dtype == np.uint64:
+            numbers = np.minimum(numbers, np.uint64(2**62))
+        ms, form = epoch_times(numbers.astype(np.int64, copy=False))
+    if missing.any():
+        ms[missing], form[missing] = 0, EMPTY
+    return ms, form, 0
+
+
+def _float_times(numbers: Column) -> tuple[Column, Column]:
+    seconds = (numbers >= FIRST // 1000) & (numbers < LAST // 1000)
+    # a float holds microseconds of today, just: 1577836800.123 lies a little below its decimal form
+    ms = np.rint(np.where(seconds, numbers, 0).astype(np.float64) * 1e6).astype(np.int64) // 1000
     finer = [(numbers >= FIRST * per) & (numbers < LAST * per) for per in (1, 1_000, 1_000_000)]
     for inside, per in zip(finer, (1, 1_000, 1_000_000), strict=True):
         if inside.any():
             ms += np.where(inside, numbers, 0).astype(np.int64) // per
-    form = np.select([missing, seconds, *finer], [EMPTY, SECONDS, MILLIS, MICROS, NANOS], OUTSIDE).astype(np.int8)
-    return ms, form, 0
+    return ms, np.select([seconds, *finer], [SECONDS, MILLIS, MICROS, NANOS], OUTSIDE).astype(np.int8)
 
 
 def _text_times(chunk: pa.Array) -> _Parsed:
-    """All at once if Arrow understands every value, otherwise one by one, to the same result."""
-    if len(chunk) and "-" in (chunk[0].as_py() or ""):
-        try:
-            return _calendar_times(_as_calendar(chunk))
-        except pa.ArrowInvalid:
-            pass  # blanks around, empty values, other forms
+    """All at once if they are usual or Arrow understands every value, otherwise one by one, to the same result."""
+    if (usual := usual_times(*places_of(chunk.fill_null("") if chunk.null_count else chunk))) is not None:
+        return usual
     texts = pc.utf8_trim_whitespace(chunk)
     given = texts = pc.if_else(pc.equal(texts, ""), None, texts)
     missing = to_numpy(texts.is_null(), False)

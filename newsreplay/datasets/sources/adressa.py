@@ -199,7 +199,7 @@ def _table(lines: Scan, reads: Column, time: Column, keep: tuple[str, ...]) -> p
     """The lines that are reads for sure."""
 
     def values(path: int, kinds: tuple[int, ...] = (STRING, ESCAPED)) -> pa.DictionaryArray:
-        return texts(lines, path, kinds).take(reads)
+        return texts(lines, path, kinds, reads)
 
     category = values(_CATEGORY)
     columns = (
@@ -216,7 +216,7 @@ def _table(lines: Scan, reads: Column, time: Column, keep: tuple[str, ...]) -> p
     return pa.table(dict(zip(_COLUMNS, columns, strict=True)) | kept)
 
 
-def _mapped(function: Callable[[str], Any], values: pa.DictionaryArray, kind: pa.DataType | None = None) -> pa.Array:
+def _mapped(function: Callable[[str], object], values: pa.DictionaryArray, kind: pa.DataType | None = None) -> pa.Array:
     """A function of every value, called once per entry of the dictionary; text unless another type is given."""
     results = pa.array(map(function, values.dictionary.to_pylist()), kind or pa.string())
     if kind:

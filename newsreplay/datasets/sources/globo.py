@@ -27,13 +27,17 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv
 
+from newsreplay.arrow import dictionary_of, to_arrow, to_numpy
 from newsreplay.datasets.base import EARLIEST, EXTRA, LATEST, Block, Part, Plan, Reject, check_kept
+from newsreplay.datasets.reading.fields import Fields, numbers_of, scan_fields, words_of
 from newsreplay.datasets.reading.lines import count_lines
 from newsreplay.datasets.reading.parts import text_parts
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
+from newsreplay.datasets.reading.usual_times import whole_numbers
+from newsreplay.datasets.reading.words import places_of
 from newsreplay.errors import DataError
+from newsreplay.log.rows import Column
 
 PUBLISHER = "globo"
 PAGE = "https://www.kaggle.com/datasets/gspmoreira/news-portal-user-interactions-by-globocom"
@@ -78,7 +82,8 @@ _COLUMNS: dict[str, tuple[_Column, ...]] = {
 _ID = pa.dictionary(pa.int32(), pa.string())
 _FIRST_LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 _WHOLE_NUMBER = re.compile(rb"-?[0-9]+")
-_DECIMAL = re.compile(rb"(0|[1-9][0-9]*)\.0")
+_DECIMALS = r"^(0|[1-9][0-9]*)\.0$"
+_DECIMAL = re.compile(_DECIMALS.encode())
 
 
 class _Written(NamedTuple):
@@ -212,10 +217,13 @@ def _form_of(file: Path, columns: Sequence[_Column]) -> _Written | None:
                 f"{file} line 1: column {column.heading!r} {fault}; the header is {header!r}. Needed are "
                 f"{', '.join(column.heading for column in columns)}, separated by commas, without quotes"
             )
-    lines = [cells for line in head[first.end() :].splitlines() if len(cells := line.split(b",")) == len(headings)]
-    firsts = {
-        heading: next((cells[place] for cells in lines if cells[place]), b"") for place, heading in enumerate(headings)
-    }
+    firsts = dict.fromkeys((column.heading for column in columns), b"")
+    for line in head[first.end() :].splitlines():
+        cells = line.split(b",")
+        if len(cells) == len(headings):
+            firsts |= {name: cells[headings.index(name)] for name, value in firsts.items() if not value}
+        if all(firsts.values()):
+            break
     decimal = frozenset(column.heading for column in columns if _DECIMAL.fullmatch(firsts[column.heading]))
     return _Written(headings, decimal, first.end())
 
@@ -224,41 +232,32 @@ def _parse(body: bytes, form: _Written, columns: Sequence[_Column]) -> pa.Table 
     """All lines at once, or None if any of them needs a closer look."""
     if body.translate(None, b"0123456789.,\r\n" if form.decimal else b"0123456789,\r\n"):
         return None
-    plain = {column.heading for column in columns if column.is_time and column.heading not in form.decimal}
-    try:
-        table = csv.read_csv(
-            pa.BufferReader(body),
-            read_options=csv.ReadOptions(use_threads=False, block_size=len(body) + 1, column_names=form.headings),
-            convert_options=csv.ConvertOptions(
-                include_columns=[column.heading for column in columns],
-                column_types={column.heading: pa.int64() if column.heading in plain else _ID for column in columns},
-                null_values=[],
-                strings_can_be_null=False,
-                check_utf8=False,
-            ),
-        )
-    except pa.ArrowInvalid:
+    found = scan_fields(body, ",", len(form.headings), [form.headings.index(column.heading) for column in columns])
+    if found.size < len(body):
         return None
-    found = {}
-    for column in columns:
-        values = table[column.heading].combine_chunks()
-        if column.heading not in plain:
-            names = values.dictionary
-            pattern = r"^(0|[1-9][0-9]*)\.0$" if column.heading in form.decimal else r"^[0-9]+$"
-            if not pc.all(pc.match_substring_regex(names, pattern)).as_py() and len(names):
-                return None
-            if column.heading in form.decimal:
-                values = pa.DictionaryArray.from_arrays(values.indices, pc.utf8_slice_codeunits(names, 0, -2))
-        if column.is_time:
-            try:
-                values = values.cast(pa.int64())
-            except pa.ArrowInvalid:  # more digits than any time has
-                return None
-            span = pc.min_max(values).as_py()
-            if table.num_rows and not EARLIEST <= span["min"] <= span["max"] < LATEST:
-                return None
-        found[column.name] = values
-    return pa.table(found)
+    values = [_values(found, at, column, form) for at, column in enumerate(columns)]
+    return None if any(value is None for value in values) else pa.table(values, [column.name for column in columns])
+
+
+def _values(found: Fields, at: int, column: _Column, form: _Written) -> pa.Array | None:
+    """A column whose cells are digits, None if they are something else or no time."""
+    is_decimal = column.heading in form.decimal
+    if column.is_time and not is_decimal:
+        return _as_times(numbers_of(found, at))
+    if (found.begin[at] == found.end[at]).any():
+        return None
+    values = words_of(found, at)
+    if form.decimal:  # else there are no points
+        pattern = _DECIMALS if is_decimal else "^[0-9]+$"
+        if pc.all(pc.match_substring_regex(values.dictionary, pattern)).as_py() is False:
+            return None
+    if is_decimal:
+        values = dictionary_of(to_numpy(values), pc.utf8_slice_codeunits(values.dictionary, 0, -2))
+    return _as_times(whole_numbers(*places_of(values.cast(pa.string())))) if column.is_time else values
+
+
+def _as_times(ms: Column | None) -> pa.Array | None:
+    return None if ms is None or not ((ms >= EARLIEST) & (ms < LATEST)).all() else to_arrow(ms)
 
 
 def _parse_lines(

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from newsreplay.datasets.base import gather
 from newsreplay.datasets.reading import times
+from newsreplay.datasets.reading.fields import scan_fields
 from newsreplay.datasets.reading.sizes import ReadSizes
-from newsreplay.datasets.sources.table import forms as table_forms
+from newsreplay.datasets.reading.usual_times import usual_times
+from newsreplay.datasets.reading.words import places_of
 from newsreplay.datasets.sources.table import text as table_text
 from newsreplay.datasets.sources.table.plan import MADE_UP, plan_table
 from newsreplay.datasets.sources.table.text import TextTable
@@ -71,8 +73,7 @@ def both(folder, text, monkeypatch, name="clicks.csv"):
     """What the fast and the exact reader make of a text."""
     path = write(folder, text, name)
     fast = read_table(path)
-    monkeypatch.setattr(TextTable, "_quick", lambda *args: None)
-    monkeypatch.setattr(table_text, "count_forms", lambda *args: None)
+    monkeypatch.setattr(table_text, "scan_fields", lambda data, *args: scan_fields(b"", *args))
     exact = read_table(path)
     monkeypatch.undo()
     return fast, exact
@@ -909,32 +910,32 @@ def test_no_block_holds_much_more_than_a_chunk(tmp_path):
 @given(
     st.lists(st.one_of(iso, seconds, millis, finer, clock, written(early), word, st.just("")), min_size=1, max_size=9)
 )
-def test_forms_counted_at_full_speed_are_those_of_the_times(texts):
-    values = [text.replace('"', "").replace(",", "") for text in texts]
-    expected = times.FormTally()
-    expected.add(times.chunk_times(pa.array(values))[1])
-    for data in (",".join(["x", value]) + "\n" for value in values):
-        found = table_forms.count_forms(data.encode(), ",", 2, [1])
-        form = times.chunk_times(pa.array([data[2:-1]]))[1]
-        assert found is None or np.flatnonzero(found[0].counts).tolist() == form.tolist()
-    found = table_forms.count_forms("".join(f"x,{value}\n" for value in values).encode(), ",", 2, [1])
+def test_usual_times_are_those_that_are_parsed_one_by_one(texts):
+    column = pa.array(texts, pa.string())
+    alone = [times.parse_time(text.strip()) for text in texts]
+    found = usual_times(*places_of(column))
     if found is not None:
-        assert (found[0].counts.tolist(), found[0].unit) == (expected.counts.tolist(), expected.unit)
+        ms, form, naive = found
+        assert list(zip(ms.tolist(), form.tolist(), strict=True)) == [each[:2] for each in alone]
+        assert naive == sum(each[2] for each in alone)
 
 
 @pytest.mark.parametrize(
-    "text", ["1577836800", "1577836800000", "2020-01-01", "2020-01-01T00:00:00.5+01:00", '"2020-01-01"']
+    "text",
+    [
+        *("1577836800", "1577836800000", "1577836800000000000", "2020-01-01", "2020-01-01 00:00:00", ""),
+        *("2020-01-01T00:00:00Z", "2020-01-01T00:00:00.5+01:00", "2020-12-31T23:59:59.999999-23:59"),
+    ],
 )
 def test_usual_times_need_no_closer_look(text):
-    found = table_forms.count_forms(f'a,"b ""c"", d",{text}\r\nb,c,{text}'.encode(), ",", 3, [2])
-    assert (found[0].values, found[0].counts.max()) == (2, 2)
+    assert usual_times(*places_of(pa.array([text, text]))) is not None
 
 
 @pytest.mark.parametrize(
-    "line", ["a,1577836800,", "a", '"a,1577836800', '"a"b,1577836800', "a\r,1577836800", "2020-02-30,1"]
+    "text", ["2020-02-29", "1990-12-31", "+1577836800", "1577836800.5", " 1577836800", "31/12/2019"]
 )
-def test_unusual_lines_need_a_closer_look(line):
-    assert table_forms.count_forms(f"{line}\n".encode(), ",", 2, [0, 1]) is None
+def test_unusual_times_need_a_closer_look(text):
+    assert usual_times(*places_of(pa.array(["2020-01-01", text]))) is None
 
 
 @pytest.mark.parametrize("name", ["clicks.parquet", "clicks.arrow"])
@@ -951,6 +952,25 @@ def test_row_groups_and_batches_are_parts_and_blocks(tmp_path, name):
     assert [row["item"] for row in rows_of(raw)] == [str(item) for item in range(19)]
     assert only_reject(raw).line == 20
     assert max(block.records for part in plan.parts for block in plan.read(part)) <= 3
+
+
+@property_test
+@given(
+    st.lists(
+        st.one_of(st.none(), st.sampled_from([0, 1, T0 // 1000, T0 // 1000 + 1, T0, T0 * 1000, T0 * 10**6, 2**62, -5])),
+        min_size=1,
+        max_size=9,
+    ),
+    st.sampled_from(["int64", "uint64"]),
+)
+def test_statistics_tell_the_unit_that_the_values_have(tmp_path, values, kind):
+    times_ = pa.array([value if kind == "int64" or (value or 0) >= 0 else 0 for value in values], kind)
+    rows = pa.table({"time": times_, "user": ["u"] * len(values), "item": ["a"] * len(values)})
+    found = []
+    for told in (True, False):
+        pq.write_table(rows, tmp_path / "clicks.parquet", row_group_size=3, write_statistics=told)
+        found.append(account(read_table(tmp_path / "clicks.parquet")))
+    assert found[0] == found[1]
 
 
 def test_a_float_that_is_no_id_is_told_by_its_row_in_the_file(tmp_path):

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets.base import EXTRA, Part
+from newsreplay.datasets.reading.forms import CALENDAR, NUMBERS, FormTally
 from newsreplay.datasets.reading.sizes import ReadSizes
-from newsreplay.datasets.reading.times import CALENDAR, FormTally, chunk_times
+from newsreplay.datasets.reading.times import chunk_times
 from newsreplay.datasets.sources.table.columns import TIMES, place
 from newsreplay.datasets.sources.table.files import BINARY, File, printable
 from newsreplay.datasets.sources.table.ids import IDS
@@ -99,6 +100,11 @@ class BinaryTable:
         ]
 
     def _unit(self, name: str) -> int:
+        with _readable(self.file):
+            extremes = _extremes(self.file, self.schema.field(self.places[name]))
+        forms = {*chunk_times(extremes)[1].tolist()}
+        if len(forms) == 1 and forms & NUMBERS:  # so are all values in between
+            return int(forms.pop())
         tally = FormTally()
         with ThreadPoolExecutor(cores()) as pool:
             for more in pool.map(lambda part: self._tally(part, name), self.parts):
@@ -166,6 +172,18 @@ def _groups(file: File, column: str) -> list[_RowGroup]:
                 sizes = [sum(batch.num_rows for batch in reader)]  # a stream can only be read from its start
     firsts = np.cumsum([0, *sizes]).tolist()
     return [_RowGroup(first, rows) for first, rows in zip(firsts, sizes, strict=False)]
+
+
+def _extremes(file: File, column: pa.Field) -> pa.Array:
+    """The least and the greatest whole number of each row group, as its statistics tell; none if one has none."""
+    values: list[int] = []
+    if file.ending == ".parquet" and pa.types.is_integer(column.type):
+        with pq.ParquetFile(file.path) as opened:
+            at = opened.schema_arrow.names.index(column.name)
+            told = [opened.metadata.row_group(group).column(at) for group in range(opened.metadata.num_row_groups)]
+        if all(one.path_in_schema == column.name and one.statistics and one.statistics.has_min_max for one in told):
+            values = [value for one in told for value in (one.statistics.min, one.statistics.max)]
+    return pa.array(values, pa.int64() if max(values, default=0) < 2**63 else pa.uint64())
 
 
 def _opened(

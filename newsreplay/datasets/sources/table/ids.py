@@ -9,12 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.arrow import to_numpy
+from newsreplay.datasets.reading.words import bytes_of, first_bytes, holds
 from newsreplay.log.rows import Column
 
 IDS = ("user", "session", "item")
 _WHOLE_FLOAT = r"^(-?[1-9][0-9]*|0)\.0$"  # never an id with a leading zero
 _SCIENTIFIC = r"^-?[0-9](\.[0-9]+)?[eE]\+[0-9]+$"  # as spreadsheets and C write it; 5e12 may be an id
 NOTHING = ("nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "<NA>", "N/A", "NA", "undefined")
+_BEGINS_NOTHING = np.isin(np.arange(256), [ord(word[0]) for word in NOTHING])  # by first byte
 SCIENTIFIC, FLOATS = "scientific", "floats"  #: what odd ids are counted under, besides the words for nothing
 
 
@@ -38,18 +40,13 @@ def odd_ids(column: CodedWords) -> dict[str, int]:
 
 
 def _odd_words(words: pa.StringArray) -> list[tuple[int, str]]:
-    nothing = to_numpy(pc.is_in(words, pa.array(NOTHING)))
-    odd = [(code, str(words[code])) for code in np.flatnonzero(nothing).tolist()]
-    if _have_plus(words):  # the pattern is dear, and hardly any column has one
+    may_be = np.flatnonzero(_BEGINS_NOTHING[first_bytes(words)])
+    nothing = may_be[to_numpy(pc.is_in(words.take(pa.array(may_be)), pa.array(NOTHING)))]
+    odd = [(code, str(words[code])) for code in nothing.tolist()]
+    if holds(bytes_of(words), b"+"):  # the pattern is dear, and hardly any column has one
         cut = to_numpy(pc.match_substring_regex(words, _SCIENTIFIC), False)
         odd += [(code, SCIENTIFIC) for code in np.flatnonzero(cut).tolist()]
     return odd
-
-
-def _have_plus(words: pa.StringArray) -> bool:
-    """Whether there is a plus sign in some words; in those around them, too, where they are a slice of others."""
-    data = words.buffers()[2]
-    return data is not None and bool((np.frombuffer(data, np.uint8) == ord("+")).any())
 
 
 def are_whole_floats(column: pa.ChunkedArray) -> bool:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from newsreplay.datasets.base import EXTRA, Part, Reject
 from newsreplay.datasets.reading import parts
+from newsreplay.datasets.reading.forms import FormTally
 from newsreplay.datasets.reading.json_lines import (
     ARRAY,
     BOOLEAN,
@@ -26,7 +27,7 @@ from newsreplay.datasets.reading.json_lines import (
     texts,
 )
 from newsreplay.datasets.reading.sizes import ReadSizes
-from newsreplay.datasets.reading.times import FormTally, chunk_times
+from newsreplay.datasets.reading.times import chunk_times
 from newsreplay.datasets.sources.table.columns import TIMES, place
 from newsreplay.datasets.sources.table.files import File, printable, shown_text
 from newsreplay.datasets.sources.table.opening import decoded, opened

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from newsreplay.datasets.reading.times import CALENDAR, DAY_FIRST, FORMS, MONTH_FIRST
+from newsreplay.datasets.reading.forms import CALENDAR, DAY_FIRST, FORMS, MONTH_FIRST
 from newsreplay.datasets.sources.table.columns import TIMES
 from newsreplay.datasets.sources.table.files import DELIMITERS, Found, left_out_note, printable, several_note
 from newsreplay.datasets.sources.table.ids import FLOATS, IDS, NOTHING, SCIENTIFIC

@@ -45,7 +45,8 @@ read as if it were not there. Blank lines are dropped. Lines end in LF, CRLF or 
 the order of the file. Numbers of JSON lines are taken as they are written.
 
 Reading: a majority is known only at the end of the file, so planning looks through all of it, at several times
-the speed of reading (typed times in Parquet and Arrow need no such look; one of JSON lines is as slow as reading). Rows
+the speed of reading (typed times in Parquet and Arrow need no such look, nor do whole numbers in Parquet whose
+statistics tell; one of JSON lines is as slow as reading). Rows
 are read some 8 MB of text or 200,000 at a time; plain text without quotes, JSON lines, row groups and record batches
 are read in parallel.
 """
@@ -59,8 +60,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from newsreplay.datasets.base import Block, Part, Plan
+from newsreplay.datasets.reading.forms import DAY_FIRST, EITHER, MONTH_FIRST, FormTally
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
-from newsreplay.datasets.reading.times import DAY_FIRST, EITHER, MONTH_FIRST, FormTally, chunk_times
+from newsreplay.datasets.reading.times import chunk_times
 from newsreplay.datasets.sources.table.binary import BinaryTable
 from newsreplay.datasets.sources.table.columns import NEEDED, TIMES, MissingError, with_kept
 from newsreplay.datasets.sources.table.files import JSON_LINES, File, Found, find, printable, reading, writable

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Set
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from newsreplay.arrow import to_numpy
+from newsreplay.arrow import dictionary_of, to_arrow, to_numpy
 from newsreplay.datasets.base import EXTRA, Block, Part, Reject
-from newsreplay.datasets.reading.times import (
-    CALENDAR,
-    DAY,
-    EMPTY,
-    FORMS,
-    HOUR,
-    OUTSIDE,
-    UNREADABLE,
-    as_time,
-    chunk_times,
-    in_order,
-    valid_text,
-)
+from newsreplay.datasets.reading.forms import CALENDAR, DAY, EMPTY, FORMS, HOUR, OUTSIDE, UNREADABLE
+from newsreplay.datasets.reading.times import as_time, chunk_times, in_order, valid_text
+from newsreplay.datasets.reading.words import are_utf8, bytes_of, first_bytes, holds
 from newsreplay.datasets.sources.table.columns import ARTICLE_COLUMNS, READ_COLUMNS, TIMES, Placed
 from newsreplay.datasets.sources.table.files import File, printable, shown_text
 from newsreplay.datasets.sources.table.ids import FLOATS, IDS, CodedWords, odd_ids
 from newsreplay.errors import DataError
+from newsreplay.kernels.compiling import compiled
 from newsreplay.log.rows import Column
 
 LONGEST = 1e9  #: seconds of dwell that are believed, at most
@@ -45,7 +36,7 @@ class TableRows(NamedTuple):
     begin: Column  #: int64, the line each row begins on, from 1
     end: Column  #: int64, the first line after it
     lines: int
-    text: bytes = b""  #: all of it, of text files
+    text: bytes | memoryview = b""  #: all of it, of text files
     rejects: tuple[Reject, ...] = ()  #: lines that are no rows
     blank: int = 0
 
@@ -81,6 +72,11 @@ class _Judged(NamedTuple):
     words: dict[str, CodedWords]
     units: dict[str, int]
     ok: Column
+
+    def usable(self, name: str) -> Column:
+        """Where a column of times has one, in its unit."""
+        unit = self.units[name]
+        return self.times[name].form == unit if unit >= CALENDAR else np.zeros(self.ok.size, bool)
 
 
 def joined(parts: list[TableRows]) -> TableRows:
@@ -141,12 +137,13 @@ def _judge(file: File, rows: TableRows, units: dict[str, int]) -> _Judged:
     times = {name: _times(file, name, column, units[name]) for name, column in rows.columns.items() if name in TIMES}
     words = {name: _words(column) for name, column in rows.columns.items() if name not in TIMES}
     ok = words["item"].codes >= 0
+    judged = _Judged(times, words, units, ok)
     if "time" in times:
-        ok &= (times["time"].form == units["time"]) & (times["time"].form >= CALENDAR)
+        ok &= judged.usable("time")
     for column in words.values():
         if column.damaged.any():
             ok &= ~(column.damaged[column.codes] & (column.codes >= 0))
-    return _Judged(times, words, units, ok)
+    return judged
 
 
 def _words(column: pa.ChunkedArray) -> CodedWords:
@@ -156,31 +153,43 @@ def _words(column: pa.ChunkedArray) -> CodedWords:
     chunks = column.unify_dictionaries().chunks
     if not chunks:
         return CodedWords(np.zeros(0, np.int32), pa.array([], pa.string()), np.zeros(0, bool))
-    codes = np.concatenate([to_numpy(chunk.indices, -1) for chunk in chunks]).astype(np.int32, copy=False)
+    codes = _as_one([to_numpy(chunk.indices, -1) for chunk in chunks]).astype(np.int32, copy=False)
     words, damaged = _checked(chunks[0].dictionary)
-    if len(words):
-        blank = to_numpy(pc.equal(pc.utf8_trim_whitespace(words), ""), False)
-        if blank.any():
-            codes = np.where(blank[codes] | (codes < 0), np.int32(-1), codes)
+    if (blank := _blank(words)).size:
+        is_blank = np.zeros(len(words), bool)
+        is_blank[blank] = True
+        codes = np.where(is_blank[codes] | (codes < 0), np.int32(-1), codes)
     return CodedWords(codes, words, damaged)
 
 
+def _as_one(columns: list[Column]) -> Column:
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)
+
+
 def _checked(words: pa.Array) -> tuple[pa.StringArray, Column]:
-    """CodedWords as strings, and which of them are no text: bytes that are not UTF-8, or NUL among them."""
-    raw = words.cast(pa.binary())
-    try:
-        strings = raw.cast(pa.string())  # validates
-        return strings, to_numpy(pc.match_substring(strings, "\0"), False)
-    except pa.ArrowInvalid:
+    """Words as strings, and which of them are no text: bytes that are not UTF-8, or NUL among them."""
+    raw = words.view(pa.binary()) if words.type == pa.string() else words.cast(pa.binary())
+    strings = raw.view(pa.string())
+    damaged = np.zeros(len(words), bool)
+    if not are_utf8(strings):
         strings = valid_text(words)
-        damaged = to_numpy(pc.match_substring(strings, "\0"), False)
-        return strings, damaged | ~to_numpy(pc.equal(strings.cast(pa.binary()), raw), True)
+        damaged = ~to_numpy(pc.equal(strings.cast(pa.binary()), raw), True)
+    if holds(bytes_of(strings), b"\0"):
+        damaged = damaged | to_numpy(pc.match_substring(strings, "\0"), False)
+    return strings, damaged
+
+
+def _blank(words: pa.StringArray) -> Column:
+    """The codes of words that are nothing but blanks; few have to be looked at for that."""
+    first = first_bytes(words)
+    may_be = np.flatnonzero((first <= ord(" ")) | (first > 127))
+    return may_be[to_numpy(pc.equal(pc.utf8_trim_whitespace(words.take(pa.array(may_be))), ""), False)]
 
 
 def _times(file: File, name: str, column: pa.ChunkedArray, unit: int) -> _Times:
     column = time_column(file, name, column)
     parts = [chunk_times(chunk) for chunk in column.chunks] or [(np.zeros(0, np.int64), np.zeros(0, np.int8), 0)]
-    ms, form = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
+    ms, form = _as_one([part[0] for part in parts]), _as_one([part[1] for part in parts])
     ms, form = in_order(ms, form, unit)
     return _Times(ms, form, sum(part[2] for part in parts), column)
 
@@ -255,7 +264,7 @@ def _as_texts(column: pa.ChunkedArray, mask: Column) -> list[str]:
 
 
 def _texts_of_lines(rows: TableRows, wrong: Column) -> list[str]:
-    lines = rows.text.splitlines(keepends=True)
+    lines = bytes(rows.text).splitlines(keepends=True)
     return [
         shown_text(b"".join(lines[begin - 1 : end - 1]).decode(errors="surrogateescape"))
         for begin, end in zip(rows.begin[wrong].tolist(), rows.end[wrong].tolist(), strict=True)
@@ -280,19 +289,19 @@ def _texts_of_rows(rows: TableRows, mask: Column) -> list[str]:
 
 def _table(judged: _Judged, names: tuple[str, ...], publisher: str) -> pa.Table:
     """The usable rows; columns that are null throughout are left out."""
+    ok = slice(None) if judged.ok.all() else judged.ok
     columns: dict[str, pa.Array] = {}
     for name in names:
         if name == "publisher" and ("publisher" in judged.words or "time" in judged.times):
-            columns[name] = _publishers(judged, publisher)
+            columns[name] = _publishers(judged, ok, publisher)
         elif name in judged.times:
             times = judged.times[name]
-            missing = (times.form != judged.units[name]) | (times.form < CALENDAR)
-            columns[name] = pa.array(times.ms[judged.ok], pa.int64(), mask=missing[judged.ok])
+            columns[name] = _filled(times.ms[ok], judged.usable(name)[ok])
         elif name == "dwell" and name in judged.words:
-            seconds = _seconds(judged.words[name])[judged.ok]
-            columns["active"] = pa.array(seconds, pa.float32(), mask=np.isnan(seconds))
+            seconds = _seconds(judged.words[name])[ok]
+            columns["active"] = _filled(seconds, ~np.isnan(seconds))
         elif name in judged.words:
-            columns[name] = _encoded(judged.words[name].codes[judged.ok], judged.words[name].words)
+            columns[name] = _encoded(judged.words[name].codes[ok], judged.words[name].words)
     must = ("publisher", "time", "item")
     return pa.table(
         {
@@ -301,6 +310,10 @@ def _table(judged: _Judged, names: tuple[str, ...], publisher: str) -> pa.Table:
             if name in must or name.startswith(EXTRA) or column.null_count < len(column)
         }
     )
+
+
+def _filled(values: Column, valid: Column) -> pa.Array:
+    return to_arrow(values, valid=None if valid.all() else valid)
 
 
 def _seconds(column: CodedWords) -> Column:
@@ -317,11 +330,11 @@ def _number(text: str) -> float:
     return value if 0 <= value < LONGEST else np.nan
 
 
-def _publishers(judged: _Judged, default: str) -> pa.DictionaryArray:
+def _publishers(judged: _Judged, ok: slice | Column, default: str) -> pa.DictionaryArray:
     if "publisher" not in judged.words:
-        return _encoded(np.zeros(int(judged.ok.sum()), np.int32), pa.array([default]))
+        return dictionary_of(np.zeros(judged.ok[ok].size, np.int32), pa.array([default]))
     column = judged.words["publisher"]
-    codes, words = column.codes[judged.ok], column.words
+    codes, words = column.codes[ok], column.words
     if (codes < 0).any():
         named = words.index(default).as_py()
         if named < 0:
@@ -333,25 +346,35 @@ def _publishers(judged: _Judged, default: str) -> pa.DictionaryArray:
 def _encoded(codes: Column, words: pa.StringArray) -> pa.DictionaryArray:
     """Dictionary-encoded, with the words that occur and no others."""
     used = np.zeros(len(words) + 1, bool)
-    used[codes] = True  # -1 marks the last one, which is no word
-    used = used[:-1]
+    _mark(codes, used)  # -1 marks the last one, which is no word
+    missing, used = used[-1], used[:-1]
     if not used.all():
         words = words.filter(pa.array(used))
         codes = np.where(codes < 0, -1, np.append(np.cumsum(used) - 1, -1)[codes]).astype(np.int32)
-    indices = pa.array(codes, pa.int32(), mask=codes < 0)
-    return pa.DictionaryArray.from_arrays(indices, words)
+    return dictionary_of(codes, words, valid=codes >= 0 if missing else None)
+
+
+@compiled
+def _mark(codes: Any, used: Any) -> None:
+    for code in codes:
+        used[code] = True
+
+
+def _whole_hours(ms: Column) -> Column:
+    """The times that are whole hours, if all of them may be: nobody asks for some."""
+    return ms[ms % HOUR == 0] if (ms[:100] % HOUR == 0).all() else ms[:0]
 
 
 def _counts(file: File, judged: _Judged, floats: Set[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for name, times in judged.times.items():
-        unit, form = judged.units[name], times.form
-        counts[f"{file.role} {name} usable {unit}"] = int(((form == unit) & (form >= CALENDAR)).sum())
+        unit, form, usable = judged.units[name], times.form, judged.usable(name)
+        counts[f"{file.role} {name} usable {unit}"] = int(usable.sum())
         counts[f"{file.role} {name} naive"] = times.naive
-        counts[f"{file.role} {name} lost"] = int(((form[judged.ok] != unit) & (form[judged.ok] != EMPTY)).sum())
+        counts[f"{file.role} {name} lost"] = int((judged.ok & (form != unit) & (form != EMPTY)).sum())
         if name == "time":
-            whole = times.ms[(form == unit) & (form >= CALENDAR) & (times.ms % HOUR == 0)]
-            counts["whole hours"], counts["whole days"] = whole.size, int((whole % DAY == 0).sum())
+            hours = _whole_hours(times.ms[usable])
+            counts["whole hours"], counts["whole days"] = hours.size, int((hours % DAY == 0).sum())
     for name in IDS:
         if name in judged.words:
             counts.update({f"{file.role} {name} {what}": n for what, n in odd_ids(judged.words[name]).items()})

@@ -2,42 +2,46 @@
 
 A file without a quote is cut at line ends and its stretches are read in parallel. Any other one, and what is
 compressed, is one stream: where a record ends depends on all that stands before it. Lines that are one record
-each, which is nearly all, and records that run over lines neatly are parsed at once (`_quick`); the others are read
+each, which is nearly all, and records that run over lines neatly are found at once (`_quick`); the others are read
 record by record (`_exact`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from io import FileIO
+from os import SEEK_END
+from typing import NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from pyarrow import csv
 
+from newsreplay.arrow import room
 from newsreplay.datasets.base import Part, Reject
 from newsreplay.datasets.reading import parts
-from newsreplay.datasets.reading.lines import Lines, Record, count_lines, ends_well, is_blank, records
+from newsreplay.datasets.reading.fields import Fields, scan_fields, texts_of, times_of, words_of
+from newsreplay.datasets.reading.forms import FormTally
+from newsreplay.datasets.reading.lines import Lines, Record, count_lines, is_blank, records
 from newsreplay.datasets.reading.sizes import ReadSizes
-from newsreplay.datasets.reading.times import FormTally, chunk_times
+from newsreplay.datasets.reading.times import chunk_times
+from newsreplay.datasets.reading.words import are_utf8, holds, is_utf8
 from newsreplay.datasets.sources.table.columns import TIMES, Placed, lookup, place
 from newsreplay.datasets.sources.table.files import File, printable, shown_text
-from newsreplay.datasets.sources.table.forms import count_forms
-from newsreplay.datasets.sources.table.neat import neat_records
 from newsreplay.datasets.sources.table.opening import decoded, opened
 from newsreplay.datasets.sources.table.rows import EmptyError, TableRows, joined
 from newsreplay.errors import DataError
 from newsreplay.machine import cores
 
 LOOK = 1 << 20  #: bytes looked through at once
+WINDOW = 1 << 16  #: bytes in which a line end is looked for
 MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
 
 MARKS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
+
+Text = bytes | memoryview
 T = TypeVar("T")
 
 
@@ -77,7 +81,6 @@ class TextTable:
         size = file.path.stat().st_size
         self.parts = [Part(file.path, file.name, self.header.size, weight=size, role=file.role)]
         self.cut = not file.is_stream
-        self.over_lines = False  # records of earlier chunks ran over lines, so those of later ones will
         look = self._look_at_stretches() if self.cut else None
         self.cut = look is not None
         if look is None and self.times:
@@ -130,125 +133,72 @@ class TextTable:
     def _look_at_stretch(self, part: Part) -> _Look:
         return self._look_at(_unquoted(_chunks(self.file, part.begin, part.end, LOOK, self.sizes)))
 
-    def _look_at(self, chunks: Iterator[bytes]) -> _Look:
+    def _look_at(self, chunks: Iterator[Text]) -> _Look:
         tallies = {name: FormTally() for name in self.times}
         if not tallies:
             return _Look(tallies, sum(1 for _ in chunks))
         records = 0
-        for look in self._walk(_Feed(chunks), self._count, self._tally):
+        for look in self._walk(_Feed(chunks), self._quick_look, self._tally):
             records += look.records
             for name, tally in tallies.items():
                 tally.append(look.tallies[name])
         return _Look(tallies, records)
 
-    def _count(self, data: bytes) -> _Look | None:
-        places = [self.places[name] for name in self.times]
-        tallies = count_forms(data, self.file.delimiter, self.width, places)
-        if tallies is not None:
-            return _Look(dict(zip(self.times, tallies, strict=True)), tallies[0].values)
-        rows = self._quick(data)
-        return None if rows is None else self._tally(rows)
+    def _quick_look(self, data: Text) -> tuple[_Look | None, Fields]:
+        """The forms of the times alone, where no value can be damaged."""
+        if not is_utf8(data):
+            rows, found = self._quick(data)
+            return None if rows is None else self._tally(rows), found
+        found = self._fields(data, self.times)
+        look = _Look({name: FormTally() for name in self.times}, found.line.size)
+        for at, tally in enumerate(look.tallies.values()):
+            tally.add((times_of(found, at) or chunk_times(texts_of(found, at)))[1])
+        return look, found
 
     def _tally(self, rows: TableRows) -> _Look:
-        tallies = {name: FormTally() for name in self.times}
-        for name, tally in tallies.items():
+        look = _Look({name: FormTally() for name in self.times}, rows.begin.size + len(rows.rejects))
+        for name, tally in look.tallies.items():
             for chunk in rows.columns[name].chunks:
                 tally.add(chunk_times(chunk)[1])
-        return _Look(tallies, rows.begin.size + len(rows.rejects))
+        return look
 
     # ---- reading
 
-    def _walk(self, feed: _Feed, quick: Callable[[bytes], T | None], exact: Callable[[TableRows], T]) -> Iterator[T]:
-        """What `quick` makes of each chunk, or of each piece of one it cannot take, else `exact` of its rows."""
+    def _walk(
+        self, feed: _Feed, quick: Callable[[Text], tuple[T | None, Fields]], exact: Callable[[TableRows], T]
+    ) -> Iterator[T]:
+        """What `quick` makes of the records with which each chunk begins, and `exact` of the rows it cannot take."""
         for data in feed:
-            result = quick(data)
-            if result is not None:
+            result, found = quick(data)
+            is_damaged = result is None
+            if result is not None and found.size:
                 yield result
-            elif pieces := self._pieces(data, feed):
-                feed.push(*pieces)
+            rest = data if is_damaged else data[found.size :]
+            if not rest:
+                continue
+            if not is_damaged and found.is_open and (more := next(feed, b"")):
+                feed.push(b"".join((rest, more)))
+                continue
+            first, *others = _cut(bytes(rest), self.sizes.piece)
+            if is_damaged and others:
+                feed.push(first, *others)
             else:
-                first = _cut(data, self.sizes.piece)[0]
-                feed.push(data[len(first) :])
+                feed.push(*others)
                 yield exact(self._exact(first, feed))
 
-    def _pieces(self, data: bytes, feed: _Feed) -> list[bytes]:
-        """What a chunk is to be read as in its place; nothing where its first lines can only be read record by record.
+    def _fields(self, data: Text, names: Iterable[str]) -> Fields:
+        return scan_fields(data, self.file.delimiter, self.width, [self.places[name] for name in names])
 
-        Pieces end where records do, if these are neat; a chunk that ends within its first one is put together with the
-        next chunk.
-        """
-        if b'"' not in data:
-            pieces = _cut(data, self.sizes.piece)
-            return pieces if len(pieces) > 1 else []
-        neat = neat_records(data, self.file.delimiter, self.width)
-        if 0 < neat.size < len(data):
-            return [data[: neat.size], data[neat.size :]]
-        if neat.size:
-            last = np.searchsorted(neat.at, np.arange(self.sizes.piece, len(data), self.sizes.piece), "right") - 1
-            ends = [*np.unique(neat.at[last][neat.at[last] > 0]).tolist(), len(data)]
-            return [data[begin:end] for begin, end in pairwise([0, *ends])] if len(ends) > 1 else []
-        more = next(feed, b"") if neat.is_open else b""
-        return [data + more] if more else []
-
-    def _quick(self, data: bytes) -> TableRows | None:
-        """Arrow's reader, for one record per line or for neat ones; None if this may be something else."""
-        if data.startswith(MARK):
-            return None  # of the first id, in the middle of a file; Arrow would take it away
-        is_quoted = b'"' in data
-        if self.over_lines and is_quoted and (found := self._quick_over_lines(data)) is not None:
-            return found
-        table = self._parsed(data, newlines=False)
-        # a quote that opens and never closes swallows lines, but at the end of the data there are none left
-        lines = count_lines(data)
-        if table is None or table.num_rows != lines or (is_quoted and not ends_well(data, self.file.delimiter)):
-            return self._quick_over_lines(data) if is_quoted else None
-        begin = np.arange(1, lines + 1)
-        item = table.column(str(self.places["item"]))
-        if any(pc.any(pc.equal(pc.utf8_trim_whitespace(chunk.dictionary), "")).as_py() for chunk in item.chunks):
-            filled = np.array([bool(line.strip(b" \r\n")) for line in data.splitlines()])
-            table, begin = table.filter(pa.array(filled)), begin[filled]
-        return TableRows(self._columns_of(table), begin, begin + 1, lines, data, blank=lines - begin.size)
-
-    def _quick_over_lines(self, data: bytes) -> TableRows | None:
-        """The same for neat records that run over lines."""
-        neat = neat_records(data, self.file.delimiter, self.width)
-        if neat.size < len(data):
-            return None
-        table = self._parsed(data, newlines=True)
-        if table is None or table.num_rows != len(neat.begin):
-            return None
-        self.over_lines = True
-        lines = count_lines(data)
-        end = np.append(neat.begin[1:], lines + 1)
-        filled = ~neat.blank
-        columns = self._columns_of(table if filled.all() else table.filter(pa.array(filled)))
-        blank = int(np.count_nonzero(neat.blank))
-        return TableRows(columns, neat.begin[filled], end[filled], lines, data, blank=blank)
-
-    def _columns_of(self, table: pa.Table) -> dict[str, pa.ChunkedArray]:
-        return {name: table.column(str(at)) for name, at in self.places.items()}
-
-    def _parsed(self, data: bytes, *, newlines: bool) -> pa.Table | None:
-        """The wanted columns as Arrow reads them, called by their places; None if it cannot."""
-        types = {
-            str(at): pa.string() if name in TIMES else pa.dictionary(pa.int32(), pa.string())
-            for name, at in self.places.items()
-        }
-        try:
-            return csv.read_csv(
-                pa.BufferReader(data),
-                read_options=csv.ReadOptions(
-                    column_names=[str(at) for at in range(self.width)],
-                    use_threads=not self.cut,  # else parts are read in parallel
-                    block_size=len(data) + 1 if self.cut or newlines else LOOK,
-                ),
-                parse_options=csv.ParseOptions(
-                    delimiter=self.file.delimiter, ignore_empty_lines=False, newlines_in_values=newlines
-                ),
-                convert_options=csv.ConvertOptions(column_types=types, include_columns=list(types)),
-            )
-        except pa.ArrowInvalid:
-            return None
+    def _quick(self, data: Text) -> tuple[TableRows | None, Fields]:
+        """The records with which some lines begin, None if a value is not UTF-8; and where their values stand."""
+        found = self._fields(data, self.places)
+        columns = {}
+        for at, name in enumerate(self.places):
+            values = texts_of(found, at) if name in TIMES else words_of(found, at)
+            if not are_utf8(values if name in TIMES else values.dictionary):
+                return None, found
+            columns[name] = pa.chunked_array([values])
+        return TableRows(columns, found.line, found.after, found.lines, data[: found.size], blank=found.blank), found
 
     def _exact(self, data: bytes, feed: _Feed) -> TableRows:
         """Record by record, those that begin in `data`; what was read ahead goes back to the feed."""
@@ -317,20 +267,17 @@ def _is_utf8(text: str) -> bool:
 # ---- bytes and lines
 
 
-class _Feed:
+class _Feed(Iterator[Text]):
     """Chunks of whole lines; what was taken too soon can be put back."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[Text]) -> None:
         self.chunks = chunks
-        self.back: deque[bytes] = deque()
+        self.back: deque[Text] = deque()
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
+    def __next__(self) -> Text:
         return self.back.popleft() if self.back else next(self.chunks)
 
-    def push(self, *pieces: bytes) -> None:
+    def push(self, *pieces: Text) -> None:
         self.back.extendleft(piece for piece in reversed(pieces) if piece)
 
 
@@ -346,18 +293,20 @@ class _Ahead:
 
     def __next__(self) -> str:
         if not self.lines:
-            self.lines.extend(next(self.feed).splitlines(keepends=True))
+            self.lines.extend(bytes(next(self.feed)).splitlines(keepends=True))
         # bytes that are not UTF-8 become lone surrogates, to be recognised later
         return self.lines.popleft().decode(errors="surrogateescape")
 
 
-def _chunks(file: File, begin: int, end: int | None, size: int, sizes: ReadSizes) -> Iterator[bytes]:
+def _chunks(file: File, begin: int, end: int | None, size: int, sizes: ReadSizes) -> Iterator[Text]:
     """Whole lines, some `size` bytes at a time; they end in LF, CRLF or CR."""
     size = min(size, sizes.chunk)
+    if not file.is_stream:
+        yield from _chunks_of_file(file, begin, end, size, sizes)
+        return
     with opened(file, begin) as stream:
-        at, rest = begin, b""
-        while data := stream.read(size if end is None else min(size, end - at)):
-            at += len(data)
+        rest = b""
+        while data := stream.read(size):
             whole = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1  # an LF may follow the last CR
             if whole:
                 yield b"".join((rest, memoryview(data)[:whole]))  # one copy, not two
@@ -365,16 +314,44 @@ def _chunks(file: File, begin: int, end: int | None, size: int, sizes: ReadSizes
             else:
                 rest += data
             if len(rest) > sizes.longest_line:
-                raise DataError(
-                    f"{file.name}: a line is longer than {sizes.longest_line >> 20} MB; is this a table of text?"
-                )
+                _refuse_line(file, sizes)
         if rest:
             yield rest
 
 
-def _unquoted(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _chunks_of_file(file: File, begin: int, end: int | None, size: int, sizes: ReadSizes) -> Iterator[memoryview]:
+    """The same of a file that can be read from anywhere: what is read is not copied."""
+    with file.path.open("rb", buffering=0) as stream:
+        end = stream.seek(0, SEEK_END) if end is None else end
+        while begin < end:
+            stop = _line_end(file, stream, begin + size, end, sizes)
+            data = room(stop - begin, np.uint8)
+            stream.seek(begin)
+            yield data.data[: stream.readinto(data.data)]
+            begin = stop
+
+
+def _line_end(file: File, stream: FileIO, begin: int, end: int, sizes: ReadSizes) -> int:
+    """A place from `begin` on at which a line ends, or `end`."""
+    at = begin
+    while at < end:
+        stream.seek(at)
+        data = stream.read(min(WINDOW, end - at))
+        if place := data.find(b"\n") + 1 or data.find(b"\r", 0, -1) + 1:  # an LF may follow the last CR
+            return at + place
+        at += len(data) - 1 if at + len(data) < end else len(data)
+        if at - begin > sizes.longest_line:
+            _refuse_line(file, sizes)
+    return end
+
+
+def _refuse_line(file: File, sizes: ReadSizes) -> NoReturn:
+    raise DataError(f"{file.name}: a line is longer than {sizes.longest_line >> 20} MB; is this a table of text?")
+
+
+def _unquoted(chunks: Iterator[Text]) -> Iterator[Text]:
     for chunk in chunks:
-        if b'"' in chunk:
+        if holds(np.frombuffer(chunk, np.uint8), b'"'):
             raise _QuotedError
         yield chunk
 

@@ -1,4 +1,4 @@
-"""Neat records found at full speed are those that are found line by line."""
+"""Records and values found at full speed are those that are found line by line."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from newsreplay.datasets.base import gather
-from newsreplay.datasets.reading.lines import Lines, count_lines, is_blank, records
+from newsreplay.datasets.reading.fields import scan_fields, texts_of, words_of
+from newsreplay.datasets.reading.lines import Lines, Record, count_lines, is_blank, records
 from newsreplay.datasets.reading.sizes import ReadSizes
-from newsreplay.datasets.sources.table.neat import neat_records
 from newsreplay.datasets.sources.table.plan import plan_table
 from tests.reading import rows_of
 
@@ -28,29 +28,35 @@ texts = st.lists(st.tuples(st.lists(fields, min_size=1, max_size=4), ends), max_
 @given(text=texts, width=st.integers(2, 3))
 @example(text='a,"b\n', width=2)
 @example(text='a,"b"\n"c\n', width=2)
-def test_neat_records_are_the_first_ones_that_the_slow_way_finds(text: str, width: int) -> None:
-    neat = neat_records(text.encode(), ",", width)
+def test_records_are_the_first_ones_that_the_slow_way_finds(text: str, width: int) -> None:
+    places = range(width - 1, -1, -1)
+    found = scan_fields(text.encode(), ",", width, places)
     slow = list(records(Lines(text.splitlines(keepends=True)), ",", width))
-    size = 0
-    for record, begin, blank in zip(slow, neat.begin.tolist(), neat.blank.tolist(), strict=False):
-        assert record.line == begin
-        assert blank == is_blank(record.text)
-        assert blank or len(record.fields or []) == width
-        size += len(record.text)
-    assert neat.size == size
-    assert len(neat.begin) <= len(slow)
-    if neat.size == len(text):
-        assert len(neat.begin) == len(slow)
-    elif not neat.is_open and len(neat.begin) < len(slow):  # the next one is misshapen, or holds a quote in its midst
-        following = slow[len(neat.begin)]
-        assert is_blank(following.text) or '"' in following.text or len(following.fields or []) != width
+    taken: list[Record] = []
+    blank = 0
+    for record in slow:
+        if is_blank(record.text) and blank < found.blank:
+            blank += 1
+        elif len(taken) < found.line.size:
+            taken.append(record)
+        else:
+            break
+    assert found.size == sum(len(record.text) for record in slow[: len(taken) + blank])
+    assert found.line.tolist() == [record.line for record in taken]
+    assert found.after.tolist() == [record.line + count_lines(record.text.encode()) for record in taken]
+    assert found.lines == count_lines(text.encode()[: found.size])
+    for field, place in enumerate(places):
+        expected = [(record.fields or [])[place] for record in taken]
+        assert texts_of(found, field).to_pylist() == words_of(found, field).to_pylist() == expected
+    for following in slow[len(taken) + blank : len(taken) + blank + 1]:  # is misshapen, or may be when more follows
+        assert found.is_open or len(following.fields or []) != width
 
 
 def test_a_record_has_as_many_lines_as_the_slow_way_allows() -> None:
     for extra in (2, 3, 4):
         text = 'a,"b' + "\n" * extra + '"\n'
         slow = next(records(Lines(text.splitlines(keepends=True)), ",", 2, longest=3))
-        assert (neat_records(text.encode(), ",", 2, longest=3).size == len(text)) == (slow.fields is not None)
+        assert (scan_fields(text.encode(), ",", 2, [1], longest=3).size == len(text)) == (slow.fields is not None)
 
 
 @settings(max_examples=60, deadline=None)
