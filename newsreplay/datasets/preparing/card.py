@@ -80,7 +80,7 @@ def _unjoined(gathered: Gathered, read: Column) -> tuple[int, str, str] | None:
     listed = ~gathered.unlisted
     if not listed.any() or (listed & read).any():
         return None
-    seen, told = (str(gathered.items.values[int(np.argmax(which))]) for which in (read, listed))
+    seen, told = (str(gathered.items[int(np.argmax(which))]) for which in (read, listed))
     return int(np.count_nonzero(listed)), seen, told
 
 

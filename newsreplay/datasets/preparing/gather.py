@@ -7,6 +7,7 @@ given by the walk (`newsreplay.datasets.preparing.walk`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple  # Any: in kernels
 
@@ -18,12 +19,13 @@ from newsreplay.arrow import map_batch, to_numpy
 from newsreplay.datasets.base import FACTS
 from newsreplay.datasets.preparing.sampling import LEAKING
 from newsreplay.datasets.preparing.sessions import Owners, Rows, SessionIds
-from newsreplay.datasets.preparing.work import TABLES, kinds_of
+from newsreplay.datasets.preparing.uniting import United, Uniting
+from newsreplay.datasets.preparing.work import IDS, LISTS, TABLES, kinds_of
 from newsreplay.kernels.compiling import compiled, int64
 from newsreplay.kernels.mixing import key_of, mix_all
 from newsreplay.log.rows import IMPRESSION, PUBLISH, READ, Column
+from newsreplay.machine import cores
 
-GROUP = 1_000_000  #: ids united at once
 UNSET = np.iinfo(np.int64).max  #: later than any time, and larger than any key: there is none yet
 
 # Rows are sorted by time * KINDS + kind.
@@ -32,49 +34,6 @@ KINDS = 8
 BY_PUBLICATION = -1  # made of an article's publication time
 BY_IMPRESSION = -2  # an impression shows an article that no row made known before
 NOWHERE = -3
-
-
-class UnitedIds(NamedTuple):
-    """Distinct strings of all blocks, and each block's own codes among them."""
-
-    values: pa.Array  #: large_string
-    codes: list[Column]  #: int32 per dictionary
-
-
-class Uniting:
-    """Makes one dictionary out of many, without ever holding all of them."""
-
-    def __init__(self) -> None:
-        self.pending: list[pa.Array] = []
-        self.size = 0
-        self.groups: list[UnitedIds] = []
-
-    def add(self, dictionary: pa.Array) -> None:
-        """Take in the next dictionary."""
-        self.pending.append(dictionary)
-        self.size += len(dictionary)
-        if self.size >= GROUP:
-            self._unite_pending()
-
-    def _unite_pending(self) -> None:
-        if self.pending:
-            self.groups.append(_united(self.pending))
-        self.pending, self.size = [], 0
-
-    def done(self) -> UnitedIds:
-        """All distinct values, by first appearance, and the codes of all dictionaries."""
-        self._unite_pending()
-        if len(self.groups) < 2:
-            return self.groups[0] if self.groups else UnitedIds(pa.array([], pa.large_string()), [])
-        top = _united([group.values for group in self.groups])
-        codes = [places[codes] for group, places in zip(self.groups, top.codes, strict=True) for codes in group.codes]
-        return UnitedIds(top.values, codes)
-
-
-def _united(dictionaries: list[pa.Array]) -> UnitedIds:
-    encoded = pa.concat_arrays(dictionaries).dictionary_encode()
-    ends = np.cumsum([len(values) for values in dictionaries])
-    return UnitedIds(encoded.dictionary, np.split(to_numpy(encoded.indices), ends[:-1]))
 
 
 class Blocks:
@@ -134,10 +93,10 @@ class Gathered(NamedTuple):
     """One publisher's blocks, with interim codes that are good for all of them."""
 
     blocks: Blocks
-    items: UnitedIds
-    users: UnitedIds
+    items: pa.Array  #: large_string, ids of articles by interim code
+    users: pa.Array  #: large_string
     sessions: SessionIds
-    item_of: dict[tuple[int, str], Column]  #: (block, column) → interim code by the block's own code
+    item_of: dict[tuple[int, str], Column]  #: (block, column) → interim code by the block's own code, see `United`
     facts: dict[str, FactValues]
     publications: Publication
     unlisted: Column  #: bool[items]: not in the tables of articles
@@ -153,47 +112,36 @@ def gather_ids(paths: list[list[str | None]], impressions: str | None, in_memory
     the leaking one shows every article from the first read on. Blocks of up to `in_memory` bytes stay mapped.
     """
     blocks = Blocks(paths, in_memory)
-    uniting = {name: Uniting() for name in ("item", "user", "session")}
-    places: dict[str, list[tuple[int, str]]] = {name: [] for name in uniting}
-    for where in TABLES:
-        for number, table in blocks.tables(where):
-            for name, column, dictionary in _dictionaries(table):
-                places[name].append((number, f"{where}.{column}"))
-                uniting[name].add(dictionary)
-    united = {name: dictionaries.done() for name, dictionaries in uniting.items()}
-    item_of = {
-        where: codes
-        for name, columns in places.items()
-        for where, codes in zip(columns, united[name].codes, strict=True)
-    }
-    items = len(united["item"].values)
-    seen = _Seen(np.full(items, UNSET), np.full(items, UNSET), np.array([0, 0, 0, 0, 0, UNSET, 0]))
-    owners = Owners(len(united["session"].values))
-    for number, rows in blocks.tables("rows"):
-        _look(rows, number, item_of, seen)
-        owners.look(_whose(rows, number, item_of))
+    with ThreadPoolExecutor(cores()) as pool:
+        sorts = dict(zip(IDS, pool.map(lambda sort: _united_ids(blocks, sort), IDS), strict=True))
+        values = {sort: united.values for sort, (_, united) in sorts.items()}
+        item_of = {
+            place: codes for places, united in sorts.values() for place, codes in zip(places, united.codes, strict=True)
+        }
+        items = len(values["item"])
+        owned = pool.submit(_session_ids, blocks, item_of, values["session"], len(values["user"]))
+        looked = pool.submit(_seen_in, blocks, item_of, items)
+        told = pool.map(lambda fact: _fact_values(fact, blocks, item_of, items), FACTS)
+        published, listed = _times(blocks, item_of, items), _listed(blocks, item_of, items)
+        sessions, seen = owned.result(), looked.result()
+        none = np.full(items, -1, np.int32)
+        facts = {"category": FactValues(Uniting().done().values, none, none, np.full(items, NOWHERE, np.int64))}
+        facts |= {fact: found for fact, found in zip(FACTS, told, strict=True) if found is not None}
     if seen.sums[1] == 0:
         return None
-    again = (_whose(rows, number, item_of) for number, rows in blocks.tables("rows"))
-    sessions = owners.ids(united["session"].values, len(united["user"].values), len(paths), again)
     if impressions == LEAKING:
         seen.pool[seen.row < UNSET] = seen.sums[5]
     elif impressions is not None:
         read_first = (seen.row < UNSET) & (seen.row % KINDS == READ)
         seen.pool[read_first] = seen.row[read_first] // KINDS
-    published = _times(blocks, item_of, items)
-    none = np.full(items, -1, np.int32)
-    facts = {"category": FactValues(Uniting().done().values, none, none, np.full(items, NOWHERE, np.int64))}
-    facts |= {name: values for name in FACTS if (values := _fact_values(name, blocks, item_of, items)) is not None}
-    listed = _listed(blocks, item_of, items)
     return Gathered(
         blocks,
-        united["item"],
-        united["user"],
+        values["item"],
+        values["user"],
         sessions,
         item_of,
         facts,
-        _publications(published, seen, listed, united["item"].values),
+        _publications(published, seen, listed, values["item"]),
         listed == UNSET,
         int(seen.sums[3]),
         int(seen.sums[2]),
@@ -265,14 +213,17 @@ def _words_of(at: Column, item: Column) -> Column:
     return words
 
 
-def _dictionaries(table: pa.RecordBatch) -> Iterator[tuple[str, str, pa.Array]]:
-    """The sorts of ids in a table, their columns and dictionaries."""
-    for name in ("item", "user", "session"):
-        if name in table.schema.names:
-            yield name, name, table.column(name).dictionary
-    for name in ("pool", "items"):
-        if name in table.schema.names:
-            yield "item", name, table.column(name).values.dictionary
+def _united_ids(blocks: Blocks, sort: str) -> tuple[list[tuple[int, str]], United]:
+    """The ids of one sort (`work.IDS`), and the blocks and columns that their dictionaries are of."""
+    uniting, places = Uniting(), []
+    for where in TABLES:
+        for number, table in blocks.tables(where):
+            for name in (sort, *(LISTS if sort == "item" else ())):
+                if name in table.schema.names:
+                    places.append((number, f"{where}.{name}"))
+                    column = table.column(name)
+                    uniting.add((column.values if name in LISTS else column).dictionary)
+    return places, uniting.done()
 
 
 class _Seen(NamedTuple):
@@ -283,9 +234,26 @@ class _Seen(NamedTuple):
     sums: Column
 
 
+def _session_ids(blocks: Blocks, item_of: dict[tuple[int, str], Column], ids: pa.Array, users: int) -> SessionIds:
+    def everybody() -> Iterator[Rows]:
+        return (_whose(rows, number, item_of) for number, rows in blocks.tables("rows"))
+
+    owners = Owners(len(ids))
+    for rows in everybody():
+        owners.look(rows)
+    return owners.ids(ids, users, len(blocks.paths), everybody())
+
+
 def _whose(rows: pa.RecordBatch, number: int, item_of: dict[tuple[int, str], Column]) -> Rows:
     user, session = (interim(rows, name, number, item_of) for name in ("user", "session"))
     return Rows(number, kinds_of(rows), user, session)
+
+
+def _seen_in(blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -> _Seen:
+    seen = _Seen(np.full(items, UNSET), np.full(items, UNSET), np.array([0, 0, 0, 0, 0, UNSET, 0]))
+    for number, rows in blocks.tables("rows"):
+        _look(rows, number, item_of, seen)
+    return seen
 
 
 def _look(rows: pa.RecordBatch, number: int, item_of: dict[tuple[int, str], Column], seen: _Seen) -> None:
@@ -381,7 +349,7 @@ def _fact_values(name: str, blocks: Blocks, item_of: dict[tuple[int, str], Colum
     best = {"articles": np.full(items, UNSET), "rows": np.full(items, UNSET)}
     for (number, where), codes in zip(shares, united.codes, strict=True):
         table = blocks.table(number, where)
-        values = np.append(codes, np.int32(-1))[to_numpy(table.column(name), -1)]
+        values = codes[to_numpy(table.column(name), -1)]
         item = interim(table, "item", number, item_of, where)
         if where == "articles":
             timed = "published" in table.schema.names
@@ -432,4 +400,4 @@ def interim(
     """A column of ids as interim codes, -1 for null: int32."""
     if name not in table.schema.names:
         return np.full(table.num_rows, -1, np.int32)
-    return np.append(item_of[number, f"{where}.{name}"], np.int32(-1))[to_numpy(table.column(name), -1)]
+    return item_of[number, f"{where}.{name}"][to_numpy(table.column(name), -1)]

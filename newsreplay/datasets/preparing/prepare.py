@@ -172,7 +172,7 @@ def _write_publisher(order: _Order, publisher: str, gathered: Gathered, folder: 
     sampler = None
     impressions, session_gap = order.shaping
     if impressions is not None:
-        sampler = sampling.Sampler(impressions, 0, publisher, len(gathered.items.values), reads_of(gathered))
+        sampler = sampling.Sampler(impressions, 0, publisher, len(gathered.items), reads_of(gathered))
     walked = walk.walk_rows(gathered, folder, work, order.processing, publisher, sampler, session_gap)
     final, counts = walked.final, walked.memory.counts
     sessions = int(counts[walk.SESSIONS])
@@ -196,7 +196,7 @@ def _write_texts(gathered: Gathered, walked: Walked, folder: Path) -> None:
     item = final.item[:items]
     facts = list(gathered.facts.items())
     columns: dict[str, pa.Array] = {
-        "id": pc.take(gathered.items.values, pa.array(item)),
+        "id": pc.take(gathered.items, pa.array(item)),
         "published": pa.array(final.published[:items]),
     }
     rows = memory.rows
@@ -214,7 +214,7 @@ def _write_texts(gathered: Gathered, walked: Walked, folder: Path) -> None:
         columns["title"] = pa.nulls(items, pa.large_string())
         columns["title_row"] = pa.array(np.full(items, rows))
     write_batch(folder / "articles.arrow", columns)
-    ids, named = gathered.sessions, gathered.users.values
+    ids, named = gathered.sessions, gathered.users
     write_batch(folder / "users.arrow", {"id": reader_names(ids, named, final.user[:users])})
     theirs = (column[:sessions] for column in (final.session, final.session_user, final.ordinal))
     write_batch(folder / "sessions.arrow", {"id": session_names(ids, named, *theirs)})
@@ -256,7 +256,7 @@ def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> _Profil
     lists = pa.LargeListArray.from_arrays(pa.array(ends), pa.array(codes))
     row = walked.final.user_row[code[keep]]
     write_batch(folder / "profiles.arrow", {"user": pa.array(code[keep]), "row": pa.array(row), "items": lists})
-    columns: dict[str, pa.Array] = {"id": pc.take(gathered.items.values, pa.array(only))}
+    columns: dict[str, pa.Array] = {"id": pc.take(gathered.items, pa.array(only))}
     for fact, values in gathered.facts.items():
         columns[fact] = pc.take(values.values, pa.array(values.outside[only], mask=values.outside[only] < 0))
     write_batch(folder / "outside.arrow", columns)

@@ -271,7 +271,7 @@ def _told(gathered: Gathered) -> _Told:
 
 def _before_all(gathered: Gathered, splitting: _Splitting) -> tuple[WalkState, FinalCodes]:
     """What the walk remembers before its first row."""
-    items, categories = len(gathered.items.values), len(gathered.facts["category"].values)
+    items, categories = len(gathered.items), len(gathered.facts["category"].values)
     users, sessions = gathered.sessions.readers, gathered.sessions.sessions
     split = splitting.users + sessions if splitting.all else splitting.users
     memory = WalkState(

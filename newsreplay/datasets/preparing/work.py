@@ -35,6 +35,7 @@ from newsreplay.log.rows import READ, Column
 Progress = Callable[[str, int, int], None]  #: what is being done, how much of it is done, of how much
 
 IDS = ("user", "session", "item")
+LISTS = ("pool", "items")  #: columns of lists of articles
 TEXT = pa.dictionary(pa.int32(), pa.large_string())
 WORK = ".work-"  #: what the names of folders begin with from which a preparation may go on
 TABLES = ("rows", "articles", "profiles")
