@@ -17,7 +17,7 @@ class United(NamedTuple):
     """Distinct strings of all blocks, and each block's own codes among them."""
 
     values: pa.Array  #: large_string
-    codes: list[Column]  #: int32 per dictionary, by its own codes, and a last one: -1, which stands for none, leads there
+    codes: list[Column]  #: int32 per dictionary, by its own codes; behind the last stands -1: none leads to none
 
 
 class Uniting:

@@ -86,6 +86,7 @@ class LogRows(NamedTuple):
     user: Column
     item: Column
     category: Column
+    impression: Column
     request_row: Column  #: int32, of the requests
     previous: Column  #: int32
 
@@ -242,18 +243,19 @@ def walk_rows(
             final = _grown(final, int(memory.counts[SESSIONS]) + len(records))
             out = _room_for(len(records))
             count = _emit(records, told, splitting, memory, final, out)
-            kind = records["key"] % KINDS
-            impression = numbered_impressions(records["place"], kind, pools.lengths["at"] - 1)
-            log.add(**{name: getattr(out, name) for name in LOG_DTYPES if name != "impression"}, impression=impression)
+            shown = pools.lengths["at"] - 1
+            _number_impressions(records, shown, out.impression)
+            log.add(**{name: getattr(out, name) for name in LOG_DTYPES})
             extra.add(records["place"])
             requests.add(row=out.request_row[:count], previous=out.previous[:count])
             if timed:
-                requests.add(active=records["active"][kind == READ])
-            flagged = np.flatnonzero((kind == PUBLISH) & ~np.isnan(records["active"]))
+                requests.add(active=records["active"][out.kind == READ])
+            flagged = np.flatnonzero(out.kind == PUBLISH)
+            flagged = flagged[~np.isnan(records["active"][flagged])]
             first = memory.rows - len(records)
             updates.add(row=first + flagged, item=out.item[flagged], recommendable=records["active"][flagged] > 0)
-            places = records["place"][kind == IMPRESSION]
-            withheld.add(places, pools.lengths["at"] - 1)
+            places = records["place"][out.kind == IMPRESSION]
+            withheld.add(places, shown)
             if len(places):
                 at, item, clicked = drawn if drawn is not None else pools_of(gathered, places)
                 pools.add(at=at[1:] + pools.lengths["item"], item=memory.item[item], clicked=clicked)
@@ -303,7 +305,7 @@ def _before_all(gathered: Gathered, splitting: _Splitting) -> tuple[WalkState, F
 
 def _room_for(rows: int) -> LogRows:
     return LogRows(
-        **{name: np.empty(rows, LOG_DTYPES[name]) for name in LOG_DTYPES if name != "impression"},
+        **{name: np.empty(rows, LOG_DTYPES[name]) for name in LOG_DTYPES},
         request_row=np.empty(rows, np.int32),
         previous=np.empty(rows, np.int32),
     )
@@ -319,28 +321,43 @@ def _grown(final: FinalCodes, sessions: int) -> FinalCodes:
 
 def count_duplicates(records: Column) -> int:
     """How many of a bucket's reads equal an earlier one in time, reader, session and article."""
-    reads = records[records["key"] % KINDS == READ]
-    if not len(reads):
-        return 0
-    same = reads["key"][1:] == reads["key"][:-1]
-    reads = reads[np.append(same, False) | np.append(False, same)]
+    rows = np.empty(len(records), np.int32)
+    reads = records[rows[: _reads_of_one_instant(records, rows)]]
     reader = reads["user"].astype(np.uint64) << np.uint64(32) | reads["session"].view(np.uint32).astype(np.uint64)
     words = mix_all(key_of(0, "duplicates"), reads["key"]) ^ reader
     words = np.sort(mix_all(key_of(1, "duplicates"), words) ^ mix_all(key_of(2, "duplicates"), reads["item"]))
     return int(np.count_nonzero(words[1:] == words[:-1]))
 
 
-def numbered_impressions(place: Column, kind: Column, before: int) -> Column:
-    """The number of the impression that each row is or belongs to, -1 for others: int32[rows]."""
-    number = np.full(len(place), -1, np.int32)
-    impressions = np.flatnonzero(kind == IMPRESSION)
-    if not len(impressions):
-        return number
-    number[impressions] = before + np.arange(len(impressions))
-    outcomes = np.flatnonzero(kind == OUTCOME)
-    order = impressions[np.argsort(place[impressions])]
-    number[outcomes] = number[order[np.searchsorted(place[order], place[outcomes])]]
-    return number
+@compiled
+def _reads_of_one_instant(records: Any, rows: Any) -> int:
+    """Note the reads that share their time with another one; returns how many they are."""
+    count = 0
+    for row in range(records.size):
+        key = records[row].key
+        before = row > 0 and records[row - 1].key == key
+        if key % KINDS == READ and (before or (row + 1 < records.size and records[row + 1].key == key)):
+            rows[count] = row
+            count += 1
+    return count
+
+
+@compiled
+def _number_impressions(records: Any, before: int, number: Any) -> None:
+    """Note the number of the impression that each row is or belongs to, -1 for others; `before` come before them."""
+    row = 0  # of the impression whose outcome comes next, if it has one
+    for i in range(records.size):
+        kind = records[i].key % KINDS
+        number[i] = -1
+        if kind == IMPRESSION:
+            if i == 0 or records[i - 1].key != records[i].key:
+                row = i
+            number[i] = before
+            before += 1
+        elif kind == OUTCOME:  # of one instant they are in the order of their impressions
+            while records[row].place != records[i].place:
+                row += 1
+            number[i] = number[row]
 
 
 def pools_of(gathered: Gathered, places: Column) -> tuple[Column, Column, Column]:
