@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.arrow import to_numpy
+from newsreplay.datasets.preparing.background import made_ahead
 from newsreplay.datasets.preparing.gather import KINDS, UNSET, Gathered, interim
 from newsreplay.datasets.preparing.work import kinds_of
 from newsreplay.kernels.compiling import compiled, int64
 from newsreplay.log.rows import IMPRESSION, OUTCOME, PUBLISH, READ, Column
+from newsreplay.machine import cores
 
 RECORD = np.dtype(
     [
@@ -71,16 +73,20 @@ class Buckets:
 
     def sorted(self) -> Iterator[Column]:
         """The rows of each stretch in turn, sorted by time and kind, in source order where these are equal."""
-        for number, rows in enumerate(self.rows):
-            path = self.folder / f"bucket-{number}"
-            if path.exists():
-                rows.append(np.fromfile(path, RECORD))
-                path.unlink()
-            if rows:
-                records = np.concatenate(rows)
-                rows.clear()
-                key = records["key"]
-                yield records[stable_order(key)] if (key[1:] < key[:-1]).any() else records
+        return (records for records in made_ahead(self._sorted, range(len(self.rows)), 1) if len(records))
+
+    def _sorted(self, number: int) -> Column:
+        rows = self.rows[number]
+        path = self.folder / f"bucket-{number}"
+        if path.exists():
+            rows.append(np.fromfile(path, RECORD))
+            path.unlink()
+        if not rows:
+            return np.empty(0, RECORD)
+        records = np.concatenate(rows) if len(rows) > 1 else rows[0]
+        rows.clear()
+        key = records["key"]
+        return records.take(stable_order(key)) if (key[1:] < key[:-1]).any() else records
 
 
 def stable_order(key: Column) -> Column:
@@ -114,8 +120,7 @@ def records_of(gathered: Gathered) -> Iterator[Column]:
     _fill(records, publications.place, publications.time, kind, publications.item, none, none)
     if len(records):
         yield records
-    for number, rows in gathered.blocks.tables("rows"):
-        yield _block_records(gathered, number, rows)
+    yield from made_ahead(lambda block: _block_records(gathered, *block), gathered.blocks.tables("rows"), cores())
 
 
 def _block_records(gathered: Gathered, number: int, rows: pa.RecordBatch) -> Column:

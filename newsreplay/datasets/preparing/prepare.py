@@ -14,6 +14,7 @@ from newsreplay.arrow import write_batch
 from newsreplay.datasets.base import Block, Part, Plan, PublisherCard, Raw
 from newsreplay.datasets.checksums import write_checksums
 from newsreplay.datasets.preparing import gather, sampling, walk
+from newsreplay.datasets.preparing.background import Summing
 from newsreplay.datasets.preparing.buckets import reads_of
 from newsreplay.datasets.preparing.card import card_of, facts_of
 from newsreplay.datasets.preparing.gather import Gathered
@@ -100,14 +101,15 @@ def prepare(
         with (
             work_folder(folder, processing.key) as work,
             folder_written_whole(folder, replace=True) as result,
+            Summing(result) as summing,
         ):
             intake = read_parts(plan, work, strict=strict, processing=processing)
-            facts, unread = _write_publishers(order, intake, result, work)
+            facts, unread = _write_publishers(order, intake, summing, work)
             card = card_of(plan, intake, facts, unread, name, kind, options, shaping.impressions)
             text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
             (result / "card.json").write_text(text, "utf-8", errors="backslashreplace")  # what is no text: JSON escapes
             write_rejects(result / "rejects.csv", work)
-            write_checksums(result)
+            write_checksums(result, summing.checksums())
         remove_leftovers(folder)
     except OSError as error:
         raise cannot_write(folder.parent, error) from None
@@ -123,7 +125,7 @@ class _Order(NamedTuple):
     processing: Processing
 
 
-def _write_publishers(order: _Order, intake: Intake, result: Path, work: Path) -> tuple[list[PublisherCard], int]:
+def _write_publishers(order: _Order, intake: Intake, summing: Summing, work: Path) -> tuple[list[PublisherCard], int]:
     """Prepare every publisher that has a read; the rows of the others are counted."""
     facts: list[PublisherCard] = []
     unread = 0
@@ -135,8 +137,8 @@ def _write_publishers(order: _Order, intake: Intake, result: Path, work: Path) -
             continue
         if order.shaping.impressions is not None and gathered.has_impressions:
             raise DataError(f"{order.path} has impressions of its own; leave --impressions out")
-        folder = result / "publishers" / str(len(facts))
-        facts.append(_write_publisher(order, publisher, gathered, folder, work))
+        folder = summing.result / "publishers" / str(len(facts))
+        facts.append(_write_publisher(order, publisher, gathered, folder, work, summing))
     if not facts:
         raise DataError(
             f"{order.path}: none of {intake.records:,} rows is a usable read{_what_became(order, intake, work)}"
@@ -168,12 +170,15 @@ def _what_became(order: _Order, intake: Intake, work: Path) -> str:
     return f": {'; '.join(ways)}" if ways else ""
 
 
-def _write_publisher(order: _Order, publisher: str, gathered: Gathered, folder: Path, work: Path) -> PublisherCard:
+def _write_publisher(
+    order: _Order, publisher: str, gathered: Gathered, folder: Path, work: Path, summing: Summing
+) -> PublisherCard:
     sampler = None
     impressions, session_gap = order.shaping
     if impressions is not None:
         sampler = sampling.Sampler(impressions, 0, publisher, len(gathered.items), reads_of(gathered))
     walked = walk.walk_rows(gathered, folder, work, order.processing, publisher, sampler, session_gap)
+    summing.begin(folder)
     final, counts = walked.final, walked.memory.counts
     sessions = int(counts[walk.SESSIONS])
     last, reads, first = final.last[:sessions], final.reads[:sessions], final.first[:sessions].copy()
@@ -182,7 +187,7 @@ def _write_publisher(order: _Order, publisher: str, gathered: Gathered, folder: 
         files.add(last=last, reads=reads, first_time=first)
     _write_texts(gathered, walked, folder)
     profiles = _write_profiles(gathered, walked, folder)
-    facts = facts_of(publisher, gathered, walked, folder)
+    facts = facts_of(publisher, gathered, walked, folder, summing.digest(folder))
     if profiles is not None:
         facts["profiles_differ"] = profiles.differing
         if not gathered.unlisted.all():

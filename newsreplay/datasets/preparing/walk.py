@@ -247,9 +247,8 @@ def walk_rows(
             _number_impressions(records, shown, out.impression)
             log.add(**{name: getattr(out, name) for name in LOG_DTYPES})
             extra.add(records["place"])
-            requests.add(row=out.request_row[:count], previous=out.previous[:count])
-            if timed:
-                requests.add(active=records["active"][out.kind == READ])
+            active = {"active": records["active"][out.kind == READ]} if timed else {}
+            requests.add(row=out.request_row[:count], previous=out.previous[:count], **active)
             flagged = np.flatnonzero(out.kind == PUBLISH)
             flagged = flagged[~np.isnan(records["active"][flagged])]
             first = memory.rows - len(records)
