@@ -6,7 +6,7 @@ given by the walk (`newsreplay.datasets.preparing.walk`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple  # Any: in kernels
@@ -22,7 +22,7 @@ from newsreplay.datasets.preparing.sessions import Owners, Rows, SessionIds
 from newsreplay.datasets.preparing.uniting import United, Uniting
 from newsreplay.datasets.preparing.work import IDS, LISTS, TABLES, kinds_of
 from newsreplay.kernels.compiling import compiled, int64
-from newsreplay.kernels.mixing import key_of, mix_all
+from newsreplay.kernels.mixing import draw, key_of
 from newsreplay.log.rows import IMPRESSION, PUBLISH, READ, Column
 from newsreplay.machine import cores
 
@@ -166,51 +166,72 @@ def withheld_in(paths: list[list[str | None]]) -> int:
     return sum(rows.num_rows - rows.column("withheld").null_count for _, rows in tables)
 
 
+def lists_at(
+    gathered: Gathered, where: str, name: str, places: Column, codes: Callable[[Column], Column]
+) -> tuple[Column, Column]:
+    """The lists that a column has at `places` (block << 32 | row): their bounds, and `codes` of their interim codes."""
+    number, row = places >> 32, places & 0xFFFFFFFF
+    owns = [(block, np.flatnonzero(number == block)) for block in np.unique(number).tolist()]
+    lengths = np.zeros(len(places), np.int64)
+    for block, own in owns:
+        offsets = to_numpy(gathered.blocks.table(block, where).column(name).offsets)
+        lengths[own] = offsets[row[own] + 1] - offsets[row[own]]
+    at = np.concatenate([[0], np.cumsum(lengths)])
+    item = np.empty(at[-1], np.int32)
+    for block, own in owns:
+        lists = gathered.blocks.table(block, where).column(name)
+        final = codes(gathered.item_of[block, f"{where}.{name}"])
+        _copy_lists(to_numpy(lists.offsets), to_numpy(lists.values.indices), final, row[own], at[own], item)
+    return at, item
+
+
+@compiled
+def _copy_lists(offsets: Any, places: Any, codes: Any, row: Any, at: Any, item: Any) -> None:
+    for i in range(row.size):
+        begin = offsets[row[i]]
+        for j in range(offsets[row[i] + 1] - begin):
+            item[at[i] + j] = codes[places[begin + j]]
+
+
 class ProfileLists(NamedTuple):
     """The histories of readers, by reader."""
 
     user: Column  #: interim codes
-    at: Column  #: int64[users + 1], user i has the places at[i] … at[i + 1] - 1
-    item: Column  #: interim codes
+    place: Column  #: int64, where their lists stand: block << 32 | row
     differ: Column  #: bool[users], another row of the user's came with another history
 
 
 def profiles_of(gathered: Gathered) -> ProfileLists | None:
     """The profiles: per reader the first by time, an empty one too; of equal times the first in the source."""
-    users, times, ats, items, differ = [], [], [np.zeros(1, np.int64)], [], []
+    users, times, places, words, differ = [], [], [], [], []
     for number, table in gathered.blocks.tables("profiles"):
         lists = table.column("items")
-        offsets = to_numpy(lists.offsets)
+        codes = gathered.item_of[number, "profiles.items"]
         users.append(interim(table, "user", number, gathered.item_of, "profiles"))
         times.append(to_numpy(table.column("time")))
-        ats.append(offsets[1:] - offsets[0] + ats[-1][-1])
-        places = to_numpy(lists.values.indices)[offsets[0] : offsets[-1]]
-        items.append(gathered.item_of[number, "profiles.items"][places])
+        places.append((number << 32) + np.arange(table.num_rows))
+        words.append(np.empty(table.num_rows, np.uint64))
+        _mix_lists(key_of(0, "profiles"), to_numpy(lists.offsets), to_numpy(lists.values.indices), codes, words[-1])
         told = "differ" in table.schema.names
         differ.append(to_numpy(table.column("differ")) if told else np.zeros(table.num_rows, bool))
     if not users:
         return None
-    user, time, at, item, different = (np.concatenate(parts) for parts in (users, times, ats, items, differ))
+    user, time, place, word, different = (np.concatenate(parts) for parts in (users, times, places, words, differ))
     order = np.lexsort((time, user))
     new = np.append(True, user[order][1:] != user[order][:-1])
     first = order[new]  # by user
-    words = _words_of(at, item)[order]
-    other = different[order] | (words != words[new][np.cumsum(new) - 1])
+    other = different[order] | (word[order] != word[first][np.cumsum(new) - 1])
     differs = np.logical_or.reduceat(other, np.flatnonzero(new))
-    first, differs = first[np.argsort(first)], differs[np.argsort(first)]
-    lengths = np.diff(at)[first]
-    ends = np.concatenate([[0], np.cumsum(lengths)])
-    pick = np.repeat(at[first] - ends[:-1], lengths) + np.arange(ends[-1])
-    return ProfileLists(user[first], ends, item[pick], differs)
+    return ProfileLists(user[first], place[first], differs)
 
 
-def _words_of(at: Column, item: Column) -> Column:
-    """A word per list, equal for equal lists: uint64."""
-    lengths = np.diff(at)
-    place = np.arange(len(item)) - np.repeat(at[:-1], lengths)
-    sums = np.concatenate([[np.uint64(0)], np.cumsum(mix_all(key_of(0, "profiles"), place << 32 | item))])
-    words: Column = sums[at[1:]] - sums[at[:-1]]
-    return words
+@compiled
+def _mix_lists(key: Any, offsets: Any, places: Any, codes: Any, words: Any) -> None:
+    """A word per list, equal for equal lists."""
+    for row in range(words.size):
+        words[row] = 0
+        for i in range(offsets[row], offsets[row + 1]):
+            words[row] += draw(key, i - offsets[row], int64(codes[places[i]]))
 
 
 def _united_ids(blocks: Blocks, sort: str) -> tuple[list[tuple[int, str]], United]:
@@ -262,29 +283,30 @@ def _look(rows: pa.RecordBatch, number: int, item_of: dict[tuple[int, str], Colu
     item = interim(rows, "item", number, item_of)
     if "pool" in rows.schema.names:
         pool = rows.column("pool")
-        places = item_of[number, "rows.pool"][to_numpy(pool.values.indices)]
-        _first_shown(time, to_numpy(pool.offsets), places, seen.pool)
+        codes = item_of[number, "rows.pool"]
+        _first_shown(time, to_numpy(pool.offsets), to_numpy(pool.values.indices), codes, seen.pool)
         if "clicked" in rows.schema.names:
-            seen.sums[1] = max(seen.sums[1], int(time[any_click(rows)].max(initial=0)))
+            clicked = rows.column("clicked")
+            _last_clicked(time, to_numpy(clicked.offsets), to_numpy(clicked.values), seen.sums)
     if "withheld" in rows.schema.names:
         withheld = to_numpy(rows.column("withheld").is_valid())
         seen.sums[6] = max(seen.sums[6], int(time[withheld].max(initial=0)))
     _first_seen(time, kind, item, seen.row, seen.pool, seen.sums)
 
 
-def any_click(rows: pa.RecordBatch) -> Column:
-    """Which rows have at least one clicked candidate: bool[n]."""
-    offsets, clicked = to_numpy(rows.column("clicked").offsets), to_numpy(rows.column("clicked").values)
-    sums = np.concatenate([[0], np.cumsum(clicked)])
-    some: Column = sums[offsets[1:]] > sums[offsets[:-1]]
-    return some
+@compiled
+def _last_clicked(time: Any, offsets: Any, clicked: Any, sums: Any) -> None:
+    for row in range(time.size):
+        for i in range(offsets[row], offsets[row + 1]):
+            if clicked[i]:
+                sums[1] = max(sums[1], time[row])
 
 
 @compiled
-def _first_shown(time: Any, offsets: Any, places: Any, first: Any) -> None:
+def _first_shown(time: Any, offsets: Any, places: Any, codes: Any, first: Any) -> None:
     for row in range(time.size):
         for i in range(offsets[row], offsets[row + 1]):
-            item = places[i]
+            item = codes[places[i]]
             if time[row] < first[item]:
                 first[item] = time[row]
 

@@ -239,17 +239,14 @@ def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> _Profil
     profiles = gather.profiles_of(gathered)
     if profiles is None:
         return None
-    user, at, item, differ = profiles
-    memory = walked.memory
-    code = memory.user[user]
+    code = walked.memory.user[profiles.user]
     keep = np.flatnonzero(code >= 0)
-    differing = int(np.count_nonzero(differ[keep]))
-    keep = keep[(at[1:] > at[:-1])[keep]]  # an empty one is none
+    differing = int(np.count_nonzero(profiles.differ[keep]))
     keep = keep[np.argsort(code[keep])]
-    lengths = (at[1:] - at[:-1])[keep]
-    ends = np.concatenate([[0], np.cumsum(lengths)])
-    pick = np.repeat(at[keep] - ends[:-1], lengths) + np.arange(ends[-1])
-    chosen = item[pick]
+    ends, chosen = gather.lists_at(gathered, "profiles", "items", profiles.place[keep], lambda codes: codes)
+    full = np.flatnonzero(ends[1:] > ends[:-1])  # an empty one is none
+    keep, ends = keep[full], np.append(ends[full], ends[-1])
+    memory = walked.memory
     # Articles that no row carries have negative codes: -2 is the first of outside.arrow, -3 the second.
     first = np.full(len(memory.item), len(chosen))
     first[chosen[::-1]] = np.arange(len(chosen))[::-1]

@@ -16,7 +16,7 @@ import numpy as np
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets.preparing.buckets import Buckets, bounds_of, records_of
 from newsreplay.datasets.preparing.extra import ExtraColumns
-from newsreplay.datasets.preparing.gather import BY_PUBLICATION, KINDS, Gathered
+from newsreplay.datasets.preparing.gather import BY_PUBLICATION, KINDS, Gathered, lists_at
 from newsreplay.datasets.preparing.sampling import Sampler
 from newsreplay.datasets.preparing.withheld import WithheldRows
 from newsreplay.datasets.preparing.work import Processing
@@ -255,9 +255,13 @@ def walk_rows(
             updates.add(row=first + flagged, item=out.item[flagged], recommendable=records["active"][flagged] > 0)
             places = records["place"][out.kind == IMPRESSION]
             withheld.add(places, shown)
-            if len(places):
-                at, item, clicked = drawn if drawn is not None else pools_of(gathered, places)
-                pools.add(at=at[1:] + pools.lengths["item"], item=memory.item[item], clicked=clicked)
+            if drawn is not None:
+                at, item, clicked = drawn
+                item = memory.item[item]
+            else:
+                at, item = lists_at(gathered, "rows", "pool", places, lambda codes: memory.item[codes])
+                clicked = clicks_at(gathered, places, at)
+            pools.add(at=at[1:] + pools.lengths["item"], item=item, clicked=clicked)
             processing.progress(f"sorting {publisher}", min(memory.rows, gathered.rows), gathered.rows)
     withheld.write(folder / "withheld.arrow")
     return Walked(memory, final, duplicates, extra.facts)
@@ -359,34 +363,16 @@ def _number_impressions(records: Any, before: int, number: Any) -> None:
             number[i] = number[row]
 
 
-def pools_of(gathered: Gathered, places: Column) -> tuple[Column, Column, Column]:
-    """The pools of the impressions at `places`: their bounds, interim article codes and clicks."""
+def clicks_at(gathered: Gathered, places: Column, at: Column) -> Column:
+    """What was clicked in the pools, bounded by `at`, of the impressions at `places`: bool."""
     number, row = places >> 32, places & 0xFFFFFFFF
-    lengths = np.zeros(len(places), np.int64)
+    clicked = np.zeros(at[-1], bool)
     for block in np.unique(number).tolist():
-        own = number == block
-        offsets = to_numpy(gathered.blocks.table(block, "rows").column("pool").offsets)
-        lengths[own] = offsets[row[own] + 1] - offsets[row[own]]
-    at = np.concatenate([[0], np.cumsum(lengths)])
-    item, clicked = np.empty(at[-1], np.int32), np.zeros(at[-1], bool)
-    for block in np.unique(number).tolist():
-        own = np.flatnonzero(number == block)
         rows = gathered.blocks.table(block, "rows")
-        pool = rows.column("pool")
-        codes = gathered.item_of[block, "rows.pool"]
-        _copy_pools(to_numpy(pool.offsets), to_numpy(pool.values.indices), codes, row[own], at[own], item)
         if "clicked" in rows.schema.names:
-            marks = rows.column("clicked")
+            own, marks = np.flatnonzero(number == block), rows.column("clicked")
             _copy_clicks(to_numpy(marks.offsets), to_numpy(marks.values), row[own], at[own], clicked)
-    return at, item, clicked
-
-
-@compiled
-def _copy_pools(offsets: Any, places: Any, codes: Any, row: Any, at: Any, item: Any) -> None:
-    for i in range(row.size):
-        begin = offsets[row[i]]
-        for j in range(offsets[row[i] + 1] - begin):
-            item[at[i] + j] = codes[places[begin + j]]
+    return clicked
 
 
 @compiled

@@ -232,18 +232,16 @@ def _by_publisher(table: pa.Table, only: str | None, file: str, most: int) -> It
         return
     if not table.num_rows:
         return
-    publisher = in_one_piece(pc.dictionary_encode(_plain(table["publisher"])).unify_dictionaries().combine_chunks())
+    publisher = coded(in_one_piece(table["publisher"].unify_dictionaries().combine_chunks()))
+    if len(publisher.dictionary) > 1:  # it may list names that no row has
+        publisher = coded(publisher.dictionary_decode())
     if publisher.null_count:
         raise AssertionError("a row names no publisher")
     _check_publishers(file, publisher.dictionary[: most + 1], most)
-    names = publisher.dictionary.cast(pa.large_string()).to_pylist()
+    names = publisher.dictionary.to_pylist()
     table = table.drop_columns(["publisher"])
     for code, name in enumerate(names):
         yield str(name), table if len(names) == 1 else table.filter(pc.equal(publisher.indices, code))
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 # --- the files ------------------------------------------------------------------------------------------
