@@ -15,7 +15,7 @@ from newsreplay.datasets.preparing.walk import Walked
 from newsreplay.datasets.preparing.work import Intake
 from newsreplay.datasets.store import FORMAT, open_log, texts_of
 from newsreplay.escaping import escaped
-from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, READ, Column
+from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, Column
 
 
 def facts_of(publisher: str, gathered: Gathered, walked: Walked, folder: Path, digest: str) -> PublisherCard:
@@ -23,14 +23,9 @@ def facts_of(publisher: str, gathered: Gathered, walked: Walked, folder: Path, d
     log = open_log(folder)
     row = np.load(folder / "requests" / "row.npy", mmap_mode="r")
     reads = np.load(folder / "sessions" / "reads.npy")
-    memory = walked.memory
+    memory, kinds = walked.memory, walked.memory.kinds
     items = int(memory.counts[walk.ITEMS])
-    read = np.zeros(items, bool)
-    kinds = np.zeros(8, np.int64)
-    for begin in range(0, len(log.time), 1 << 22):
-        part = slice(begin, begin + (1 << 22))
-        kinds += np.bincount(log.kind[part], minlength=8)
-        read[log.item[part][log.kind[part] == READ]] = True
+    read = walked.final.read[:items]
     sessions = int(np.count_nonzero(reads))
     facts: PublisherCard = {
         "publisher": publisher,

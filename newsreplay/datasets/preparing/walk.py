@@ -37,6 +37,14 @@ from newsreplay.log.rows import (
     Column,
 )
 
+VISIT = np.dtype(
+    [
+        ("last", np.int64),  # last read of the visit, or its opening while it has none
+        ("code", np.int32),  # final session code of the visit
+        ("ordinal", np.int32),  # how many visits
+    ]
+)
+
 
 class WalkState(NamedTuple):
     """What the walk remembers from row to row, by interim code."""
@@ -44,13 +52,11 @@ class WalkState(NamedTuple):
     item: Column  #: int32[items], final codes, -1 = not known yet
     user: Column  #: int32[readers]
     session: Column  #: int32[sessions], of sessions that are not split by time: their final codes
-    # By what is split by time: users without sessions, and behind them the sessions, if they are split too.
-    last: Column  #: int64, last read of the visit, or its opening while it has none
-    visit: Column  #: int32, final session code of the visit, -1 = none yet
-    ordinal: Column  #: int32, how many visits
+    visit: Column  #: `VISIT`, by what is split by time: users without sessions, behind them sessions, if split, too
     fact: Column  #: int64[facts, items], row from which on a fact is known, -1 = not yet
     category: Column  #: int32[categories], final codes
-    counts: Column  #: int64[8], see the COUNT_ names
+    counts: Column  #: int64[8], see `ROWS` and so on
+    kinds: Column  #: int64[8], rows by kind
 
     @property
     def rows(self) -> int:
@@ -66,6 +72,7 @@ class FinalCodes(NamedTuple):
 
     item: Column  #: int32, interim code
     published: Column  #: int64, time of the row that made it known
+    read: Column  #: bool, the article is read
     user: Column  #: int32, interim code
     user_row: Column  #: int64, the user's first row
     session: Column  #: int32, interim code of the session, -1 = a user's visit
@@ -126,7 +133,9 @@ def _emit(records: Any, told: Any, splitting: Any, memory: Any, final: Any, out:
             reader = int64(memory.user[user])
             if kind != HISTORY:
                 visit = _visit(memory, final, splitting, time, kind, user, session)
+        memory.kinds[kind] += 1
         if kind == READ:
+            final.read[code] = True
             if final.reads[visit] == 0:
                 final.first[visit] = time
             final.reads[visit] += 1
@@ -156,13 +165,14 @@ def _visit(memory: Any, final: Any, splitting: Any, time: int, kind: int, user: 
             memory.session[session] = _open(memory, final, user, session, 0)
         return int64(memory.session[session])
     who = user if session < 0 else splitting.users + session
-    if memory.visit[who] < 0 or time - memory.last[who] > splitting.gap:
-        memory.ordinal[who] += 1
-        memory.visit[who] = _open(memory, final, user, session, memory.ordinal[who])
-        memory.last[who] = time
+    visit = memory.visit[who]
+    if visit.ordinal == 0 or time - visit.last > splitting.gap:
+        visit.ordinal += 1
+        visit.code = _open(memory, final, user, session, visit.ordinal)
+        visit.last = time
     elif kind == READ:
-        memory.last[who] = time
-    return int64(memory.visit[who])
+        visit.last = time
+    return int64(visit.code)
 
 
 @kernel
@@ -283,16 +293,16 @@ def _before_all(gathered: Gathered, splitting: _Splitting) -> tuple[WalkState, F
         item=np.full(items, -1, np.int32),
         user=np.full(users, -1, np.int32),
         session=np.full(sessions, -1, np.int32),
-        last=np.zeros(split, np.int64),
-        visit=np.full(split, -1, np.int32),
-        ordinal=np.zeros(split, np.int32),
+        visit=np.zeros(split, VISIT),
         fact=np.full((len(gathered.facts), items), -1, np.int64),
         category=np.full(categories, -1, np.int32),
         counts=np.zeros(8, np.int64),
+        kinds=np.zeros(8, np.int64),
     )
     final = FinalCodes(
         item=np.empty(items, np.int32),
         published=np.empty(items, np.int64),
+        read=np.zeros(items, bool),
         user=np.empty(users, np.int32),
         user_row=np.empty(users, np.int64),
         session=np.empty(0, np.int32),
