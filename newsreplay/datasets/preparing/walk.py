@@ -37,14 +37,6 @@ from newsreplay.log.rows import (
     Column,
 )
 
-VISIT = np.dtype(
-    [
-        ("last", np.int64),  # last read of the visit, or its opening while it has none
-        ("code", np.int32),  # final session code of the visit
-        ("ordinal", np.int32),  # how many visits
-    ]
-)
-
 
 class WalkState(NamedTuple):
     """What the walk remembers from row to row, by interim code."""
@@ -52,7 +44,10 @@ class WalkState(NamedTuple):
     item: Column  #: int32[items], final codes, -1 = not known yet
     user: Column  #: int32[readers]
     session: Column  #: int32[sessions], of sessions that are not split by time: their final codes
-    visit: Column  #: `VISIT`, by what is split by time: users without sessions, behind them sessions, if split, too
+    # By what is split by time: users without sessions, and behind them the sessions, if they are split too.
+    last: Column  #: int64, last read of the visit, or its opening while it has none
+    visit: Column  #: int32, final session code of the visit, -1 = none yet
+    ordinal: Column  #: int32, how many visits
     fact: Column  #: int64[facts, items], row from which on a fact is known, -1 = not yet
     category: Column  #: int32[categories], final codes
     counts: Column  #: int64[8], see `ROWS` and so on
@@ -165,14 +160,13 @@ def _visit(memory: Any, final: Any, splitting: Any, time: int, kind: int, user: 
             memory.session[session] = _open(memory, final, user, session, 0)
         return int64(memory.session[session])
     who = user if session < 0 else splitting.users + session
-    visit = memory.visit[who]
-    if visit.ordinal == 0 or time - visit.last > splitting.gap:
-        visit.ordinal += 1
-        visit.code = _open(memory, final, user, session, visit.ordinal)
-        visit.last = time
+    if memory.visit[who] < 0 or time - memory.last[who] > splitting.gap:
+        memory.ordinal[who] += 1
+        memory.visit[who] = _open(memory, final, user, session, memory.ordinal[who])
+        memory.last[who] = time
     elif kind == READ:
-        visit.last = time
-    return int64(visit.code)
+        memory.last[who] = time
+    return int64(memory.visit[who])
 
 
 @kernel
@@ -293,7 +287,9 @@ def _before_all(gathered: Gathered, splitting: _Splitting) -> tuple[WalkState, F
         item=np.full(items, -1, np.int32),
         user=np.full(users, -1, np.int32),
         session=np.full(sessions, -1, np.int32),
-        visit=np.zeros(split, VISIT),
+        last=np.zeros(split, np.int64),
+        visit=np.full(split, -1, np.int32),
+        ordinal=np.zeros(split, np.int32),
         fact=np.full((len(gathered.facts), items), -1, np.int64),
         category=np.full(categories, -1, np.int32),
         counts=np.zeros(8, np.int64),
