@@ -253,18 +253,13 @@ def walk_rows(
             extra.add(records["place"])
             active = {"active": records["active"][out.kind == READ]} if timed else {}
             requests.add(row=out.request_row[:count], previous=out.previous[:count], **active)
-            flagged = np.flatnonzero(out.kind == PUBLISH)
-            flagged = flagged[~np.isnan(records["active"][flagged])]
-            first = memory.rows - len(records)
-            updates.add(row=first + flagged, item=out.item[flagged], recommendable=records["active"][flagged] > 0)
+            updates.add(**_flags_of(records, out, memory.rows - len(records)))
             places = records["place"][out.kind == IMPRESSION]
             withheld.add(places, shown)
-            if drawn is not None:
-                at, item, clicked = drawn
-                item = memory.item[item]
+            if drawn is None:
+                at, item, clicked = pools_of(gathered, places, memory.item)
             else:
-                at, item = lists_at(gathered, "rows", "pool", places, lambda codes: memory.item[codes])
-                clicked = clicks_at(gathered, places, at)
+                at, item, clicked = drawn[0], memory.item[drawn[1]], drawn[2]
             pools.add(at=at[1:] + pools.lengths["item"], item=item, clicked=clicked)
             processing.progress(f"sorting {publisher}", min(memory.rows, gathered.rows), gathered.rows)
     withheld.write(folder / "withheld.arrow")
@@ -320,6 +315,13 @@ def _room_for(rows: int) -> LogRows:
     )
 
 
+def _flags_of(records: Column, out: LogRows, first: int) -> dict[str, Column]:
+    """What a bucket's publish rows say of whether their article may be recommended; they begin at row `first`."""
+    row = np.flatnonzero(out.kind == PUBLISH)
+    row = row[~np.isnan(records["active"][row])]
+    return {"row": first + row, "item": out.item[row], "recommendable": records["active"][row] > 0}
+
+
 def _grown(final: FinalCodes, sessions: int) -> FinalCodes:
     """Room for so many sessions."""
     if len(final.session) >= sessions:
@@ -369,16 +371,17 @@ def _number_impressions(records: Any, before: int, number: Any) -> None:
             number[i] = number[row]
 
 
-def clicks_at(gathered: Gathered, places: Column, at: Column) -> Column:
-    """What was clicked in the pools, bounded by `at`, of the impressions at `places`: bool."""
-    number, row = places >> 32, places & 0xFFFFFFFF
+def pools_of(gathered: Gathered, places: Column, final: Column) -> tuple[Column, Column, Column]:
+    """The pools of the impressions at `places`: their bounds, final article codes and clicks."""
+    at, item = lists_at(gathered, "rows", "pool", places, lambda codes: final[codes])
     clicked = np.zeros(at[-1], bool)
+    number, row = places >> 32, places & 0xFFFFFFFF
     for block in np.unique(number).tolist():
         rows = gathered.blocks.table(block, "rows")
         if "clicked" in rows.schema.names:
             own, marks = np.flatnonzero(number == block), rows.column("clicked")
             _copy_clicks(to_numpy(marks.offsets), to_numpy(marks.values), row[own], at[own], clicked)
-    return clicked
+    return at, item, clicked
 
 
 @compiled
