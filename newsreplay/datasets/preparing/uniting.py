@@ -23,7 +23,8 @@ class United(NamedTuple):
 class Uniting:
     """Makes one dictionary out of many, without ever holding all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, group: int = GROUP) -> None:
+        self.group = group
         self.pending: list[pa.Array] = []
         self.size = 0
         self.groups: list[United] = []
@@ -32,7 +33,7 @@ class Uniting:
         """Take in the next dictionary, large_string without nulls."""
         self.pending.append(dictionary)
         self.size += dictionary.nbytes
-        if self.size >= GROUP:
+        if self.size >= self.group:
             self._unite_pending()
 
     def _unite_pending(self) -> None:

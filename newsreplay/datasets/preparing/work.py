@@ -284,9 +284,11 @@ def _normal(name: str, column: pa.Array) -> pa.Array:
 
 
 def coded(column: pa.Array) -> pa.DictionaryArray:
-    """Strings or whole numbers as codes into distinct strings."""
+    """Strings or whole numbers as codes into strings, none of which is null."""
     if pa.types.is_null(column.type):
         column = column.cast(pa.large_string())
+    elif pa.types.is_dictionary(column.type) and column.dictionary.null_count:
+        column = column.dictionary_decode()
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     if column.type == TEXT:
