@@ -28,7 +28,7 @@ def to_numpy(column: pa.Array | pa.ChunkedArray, missing: float | None = None) -
     if pa.types.is_boolean(array.type):
         end = array.offset + len(array)
         bits = np.unpackbits(np.frombuffer(buffer, np.uint8), bitorder="little", count=end)
-        return bits[array.offset :].astype(bool)
+        return bits[array.offset :].view(np.bool_)
     dtype = np.dtype(array.type.to_pandas_dtype())
     values: Column = np.frombuffer(buffer, dtype, len(array), dtype.itemsize * array.offset)
     return values

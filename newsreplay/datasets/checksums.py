@@ -12,9 +12,10 @@ import os
 import shlex
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from newsreplay.errors import DataError
@@ -107,12 +108,14 @@ class Checksums:
             raise damaged(self.folder, name, f"bytes {begin:,} to {begin + len(data):,} are not what was written")
 
 
-def write_checksums(folder: Path, block: int = BLOCK) -> None:
-    """Write the checksums of all files of a data set, `block` bytes at a time, to its `checksums.json`."""
+def write_checksums(folder: Path, known: Mapping[str, list[int]] = MappingProxyType({}), block: int = BLOCK) -> None:
+    """Write the checksums of all files of a data set, `block` bytes at a time, to its `checksums.json`.
+
+    `known` has those of files that need not be read again, by their paths below the folder.
+    """
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     names = [name for name in names if name not in FREE]
-    with ThreadPoolExecutor(cores()) as pool:
-        blocks = list(pool.map(lambda name: list(_sums(folder / name, block)), names))
+    blocks = [known[name] if name in known else list(_sums(folder / name, block)) for name in names]
     sizes = [(folder / name).stat().st_size for name in names]
     files = {name: [size, sums] for name, size, sums in zip(names, sizes, blocks, strict=True)}
     # A line per file: whoever looks at it finds the one that an error names.

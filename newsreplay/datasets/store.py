@@ -23,6 +23,7 @@ readers read before the log, without times), `outside.arrow` (articles that only
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +44,7 @@ from newsreplay.log.rows import LOG_DTYPES, POOL_DTYPES, Column, ExtraColumn, Lo
 
 
 class ColumnFiles:
-    """Columns that are appended to, each an `.npy` file that NumPy can map; written in bounded memory."""
+    """Columns that are appended to, each an `.npy` file that NumPy can map; written in bounded memory, in a thread."""
 
     HEADER = 128  # bytes; written when the length is known
 
@@ -54,13 +55,24 @@ class ColumnFiles:
         self.files = {name: (folder / f"{name}.npy").open("wb") for name in dtypes}
         for file in self.files.values():
             file.write(bytes(self.HEADER))
+        self.writer = ThreadPoolExecutor(1)
+        self.writing: Future[None] | None = None
 
     def add(self, **columns: Column) -> None:
-        """Append to columns."""
+        """Append to columns; they are written in the background and must not change, those before have been written."""
+        self._wait()
+        for name, values in columns.items():
+            self.lengths[name] += len(values)
+        self.writing = self.writer.submit(self._write, columns)
+
+    def _wait(self) -> None:
+        if self.writing is not None:
+            self.writing.result()
+
+    def _write(self, columns: dict[str, Column]) -> None:
         for name, values in columns.items():
             # Not `tofile`, which has no word for a full disk and does not notice one at all when it closes.
             self.files[name].write(np.ascontiguousarray(values, self.dtypes[name]).data)
-            self.lengths[name] += len(values)
 
     def __enter__(self) -> ColumnFiles:
         return self
@@ -71,7 +83,11 @@ class ColumnFiles:
         with ExitStack() as stack:  # all are closed, whichever cannot be written
             for file in self.files.values():
                 stack.enter_context(file)
-            for name, file in self.files.items() if error is None else ():
+            stack.enter_context(self.writer)
+            if error is not None:
+                return
+            self._wait()
+            for name, file in self.files.items():
                 shape = {"descr": self.dtypes[name].str, "fortran_order": False, "shape": (self.lengths[name],)}
                 text = repr(shape).encode()
                 magic = b"\x93NUMPY\x01\x00" + (self.HEADER - 10).to_bytes(2, "little")

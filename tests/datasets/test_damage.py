@@ -214,9 +214,9 @@ def test_blocks_are_compared_one_by_one_and_the_damaged_one_is_named(tmp_path: P
     path = tmp_path / "deep" / "column"
     path.write_bytes(bytes(range(100)))
     for block in (1, 7, 50, 99, 100, 101):
-        write_checksums(tmp_path, block)
+        write_checksums(tmp_path, block=block)
         Checksums.read(tmp_path).compare()
-    write_checksums(tmp_path, 30)
+    write_checksums(tmp_path, block=30)
     content = bytearray(range(100))
     content[95] += 1
     path.write_bytes(content)

@@ -976,7 +976,7 @@ class CrashError(Exception):
 
 
 @pytest.mark.parametrize(
-    "step", ["prepare._write_publisher", "card._digest", "prepare.card_of", "prepare.write_rejects"]
+    "step", ["prepare._write_publisher", "prepare.facts_of", "prepare.card_of", "prepare.write_rejects"]
 )
 def test_a_crash_while_preparing_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str

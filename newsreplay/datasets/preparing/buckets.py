@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple  # Any: in kernels
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from newsreplay.arrow import to_numpy
+from newsreplay.datasets.preparing.background import made_ahead
 from newsreplay.datasets.preparing.gather import KINDS, UNSET, Gathered, interim
 from newsreplay.datasets.preparing.work import kinds_of
+from newsreplay.kernels.compiling import compiled, int64
 from newsreplay.log.rows import IMPRESSION, OUTCOME, PUBLISH, READ, Column
+from newsreplay.machine import cores
 
 RECORD = np.dtype(
     [
@@ -47,38 +51,42 @@ class Buckets:
 
     def add(self, records: Column) -> None:
         """Take in rows that come after all before them in the source."""
-        if not len(self.bounds):
-            self.rows[0].append(records)
-            return
-        bucket = np.searchsorted(self.bounds, records["key"] // KINDS, side="right")
-        first, last = int(bucket.min(initial=len(self.bounds))), int(bucket.max(initial=0))
-        if first >= last:
-            parts = [(last, records)] if len(records) else []
+        key = records["key"]
+        first, last = self._bucket_of(np.array([key.min(), key.max()]))
+        if first == last:
+            parts = [records]
         else:
+            bucket = self._bucket_of(key)
             if (bucket[1:] < bucket[:-1]).any():
                 order = np.argsort(bucket, kind="stable")
                 bucket, records = bucket[order], records[order]
-            cuts = np.searchsorted(bucket, np.arange(first, last + 2))
-            parts = [(first + n, records[cuts[n] : cuts[n + 1]]) for n in range(last + 1 - first)]
-        for number, part in parts:
+            parts = np.split(records, np.searchsorted(bucket, np.arange(first + 1, last + 1)))
+        for number, part in enumerate(parts, first):
             if self.spilled:
                 with (self.folder / f"bucket-{number}").open("ab") as file:
                     file.write(np.ascontiguousarray(part).data)  # not `tofile`, which does not notice a full disk
             else:
                 self.rows[number].append(part)
 
+    def _bucket_of(self, key: Column) -> Column:
+        return np.searchsorted(self.bounds, key // KINDS, side="right")
+
     def sorted(self) -> Iterator[Column]:
         """The rows of each stretch in turn, sorted by time and kind, in source order where these are equal."""
-        for number, rows in enumerate(self.rows):
-            path = self.folder / f"bucket-{number}"
-            if path.exists():
-                rows.append(np.fromfile(path, RECORD))
-                path.unlink()
-            if rows:
-                records = np.concatenate(rows)
-                rows.clear()
-                key = records["key"]
-                yield records[stable_order(key)] if (key[1:] < key[:-1]).any() else records
+        return (records for records in made_ahead(self._sorted, range(len(self.rows)), 1) if len(records))
+
+    def _sorted(self, number: int) -> Column:
+        rows = self.rows[number]
+        path = self.folder / f"bucket-{number}"
+        if path.exists():
+            rows.append(np.fromfile(path, RECORD))
+            path.unlink()
+        if not rows:
+            return np.empty(0, RECORD)
+        records = np.concatenate(rows) if len(rows) > 1 else rows[0]
+        rows.clear()
+        key = records["key"]
+        return records.take(stable_order(key)) if (key[1:] < key[:-1]).any() else records
 
 
 def stable_order(key: Column) -> Column:
@@ -106,57 +114,89 @@ def bounds_of(gathered: Gathered, bucket: int) -> Column:
 def records_of(gathered: Gathered) -> Iterator[Column]:
     """All rows as records, in source order: publications first, then block by block."""
     publications = gathered.publications
-    records = np.zeros(len(publications.item), RECORD)
-    records["key"] = publications.time * KINDS + PUBLISH
-    records["place"], records["item"] = publications.place, publications.item
-    records["user"] = records["session"] = -1
-    records["active"] = np.nan
-    yield records
-    for number, rows in gathered.blocks.tables("rows"):
-        yield _block_records(gathered, number, rows)
+    none = np.full(len(publications.item), -1, np.int32)
+    records = np.empty(len(none), RECORD)
+    kind = np.full(len(none), PUBLISH, np.uint8)
+    _fill(records, publications.place, publications.time, kind, publications.item, none, none)
+    if len(records):
+        yield records
+    yield from made_ahead(lambda block: _block_records(gathered, *block), gathered.blocks.tables("rows"), cores())
 
 
 def _block_records(gathered: Gathered, number: int, rows: pa.RecordBatch) -> Column:
-    kind, time = kinds_of(rows), to_numpy(rows.column("time"))
-    records = np.zeros(rows.num_rows, RECORD)
-    records["key"] = time * KINDS + kind
-    records["place"] = (number << 32) + np.arange(rows.num_rows)
-    records["item"] = interim(rows, "item", number, gathered.item_of)
+    kind = kinds_of(rows)
     user, session = (interim(rows, name, number, gathered.item_of) for name in ("user", "session"))
-    records["user"], records["session"] = gathered.sessions.whose(number, kind, user, session)
-    records["active"] = np.nan
+    user, session = gathered.sessions.whose(number, kind, user, session)
+    item = interim(rows, "item", number, gathered.item_of)
+    records = np.empty(rows.num_rows, RECORD)
+    place = (number << 32) + np.arange(rows.num_rows)
+    _fill(records, place, to_numpy(rows.column("time")), kind, item, user, session)
     if "active" in rows.schema.names:
         records["active"] = to_numpy(rows.column("active"), np.nan)
     if "recommendable" in rows.schema.names:
         flag = to_numpy(rows.column("recommendable").cast(pa.float32()), np.nan)
         publish = kind == PUBLISH
         records["active"][publish] = flag[publish]
-    if "clicked" not in rows.schema.names:
-        return records
-    records = np.concatenate([records, _outcomes(gathered, number, rows, records)])
-    # Outcomes and clicks right after the row they come from, so that blocks may be cut anywhere.
-    return records[np.argsort(records["place"], kind="stable")]
+    return _with_outcomes(gathered, number, rows, records) if "clicked" in rows.schema.names else records
 
 
-def _outcomes(gathered: Gathered, number: int, rows: pa.RecordBatch, records: Column) -> Column:
-    """The outcomes of a block's impressions, then the reads of what was clicked in them."""
-    clicked = rows.column("clicked")
-    known = np.flatnonzero(to_numpy(clicked.is_valid()))
-    outcomes = records[known]
-    if (outcomes["key"] % KINDS != IMPRESSION).any():
-        raise AssertionError("only impressions have clicks")
-    outcomes["key"] += OUTCOME - IMPRESSION
-    offsets, marks = to_numpy(clicked.offsets), to_numpy(clicked.values)
-    row = np.repeat(np.arange(len(records)), np.diff(offsets))
-    begin, end = offsets[0], offsets[-1]
-    at = np.flatnonzero(marks[begin:end])
-    reads = records[row[at]]
-    reads["key"] += READ - IMPRESSION
-    pool = rows.column("pool")
-    # Pools and clicks are equally long in every row, but may begin at different offsets.
-    place = at + begin + (to_numpy(pool.offsets)[row[at]] - offsets[row[at]])
-    reads["item"] = gathered.item_of[number, "rows.pool"][to_numpy(pool.values.indices)[place]]
-    reads["active"] = np.nan
+@compiled
+def _fill(records: Any, place: Any, time: Any, kind: Any, item: Any, user: Any, session: Any) -> None:
+    for row in range(records.size):
+        record = records[row]
+        record.key = time[row] * KINDS + int64(kind[row])
+        record.place = place[row]
+        record.item, record.user, record.session = item[row], user[row], session[row]
+        record.active = np.nan
+
+
+class _Clicks(NamedTuple):
+    """The pools of a block's impressions, and what was clicked in them; both lists are equally long in every row."""
+
+    known: Column  # bool[rows], the impression has an outcome
+    pool_at: Column  # int64[rows + 1]
+    pool: Column  # int32, the block's own codes
+    at: Column  # int64[rows + 1]
+    clicked: Column  # bool
+    dwell: Column  # float32[clicks], seconds, NaN = not known
+
+
+def _with_outcomes(gathered: Gathered, number: int, rows: pa.RecordBatch, records: Column) -> Column:
+    """Rows, behind every impression its outcome and what was clicked, so that blocks may be cut anywhere."""
+    pool, marks = rows.column("pool"), rows.column("clicked")
+    known, at, clicked = to_numpy(marks.is_valid()), to_numpy(marks.offsets), to_numpy(marks.values)
+    clicks = int(np.count_nonzero(clicked[at[0] : at[-1]]))
     if "dwell" in rows.schema.names:
-        reads["active"] = to_numpy(pc.list_flatten(rows.column("dwell")), np.nan)
-    return np.concatenate([outcomes, reads])
+        dwell = to_numpy(pc.list_flatten(rows.column("dwell")), np.nan)
+    else:
+        dwell = np.full(clicks, np.nan, np.float32)
+    told = _Clicks(known, to_numpy(pool.offsets), to_numpy(pool.values.indices), at, clicked, dwell)
+    both = np.empty(len(records) + int(np.count_nonzero(known)) + clicks, RECORD)
+    if not _add_outcomes(records, told, gathered.item_of[number, "rows.pool"], both):
+        raise AssertionError("only impressions have clicks")
+    return both
+
+
+@compiled
+def _add_outcomes(records: Any, told: Any, codes: Any, both: Any) -> bool:
+    """Fill `both`; False where something else than an impression has an outcome."""
+    at = clicks = 0
+    for row in range(records.size):
+        both[at] = records[row]
+        at += 1
+        if not told.known[row]:
+            continue
+        if records[row].key % KINDS != IMPRESSION:
+            return False
+        both[at] = records[row]
+        both[at].key += OUTCOME - IMPRESSION
+        at += 1
+        for place in range(told.at[row], told.at[row + 1]):
+            if told.clicked[place]:
+                both[at] = records[row]
+                both[at].key += READ - IMPRESSION
+                both[at].item = codes[told.pool[told.pool_at[row] + place - told.at[row]]]
+                both[at].active = told.dwell[clicks]
+                at += 1
+                clicks += 1
+    return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -16,23 +15,17 @@ from newsreplay.datasets.preparing.walk import Walked
 from newsreplay.datasets.preparing.work import Intake
 from newsreplay.datasets.store import FORMAT, open_log, texts_of
 from newsreplay.escaping import escaped
-from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, READ, Column
-from newsreplay.machine import cores
+from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, Column
 
 
-def facts_of(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -> PublisherCard:
+def facts_of(publisher: str, gathered: Gathered, walked: Walked, folder: Path, digest: str) -> PublisherCard:
     """What Table 1 of Kille & Lommatzsch (2019) has about a publisher, and a little more."""
     log = open_log(folder)
     row = np.load(folder / "requests" / "row.npy", mmap_mode="r")
     reads = np.load(folder / "sessions" / "reads.npy")
-    memory = walked.memory
+    memory, kinds = walked.memory, walked.memory.kinds
     items = int(memory.counts[walk.ITEMS])
-    read = np.zeros(items, bool)
-    kinds = np.zeros(8, np.int64)
-    for begin in range(0, len(log.time), 1 << 22):
-        part = slice(begin, begin + (1 << 22))
-        kinds += np.bincount(log.kind[part], minlength=8)
-        read[log.item[part][log.kind[part] == READ]] = True
+    read = walked.final.read[:items]
     sessions = int(np.count_nonzero(reads))
     facts: PublisherCard = {
         "publisher": publisher,
@@ -60,7 +53,7 @@ def facts_of(publisher: str, gathered: Gathered, walked: Walked, folder: Path) -
         "shared_sessions": len(gathered.sessions.parts),
         "nobody": int(gathered.sessions.nobody[-1]),
         "session_ids": gathered.sessions.told,
-        "digest": _digest(folder),
+        "digest": digest,
     }
     unjoined = _unjoined(gathered, np.append(read, False)[memory.item])  # code -1: in no row
     if unjoined is not None:
@@ -80,7 +73,7 @@ def _unjoined(gathered: Gathered, read: Column) -> tuple[int, str, str] | None:
     listed = ~gathered.unlisted
     if not listed.any() or (listed & read).any():
         return None
-    seen, told = (str(gathered.items.values[int(np.argmax(which))]) for which in (read, listed))
+    seen, told = (str(gathered.items[int(np.argmax(which))]) for which in (read, listed))
     return int(np.count_nonzero(listed)), seen, told
 
 
@@ -179,22 +172,3 @@ def _row_notes(publishers: list[PublisherCard], unread: int) -> list[str]:
     if unread:
         notes.append(f"rows of publishers without a single read, of which no log is made: {unread:,}")
     return notes
-
-
-def _digest(folder: Path) -> str:
-    """Of the prepared columns: equal for equal data, wherever the files came from."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    with ThreadPoolExecutor(cores()) as pool:
-        lines = [
-            f"{path.relative_to(folder).as_posix()} {digest}"
-            for path, digest in zip(files, pool.map(_file_digest, files), strict=True)
-        ]
-    return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()

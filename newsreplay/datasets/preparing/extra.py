@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from newsreplay.arrow import to_numpy, write_batch
 from newsreplay.datasets.base import EXTRA
-from newsreplay.datasets.preparing.gather import Blocks, Uniting
+from newsreplay.datasets.preparing.gather import Blocks
+from newsreplay.datasets.preparing.uniting import Uniting
 from newsreplay.datasets.store import ColumnFiles
 from newsreplay.log.rows import Column
 
@@ -21,7 +22,7 @@ class _Values(NamedTuple):
     """One kept column of a publisher's blocks."""
 
     values: pa.Array  # large_string, distinct
-    code_of: dict[int, Column]  # block → interim code by the block's own; -1 behind the last
+    code_of: dict[int, Column]  # block → interim code by the block's own, see `United`
 
 
 class ExtraColumns:
@@ -98,5 +99,4 @@ def _values_of(blocks: Blocks, name: str) -> _Values:
         uniting.add(rows.column(name).dictionary)
         numbers.append(number)
     united = uniting.done()
-    codes = [np.append(codes, np.int32(-1)) for codes in united.codes]
-    return _Values(united.values, dict(zip(numbers, codes, strict=True)))
+    return _Values(united.values, dict(zip(numbers, united.codes, strict=True)))

@@ -6,7 +6,8 @@ given by the walk (`newsreplay.datasets.preparing.walk`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple  # Any: in kernels
 
@@ -18,12 +19,13 @@ from newsreplay.arrow import map_batch, to_numpy
 from newsreplay.datasets.base import FACTS
 from newsreplay.datasets.preparing.sampling import LEAKING
 from newsreplay.datasets.preparing.sessions import Owners, Rows, SessionIds
-from newsreplay.datasets.preparing.work import TABLES, kinds_of
+from newsreplay.datasets.preparing.uniting import United, Uniting
+from newsreplay.datasets.preparing.work import IDS, LISTS, TABLES, kinds_of
 from newsreplay.kernels.compiling import compiled, int64
-from newsreplay.kernels.mixing import key_of, mix_all
+from newsreplay.kernels.mixing import draw, key_of
 from newsreplay.log.rows import IMPRESSION, PUBLISH, READ, Column
+from newsreplay.machine import cores
 
-GROUP = 1_000_000  #: ids united at once
 UNSET = np.iinfo(np.int64).max  #: later than any time, and larger than any key: there is none yet
 
 # Rows are sorted by time * KINDS + kind.
@@ -32,49 +34,6 @@ KINDS = 8
 BY_PUBLICATION = -1  # made of an article's publication time
 BY_IMPRESSION = -2  # an impression shows an article that no row made known before
 NOWHERE = -3
-
-
-class UnitedIds(NamedTuple):
-    """Distinct strings of all blocks, and each block's own codes among them."""
-
-    values: pa.Array  #: large_string
-    codes: list[Column]  #: int32 per dictionary
-
-
-class Uniting:
-    """Makes one dictionary out of many, without ever holding all of them."""
-
-    def __init__(self) -> None:
-        self.pending: list[pa.Array] = []
-        self.size = 0
-        self.groups: list[UnitedIds] = []
-
-    def add(self, dictionary: pa.Array) -> None:
-        """Take in the next dictionary."""
-        self.pending.append(dictionary)
-        self.size += len(dictionary)
-        if self.size >= GROUP:
-            self._unite_pending()
-
-    def _unite_pending(self) -> None:
-        if self.pending:
-            self.groups.append(_united(self.pending))
-        self.pending, self.size = [], 0
-
-    def done(self) -> UnitedIds:
-        """All distinct values, by first appearance, and the codes of all dictionaries."""
-        self._unite_pending()
-        if len(self.groups) < 2:
-            return self.groups[0] if self.groups else UnitedIds(pa.array([], pa.large_string()), [])
-        top = _united([group.values for group in self.groups])
-        codes = [places[codes] for group, places in zip(self.groups, top.codes, strict=True) for codes in group.codes]
-        return UnitedIds(top.values, codes)
-
-
-def _united(dictionaries: list[pa.Array]) -> UnitedIds:
-    encoded = pa.concat_arrays(dictionaries).dictionary_encode()
-    ends = np.cumsum([len(values) for values in dictionaries])
-    return UnitedIds(encoded.dictionary, np.split(to_numpy(encoded.indices), ends[:-1]))
 
 
 class Blocks:
@@ -134,10 +93,10 @@ class Gathered(NamedTuple):
     """One publisher's blocks, with interim codes that are good for all of them."""
 
     blocks: Blocks
-    items: UnitedIds
-    users: UnitedIds
+    items: pa.Array  #: large_string, ids of articles by interim code
+    users: pa.Array  #: large_string
     sessions: SessionIds
-    item_of: dict[tuple[int, str], Column]  #: (block, column) → interim code by the block's own code
+    item_of: dict[tuple[int, str], Column]  #: (block, column) → interim code by the block's own code, see `United`
     facts: dict[str, FactValues]
     publications: Publication
     unlisted: Column  #: bool[items]: not in the tables of articles
@@ -153,47 +112,36 @@ def gather_ids(paths: list[list[str | None]], impressions: str | None, in_memory
     the leaking one shows every article from the first read on. Blocks of up to `in_memory` bytes stay mapped.
     """
     blocks = Blocks(paths, in_memory)
-    uniting = {name: Uniting() for name in ("item", "user", "session")}
-    places: dict[str, list[tuple[int, str]]] = {name: [] for name in uniting}
-    for where in TABLES:
-        for number, table in blocks.tables(where):
-            for name, column, dictionary in _dictionaries(table):
-                places[name].append((number, f"{where}.{column}"))
-                uniting[name].add(dictionary)
-    united = {name: dictionaries.done() for name, dictionaries in uniting.items()}
-    item_of = {
-        where: codes
-        for name, columns in places.items()
-        for where, codes in zip(columns, united[name].codes, strict=True)
-    }
-    items = len(united["item"].values)
-    seen = _Seen(np.full(items, UNSET), np.full(items, UNSET), np.array([0, 0, 0, 0, 0, UNSET, 0]))
-    owners = Owners(len(united["session"].values))
-    for number, rows in blocks.tables("rows"):
-        _look(rows, number, item_of, seen)
-        owners.look(_whose(rows, number, item_of))
+    with ThreadPoolExecutor(cores()) as pool:
+        sorts = dict(zip(IDS, pool.map(lambda sort: _united_ids(blocks, sort), IDS), strict=True))
+        values = {sort: united.values for sort, (_, united) in sorts.items()}
+        item_of = {
+            place: codes for places, united in sorts.values() for place, codes in zip(places, united.codes, strict=True)
+        }
+        items = len(values["item"])
+        owned = pool.submit(_session_ids, blocks, item_of, values["session"], len(values["user"]))
+        looked = pool.submit(_seen_in, blocks, item_of, items)
+        told = pool.map(lambda fact: _fact_values(fact, blocks, item_of, items), FACTS)
+        published, listed = _times(blocks, item_of, items), _listed(blocks, item_of, items)
+        sessions, seen = owned.result(), looked.result()
+        none = np.full(items, -1, np.int32)
+        facts = {"category": FactValues(Uniting().done().values, none, none, np.full(items, NOWHERE, np.int64))}
+        facts |= {fact: found for fact, found in zip(FACTS, told, strict=True) if found is not None}
     if seen.sums[1] == 0:
         return None
-    again = (_whose(rows, number, item_of) for number, rows in blocks.tables("rows"))
-    sessions = owners.ids(united["session"].values, len(united["user"].values), len(paths), again)
     if impressions == LEAKING:
         seen.pool[seen.row < UNSET] = seen.sums[5]
     elif impressions is not None:
         read_first = (seen.row < UNSET) & (seen.row % KINDS == READ)
         seen.pool[read_first] = seen.row[read_first] // KINDS
-    published = _times(blocks, item_of, items)
-    none = np.full(items, -1, np.int32)
-    facts = {"category": FactValues(Uniting().done().values, none, none, np.full(items, NOWHERE, np.int64))}
-    facts |= {name: values for name in FACTS if (values := _fact_values(name, blocks, item_of, items)) is not None}
-    listed = _listed(blocks, item_of, items)
     return Gathered(
         blocks,
-        united["item"],
-        united["user"],
+        values["item"],
+        values["user"],
         sessions,
         item_of,
         facts,
-        _publications(published, seen, listed, united["item"].values),
+        _publications(published, seen, listed, values["item"]),
         listed == UNSET,
         int(seen.sums[3]),
         int(seen.sums[2]),
@@ -218,61 +166,85 @@ def withheld_in(paths: list[list[str | None]]) -> int:
     return sum(rows.num_rows - rows.column("withheld").null_count for _, rows in tables)
 
 
+def lists_at(
+    gathered: Gathered, where: str, name: str, places: Column, codes: Callable[[Column], Column]
+) -> tuple[Column, Column]:
+    """The lists that a column has at `places` (block << 32 | row): their bounds, and `codes` of their interim codes."""
+    number, row = places >> 32, places & 0xFFFFFFFF
+    owns = [(block, np.flatnonzero(number == block)) for block in np.unique(number).tolist()]
+    lengths = np.zeros(len(places), np.int64)
+    for block, own in owns:
+        offsets = to_numpy(gathered.blocks.table(block, where).column(name).offsets)
+        lengths[own] = offsets[row[own] + 1] - offsets[row[own]]
+    at = np.concatenate([[0], np.cumsum(lengths)])
+    item = np.empty(at[-1], np.int32)
+    for block, own in owns:
+        lists = gathered.blocks.table(block, where).column(name)
+        final = codes(gathered.item_of[block, f"{where}.{name}"])
+        _copy_lists(to_numpy(lists.offsets), to_numpy(lists.values.indices), final, row[own], at[own], item)
+    return at, item
+
+
+@compiled
+def _copy_lists(offsets: Any, places: Any, codes: Any, row: Any, at: Any, item: Any) -> None:
+    for i in range(row.size):
+        begin = offsets[row[i]]
+        for j in range(offsets[row[i] + 1] - begin):
+            item[at[i] + j] = codes[places[begin + j]]
+
+
 class ProfileLists(NamedTuple):
     """The histories of readers, by reader."""
 
     user: Column  #: interim codes
-    at: Column  #: int64[users + 1], user i has the places at[i] … at[i + 1] - 1
-    item: Column  #: interim codes
+    place: Column  #: int64, where their lists stand: block << 32 | row
     differ: Column  #: bool[users], another row of the user's came with another history
 
 
 def profiles_of(gathered: Gathered) -> ProfileLists | None:
     """The profiles: per reader the first by time, an empty one too; of equal times the first in the source."""
-    users, times, ats, items, differ = [], [], [np.zeros(1, np.int64)], [], []
+    users, times, places, words, differ = [], [], [], [], []
     for number, table in gathered.blocks.tables("profiles"):
         lists = table.column("items")
-        offsets = to_numpy(lists.offsets)
+        codes = gathered.item_of[number, "profiles.items"]
         users.append(interim(table, "user", number, gathered.item_of, "profiles"))
         times.append(to_numpy(table.column("time")))
-        ats.append(offsets[1:] - offsets[0] + ats[-1][-1])
-        places = to_numpy(lists.values.indices)[offsets[0] : offsets[-1]]
-        items.append(gathered.item_of[number, "profiles.items"][places])
+        places.append((number << 32) + np.arange(table.num_rows))
+        words.append(np.empty(table.num_rows, np.uint64))
+        _mix_lists(key_of(0, "profiles"), to_numpy(lists.offsets), to_numpy(lists.values.indices), codes, words[-1])
         told = "differ" in table.schema.names
         differ.append(to_numpy(table.column("differ")) if told else np.zeros(table.num_rows, bool))
     if not users:
         return None
-    user, time, at, item, different = (np.concatenate(parts) for parts in (users, times, ats, items, differ))
+    user, time, place, word, different = (np.concatenate(parts) for parts in (users, times, places, words, differ))
     order = np.lexsort((time, user))
     new = np.append(True, user[order][1:] != user[order][:-1])
     first = order[new]  # by user
-    words = _words_of(at, item)[order]
-    other = different[order] | (words != words[new][np.cumsum(new) - 1])
+    other = different[order] | (word[order] != word[first][np.cumsum(new) - 1])
     differs = np.logical_or.reduceat(other, np.flatnonzero(new))
-    first, differs = first[np.argsort(first)], differs[np.argsort(first)]
-    lengths = np.diff(at)[first]
-    ends = np.concatenate([[0], np.cumsum(lengths)])
-    pick = np.repeat(at[first] - ends[:-1], lengths) + np.arange(ends[-1])
-    return ProfileLists(user[first], ends, item[pick], differs)
+    return ProfileLists(user[first], place[first], differs)
 
 
-def _words_of(at: Column, item: Column) -> Column:
-    """A word per list, equal for equal lists: uint64."""
-    lengths = np.diff(at)
-    place = np.arange(len(item)) - np.repeat(at[:-1], lengths)
-    sums = np.concatenate([[np.uint64(0)], np.cumsum(mix_all(key_of(0, "profiles"), place << 32 | item))])
-    words: Column = sums[at[1:]] - sums[at[:-1]]
-    return words
+@compiled
+def _mix_lists(key: Any, offsets: Any, places: Any, codes: Any, words: Any) -> None:
+    """A word per list, equal for equal lists."""
+    for row in range(words.size):
+        words[row] = 0
+        for i in range(offsets[row], offsets[row + 1]):
+            words[row] += draw(key, i - offsets[row], int64(codes[places[i]]))
 
 
-def _dictionaries(table: pa.RecordBatch) -> Iterator[tuple[str, str, pa.Array]]:
-    """The sorts of ids in a table, their columns and dictionaries."""
-    for name in ("item", "user", "session"):
-        if name in table.schema.names:
-            yield name, name, table.column(name).dictionary
-    for name in ("pool", "items"):
-        if name in table.schema.names:
-            yield "item", name, table.column(name).values.dictionary
+def _united_ids(blocks: Blocks, sort: str) -> tuple[list[tuple[int, str]], United]:
+    """The ids of one sort (`work.IDS`), and the blocks and columns that their dictionaries are of."""
+    uniting, places = Uniting(), []
+    for where in TABLES:
+        for number, table in blocks.tables(where):
+            for name in (sort, *(LISTS if sort == "item" else ())):
+                if name in table.schema.names:
+                    places.append((number, f"{where}.{name}"))
+                    column = table.column(name)
+                    uniting.add((column.values if name in LISTS else column).dictionary)
+    return places, uniting.done()
 
 
 class _Seen(NamedTuple):
@@ -283,9 +255,26 @@ class _Seen(NamedTuple):
     sums: Column
 
 
+def _session_ids(blocks: Blocks, item_of: dict[tuple[int, str], Column], ids: pa.Array, users: int) -> SessionIds:
+    def everybody() -> Iterator[Rows]:
+        return (_whose(rows, number, item_of) for number, rows in blocks.tables("rows"))
+
+    owners = Owners(len(ids))
+    for rows in everybody():
+        owners.look(rows)
+    return owners.ids(ids, users, len(blocks.paths), everybody())
+
+
 def _whose(rows: pa.RecordBatch, number: int, item_of: dict[tuple[int, str], Column]) -> Rows:
     user, session = (interim(rows, name, number, item_of) for name in ("user", "session"))
     return Rows(number, kinds_of(rows), user, session)
+
+
+def _seen_in(blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -> _Seen:
+    seen = _Seen(np.full(items, UNSET), np.full(items, UNSET), np.array([0, 0, 0, 0, 0, UNSET, 0]))
+    for number, rows in blocks.tables("rows"):
+        _look(rows, number, item_of, seen)
+    return seen
 
 
 def _look(rows: pa.RecordBatch, number: int, item_of: dict[tuple[int, str], Column], seen: _Seen) -> None:
@@ -294,29 +283,30 @@ def _look(rows: pa.RecordBatch, number: int, item_of: dict[tuple[int, str], Colu
     item = interim(rows, "item", number, item_of)
     if "pool" in rows.schema.names:
         pool = rows.column("pool")
-        places = item_of[number, "rows.pool"][to_numpy(pool.values.indices)]
-        _first_shown(time, to_numpy(pool.offsets), places, seen.pool)
+        codes = item_of[number, "rows.pool"]
+        _first_shown(time, to_numpy(pool.offsets), to_numpy(pool.values.indices), codes, seen.pool)
         if "clicked" in rows.schema.names:
-            seen.sums[1] = max(seen.sums[1], int(time[any_click(rows)].max(initial=0)))
+            clicked = rows.column("clicked")
+            _last_clicked(time, to_numpy(clicked.offsets), to_numpy(clicked.values), seen.sums)
     if "withheld" in rows.schema.names:
         withheld = to_numpy(rows.column("withheld").is_valid())
         seen.sums[6] = max(seen.sums[6], int(time[withheld].max(initial=0)))
     _first_seen(time, kind, item, seen.row, seen.pool, seen.sums)
 
 
-def any_click(rows: pa.RecordBatch) -> Column:
-    """Which rows have at least one clicked candidate: bool[n]."""
-    offsets, clicked = to_numpy(rows.column("clicked").offsets), to_numpy(rows.column("clicked").values)
-    sums = np.concatenate([[0], np.cumsum(clicked)])
-    some: Column = sums[offsets[1:]] > sums[offsets[:-1]]
-    return some
+@compiled
+def _last_clicked(time: Any, offsets: Any, clicked: Any, sums: Any) -> None:
+    for row in range(time.size):
+        for i in range(offsets[row], offsets[row + 1]):
+            if clicked[i]:
+                sums[1] = max(sums[1], time[row])
 
 
 @compiled
-def _first_shown(time: Any, offsets: Any, places: Any, first: Any) -> None:
+def _first_shown(time: Any, offsets: Any, places: Any, codes: Any, first: Any) -> None:
     for row in range(time.size):
         for i in range(offsets[row], offsets[row + 1]):
-            item = places[i]
+            item = codes[places[i]]
             if time[row] < first[item]:
                 first[item] = time[row]
 
@@ -381,7 +371,7 @@ def _fact_values(name: str, blocks: Blocks, item_of: dict[tuple[int, str], Colum
     best = {"articles": np.full(items, UNSET), "rows": np.full(items, UNSET)}
     for (number, where), codes in zip(shares, united.codes, strict=True):
         table = blocks.table(number, where)
-        values = np.append(codes, np.int32(-1))[to_numpy(table.column(name), -1)]
+        values = codes[to_numpy(table.column(name), -1)]
         item = interim(table, "item", number, item_of, where)
         if where == "articles":
             timed = "published" in table.schema.names
@@ -432,4 +422,4 @@ def interim(
     """A column of ids as interim codes, -1 for null: int32."""
     if name not in table.schema.names:
         return np.full(table.num_rows, -1, np.int32)
-    return np.append(item_of[number, f"{where}.{name}"], np.int32(-1))[to_numpy(table.column(name), -1)]
+    return item_of[number, f"{where}.{name}"][to_numpy(table.column(name), -1)]

@@ -14,6 +14,7 @@ from newsreplay.arrow import write_batch
 from newsreplay.datasets.base import Block, Part, Plan, PublisherCard, Raw
 from newsreplay.datasets.checksums import write_checksums
 from newsreplay.datasets.preparing import gather, sampling, walk
+from newsreplay.datasets.preparing.background import Summing
 from newsreplay.datasets.preparing.buckets import reads_of
 from newsreplay.datasets.preparing.card import card_of, facts_of
 from newsreplay.datasets.preparing.gather import Gathered
@@ -100,14 +101,15 @@ def prepare(
         with (
             work_folder(folder, processing.key) as work,
             folder_written_whole(folder, replace=True) as result,
+            Summing(result) as summing,
         ):
             intake = read_parts(plan, work, strict=strict, processing=processing)
-            facts, unread = _write_publishers(order, intake, result, work)
+            facts, unread = _write_publishers(order, intake, summing, work)
             card = card_of(plan, intake, facts, unread, name, kind, options, shaping.impressions)
             text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
             (result / "card.json").write_text(text, "utf-8", errors="backslashreplace")  # what is no text: JSON escapes
             write_rejects(result / "rejects.csv", work)
-            write_checksums(result)
+            write_checksums(result, summing.checksums())
         remove_leftovers(folder)
     except OSError as error:
         raise cannot_write(folder.parent, error) from None
@@ -123,7 +125,7 @@ class _Order(NamedTuple):
     processing: Processing
 
 
-def _write_publishers(order: _Order, intake: Intake, result: Path, work: Path) -> tuple[list[PublisherCard], int]:
+def _write_publishers(order: _Order, intake: Intake, summing: Summing, work: Path) -> tuple[list[PublisherCard], int]:
     """Prepare every publisher that has a read; the rows of the others are counted."""
     facts: list[PublisherCard] = []
     unread = 0
@@ -135,8 +137,8 @@ def _write_publishers(order: _Order, intake: Intake, result: Path, work: Path) -
             continue
         if order.shaping.impressions is not None and gathered.has_impressions:
             raise DataError(f"{order.path} has impressions of its own; leave --impressions out")
-        folder = result / "publishers" / str(len(facts))
-        facts.append(_write_publisher(order, publisher, gathered, folder, work))
+        folder = summing.result / "publishers" / str(len(facts))
+        facts.append(_write_publisher(order, publisher, gathered, folder, work, summing))
     if not facts:
         raise DataError(
             f"{order.path}: none of {intake.records:,} rows is a usable read{_what_became(order, intake, work)}"
@@ -168,12 +170,15 @@ def _what_became(order: _Order, intake: Intake, work: Path) -> str:
     return f": {'; '.join(ways)}" if ways else ""
 
 
-def _write_publisher(order: _Order, publisher: str, gathered: Gathered, folder: Path, work: Path) -> PublisherCard:
+def _write_publisher(
+    order: _Order, publisher: str, gathered: Gathered, folder: Path, work: Path, summing: Summing
+) -> PublisherCard:
     sampler = None
     impressions, session_gap = order.shaping
     if impressions is not None:
-        sampler = sampling.Sampler(impressions, 0, publisher, len(gathered.items.values), reads_of(gathered))
+        sampler = sampling.Sampler(impressions, 0, publisher, len(gathered.items), reads_of(gathered))
     walked = walk.walk_rows(gathered, folder, work, order.processing, publisher, sampler, session_gap)
+    summing.begin(folder)
     final, counts = walked.final, walked.memory.counts
     sessions = int(counts[walk.SESSIONS])
     last, reads, first = final.last[:sessions], final.reads[:sessions], final.first[:sessions].copy()
@@ -182,7 +187,7 @@ def _write_publisher(order: _Order, publisher: str, gathered: Gathered, folder: 
         files.add(last=last, reads=reads, first_time=first)
     _write_texts(gathered, walked, folder)
     profiles = _write_profiles(gathered, walked, folder)
-    facts = facts_of(publisher, gathered, walked, folder)
+    facts = facts_of(publisher, gathered, walked, folder, summing.digest(folder))
     if profiles is not None:
         facts["profiles_differ"] = profiles.differing
         if not gathered.unlisted.all():
@@ -196,7 +201,7 @@ def _write_texts(gathered: Gathered, walked: Walked, folder: Path) -> None:
     item = final.item[:items]
     facts = list(gathered.facts.items())
     columns: dict[str, pa.Array] = {
-        "id": pc.take(gathered.items.values, pa.array(item)),
+        "id": pc.take(gathered.items, pa.array(item)),
         "published": pa.array(final.published[:items]),
     }
     rows = memory.rows
@@ -214,7 +219,7 @@ def _write_texts(gathered: Gathered, walked: Walked, folder: Path) -> None:
         columns["title"] = pa.nulls(items, pa.large_string())
         columns["title_row"] = pa.array(np.full(items, rows))
     write_batch(folder / "articles.arrow", columns)
-    ids, named = gathered.sessions, gathered.users.values
+    ids, named = gathered.sessions, gathered.users
     write_batch(folder / "users.arrow", {"id": reader_names(ids, named, final.user[:users])})
     theirs = (column[:sessions] for column in (final.session, final.session_user, final.ordinal))
     write_batch(folder / "sessions.arrow", {"id": session_names(ids, named, *theirs)})
@@ -234,17 +239,14 @@ def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> _Profil
     profiles = gather.profiles_of(gathered)
     if profiles is None:
         return None
-    user, at, item, differ = profiles
-    memory = walked.memory
-    code = memory.user[user]
+    code = walked.memory.user[profiles.user]
     keep = np.flatnonzero(code >= 0)
-    differing = int(np.count_nonzero(differ[keep]))
-    keep = keep[(at[1:] > at[:-1])[keep]]  # an empty one is none
+    differing = int(np.count_nonzero(profiles.differ[keep]))
     keep = keep[np.argsort(code[keep])]
-    lengths = (at[1:] - at[:-1])[keep]
-    ends = np.concatenate([[0], np.cumsum(lengths)])
-    pick = np.repeat(at[keep] - ends[:-1], lengths) + np.arange(ends[-1])
-    chosen = item[pick]
+    ends, chosen = gather.lists_at(gathered, "profiles", "items", profiles.place[keep], lambda codes: codes)
+    full = np.flatnonzero(ends[1:] > ends[:-1])  # an empty one is none
+    keep, ends = keep[full], np.append(ends[full], ends[-1])
+    memory = walked.memory
     # Articles that no row carries have negative codes: -2 is the first of outside.arrow, -3 the second.
     first = np.full(len(memory.item), len(chosen))
     first[chosen[::-1]] = np.arange(len(chosen))[::-1]
@@ -256,7 +258,7 @@ def _write_profiles(gathered: Gathered, walked: Walked, folder: Path) -> _Profil
     lists = pa.LargeListArray.from_arrays(pa.array(ends), pa.array(codes))
     row = walked.final.user_row[code[keep]]
     write_batch(folder / "profiles.arrow", {"user": pa.array(code[keep]), "row": pa.array(row), "items": lists})
-    columns: dict[str, pa.Array] = {"id": pc.take(gathered.items.values, pa.array(only))}
+    columns: dict[str, pa.Array] = {"id": pc.take(gathered.items, pa.array(only))}
     for fact, values in gathered.facts.items():
         columns[fact] = pc.take(values.values, pa.array(values.outside[only], mask=values.outside[only] < 0))
     write_batch(folder / "outside.arrow", columns)

@@ -94,7 +94,7 @@ class Sampler:
                 _remember_all(self.state, users, articles)
 
     def draw(self, records: Column) -> tuple[Column, tuple[Column, Column, Column]]:
-        """A sorted bucket with impressions and outcomes before its reads, and their pools (see `pools_of`)."""
+        """A sorted bucket with impressions and outcomes before its reads, and their pools: bounds, items, clicks."""
         kind = records["key"] & 7  # keys are time * 8 + kind
         reads = records[kind == READ]
         time = reads["key"] >> 3

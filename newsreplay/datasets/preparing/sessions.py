@@ -145,24 +145,23 @@ def session_names(ids: SessionIds, users: pa.Array, session: Column, user: Colum
     has its number behind it (`ordinal`, 0 = not split), as a user's visits `user.1`, `user.2`, ….
     """
     own, parts = len(ids.values), len(ids.parts)
-    base = session.astype(np.int64)
+    visit, alone = session < 0, session >= own + parts
+    base = np.where(visit, own + user, session)
     sharing = np.full(len(session), -1, np.int64)
-    parted = (session >= own) & (session < own + parts)
+    parted = (session >= own) & ~alone
     words = ids.parts[session[parted] - own]
     base[parted], sharing[parted] = words >> _USER, (words & 0xFFFFFFFF) - 1
-    visit, alone = session < 0, session >= own + parts
-    names = pc.take(ids.values, pa.array(np.where(visit | alone, 0, base), mask=visit | alone))
+    names = in_one_piece(pa.chunked_array([ids.values, users], pa.large_string()).take(pa.array(base, mask=alone)))
     if parted.any():
         sharer = pc.take(users, pa.array(np.maximum(sharing, 0), mask=sharing < 0))
         names = pc.coalesce(pc.binary_join_element_wise(sharer, names, pa.scalar(":", pa.large_string())), names)
-    if visit.any():
-        names = pc.coalesce(names, pc.take(users, pa.array(np.where(visit, user, 0), mask=~visit)))
     if alone.any():
         names = pc.coalesce(names, _nobodies(alone))
     split = (ordinal > 0) & ~alone  # nobody has but one row, or those of one impression
     if split.any():
         number = pa.array(ordinal, mask=~split).cast(pa.large_string())
-        names = pc.coalesce(pc.binary_join_element_wise(names, number, pa.scalar(".", pa.large_string())), names)
+        numbered = pc.binary_join_element_wise(names, number, pa.scalar(".", pa.large_string()))
+        names = numbered if split.all() else pc.coalesce(numbered, names)
     return names
 
 

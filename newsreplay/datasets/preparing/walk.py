@@ -16,7 +16,7 @@ import numpy as np
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets.preparing.buckets import Buckets, bounds_of, records_of
 from newsreplay.datasets.preparing.extra import ExtraColumns
-from newsreplay.datasets.preparing.gather import BY_PUBLICATION, KINDS, Gathered
+from newsreplay.datasets.preparing.gather import BY_PUBLICATION, KINDS, Gathered, lists_at
 from newsreplay.datasets.preparing.sampling import Sampler
 from newsreplay.datasets.preparing.withheld import WithheldRows
 from newsreplay.datasets.preparing.work import Processing
@@ -50,7 +50,8 @@ class WalkState(NamedTuple):
     ordinal: Column  #: int32, how many visits
     fact: Column  #: int64[facts, items], row from which on a fact is known, -1 = not yet
     category: Column  #: int32[categories], final codes
-    counts: Column  #: int64[8], see the COUNT_ names
+    counts: Column  #: int64[8], see `ROWS` and so on
+    kinds: Column  #: int64[8], rows by kind
 
     @property
     def rows(self) -> int:
@@ -66,6 +67,7 @@ class FinalCodes(NamedTuple):
 
     item: Column  #: int32, interim code
     published: Column  #: int64, time of the row that made it known
+    read: Column  #: bool, the article is read
     user: Column  #: int32, interim code
     user_row: Column  #: int64, the user's first row
     session: Column  #: int32, interim code of the session, -1 = a user's visit
@@ -86,6 +88,7 @@ class LogRows(NamedTuple):
     user: Column
     item: Column
     category: Column
+    impression: Column
     request_row: Column  #: int32, of the requests
     previous: Column  #: int32
 
@@ -125,7 +128,9 @@ def _emit(records: Any, told: Any, splitting: Any, memory: Any, final: Any, out:
             reader = int64(memory.user[user])
             if kind != HISTORY:
                 visit = _visit(memory, final, splitting, time, kind, user, session)
+        memory.kinds[kind] += 1
         if kind == READ:
+            final.read[code] = True
             if final.reads[visit] == 0:
                 final.first[visit] = time
             final.reads[visit] += 1
@@ -242,21 +247,20 @@ def walk_rows(
             final = _grown(final, int(memory.counts[SESSIONS]) + len(records))
             out = _room_for(len(records))
             count = _emit(records, told, splitting, memory, final, out)
-            kind = records["key"] % KINDS
-            impression = numbered_impressions(records["place"], kind, pools.lengths["at"] - 1)
-            log.add(**{name: getattr(out, name) for name in LOG_DTYPES if name != "impression"}, impression=impression)
+            shown = pools.lengths["at"] - 1
+            _number_impressions(records, shown, out.impression)
+            log.add(**{name: getattr(out, name) for name in LOG_DTYPES})
             extra.add(records["place"])
-            requests.add(row=out.request_row[:count], previous=out.previous[:count])
-            if timed:
-                requests.add(active=records["active"][kind == READ])
-            flagged = np.flatnonzero((kind == PUBLISH) & ~np.isnan(records["active"]))
-            first = memory.rows - len(records)
-            updates.add(row=first + flagged, item=out.item[flagged], recommendable=records["active"][flagged] > 0)
-            places = records["place"][kind == IMPRESSION]
-            withheld.add(places, pools.lengths["at"] - 1)
-            if len(places):
-                at, item, clicked = drawn if drawn is not None else pools_of(gathered, places)
-                pools.add(at=at[1:] + pools.lengths["item"], item=memory.item[item], clicked=clicked)
+            active = {"active": records["active"][out.kind == READ]} if timed else {}
+            requests.add(row=out.request_row[:count], previous=out.previous[:count], **active)
+            updates.add(**_flags_of(records, out, memory.rows - len(records)))
+            places = records["place"][out.kind == IMPRESSION]
+            withheld.add(places, shown)
+            if drawn is None:
+                at, item, clicked = pools_of(gathered, places, memory.item)
+            else:
+                at, item, clicked = drawn[0], memory.item[drawn[1]], drawn[2]
+            pools.add(at=at[1:] + pools.lengths["item"], item=item, clicked=clicked)
             processing.progress(f"sorting {publisher}", min(memory.rows, gathered.rows), gathered.rows)
     withheld.write(folder / "withheld.arrow")
     return Walked(memory, final, duplicates, extra.facts)
@@ -271,7 +275,7 @@ def _told(gathered: Gathered) -> _Told:
 
 def _before_all(gathered: Gathered, splitting: _Splitting) -> tuple[WalkState, FinalCodes]:
     """What the walk remembers before its first row."""
-    items, categories = len(gathered.items.values), len(gathered.facts["category"].values)
+    items, categories = len(gathered.items), len(gathered.facts["category"].values)
     users, sessions = gathered.sessions.readers, gathered.sessions.sessions
     split = splitting.users + sessions if splitting.all else splitting.users
     memory = WalkState(
@@ -284,10 +288,12 @@ def _before_all(gathered: Gathered, splitting: _Splitting) -> tuple[WalkState, F
         fact=np.full((len(gathered.facts), items), -1, np.int64),
         category=np.full(categories, -1, np.int32),
         counts=np.zeros(8, np.int64),
+        kinds=np.zeros(8, np.int64),
     )
     final = FinalCodes(
         item=np.empty(items, np.int32),
         published=np.empty(items, np.int64),
+        read=np.zeros(items, bool),
         user=np.empty(users, np.int32),
         user_row=np.empty(users, np.int64),
         session=np.empty(0, np.int32),
@@ -303,10 +309,17 @@ def _before_all(gathered: Gathered, splitting: _Splitting) -> tuple[WalkState, F
 
 def _room_for(rows: int) -> LogRows:
     return LogRows(
-        **{name: np.empty(rows, LOG_DTYPES[name]) for name in LOG_DTYPES if name != "impression"},
+        **{name: np.empty(rows, LOG_DTYPES[name]) for name in LOG_DTYPES},
         request_row=np.empty(rows, np.int32),
         previous=np.empty(rows, np.int32),
     )
+
+
+def _flags_of(records: Column, out: LogRows, first: int) -> dict[str, Column]:
+    """What a bucket's publish rows say of whether their article may be recommended; they begin at row `first`."""
+    row = np.flatnonzero(out.kind == PUBLISH)
+    row = row[~np.isnan(records["active"][row])]
+    return {"row": first + row, "item": out.item[row], "recommendable": records["active"][row] > 0}
 
 
 def _grown(final: FinalCodes, sessions: int) -> FinalCodes:
@@ -319,58 +332,56 @@ def _grown(final: FinalCodes, sessions: int) -> FinalCodes:
 
 def count_duplicates(records: Column) -> int:
     """How many of a bucket's reads equal an earlier one in time, reader, session and article."""
-    reads = records[records["key"] % KINDS == READ]
-    if not len(reads):
-        return 0
-    same = reads["key"][1:] == reads["key"][:-1]
-    reads = reads[np.append(same, False) | np.append(False, same)]
+    rows = np.empty(len(records), np.int32)
+    reads = records[rows[: _reads_of_one_instant(records, rows)]]
     reader = reads["user"].astype(np.uint64) << np.uint64(32) | reads["session"].view(np.uint32).astype(np.uint64)
     words = mix_all(key_of(0, "duplicates"), reads["key"]) ^ reader
     words = np.sort(mix_all(key_of(1, "duplicates"), words) ^ mix_all(key_of(2, "duplicates"), reads["item"]))
     return int(np.count_nonzero(words[1:] == words[:-1]))
 
 
-def numbered_impressions(place: Column, kind: Column, before: int) -> Column:
-    """The number of the impression that each row is or belongs to, -1 for others: int32[rows]."""
-    number = np.full(len(place), -1, np.int32)
-    impressions = np.flatnonzero(kind == IMPRESSION)
-    if not len(impressions):
-        return number
-    number[impressions] = before + np.arange(len(impressions))
-    outcomes = np.flatnonzero(kind == OUTCOME)
-    order = impressions[np.argsort(place[impressions])]
-    number[outcomes] = number[order[np.searchsorted(place[order], place[outcomes])]]
-    return number
-
-
-def pools_of(gathered: Gathered, places: Column) -> tuple[Column, Column, Column]:
-    """The pools of the impressions at `places`: their bounds, interim article codes and clicks."""
-    number, row = places >> 32, places & 0xFFFFFFFF
-    lengths = np.zeros(len(places), np.int64)
-    for block in np.unique(number).tolist():
-        own = number == block
-        offsets = to_numpy(gathered.blocks.table(block, "rows").column("pool").offsets)
-        lengths[own] = offsets[row[own] + 1] - offsets[row[own]]
-    at = np.concatenate([[0], np.cumsum(lengths)])
-    item, clicked = np.empty(at[-1], np.int32), np.zeros(at[-1], bool)
-    for block in np.unique(number).tolist():
-        own = np.flatnonzero(number == block)
-        rows = gathered.blocks.table(block, "rows")
-        pool = rows.column("pool")
-        codes = gathered.item_of[block, "rows.pool"]
-        _copy_pools(to_numpy(pool.offsets), to_numpy(pool.values.indices), codes, row[own], at[own], item)
-        if "clicked" in rows.schema.names:
-            marks = rows.column("clicked")
-            _copy_clicks(to_numpy(marks.offsets), to_numpy(marks.values), row[own], at[own], clicked)
-    return at, item, clicked
+@compiled
+def _reads_of_one_instant(records: Any, rows: Any) -> int:
+    """Note the reads that share their time with another one; returns how many they are."""
+    count = 0
+    for row in range(records.size):
+        key = records[row].key
+        before = row > 0 and records[row - 1].key == key
+        if key % KINDS == READ and (before or (row + 1 < records.size and records[row + 1].key == key)):
+            rows[count] = row
+            count += 1
+    return count
 
 
 @compiled
-def _copy_pools(offsets: Any, places: Any, codes: Any, row: Any, at: Any, item: Any) -> None:
-    for i in range(row.size):
-        begin = offsets[row[i]]
-        for j in range(offsets[row[i] + 1] - begin):
-            item[at[i] + j] = codes[places[begin + j]]
+def _number_impressions(records: Any, before: int, number: Any) -> None:
+    """Note the number of the impression that each row is or belongs to, -1 for others; `before` come before them."""
+    row = 0  # of the impression whose outcome comes next, if it has one
+    for i in range(records.size):
+        kind = records[i].key % KINDS
+        number[i] = -1
+        if kind == IMPRESSION:
+            if i == 0 or records[i - 1].key != records[i].key:
+                row = i
+            number[i] = before
+            before += 1
+        elif kind == OUTCOME:  # of one instant they are in the order of their impressions
+            while records[row].place != records[i].place:
+                row += 1
+            number[i] = number[row]
+
+
+def pools_of(gathered: Gathered, places: Column, final: Column) -> tuple[Column, Column, Column]:
+    """The pools of the impressions at `places`: their bounds, final article codes and clicks."""
+    at, item = lists_at(gathered, "rows", "pool", places, lambda codes: final[codes])
+    clicked = np.zeros(at[-1], bool)
+    number, row = places >> 32, places & 0xFFFFFFFF
+    for block in np.unique(number).tolist():
+        rows = gathered.blocks.table(block, "rows")
+        if "clicked" in rows.schema.names:
+            own, marks = np.flatnonzero(number == block), rows.column("clicked")
+            _copy_clicks(to_numpy(marks.offsets), to_numpy(marks.values), row[own], at[own], clicked)
+    return at, item, clicked
 
 
 @compiled

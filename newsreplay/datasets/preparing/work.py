@@ -33,6 +33,7 @@ from newsreplay.locks import DAY, LOCK, abandoned, age_of, held, own_folder, rem
 from newsreplay.log.rows import READ, Column
 
 IDS = ("user", "session", "item")
+LISTS = ("pool", "items")  #: columns of lists of articles
 TEXT = pa.dictionary(pa.int32(), pa.large_string())
 WORK = ".work-"  #: what the names of folders begin with from which a preparation may go on
 TABLES = ("rows", "articles", "profiles")
@@ -225,18 +226,16 @@ def _by_publisher(table: pa.Table, only: str | None, file: str, most: int) -> It
         return
     if not table.num_rows:
         return
-    publisher = in_one_piece(pc.dictionary_encode(_plain(table["publisher"])).unify_dictionaries().combine_chunks())
+    publisher = coded(in_one_piece(table["publisher"].unify_dictionaries().combine_chunks()))
+    if len(publisher.dictionary) > 1:  # it may list names that no row has
+        publisher = coded(publisher.dictionary_decode())
     if publisher.null_count:
         raise AssertionError("a row names no publisher")
     _check_publishers(file, publisher.dictionary[: most + 1], most)
-    names = publisher.dictionary.cast(pa.large_string()).to_pylist()
+    names = publisher.dictionary.to_pylist()
     table = table.drop_columns(["publisher"])
     for code, name in enumerate(names):
         yield str(name), table if len(names) == 1 else table.filter(pc.equal(publisher.indices, code))
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 # --- the files ------------------------------------------------------------------------------------------
@@ -279,9 +278,11 @@ def _normal(name: str, column: pa.Array) -> pa.Array:
 
 
 def coded(column: pa.Array) -> pa.DictionaryArray:
-    """Strings or whole numbers as codes into distinct strings."""
+    """Strings or whole numbers as codes into strings, none of which is null."""
     if pa.types.is_null(column.type):
         column = column.cast(pa.large_string())
+    elif pa.types.is_dictionary(column.type) and column.dictionary.null_count:
+        column = column.dictionary_decode()
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     if column.type == TEXT:
