@@ -3,8 +3,9 @@
     python benchmarks/run.py --alive --reads 200000
 
 Times are per event and medians of several runs in one process on one core; ratios compare things measured in
-the same run. --scale adds 200,000 and 20 million reads; --starts adds wall times of the command line; --neighbours
-measures session neighbours alone, --alive what scores all articles alive at every request: seconds of the processor.
+the same run. --scale adds 200,000 and 20 million reads of the same publisher, and 200,000 and 2 million of 30 days
+whose articles are drawn from a heavy tail; --starts adds wall times of the command line; --neighbours measures session
+neighbours alone, --alive what scores all articles alive at every request: seconds of the processor.
 """
 
 from __future__ import annotations
@@ -33,11 +34,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import plain
 import plain_neighbours
+from streams import demo, heavy_tail
 
-from newsreplay.datasets.preparing.prepare import prepare
-from newsreplay.datasets.sources.synthetic.newsroom import synthesize
 from newsreplay.datasets.sources.synthetic.publishers import DEMO
-from newsreplay.datasets.sources.table.plan import plan_table
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import READ, Event, Log
 from newsreplay.recommenders.base import Recommender, Setting
@@ -98,14 +97,6 @@ def _pass(time: Any, kind: Any, session: Any, user: Any, item: Any, category: An
     return total
 
 
-def stream(publisher: str, reads: int, folder: Path) -> Publisher:
-    """A synthetic publisher of so many reads, prepared."""
-    work = folder / f"{publisher}-{reads}"
-    synthesize(work, {publisher: DEMO[publisher]}, reads=reads)
-    dataset = prepare(plan_table(work), folder / f"prepared-{publisher}-{reads}", name="benchmark", kind="synthetic")
-    return dataset.publisher(publisher)
-
-
 def first_rows(log: Log, rows: int) -> Log:
     return Log(*(column[:rows] for column in log[:-1]), pools=log.pools)
 
@@ -160,7 +151,7 @@ def against_plain(publisher: Publisher, repeats: int) -> list[list[str]]:
 
 def session_neighbours(publisher: Publisher, reads: int, repeats: int, folder: Path) -> None:
     """Print what session neighbours take at 200,000 and at all reads, and VMIS-kNN against plain Python."""
-    sizes = {200_000: stream(publisher.name, 200_000, folder).log, reads: publisher.log}
+    sizes = {200_000: demo(publisher.name, 200_000, folder).log, reads: publisher.log}
     table = []
     for spec in NEIGHBOURS:
         entry = start_list(spec)[0]
@@ -238,7 +229,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
-        publisher = stream(options.publisher, options.reads, folder)
+        publisher = demo(options.publisher, options.reads, folder)
         log, rows = publisher.log, len(publisher.log.time)
         print(f"synthetic publisher {options.publisher}, {rows:,} rows; µs per event on one core\n")
         if options.neighbours:
@@ -270,10 +261,12 @@ def main() -> None:
         print(f"median ratio: {statistics.median(float(row[-1]) for row in compared):.0f}")
         if options.scale:
             print()
-            for reads in (200_000, 20_000_000):
-                scaled = stream(options.publisher, reads, folder)
+            same = partial(demo, options.publisher)
+            growing = [(same, 200_000), (same, 20_000_000), (heavy_tail, 200_000), (heavy_tail, 2_000_000)]
+            for make, reads in growing:
+                scaled = make(reads, folder)
                 total = total_of_the_22(scaled, 1, 1)
-                print(f"all 22 at k = 1 on {reads:,} reads: {total.judged:.2f} µs per event")
+                print(f"all 22 at k = 1 on {reads:,} reads of {scaled.name}: {total.judged:.2f} µs per event")
         if options.starts:
             print()
             print(tabulate(starts(folder), ["command", "seconds"], disable_numparse=True))

@@ -24,6 +24,9 @@ _ONE = np.uint64(1)
 #: that it has 2^level places.
 CLUSTER = np.dtype([("key", np.uint64), ("start", np.int64), ("size", np.int32), ("level", np.int32)])
 
+#: An article of a cluster with the sum of its votes.
+VOTED = np.dtype([("mass", np.int64), ("item", np.int32)], align=True)
+
 
 class MinhashState(NamedTuple):
     """Readers' minima, and for every cluster the articles its members voted for.
@@ -34,8 +37,7 @@ class MinhashState(NamedTuple):
 
     mirror: Column  #: uint64[users, 20], the complements of the readers' minima; 0 = nothing read yet
     clusters: HashTable  #: `CLUSTER` by name
-    item: Column  #: int32[pool], per cluster the articles with votes, the heaviest first
-    mass: Column  #: int64[pool], the sum of their votes
+    pool: Column  #: `VOTED`[pool]: per cluster the articles with votes, the heaviest first
     free: Column  #: int64[40]: by level the first free stretch, -1 = none
     used: Column  #: int64[1]: places of the pool ever taken
     vote_time: Column  #: int64[capacity, a power of two]: the votes that still count, as a ring
@@ -80,6 +82,17 @@ def _find_clusters(state: Any) -> None:
         state.places[group] = find(state.clusters, state.names[group])
 
 
+@routine
+def _touch(state: Any) -> None:
+    """Look at where the ten clusters begin before the first is changed, so that ten waits for memory become one."""
+    touched = 0
+    for group in range(GROUPS):
+        start = state.clusters.record[state.places[group]]["start"]
+        if start < state.used[0]:
+            touched += state.pool[start]["item"]
+    state.matches[0] = touched  # or the compiler would leave all this out
+
+
 @kernel
 def _weight(time: int, base: int) -> int:
     """The weight of a vote cast at `time`, relative to the day `base`."""
@@ -91,7 +104,7 @@ def _weight(time: int, base: int) -> int:
 def _take_stretch(state: Any, level: int) -> int:
     start: int = state.free[level]
     if start >= 0:
-        state.free[level] = state.mass[start]
+        state.free[level] = state.pool[start]["mass"]
         return start
     start = state.used[0]
     state.used[0] = start + (int64(1) << level)
@@ -101,7 +114,7 @@ def _take_stretch(state: Any, level: int) -> int:
 @kernel
 def _give_stretch(state: Any, start: int, level: int) -> None:
     """Free stretches of one level form a list through their first mass."""
-    state.mass[start] = state.free[level]
+    state.pool[start]["mass"] = state.free[level]
     state.free[level] = start
 
 
@@ -134,8 +147,8 @@ def _widen(state: Any, at: int) -> None:
     level = int64(cluster["level"])
     start, wider = cluster["start"], _take_stretch(state, level + 1)
     for i in range(cluster["size"]):
-        state.item[wider + i] = state.item[start + i]
-        state.mass[wider + i] = state.mass[start + i]
+        state.pool[wider + i]["item"] = state.pool[start + i]["item"]
+        state.pool[wider + i]["mass"] = state.pool[start + i]["mass"]
     _give_stretch(state, start, level)
     cluster["start"] = wider
     cluster["level"] = level + 1
@@ -148,23 +161,23 @@ def _vote(state: Any, at: int, item: int, weight: int) -> None:
     size = int64(cluster["size"])
     start = cluster["start"]
     i = start
-    while i < start + size and state.item[i] != item:
+    while i < start + size and state.pool[i]["item"] != item:
         i += 1
     mass = weight
     if i < start + size:
-        mass += state.mass[i]
+        mass += state.pool[i]["mass"]
     else:
         if size == (int64(1) << int64(cluster["level"])):
             _widen(state, at)
             start = cluster["start"]
             i = start + size
         cluster["size"] = size + 1
-    while i > start and state.mass[i - 1] < mass:
-        state.item[i] = state.item[i - 1]
-        state.mass[i] = state.mass[i - 1]
+    while i > start and state.pool[i - 1]["mass"] < mass:
+        state.pool[i]["item"] = state.pool[i - 1]["item"]
+        state.pool[i]["mass"] = state.pool[i - 1]["mass"]
         i -= 1
-    state.item[i] = item
-    state.mass[i] = mass
+    state.pool[i]["item"] = item
+    state.pool[i]["mass"] = mass
 
 
 @routine
@@ -173,15 +186,15 @@ def _unvote(state: Any, at: int, item: int, weight: int) -> None:
     cluster = state.clusters.record[at]
     i = cluster["start"]
     last = i + cluster["size"] - 1
-    while state.item[i] != item:
+    while state.pool[i]["item"] != item:
         i += 1
-    mass = state.mass[i] - weight
-    while i < last and state.mass[i + 1] > mass:
-        state.item[i] = state.item[i + 1]
-        state.mass[i] = state.mass[i + 1]
+    mass = state.pool[i]["mass"] - weight
+    while i < last and state.pool[i + 1]["mass"] > mass:
+        state.pool[i]["item"] = state.pool[i + 1]["item"]
+        state.pool[i]["mass"] = state.pool[i + 1]["mass"]
         i += 1
-    state.item[i] = item
-    state.mass[i] = mass
+    state.pool[i]["item"] = item
+    state.pool[i]["mass"] = mass
     if mass == 0:
         cluster["size"] -= 1
 
@@ -193,6 +206,7 @@ def _expire(state: Any, slot: int) -> None:
     weight = _weight(state.vote_time[slot], state.ends[2])
     for group in range(GROUPS):
         state.places[group] = find(state.clusters, state.vote_names[slot, group])
+    _touch(state)
     for group in range(GROUPS):
         _unvote(state, state.places[group], item, weight)
     for group in range(GROUPS):
@@ -227,7 +241,7 @@ def _shift(state: Any, days: int) -> None:
         cluster = state.clusters.record[at]
         if cluster["key"] != FREE:
             for i in range(cluster["start"], cluster["start"] + cluster["size"]):
-                state.mass[i] >>= days
+                state.pool[i]["mass"] >>= days
 
 
 @kernel
@@ -243,6 +257,7 @@ def learn(state: Any, event: Any) -> None:
     if event.time // DAY < state.ends[2]:  # learned so late that its vote would count nothing
         return
     weight = _weight(event.time, state.ends[2])
+    _touch(state)
     slot = state.ends[1] & (state.vote_time.size - 1)
     state.ends[1] += 1
     state.vote_time[slot] = event.time
@@ -306,7 +321,7 @@ def _bar(state: Any, k: int) -> int:
         if cluster["key"] == state.names[group]:
             start, size = cluster["start"], int64(cluster["size"])
         if size > k:
-            bar = max(bar, state.mass[start + k])
+            bar = max(bar, state.pool[start + k]["mass"])
         state.tail[group] = start
         state.end[group] = start + size
     return bar
@@ -319,13 +334,13 @@ def _gather(state: Any, current: int, bar: int) -> int:
     state.candidate[current] = True
     for group in range(GROUPS):
         i, end = state.tail[group], state.end[group]
-        while i < end and state.mass[i] >= bar:
-            item = state.item[i]
+        while i < end and state.pool[i]["mass"] >= bar:
+            item = state.pool[i]["item"]
             # Writing every article and keeping the new ones spares the processor a guess.
             state.seen[seen] = item
             seen += not state.candidate[item]
             state.candidate[item] = True
-            state.score[item] += state.mass[i]
+            state.score[item] += state.pool[i]["mass"]
             i += 1
         state.tail[group] = i
     state.candidate[current] = False
@@ -360,7 +375,7 @@ def _prune(state: Any, seen: int, least: int) -> int:
     """Drop the candidates that cannot reach the score `least` any more; returns how many are left."""
     for group in range(GROUPS):
         if state.tail[group] < state.end[group]:
-            least -= state.mass[state.tail[group]]
+            least -= state.pool[state.tail[group]]["mass"]
     left = 0
     for i in range(seen):
         item = state.seen[i]
@@ -381,10 +396,10 @@ def _complete(state: Any) -> None:
         for i in range(state.tail[group], state.end[group]):
             # Writing every place and keeping the candidates' spares the processor a guess.
             state.matches[count] = i
-            count += state.candidate[state.item[i]]
+            count += state.candidate[state.pool[i]["item"]]
         for j in range(count):
             i = state.matches[j]
-            state.score[state.item[i]] += state.mass[i]
+            state.score[state.pool[i]["item"]] += state.pool[i]["mass"]
 
 
 @kernel
@@ -424,8 +439,7 @@ class Minhash(Compiled[MinhashState]):
         return MinhashState(
             mirror=np.zeros((sizes.users, GROUPS * MINIMA), np.uint64),
             clusters=hashing.table(CLUSTER),
-            item=np.empty(0, np.int32),
-            mass=np.empty(0, np.int64),
+            pool=np.empty(0, VOTED),
             free=np.full(40, -1, np.int64),
             used=np.zeros(1, np.int64),
             vote_time=np.empty(1, np.int64),
@@ -451,11 +465,8 @@ class Minhash(Compiled[MinhashState]):
         # A vote takes a place in a new cluster or a stretch twice as wide as the full one it leaves; full
         # stretches together are no longer than what is used.
         pool = 3 * int(state.used[0]) + 4 * votes
-        if pool > state.item.size:
-            used = int(state.used[0])
-            state = state._replace(
-                item=enlarged(state.item[:used], 2 * pool, None), mass=enlarged(state.mass[:used], 2 * pool, None)
-            )
+        if pool > state.pool.size:
+            state = state._replace(pool=enlarged(state.pool[: int(state.used[0])], 2 * pool, None))
         begin, end = int(state.ends[0]), int(state.ends[1])
         return state._replace(
             vote_time=ring_with_room(state.vote_time, begin, end, reads),
