@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsreplay.escaping import NAMES, escaped, for_spreadsheet
-from newsreplay.report.tables.tables import Cell, ReportTable, render
+from newsreplay.report.tables.rendering import render
+from newsreplay.report.tables.tables import Cell, ReportTable
 
 HARMFUL = {
     "\x1b[2J": r"\x1b[2J",  # clears a terminal
@@ -45,13 +46,13 @@ def test_all_that_is_shown_can_be_printed_and_lines_are_kept_where_they_are_want
     assert escaped(text, keep="\n").split("\n") == [escaped(line) for line in text.split("\n")]
 
 
-@pytest.mark.parametrize("style", ["table", "markdown", "latex"])
+@pytest.mark.parametrize("style", ["table", "markdown", "latex", "html"])
 @pytest.mark.parametrize(("text", "shown"), HARMFUL.items())
 def test_every_format_for_reading_shows_names_notes_and_captions_escaped(style: str, text: str, shown: str) -> None:
-    table = ReportTable("name", [(text, text)], [(text, [Cell("1")])], [text], [], text)
-    rendered = render(table, style)
+    table = ReportTable("name", [(text, text)], [(text, [Cell("1")])], [text], text)
+    rendered = render([table], [], style)
     assert all(c == "\n" or c.isprintable() for c in rendered)
-    escape = {"latex": r"\textbackslash{}", "markdown": r"\\", "table": "\\"}[style]
+    escape = {"latex": r"\textbackslash{}", "markdown": r"\\"}.get(style, "\\")
     assert rendered.count(f"{escape}{shown.split(chr(92))[1][:3]}") >= 4
 
 
@@ -74,9 +75,8 @@ def test_numbers_and_ids_are_never_touched(column: str) -> None:
 
 def test_csv_has_names_that_are_no_formulas_and_json_has_them_as_they_are() -> None:
     records = [{"publisher": "=A", "recommender": "-b", "value": -0.5, "metric": "-c"}]
-    table = ReportTable("", [], [], [], records)
-    assert render(table, "csv").split("\n")[1] == "'=A,'-b,-0.5,-c"
-    assert '"publisher": "=A"' in render(table, "json")
+    assert render([], records, "csv").split("\n")[1] == "'=A,'-b,-0.5,-c"
+    assert '"publisher": "=A"' in render([], records, "json")
 
 
 def test_every_character_that_is_escaped_is_of_a_kind_that_is_not_seen() -> None:

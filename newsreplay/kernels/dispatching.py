@@ -41,8 +41,8 @@ def dispatcher(function: Callable[..., object], folder: Path | None, *, inline: 
     # kernels allocate nothing, and counting references to the arrays of a state costs more than the work.
     options = {"nogil": True, "forceinline": inline, "_nrt": False}
     made = njit(**options, no_cfunc_wrapper=True, no_cpython_wrapper=callee)(function)
-    if folder is not None:
-        config: Any = numba.config
+    config: Any = numba.config
+    if folder is not None and not config.DISABLE_JIT:
         before = config.CACHE_DIR
         config.CACHE_DIR = str(folder)
         try:
@@ -53,5 +53,7 @@ def dispatcher(function: Callable[..., object], folder: Path | None, *, inline: 
 
 
 def compile_for(made: Dispatcher, arguments: tuple[object, ...]) -> None:
-    """Compile, or load, the code for arguments of these types."""
-    made.compile(tuple(map(numba.typeof, arguments)))
+    """Compile, or load, the code for arguments of these types; nothing where NUMBA_DISABLE_JIT is set."""
+    config: Any = numba.config
+    if not config.DISABLE_JIT:
+        made.compile(tuple(map(numba.typeof, arguments)))

@@ -421,7 +421,7 @@ def test_what_is_prepared_of_the_same_kind_is_named(tmp_path: Path) -> None:
 def test_nothing_is_begun_for_data_that_are_not_there(name: str) -> None:
     begun: list[int] = []
     with pytest.raises(DataError):
-        find_data(name, planned=lambda: begun.append(1))
+        find_data(name, planned=lambda impressions: begun.append(1))
     assert not begun
 
 
@@ -429,9 +429,11 @@ def test_what_is_found_is_said_once_before_it_is_prepared(clicks: Path) -> None:
     begun: list[str] = []
     frame = pd.read_csv(clicks)
     for what in (clicks, clicks, frame):
-        find_data(what, report=begun.append, planned=lambda: begun.append("planned"))
-    assert begun.count("planned") == 3
-    assert begun[:2] == [f"preparing {clicks}", "planned"]
+        find_data(
+            what, report=begun.append, planned=lambda impressions: begun.append(f"planned, impressions: {impressions}")
+        )
+    assert begun.count("planned, impressions: False") == 3
+    assert begun[:2] == [f"preparing {clicks}", "planned, impressions: False"]
 
 
 @pytest.mark.parametrize(

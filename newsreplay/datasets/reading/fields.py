@@ -52,10 +52,11 @@ def scan_fields(
     (['a, "b" c', 'd'], ['7', '8'])
     """
     array = np.frombuffer(data, np.uint8)
+    once = list(dict.fromkeys(places))  # a field may be wanted twice: as user and as publisher
     wanted = np.full(width, -1)
-    wanted[list(places)] = range(len(places))
-    quotes = np.zeros(len(places), np.bool_)
-    most, fields = _records_about(array), len(places)
+    wanted[once] = range(len(once))
+    quotes = np.zeros(len(once), np.bool_)
+    most, fields = _records_about(array), len(once)
     while True:
         columns = room((2 * fields + 2, most), np.int32)
         records, lines, blank, size, state = _scan(array, ord(delimiter), wanted, longest, columns, quotes)
@@ -64,6 +65,9 @@ def scan_fields(
         most *= 2
     columns = columns[:, :records]
     begin, end, line, after = columns[:fields], columns[fields:-2], columns[-2], columns[-1]
+    if fields < len(places):
+        again = [once.index(place) for place in places]
+        begin, end, quotes = begin[again], end[again], quotes[again]
     return Fields(array, begin, end, quotes, line, after, lines, blank, size, state == _OPEN)
 
 

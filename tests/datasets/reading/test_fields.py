@@ -52,6 +52,11 @@ def test_records_are_the_first_ones_that_the_slow_way_finds(text: str, width: in
         assert found.is_open or len(following.fields or []) != width
 
 
+def test_a_field_may_be_wanted_twice() -> None:
+    found = scan_fields(b"a,b,c\nd,e,f\n", ",", 3, [2, 0, 2])
+    assert [words_of(found, field).to_pylist() for field in range(3)] == [["c", "f"], ["a", "d"], ["c", "f"]]
+
+
 def test_a_record_has_as_many_lines_as_the_slow_way_allows() -> None:
     for extra in (2, 3, 4):
         text = 'a,"b' + "\n" * extra + '"\n'
