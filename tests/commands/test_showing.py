@@ -52,6 +52,14 @@ def test_runs_are_merged_on_the_command_line(replay: Cli, cli: Cli) -> None:
     assert "A is another log in three than in one" in complaint(cli("leaderboard", "one", "three"))
 
 
+def test_a_leaderboard_is_set_for_papers(cli: Cli, done: str) -> None:
+    words = ["--per", "publisher", "--title", "Success", "--label", "tab:success", "--digits", "1"]
+    shown = cli("leaderboard", done, "--format", "latex", *words).stdout
+    assert shown.count(r"\caption{Success -- ") == 2
+    assert [name in shown for name in (r"\label{tab:success}", r"\label{tab:success-2}")] == [True, True]
+    assert cli("leaderboard", done, "--format", "html", *words).stdout.count("<table>") == 2
+
+
 def test_a_leaderboard_has_other_views(cli: Cli, done: str) -> None:
     board = cli("leaderboard", done).stdout
     assert board.splitlines()[3].split()[0] == "oracle"
