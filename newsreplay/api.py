@@ -213,14 +213,14 @@ def run(
       replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or version,
       or objects; `OUT.partial` has an interrupted one. Without `slates`, only what became of answers is kept in it.
     - `jobs`: pairs at a time, by default one a core, all in this process; with it, or a limit, plain recommenders that
-      can be pickled get processes of their own (a script needs `if __name__ == "__main__":`); `executor`: elsewhere.
+      can be pickled get processes (a script needs `if __name__ == "__main__":`). `executor` runs pairs elsewhere.
     - `feedback_delay`: how long reads and outcomes are held back from learning, "5m", or "reads=0,outcomes=5m".
     - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
     - `limits`: as in `RunLimits`. A recommender that raises costs only its own results, unless `on_error="raise"`.
     - `progress(what, done, total)` is told of rows, `report(line)` what became of folders; `clock` adds up seconds.
 
-    Raises `NewsreplayError` where anything cannot be used.
+    Neither `jobs` nor `executor` changes a byte of the results. Raises `NewsreplayError` where anything cannot be used.
     """
     execution = Execution(jobs, executor, progress or quiet, report or unheard, command, clock=clock or StageClock())
     execution = _limited(execution, limits)

@@ -81,6 +81,10 @@ def leaderboard(
 
     if sum([by is not None, cost, misses]) > 1:
         raise click.UsageError("choose one of --by, --cost and --misses")
+    if sheet and (by is not None or cost or misses):
+        raise click.UsageError(
+            "--per, --title and --label are for the leaderboard itself; leave --by, --cost, --misses out"
+        )
     style = table["style"]
     if len(runs) > 1 and style in ("json", "csv") and (by is not None or cost or misses):
         raise click.UsageError(f"{style} holds one run; name them one at a time")

@@ -119,9 +119,11 @@ def check_rank(metric: str) -> None:
 def question(metric: str) -> str:
     """What a metric answers, in words: metrics of one question can stand in a table of their own.
 
-    >>> question("session_mrr@10"), question("auc"), question("novelty@10")
-    ('slates against what was read next', 'candidates of impressions', 'beyond accuracy')
+    >>> question("session_mrr@10"), question("auc"), question("novelty@10"), question("my_metrics.py:late")
+    ('slates against what was read next', 'candidates of impressions', 'beyond accuracy', "somebody's own")
     """
+    if metric.partition("@")[0] not in HEADINGS and not is_of_slates(metric):
+        return "somebody's own"
     if heading(metric).higher_is_better is None and metric != "tied":
         return "beyond accuracy"
     return "slates against what was read next" if is_of_slates(metric) else "candidates of impressions"

@@ -58,6 +58,7 @@ def test_a_leaderboard_is_set_for_papers(cli: Cli, done: str) -> None:
     assert shown.count(r"\caption{Success -- ") == 2
     assert [name in shown for name in (r"\label{tab:success}", r"\label{tab:success-2}")] == [True, True]
     assert cli("leaderboard", done, "--format", "html", *words).stdout.count("<table>") == 2
+    assert "are for the leaderboard itself" in cli("leaderboard", done, "--cost", *words).output
 
 
 def test_a_leaderboard_has_other_views(cli: Cli, done: str) -> None:
