@@ -31,10 +31,11 @@ sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 from neural import ARTICLES, WORDS, made_up, seconds
 
 from newsreplay.log.catalog import Articles
+from newsreplay.recommenders.built_ins import BUILT_IN
 from newsreplay.recommenders.neural.learned import Learned, Surroundings
 from newsreplay.recommenders.neural.learning.requests import batch_of
 from newsreplay.recommenders.neural.learning.samples import clicks
-from newsreplay.recommenders.registry import BUILT_IN, start_list
+from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.replay.replay import replay
 
 NEURAL = [name for name, record in BUILT_IN.items() if record.family == "neural"]

@@ -40,7 +40,8 @@ from newsreplay.datasets.sources.synthetic.publishers import DEMO
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import READ, Event, Log
 from newsreplay.recommenders.base import Recommender, Setting
-from newsreplay.recommenders.registry import PRESETS, start_list
+from newsreplay.recommenders.built_ins import PRESETS
+from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.judgement.judge import judge
 from newsreplay.simulator.judgement.metrics import measure
 from newsreplay.simulator.judgement.scope import Scope

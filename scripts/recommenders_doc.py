@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from newsreplay.recommenders.registry import ALIASES, PRESETS, describe
+from newsreplay.recommenders.built_ins import ALIASES, PRESETS
+from newsreplay.recommenders.registry import describe
 
 NEEDS = ("torch", "safetensors")  #: neural recommenders are described from their classes
 PATH = Path("docs/recommenders.md")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from newsreplay.recommenders.registry import BUILT_IN
+from newsreplay.recommenders.built_ins import BUILT_IN
 from newsreplay.spec import parse_spec
 from tests.scripts import script
 

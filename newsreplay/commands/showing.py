@@ -328,7 +328,8 @@ def recommenders(names: tuple[str, ...], family: str | None) -> None:
     from tabulate import tabulate
 
     from newsreplay.plug_ins import passed_over
-    from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PLUG_INS, PRESETS, describe, find, installed
+    from newsreplay.recommenders.built_ins import ALIASES, BUILT_IN, PRESETS
+    from newsreplay.recommenders.registry import PLUG_INS, describe, find, installed
 
     if names and family:
         raise click.UsageError("name recommenders or a --family")

@@ -19,7 +19,8 @@ from newsreplay.datasets.preparing.prepare import prepare
 from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, make_log
 from newsreplay.machine import cores
 from newsreplay.processes import OwnProcess
-from newsreplay.recommenders.registry import ALIASES, BUILT_IN, MIXTURES, Entry, start_list
+from newsreplay.recommenders.built_ins import ALIASES, BUILT_IN
+from newsreplay.recommenders.registry import MIXTURES, Entry, start_list
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.run import run
 from newsreplay.spec import Spec, parse_spec

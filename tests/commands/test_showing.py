@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from newsreplay.api import Run
-from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PRESETS
+from newsreplay.recommenders.built_ins import ALIASES, BUILT_IN, PRESETS
 from newsreplay.report.shown import is_of_slates
 from tests.commands.conftest import CLICKS, NAMED, Cli, complaint, e1, files_of, info_of
 

@@ -19,9 +19,10 @@ from newsreplay.recommenders import registry
 from newsreplay.recommenders.base import Compiled, Recommender
 from newsreplay.recommenders.baselines.circular import Circular
 from newsreplay.recommenders.baselines.trend import Trend
+from newsreplay.recommenders.built_ins import ALIASES, BUILT_IN, PRESETS
 from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.records import NEEDS
-from newsreplay.recommenders.registry import ALIASES, BUILT_IN, PRESETS, build_value, describe, find, start_list
+from newsreplay.recommenders.registry import build_value, describe, find, start_list
 from newsreplay.spec import Spec, parse_spec
 from tests.commands.conftest import python
 
@@ -141,7 +142,7 @@ def test_a_record_says_what_the_class_is(name: str) -> None:
 
 
 def test_records_are_read_without_importing_what_they_are_of() -> None:
-    code = "import sys; from newsreplay.recommenders.registry import BUILT_IN; print(*sys.modules)"
+    code = "import sys; from newsreplay.recommenders.built_ins import BUILT_IN; print(*sys.modules)"
     modules = set(python("-c", code).stdout.split())
     assert not modules & {"torch", "numba", "numpy", "newsreplay.recommenders.baselines"}
 

@@ -10,7 +10,8 @@ import pytest
 from newsreplay.errors import NewsreplayError
 from newsreplay.log.rows import READ, Event, Log
 from newsreplay.recommenders.base import Recommender, Setting, Sizes
-from newsreplay.recommenders.registry import BUILT_IN, start_list
+from newsreplay.recommenders.built_ins import BUILT_IN
+from newsreplay.recommenders.registry import start_list
 from newsreplay.recommenders.services.faults import Tally
 from newsreplay.recommenders.services.lanes import MessageLine
 from newsreplay.recommenders.services.orp import OrpSpeech

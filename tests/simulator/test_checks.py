@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from newsreplay.log.catalog import Articles, Catalog, Profiles, bare_articles
 from newsreplay.log.rows import IMPRESSION, LOG_DTYPES, OUTCOME, PUBLISH, READ, Column, Event, Log, make_log
 from newsreplay.recommenders.base import Recommender, Setting
-from newsreplay.recommenders.registry import PRESETS, start_list
+from newsreplay.recommenders.built_ins import PRESETS
+from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import Change, _cuts, check_entry
 from newsreplay.simulator.overwritten import made_up_log, overwritten
 from tests import strategies

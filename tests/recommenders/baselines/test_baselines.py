@@ -14,7 +14,8 @@ from newsreplay.durations import Delays
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import ASKING, DAY, HISTORY, HOUR, IMPRESSION, READ, Asks, Excludes, Log, make_log
 from newsreplay.recommenders.base import Setting
-from newsreplay.recommenders.registry import ALIASES, PRESETS, start_list
+from newsreplay.recommenders.built_ins import ALIASES, PRESETS
+from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.compiled import interpreted_walk, sizes_of
 from newsreplay.simulator.replay.replay import replay

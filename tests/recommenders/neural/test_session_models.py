@@ -13,10 +13,11 @@ from newsreplay.errors import SpecError
 from newsreplay.log.catalog import Profiles
 from newsreplay.log.rows import READ
 from newsreplay.recommenders.base import Setting
+from newsreplay.recommenders.built_ins import PRESETS
 from newsreplay.recommenders.neural.articles.texts import hashed
 from newsreplay.recommenders.neural.models.model import TINY
 from newsreplay.recommenders.neural.recommenders import GRU4Rec, SASRec
-from newsreplay.recommenders.registry import PRESETS, start_list
+from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import check_entry
 from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay

@@ -30,7 +30,8 @@ from newsreplay.log.rows import (
     make_log,
 )
 from newsreplay.recommenders.base import Compiled, Recommender, Setting, Sizes
-from newsreplay.recommenders.registry import BUILT_IN, start_list
+from newsreplay.recommenders.built_ins import BUILT_IN
+from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import check_entry
 from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay

@@ -13,7 +13,8 @@ from newsreplay.errors import RecommenderError
 from newsreplay.log.catalog import Catalog, Revealed, bare_articles
 from newsreplay.log.rows import ASKING, EXCLUDES, IMPRESSION, PUBLISH, READ, Asks, Event, Excludes, Log, make_log
 from newsreplay.recommenders.base import Deferred, Recommender, Setting
-from newsreplay.recommenders.registry import BUILT_IN, start_list
+from newsreplay.recommenders.built_ins import BUILT_IN
+from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import check_entry
 from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.answers import Codes, collected

@@ -11,7 +11,8 @@ from newsreplay.errors import RecommenderError
 from newsreplay.log.catalog import bare_articles
 from newsreplay.log.rows import LOG_DTYPES, READ, Asks, Event, Log, make_log
 from newsreplay.recommenders.base import Deferred, Recommender, Setting, Sizes
-from newsreplay.recommenders.registry import BUILT_IN, start_list
+from newsreplay.recommenders.built_ins import BUILT_IN
+from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.replay.growing import growing_replay
 from newsreplay.simulator.replay.replay import replay
 from tests.strategies import logs_with_impressions
