@@ -48,6 +48,12 @@ HEADINGS = {
     "diversity": Heading("diversity", "%", None, "share of a slate's pairs whose categories differ"),
     "gini": Heading("Gini", "%", None, "inequality of how often articles are recommended; 0 = all alike"),
 }
+#: Of metrics that are measured where they are named alone (docs/metrics.md, normative diversity).
+NORMATIVE = {
+    "calibration": "distance of slates from what the reader read before; 0 = alike, 1 = nothing in common",
+    "fragmentation": "distance of slates from what another reader was offered just before",
+    "representation": "distance of slates from the articles of the last hours",
+}
 
 
 _READ_AT_IMPRESSIONS = "share of the reads that an impression brought, or that follow one, that were hits"
@@ -90,6 +96,8 @@ def heading(metric: str, asks: Asks = "reads", reward: Reward | None = None) -> 
     'late(hour=22)'
     """
     name, _, cut = metric.partition("@")
+    if (named := name.partition("(")[0]) in NORMATIVE:
+        return Heading(metric, "", None, NORMATIVE[named])
     known = HEADINGS.get(name, Heading(_FILE.sub("", name), "", True, name))  # somebody's own (docs/packages.md)
     if reward == "dwell" and name == "event_success":
         known = known._replace(text="E dwell", unit="s", meaning=_DWELL)
@@ -122,10 +130,10 @@ def question(metric: str) -> str:
     >>> question("session_mrr@10"), question("auc"), question("novelty@10"), question("my_metrics.py:late")
     ('slates against what was read next', 'candidates of impressions', 'beyond accuracy', "somebody's own")
     """
-    if metric.partition("@")[0] not in HEADINGS and not is_of_slates(metric):
-        return "somebody's own"
     if heading(metric).higher_is_better is None and metric != "tied":
         return "beyond accuracy"
+    if metric.partition("@")[0] not in HEADINGS and not is_of_slates(metric):
+        return "somebody's own"
     return "slates against what was read next" if is_of_slates(metric) else "candidates of impressions"
 
 

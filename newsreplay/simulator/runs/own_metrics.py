@@ -37,7 +37,15 @@ from newsreplay.simulator.runs.judged import JudgedColumns, Ratio, ScoredColumns
 from newsreplay.spec import Spec, parse_spec
 from newsreplay.traces import one_line, place_of
 
-_OWN = {name.partition("@")[0] for name in (*SLATES, *IMPRESSIONS, POOLED, *MEANS, *WHOLES, "read_success")}
+#: Metrics that are measured where they are named alone, as one's own are: their classes.
+ON_DEMAND = {
+    name: f"newsreplay.simulator.runs.normative:{name.capitalize()}"
+    for name in ("calibration", "fragmentation", "representation")
+}
+_OWN = {
+    *(name.partition("@")[0] for name in (*SLATES, *IMPRESSIONS, POOLED, *MEANS, *WHOLES, "read_success")),
+    *ON_DEMAND,
+}
 PLUG_INS = PlugIns("newsreplay.metrics", "metric", lambda name: name.partition("@")[0] in _OWN)
 
 
@@ -49,19 +57,22 @@ class OwnMetric(NamedTuple):
 
 
 def is_own(name: str) -> bool:
-    """Whether a name that newsreplay gives to no metric is that of somebody's own: a file's, or a package's."""
+    """Whether a metric is measured where it is named alone: a file's, a package's, or one of `ON_DEMAND`."""
     try:
-        return ":" in name or parse_spec(name).name in PLUG_INS.names()
+        return ":" in name or parse_spec(name).name in (*ON_DEMAND, *PLUG_INS.names())
     except SpecError:  # no name at all
         return False
 
 
 def find_metric(name: str) -> OwnMetric:
-    """The metric that "my_metrics.py:late", "my_pkg.metrics:Late(hour=22)" or a package's short name names.
+    """The metric that "my_metrics.py:late", "my_pkg.metrics:Late(hour=22)" or a short name names.
 
     Parameters are those of a function after its first, or of a class, whose object is called. Raises `SpecError`.
     """
     spec = parse_spec(name)
+    if spec.name in ON_DEMAND:
+        measure = load(ON_DEMAND[spec.name], spec.name)
+        return OwnMetric(str(spec), construct(measure, spec, spec.positional, dict(spec.parameters)))
     try:
         offer = PLUG_INS.find(spec.name)
     except NewsreplayError as error:

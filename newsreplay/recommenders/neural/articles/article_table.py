@@ -11,8 +11,9 @@ import numpy.typing as npt
 import torch
 
 from newsreplay.errors import SpecError
+from newsreplay.log.entities import entity_names
 from newsreplay.log.growing import with_room
-from newsreplay.recommenders.neural.articles.texts import Vocabulary, entity_names, hashed
+from newsreplay.recommenders.neural.articles.texts import Vocabulary, hashed
 from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
 from newsreplay.recommenders.neural.cards.features import CardFeatures, Face
 from newsreplay.recommenders.neural.models.fields import (

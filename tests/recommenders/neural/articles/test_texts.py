@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsreplay.errors import DataError, SpecError
-from newsreplay.recommenders.neural.articles.texts import MarkedVocabulary, Vocabulary, entity_names, tokens
+from newsreplay.log.entities import entity_names
+from newsreplay.recommenders.neural.articles.texts import MarkedVocabulary, Vocabulary, tokens
 from newsreplay.recommenders.neural.articles.vectors import WordVectors
 from tests.naive.neural_texts import read_vectors
 
