@@ -80,6 +80,7 @@ Field: TypeAlias = ReadField | CardView
 TITLE, ABSTRACT, BODY = Words("title"), Words("abstract"), Words("body")
 CATEGORY, SUBCATEGORY = Name("category", "categories"), Name("subcategory", "subcategories")
 ENTITIES = Names("entities", "names")
+SENTIMENT = Number("sentiment")  #: from -1, negative, to 1
 ID = Name("id", "names")  #: the publisher's own, which every article has
 CARD_CUES, WHOLE_CARD = CardView("cues"), CardView("card")
 
