@@ -64,7 +64,8 @@ class Channels(Recurrence):
         """The last state of each channel, [B, C, width], from inputs [B, H, C, width] and bool[B, H]."""
         projected = self.project(x.permute(2, 1, 0, 3))  # [C, H, B, 3 x width]
         nothing = x.new_zeros(x.shape[2], len(x), x.shape[3])
-        return self(projected, mask, nothing).transpose(0, 1)
+        states: Tensor = self(projected, mask, nothing)
+        return states.transpose(0, 1)
 
 
 class MINS(NewsModel):
@@ -124,7 +125,8 @@ class MINS(NewsModel):
 
     def readers(self, read: Read) -> tuple[Tensor, ...]:
         """One vector a reader, [B, heads x head], channel by channel."""
-        attended = self.read.attend(read.vectors, read.mask).unflatten(-1, (self.channels, -1))
+        attended = self.read.attend(read.vectors, read.mask)
+        attended = attended.view(*read.mask.shape, self.channels, attended.shape[-1] // self.channels)
         interests = self.interests.last(attended, read.mask)
         weights = self.channels * self.channel_pool.logits(interests).softmax(-1)
         reader = (weights.unsqueeze(-1) * interests).flatten(1)

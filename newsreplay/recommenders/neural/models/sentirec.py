@@ -42,7 +42,8 @@ class SentiRec(NRMS):
             return clicks
         vectors, sentiment = unrounded(batch.vectors), sentiment.nan_to_num(0.0)
         missed = (self.predict(vectors).squeeze(-1) - sentiment).abs().masked_fill(~known, 0.0).sum() / known.sum()
-        return clicks + PREDICTION * missed + DIVERSITY * self._alike(batch, vectors, sentiment, known)
+        loss: Tensor = clicks + PREDICTION * missed + DIVERSITY * self._alike(batch, vectors, sentiment, known)
+        return loss
 
     def _alike(self, batch: LossInputs, vectors: Tensor, sentiment: Tensor, known: Tensor) -> Tensor:
         """The mean of max(0, s_u s_c score) over candidates whose sentiment is known."""
