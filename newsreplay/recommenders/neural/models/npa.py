@@ -69,7 +69,7 @@ class NPA(NewsModel):
 
     def seen_by(self, ask_words: Tensor, encoded: Tensor) -> Tensor:
         """Articles as readers see them, [B, W, filters] from [B, query] and what `encode` made, [B, W, …]."""
-        words = encoded.view(*encoded.shape[:-1], self.length, -1)
+        words = encoded.view(*encoded.shape[:-1], self.length, encoded.shape[-1] // self.length)
         states, keys, real = words.tensor_split([self.filters, words.shape[-1] - 1], -1)
         logits = (keys @ ask_words[:, None, :, None]).squeeze(-1)
         return pooled(logits, states, real.squeeze(-1) > 0.5)

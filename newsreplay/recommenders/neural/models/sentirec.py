@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from functools import cache
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from newsreplay.recommenders.neural.models.fields import SENTIMENT, TITLE
+from newsreplay.recommenders.neural.models.fields import SENTIMENT, TITLE, Number
 from newsreplay.recommenders.neural.models.model import LossInputs, Size, dot_product, unrounded
 from newsreplay.recommenders.neural.models.nrms import NRMS
 
@@ -20,16 +22,22 @@ class SentiRec(NRMS):
 
         L = L_click + 0.4 mean |w · n + b - s| + 10 mean max(0, s_u s_c (u · c))
 
-    s is the article's sentiment, from -1 to 1, s_u the mean of those of what a reader read, s_c a candidate's. Where
-    none is known, an article is in neither sum, and where none of a log's is, this is NRMS to the bit. The
-    sentiment is told in training alone: a score is that of NRMS. A widespread re-implementation compares sentiments
-    with themselves, so that its first loss is always 0. Both losses are of the model's own scores, without a head.
+    s is the article's sentiment, from -1 to 1, s_u the mean of those of what a reader read, s_c a candidate's. It is
+    the fact of that name (`sentiment="given"`), or VADER's of the title (Hutto & Gilbert 2014), as in the paper, where
+    titles are English (`sentiment="vader"`). An article whose sentiment is not known is in neither sum, and where none
+    is, this is NRMS to the bit. It is told in training alone: a score is that of NRMS. A widespread re-implementation
+    compares sentiments with themselves, so that its first loss is always 0. Both losses are of the model's own scores,
+    without a head.
     """
 
     fields: ClassVar = (TITLE, SENTIMENT)
 
-    def __init__(self, size: Size, words: nn.Module):
+    def __init__(self, size: Size, words: nn.Module, *, sentiment: Literal["given", "vader"] = "given"):
         super().__init__(size, words)
+        if sentiment == "vader":
+            self.fields = (TITLE, Number("sentiment", vader()))  # type: ignore[misc]  # of this model alone
+        elif sentiment != "given":
+            raise ValueError(f"sentiment is {sentiment!r}, neither 'given' nor 'vader'")
         self.predict = nn.Linear(self.article_width, 1)
 
     def loss(self, batch: LossInputs) -> Tensor:
@@ -53,3 +61,16 @@ class SentiRec(NRMS):
         scores = dot_product(vectors[pool], unrounded(batch.readers[0]).unsqueeze(-2))
         alike = torch.relu(mood.unsqueeze(-1) * sentiment[pool] * scores)
         return alike.masked_fill(~offered, 0.0).sum() / offered.sum().clamp(min=1)
+
+
+@cache
+def vader() -> Callable[[str], float]:
+    """What tells how a title in English sounds, from -1 to 1. Raises `ValueError` where the package is missing."""
+    try:
+        from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+    except ModuleNotFoundError:
+        raise ValueError(
+            'sentiment=vader needs a package that is missing: pip install "newsreplay[sentiment]"'
+        ) from None
+    analyzer = SentimentIntensityAnalyzer()
+    return lambda title: float(analyzer.polarity_scores(title)["compound"])

@@ -48,10 +48,16 @@ ORDERLESS = {
 }  #: the order of what a reader read does not matter
 SESSIONS = {"gru4rec", "sasrec", "narm", "stamp"}
 ALIKE = {"fim", "fim_im", *SESSIONS}  #: to a reader who has read nothing all candidates are the same
+VARIANTS: list[Case] = [
+    ("miner", {"aggregation": "max", "category_bias": False, "codes": 3})
+]  #: whose tests are `slow`
 UNROUNDED = {"fim", "fim_im"}  #: of float32 under autocast, too
 
 
-@pytest.fixture(params=MODELS, ids=map(named, MODELS))
+@pytest.fixture(
+    params=[pytest.param(case, marks=[pytest.mark.slow] * (case in VARIANTS)) for case in MODELS],
+    ids=map(named, MODELS),
+)
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 

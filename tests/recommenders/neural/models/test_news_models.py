@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,17 +13,17 @@ import torch
 from torch import Tensor
 
 from newsreplay.recommenders.neural.models.cennewsrec import CenNewsRec, newest
-from newsreplay.recommenders.neural.models.fields import Columns, Contents
-from newsreplay.recommenders.neural.models.layers import NameTable, TextEncoder
+from newsreplay.recommenders.neural.models.fields import SENTIMENT, TITLE, Columns, Contents, Number
+from newsreplay.recommenders.neural.models.layers import NameTable, TextEncoder, WordTable
 from newsreplay.recommenders.neural.models.manner_cr import MANNeRCR, one_behind_the_other
 from newsreplay.recommenders.neural.models.miner import MINER, MINEROptions
 from newsreplay.recommenders.neural.models.mins import MINS, Channels
 from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, LossInputs, NewsModel, Read, click_loss
 from newsreplay.recommenders.neural.models.npa import NPA
 from newsreplay.recommenders.neural.models.nrms import NRMS
-from newsreplay.recommenders.neural.models.sentirec import SentiRec
+from newsreplay.recommenders.neural.models.sentirec import SentiRec, vader
 from tests.naive import neural_news as naive
-from tests.recommenders.neural.models.batches import ARTICLES, Batch, build, same, some_batch
+from tests.recommenders.neural.models.batches import ARTICLES, WORDS, Batch, build, same, some_batch
 from tests.recommenders.neural.models.test_equations import attention
 
 SIZE = replace(TINY, history=24)  #: more than CenNewsRec's recurrence is told of
@@ -162,6 +163,28 @@ def test_without_any_sentiment_it_is_nrms_to_the_bit() -> None:
 def test_sentiments_change_no_score() -> None:
     model, batch = sentirec()
     assert torch.equal(model(*with_sentiments(batch, torch.ones(ARTICLES))), model(*batch))
+
+
+def test_sentiments_are_those_given_or_vaders() -> None:
+    assert SentiRec.fields == (TITLE, SENTIMENT)
+    wrong: Callable[..., SentiRec] = SentiRec
+    with pytest.raises(ValueError, match="sentiment is 'mood', neither 'given' nor 'vader'"):
+        wrong(TINY, WordTable(WORDS, TINY.word), sentiment="mood")
+
+
+def test_vader_tells_how_a_title_sounds() -> None:
+    pytest.importorskip("vaderSentiment")
+    model = SentiRec(TINY, WordTable(WORDS, TINY.word), sentiment="vader")
+    (made,) = (field.of_title for field in model.fields if isinstance(field, Number))
+    assert made is not None
+    assert -1 <= made("A terrible, horrible disaster") < -0.5 < 0.5 < made("A wonderful, happy victory") <= 1
+    assert made("Council meets on Monday") == 0
+
+
+def test_without_its_package_vader_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vaderSentiment.vaderSentiment", None)
+    with pytest.raises(ValueError, match=r'pip install "newsreplay\[sentiment\]"'):
+        vader.__wrapped__()
 
 
 def test_the_same_weights_are_drawn_as_for_nrms() -> None:
