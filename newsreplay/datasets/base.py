@@ -20,7 +20,8 @@ from newsreplay.errors import DataError
 EARLIEST = 631_152_000_000  #: 1990-01-01, ms UTC; an earlier time is an error of the source
 LATEST = 4_102_444_800_000  #: 2100-01-01, ms UTC; this or a later one too
 EXTRA = "extra."  #: before the names of further columns that are kept
-FACTS = ("category", "subcategory", "title", "abstract", "body", "entities", "image")  #: of articles, as text
+#: Of articles, as text; `sentiment` is a number from -1, negative, to 1.
+FACTS = ("category", "subcategory", "title", "abstract", "body", "entities", "image", "sentiment")
 
 Progress = Callable[[str, int, int], None]  #: what is being done, how much of it is done, of how much
 

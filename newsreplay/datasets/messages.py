@@ -12,7 +12,7 @@ The keys are those of a table of reads, and few more:
   written; blanks are nothing. Only an impression may be without an item, which is then the article on screen;
 - `pool`: the candidates of an impression; `clicked`: a true or false for each, missing where the outcome is not known.
   Clicks are reads: they are not sent again;
-- `category`, `title`, `subcategory`, `abstract`, `body`, `entities`, `image`: facts of `item`, as text;
+- `category`, `title`, `subcategory`, `abstract`, `body`, `entities`, `image`, `sentiment`: facts of `item`, as text;
 - `recommendable`: of a publish row, whether its article may be recommended from now on;
 - `dwell`: seconds that were read, of an impression a list with as many as there are clicks.
 

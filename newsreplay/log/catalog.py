@@ -205,7 +205,7 @@ class Catalog:
         return self.text(item, "title")
 
     def text(self, item: int, fact: str) -> str | None:
-        """Title, abstract, body, subcategory, entities or image of an article, if it is known by now."""
+        """Title, abstract, body, subcategory, entities, image or sentiment of an article, if it is known by now."""
         self._check_handle(item)
         if fact not in self._articles.texts:
             return None

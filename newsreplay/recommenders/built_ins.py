@@ -45,6 +45,12 @@ BUILT_IN = {
     "nrms-bert": BuiltIn("neural.recommenders:NRMSBERT", "neural", "Wu et al. 2021", "texts neural", "dear"),
     "nrms-im": BuiltIn("neural.recommenders:NRMSIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
     "fim-im": BuiltIn("neural.recommenders:FIMIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
+    "cennewsrec": BuiltIn("neural.recommenders:CenNewsRec", "neural", "Qi et al. 2020", "texts neural", "dear"),
+    "sentirec": BuiltIn("neural.recommenders:SentiRec", "neural", "Wu et al. 2020", "texts neural", "dear"),
+    "mins": BuiltIn("neural.recommenders:MINS", "neural", "Wang et al. 2022", "texts neural", "dear"),
+    "npa": BuiltIn("neural.recommenders:NPA", "neural", "Wu et al. 2019", "texts neural", "dear"),
+    "miner": BuiltIn("neural.recommenders:MINER", "neural", "Li et al. 2022", "texts neural", "dear"),
+    "manner-cr": BuiltIn("neural.recommenders:MANNeRCR", "neural", "Iana et al. 2024", "texts neural", "dear"),
     "editorial": BuiltIn("baselines.editorial:Editorial", "popularity", "", "impressions", "cheap"),
     "blend": BuiltIn("mixtures:Blend", "mixtures", "", "parts", "medium"),
     "fallback": BuiltIn("mixtures:Fallback", "mixtures", "", "parts", "medium"),
@@ -75,6 +81,7 @@ PRESETS = {
     "neural": (
         *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
         *("nrms-bert", "punr", "nrms-im", "fim-im"),
+        *("cennewsrec", "sentirec", "mins", "npa", "miner", "manner-cr"),
     ),
     "sessions": (
         *("sequences", "association", "itemknn", "vsknn", "vmis", "stan"),

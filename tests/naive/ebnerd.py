@@ -166,9 +166,19 @@ def _articles(file: Path, naive: Naive) -> None:
             "subcategory": "|".join(str(part) for part in record.get("subcategory") or [] if part is not None),
             "entities": json.dumps(names, ensure_ascii=False) if names else None,
             "image": str(images[0]) if images else None,
+            "sentiment": sentiment(record.get("sentiment_label"), record.get("sentiment_score")),
         }
         told = tuple(sorted((name, text) for name, text in facts.items() if text))
         naive.articles.append(Article(str(record["article_id"]), None, ms(record.get("published_time")), told))
+
+
+def sentiment(label: str | None, score: float | None) -> str | None:
+    """Positive ones as they are, negative ones below 0, neutral ones 0."""
+    if score is None or score != score:
+        return None
+    if label == "Neutral":
+        return f"{score * 0:.4g}"
+    return {"Positive": f"{score:.4g}", "Negative": f"{-score:.4g}"}.get(label or "")
 
 
 def ms(time: datetime | None) -> int | None:

@@ -228,5 +228,11 @@ def naive_nemig(path: Path) -> Naive:
     found = Naive()
     read_impressions(path / "behaviors.tsv", "behaviors.tsv", found, timed=False)
     if (path / "news.tsv").exists():
-        read_news(path / "news.tsv", "news.tsv", found, {"category": 1, "title": 3, "abstract": 4}, (7,))
+        facts = {"category": 1, "sentiment": 2, "title": 3, "abstract": 4}
+        read_news(path / "news.tsv", "news.tsv", found, facts, (7,))
+        numbers = {"Negative": "-1", "Neutral": "0", "Positive": "1"}
+        found.articles = [
+            one._replace(facts=tuple((k, numbers.get(v, v) if k == "sentiment" else v) for k, v in one.facts))
+            for one in found.articles
+        ]
     return found

@@ -6,8 +6,9 @@ Facts of the format that shape this reader:
   (`news_123-1` clicked, `news_123-0` passed over), with line ends of Windows. There is no time: NeMig has who
   clicked what, never when. A replay in event time is not possible; a walk in file order is one in an order that
   nobody measured, and is only made on request.
-- `news.tsv`, made from the source's tables, has id, topic, sentiment, title, abstract, address and date. The date is
-  not used: it would contradict the made-up times of the impressions.
+- `news.tsv`, made from the source's tables, has id, topic, sentiment (Negative, Neutral or Positive, which are read
+  as -1, 0 and 1), title, abstract, address and date. The date is not used: it would contradict the made-up times of
+  the impressions.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ STEP = 60_000  #: ms from line to line
 NEMIG = Layout(
     cells=("impression id", "user", "history", "candidates"),
     prefix=b"news_",
-    facts={"category": 1, "title": 3, "abstract": 4},
+    facts={"category": 1, "sentiment": 2, "title": 3, "abstract": 4},
+    sentiments={"Negative": "-1", "Neutral": "0", "Positive": "1"},
     widths=(7,),
     entities=False,
     page=PAGE,

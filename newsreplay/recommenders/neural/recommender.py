@@ -30,7 +30,7 @@ from newsreplay.recommenders.neural.learned import BATCH, Learned, Surroundings,
 from newsreplay.recommenders.neural.learning.collector import Collector, choose_captures, shown_alone
 from newsreplay.recommenders.neural.learning.requests import KeptNumbers
 from newsreplay.recommenders.neural.learning.samples import Reservoir, Samples, joined
-from newsreplay.recommenders.neural.models.fields import Words
+from newsreplay.recommenders.neural.models.fields import Number, Words
 from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.options import ALIVE, Blueprint, NeuralOptions, blueprint_of, parse_update
 from newsreplay.recommenders.neural.stream.graph import KINDS, ReadGraph
@@ -439,6 +439,8 @@ def _notes_on(articles: ArticleTable) -> list[str]:
             notes.append(f"{share} have no vector in {articles.files[name].path} ({name}): zeros stand for it")
         elif slots:
             notes.append(f"{share} have a {name} that is no number: it counts as missing")
+    numbers = [field.name for field in articles.fields if isinstance(field, Number)]
+    notes += [f"no article has a {name}: what it is for is left out" for name in numbers if articles.lacks(name)]
     return notes + ([] if articles.cards is None else _notes_on_cards(articles.cards))
 
 

@@ -8,19 +8,25 @@ from newsreplay.recommenders.neural.looks import LOOKS
 from newsreplay.recommenders.neural.models import (
     awrs,
     caum,
+    cennewsrec,
     crown,
     fim,
     fim_im,
     gru4rec,
     lstur,
+    manner_cr,
+    miner,
+    mins,
     naml,
     narm,
+    npa,
     nrms,
     nrms_bert,
     nrms_im,
     pprec,
     punr,
     sasrec,
+    sentirec,
     stamp,
     tanr,
 )
@@ -81,6 +87,12 @@ NRMSBERT = recommender_of(nrms_bert.NRMSBERT)
 NRMSIM = recommender_of(nrms_im.NRMSIM)
 FIMIM = recommender_of(fim_im.FIMIM)
 PUNR = recommender_of(punr.PUNR)
+CenNewsRec = recommender_of(cennewsrec.CenNewsRec)
+SentiRec = recommender_of(sentirec.SentiRec)
+MINS = recommender_of(mins.MINS)
+NPA = recommender_of(npa.NPA)
+MINER = recommender_of(miner.MINER)
+MANNeRCR = recommender_of(manner_cr.MANNeRCR)
 GRU4Rec = recommender_of(gru4rec.GRU4Rec)
 SASRec = recommender_of(sasrec.SASRec)
 NARM = recommender_of(narm.NARM)

@@ -59,6 +59,8 @@ ARTICLES = pa.schema(
         ("category", pa.int16()),
         ("subcategory", pa.large_list(pa.int16())),
         ("category_str", pa.large_string()),
+        ("sentiment_score", pa.float32()),
+        ("sentiment_label", pa.large_string()),
         ("total_pageviews", pa.int32()),
     ]
 )
@@ -311,6 +313,8 @@ def test_articles_carry_what_was_known_of_them(tmp_path: Path) -> None:
         subcategory=[133, 7],
         ner_clusters=["Æble", 'a "b"'],
         image_ids=[3101, 5],
+        sentiment_score=0.9512,
+        sentiment_label="Negative",
         total_pageviews=10**6,
     )
     empty = article(22, title="", published_time=None, subcategory=[], ner_clusters=[], image_ids=[])
@@ -324,6 +328,7 @@ def test_articles_carry_what_was_known_of_them(tmp_path: Path) -> None:
         "subcategory": "133|7",
         "entities": '["Æble", "a \\"b\\""]',
         "image": "3101",
+        "sentiment": "-0.9512",
     }
     assert articles_of(raw) == [Article("21", None, NOON_MS, tuple(sorted(facts.items()))), Article("22")]
     assert [(reject.file, reject.line) for reject in raw.rejects] == [("articles.parquet", 3)]
@@ -617,6 +622,8 @@ articles = st.lists(
         ner_clusters=st.none() | st.lists(st.none() | st.text(max_size=3), max_size=2),
         image_ids=st.none() | st.lists(st.none() | items, max_size=2),
         published_time=st.none() | st.sampled_from([NOON, datetime(1989, 1, 1)]),
+        sentiment_label=st.none() | st.sampled_from(["Negative", "Neutral", "Positive", "Mixed"]),
+        sentiment_score=st.none() | st.sampled_from([0.25, 0.9512, float("nan")]),
     ),
     max_size=4,
 )

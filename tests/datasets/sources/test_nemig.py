@@ -58,7 +58,12 @@ def test_an_article_has_its_topic_as_category_and_no_publication_time(tmp_path: 
     raw = read_nemig(tmp_path, [FIRST], [ARTICLE, ARTICLE.replace("An abstract", "")])
     found = articles_of(raw)
     assert [(one.item, one.published) for one in found] == [("news_3", None)] * 2
-    assert dict(found[0].facts) == {"category": "topic_a", "title": "A title", "abstract": "An abstract"}
+    assert dict(found[0].facts) == {
+        "category": "topic_a",
+        "sentiment": "-1",
+        "title": "A title",
+        "abstract": "An abstract",
+    }
     assert "articles without abstract: 1" in raw.notes
 
 

@@ -31,11 +31,13 @@ from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 
-OTHERS = ("sasrec", "narm", "stamp")  #: are told what GRU4Rec is: their tests are `slow`
-NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", "gru4rec", *OTHERS)
+#: Are told what GRU4Rec is, or NRMS or NAML: their tests are `slow`.
+OTHERS = ("sasrec", "narm", "stamp", "cennewsrec", "sentirec", "mins", "manner-cr")
+NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", "npa", "miner", "gru4rec", *OTHERS)
 EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in OTHERS)) for name in NAMES]
 SLOW_FIM = pytest.param("fim", marks=pytest.mark.slow)
 SPELLED = {"pprec": "PPRec", "gru4rec": "GRU4Rec", "sasrec": "SASRec"}
+SPELLED |= {"cennewsrec": "CenNewsRec", "sentirec": "SentiRec", "manner-cr": "MANNeRCR"}
 QUICK = ("nrms", "awrs", "crown")  #: whose saved weights are tested in the suite; those of the others are `slow`
 LOG, ARTICLES = made_up_log(1_500, seed=3)
 #: The same readers without impressions.
@@ -196,6 +198,19 @@ def test_the_same_seed_gives_the_same_bytes_and_another_other_answers() -> None:
     other = answered(tiny("caum"), seed=2)
     assert other.scores is not None
     assert first.scores.tobytes() != other.scores.tobytes()
+
+
+@pytest.mark.slow
+def test_sentirec_without_sentiments_answers_as_nrms_to_the_bit() -> None:
+    ours, base = tiny("sentirec"), tiny("nrms")
+    done, plain = answered(ours), answered(base)
+    assert done.scores is not None
+    assert plain.scores is not None
+    assert done.scores.tobytes() == plain.scores.tobytes()
+    assert done.slates.tobytes() == plain.slates.tobytes()
+    assert set(ours.self_report().notes) - set(base.self_report().notes) == {
+        "no article has a sentiment: what it is for is left out"
+    }
 
 
 def test_torchs_own_generator_is_neither_used_nor_moved() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 
 from newsreplay.datasets.base import Block, Part, Reject
 from newsreplay.datasets.reading.sizes import ReadSizes
-from newsreplay.datasets.sources.ebnerd.behaviors import IDS, TEXT, TIMES
+from newsreplay.datasets.sources.ebnerd.behaviors import IDS, NUMBERS, TEXT, TIMES
 from newsreplay.datasets.sources.ebnerd.columns import (
     as_lists,
     batches,
@@ -26,6 +27,7 @@ from newsreplay.datasets.sources.ebnerd.columns import (
 )
 
 UNDATED = "articles without a usable published_time; known when first read"
+SENTIMENTS = {"Negative": -1, "Neutral": 0, "Positive": 1}
 GARBLED = "texts of articles that are not UTF-8: left out"
 ARTICLE = {
     "article_id": (IDS, False),
@@ -38,6 +40,8 @@ ARTICLE = {
     "subcategory": (IDS, True),
     "ner_clusters": (TEXT, True),
     "image_ids": (IDS, True),
+    "sentiment_label": (TEXT, False),
+    "sentiment_score": (NUMBERS, False),
 }
 
 
@@ -82,7 +86,16 @@ def _facts(columns: dict[str, pa.Array], counts: Counter[str]) -> dict[str, pa.A
         sizes, ids, _ = entries(as_lists(columns["image_ids"]))
         first = np.where(sizes > 0, np.cumsum(sizes) - sizes, 0)
         facts["image"] = ids.take(pa.array(first, mask=sizes == 0)).cast(pa.string())
+    if "sentiment_label" in columns and "sentiment_score" in columns:
+        labels = _text(columns["sentiment_label"], counts).to_pylist()
+        facts["sentiment"] = pa.array(map(_sentiment, labels, columns["sentiment_score"].to_pylist()), pa.string())
     return facts
+
+
+def _sentiment(label: str | None, score: float | None) -> str | None:
+    """How sure the source is of a label, 0 to 1, as a number from -1 to 1; None where either is missing."""
+    sign = SENTIMENTS.get(label or "")
+    return None if sign is None or score is None or math.isnan(score) else f"{sign * score:.4g}"
 
 
 def _entities(column: pa.Array, counts: Counter[str]) -> list[str | None]:

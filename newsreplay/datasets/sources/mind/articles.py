@@ -21,6 +21,11 @@ def read_articles(file: str, data: bytes, layout: Layout) -> Block:
     table = _parse(data, lines, layout)
     if table is None:
         table = _parse_lines(block, data, layout)
+    if layout.sentiments:
+        column, place = table["sentiment"], table.column_names.index("sentiment")
+        for word, number in layout.sentiments.items():
+            column = pc.if_else(pc.equal(column, word), number, column)
+        table = table.set_column(place, "sentiment", column)
     block.articles = table
     block.kept = table.num_rows
     for name in table.column_names[1:]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from newsreplay.datasets.base import Reject
@@ -20,6 +22,8 @@ class Layout(NamedTuple):
     widths: tuple[int, ...]  #: how many cells a line of `news.tsv` may have
     entities: bool  #: whether its cells 6 and 7 hold the entities of title and abstract
     page: str  #: where to get the data
+    #: what words of the fact `sentiment` stand for; others are kept as they are
+    sentiments: Mapping[str, str] = MappingProxyType({})
     header: bytes = b""  #: the line that may stand above those of `news.tsv`; "" = none may
 
 

@@ -127,6 +127,10 @@ class ArticleTable:
             slots = self._slot[place]
         return slots.astype(np.int64)
 
+    def lacks(self, name: str) -> bool:
+        """Whether no article that has a slot, of which there are some, has a number in a field of numbers."""
+        return self.count > 0 and bool(np.isnan(self._columns[name][1 : self.count + 1]).all())
+
     def items(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The items of slots, of the same shape; -1 for padding."""
         return self._item[slots]
@@ -237,8 +241,10 @@ class ArticleTable:
                 return self.words.ids(facts[field.name] or "", getattr(self.size, field.name))
             case Name():
                 return [_hashed(facts[field.name], getattr(self.size, field.rows))]
-            case Number():
+            case Number(of_title=None):
                 return [_number(facts[field.name])]
+            case Number(of_title=made):
+                return [made(facts["title"]) if made is not None and facts["title"] else math.nan]
             case Vector():
                 return self.files[field.name].look_up([self.catalog.id(item)])[0][0]
             case NameVectors():
@@ -298,7 +304,7 @@ def _is_unusable(field: ReadField, facts: Mapping[str, str | None], cells: npt.N
     """Whether what stands for a number or for vectors of an article, in `cells`, was not to be had."""
     match field:
         case Number():
-            return facts[field.name] is not None and bool(np.isnan(cells[0]))
+            return facts.get(field.name) is not None and bool(np.isnan(cells[0]))
         case Vector():
             return not cells.any()
         case NameVectors():

@@ -40,9 +40,13 @@ class Names:
 
 @dataclass(frozen=True)
 class Number:
-    """A number, float32[N]; NaN where it is not known."""
+    """A number, float32[N]; NaN where it is not known.
+
+    It is the fact of its name, or what `of_title` makes of a title.
+    """
 
     name: str
+    of_title: Callable[[str], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ Field: TypeAlias = ReadField | CardView
 TITLE, ABSTRACT, BODY = Words("title"), Words("abstract"), Words("body")
 CATEGORY, SUBCATEGORY = Name("category", "categories"), Name("subcategory", "subcategories")
 ENTITIES = Names("entities", "names")
+SENTIMENT = Number("sentiment")  #: from -1, negative, to 1
 ID = Name("id", "names")  #: the publisher's own, which every article has
 CARD_CUES, WHOLE_CARD = CardView("cues"), CardView("card")
 
@@ -95,6 +100,8 @@ def fact_of(field: Field) -> str | None:
     """
     if isinstance(field, Vector):
         return None
+    if isinstance(field, Number) and field.of_title is not None:
+        return "title"
     if isinstance(field, CardView):
         return "image"
     return field.of if isinstance(field, NameVectors) else field.name

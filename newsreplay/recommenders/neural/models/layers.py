@@ -170,12 +170,16 @@ class TextEncoder(nn.Module):
 class Recurrence(nn.Module):
     """A gated recurrent unit (Cho et al. 2014) whose inputs are projected beforehand; gates are reset, update, new."""
 
+    project: nn.Module  #: of inputs
+    recur: nn.Module  #: of states
+
     def __init__(self, width: int, state: int):
         super().__init__()
-        self.project = nn.Linear(width, 3 * state)  #: of inputs
-        self.recur = nn.Linear(state, 3 * state)  #: of states
-        for gate in (*self.project.weight.chunk(3), *self.recur.weight.chunk(3)):
-            nn.init.xavier_uniform_(gate)
+        layers = nn.Linear(width, 3 * state), nn.Linear(state, 3 * state)
+        for layer in layers:
+            for gate in layer.weight.chunk(3):
+                nn.init.xavier_uniform_(gate)
+        self.project, self.recur = layers
 
     def forward(self, projected: Tensor, mask: Tensor, state: Tensor) -> Tensor:
         """The last state, [B, s], from what `project` made of the inputs, [B, L, 3 x s], and the first state.

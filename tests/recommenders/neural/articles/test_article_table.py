@@ -293,6 +293,21 @@ def test_a_number_is_not_known_where_its_text_is_none(text: str | None, number: 
     np.testing.assert_array_equal(column.numpy(), np.array([0, number], np.float32))
 
 
+def test_a_number_may_be_made_of_the_title() -> None:
+    table, catalog = table_of({0: {"title": "rain again"}, 1: {}}, (TITLE, Number("length", len)))
+    slots = np.r_[0, table.slots(np.array([0, 1]))]
+    np.testing.assert_array_equal(table.contents(slots).length.numpy(), np.array([0, 10, np.nan], np.float32))
+    assert not table.lacks("length")
+    catalog.facts[1] = {"title": "sun"}
+    assert table.refresh(1)
+    assert table.contents(slots).length.tolist() == [0, 10, 3]
+    assert not table.unusable.get("length")
+    table, _ = table_of({0: {}, 1: {}}, (TITLE, Number("length", len)))
+    assert not table.lacks("length")  # there are no articles yet
+    table.slots(np.array([0, 1]))
+    assert table.lacks("length")
+
+
 def test_articles_have_the_vectors_of_their_ids(files: dict[str, Vectors]) -> None:
     table, _ = table_of(dict.fromkeys((4, 5, 3), ALL), (TITLE, IMAGE), files)
     image = table.contents(np.r_[0, table.slots(np.array([4, 5, 3]))]).image

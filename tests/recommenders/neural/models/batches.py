@@ -11,7 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from newsreplay.recommenders.neural.learning.requests import CONTEXT
-from newsreplay.recommenders.neural.models.fields import CUES, CardView, Columns, Contents, Field, Name, Names, Words
+from newsreplay.recommenders.neural.models.fields import (
+    CUES,
+    CardView,
+    Columns,
+    Contents,
+    Field,
+    Name,
+    Names,
+    Number,
+    Words,
+)
 from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
 from newsreplay.recommenders.neural.models.language import Marks, Transformer
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
@@ -107,6 +117,8 @@ def some_contents(wanted: Sequence[Field], size: Size) -> Contents:
                 return torch.randint(UNKNOWN, getattr(size, field.rows), (ARTICLES,))
             case Names():
                 return several(getattr(size, field.name), getattr(size, field.rows))
+            case Number():
+                return (2 * torch.rand(ARTICLES) - 1).masked_fill(torch.rand(ARTICLES) < 1 / 6, torch.nan)
             case CardView():
                 return some_of_cards(field.name)
         raise TypeError(f"{field} needs a file")
