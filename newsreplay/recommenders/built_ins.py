@@ -45,6 +45,7 @@ BUILT_IN = {
     "nrms-bert": BuiltIn("neural.recommenders:NRMSBERT", "neural", "Wu et al. 2021", "texts neural", "dear"),
     "nrms-im": BuiltIn("neural.recommenders:NRMSIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
     "fim-im": BuiltIn("neural.recommenders:FIMIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
+    "hierec": BuiltIn("neural.recommenders:HieRec", "neural", "Qi et al. 2021", "texts neural", "dear"),
     "editorial": BuiltIn("baselines.editorial:Editorial", "popularity", "", "impressions", "cheap"),
     "blend": BuiltIn("mixtures:Blend", "mixtures", "", "parts", "medium"),
     "fallback": BuiltIn("mixtures:Fallback", "mixtures", "", "parts", "medium"),
@@ -75,6 +76,7 @@ PRESETS = {
     "neural": (
         *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
         *("nrms-bert", "punr", "nrms-im", "fim-im"),
+        *("hierec",),
     ),
     "sessions": (
         *("sequences", "association", "itemknn", "vsknn", "vmis", "stan"),

@@ -12,6 +12,7 @@ from newsreplay.recommenders.neural.models import (
     fim,
     fim_im,
     gru4rec,
+    hierec,
     lstur,
     naml,
     narm,
@@ -85,3 +86,4 @@ GRU4Rec = recommender_of(gru4rec.GRU4Rec)
 SASRec = recommender_of(sasrec.SASRec)
 NARM = recommender_of(narm.NARM)
 STAMP = recommender_of(stamp.STAMP)
+HieRec = recommender_of(hierec.HieRec)

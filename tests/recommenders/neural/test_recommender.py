@@ -32,10 +32,11 @@ from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 
 OTHERS = ("sasrec", "narm", "stamp")  #: are told what GRU4Rec is: their tests are `slow`
-NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", "gru4rec", *OTHERS)
-EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in OTHERS)) for name in NAMES]
-SLOW_FIM = pytest.param("fim", marks=pytest.mark.slow)
-SPELLED = {"pprec": "PPRec", "gru4rec": "GRU4Rec", "sasrec": "SASRec"}
+LATER = ("hierec",)  #: models of which the suite tests that they are blind; the rest is `slow`
+NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", *LATER, "gru4rec", *OTHERS)
+EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in OTHERS + LATER)) for name in NAMES]
+BLIND = [pytest.param(name, marks=[pytest.mark.slow] * (name in ("fim", *OTHERS))) for name in NAMES]
+SPELLED = {"pprec": "PPRec", "hierec": "HieRec", "gru4rec": "GRU4Rec", "sasrec": "SASRec"}
 QUICK = ("nrms", "awrs", "crown")  #: whose saved weights are tested in the suite; those of the others are `slow`
 LOG, ARTICLES = made_up_log(1_500, seed=3)
 #: The same readers without impressions.
@@ -56,7 +57,7 @@ def tiny(name: str = "nrms", **parameters: Any) -> Neural:
     return made
 
 
-@pytest.mark.parametrize("name", [*(each for each in EACH if each.values != ("fim",)), SLOW_FIM])
+@pytest.mark.parametrize("name", BLIND)
 def test_overwriting_the_future_changes_no_bit_of_an_answer(name: str) -> None:
     [entry] = start_list(f"{name}(size=tiny, update=every(hours=12))")
     verdict = check_entry(entry, log=LOG, articles=ARTICLES, cuts=3, k=5, apart=False)

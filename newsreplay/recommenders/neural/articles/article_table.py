@@ -101,6 +101,7 @@ class ArticleTable:
         self._columns = {field.name: self._empty(field) for field in self.fields}  # by slot
         self._missing: dict[int, list[str]] = {0: []}  # by slot: the facts that are not known yet
         self._category = np.zeros(1, np.int32)  # by slot
+        self._subcategory = np.zeros(1, np.int32)  # by slot
         self._item = np.full(1, -1, np.int64)  # by slot
         self._named = np.zeros(1, bool)  # by slot: whether its title is made of names
         self._slot = np.zeros(64, np.int32)  # by _place: 0 = no slot yet; that of NONE, -1, remains padding
@@ -144,6 +145,10 @@ class ArticleTable:
         """The rows of the articles' categories, float32 of the same shape; `UNKNOWN` where there is none."""
         return self._category[slots].astype(np.float32)
 
+    def subcategories(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """The same of subcategories."""
+        return self._subcategory[slots].astype(np.float32)
+
     def refresh(self, item: int) -> bool:
         """Read an item with a slot anew if the catalog has come to hold more of it; True if its contents changed."""
         if not self.is_stale(item):
@@ -177,6 +182,7 @@ class ArticleTable:
         slot = self.count + 1
         self._columns = {name: with_room(column, slot + 1) for name, column in self._columns.items()}
         self._category = with_room(self._category, slot + 1)
+        self._subcategory = with_room(self._subcategory, slot + 1)
         self._item = with_room(self._item, slot + 1)
         self._named = with_room(self._named, slot + 1)
         self._read(item, slot)
@@ -220,6 +226,7 @@ class ArticleTable:
             elif field.name in self.unusable:
                 self.unusable[field.name].discard(slot)
         self._category[slot] = _hashed(facts["category"], self.size.categories)
+        self._subcategory[slot] = _hashed(facts["subcategory"], self.size.subcategories)
         self.without_text += named - int(self._named[slot])
         self._named[slot] = named
         # What the source has of no article need not be looked up again.

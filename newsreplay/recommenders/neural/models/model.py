@@ -247,9 +247,10 @@ class NewsModel(nn.Module):
     fields: ClassVar[tuple[Field, ...]] = (TITLE,)  #: of `Contents`
     #: of articles at the moment of a request: names of `newsreplay.recommenders.neural.stream.signals.SIGNALS`
     signals: ClassVar[tuple[str, ...]] = ()
-    #: of reads: `category` (row of its table), `age` (hours since the read), `hour` (UTC, of the read), `session` (1 =
-    #: read in the session of the request); of candidates: the category, the age of the article, the hour and 1; of
-    #: both `kept_NAME`, the text of the request's row in a column that was kept, as a number of 20 bits, -1 = none
+    #: of reads: `category` and `subcategory` (rows of their tables), `age` (hours since the read), `hour` (UTC, of the
+    #: read), `session` (1 = read in the session of the request); of candidates: the names likewise, the age of the
+    #: article, the hour and 1; of both `kept_NAME`, the text of the request's row in a column that was kept, as a
+    #: number of 20 bits, -1 = none
     context: ClassVar[tuple[str, ...]] = ()
     history: ClassVar[Literal["reader", "session"]] = "reader"  #: whose reads they are
     options: ClassVar[type | None] = None  #: a dataclass of its keywords; None = they are its constructor's

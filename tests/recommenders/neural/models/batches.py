@@ -82,7 +82,7 @@ def some_signals(*shape: int, names: Sequence[str] = SIGNALS) -> Columns:
 
 def some_context(*shape: int, names: Sequence[str] = CONTEXT) -> Columns:
     """What models may be told of reads and candidates: rows of a table, hours, and 0 or 1."""
-    below = {"category": TINY.categories, "age": 72, "hour": 24, "session": 2}
+    below = {"category": 5, "subcategory": 4, "age": 72, "hour": 24, "session": 2}
     values = [torch.randint(0, below[name], shape).float() for name in names]
     return Columns(tuple(names), torch.stack(values, -1) if values else torch.zeros(*shape, 0))
 

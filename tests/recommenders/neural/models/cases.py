@@ -37,6 +37,7 @@ MODELS: list[Case] = [
     ("punr", {}),
     ("punr", {"pooling": "average"}),
     ("punr", {"pooling": "attention", "siamese": False}),
+    ("hierec", {}),
     ("gru4rec", {}),
     ("sasrec", {}),
     ("narm", {}),

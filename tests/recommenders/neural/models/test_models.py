@@ -40,9 +40,11 @@ ORDERLESS = {
     "tanr",
     "pprec",
     "crown",
+    "hierec",
     InContext,
 }  #: the order of what a reader read does not matter
 SESSIONS = {"gru4rec", "sasrec", "narm", "stamp"}
+SLOW_BY_HEART = {"sasrec", "narm", "stamp", "hierec"}  #: learned by heart when slow tests are run
 ALIKE = {"fim", "fim_im", *SESSIONS}  #: to a reader who has read nothing all candidates are the same
 UNROUNDED = {"fim", "fim_im"}  #: of float32 under autocast, too
 
@@ -320,7 +322,7 @@ def test_half_precision_can_be_learned_from(model: NewsModel, batch: Batch) -> N
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param(case, marks=[pytest.mark.slow] * (case[0] in SESSIONS - {"gru4rec"}))
+        pytest.param(case, marks=[pytest.mark.slow] * (case[0] in SLOW_BY_HEART))
         for case in {kind: (kind, options) for kind, options in reversed(MODELS)}.values()
     ],
     ids=lambda case: named(case),
