@@ -46,6 +46,9 @@ BUILT_IN = {
     "nrms-im": BuiltIn("neural.recommenders:NRMSIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
     "fim-im": BuiltIn("neural.recommenders:FIMIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
     "hierec": BuiltIn("neural.recommenders:HieRec", "neural", "Qi et al. 2021", "texts neural", "dear"),
+    "glory": BuiltIn("neural.recommenders:GLORY", "neural", "Yang et al. 2023", "texts neural", "dear"),
+    "cne-sue": BuiltIn("neural.recommenders:CNESUE", "neural", "Mao et al. 2021", "texts neural", "dear"),
+    "dkn": BuiltIn("neural.recommenders:DKN", "neural", "Wang et al. 2018", "texts neural", "dear"),
     "editorial": BuiltIn("baselines.editorial:Editorial", "popularity", "", "impressions", "cheap"),
     "blend": BuiltIn("mixtures:Blend", "mixtures", "", "parts", "medium"),
     "fallback": BuiltIn("mixtures:Fallback", "mixtures", "", "parts", "medium"),
@@ -76,7 +79,7 @@ PRESETS = {
     "neural": (
         *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
         *("nrms-bert", "punr", "nrms-im", "fim-im"),
-        *("hierec",),
+        *("hierec", "glory", "cne-sue", "dkn"),
     ),
     "sessions": (
         *("sequences", "association", "itemknn", "vsknn", "vmis", "stan"),

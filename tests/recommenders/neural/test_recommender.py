@@ -32,11 +32,16 @@ from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 
 OTHERS = ("sasrec", "narm", "stamp")  #: are told what GRU4Rec is: their tests are `slow`
-LATER = ("hierec",)  #: models of which the suite tests that they are blind; the rest is `slow`
+LATER = (
+    "hierec",
+    "glory",
+    "cne-sue",
+    "dkn",
+)  #: models of which the suite tests that they are blind; the rest is `slow`
 NAMES = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", *LATER, "gru4rec", *OTHERS)
 EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in OTHERS + LATER)) for name in NAMES]
 BLIND = [pytest.param(name, marks=[pytest.mark.slow] * (name in ("fim", *OTHERS))) for name in NAMES]
-SPELLED = {"pprec": "PPRec", "hierec": "HieRec", "gru4rec": "GRU4Rec", "sasrec": "SASRec"}
+SPELLED = {"pprec": "PPRec", "hierec": "HieRec", "cne-sue": "CNESUE", "gru4rec": "GRU4Rec", "sasrec": "SASRec"}
 QUICK = ("nrms", "awrs", "crown")  #: whose saved weights are tested in the suite; those of the others are `slow`
 LOG, ARTICLES = made_up_log(1_500, seed=3)
 #: The same readers without impressions.
@@ -158,9 +163,12 @@ def test_every_answer_is_what_the_model_says_when_asked_from_scratch(name: str) 
                 history = torch.where(torch.from_numpy(one.history[0]) > 0, torch.arange(1, 1 + h), 0)[None]
                 names = learned.scorer.signals
                 with torch.inference_mode():
-                    vectors = model.encode(learned.articles.contents(slots, trim=True))
-                    if learned.neighbours is not None:
-                        vectors = learned.neighbours.of(slots).spread(model, vectors, vectors)
+                    if learned.neighbours is None:
+                        vectors = model.encode(learned.articles.contents(slots, trim=True))
+                    else:
+                        distinct, where = np.unique(slots, return_inverse=True)
+                        near = learned.neighbours.closure(distinct)
+                        vectors = near.spread(model, model.encode(learned.articles.contents(near.slots)))[where]
                     requests = Inputs(
                         history,
                         torch.arange(1 + h, len(slots))[None],

@@ -12,13 +12,14 @@ import torch
 
 from newsreplay.errors import SpecError
 from newsreplay.log.growing import with_room
-from newsreplay.recommenders.neural.articles.texts import Vocabulary, entity_names, hashed
+from newsreplay.recommenders.neural.articles.texts import Vocabulary, entity_names, hashed, mentions
 from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
 from newsreplay.recommenders.neural.cards.features import CardFeatures, Face
 from newsreplay.recommenders.neural.models.fields import (
     CardView,
     Contents,
     Field,
+    Mentions,
     Name,
     Names,
     NameVectors,
@@ -149,6 +150,10 @@ class ArticleTable:
         """The same of subcategories."""
         return self._subcategory[slots].astype(np.float32)
 
+    def rows_of_names(self, field: str, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The rows of the articles' names, of a field of `Names`, int64[N, E]; 0 = none."""
+        return self._columns[field][slots].astype(np.int64)
+
     def refresh(self, item: int) -> bool:
         """Read an item with a slot anew if the catalog has come to hold more of it; True if its contents changed."""
         if not self.is_stale(item):
@@ -206,6 +211,8 @@ class ArticleTable:
                 return np.zeros((1, self.files[field.name].width), np.float32)
             case NameVectors():
                 return np.zeros((1, getattr(self.size, field.of), self.files[field.name].width), np.float32)
+            case Mentions():
+                return np.zeros((1, self.size.title), np.int32)
         return np.zeros((1, getattr(self.size, field.name)), np.int32)
 
     def _read(self, item: int, slot: int) -> bool:
@@ -249,6 +256,10 @@ class ArticleTable:
                 return self.files[field.name].look_up([self.catalog.id(item)])[0][0]
             case NameVectors():
                 return self.files[field.name].look_up(entity_names(facts[field.of]))[0]
+            case Mentions():
+                if not isinstance(self.words, Vocabulary):
+                    return []
+                return mentions(facts["title"] or "", facts[field.of], getattr(self.size, field.of))
         return [_hashed(name, getattr(self.size, field.rows)) for name in entity_names(facts[field.name])]
 
 
