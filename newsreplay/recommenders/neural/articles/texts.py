@@ -69,9 +69,9 @@ def _entities(text: str | None) -> dict[str, list[str]]:
         entities = entities.get("title")
     found: dict[str, list[str]] = {}
     for entry in entities if isinstance(entities, list) else []:
-        name, forms = entry, [entry]
-        if isinstance(entry, dict):
-            name, forms = entry.get("WikidataId"), entry.get("SurfaceForms")
+        is_object = isinstance(entry, dict)
+        name = entry.get("WikidataId") if is_object else entry
+        forms = entry.get("SurfaceForms") if is_object else [entry]
         if isinstance(name, str) and name:
             some = found.setdefault(name, [])
             some += [form for form in forms if isinstance(form, str)] if isinstance(forms, list) else []

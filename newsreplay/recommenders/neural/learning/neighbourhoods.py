@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -70,14 +70,14 @@ class Neighbourhoods:
         self.articles = articles
         self.users_of: Callable[[Column], Column] = _nobody  #: rows of the table of users; a trainer knows them
         self.entities = declared.entities
-        self.near = self._near()  #: int64[rows, entities], neighbours of each entity
+        self.near = self._linked_most()  #: int64[rows, entities], neighbours of each entity
 
     def refresh(self) -> Column:
         """Take the snapshot anew; returns the slots of the articles whose neighbours have changed."""
         changed = self.articles.slots(self.graph.refresh())
         if not self.entities:
             return changed
-        before, self.near = self.near, self._near()
+        before, self.near = self.near, self._linked_most()
         differs = (before != self.near).any(1)
         known = np.arange(1, self.articles.count + 1)
         return np.union1d(changed, known[differs[self._entities_of(known)].any(1)])
@@ -118,33 +118,33 @@ class Neighbourhoods:
             links = replace(links, nodes=torch.from_numpy(row).masked_fill(~links.mask, 0))
         return Closure(slots, links, tuple(counts[-2::-1]))
 
-    def _near(self) -> Column:
+    def _linked_most(self) -> Column:
         """The neighbours of entities as of the graph's last snapshot; padding has none."""
-        if not self.entities:
-            return np.zeros((1, 0), np.int64)
-        items = self.graph.linked()
-        links = []
+        return linked_most(self._links_of_entities(), self.articles.size.names, self.entities)
+
+    def _links_of_entities(self) -> Iterator[tuple[Column, Column, Column]]:
+        """Pairs of entities, and how often the edges between their articles were used, [n] each."""
+        items = self.graph.linked() if self.entities else np.zeros(0, np.int64)
         for first in range(0, len(items), TOGETHER):
             some = items[first : first + TOGETHER]
             nodes, weights = self.graph.neighbours(some)
             ours = self._entities_of(self.articles.slots(some))[:, None, :, None]
             theirs = self._entities_of(self.articles.slots(nodes).ravel()).reshape(*nodes.shape, 1, -1)
-            links.append(np.broadcast_arrays(ours, theirs, weights[..., None, None]))
-        rows = self.articles.size.names
-        return linked_most([[column.ravel() for column in part] for part in links], rows, self.entities)
+            one, other, often = np.broadcast_arrays(ours, theirs, weights[..., None, None])
+            yield one.ravel(), other.ravel(), often.ravel()
 
     def _entities_of(self, slots: Column) -> Column:
         """The rows of the articles' entities, int64[N, E]; 0 = none."""
         return self.articles.rows_of_names("entities", slots)
 
 
-def linked_most(links: Sequence[Sequence[Column]], rows: int, count: int) -> Column:
+def linked_most(links: Iterable[tuple[Column, Column, Column]], rows: int, count: int) -> Column:
     """int64[rows, count]: those with which each row is linked most often, of equal ones the lower row first; 0 = none.
 
     `links` hold pairs of rows and how often they were linked, [n] each, in any order and direction; a row is no
     neighbour of its own, and padding, 0, of none.
 
-    >>> linked_most([[np.array([2, 3, 2]), np.array([3, 4, 2]), np.array([1, 5, 9])]], 5, 2).tolist()
+    >>> linked_most([(np.array([2, 3, 2]), np.array([3, 4, 2]), np.array([1, 5, 9]))], 5, 2).tolist()
     [[0, 0], [0, 0], [3, 0], [4, 2], [3, 0]]
     """
     keys, weights = [np.zeros(0, np.int64)], [np.zeros(0)]

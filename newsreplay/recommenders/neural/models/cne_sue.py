@@ -243,7 +243,6 @@ class CNESUE(NewsModel):
         super().__init__()
         self.articles = CollaborativeArticles(size, words)
         self.article_width = self.articles.width
-        self.dropout = Dropout(size.dropout)
         self.clusters = ClusteredReaders(size, self.article_width)
 
     def encode(self, contents: Contents) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from newsreplay.recommenders.neural.models.fields import TITLE, Contents, Mentions, NameVectors
+from newsreplay.recommenders.neural.models.fields import TITLE, Contents, Field, Mentions, NameVectors
 from newsreplay.recommenders.neural.models.layers import Dropout, Glorot, masked_softmax
 from newsreplay.recommenders.neural.models.model import (
     SIZES,
@@ -78,18 +78,18 @@ class DKN(NewsModel):
     trained. A word is part of an entity where the title has one of the forms under which the log says it occurs.
 
     The hidden layer of P is `query` wide, which is not published. A reader who has read nothing has a learned vector in
-    the place of u (`nobody`).
+    the place of u (`nobody`). `widths` are those of the vectors in the files that are given.
     """
 
     sizes: ClassVar = SIZES | {"paper": replace(SIZES["paper"], filters=400)}
-    fields: ClassVar = (TITLE, MENTIONS, ENTITY_VECTORS, CONTEXT_VECTORS)
+    fields: ClassVar[tuple[Field, ...]] = (TITLE, MENTIONS, ENTITY_VECTORS, CONTEXT_VECTORS)
     visual: ClassVar = "none"
 
     def __init__(self, size: Size, words: nn.Module, *, widths: Mapping[str, int] | None = None):
         super().__init__()
         channels = widths or {}
-        kept = (MENTIONS, *(field for field in (ENTITY_VECTORS, CONTEXT_VECTORS) if field.name in channels))
-        self.fields = (TITLE, *kept) if channels else (TITLE,)  # type: ignore[misc]  # of this model alone
+        files = tuple(field for field in (ENTITY_VECTORS, CONTEXT_VECTORS) if field.name in channels)
+        self.fields = (TITLE, MENTIONS, *files) if files else (TITLE,)  # type: ignore[misc]  # of this model alone
         self.words = words
         self.dropout = Dropout(size.dropout)
         self.title = KnowledgeConvolution(size, channels)

@@ -79,10 +79,10 @@ def test_what_was_read_just_before_changes_reads_and_neighbours_of_entities_cand
 
 def test_entities_are_neighbours_of_those_they_are_linked_with_most() -> None:
     rng = np.random.default_rng(0)
-    links = [rng.integers(0, 9, 200), rng.integers(0, 9, 200), rng.integers(1, 4, 200)]
-    expected = naive.linked_most(zip(*(column.tolist() for column in links), strict=True), 4)
-    halves = [[column[:70] for column in links], [column[70:] for column in links]]
-    for parts in ([links], halves, [[links[1], links[0], links[2]]]):
+    one, other, often = rng.integers(0, 9, 200), rng.integers(0, 9, 200), rng.integers(1, 4, 200)
+    expected = naive.linked_most(zip(one.tolist(), other.tolist(), often.tolist(), strict=True), 4)
+    halves = [(one[part], other[part], often[part]) for part in (slice(70), slice(70, None))]
+    for parts in ([(one, other, often)], halves, [(other, one, often)]):
         found = linked_most(parts, 9, 4)
         assert [[node for node in row if node] for row in found.tolist()] == [expected.get(row, []) for row in range(9)]
     assert not linked_most([], 9, 4).any()
