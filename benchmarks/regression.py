@@ -43,6 +43,7 @@ NEURAL = tuple(
     f"{name}(size=tiny, update=every(hours=1))"
     for name in (
         *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
+        *("hierec", "glory", "cne-sue", "dkn"),
         *("nrms-bert", "punr", "nrms-im", "fim-im", "gru4rec", "sasrec", "narm", "stamp"),
     )
 )

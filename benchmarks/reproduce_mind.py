@@ -21,7 +21,10 @@ import newsreplay
 from newsreplay.datasets.fetching.sources import find_source
 from newsreplay.spec import Spec, Value
 
-MODELS = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim")
+MODELS = (
+    *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
+    *("hierec", "glory", "cne-sue", "dkn"),
+)
 METRICS = {"auc": "AUC", "mrr": "MRR", "ndcg@5": "nDCG@5", "ndcg@10": "nDCG@10"}
 IMPRESSIONS = 73_152  #: of MIND-small's dev day
 GLOVE = "https://nlp.stanford.edu/data/glove.840B.300d.zip (Public Domain Dedication and License)"
@@ -41,6 +44,10 @@ PUBLISHED = (
             "nrms": (66.23, 31.34, 34.53, 41.35),
             "naml": (66.48, 31.42, 34.80, 41.12),
             "lstur": (66.12, 31.21, 34.61, 40.56),
+            "fim": (65.71, 30.93, 34.28, 40.47),
+            "hierec": (67.18, 31.69, 35.32, 41.61),
+            "cne-sue": (67.61, 32.19, 35.72, 42.03),
+            "glory": (67.92, 32.21, 36.01, 41.96),
             "crown": (68.57, 34.05, 37.83, 43.84),
         },
     ),
@@ -50,6 +57,7 @@ PUBLISHED = (
             "nrms": (64.83, 30.01, 32.52, 38.92),
             "naml": (65.50, 30.39, 33.08, 39.31),
             "lstur": (64.38, 29.46, 31.89, 38.17),
+            "dkn": (61.75, 27.05, 28.90, 35.38),
             "fim": (65.02, 30.26, 32.91, 39.10),
             "nrms-bert": (65.52, 31.00, 33.87, 40.38),
         },

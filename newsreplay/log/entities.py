@@ -15,12 +15,23 @@ def entity_names(text: str | None) -> list[str]:
     >>> entity_names('["Berlin", "Paris"]')
     ['Berlin', 'Paris']
     """
+    return list(entity_forms(text))
+
+
+def entity_forms(text: str | None) -> dict[str, list[str]]:
+    """The forms in which each entity of a title occurs, by name."""
     try:
         entities = json.loads(text or "null")
     except (ValueError, RecursionError):  # MIND's lists are copied without a look into their brackets
-        return []
+        return {}
     if isinstance(entities, dict):
         entities = entities.get("title")
-    entries = entities if isinstance(entities, list) else []
-    names = [entry.get("WikidataId") if isinstance(entry, dict) else entry for entry in entries]
-    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))
+    found: dict[str, list[str]] = {}
+    for entry in entities if isinstance(entities, list) else []:
+        is_object = isinstance(entry, dict)
+        name = entry.get("WikidataId") if is_object else entry
+        forms = entry.get("SurfaceForms") if is_object else [entry]
+        if isinstance(name, str) and name:
+            some = found.setdefault(name, [])
+            some += [form for form in forms if isinstance(form, str)] if isinstance(forms, list) else []
+    return found

@@ -51,6 +51,10 @@ BUILT_IN = {
     "npa": BuiltIn("neural.recommenders:NPA", "neural", "Wu et al. 2019", "texts neural", "dear"),
     "miner": BuiltIn("neural.recommenders:MINER", "neural", "Li et al. 2022", "texts neural", "dear"),
     "manner-cr": BuiltIn("neural.recommenders:MANNeRCR", "neural", "Iana et al. 2024", "texts neural", "dear"),
+    "hierec": BuiltIn("neural.recommenders:HieRec", "neural", "Qi et al. 2021", "texts neural", "dear"),
+    "glory": BuiltIn("neural.recommenders:GLORY", "neural", "Yang et al. 2023", "texts neural", "dear"),
+    "cne-sue": BuiltIn("neural.recommenders:CNESUE", "neural", "Mao et al. 2021", "texts neural", "dear"),
+    "dkn": BuiltIn("neural.recommenders:DKN", "neural", "Wang et al. 2018", "texts neural", "dear"),
     "editorial": BuiltIn("baselines.editorial:Editorial", "popularity", "", "impressions", "cheap"),
     "blend": BuiltIn("mixtures:Blend", "mixtures", "", "parts", "medium"),
     "fallback": BuiltIn("mixtures:Fallback", "mixtures", "", "parts", "medium"),
@@ -82,6 +86,7 @@ PRESETS = {
         *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
         *("nrms-bert", "punr", "nrms-im", "fim-im"),
         *("cennewsrec", "sentirec", "mins", "npa", "miner", "manner-cr"),
+        *("hierec", "glory", "cne-sue", "dkn"),
     ),
     "sessions": (
         *("sequences", "association", "itemknn", "vsknn", "vmis", "stan"),

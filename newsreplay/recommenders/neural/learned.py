@@ -31,7 +31,7 @@ from newsreplay.recommenders.neural.models.fields import Words
 from newsreplay.recommenders.neural.models.language import TextModel, Transformer
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
 from newsreplay.recommenders.neural.models.model import UNKNOWN
-from newsreplay.recommenders.neural.options import Blueprint, NeuralOptions
+from newsreplay.recommenders.neural.options import Blueprint, NeuralOptions, files_of
 from newsreplay.recommenders.neural.stream.graph import ReadGraph
 from newsreplay.recommenders.neural.stream.state import Captures
 from newsreplay.recommenders.neural.weights import Weights, save_weights
@@ -135,7 +135,8 @@ class Learned:
 
     def notes(self) -> list[str]:
         """What must be said of what it reads with, and of readers whose vectors were used longer."""
-        notes = []
+        lacking = [name for name in files_of(self.blueprint.model) if name not in self.blueprint.files]
+        notes = [f"{name} is not given: {self.blueprint.model.__name__} does without" for name in lacking]
         if isinstance(self.words, Transformer):
             notes.append(
                 "its language model started from random numbers; plm=FOLDER gives it one that knows the language"

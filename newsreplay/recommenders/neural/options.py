@@ -236,10 +236,10 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
         hint = did_you_mean(str(options.size), model.sizes) or f"There are {', '.join(model.sizes)}."
         raise SpecError(f"no size is called {options.size!r}. {hint}")
     looks, model_options = looks_of(model, model_options, options.weights is not None)
-    files = {name: str(model_options[name]) for name in files_of(model) if name in model_options}
-    own = {name: value for name, value in model_options.items() if name not in files}
-    for name in files_of(model):
-        if not Path(files.get(name, "")).is_file():
+    files = {name: str(model_options[name]) for name in files_of(model) if model_options.get(name) is not None}
+    own = {name: value for name, value in model_options.items() if name not in files_of(model)}
+    for name, optional in files_of(model).items():
+        if (name in files or not optional) and not Path(files.get(name, "")).is_file():
             named = f"{name}={files[name]}: there is no such file" if name in files else f"{name} is missing"
             raise SpecError(f"{named}; {model.__name__} reads vectors from it")
     _try(model, own)
@@ -275,9 +275,10 @@ def _check_without_plm(model: type[NewsModel], options: NeuralOptions, own: Mode
             )
 
 
-def files_of(model: type[NewsModel]) -> list[str]:
-    """The parameters that name files of vectors: the names of the fields that are read from them."""
-    return [field.name for field in model.fields if isinstance(field, Vector | NameVectors)]
+def files_of(model: type[NewsModel]) -> dict[str, bool]:
+    """The parameters that name files of vectors, called as the fields read from them; whether each can be left out."""
+    fields = (field for field in model.fields if isinstance(field, Vector | NameVectors))
+    return {field.name: isinstance(field, NameVectors) and field.optional for field in fields}
 
 
 def _tuning(model: type[NewsModel], options: ModelOptions) -> FineTuning | None:

@@ -9,10 +9,14 @@ from newsreplay.recommenders.neural.models import (
     awrs,
     caum,
     cennewsrec,
+    cne_sue,
     crown,
+    dkn,
     fim,
     fim_im,
+    glory,
     gru4rec,
+    hierec,
     lstur,
     manner_cr,
     miner,
@@ -59,7 +63,10 @@ def recommender_of(model: type[NewsModel]) -> type[Neural]:
         for parameter in inspect.signature(model.options or model).parameters.values()
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "widths"
     ]
-    own += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in files_of(model)]
+    own += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None if optional else inspect.Parameter.empty)
+        for name, optional in files_of(model).items()
+    ]
     if model.visual is not None:
         own += [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=model.visual if name == "visual" else None)
@@ -97,3 +104,7 @@ GRU4Rec = recommender_of(gru4rec.GRU4Rec)
 SASRec = recommender_of(sasrec.SASRec)
 NARM = recommender_of(narm.NARM)
 STAMP = recommender_of(stamp.STAMP)
+HieRec = recommender_of(hierec.HieRec)
+GLORY = recommender_of(glory.GLORY)
+CNESUE = recommender_of(cne_sue.CNESUE)
+DKN = recommender_of(dkn.DKN)

@@ -13,13 +13,14 @@ import torch
 from newsreplay.errors import SpecError
 from newsreplay.log.entities import entity_names
 from newsreplay.log.growing import with_room
-from newsreplay.recommenders.neural.articles.texts import Vocabulary, hashed
+from newsreplay.recommenders.neural.articles.texts import Vocabulary, hashed, mentions
 from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
 from newsreplay.recommenders.neural.cards.features import CardFeatures, Face
 from newsreplay.recommenders.neural.models.fields import (
     CardView,
     Contents,
     Field,
+    Mentions,
     Name,
     Names,
     NameVectors,
@@ -102,6 +103,7 @@ class ArticleTable:
         self._columns = {field.name: self._empty(field) for field in self.fields}  # by slot
         self._missing: dict[int, list[str]] = {0: []}  # by slot: the facts that are not known yet
         self._category = np.zeros(1, np.int32)  # by slot
+        self._subcategory = np.zeros(1, np.int32)  # by slot
         self._item = np.full(1, -1, np.int64)  # by slot
         self._named = np.zeros(1, bool)  # by slot: whether its title is made of names
         self._slot = np.zeros(64, np.int32)  # by _place: 0 = no slot yet; that of NONE, -1, remains padding
@@ -149,6 +151,14 @@ class ArticleTable:
         """The rows of the articles' categories, float32 of the same shape; `UNKNOWN` where there is none."""
         return self._category[slots].astype(np.float32)
 
+    def subcategories(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """The same of subcategories."""
+        return self._subcategory[slots].astype(np.float32)
+
+    def rows_of_names(self, field: str, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The rows of the articles' names, of a field of `Names`, int64[N, E]; 0 = none."""
+        return self._columns[field][slots].astype(np.int64)
+
     def refresh(self, item: int) -> bool:
         """Read an item with a slot anew if the catalog has come to hold more of it; True if its contents changed."""
         if not self.is_stale(item):
@@ -182,6 +192,7 @@ class ArticleTable:
         slot = self.count + 1
         self._columns = {name: with_room(column, slot + 1) for name, column in self._columns.items()}
         self._category = with_room(self._category, slot + 1)
+        self._subcategory = with_room(self._subcategory, slot + 1)
         self._item = with_room(self._item, slot + 1)
         self._named = with_room(self._named, slot + 1)
         self._read(item, slot)
@@ -205,6 +216,8 @@ class ArticleTable:
                 return np.zeros((1, self.files[field.name].width), np.float32)
             case NameVectors():
                 return np.zeros((1, getattr(self.size, field.of), self.files[field.name].width), np.float32)
+            case Mentions():
+                return np.zeros((1, self.size.title), np.int32)
         return np.zeros((1, getattr(self.size, field.name)), np.int32)
 
     def _read(self, item: int, slot: int) -> bool:
@@ -225,6 +238,7 @@ class ArticleTable:
             elif field.name in self.unusable:
                 self.unusable[field.name].discard(slot)
         self._category[slot] = _hashed(facts["category"], self.size.categories)
+        self._subcategory[slot] = _hashed(facts["subcategory"], self.size.subcategories)
         self.without_text += named - int(self._named[slot])
         self._named[slot] = named
         # What the source has of no article need not be looked up again.
@@ -249,6 +263,10 @@ class ArticleTable:
                 return self.files[field.name].look_up([self.catalog.id(item)])[0][0]
             case NameVectors():
                 return self.files[field.name].look_up(entity_names(facts[field.of]))[0]
+            case Mentions():
+                if not isinstance(self.words, Vocabulary):
+                    return []
+                return mentions(facts["title"] or "", facts[field.of], getattr(self.size, field.of))
         return [_hashed(name, getattr(self.size, field.rows)) for name in entity_names(facts[field.name])]
 
 

@@ -138,7 +138,7 @@ class VectorCache:
         block[: len(slots)] = slots
         before, rows = self.vectors[hop - 1], torch.from_numpy(block).to(self.device)
         with autocast(self.device):
-            vectors = self.neighbours.of(block).on(self.device).spread(self.model, before[rows], before)
+            vectors = self.neighbours.of(block).on(self.device).spread(self.model, before[rows], before, hop)
             self._keep(slots, vectors, hop)
         self.spread += len(slots)
 

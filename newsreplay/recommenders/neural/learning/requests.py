@@ -17,7 +17,8 @@ from newsreplay.recommenders.neural.learning.samples import Samples, stretches
 from newsreplay.recommenders.neural.models.model import NewsModel
 from newsreplay.recommenders.neural.stream.state import Captures
 
-CONTEXT = ("category", "age", "hour", "session")  #: names that `NewsModel.context` may have, beside those of `KEPT`
+#: names that `NewsModel.context` may have, beside those of `KEPT`
+CONTEXT = ("category", "subcategory", "age", "hour", "session")
 KEPT = "kept_"  #: before the name of a column that was kept when the data were prepared
 NUMBERS = 1 << 20  #: what its texts are told apart by
 
@@ -82,6 +83,7 @@ class Context:
         """Of what was read: [B, H] each, but the time, ms, and the row of the request, int64[B]."""
         columns = {
             "category": lambda: self.articles.categories(slots),
+            "subcategory": lambda: self.articles.subcategories(slots),
             "age": lambda: age,
             "hour": lambda: (time[:, None] / HOUR - age) % 24,
             "session": lambda: session,
@@ -92,6 +94,7 @@ class Context:
         """Of candidates, whose shape `slots`, `time` and `row` (of the request) share; signals [..., names]."""
         columns = {
             "category": lambda: self.articles.categories(slots),
+            "subcategory": lambda: self.articles.subcategories(slots),
             "age": lambda: signals[..., self._known],
             "hour": lambda: (time / HOUR) % 24,
             "session": lambda: np.ones(slots.shape),

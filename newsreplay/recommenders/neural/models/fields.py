@@ -65,6 +65,18 @@ class NameVectors:
 
     name: str
     of: str  #: the fact that holds the names
+    optional: bool = False  #: whether the model does without the file; then it must not have the field
+
+
+@dataclass(frozen=True)
+class Mentions:
+    """Which of several names each word of the title is part of, int64[N, L], by place from 1; 0 = none.
+
+    L is the size's `title`, whatever texts are cut to. Titles that are read by a language model have none.
+    """
+
+    name: str
+    of: str  #: the fact that holds the names
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,7 @@ class CardView:
     name: str
 
 
-ReadField: TypeAlias = Words | Name | Names | Number | Vector | NameVectors
+ReadField: TypeAlias = Words | Name | Names | Number | Vector | NameVectors | Mentions
 Field: TypeAlias = ReadField | CardView
 
 TITLE, ABSTRACT, BODY = Words("title"), Words("abstract"), Words("body")
@@ -104,7 +116,7 @@ def fact_of(field: Field) -> str | None:
         return "title"
     if isinstance(field, CardView):
         return "image"
-    return field.of if isinstance(field, NameVectors) else field.name
+    return field.of if isinstance(field, NameVectors | Mentions) else field.name
 
 
 @dataclass(frozen=True)

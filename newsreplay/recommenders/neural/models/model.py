@@ -175,7 +175,8 @@ class Stage:
 class Graph:
     """The graph of reads that a model is told of.
 
-    Raises `ValueError` for an unknown kind, fewer than one hop, and where there is no room for the neighbours.
+    Raises `ValueError` for an unknown kind, fewer than one hop, where there is no room for the neighbours, and for
+    neighbours of entities where articles are not linked.
     """
 
     #: of what an article's neighbours are: `next_read`, the articles that readers read just before it, most often first
@@ -184,6 +185,9 @@ class Graph:
     neighbours: int = 8  #: K, of an article, at most
     room: int = 32  #: edges that are counted for an article, at most
     hops: int = 1  #: how often `NewsModel.spread` is applied
+    #: neighbours of each of an article's `ENTITIES`, at most; of `next_read`: those of a graph in which each edge
+    #: between two articles links every entity of the one with every entity of the other
+    entities: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in ("next_read", "readers"):
@@ -194,17 +198,23 @@ class Graph:
             )
         if self.hops < 1:
             raise ValueError(f"hops must be 1 or more, not {self.hops}")
+        if self.entities < 0 or (self.entities and self.kind == "readers"):
+            raise ValueError(f"entities is {self.entities}, but must be 0 or more, and 0 in a graph of readers")
 
 
 @dataclass(frozen=True)
 class Around:
     """The neighbours of N articles, K places each."""
 
-    #: `next_read`: float32[N, K, width], their vectors before this hop; `readers`: int64[N, K], rows of a table of
-    #: users; 0 where there is none
+    #: `next_read`: float32[N, K, p], `NewsModel.neighbour` of their vectors before this hop; `readers`: int64[N, K],
+    #: rows of a table of users; 0 where there is none
     nodes: Tensor
     weights: Tensor  #: float32[N, K], how often the edge was used; 1 for readers; 0 where there is none
     mask: Tensor  #: bool[N, K], True = a neighbour; an article may have none
+    hop: int = 1  #: which of the hops it is, from 1
+    #: int64[N, E, `Graph.entities`], neighbours of the article's entities, those linked most often first, by rows of
+    #: the table of `ENTITIES`; 0 where there is none; None where the graph has none at all
+    entities: Tensor | None = None
 
 
 #: Parameters that share a learning rate: {"params": …, "lr": …}, as optimisers of torch take them. Without "lr" it is
@@ -247,9 +257,10 @@ class NewsModel(nn.Module):
     fields: ClassVar[tuple[Field, ...]] = (TITLE,)  #: of `Contents`
     #: of articles at the moment of a request: names of `newsreplay.recommenders.neural.stream.signals.SIGNALS`
     signals: ClassVar[tuple[str, ...]] = ()
-    #: of reads: `category` (row of its table), `age` (hours since the read), `hour` (UTC, of the read), `session` (1 =
-    #: read in the session of the request); of candidates: the category, the age of the article, the hour and 1; of
-    #: both `kept_NAME`, the text of the request's row in a column that was kept, as a number of 20 bits, -1 = none
+    #: of reads: `category` and `subcategory` (rows of their tables), `age` (hours since the read), `hour` (UTC, of the
+    #: read), `session` (1 = read in the session of the request); of candidates: the names likewise, the age of the
+    #: article, the hour and 1; of both `kept_NAME`, the text of the request's row in a column that was kept, as a
+    #: number of 20 bits, -1 = none
     context: ClassVar[tuple[str, ...]] = ()
     history: ClassVar[Literal["reader", "session"]] = "reader"  #: whose reads they are
     options: ClassVar[type | None] = None  #: a dataclass of its keywords; None = they are its constructor's
@@ -305,6 +316,10 @@ class NewsModel(nn.Module):
     def spread(self, vectors: Tensor, around: Around) -> Tensor:
         """Article vectors [N, width] as their neighbours change them; applied `Graph.hops` times."""
         raise NotImplementedError
+
+    def neighbour(self, vectors: Tensor) -> Tensor:
+        """What `spread` needs of each neighbour, [N, p]."""
+        return vectors
 
     def reading(self, vectors: Tensor) -> Tensor:
         """What `readers` needs of each read article, [N, p]."""

@@ -148,6 +148,11 @@ class ReadGraph:
         self.state.linked[:] = False
         return changed
 
+    def linked(self) -> Column:
+        """The articles that have a neighbour in the last snapshot, int64, in ascending order."""
+        items: Column = np.flatnonzero(self._nodes[:, 0] != NONE)
+        return items
+
     def neighbours(self, items: Column) -> tuple[Column, Column]:
         """The last snapshot's rows of articles, as `snapshot` returns them, [*items.shape, neighbours].
 

@@ -198,6 +198,8 @@ def test_categories_have_rows_whatever_a_model_reads() -> None:
     table, _ = table_of({0: ALL, 1: {}}, (TITLE,))
     slots = np.array([0, table.slot(0), table.slot(1)])
     assert table.categories(slots).tolist() == [0, row_of("news", TINY.categories), UNKNOWN]
+    subcategory = row_of(ALL["subcategory"], TINY.subcategories)
+    assert table.subcategories(slots).tolist() == [0, subcategory, UNKNOWN]
 
 
 # --- what is told later -------------------------------------------------------------------------------

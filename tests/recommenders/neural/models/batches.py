@@ -25,7 +25,7 @@ from newsreplay.recommenders.neural.models.fields import (
 from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
 from newsreplay.recommenders.neural.models.language import Marks, Transformer
 from newsreplay.recommenders.neural.models.layers import NameTable, WordTable
-from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Around, Inputs, NewsModel, Size
+from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Around, Graph, Inputs, NewsModel, Size
 from newsreplay.recommenders.neural.models.sessions import IdRows
 from newsreplay.recommenders.neural.models.visual import CardWidths
 from newsreplay.recommenders.neural.stream.signals import SIGNALS
@@ -92,7 +92,7 @@ def some_signals(*shape: int, names: Sequence[str] = SIGNALS) -> Columns:
 
 def some_context(*shape: int, names: Sequence[str] = CONTEXT) -> Columns:
     """What models may be told of reads and candidates: rows of a table, hours, and 0 or 1."""
-    below = {"category": TINY.categories, "age": 72, "hour": 24, "session": 2}
+    below = {"category": 5, "subcategory": 4, "age": 72, "hour": 24, "session": 2}
     values = [torch.randint(0, below[name], shape).float() for name in names]
     return Columns(tuple(names), torch.stack(values, -1) if values else torch.zeros(*shape, 0))
 
@@ -173,6 +173,30 @@ def some_readers(articles: int, most: int, size: Size = TINY) -> Around:
     length[1:2] = most
     mask = torch.arange(most) < length
     return Around(torch.randint(UNKNOWN, size.users, mask.shape).masked_fill(~mask, 0), mask.float(), mask)
+
+
+def spread(model: NewsModel, vectors: Tensor) -> Tensor:
+    """Vectors after all hops, of articles among readers or neighbours at random, the same each time.
+
+    Of a model without a graph they are as given.
+    """
+    if model.graph is None:
+        return vectors
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        return _spread(model, model.graph, vectors)
+
+
+def _spread(model: NewsModel, graph: Graph, vectors: Tensor) -> Tensor:
+    for hop in range(1, graph.hops + 1):
+        around = some_readers(len(vectors), graph.neighbours)
+        if graph.kind == "next_read":
+            rows = torch.randint(1, len(vectors), around.mask.shape)
+            nodes = model.neighbour(vectors)[rows].masked_fill(~around.mask.unsqueeze(-1), 0)
+            entities = torch.randint(0, TINY.names, (len(vectors), TINY.entities, graph.entities))
+            around = replace(around, nodes=nodes, hop=hop, entities=entities)
+        vectors = model.spread(vectors, around)
+    return vectors
 
 
 def model_class(name: str) -> type[NewsModel]:

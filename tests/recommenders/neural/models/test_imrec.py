@@ -213,7 +213,13 @@ def test_weights_that_cards_need_are_drawn_after_all_others(
 
 
 @pytest.mark.parametrize("visual", VISUAL)
-@pytest.mark.parametrize("name", ["nrms", "naml", "lstur", "tanr", "caum", "awrs", "pprec", "crown", "fim"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("nrms", "naml", "lstur", "tanr", "caum", "awrs", "pprec", "crown", "fim"),
+        *("hierec", "glory", "cne_sue", "dkn"),
+    ],
+)
 def test_any_model_can_be_shown_cards(name: str, visual: str) -> None:
     """They change the scores of articles that have one, and those of others not at all."""
     model = build(name, {"visual": visual})

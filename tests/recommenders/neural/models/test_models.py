@@ -25,8 +25,8 @@ from tests.recommenders.neural.models.batches import (
     same,
     some_batch,
     some_context,
-    some_readers,
     some_signals,
+    spread,
     stir,
 )
 from tests.recommenders.neural.models.cases import MODELS, Case, named
@@ -44,9 +44,22 @@ ORDERLESS = {
     "npa",
     "miner",
     "manner_cr",
+    "hierec",
+    "glory",
+    "cne_sue",
+    "dkn",
     InContext,
 }  #: the order of what a reader read does not matter
 SESSIONS = {"gru4rec", "sasrec", "narm", "stamp"}
+SLOW_BY_HEART = {
+    "sasrec",
+    "narm",
+    "stamp",
+    "hierec",
+    "glory",
+    "cne_sue",
+    "dkn",
+}  #: learned by heart when slow tests are run
 ALIKE = {"fim", "fim_im", *SESSIONS}  #: to a reader who has read nothing all candidates are the same
 VARIANTS: list[Case] = [
     ("miner", {"aggregation": "max", "category_bias": False, "codes": 3})
@@ -98,9 +111,7 @@ def offered_of(model: NewsModel, batch: Batch) -> Offered:
 
 def trained(model: NewsModel, batch: Batch) -> LossInputs:
     """What `NewsModel.loss` is given; every other candidate behind the click is a drawn one."""
-    vectors = model.encode(batch.contents)
-    if model.graph is not None:
-        vectors = model.spread(vectors, some_readers(ARTICLES, model.graph.neighbours))
+    vectors = spread(model, model.encode(batch.contents))
     readers, scores, slate = model.scores(vectors, batch.requests, batch.contents)
     drawn = torch.zeros_like(scores, dtype=torch.bool)
     drawn[:, 2::2] = True
@@ -330,7 +341,7 @@ def test_half_precision_can_be_learned_from(model: NewsModel, batch: Batch) -> N
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param(case, marks=[pytest.mark.slow] * (case[0] in SESSIONS - {"gru4rec"}))
+        pytest.param(case, marks=[pytest.mark.slow] * (case[0] in SLOW_BY_HEART))
         for case in {kind: (kind, options) for kind, options in reversed(MODELS)}.values()
     ],
     ids=lambda case: named(case),
