@@ -39,6 +39,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "services",
         "registry",
         "mixtures",
+        "reranking",
+        "lifetimes",
         "adapters",
     ),
     "newsreplay.recommenders.neural": (

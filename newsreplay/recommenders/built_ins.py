@@ -45,9 +45,12 @@ BUILT_IN = {
     "nrms-bert": BuiltIn("neural.recommenders:NRMSBERT", "neural", "Wu et al. 2021", "texts neural", "dear"),
     "nrms-im": BuiltIn("neural.recommenders:NRMSIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
     "fim-im": BuiltIn("neural.recommenders:FIMIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
+    "mccm": BuiltIn("neural.recommenders:MCCM", "neural", "Wang et al. 2023", "texts neural", "dear"),
+    "dssm": BuiltIn("neural.recommenders:DSSM", "neural", "Huang et al. 2013", "texts neural", "dear"),
     "editorial": BuiltIn("baselines.editorial:Editorial", "popularity", "", "impressions", "cheap"),
     "blend": BuiltIn("mixtures:Blend", "mixtures", "", "parts", "medium"),
     "fallback": BuiltIn("mixtures:Fallback", "mixtures", "", "parts", "medium"),
+    "lifetime": BuiltIn("lifetimes:Lifetime", "mixtures", "", "parts", "medium"),
     "logged": BuiltIn("references.logged:Logged", "references", "", "impressions", "medium"),
     "replayed": BuiltIn("references.replayed:MadeElsewhere", "references", "", "answers", "medium"),
     "oracle": BuiltIn("references.oracle:Oracle", "references", "", "sessions", "cheap"),
@@ -75,6 +78,7 @@ PRESETS = {
     "neural": (
         *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
         *("nrms-bert", "punr", "nrms-im", "fim-im"),
+        *("mccm", "dssm"),
     ),
     "sessions": (
         *("sequences", "association", "itemknn", "vsknn", "vmis", "stan"),

@@ -9,10 +9,12 @@ from newsreplay.recommenders.neural.models import (
     awrs,
     caum,
     crown,
+    dssm,
     fim,
     fim_im,
     gru4rec,
     lstur,
+    mccm,
     naml,
     narm,
     nrms,
@@ -80,6 +82,8 @@ FIM = recommender_of(fim.FIM)
 NRMSBERT = recommender_of(nrms_bert.NRMSBERT)
 NRMSIM = recommender_of(nrms_im.NRMSIM)
 FIMIM = recommender_of(fim_im.FIMIM)
+MCCM = recommender_of(mccm.MCCM)
+DSSM = recommender_of(dssm.DSSM)
 PUNR = recommender_of(punr.PUNR)
 GRU4Rec = recommender_of(gru4rec.GRU4Rec)
 SASRec = recommender_of(sasrec.SASRec)

@@ -34,6 +34,8 @@ MODELS: list[Case] = [
     ("fim_im", {"visual": "global"}),
     ("naml", {"visual": "both"}),
     ("crown", {"visual": "both"}),
+    ("mccm", {}),
+    ("dssm", {}),
     ("punr", {}),
     ("punr", {"pooling": "average"}),
     ("punr", {"pooling": "attention", "siamese": False}),

@@ -40,6 +40,8 @@ ORDERLESS = {
     "tanr",
     "pprec",
     "crown",
+    "mccm",
+    "dssm",
     InContext,
 }  #: the order of what a reader read does not matter
 SESSIONS = {"gru4rec", "sasrec", "narm", "stamp"}
