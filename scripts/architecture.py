@@ -42,6 +42,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "reranking",
         "lifetimes",
         "adapters",
+        "factorisation",
     ),
     "newsreplay.recommenders.neural": (
         *("pretrained", "models", "cards", "articles", "stream", "learning", "weights", "looks", "options", "learned"),

@@ -24,6 +24,8 @@ BUILT_IN = {
     "counters": BuiltIn("counters:CounterRanker", "counters", "McMahan et al. 2013", "reads", "dear"),
     "river": BuiltIn("adapters.river:River", "counters", "Montiel et al. 2021", "reads river", "dear"),
     "sklearn": BuiltIn("adapters.sklearn:Sklearn", "counters", "Pedregosa et al. 2011", "reads sklearn", "dear"),
+    "libfm": BuiltIn("factorisation.libfm:LibFM", "content", "Rendle 2012", "texts", "dear"),
+    "deepfm": BuiltIn("factorisation.deepfm:DeepFM", "content", "Guo et al. 2017", "texts", "dear"),
     "thompson": BuiltIn("bandits.thompson:Thompson", "bandits", "Chapelle & Li 2011", "reads", "dear"),
     "ucb": BuiltIn("bandits.ucb:UCB", "bandits", "Auer et al. 2002", "reads", "medium"),
     "linucb": BuiltIn("bandits.linucb:LinUCB", "bandits", "Li et al. 2010", "reads", "dear"),
@@ -47,6 +49,8 @@ BUILT_IN = {
     "fim-im": BuiltIn("neural.recommenders:FIMIM", "neural", "Xun et al. 2021", "texts neural", "dear"),
     "mccm": BuiltIn("neural.recommenders:MCCM", "neural", "Wang et al. 2023", "texts neural", "dear"),
     "dssm": BuiltIn("neural.recommenders:DSSM", "neural", "Huang et al. 2013", "texts neural", "dear"),
+    "unbert": BuiltIn("neural.recommenders:UNBERT", "neural", "Zhang et al. 2021", "texts neural", "dear"),
+    "amm": BuiltIn("neural.recommenders:AMM", "neural", "Zhang et al. 2021", "texts neural", "dear"),
     "editorial": BuiltIn("baselines.editorial:Editorial", "popularity", "", "impressions", "cheap"),
     "blend": BuiltIn("mixtures:Blend", "mixtures", "", "parts", "medium"),
     "fallback": BuiltIn("mixtures:Fallback", "mixtures", "", "parts", "medium"),
@@ -78,7 +82,7 @@ PRESETS = {
     "neural": (
         *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
         *("nrms-bert", "punr", "nrms-im", "fim-im"),
-        *("mccm", "dssm"),
+        *("mccm", "dssm", "unbert", "amm"),
     ),
     "sessions": (
         *("sequences", "association", "itemknn", "vsknn", "vmis", "stan"),

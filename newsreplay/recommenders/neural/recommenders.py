@@ -6,6 +6,7 @@ import inspect
 
 from newsreplay.recommenders.neural.looks import LOOKS
 from newsreplay.recommenders.neural.models import (
+    amm,
     awrs,
     caum,
     crown,
@@ -25,6 +26,7 @@ from newsreplay.recommenders.neural.models import (
     sasrec,
     stamp,
     tanr,
+    unbert,
 )
 from newsreplay.recommenders.neural.models.fields import Words
 from newsreplay.recommenders.neural.models.model import NewsModel
@@ -84,6 +86,8 @@ NRMSIM = recommender_of(nrms_im.NRMSIM)
 FIMIM = recommender_of(fim_im.FIMIM)
 MCCM = recommender_of(mccm.MCCM)
 DSSM = recommender_of(dssm.DSSM)
+UNBERT = recommender_of(unbert.UNBERT)
+AMM = recommender_of(amm.AMM)
 PUNR = recommender_of(punr.PUNR)
 GRU4Rec = recommender_of(gru4rec.GRU4Rec)
 SASRec = recommender_of(sasrec.SASRec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -37,9 +38,9 @@ def term_weights(ids: Tensor, idf: Tensor) -> tuple[Tensor, Tensor]:
 
 def largest(ids: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Each term once with the largest of its weights: [..., L] both, as `term_weights` returns them."""
-    order = weights.sort(-1, stable=True).indices
+    order = weights.argsort(stable=True, dim=-1)
     ids, weights = ids.gather(-1, order), weights.gather(-1, order)
-    order = ids.sort(-1, stable=True).indices
+    order = ids.argsort(stable=True, dim=-1)
     ids, weights = ids.gather(-1, order), weights.gather(-1, order)
     last = torch.ones_like(ids, dtype=torch.bool)
     last[..., :-1] = ids[..., :-1] != ids[..., 1:]
@@ -52,7 +53,9 @@ class Tower(nn.Sequential):
 
     def __init__(self, width: int, filters: int):
         widths = [width] + LAYERS * [filters]
-        super().__init__(*(part for layer in range(LAYERS) for part in (Glorot(*widths[layer:][:2]), nn.Tanh())))
+        super().__init__(
+            *(part for inside, outside in pairwise(widths) for part in (Glorot(inside, outside), nn.Tanh()))
+        )
 
 
 class DSSM(NewsModel):

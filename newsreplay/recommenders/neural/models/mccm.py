@@ -52,7 +52,7 @@ class TopicalConvolution(nn.Module):
         kernels = (x @ self.topics.T) @ torch.relu(self.kernels(self.topics))
         padded = functional.pad(x, (0, 0, WINDOW // 2, WINDOW // 2))
         around = [padded[:, step : step + x.shape[1]] for step in range(WINDOW)]
-        return x + (torch.stack(around, -2) * kernels.unflatten(-1, (WINDOW, -1))).sum(-2)
+        return sum((part * kernel for part, kernel in zip(around, kernels.chunk(WINDOW, -1), strict=True)), x)
 
 
 def identity_loss(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:

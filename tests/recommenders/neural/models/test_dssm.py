@@ -50,9 +50,7 @@ def test_terms_count_once_each_and_an_articles_weights_have_length_one() -> None
     assert not weights[1].any()
     assert weights[0].norm().item() == pytest.approx(1)
     terms, weights = largest(torch.tensor([[4, 7, 4, 0]]), torch.tensor([[0.2, 0.5, 0.9, 0.0]]))
-    assert {*zip(terms[0].tolist(), weights[0].tolist(), strict=True)} == {
-        (0, 0.0), (4, pytest.approx(0.9)), (7, 0.5)
-    }  # fmt: skip
+    assert dict(zip(terms[0].tolist(), weights[0].tolist(), strict=True)) == pytest.approx({0: 0.0, 4: 0.9, 7: 0.5})
 
 
 def test_terms_are_weighed_anew_at_every_training_by_what_is_known_then() -> None:
@@ -63,8 +61,8 @@ def test_terms_are_weighed_anew_at_every_training_by_what_is_known_then() -> Non
             super().survey(contents)
             told.append(int(self.articles.item()))
 
-    log, articles = made_up_log(600, 3)
-    recommender = recommender_of(Watched)(size="tiny", update="every(hours=4)")
+    log, articles = made_up_log(900, 3)
+    recommender = recommender_of(Watched)(size="tiny", warmup="2h", update="every(hours=2)")
     replay(log, recommender, Setting(k=3), articles=articles)
     assert len(told) > 3
     assert told == sorted(told)
