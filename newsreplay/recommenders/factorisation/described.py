@@ -36,6 +36,8 @@ class Described(Categories):
     def note(self, item: int) -> None:
         """See `Categories.note`; terms are counted, too."""
         super().note(item)
+        if not self.lacking.get(item, TEXTS):  # it is in the profile of another reader, too
+            return
         texts = {name: self.catalog.text(item, name) for name in TEXTS}
         counts = Counter(term for text in texts.values() if text for term in _TERM.findall(text.lower()))
         self.documents.update(counts.keys() - self.counts.get(item, Counter()).keys())

@@ -36,6 +36,7 @@ MODELS: list[Case] = [
     ("crown", {"visual": "both"}),
     ("mccm", {}),
     ("dssm", {}),
+    ("unbert", {}),
     ("punr", {}),
     ("punr", {"pooling": "average"}),
     ("punr", {"pooling": "attention", "siamese": False}),

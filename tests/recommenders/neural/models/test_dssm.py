@@ -62,7 +62,7 @@ def test_terms_are_weighed_anew_at_every_training_by_what_is_known_then() -> Non
             told.append(int(self.articles.item()))
 
     log, articles = made_up_log(900, 3)
-    recommender = recommender_of(Watched)(size="tiny", warmup="2h", update="every(hours=2)")
+    recommender = recommender_of(Watched)(size="tiny", warmup="6h", update="every(hours=12)")
     replay(log, recommender, Setting(k=3), articles=articles)
     assert len(told) > 3
     assert told == sorted(told)
