@@ -15,7 +15,7 @@ from newsreplay.errors import SpecError
 from newsreplay.kernels.compiling import int64, kernel, routine
 from newsreplay.log.rows import HOUR, READ, Column
 from newsreplay.recommenders.base import Sizes
-from newsreplay.recommenders.reranking import Given, Reranker, Reranking, given, next_scores, next_slate
+from newsreplay.recommenders.reranking import GivenAnswers, Reranker, Reranking, given, next_scores, next_slate
 from newsreplay.spec import number, whole
 
 BINS = 24 * 28  #: hours by which ages of read articles are told apart; older ones are in the last
@@ -35,7 +35,7 @@ class Lives(NamedTuple):
 class LifetimeState(NamedTuple):
     """What the part answered, and what is known of articles."""
 
-    given: Given
+    given: GivenAnswers
     alpha: float
     hours: float  #: how long every article lives; below 0 = as its category does
     share: float

@@ -18,7 +18,7 @@ from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.spec import Spec
 
 
-class Given(NamedTuple):
+class GivenAnswers(NamedTuple):
     """What the part answered, in the order in which it was asked."""
 
     listed: Column  #: int32[requests, depth], padded with -1
@@ -26,9 +26,9 @@ class Given(NamedTuple):
     at: Column  #: int64[2], how many of each were looked at
 
 
-def given(listed: Column, ranked: Column) -> Given:
+def given(listed: Column, ranked: Column) -> GivenAnswers:
     """Answers of which none was looked at."""
-    return Given(np.asarray(listed), np.asarray(ranked), np.zeros(2, np.int64))
+    return GivenAnswers(np.asarray(listed), np.asarray(ranked), np.zeros(2, np.int64))
 
 
 @kernel
@@ -46,9 +46,9 @@ def next_scores(given: Any, count: int) -> int:
 
 
 class Reranker(Compiled[State]):
-    """A compiled recommender whose state has a `Given`, called `given`, which its kernels look up."""
+    """A compiled recommender whose state has a `GivenAnswers`, called `given`, which its kernels look up."""
 
-    answers: Given = given(np.empty((0, 1), np.int32), np.empty(0))  #: to be looked up from the next row on
+    answers: GivenAnswers = given(np.empty((0, 1), np.int32), np.empty(0))  #: to be looked up from the next row on
 
     def room(self, state: Any, reads: int) -> Any:
         """The state with the answers as they are now, which may have become more."""

@@ -9,7 +9,7 @@ from newsreplay.log.rows import Column
 from newsreplay.recommenders.adapters.online import Learner
 from newsreplay.recommenders.factorisation.described import Described
 from newsreplay.recommenders.factorisation.libfm import FIELDS, Factorised, MachineLearner
-from newsreplay.recommenders.factorisation.machine import Examples, Machine, Sums, descend
+from newsreplay.recommenders.factorisation.machine import FieldSums, Machine, RequestFeatures, descend
 from newsreplay.spec import whole
 
 
@@ -58,17 +58,17 @@ class DeepLearner(MachineLearner):
         super().__init__(texts, machine)
         self.network = network
 
-    def logits(self, examples: Examples, sums: Sums) -> Column:
+    def logits(self, examples: RequestFeatures, sums: FieldSums) -> Column:
         """See `MachineLearner.logits`."""
         return sums.logit + self.network.layers(_side_by_side(sums))[-1][:, 0]
 
-    def descend(self, examples: Examples, sums: Sums, error: Column) -> None:
+    def descend(self, examples: RequestFeatures, sums: FieldSums, error: Column) -> None:
         """See `MachineLearner.descend`."""
         further = self.network.learn(_side_by_side(sums), error)
         self.machine.learn(examples, sums, error, further.reshape(sums.field.shape))
 
 
-def _side_by_side(sums: Sums) -> Column:
+def _side_by_side(sums: FieldSums) -> Column:
     return sums.field.reshape(len(sums.field), -1)
 
 

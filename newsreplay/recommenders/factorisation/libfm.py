@@ -11,7 +11,7 @@ from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import DAY, Column, Event
 from newsreplay.recommenders.adapters.online import Learner, OfferedArticles, Online
 from newsreplay.recommenders.factorisation.described import Described
-from newsreplay.recommenders.factorisation.machine import Examples, Machine, Sums, Values
+from newsreplay.recommenders.factorisation.machine import FieldSums, Machine, RequestFeatures, Values
 from newsreplay.spec import number, whole
 
 USER, READ_TERM, ARTICLE, CATEGORY, TERM = range(5)  #: fields of features
@@ -39,11 +39,11 @@ class MachineLearner:
         error = 0.5 * (1 + np.tanh(0.5 * self.logits(examples, sums))) - np.array(clicked)
         self.descend(examples, sums, error / len(error))
 
-    def logits(self, examples: Examples, sums: Sums) -> Column:
+    def logits(self, examples: RequestFeatures, sums: FieldSums) -> Column:
         """float64[examples]."""
         return sums.logit
 
-    def descend(self, examples: Examples, sums: Sums, error: Column) -> None:
+    def descend(self, examples: RequestFeatures, sums: FieldSums, error: Column) -> None:
         """A step, from the derivatives of the loss by the logits."""
         self.machine.learn(examples, sums, error)
 

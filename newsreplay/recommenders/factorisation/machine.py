@@ -32,7 +32,7 @@ class Features(NamedTuple):
     owner: Column  #: int64[n], the example; of those in common 0
 
 
-class Examples(NamedTuple):
+class RequestFeatures(NamedTuple):
     """Articles of one request."""
 
     common: Features
@@ -40,7 +40,7 @@ class Examples(NamedTuple):
     articles: int
 
 
-class Sums(NamedTuple):
+class FieldSums(NamedTuple):
     """What a machine makes of examples."""
 
     logit: Column  #: float64[examples]
@@ -59,9 +59,9 @@ class Machine:
         self.bias = np.zeros(1)
         self.squares = [np.zeros(0), np.zeros((0, width)), np.zeros(1)]  # sums of squared gradients of each
 
-    def examples(self, common: Values, own: Sequence[Values]) -> Examples:
-        """Examples from the values of their features; those that were never learned from are left out."""
-        return Examples(self._features([common]), self._features(own), len(own))
+    def examples(self, common: Values, own: Sequence[Values]) -> RequestFeatures:
+        """RequestFeatures from the values of their features; those that were never learned from are left out."""
+        return RequestFeatures(self._features([common]), self._features(own), len(own))
 
     def meet(self, values: Sequence[Values]) -> None:
         """Make rows of features that have none yet."""
@@ -74,7 +74,7 @@ class Machine:
         self.squares[:2] = [with_room(table, count) for table in self.squares[:2]]
         self.vector[begin:count] = self.rng.normal(0, NOISE, (count - begin, self.width))
 
-    def sums(self, examples: Examples) -> Sums:
+    def sums(self, examples: RequestFeatures) -> FieldSums:
         """Logits, and sums by field."""
         linear, square = np.full(examples.articles, self.bias[0]), np.zeros(examples.articles)
         field = np.zeros((examples.articles, self.fields, self.width))
@@ -90,9 +90,9 @@ class Machine:
         np.add.at(linear, own.owner, weighed)
         np.add.at(square, own.owner, squared)
         total = field.sum(1)
-        return Sums(linear + 0.5 * ((total * total).sum(1) - square), field)
+        return FieldSums(linear + 0.5 * ((total * total).sum(1) - square), field)
 
-    def learn(self, examples: Examples, sums: Sums, error: Column, further: Column | None = None) -> None:
+    def learn(self, examples: RequestFeatures, sums: FieldSums, error: Column, further: Column | None = None) -> None:
         """A step of AdaGrad from the derivatives of a loss by each logit, float64[examples].
 
         `further`, float64[examples, fields, width], are its derivatives by the sums of fields, where it hangs on these
