@@ -36,7 +36,12 @@ STORED = Path(__file__).with_name("regression.json")
 DEMO = "regression"
 READS = 2_000
 WARMUP = 3_600_000  #: ms; neural recommenders train when it is over, and in a log this short again every hour
-MIXED = ("editorial", "blend('trend(hours=2)', popular, weights=[.7, .3])", "fallback(sequences, 'trend(hours=2)')")
+MIXED = (
+    "editorial",
+    "lifetime('trend(hours=2)', hours=none)",
+    "blend('trend(hours=2)', popular, weights=[.7, .3])",
+    "fallback(sequences, 'trend(hours=2)')",
+)
 NEIGHBOURS = ("vsknn", "vmis", "stan", "itemknn", "association")
 EXACT = ("baselines", *NEIGHBOURS, "bandits", "counters", *MIXED, "logged", "oracle")
 NEURAL = tuple(
@@ -45,10 +50,12 @@ NEURAL = tuple(
         *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
         *("hierec", "glory", "cne-sue", "dkn"),
         *("nrms-bert", "punr", "nrms-im", "fim-im", "gru4rec", "sasrec", "narm", "stamp"),
+        *("mccm", "dssm", "unbert", "amm"),
     )
 )
 ONLINE = ("river", "sklearn")
-INEXACT = {"torch": NEURAL, "river": ONLINE[:1], "sklearn": ONLINE[1:]}  #: by the package that they need
+FED = ("libfm", "deepfm")
+INEXACT = {"torch": NEURAL, "river": ONLINE[:1], "sklearn": ONLINE[1:], "numpy": FED}  #: by the package that they need
 DECIMALS = 12  #: of AUC; beyond them the order of an addition shows
 
 

@@ -39,7 +39,10 @@ ORDER: dict[str, tuple[str, ...]] = {
         "services",
         "registry",
         "mixtures",
+        "reranking",
+        "lifetimes",
         "adapters",
+        "factorisation",
     ),
     "newsreplay.recommenders.neural": (
         *("pretrained", "models", "cards", "articles", "stream", "learning", "weights", "looks", "options", "learned"),

@@ -64,10 +64,14 @@ def test_specs_say_what_is_published_and_can_be_read_back() -> None:
     }
 
 
-def test_nrms_bert_is_run_over_a_language_model_in_place_of_word_vectors() -> None:
-    assert script.specs(["nrms"], "tiny", "cpu", Path("glove"), 3, "bert") == {
+def test_some_are_run_over_a_language_model_in_place_of_word_vectors_and_some_have_no_size() -> None:
+    assert script.specs(["nrms", "libfm"], "tiny", "cpu", Path("glove"), 3, "bert") == {
         "nrms": "nrms(size=tiny, update=None, candidates=0, device=cpu, words=glove, epochs=3)",
-        "nrms-bert": "nrms-bert(size=tiny, update=None, candidates=0, device=cpu, plm=bert, epochs=3)",
+        "libfm": "libfm",
+        **{
+            model: f"{model}(size=tiny, update=None, candidates=0, device=cpu, plm=bert, epochs=3)"
+            for model in ("nrms-bert", "unbert", "amm")
+        },
     }
 
 

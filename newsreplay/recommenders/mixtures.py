@@ -7,7 +7,7 @@ it may be, and a mixture is worked out of the answers: `newsreplay.simulator.rep
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,9 +21,11 @@ from newsreplay.spec import Spec, number, whole
 class Mixture:
     """Base class of recommenders made of others; a subclass says how their answers become one."""
 
+    fewest: ClassVar[int] = 2  #: parts that it is made of
+
     def __init__(self, parts: Sequence[str | Spec | object]):
-        """`parts`: two or more specs or objects. Raises `SpecError` where there are fewer, or one cannot be made."""
-        if len(parts) < 2:
+        """`parts`: specs or objects. Raises `SpecError` where there are too few, or one cannot be made."""
+        if len(parts) < self.fewest:
             raise SpecError(f"it is made of two recommenders or more, not {len(parts)}; name them: (trend, popular)")
         self.entries: list[Entry] = [_entry(part) for part in parts]
         self.parts: list[Any] = [entry.make() for entry in self.entries]

@@ -10,10 +10,11 @@ import numpy as np
 from newsreplay.errors import NewsreplayError
 from newsreplay.kernels.compiling import bind
 from newsreplay.kernels.mixing import key_of
-from newsreplay.log.rows import IMPRESSION, Event
+from newsreplay.log.rows import IMPRESSION, Column, Event
 from newsreplay.recommenders.base import Compiled, Deferred, Setting, Sizes
 from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.protocols import SupportsForesee, SupportsSettle
+from newsreplay.recommenders.reranking import Reranking, given
 from newsreplay.serving.served_log import ServedLog
 from newsreplay.simulator.replay.answers import Answer, AnswerError, check_codes, frozen_scores, frozen_slate
 from newsreplay.simulator.replay.compiled import kernels_of, name_of, pieces
@@ -44,6 +45,8 @@ def feed_of(recommender: object, name: str, setting: Setting, growing: ServedLog
         if isinstance(recommender, SupportsForesee):
             raise _foreseeing(recommender)
         return CompiledFeed(recommender, key_of(setting.seed, name), growing, smallest._replace(k=setting.k))
+    if isinstance(recommender, Reranking):
+        return RerankingFeed(recommender, setting, growing, smallest)
     if isinstance(recommender, Mixture):
         return MixtureFeed(recommender, setting, growing, smallest)
     if foresight_of(recommender):
@@ -242,3 +245,36 @@ class MixtureFeed:
         out = np.full(len(request.pool), -np.inf)
         self.mixture.score(self.scorers, ranked, np.array([0, len(request.pool)]), out)
         return out.tolist()
+
+
+class RerankingFeed:
+    """A recommender whose answers are ranked anew: both it and what ranks them are fed."""
+
+    def __init__(self, reranking: Reranking[Any], setting: Setting, growing: ServedLog, smallest: Sizes):
+        self.reranking, self.reranker = reranking, reranking.reranker()
+        [part], [entry] = reranking.parts, reranking.entries
+        self.part = feed_of(part, entry.label, setting._replace(k=reranking.depth(setting.k)), growing, smallest)
+        self.again = CompiledFeed(self.reranker, np.uint64(0), growing, smallest._replace(k=setting.k))
+
+    def learn(self, event: Event) -> None:
+        """See `Feed.learn`."""
+        self.part.learn(event)
+        self.again.learn(event)
+
+    def recommend(self, request: Event, k: int) -> list[int]:
+        """See `Feed.recommend`."""
+        listed = np.full((1, self.reranking.depth(k)), -1, np.int32)
+        slate = self.part.recommend(request, listed.shape[1])
+        listed[0, : len(slate)] = slate
+        self._hand(listed, np.empty(0))
+        return self.again.recommend(request, k)
+
+    def score(self, request: Event) -> list[float]:
+        """See `Feed.score`."""
+        self._hand(np.empty((0, 1), np.int32), np.array(self.part.score(request)))
+        return self.again.score(request)
+
+    def _hand(self, listed: Column, ranked: Column) -> None:
+        """Have one answer at hand, and no other; a state that is made anew takes it from the reranker."""
+        self.reranker.answers = given(listed, ranked)
+        self.again.state = self.again.state._replace(given=self.reranker.answers)

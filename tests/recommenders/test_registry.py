@@ -79,6 +79,7 @@ def test_a_preset_unfolds_at_its_place() -> None:
 #: Those with a parameter that must be given.
 MADE_WITH = {
     "blend": "blend(trend, popular)",
+    "lifetime": "lifetime(trend)",
     "fallback": "fallback(trend, popular)",
     "replayed": "replayed(answers.csv)",
 }

@@ -11,7 +11,7 @@ from newsreplay.errors import NewsreplayError
 from newsreplay.log.rows import READ, Event, Log
 from newsreplay.recommenders.base import Recommender, Setting, Sizes
 from newsreplay.recommenders.built_ins import BUILT_IN
-from newsreplay.recommenders.registry import start_list
+from newsreplay.recommenders.registry import MIXTURES, start_list
 from newsreplay.recommenders.services.faults import Tally
 from newsreplay.recommenders.services.lanes import MessageLine
 from newsreplay.recommenders.services.orp import OrpSpeech
@@ -24,7 +24,7 @@ from newsreplay.simulator.replay.replay import replay
 
 TINY = Sizes(articles=2, users=3, sessions=2, categories=1, k=0)
 NEURAL = [name for name, record in BUILT_IN.items() if record.target.startswith("neural.")]
-SERVED = [name for name in BUILT_IN if name not in (*NEURAL, "blend", "fallback", "logged", "oracle")]
+SERVED = [name for name in BUILT_IN if name not in (*NEURAL, *MIXTURES, "logged", "oracle")]
 MADE_UP = made_up_log(300, seed=3)[0]
 
 
@@ -84,7 +84,7 @@ def check_the_same(spec: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "spec", [*SERVED, "random(hours=6)", "blend(trend, popular, random)", "fallback(trend, recency)"]
+    "spec", [*SERVED, "random(hours=6)", "blend(trend, popular, random)", "fallback(trend, recency)", "lifetime(trend)"]
 )
 def test_so_does_every_other_one(spec: str) -> None:
     check_the_same(spec)

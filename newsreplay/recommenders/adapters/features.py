@@ -11,7 +11,7 @@ import numpy as np
 
 from newsreplay.log.catalog import Catalog
 from newsreplay.log.growing import with_room
-from newsreplay.log.rows import DAY, Column
+from newsreplay.log.rows import DAY, Column, Event
 from newsreplay.recommenders.neural.stream.signals import ROLLING
 from newsreplay.recommenders.neural.stream.state import Captures
 
@@ -45,6 +45,10 @@ class Categories:
         else:
             self.outside = with_room(self.outside, -1 - item, -1)
             self.outside[-2 - item] = number
+
+    def has_more(self, event: Event) -> bool:
+        """Whether a row tells what was not known of its article."""
+        return event.category >= 0 and bool(self.inside[event.item] < 0)
 
     def of(self, items: Column) -> Column:
         """Those of articles by code or handle, -1 = no article: int32, of the same shape."""

@@ -43,10 +43,11 @@ class OfferedArticles(NamedTuple):
     user: int
     items: list[int]
     features: Column  #: float64[articles, features], see `newsreplay.recommenders.adapters.features.FEATURES`
+    read: Sequence[int]  #: what the reader had read lately, by code or handle, oldest first
 
     def some(self, places: Sequence[int]) -> OfferedArticles:
         """Those at some places."""
-        return OfferedArticles(self.user, [self.items[place] for place in places], self.features[[*places]])
+        return OfferedArticles(self.user, [self.items[place] for place in places], self.features[[*places]], self.read)
 
 
 class Learner(Protocol):
@@ -98,10 +99,14 @@ class Online(Recommender):
         """A model that has learned nothing of this replay."""
         raise NotImplementedError(f"{type(self).__name__} has no learner()")
 
+    def described(self, catalog: Catalog) -> Categories:
+        """What is known of articles besides what is counted."""
+        return Categories(catalog)
+
     def start(self, catalog: Catalog) -> None:
         """See `Recommender.start`."""
         self.catalog = catalog
-        self.categories = Categories(catalog)
+        self.categories = self.described(catalog)
         self.of_impressions, self.of_slates = self.learner(), self.learner()
         self.known = self.users = 0
         self.taken = 0  # rows that the stream has taken in
@@ -170,10 +175,11 @@ class Online(Recommender):
         told = features(captures, self.categories)
         items, at = captures.item.tolist(), captures.at.tolist()
         columns = (captures.row, captures.kind, captures.time, captures.user, captures.shown)
-        asked = zip(*(column.tolist() for column in columns), at[:-1], at[1:], strict=True)
-        for number, kind, when, user, shown, begin, end in asked:
+        reads = [row[:length].tolist() for row, length in zip(captures.history, captures.length.tolist(), strict=True)]
+        asked = zip(reads, *(column.tolist() for column in columns), at[:-1], at[1:], strict=True)
+        for read, number, kind, when, user, shown, begin, end in asked:
             self._learn_outcomes(number)
-            offered = OfferedArticles(user, items[begin:end], told[begin:end])
+            offered = OfferedArticles(user, items[begin:end], told[begin:end], read)
             if kind == SAMPLED:
                 self._teach(self.of_slates, offered, [True] * shown)
             elif kind == IMPRESSION:
@@ -220,7 +226,7 @@ class Online(Recommender):
         if event.item >= self.known:
             self.known = event.item + 1
             self.categories.note(event.item)
-        elif event.item >= 0 and event.category >= 0 and self.categories.inside[event.item] < 0:
+        elif event.item >= 0 and self.categories.has_more(event):
             self.settle()
             self.categories.note(event.item)
 

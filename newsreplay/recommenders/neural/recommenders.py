@@ -6,12 +6,14 @@ import inspect
 
 from newsreplay.recommenders.neural.looks import LOOKS
 from newsreplay.recommenders.neural.models import (
+    amm,
     awrs,
     caum,
     cennewsrec,
     cne_sue,
     crown,
     dkn,
+    dssm,
     fim,
     fim_im,
     glory,
@@ -19,6 +21,7 @@ from newsreplay.recommenders.neural.models import (
     hierec,
     lstur,
     manner_cr,
+    mccm,
     miner,
     mins,
     naml,
@@ -33,6 +36,7 @@ from newsreplay.recommenders.neural.models import (
     sentirec,
     stamp,
     tanr,
+    unbert,
 )
 from newsreplay.recommenders.neural.models.fields import Words
 from newsreplay.recommenders.neural.models.model import NewsModel
@@ -93,6 +97,10 @@ FIM = recommender_of(fim.FIM)
 NRMSBERT = recommender_of(nrms_bert.NRMSBERT)
 NRMSIM = recommender_of(nrms_im.NRMSIM)
 FIMIM = recommender_of(fim_im.FIMIM)
+MCCM = recommender_of(mccm.MCCM)
+DSSM = recommender_of(dssm.DSSM)
+UNBERT = recommender_of(unbert.UNBERT)
+AMM = recommender_of(amm.AMM)
 PUNR = recommender_of(punr.PUNR)
 CenNewsRec = recommender_of(cennewsrec.CenNewsRec)
 SentiRec = recommender_of(sentirec.SentiRec)

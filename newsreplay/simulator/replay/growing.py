@@ -19,6 +19,7 @@ from newsreplay.log.growing import with_room
 from newsreplay.log.rows import ASKING, Column, Log
 from newsreplay.recommenders.base import Compiled, Setting, Sizes
 from newsreplay.recommenders.mixtures import Mixture
+from newsreplay.recommenders.reranking import Reranking, given
 from newsreplay.simulator.replay.compiled import CompiledReplay, pieces, sizes_of
 from newsreplay.simulator.replay.foresight import foresight_of
 from newsreplay.simulator.replay.plain import PlainRecommender, PlainReplay
@@ -89,6 +90,8 @@ def growing_replay(
         raise RecommenderError("while a log grows, requests cannot exclude what their session has read")
     if foresight_of(recommender) is not None:
         raise RecommenderError(f"{name} foresees the log, and this one is not over; leave it out")
+    if isinstance(recommender, Reranking):
+        return _GrowingReranking(recommender, setting, log, articles, sizes)
     if isinstance(recommender, Mixture):
         return _GrowingMixture(recommender, setting, log, articles, sizes)
     if isinstance(recommender, Compiled):
@@ -174,3 +177,25 @@ class _GrowingMixture(GrowingReplay):
     def done(self) -> Replayed:
         done = [part.done() for part in self.parts]
         return of_parts(self.mixture, done, self.slates, self.scores, self.seconds)
+
+
+class _GrowingReranking(GrowingReplay):
+    def __init__(self, reranking: Reranking[Any], setting: Setting, log: Log, articles: Articles, sizes: Sizes):
+        super().__init__(setting, scores=can_score(reranking))
+        self.reranking, [part] = reranking, reranking.parts
+        deep = setting._replace(k=reranking.depth(setting.k))
+        self.part = growing_replay(part, deep, reranking.entries[0].label, log, articles, sizes)
+        self.reranker = reranking.reranker()
+        self.again = _GrowingCompiled(self.reranker, setting, "", log, sizes)
+
+    def _step(self, log: Log, articles: Articles, first: int) -> None:
+        self.part.advance(log, articles)
+        self.reranker.answers = given(self.part.slates, np.empty(0) if self.part.scores is None else self.part.scores)
+        requests, places = self.again.requests, self.again.places
+        self.again.advance(log, articles)
+        self.slates[requests:] = self.again.slates[requests:]
+        if self.scores is not None and self.again.scores is not None:
+            self.scores[places:] = self.again.scores[places:]
+
+    def done(self) -> Replayed:
+        return of_parts(self.reranking, [self.part.done()], self.slates, self.scores, self.seconds)

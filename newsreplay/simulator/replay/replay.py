@@ -23,6 +23,7 @@ from newsreplay.log.rows import ASKING, Column, Log
 from newsreplay.recommenders.base import Compiled, SelfReport, Setting
 from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.protocols import SupportsForesee
+from newsreplay.recommenders.reranking import Reranking, given
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.compiled import compiled
 from newsreplay.simulator.replay.foresight import foresight_of, leaks_of
@@ -120,12 +121,19 @@ def _mixed(
                 stretch=stretch,
             )
             done.append(one._replace(slates=unscored, scores=None))
-        mix(mixture, listed[:, :0], slates[:0], scorers, ranked, log.pools.at[:1], scores)  # compiled, or loaded
-        begun = time.perf_counter()
-        mix(mixture, listed, slates, scorers, ranked, log.pools.at, scores)
-        seconds = time.perf_counter() - begun + sum(one.seconds for one in done)
+        if isinstance(mixture, Reranking):
+            reranker = mixture.reranker()
+            reranker.answers = given(listed[0], ranked[0] if scorers else unscored)
+            setting = setting._replace(timed=False, exclude="current")  # what is excluded is not in the part's slates
+            seconds = compiled(log, reranker, slates, scores, np.uint64(0), setting, ignore, stretch).seconds
+            del reranker
+        else:
+            mix(mixture, listed[:, :0], slates[:0], scorers, ranked, log.pools.at[:1], scores)  # compiled, or loaded
+            begun = time.perf_counter()
+            mix(mixture, listed, slates, scorers, ranked, log.pools.at, scores)
+            seconds = time.perf_counter() - begun
         del listed, ranked
-    return of_parts(mixture, done, slates, scores, seconds)
+    return of_parts(mixture, done, slates, scores, seconds + sum(one.seconds for one in done))
 
 
 def of_parts(mixture: Mixture, done: list[Replayed], slates: Column, scores: Column | None, seconds: float) -> Replayed:

@@ -31,7 +31,7 @@ from newsreplay.log.rows import (
 )
 from newsreplay.recommenders.base import Compiled, Recommender, Setting, Sizes
 from newsreplay.recommenders.built_ins import BUILT_IN
-from newsreplay.recommenders.registry import start_list
+from newsreplay.recommenders.registry import MIXTURES, start_list
 from newsreplay.simulator.checks import check_entry
 from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
@@ -203,11 +203,12 @@ def test_a_plain_class_and_a_kernel_with_the_same_rule_answer_alike(
 
 QUICK = ("circular", "recency")
 COUNTING = ("popular", "sequences", "minhash", "vsknn")
-ELSEWHERE = ("oracle", "blend", "fallback", *(name for name, one in BUILT_IN.items() if "neural" in one.needs))
+ELSEWHERE = ("oracle", *MIXTURES, *(name for name, one in BUILT_IN.items() if "neural" in one.needs))
 NAMES = [
     *QUICK,
     *(pytest.param(name, marks=pytest.mark.slow) for name in BUILT_IN if name not in (*ELSEWHERE, *QUICK)),
     pytest.param("blend(popular, sequences)", marks=pytest.mark.slow),
+    pytest.param("lifetime(popular, hours=none)", marks=pytest.mark.slow),
     pytest.param("itemknn(hours=2, half_life=1)", marks=pytest.mark.slow),
     pytest.param("counters(model=gbdt)", marks=pytest.mark.slow),
 ]

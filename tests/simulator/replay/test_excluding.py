@@ -14,7 +14,7 @@ from newsreplay.log.catalog import Catalog, Revealed, bare_articles
 from newsreplay.log.rows import ASKING, EXCLUDES, IMPRESSION, PUBLISH, READ, Asks, Event, Excludes, Log, make_log
 from newsreplay.recommenders.base import Deferred, Recommender, Setting
 from newsreplay.recommenders.built_ins import BUILT_IN
-from newsreplay.recommenders.registry import start_list
+from newsreplay.recommenders.registry import MIXTURES, start_list
 from newsreplay.simulator.checks import check_entry
 from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.answers import Codes, collected
@@ -134,8 +134,8 @@ def test_answers_are_trimmed_alike_however_few_at_a_time(log: Log, room: int, da
 
 # --- built-ins ------------------------------------------------------------------------------------------------
 
-QUICK = ("circular", "recency", "logged", "fallback(circular, recency)", "blend(circular, recency)")
-ELSEWHERE = ("oracle", "blend", "fallback", *(name for name, one in BUILT_IN.items() if "neural" in one.needs))
+QUICK = ("circular", "recency", "logged", "fallback(circular, recency)", "lifetime(recency)")
+ELSEWHERE = ("oracle", *MIXTURES, *(name for name, one in BUILT_IN.items() if "neural" in one.needs))
 SLOW = [name for name in BUILT_IN if name not in (*ELSEWHERE, *QUICK)]
 NAMES = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 

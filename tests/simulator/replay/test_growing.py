@@ -27,6 +27,7 @@ MANY = [
     "blend('trend(hours=2)', sequences, counters)",
     "fallback(sequences, content)",
     "random(hours=6)",
+    "lifetime(trend, hours=none)",
 ]
 SPECS = [*FEW, *(pytest.param(spec, marks=pytest.mark.slow) for spec in MANY if spec not in (*FEW, "oracle"))]
 TINY = Sizes(1, 1, 1, 1, 0)

@@ -229,7 +229,11 @@ class Trainer:
         return choose(samples, np.arange(cut)), choose(samples, np.arange(cut, count))
 
     def _calibrate(self, samples: Samples, first: bool) -> None:
-        """Fit what is fitted to the distribution of signals."""
+        """Fit what is fitted to the distribution of signals, or to all articles that are known."""
+        if type(self.model).survey is not NewsModel.survey:
+            known = self.articles.contents(np.arange(1, self.articles.count + 1))
+            self.model.survey(known.each(lambda column: column.to(self.device)))
+            self.scorer.cache.renew()
         signals = Columns(self.scorer.signals, torch.from_numpy(samples.signals).to(self.device))
         if self.model.signals:
             self.model.calibrate(signals, first)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from newsreplay.errors import SpecError
 from newsreplay.recommenders.neural.models.layers import Drawing, Dropout, Glorot, WordTable, attend
 from newsreplay.recommenders.neural.models.model import Size
 
@@ -50,6 +51,30 @@ class TextModel(Drawing, nn.Module):
     def states(self, ids: Tensor, added: Tensor) -> Tensor:
         """What its last layer makes of them; of padding, anything finite."""
         raise NotImplementedError
+
+
+def readable(words: nn.Module, reader: str) -> tuple[TextModel, Marks]:
+    """A language model that can be told what words are of, and its marks, for a model of this name.
+
+    Raises `ValueError` where it is none, and `SpecError` where it cannot.
+    """
+    if not isinstance(words, TextModel):
+        raise ValueError(f"{reader} reads with a language model, not with a {type(words).__name__}")
+    if words.marks is None:
+        raise SpecError(
+            f"{reader} needs a language model with tokens for the beginning, the end and a hidden word, as BERT"
+        )
+    try:
+        with torch.no_grad():
+            found = words.embedded(torch.ones(1, 2, dtype=torch.int64), torch.zeros(1, 2, words.width))
+        wrong = None if found.shape == (1, 2, words.width) else f"its embeddings are {found.shape[-1]} wide"
+    except Exception as error:  # whatever code that is not ours raises
+        wrong = str(error)
+    if wrong is not None:
+        raise SpecError(
+            f"{reader} cannot tell this language model which news words are of ({wrong}); give one like BERT"
+        )
+    return words, words.marks
 
 
 class TransformerLayer(nn.Module):

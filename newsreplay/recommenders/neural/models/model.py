@@ -371,6 +371,12 @@ class NewsModel(nn.Module):
         Before the first training these are those of the warm-up, before a later one those of the last day.
         """
 
+    def survey(self, contents: Contents) -> None:
+        """Take in what all articles say that are known before a training, as words that are in few of them.
+
+        Nothing by default.
+        """
+
     def forward(self, contents: Contents, requests: Inputs) -> Tensor:
         """Scores [B, W] in impressions, of articles without neighbours, before pairs are scored; row 0 is padding."""
         return self.scores(self.encode(contents), requests, contents)[1]

@@ -9,11 +9,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from newsreplay.errors import SpecError
 from newsreplay.recommenders.neural.models.fields import Contents
 from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
 from newsreplay.recommenders.neural.models.generation import BehaviourModelling
-from newsreplay.recommenders.neural.models.language import NOISE, Marks, TextModel
+from newsreplay.recommenders.neural.models.language import NOISE, TextModel, readable
 from newsreplay.recommenders.neural.models.layers import AdditiveAttention
 from newsreplay.recommenders.neural.models.masking import BehaviourMasking
 from newsreplay.recommenders.neural.models.model import (
@@ -132,7 +131,7 @@ class PUNR(NewsModel):
     def __init__(self, size: Size, words: nn.Module, **options: Any):
         super().__init__()
         self.choices = PUNROptions(**options)
-        known, self.marks = _readable(words)
+        known, self.marks = readable(words, "PUNR")
         self.room = min(size.together, known.positions)
         self.encoder = JointEncoder(known, size, self.choices.pooling)
         self.apart = None if self.choices.siamese else deepcopy(self.encoder)  #: what reads candidates
@@ -190,20 +189,3 @@ class PUNR(NewsModel):
 
     def _joined(self, title: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         return joined(title, mask, self.marks.begin, self.room, tight=self.training)
-
-
-def _readable(words: nn.Module) -> tuple[TextModel, Marks]:
-    """A language model that can be told what words are of, and its marks."""
-    if not isinstance(words, TextModel):
-        raise ValueError(f"PUNR reads with a language model, not with a {type(words).__name__}")
-    if words.marks is None:
-        raise SpecError("PUNR needs a language model with tokens for the beginning, the end and a hidden word, as BERT")
-    try:
-        with torch.no_grad():
-            found = words.embedded(torch.ones(1, 2, dtype=torch.int64), torch.zeros(1, 2, words.width))
-        wrong = None if found.shape == (1, 2, words.width) else f"its embeddings are {found.shape[-1]} wide"
-    except Exception as error:  # whatever code that is not ours raises
-        wrong = str(error)
-    if wrong is not None:
-        raise SpecError(f"PUNR cannot tell this language model which news words are of ({wrong}); give one like BERT")
-    return words, words.marks

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from newsreplay.recommenders.neural.models.cross_encoder import CrossEncoder
 from newsreplay.recommenders.neural.models.fields import TITLE, Contents, Names, Words
 from newsreplay.recommenders.neural.models.layers import DenseAttention, Drawing, WordTable
 from newsreplay.recommenders.neural.models.model import TINY, LossInputs, NewsModel, Offered, Read
@@ -48,6 +49,9 @@ ORDERLESS = {
     "glory",
     "cne_sue",
     "dkn",
+    "mccm",
+    "dssm",
+    "unbert",
     InContext,
 }  #: the order of what a reader read does not matter
 SESSIONS = {"gru4rec", "sasrec", "narm", "stamp"}
@@ -283,6 +287,9 @@ def test_stages_from_kept_rows_give_the_scores_of_the_whole(model: NewsModel, ba
 def without_effect(model: NewsModel) -> set[str]:
     """Biases that move all logits of a softmax alike, and what clicks do not train."""
     shared = {"suits.bias"} if isinstance(model, InContext) else set()
+    if isinstance(model, CrossEncoder):  # what only pairs have
+        first = ("words.", "title_pool.", "narrow.", "nobody")
+        shared |= {name for name, _ in model.named_parameters() if not name.startswith(first)}
     if isinstance(model, PUNR):  # what only pre-training has
         shared |= {name for name, _ in model.named_parameters() if name.startswith("behaviours.")}
     return shared | {f"{name}.4.bias" for name, part in model.named_modules() if isinstance(part, DenseAttention)}

@@ -1,0 +1,1 @@
+"""Factorisation machines over ids and texts, taught event by event."""
