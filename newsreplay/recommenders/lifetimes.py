@@ -134,7 +134,7 @@ def score(state: Any, request: Any, out: Any) -> None:
         out[i] = state.given.ranked[begin + i] + _left(state, int64(request.pool[i]), request.time)
 
 
-class LifetimeRanker(Reranker[LifetimeState]):
+class LifetimeRanker(Reranker):
     """What `Lifetime` ranks anew by."""
 
     learn = learn
@@ -165,7 +165,7 @@ class LifetimeRanker(Reranker[LifetimeState]):
         )
 
 
-class Lifetime(Reranking[LifetimeState]):
+class Lifetime(Reranking):
     """Another recommender's answers, of which articles go down whose life is over; after LANCER (Bae et al. 2023).
 
     `lifetime(nrms, hours=36, alpha=.3)`. With L the hours that an article lives, counted from when it became known:

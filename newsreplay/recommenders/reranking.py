@@ -7,13 +7,13 @@ is told nothing, and late feedback comes late to it, too.
 
 from __future__ import annotations
 
-from typing import Any, Generic, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from newsreplay.kernels.compiling import int64, kernel
 from newsreplay.log.rows import Column
-from newsreplay.recommenders.base import Compiled, State
+from newsreplay.recommenders.base import Compiled
 from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.spec import Spec
 
@@ -45,17 +45,18 @@ def next_scores(given: Any, count: int) -> int:
     return int64(given.at[1] - count)
 
 
-class Reranker(Compiled[State]):
+class Reranker(Compiled[tuple[object, ...]]):
     """A compiled recommender whose state has a `GivenAnswers`, called `given`, which its kernels look up."""
 
     answers: GivenAnswers = given(np.empty((0, 1), np.int32), np.empty(0))  #: to be looked up from the next row on
 
-    def room(self, state: Any, reads: int) -> Any:
+    def room(self, state: tuple[object, ...], reads: int) -> tuple[object, ...]:
         """The state with the answers as they are now, which may have become more."""
-        return state._replace(given=state.given._replace(listed=self.answers.listed, ranked=self.answers.ranked))
+        as_now = state.given._replace(listed=self.answers.listed, ranked=self.answers.ranked)  # type: ignore[attr-defined]
+        return state._replace(given=as_now)  # type: ignore[attr-defined, no-any-return]
 
 
-class Reranking(Mixture, Generic[State]):
+class Reranking(Mixture):
     """Base class of recommenders made of one other, whose answers they bring into another order.
 
     A subclass makes the `Reranker` that does it.
@@ -72,6 +73,6 @@ class Reranking(Mixture, Generic[State]):
         """See `Mixture.depth`."""
         return max(k, self.deep)
 
-    def reranker(self) -> Reranker[State]:
+    def reranker(self) -> Reranker:
         """A fresh one."""
         raise NotImplementedError(f"{type(self).__name__} has no reranker()")

@@ -250,7 +250,7 @@ class MixtureFeed:
 class RerankingFeed:
     """A recommender whose answers are ranked anew: both it and what ranks them are fed."""
 
-    def __init__(self, reranking: Reranking[Any], setting: Setting, growing: ServedLog, smallest: Sizes):
+    def __init__(self, reranking: Reranking, setting: Setting, growing: ServedLog, smallest: Sizes):
         self.reranking, self.reranker = reranking, reranking.reranker()
         [part], [entry] = reranking.parts, reranking.entries
         self.part = feed_of(part, entry.label, setting._replace(k=reranking.depth(setting.k)), growing, smallest)

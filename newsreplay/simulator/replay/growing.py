@@ -180,7 +180,7 @@ class _GrowingMixture(GrowingReplay):
 
 
 class _GrowingReranking(GrowingReplay):
-    def __init__(self, reranking: Reranking[Any], setting: Setting, log: Log, articles: Articles, sizes: Sizes):
+    def __init__(self, reranking: Reranking, setting: Setting, log: Log, articles: Articles, sizes: Sizes):
         super().__init__(setting, scores=can_score(reranking))
         self.reranking, [part] = reranking, reranking.parts
         deep = setting._replace(k=reranking.depth(setting.k))

@@ -23,7 +23,7 @@ from newsreplay.log.rows import ASKING, Column, Log
 from newsreplay.recommenders.base import Compiled, SelfReport, Setting
 from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.protocols import SupportsForesee
-from newsreplay.recommenders.reranking import Reranking, given
+from newsreplay.recommenders.reranking import GivenAnswers, Reranking, given
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.compiled import compiled
 from newsreplay.simulator.replay.foresight import foresight_of, leaks_of
@@ -122,11 +122,9 @@ def _mixed(
             )
             done.append(one._replace(slates=unscored, scores=None))
         if isinstance(mixture, Reranking):
-            reranker = mixture.reranker()
-            reranker.answers = given(listed[0], ranked[0] if scorers else unscored)
-            setting = setting._replace(timed=False, exclude="current")  # what is excluded is not in the part's slates
-            seconds = compiled(log, reranker, slates, scores, np.uint64(0), setting, ignore, stretch).seconds
-            del reranker
+            answers = given(listed[0], ranked[0] if scorers else unscored)
+            seconds = _rerank(log, mixture, answers, (slates, scores), setting, stretch)
+            del answers
         else:
             mix(mixture, listed[:, :0], slates[:0], scorers, ranked, log.pools.at[:1], scores)  # compiled, or loaded
             begun = time.perf_counter()
@@ -134,6 +132,21 @@ def _mixed(
             seconds = time.perf_counter() - begun
         del listed, ranked
     return of_parts(mixture, done, slates, scores, seconds + sum(one.seconds for one in done))
+
+
+def _rerank(
+    log: Log,
+    reranking: Reranking,
+    answers: GivenAnswers,
+    out: tuple[Column, Column | None],
+    setting: Setting,
+    stretch: int,
+) -> float:
+    """Rank what the part answered anew, and write it; returns the seconds that it took."""
+    reranker = reranking.reranker()
+    reranker.answers = answers
+    setting = setting._replace(timed=False, exclude="current")  # what is excluded is not in the part's slates
+    return compiled(log, reranker, *out, np.uint64(0), setting, ignore, stretch).seconds
 
 
 def of_parts(mixture: Mixture, done: list[Replayed], slates: Column, scores: Column | None, seconds: float) -> Replayed:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from newsreplay.recommenders.neural.models.cross_encoder import CrossEncoder, Shortlist, behind, newest
+from newsreplay.recommenders.neural.models.cross_encoder import CrossEncoder, behind, newest
 from newsreplay.recommenders.neural.models.fields import ABSTRACT, BODY, TITLE, Contents
 from newsreplay.recommenders.neural.models.language import NOISE
 from newsreplay.recommenders.neural.models.layers import AdditiveAttention
@@ -36,8 +36,8 @@ class AMM(CrossEncoder):
     }
     trainings: ClassVar = TRAININGS | {"paper": replace(TRAININGS["paper"], rate=2e-5, clip=1.0)}
 
-    def __init__(self, size: Size, words: nn.Module, **options: Any):
-        super().__init__(size, words, Shortlist(**options))
+    def add_matcher(self, size: Size) -> None:
+        """See `CrossEncoder.add_matcher`."""
         width = self.words.width
         self.most = size.history
         self.sides = nn.Parameter(torch.empty(2, width).normal_(0, NOISE))

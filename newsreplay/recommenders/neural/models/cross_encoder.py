@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,25 +38,29 @@ class CrossEncoder(NewsModel):
     """Base class: one language model reads titles alone, for the shortlist, and again beside what was read.
 
     The shortlist is ours, since a stream has hundreds of candidates: n is the additive attention over a title's states,
-    u the mean of what was read, s = u · n. A subclass has `matched`, the logits of pairs. Where there is a popularity
-    head, what is known by its numbers comes to these with the scores of the shortlist; without one they stand alone, as
-    published.
+    u the mean of what was read, s = u · n. A subclass has `matched`, the logits of pairs, and its layers. Where
+    there is a popularity head, what is known by its numbers comes to these with the scores of the shortlist; without
+    one they stand alone, as published.
     """
 
     options: ClassVar = Shortlist
-    choices: Shortlist
     dot = True
 
-    def __init__(self, size: Size, words: nn.Module, choices: Shortlist):
+    def __init__(self, size: Size, words: nn.Module, **options: Any):
         super().__init__()
-        self.choices = choices
-        self.pairs = choices.shortlist  # type: ignore[misc]  # of this model alone
+        self.choices = Shortlist(**options)
+        self.pairs = self.choices.shortlist  # type: ignore[misc]  # of this model alone
         known, self.marks = readable(words, type(self).__name__)
         self.words: TextModel = known
         self.dropout = Dropout(size.dropout)
         self.title_pool = AdditiveAttention(known.width, size.query)
         self.narrow = nn.Linear(known.width, size.filters)
         self.nobody = nn.Parameter(torch.zeros(size.filters))
+        self.add_matcher(size)
+
+    def add_matcher(self, size: Size) -> None:
+        """Make the layers that `matched` has besides."""
+        raise NotImplementedError
 
     def encode(self, contents: Contents) -> Tensor:
         """[N, filters] from titles."""

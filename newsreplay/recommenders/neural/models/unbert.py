@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from newsreplay.recommenders.neural.models.cross_encoder import (
     CrossEncoder,
-    Shortlist,
     behind,
     click_log_loss,
     newest,
@@ -40,8 +39,8 @@ class UNBERT(CrossEncoder):
     }
     trainings: ClassVar = TRAININGS | {"paper": replace(TRAININGS["paper"], rate=2e-5, batch=128, clip=1.0)}
 
-    def __init__(self, size: Size, words: nn.Module, **options: Any):
-        super().__init__(size, words, Shortlist(**options))
+    def add_matcher(self, size: Size) -> None:
+        """See `CrossEncoder.add_matcher`."""
         width = self.words.width
         self.room = min(size.together, self.words.positions)
         self.segments = nn.Parameter(torch.empty(1 + READS, width).normal_(0, NOISE))
