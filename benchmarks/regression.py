@@ -44,6 +44,7 @@ NEURAL = tuple(
     for name in (
         *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
         *("nrms-bert", "punr", "nrms-im", "fim-im", "gru4rec", "sasrec", "narm", "stamp"),
+        *("cennewsrec", "sentirec", "mins", "npa", "miner", "manner-cr"),
     )
 )
 ONLINE = ("river", "sklearn")

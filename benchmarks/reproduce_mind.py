@@ -5,7 +5,8 @@
 
 DIR holds the unpacked `MINDsmall_train` and `MINDsmall_dev`; FILE are word vectors as text, the papers' are GloVe
 840B.300d. Models learn from 9 to 14 November 2019 and are scored on 15 November, the official dev day, without further
-updates (`update=none`), with readers' histories as in the files (`history=static`). Made for a GPU.
+updates (`update=none`), with readers' histories as in the files (`history=static`). Made for a GPU. `sentirec` is run
+where `--models` names it: it takes VADER's sentiments, as published (`pip install "newsreplay[sentiment]"`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import newsreplay
 from newsreplay.datasets.fetching.sources import find_source
 from newsreplay.spec import Spec, Value
 
-MODELS = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim")
+MODELS = ("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", "cennewsrec", "mins", "npa")
+OF_LANGUAGE_MODELS = ("nrms-bert", "miner", "manner-cr")  #: run where one is given
+OPTIONS: dict[str, list[tuple[str, Value]]] = {"sentirec": [("sentiment", "vader")]}  #: as published; needs its extra
 METRICS = {"auc": "AUC", "mrr": "MRR", "ndcg@5": "nDCG@5", "ndcg@10": "nDCG@10"}
 IMPRESSIONS = 73_152  #: of MIND-small's dev day
 GLOVE = "https://nlp.stanford.edu/data/glove.840B.300d.zip (Public Domain Dedication and License)"
@@ -42,6 +45,7 @@ PUBLISHED = (
             "naml": (66.48, 31.42, 34.80, 41.12),
             "lstur": (66.12, 31.21, 34.61, 40.56),
             "crown": (68.57, 34.05, 37.83, 43.84),
+            "npa": (65.42, 30.92, 34.08, 40.39),
         },
     ),
     Published(
@@ -52,6 +56,7 @@ PUBLISHED = (
             "lstur": (64.38, 29.46, 31.89, 38.17),
             "fim": (65.02, 30.26, 32.91, 39.10),
             "nrms-bert": (65.52, 31.00, 33.87, 40.38),
+            "npa": (63.21, 29.11, 31.70, 37.81),
         },
     ),
 )
@@ -60,13 +65,13 @@ PUBLISHED = (
 def specs(
     models: list[str], size: str, device: str, glove: Path | None, epochs: int | None, plm: str | None = None
 ) -> dict[str, str]:
-    """The recommenders to run, by model; with a language model NRMS-BERT is one of them."""
+    """The recommenders to run, by model; with a language model those that are made for one are among them."""
     shared: list[tuple[str, Value]] = [("size", size), ("update", None), ("candidates", 0), ("device", device)]
     fitted: list[tuple[str, Value]] = [("epochs", epochs)] if epochs else []
     words: list[tuple[str, Value]] = [("words", str(glove))] if glove else []
-    made = {model: Spec(model, (*shared, *words, *fitted)) for model in models}
+    made = {model: Spec(model, (*shared, *words, *fitted, *OPTIONS.get(model, ()))) for model in models}
     if plm is not None:
-        made["nrms-bert"] = Spec("nrms-bert", (*shared, ("plm", plm), *fitted))
+        made |= {model: Spec(model, (*shared, ("plm", plm), *fitted)) for model in OF_LANGUAGE_MODELS}
     return {model: str(spec) for model, spec in made.items()}
 
 
@@ -130,7 +135,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mind", type=Path, required=True, help="folder of MINDsmall_train and MINDsmall_dev")
     parser.add_argument("--glove", type=Path, help="word vectors, text")
-    parser.add_argument("--plm", help="a language model, folder or name, for NRMS-BERT; the papers' is BERT base")
+    parser.add_argument("--plm", help=f"a language model, folder or name, for {', '.join(OF_LANGUAGE_MODELS)}")
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--size", default="paper", help="paper, small or tiny")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")

@@ -64,10 +64,19 @@ def test_specs_say_what_is_published_and_can_be_read_back() -> None:
     }
 
 
-def test_nrms_bert_is_run_over_a_language_model_in_place_of_word_vectors() -> None:
+def test_models_that_are_made_for_one_are_run_over_a_language_model_in_place_of_word_vectors() -> None:
     assert script.specs(["nrms"], "tiny", "cpu", Path("glove"), 3, "bert") == {
         "nrms": "nrms(size=tiny, update=None, candidates=0, device=cpu, words=glove, epochs=3)",
-        "nrms-bert": "nrms-bert(size=tiny, update=None, candidates=0, device=cpu, plm=bert, epochs=3)",
+        **{
+            model: f"{model}(size=tiny, update=None, candidates=0, device=cpu, plm=bert, epochs=3)"
+            for model in ("nrms-bert", "miner", "manner-cr")
+        },
+    }
+
+
+def test_sentirec_takes_the_sentiments_of_its_paper() -> None:
+    assert script.specs(["sentirec"], "tiny", "cpu", None, None) == {
+        "sentirec": "sentirec(size=tiny, update=None, candidates=0, device=cpu, sentiment=vader)"
     }
 
 
