@@ -51,6 +51,7 @@ NEURAL = tuple(
         *("hierec", "glory", "cne-sue", "dkn"),
         *("nrms-bert", "punr", "nrms-im", "fim-im", "gru4rec", "sasrec", "narm", "stamp"),
         *("mccm", "dssm", "unbert", "amm"),
+        *("cennewsrec", "sentirec", "mins", "npa", "miner", "manner-cr"),
     )
 )
 ONLINE = ("river", "sklearn")

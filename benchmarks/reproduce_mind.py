@@ -5,7 +5,8 @@
 
 DIR holds the unpacked `MINDsmall_train` and `MINDsmall_dev`; FILE are word vectors as text, the papers' are GloVe
 840B.300d. Models learn from 9 to 14 November 2019 and are scored on 15 November, the official dev day, without further
-updates (`update=none`), with readers' histories as in the files (`history=static`). Made for a GPU.
+updates (`update=none`), with readers' histories as in the files (`history=static`). Made for a GPU. `sentirec` is run
+where `--models` names it: it takes VADER's sentiments, as published (`pip install "newsreplay[sentiment]"`).
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from newsreplay.datasets.fetching.sources import find_source
 from newsreplay.spec import Spec, Value
 
 MODELS = (
-    *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim"),
+    *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", "cennewsrec", "mins", "npa"),
     *("hierec", "glory", "cne-sue", "dkn", "mccm", "dssm", "libfm", "deepfm"),
 )
 FED = ("libfm", "deepfm")  #: taught event by event, on the dev day too: they have no size, and nothing to leave out
-READING = ("nrms-bert", "unbert", "amm")  #: over a language model
+OF_LANGUAGE_MODELS = ("nrms-bert", "miner", "manner-cr", "unbert", "amm")  #: run where one is given
+OPTIONS: dict[str, list[tuple[str, Value]]] = {"sentirec": [("sentiment", "vader")]}  #: as published; needs its extra
 METRICS = {"auc": "AUC", "mrr": "MRR", "ndcg@5": "nDCG@5", "ndcg@10": "nDCG@10"}
 IMPRESSIONS = 73_152  #: of MIND-small's dev day
 GLOVE = "https://nlp.stanford.edu/data/glove.840B.300d.zip (Public Domain Dedication and License)"
@@ -54,6 +56,7 @@ PUBLISHED = (
             "mccm": (67.95, 32.76, 36.62, 42.66),
             "dssm": (62.35, 29.34, 30.94, 37.48),
             "libfm": (60.39, 28.35, 30.40, 36.50),
+            "npa": (65.42, 30.92, 34.08, 40.39),
         },
     ),
     Published(
@@ -69,6 +72,7 @@ PUBLISHED = (
             "deepfm": (59.89, 26.21, 27.74, 34.06),
             "unbert": (67.62, 31.72, 34.75, 41.02),
             "amm": (67.96, 32.98, 36.64, 42.77),
+            "npa": (63.21, 29.11, 31.70, 37.81),
         },
     ),
 )
@@ -77,13 +81,16 @@ PUBLISHED = (
 def specs(
     models: list[str], size: str, device: str, glove: Path | None, epochs: int | None, plm: str | None = None
 ) -> dict[str, str]:
-    """The recommenders to run, by model; with a language model those that read with one are among them."""
+    """The recommenders to run, by model; with a language model those that are made for one are among them."""
     shared: list[tuple[str, Value]] = [("size", size), ("update", None), ("candidates", 0), ("device", device)]
     fitted: list[tuple[str, Value]] = [("epochs", epochs)] if epochs else []
     words: list[tuple[str, Value]] = [("words", str(glove))] if glove else []
-    made = {model: Spec(model, () if model in FED else (*shared, *words, *fitted)) for model in models}
+    made = {
+        model: Spec(model, () if model in FED else (*shared, *words, *fitted, *OPTIONS.get(model, ())))
+        for model in models
+    }
     if plm is not None:
-        made |= {model: Spec(model, (*shared, ("plm", plm), *fitted)) for model in READING}
+        made |= {model: Spec(model, (*shared, ("plm", plm), *fitted)) for model in OF_LANGUAGE_MODELS}
     return {model: str(spec) for model, spec in made.items()}
 
 
@@ -149,9 +156,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mind", type=Path, required=True, help="folder of MINDsmall_train and MINDsmall_dev")
     parser.add_argument("--glove", type=Path, help="word vectors, text")
-    parser.add_argument(
-        "--plm", help="a language model, folder or name, for NRMS-BERT, UNBERT and AMM; the papers' is BERT"
-    )
+    parser.add_argument("--plm", help=f"a language model, folder or name, for {', '.join(OF_LANGUAGE_MODELS)}")
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--size", default="paper", help="paper, small or tiny")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")

@@ -70,8 +70,14 @@ def test_some_are_run_over_a_language_model_in_place_of_word_vectors_and_some_ha
         "libfm": "libfm",
         **{
             model: f"{model}(size=tiny, update=None, candidates=0, device=cpu, plm=bert, epochs=3)"
-            for model in ("nrms-bert", "unbert", "amm")
+            for model in ("nrms-bert", "miner", "manner-cr", "unbert", "amm")
         },
+    }
+
+
+def test_sentirec_takes_the_sentiments_of_its_paper() -> None:
+    assert script.specs(["sentirec"], "tiny", "cpu", None, None) == {
+        "sentirec": "sentirec(size=tiny, update=None, candidates=0, device=cpu, sentiment=vader)"
     }
 
 
