@@ -39,6 +39,8 @@ WARMUP = 3_600_000  #: ms; neural recommenders train when it is over, and in a l
 MIXED = (
     "editorial",
     "lifetime('trend(hours=2)', hours=none)",
+    "mmr('trend(hours=2)')",
+    "calibrated('trend(hours=2)')",
     "blend('trend(hours=2)', popular, weights=[.7, .3])",
     "fallback(sequences, 'trend(hours=2)')",
 )

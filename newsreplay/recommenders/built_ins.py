@@ -65,6 +65,8 @@ BUILT_IN = {
     "blend": BuiltIn("mixtures:Blend", "mixtures", "", "parts", "medium"),
     "fallback": BuiltIn("mixtures:Fallback", "mixtures", "", "parts", "medium"),
     "lifetime": BuiltIn("lifetimes:Lifetime", "mixtures", "", "parts", "medium"),
+    "mmr": BuiltIn("diversifying:MMR", "mixtures", "Carbonell & Goldstein 1998", "parts categories", "medium"),
+    "calibrated": BuiltIn("diversifying:Calibrated", "mixtures", "Steck 2018", "parts categories", "medium"),
     "logged": BuiltIn("references.logged:Logged", "references", "", "impressions", "medium"),
     "replayed": BuiltIn("references.replayed:MadeElsewhere", "references", "", "answers", "medium"),
     "oracle": BuiltIn("references.oracle:Oracle", "references", "", "sessions", "cheap"),

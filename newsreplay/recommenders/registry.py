@@ -35,7 +35,7 @@ from newsreplay.traces import one_line
 #: Names that begin with a scheme stand for services: their class is made of what the name says.
 _WEB = "services.web:HttpService"
 SERVICES = {"http": _WEB, "https": _WEB, "stdin": "services.child:StdinService"}
-MIXTURES = ("blend", "fallback", "lifetime")  #: made of the recommenders that their values name
+MIXTURES = ("blend", "fallback", "lifetime", "mmr", "calibrated")  #: made of the recommenders that their values name
 PLUG_INS = PlugIns(
     "newsreplay.recommenders", "recommender", lambda name: name in BUILT_IN or name in ALIASES or name in PRESETS
 )

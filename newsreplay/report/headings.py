@@ -52,6 +52,7 @@ HEADINGS = {
 NORMATIVE = {
     "calibration": "distance of slates from what the reader read before; 0 = alike, 1 = nothing in common",
     "fragmentation": "distance of slates from what another reader was offered just before",
+    "activation": "distance of how stirring slates are from how stirring the articles of the last hours are",
     "representation": "distance of slates from the articles of the last hours",
 }
 

@@ -80,6 +80,8 @@ def test_a_preset_unfolds_at_its_place() -> None:
 MADE_WITH = {
     "blend": "blend(trend, popular)",
     "lifetime": "lifetime(trend)",
+    "mmr": "mmr(trend)",
+    "calibrated": "calibrated(trend)",
     "fallback": "fallback(trend, popular)",
     "replayed": "replayed(answers.csv)",
 }
@@ -135,7 +137,7 @@ def test_a_record_says_what_the_class_is(name: str) -> None:
     assert is_neural == ("neural" in record.needs.split())
     assert record.family in ("neural", "sessions") if is_neural else record.family != "neural"
     assert is_neural == ("seed" in inspect.signature(factory).parameters)
-    assert issubclass(factory, Mixture) == (record.family == "mixtures") == (record.needs == "parts")
+    assert issubclass(factory, Mixture) == (record.family == "mixtures") == ("parts" in record.needs.split())
     assert not is_neural or record.cost == "dear"
     assert not issubclass(factory, Compiled) or record.family not in ("neural", "mixtures")
     told = inspect.getsource(sys.modules[factory.model_class.__module__ if is_neural else factory.__module__])

@@ -1,13 +1,14 @@
 """Normative diversity: how far slates are from what readers read, from what there was, and from one another.
 
 The measures of RADio* (Vrijenhoek et al. 2025, ACM TORS 3(1), sections 3 and 4) as far as their attributes are known of
-articles: calibration, fragmentation, representation. A measure is the mean over requests of the rank-aware
+articles: calibration, fragmentation, activation, representation. A measure is the mean over requests of the rank-aware
 Jensen-Shannon distance between two distributions of an attribute, from 0 (the same) to 1 (nothing in common). Which of
 the two is wanted depends on what a publisher stands for: they describe recommenders and do not judge them.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from newsreplay.log.rows import HOUR, READ, Column
 from newsreplay.simulator.runs.judged import JudgedColumns, Ratio
 from newsreplay.spec import number, whole
 
-ATTRIBUTES = ("article", "category", "subcategory", "entities", "complexity")
+ATTRIBUTES = ("article", "category", "subcategory", "entities", "complexity", "activation")
 TOGETHER = 1 << 14  #: requests worked out at a time
 
 
@@ -147,6 +148,16 @@ class Representation(Measure):
         return lambda part, slates: pool.at(asked.rows[part], slates)
 
 
+class Activation(Representation):
+    """Distance between how stirring a slate is and the articles of the last `hours` are.
+
+    RADio*, activation: by the absolute value of the sentiment, from 0 (neutral) to 1, in ten bins.
+    """
+
+    def __init__(self, hours: float = 24):
+        super().__init__("activation", hours)
+
+
 def attribute(data: Publisher, by: str) -> Attribute:
     """The values of a publisher's articles. Raises `NewsreplayError` where it has no such attribute."""
     articles, count = data.articles, len(data.articles.id)
@@ -184,12 +195,22 @@ def _complexity(text: str | None) -> list[str]:
     return [str(int(len(words) / sentences + 100 * long / len(words)) // 10)]
 
 
+def _activation(text: str | None) -> list[str]:
+    """The tenth in which the absolute value of a sentiment lies, "0" … "9"; none where it is no number."""
+    try:
+        size = abs(float(text or "nan"))
+    except ValueError:
+        return []
+    return [str(min(9, int(10 * size)))] if math.isfinite(size) else []
+
+
 #: The fact that an attribute is worked out from, and how. Complexity is readability by LIX (Björnsson 1968), which is
 #: the same in all languages with an alphabet: words a sentence plus the percentage of words of more than six letters.
 _PARSED: dict[str, tuple[str, Callable[[str | None], list[str]]]] = {
     "subcategory": ("subcategory", _itself),
     "entities": ("entities", entity_names),
     "complexity": ("body", _complexity),
+    "activation": ("sentiment", _activation),
 }
 
 

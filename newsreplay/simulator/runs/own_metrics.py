@@ -40,7 +40,7 @@ from newsreplay.traces import one_line, place_of
 #: Metrics that are measured where they are named alone, as one's own are: their classes.
 ON_DEMAND = {
     name: f"newsreplay.simulator.runs.normative:{name.capitalize()}"
-    for name in ("calibration", "fragmentation", "representation")
+    for name in ("calibration", "fragmentation", "activation", "representation")
 }
 _OWN = {
     *(name.partition("@")[0] for name in (*SLATES, *IMPRESSIONS, POOLED, *MEANS, *WHOLES, "read_success")),

@@ -17,7 +17,14 @@ from newsreplay.errors import SpecError
 from newsreplay.log.entities import entity_names
 from newsreplay.log.publisher import Publisher
 from newsreplay.simulator.runs.judged import JudgedColumns, ScoredColumns
-from newsreplay.simulator.runs.normative import Calibration, Fragmentation, Measure, Representation, attribute
+from newsreplay.simulator.runs.normative import (
+    Activation,
+    Calibration,
+    Fragmentation,
+    Measure,
+    Representation,
+    attribute,
+)
 from newsreplay.simulator.runs.own_metrics import find_metric
 from tests.naive import normative as naive
 
@@ -27,6 +34,8 @@ BODIES = [
     "It is dry today, and it will be dry tomorrow too. No clouds.",
     None,
 ]
+
+TONES = ["-0.95", "0.04", "unsure", None]
 
 
 def log(sessions: int = 60) -> pd.DataFrame:
@@ -62,6 +71,7 @@ def judged(run: newsreplay.Run, recommender: str = "popular") -> JudgedColumns:
     first = np.array([np.flatnonzero(data.log.item == item)[0] for item in range(count)])
     texts = {
         "entities": (pa.array(named, pa.large_string()), first + 5),
+        "sentiment": (pa.array([TONES[item % 4] for item in range(count)], pa.large_string()), first),
         "body": (pa.array([BODIES[item % 4] for item in range(count)], pa.large_string()), first),
     }
     vars(scored)["data"] = data._replace(articles=data.articles._replace(texts=texts))
@@ -78,7 +88,10 @@ def values(data: Publisher, by: str) -> naive.Values:
         if by == "category":
             known = articles.category[item] >= 0 and articles.category_row[item] <= row
             return [int(articles.category[item])] if known else []
-        texts, since = articles.texts[by]
+        texts, since = articles.texts["sentiment" if by == "activation" else by]
+        if by == "activation":
+            tone = texts[item].as_py()
+            return [{"-0.95": 9, "0.04": 0}[tone]] if tone in TONES[:2] and since[item] <= row else []
         return entity_names(texts[item].as_py()) if since[item] <= row else []
 
     return of
@@ -91,6 +104,7 @@ MEASURES: list[tuple[Measure, Naive]] = [
     (Fragmentation(), naive.fragmentation),
     (Fragmentation(by="category"), naive.fragmentation),
     (Representation(), lambda *a: naive.representation(*a, hours=24)),
+    (Activation(), lambda *a: naive.representation(*a, hours=24)),
     (Representation(by="category", hours=7), lambda *a: naive.representation(*a, hours=7)),
 ]
 
