@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -39,10 +39,10 @@ class MANNeRCR(NewsModel):
     options: ClassVar = FineTuning
     dot = True
 
-    def __init__(self, size: Size, words: nn.Module, **options: Any):
+    def __init__(self, size: Size, words: nn.Module, *, layers_trained: int = 2, plm_rate: float = 1e-5):
         super().__init__()
         heads, head = max(1, size.heads // 5), 2 * size.head  # as CAUM's
-        self.tuning = FineTuning(**options)
+        self.tuning = FineTuning(layers_trained=layers_trained, plm_rate=plm_rate)
         self.words = words
         self.dropout = Dropout(size.dropout)
         self.entities = NameTable(size.names, size.category)
