@@ -25,7 +25,7 @@ SLOPE = 0.2  #: of leaky ReLUs, below zero
 LAYERS = 3  #: of the gated graph network
 
 
-class Pooled(nn.Module):
+class NormedPool(nn.Module):
     """Self-attention, layer normalisation, additive attention, layer normalisation: [N, L, width] → [N, out].
 
     Zeros where there is nothing.
@@ -91,13 +91,13 @@ class GLORY(AttentiveReaders, NewsModel):
         super().__init__()
         width = self.article_width = size.heads * size.head
         self.words = words
-        self.title = Pooled(size, size.word, size.heads)
+        self.title = NormedPool(size, size.word, size.heads)
         self.messages = nn.ModuleList(Glorot(width, width, bias=False) for _ in range(LAYERS))
         self.gate = Recurrence(width, width)
         self.names = NameTable(size.names, size.category)
-        self.entity = Pooled(size, size.category, max(1, size.heads // 4))  # 5 of 20 in the paper
+        self.entity = NormedPool(size, size.category, max(1, size.heads // 4))  # 5 of 20 in the paper
         self.entity_view = Glorot(self.entity.width, width)
-        self.around = Pooled(size, size.category, size.heads)
+        self.around = NormedPool(size, size.category, size.heads)
         self.read_views = Views(width, size.query)
         self.offered_views = Views(width, size.query)
         self.offered = Glorot(width, width)
