@@ -87,6 +87,12 @@ def test_logits_are_those_of_the_equations_and_what_was_never_learned_is_not_the
     assert (2, 3) in learner.machine.rows
 
 
+def test_a_network_that_says_nothing_leaves_the_machine() -> None:
+    plain, deep = learners()
+    deep.network.weights[-1][:] = 0
+    assert deep.rate(None) == plain.rate(None)
+
+
 def test_a_step_is_adagrads_on_the_log_loss() -> None:
     """After the first step the sums of squares are the squared derivatives, and each weight has moved by the rate."""
     for learner, again in zip(learners(), learners(), strict=True):

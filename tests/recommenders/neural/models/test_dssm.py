@@ -64,6 +64,6 @@ def test_terms_are_weighed_anew_at_every_training_by_what_is_known_then() -> Non
     log, articles = made_up_log(900, 3)
     recommender = recommender_of(Watched)(size="tiny", warmup="6h", update="every(hours=12)")
     replay(log, recommender, Setting(k=3), articles=articles)
-    assert len(told) > 3
+    assert len(told) >= 3
     assert told == sorted(told)
     assert told[0] < told[-1] <= int(log.item.max()) + 1

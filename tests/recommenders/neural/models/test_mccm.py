@@ -43,6 +43,15 @@ def test_scores_and_losses_are_those_of_the_equations() -> None:
     assert model.loss(told).item() - clicks.item() == pytest.approx(naive.further(histories, histories), abs=1e-6)
 
 
+def test_without_topics_words_are_left_as_attention_made_them() -> None:
+    model = mccm()
+    with torch.no_grad():
+        model.convolution.topics.zero_()
+    title = some_batch(MCCM).contents.title
+    words = model.title(model.words(title), title > 0)
+    assert torch.equal(model.convolution(words, title > 0), words.masked_fill((title == 0).unsqueeze(-1), 0.0))
+
+
 def test_training_drops_a_quarter_of_the_reads_rather_those_of_many() -> None:
     model = mccm().train()
     model.generator = torch.Generator().manual_seed(1)
