@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -293,13 +293,13 @@ def _time(value: Any) -> int:
     return int(value)
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
     return repr(value[:50] if isinstance(value, str) else value)[:60]
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> TypeGuard[str]:
     """Whether a value is text that can be written: JSON may hold halves of a pair of surrogates."""
     try:
         return isinstance(value, str) and bool(value.encode())
@@ -307,20 +307,20 @@ def _is_text(value: Any) -> bool:
         return False
 
 
-def _category(value: Any) -> str | None:
+def _category(value: object) -> str | None:
     return next(iter(_elements(value)), None)
 
 
-def _subcategory(value: Any) -> str | None:
+def _subcategory(value: object) -> str | None:
     elements = _elements(value)
     return "|".join(elements) if len(elements) > 1 else None
 
 
-def _elements(value: Any) -> list[str]:
+def _elements(value: object) -> list[str]:
     return [element for element in value.split("|") if element] if _is_text(value) else []
 
 
-def _published(value: Any) -> int | None:
+def _published(value: object) -> int | None:
     return _moment(value) if isinstance(value, str) and len(value) <= 40 else None
 
 

@@ -43,7 +43,7 @@ class Distributions(NamedTuple):
     there: Column  #: bool[requests], whether a request has one
 
 
-class Asked(NamedTuple):
+class SlatesAsked(NamedTuple):
     """The requests of a publisher's scored sessions, and what one recommender answered."""
 
     data: Publisher
@@ -69,7 +69,7 @@ class Measure:
         """
         order = np.argsort(judged.requests.row, kind="stable")
         values = self._values(judged.data)
-        asked = Asked(judged.data, values, judged.requests.row[order], judged.slates[order])
+        asked = SlatesAsked(judged.data, values, judged.requests.row[order], judged.slates[order])
         against = self.against(asked)
         found = np.full(len(order), np.nan)
         for begin in range(0, len(order), TOGETHER):
@@ -78,7 +78,7 @@ class Measure:
             found[order[part]] = distance(against(part, slates), slates, values.values)
         return judged.per_request(found)
 
-    def against(self, asked: Asked) -> Callable[[slice, Distributions], Distributions]:
+    def against(self, asked: SlatesAsked) -> Callable[[slice, Distributions], Distributions]:
         """A function of a slice of the requests and of their slates: the distributions that slates are set against."""
         raise NotImplementedError(f"{type(self).__name__} has no against(asked)")
 
@@ -99,7 +99,7 @@ class Calibration(Measure):
         super().__init__(by)
         self.history = whole("history", history, at_least=1)
 
-    def against(self, asked: Asked) -> Callable[[slice, Distributions], Distributions]:
+    def against(self, asked: SlatesAsked) -> Callable[[slice, Distributions], Distributions]:
         """See `Measure.against`."""
         histories = ReadsSoFar(asked.data, self.history)
 
@@ -120,7 +120,7 @@ class Fragmentation(Measure):
     def __init__(self, by: str = "article"):
         super().__init__(by)
 
-    def against(self, asked: Asked) -> Callable[[slice, Distributions], Distributions]:
+    def against(self, asked: SlatesAsked) -> Callable[[slice, Distributions], Distributions]:
         """See `Measure.against`."""
         before = _before(asked.data.log.user[asked.rows])
 
@@ -142,7 +142,7 @@ class Representation(Measure):
         super().__init__(by)
         self.hours = number("hours", hours, at_least=1 / 60)
 
-    def against(self, asked: Asked) -> Callable[[slice, Distributions], Distributions]:
+    def against(self, asked: SlatesAsked) -> Callable[[slice, Distributions], Distributions]:
         """See `Measure.against`."""
         pool = Pool(asked.data, asked.values, self.hours)
         return lambda part, slates: pool.at(asked.rows[part], slates)
