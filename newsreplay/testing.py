@@ -295,7 +295,7 @@ def goes_on(subject: _Subject) -> str:
                 stretch=500,
             )
 
-        with suppress(_StoppedError):
+        with suppress(_StoppedOnPurposeError):
             answers(1_500)  # its last checkpoint is that of row 1,000
         if said:
             raise AssertionError(said[0])
@@ -305,13 +305,13 @@ def goes_on(subject: _Subject) -> str:
     return "the same answers after a stop"
 
 
-class _StoppedError(Exception):
+class _StoppedOnPurposeError(Exception):
     """A replay is stopped on purpose."""
 
 
 def _stop(now: bool) -> None:
     if now:
-        raise _StoppedError
+        raise _StoppedOnPurposeError
 
 
 def growth(subject: _Subject) -> str:

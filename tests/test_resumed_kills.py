@@ -76,13 +76,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def call(*words: str, after: float | None = None, before: Callable[[], None] | None = None) -> int:
     """A command, which is killed after so many seconds unless it has ended by then; returns its exit status."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "newsreplay", *words],
-        stdout=subprocess.DEVNULL,
-        stderr=Path("errors.txt").open("w"),
-        start_new_session=True,
-        preexec_fn=before,
-    ) as process:
+    with (
+        Path("errors.txt").open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "newsreplay", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+            preexec_fn=before,
+        ) as process,
+    ):
         try:
             return process.wait(after)
         except subprocess.TimeoutExpired:
@@ -90,10 +93,10 @@ def call(*words: str, after: float | None = None, before: Callable[[], None] | N
             return process.wait()
 
 
-def whole(out: str) -> tuple[dict[str, bytes], float, Path]:
+def whole(out: str, words: tuple[str, ...] = RUN) -> tuple[dict[str, bytes], float, Path]:
     """An undisturbed run: its files, the seconds that it took, and where its data were prepared."""
     begun = time.monotonic()
-    assert call(*RUN, "--out", out) == 0, Path("errors.txt").read_text()
+    assert call(*words, "--out", out) == 0, Path("errors.txt").read_text()
     seconds = time.monotonic() - begun
     record = json.loads((Path(out) / "run.json").read_text())
     return without_command(files_of(Path(out))), seconds, Path(record["data"]["folder"])
@@ -128,7 +131,7 @@ def killed_and_resumed(moments: Iterator[float], kills: int, data: Path) -> Coun
     return found
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_and_resumed_is_one_that_nothing_disturbed(here: Path, kills: int) -> None:
     expected, seconds, data = whole("whole")
     numbers = random.Random(kills)
@@ -147,13 +150,15 @@ def test_a_run_that_is_killed_and_resumed_is_one_that_nothing_disturbed(here: Pa
 
 
 def test_a_disk_that_is_full_is_said_and_once_there_is_room_the_run_goes_on(here: Path) -> None:
-    expected, _, _ = whole("whole")
+    Path("clicks.csv").write_text(clicks(3_000))
+    words = ("run", "--data", "clicks.csv", "--recommenders", "mine.py:Newest,recency", "-k", "9", "--jobs", "1")
+    expected, _, _ = whole("whole", words)
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
-    assert call(*RUN, "--out", "run", before=limit) == 1
+    assert call(*words, "--out", "run", before=limit) == 1
     assert "File too large; make room" in Path("errors.txt").read_text()
     assert call("run", "--resume", "run") == 0, Path("errors.txt").read_text()
     assert without_command(files_of(Path("run"))) == expected
@@ -164,5 +169,5 @@ def test_a_folder_that_cannot_be_written_is_said(here: Path) -> None:
         Path("shut").write_text("")  # to whom all is allowed: a file in its place
     else:
         Path("shut").mkdir(mode=0o500)
-    assert call(*RUN, "--out", "shut/run") == 1
+    assert call(*RUN, "--out", "shut/run") == 1, Path("errors.txt").read_text()
     assert "cannot write to shut/run: " in Path("errors.txt").read_text()

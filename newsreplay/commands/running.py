@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
     from newsreplay.recommenders.registry import Entry
+    from newsreplay.simulator.runs.place import Numbered
 
 
 @click.command()
@@ -157,24 +158,17 @@ def run(
 
     The exit status is 3 where a recommender failed; what the others brought is printed and kept.
 
-    A run that is interrupted is kept as far as it went, in a folder whose name ends with .partial; --resume goes on
-    with it.
+    A run that is interrupted is kept as far as it went, in a folder with .partial behind its name; --resume goes on.
     """
     if overwrite and out is None:
         raise click.UsageError("--overwrite is for --out; without it no other run is replaced")
     clock = StageClock()
-    from newsreplay.machine import cores
-    from newsreplay.simulator.run import InterruptedRunError
-
     if add is not None or resume is not None:
         start = going_on(click.get_current_context())
     else:
         with clock.stage("find"):
             dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
         from newsreplay.api import run as replay_all
-        from newsreplay.datasets.remote.address import without_secrets
-        from newsreplay.files import file_name
-        from newsreplay.simulator.runs.place import Numbered
 
         start = partial(
             replay_all,
@@ -182,13 +176,16 @@ def run(
             entries,
             k=k,
             publishers=split_names(publishers) if publishers else None,
-            out=out or Numbered(Path("runs") / file_name(dataset.name)),
+            out=out or _numbered(dataset),
             overwrite=overwrite,
             slates=slates,
-            command=shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])]),
+            command=_command_line(),
             **scope,
             **answering,
         )
+    from newsreplay.machine import cores
+    from newsreplay.simulator.run import InterruptedRunError
+
     try:
         with progress_bar() as progress:
             done = start(jobs=jobs or cores(), progress=progress, report=report_line, clock=clock, **limits)
@@ -199,6 +196,21 @@ def run(
         raise
     done.names = names
     _print_run(done, table, clock if profile else None)
+
+
+def _numbered(dataset: Dataset) -> Numbered:
+    """Where runs of a data set lie if nothing else is said."""
+    from newsreplay.files import file_name
+    from newsreplay.simulator.runs.place import Numbered
+
+    return Numbered(Path("runs") / file_name(dataset.name))
+
+
+def _command_line() -> str:
+    """What was typed, without secrets."""
+    from newsreplay.datasets.remote.address import without_secrets
+
+    return shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])])
 
 
 def _find_data_and_compile(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from newsreplay.log.catalog import Articles
@@ -81,10 +81,10 @@ class SupportsSaveWeights(Protocol):
 class SupportsStateDict(Protocol):
     """Can be stopped between two rows and go on in another process with the same answers, from a checkpoint."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """All that it has learned so far: None, numbers, texts, lists, tuples, dicts and NumPy arrays, by name."""
         ...
 
-    def load_state_dict(self, state: Mapping[str, Any], /) -> None:
+    def load_state_dict(self, state: Mapping[str, object], /) -> None:
         """Go on from what `state_dict` returned; called once, after `start`."""
         ...

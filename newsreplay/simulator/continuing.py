@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from newsreplay.datasets import find_data
 from newsreplay.datasets.store import Dataset
@@ -221,7 +220,7 @@ def _other_data(info: RunRecord, dataset: Dataset) -> list[str]:
 
 def _other_options(options: OptionsRecord, given: Mapping[str, object]) -> list[str]:
     """In words, which of the options that are given are others than those of the run."""
-    had: dict[str, Any] = Options.from_flat(options).all()
+    had = Options.from_flat(options).all()
     return [f"{name}: {value} is given, {had[name]} in the run" for name, value in given.items() if had[name] != value]
 
 

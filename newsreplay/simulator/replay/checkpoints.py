@@ -13,13 +13,13 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from newsreplay.files import written_whole
 from newsreplay.log.rows import Column
-from newsreplay.simulator.replay.tuples import KeepingError
+from newsreplay.simulator.replay.tuples import Data, KeepingError
 
 RECORD = "checkpoint"  #: the file that names the others
 _ANSWERS = ("slates", "scores")
@@ -37,7 +37,7 @@ def sealed_line(value: object) -> bytes:
     return hashlib.sha256(text).hexdigest()[:16].encode() + b" " + text + b"\n"
 
 
-def opened_line(line: bytes) -> Any:
+def opened_line(line: bytes) -> Data:
     """The value of such a line. Raises `DamagedError` where it is not whole."""
     digest, _, text = line.rstrip(b"\n").partition(b" ")
     if not line.endswith(b"\n") or hashlib.sha256(text).hexdigest()[:16].encode() != digest:
@@ -58,7 +58,7 @@ class Kept(NamedTuple):
     """A checkpoint, read."""
 
     reached: Reached
-    told: Any  #: plain data of JSON
+    told: Data  #: plain data of JSON
     arrays: dict[str, Column]
 
 
@@ -108,7 +108,7 @@ class Checkpoints:
     def keep(
         self,
         reached: Reached,
-        state: Callable[[], tuple[Any, dict[str, Any]]],
+        state: Callable[[], tuple[Data, dict[str, Data]]],
         slates: Column,
         scores: Column | None,
     ) -> None:
@@ -159,7 +159,7 @@ class Goes(Protocol):
     answered: int
     placed: int
 
-    def kept(self) -> tuple[Any, dict[str, Any]]:
+    def kept(self) -> tuple[Data, dict[str, Data]]:
         """Its state: plain data of JSON, and arrays. Raises `KeepingError` where it cannot be kept."""
         ...
 
@@ -198,13 +198,13 @@ class Lap:
         return self.before + time.perf_counter() - self.begun
 
 
-def whole_record(folder: Path) -> dict[str, Any] | None:
+def whole_record(folder: Path) -> dict[str, Data] | None:
     """What a folder's checkpoint says of itself, once all that it names is known to be whole; None where there is none.
 
     Raises `DamagedError`.
     """
     try:
-        record: dict[str, Any] = opened_line((folder / RECORD).read_bytes())
+        record: dict[str, Data] = opened_line((folder / RECORD).read_bytes())
         for name, (size, digest) in record["files"].items():
             if _digest(folder / name, size) != digest:
                 raise DamagedError(f"{folder / name} does not hold what was written")

@@ -20,7 +20,7 @@ from newsreplay.simulator.replay.excluding import Unread, count_excluded, sessio
 from newsreplay.simulator.replay.scores import check as check_scores
 from newsreplay.simulator.replay.sizes import state_bytes
 from newsreplay.simulator.replay.slates import NO_DROPS
-from newsreplay.simulator.replay.tuples import flat, refilled
+from newsreplay.simulator.replay.tuples import Data, flat, refilled
 from newsreplay.simulator.replay.walk import ASKING_AT, REVEAL, AnswerArrays, Replayed, bare_event, stretches, walk
 
 
@@ -160,7 +160,7 @@ class CompiledReplay:
         if scores is not None and self.placed > before:
             check_scores(log, scores, before, self.placed, type(recommender).__name__)
 
-    def kept(self) -> tuple[None, dict[str, Any]]:
+    def kept(self) -> tuple[None, dict[str, Data]]:
         """The state as arrays. Raises `KeepingError` where it holds anything else."""
         return None, {**flat(self._kept(), "kept")}
 
@@ -169,7 +169,7 @@ class CompiledReplay:
         self.state, self.held = refilled(self._kept(), kept.arrays, "kept")
         self.answered, self.placed = kept.reached.answered, kept.reached.placed
 
-    def _kept(self) -> tuple[Any, Any]:
+    def _kept(self) -> tuple[Data, Data]:
         """The state, and how far rows that are held have been learned; the log is not kept."""
         return self.state, None if self.held is None else self.held._replace(state=None, log=None)
 

@@ -6,7 +6,7 @@ import math
 from array import array
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -41,6 +41,7 @@ from newsreplay.simulator.replay.plain_data import packed, unpacked
 from newsreplay.simulator.replay.scores import fill as fill_scores
 from newsreplay.simulator.replay.sizes import state_bytes
 from newsreplay.simulator.replay.slates import NO_DROPS, Drops, Tidied, Writing
+from newsreplay.simulator.replay.tuples import Data
 from newsreplay.simulator.replay.walk import ASKING_AT, AnswerArrays, Replayed, stretches, walk
 from newsreplay.simulator.replay.watching import Method, at_row, limited, told_by_time
 
@@ -309,7 +310,7 @@ class PlainReplay:
             raise _unknown(self.state.name, tidied, self.known, self.catalog)
         self.drops = Drops(self.drops.current + tidied.current, self.drops.repeated + tidied.repeated)
 
-    def kept(self) -> tuple[Any, dict[str, Any]]:
+    def kept(self) -> tuple[Data, dict[str, Data]]:
         """The recommender's state and the replay's. Raises `KeepingError` where the first is no plain data."""
         assert isinstance(self.recommender, SupportsStateDict)
         arrays: dict[str, Column] = {}

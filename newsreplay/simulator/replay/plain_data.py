@@ -7,15 +7,14 @@ of a class of somebody's own, nothing tells what it needs besides.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from newsreplay.log.rows import Column
-from newsreplay.simulator.replay.tuples import KeepingError
+from newsreplay.simulator.replay.tuples import Data, KeepingError
 
 
-def packed(value: object, arrays: dict[str, Column], path: str = "state_dict()") -> Any:
+def packed(value: object, arrays: dict[str, Column], path: str = "state_dict()") -> Data:
     """A value as JSON has it; its arrays go into `arrays`, and their names into the JSON.
 
     >>> arrays = {}
@@ -28,17 +27,17 @@ def packed(value: object, arrays: dict[str, Column], path: str = "state_dict()")
     if value is None or kind in (bool, int, float, str):
         return value
     if kind is np.ndarray or isinstance(value, np.generic):
-        array: Any = np.asarray(value)
+        array: Data = np.asarray(value)
         if array.dtype.hasobject:
             raise KeepingError(f"{path} is an array of objects; make it one of numbers")
         arrays[name := str(len(arrays))] = array
         return {"array" if kind is np.ndarray else "scalar": name}
     if kind is list or kind is tuple:
-        several: Any = value
+        several: Data = value
         parts = [packed(one, arrays, f"{path}[{place}]") for place, one in enumerate(several)]
         return parts if kind is list else {"tuple": parts}
     if kind is dict:
-        mapping: Any = value
+        mapping: Data = value
         return {
             "dict": [
                 [packed(key, arrays, f"a key of {path}"), packed(one, arrays, f"{path}[{key!r}]")]
@@ -48,7 +47,7 @@ def packed(value: object, arrays: dict[str, Column], path: str = "state_dict()")
     raise KeepingError(f"{path} is a {kind.__name__}; make it of numbers, texts, lists, tuples, dicts and NumPy arrays")
 
 
-def unpacked(value: Any, arrays: Mapping[str, Column]) -> Any:
+def unpacked(value: Data, arrays: Mapping[str, Column]) -> Data:
     """What `packed` was given."""
     if isinstance(value, list):
         return [unpacked(one, arrays) for one in value]

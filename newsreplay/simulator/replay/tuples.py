@@ -8,13 +8,15 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from newsreplay.log.rows import Column
 
 T = TypeVar("T")
+
+Data: TypeAlias = Any  #: plain data, as JSON and arrays hold it
 
 _NUMBERS = (bool, int, float, np.generic)
 
@@ -60,10 +62,10 @@ def refilled(like: T, arrays: Mapping[str, Column], name: str = "") -> T:
     if isinstance(like, tuple):
         fields = getattr(like, "_fields", range(len(like)))
         parts = [refilled(one, arrays, f"{name}.{field}".lstrip(".")) for field, one in zip(fields, like, strict=True)]
-        make: Any = type(like)
+        make: Data = type(like)
         return make(*parts) if hasattr(like, "_fields") else make(parts)  # type: ignore[no-any-return]
     if isinstance(like, np.ndarray):
-        array: Any = arrays[name]
+        array: Data = arrays[name]
         array.flags.writeable = like.flags.writeable
         return array  # type: ignore[no-any-return]
     make = type(like)
@@ -72,7 +74,7 @@ def refilled(like: T, arrays: Mapping[str, Column], name: str = "") -> T:
 
 def made_of(kind: type[T], arrays: Mapping[str, Column], name: str = "") -> T:
     """A NamedTuple from what `flat` kept of one, by the types of its fields. Raises `KeyError` where one is missing."""
-    values: dict[str, Any] = {}
+    values: dict[str, Data] = {}
     for field, hint in get_type_hints(kind).items():
         path = f"{name}.{field}".lstrip(".")
         if get_origin(hint) in (Union, types.UnionType):  # or None

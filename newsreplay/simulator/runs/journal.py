@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict, cast
+from typing import NamedTuple, TypedDict, cast
 
 import numpy as np
 
@@ -22,11 +22,12 @@ from newsreplay.recommenders.base import SelfReport
 from newsreplay.simulator.judgement.scoring import Sums
 from newsreplay.simulator.replay.checkpoints import DamagedError, opened_line, sealed_line, synced, whole_record
 from newsreplay.simulator.replay.slates import NO_DROPS, Drops
-from newsreplay.simulator.replay.tuples import made_of
+from newsreplay.simulator.replay.tuples import Data, made_of
 from newsreplay.simulator.runs.options import Execution
 from newsreplay.simulator.runs.origin import code_digest, file_digests
 from newsreplay.simulator.runs.pair import AnswerTimes, Judged, Pair
-from newsreplay.simulator.runs.paths import CHECKPOINTS, JOURNAL, PairFiles, checkpoint_folder, pair_files
+from newsreplay.simulator.runs.paths import CHECKPOINTS, FOLDERS, JOURNAL, checkpoint_folder, pair_files
+from newsreplay.simulator.runs.place import FILES
 from newsreplay.simulator.runs.records import OptionsRecord, PairRecord, PairTimingRecord
 from newsreplay.simulator.runs.write import Manifest, pair_record, timing_record, training_rounds
 from newsreplay.version import __version__
@@ -62,7 +63,7 @@ class Finished(TypedDict):
     files: dict[str, str]  #: digests, by name below the folder
 
 
-class Lines(NamedTuple):
+class JournalLines(NamedTuple):
     """A journal, read as far as it is whole."""
 
     head: Head
@@ -70,7 +71,7 @@ class Lines(NamedTuple):
     size: int  #: bytes of these lines
 
 
-def read_journal(folder: Path) -> Lines | None:
+def read_journal(folder: Path) -> JournalLines | None:
     """The journal in a folder; None where there is none, or none of which the first line is whole."""
     try:
         content = (folder / JOURNAL).read_bytes()
@@ -83,7 +84,7 @@ def read_journal(folder: Path) -> Lines | None:
         except (DamagedError, ValueError):  # the last one, of a process that was killed
             break
         size += len(line)
-    return Lines(cast(Head, values[0]), cast(list[Finished], values[1:]), size) if values else None
+    return JournalLines(cast(Head, values[0]), cast(list[Finished], values[1:]), size) if values else None
 
 
 class Journal:
@@ -184,12 +185,13 @@ class Journal:
         return taken
 
     def _clean(self, report: Callable[[str], None]) -> None:
-        for what in PairFiles._fields:
-            for path in sorted((self.folder / what).rglob("*")):
+        """Remove all but what the journal names, and whole checkpoints: what was measured is measured again."""
+        for path in [*(self.folder / name for name in FILES), *self.folder.glob("*.part")]:
+            path.unlink(missing_ok=True)
+        for name in FOLDERS:
+            for path in sorted((self.folder / name).rglob("*")):
                 if path.is_file() and path.relative_to(self.folder).as_posix() not in self.sealed:
                     path.unlink()
-        for path in [*self.folder.glob("*.part"), *self.folder.glob("*/*.part")]:
-            path.unlink()
         for folder in sorted((self.folder / CHECKPOINTS).glob("*/*")):
             try:
                 whole_record(folder)
@@ -207,7 +209,7 @@ def restored(folder: Path, finished: Finished) -> Judged:
     with np.load(pair_files(folder, record["publisher"], record["recommender"]).sums, allow_pickle=False) as file:
         sums = made_of(Sums, {name: file[name] for name in file.files})
     dropped = record.get("dropped")
-    answers: Any = timing.get("answers")
+    answers: Data = timing.get("answers")
     return Judged(
         publisher=record["publisher"],
         recommender=record["recommender"],

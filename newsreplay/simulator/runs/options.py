@@ -90,7 +90,7 @@ class Options(NamedTuple):
                 del flat[name]
         return cast(OptionsRecord, flat)
 
-    def all(self) -> dict[str, Any]:
+    def all(self) -> dict[str, object]:
         """All options by name, those as well that run.json leaves out."""
         flat = asdict(self.answering) | asdict(self.scope) | asdict(self.keeping)
         return flat | {"feedback_delay": self.answering.feedback_delay._asdict(), "seeds": list(self.answering.seeds)}

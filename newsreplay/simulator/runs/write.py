@@ -18,7 +18,7 @@ from newsreplay.log.rows import Column
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scoring import Scored, Sums
-from newsreplay.simulator.replay.tuples import flat
+from newsreplay.simulator.replay.tuples import Data, flat
 from newsreplay.simulator.runs.files import seal, written
 from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.origin import code_digest, file_digests
@@ -85,7 +85,7 @@ def write_results(folder: Path, results: list[Result]) -> None:
 
 def write_sums(path: Path, sums: Sums) -> None:
     """Write what a pair's metrics and their intervals are made of. Raises `RunError`."""
-    arrays: dict[str, Any] = {**flat(sums)}
+    arrays: dict[str, Data] = {**flat(sums)}
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     with written(path) as work:
