@@ -157,7 +157,6 @@ def run(
     """Replay a data set before recommenders and print the leaderboard.
 
     The exit status is 3 where a recommender failed; what the others brought is printed and kept.
-
     A run that is interrupted is kept as far as it went, in a folder with .partial behind its name; --resume goes on.
     """
     if overwrite and out is None:
