@@ -6,7 +6,8 @@
     print(run)               # the leaderboard
     run.to_pandas()          # every metric with its interval
 
-- Running: `run`, `Run`, `open`, `leaderboard`, `compare`; `JudgedColumns`, what metrics of your own are made of
+- Running: `run`, `resume`, `add`, `Run`, `open`, `leaderboard`, `compare`
+- Metrics of your own: `JudgedColumns`, what they are made of
 - Writing a recommender: `Recommender`, `Event` and its `Kind`, `Catalog`, `Deferred`, `SelfReport`, `check`
 - Data: `find_data`, `prepare_data`, `Dataset`
 - What goes wrong: `NewsreplayError` and those below it (`newsreplay.errors`)
@@ -38,12 +39,14 @@ if TYPE_CHECKING:
         RunError,
         SelfReport,
         SpecError,
+        add,
         check,
         compare,
         find_data,
         leaderboard,
         open,
         prepare_data,
+        resume,
         run,
     )
 
@@ -68,12 +71,14 @@ __all__ = [
     "SelfReport",
     "SpecError",
     "__version__",
+    "add",
     "check",
     "compare",
     "find_data",
     "leaderboard",
     "open",
     "prepare_data",
+    "resume",
     "run",
 ]
 

@@ -6,12 +6,12 @@ import inspect
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast
 
 from newsreplay.datasets import find_data, prepare_data
 from newsreplay.datasets.store import Dataset
@@ -34,7 +34,9 @@ from newsreplay.simulator.run import run as replay_and_judge
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.judged import JudgedColumns
 from newsreplay.simulator.runs.options import (
+    CHECKPOINT_EVERY,
     Answering,
+    Continuing,
     Execution,
     Keeping,
     Options,
@@ -78,12 +80,14 @@ __all__ = [
     "RunError",
     "SelfReport",
     "SpecError",
+    "add",
     "check",
     "compare",
     "find_data",
     "leaderboard",
     "open",
     "prepare_data",
+    "resume",
     "run",
 ]
 
@@ -232,6 +236,51 @@ def run(
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
 
 
+def resume(run: str | Path, *, data: DataSource | None = None, **how: Unpack[Continuing]) -> Run:
+    """Go on with a run that was interrupted or killed; `run` is the folder in which it was to lie.
+
+    Pairs of recommender and publisher that had ended are not replayed again; others go on from their last checkpoint,
+    where there is one. Results are those of an undisturbed run, to the byte. `data` names the data where they no longer
+    lie where they lay; `how` are `jobs`, `progress`, `report`, `clock` and limits as in `run`. Raises `RunError` where
+    there is nothing to go on with, or where data or code have changed.
+    """
+    from newsreplay.simulator.continuing import resume as go_on
+
+    return Run(go_on(run, data=data, execution=_execution(how)))
+
+
+def add(
+    run: str | Path,
+    recommenders: RecommenderSource | Iterable[RecommenderSource] = (),
+    *,
+    data: DataSource | None = None,
+    publishers: Iterable[str] = (),
+    out: str | Path | None = None,
+    given: Mapping[str, object] | None = None,
+    **how: Unpack[Continuing],
+) -> Run:
+    """Add recommenders, or publishers of its data, to a run; returns the joined one, which takes its place, or `out`.
+
+    Only what the run does not have, or what failed there, is replayed, with the run's options; `given` are some that
+    must be those. Results are those of one run of all, to the byte. The rest is as in `resume`. Raises `RunError`
+    where data, options or code are not those of the run.
+    """
+    from newsreplay.simulator.continuing import add as join
+
+    execution = _execution(how)
+    with execution.clock.stage("find"):
+        entries = _entries(recommenders, execution.apart) if recommenders else []
+    place = None if out is None else Path(out)
+    return Run(join(run, entries, data=data, publishers=publishers, out=place, given=given, execution=execution))
+
+
+def _execution(how: Continuing) -> Execution:
+    told = how.get("progress") or quiet, how.get("report") or unheard
+    execution = Execution(how.get("jobs"), None, *told, clock=how.get("clock") or StageClock())
+    limits = {name: value for name, value in how.items() if name not in ("jobs", "progress", "report", "clock")}
+    return _limited(execution, cast(RunLimits, limits))
+
+
 def _run(
     dataset: Dataset,
     entries: list[Entry],
@@ -272,6 +321,7 @@ def _limited(execution: Execution, limits: RunLimits) -> Execution:
         pair_timeout=_limit(limits.get("pair_timeout")),
         memory_limit=parse_bytes(memory) if isinstance(memory, str) else memory,
         fail_fast=on_error == "raise",
+        checkpoint_every=_limit(limits.get("checkpoint_every", CHECKPOINT_EVERY)),
     )
 
 

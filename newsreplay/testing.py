@@ -14,8 +14,11 @@ def test_mine(name):
 from __future__ import annotations
 
 import pickle
+import tempfile
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +27,7 @@ from newsreplay.errors import RecommenderError, SpecError, did_you_mean
 from newsreplay.log.catalog import Articles
 from newsreplay.log.rows import ASKING, Asks, Log
 from newsreplay.recommenders.base import Compiled, Setting
+from newsreplay.recommenders.protocols import SupportsStateDict
 from newsreplay.recommenders.registry import Entry, start_list
 from newsreplay.simulator import edge_logs
 from newsreplay.simulator.apart import Apart, Given, Here, NotSentError
@@ -31,7 +35,9 @@ from newsreplay.simulator.checks import DECLARE, SHORT, check_entry, probes_of
 from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.pool_order import order_used
 from newsreplay.simulator.probes import shortened
+from newsreplay.simulator.replay.checkpoints import Checkpoints
 from newsreplay.simulator.replay.replay import replay
+from newsreplay.simulator.replay.walk import AnswerArrays, Replayed
 from newsreplay.spec import Spec
 
 FEW, MANY = 500, 4_000  #: rows between which time and memory are seen to grow
@@ -267,6 +273,47 @@ def picklable(subject: _Subject) -> str:
     return "answers the same once it was pickled"
 
 
+def goes_on(subject: _Subject) -> str:
+    """Stopped between two rows and gone on with from its state, it answers the same."""
+    if not isinstance(subject.entry.make(), Compiled | SupportsStateDict):
+        return "keeps no state, so an interrupted replay begins anew"
+    log, articles = made_up_log(2_000, subject.setting.seed)
+    first = subject.here(log, articles)
+    said: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="newsreplay-") as work:
+
+        def answers(stop: int) -> Replayed:
+            slates, scores = np.full_like(first.slates, -1), np.full(len(log.pools.item), -np.inf)
+            return replay(
+                log,
+                subject.entry.make(),
+                subject.setting,
+                articles=articles,
+                name=subject.entry.label,
+                arrays=AnswerArrays(slates, scores, Checkpoints(Path(work), 0.0, said.append)),
+                progress=lambda rows: _stop(rows >= stop),
+                stretch=500,
+            )
+
+        with suppress(_StoppedOnPurposeError):
+            answers(1_500)  # its last checkpoint is that of row 1,000
+        if said:
+            raise AssertionError(said[0])
+        again = answers(len(log.time) + 1)
+    if not _same(first, Given(again.slates, again.scores)):
+        raise AssertionError("answers otherwise once it went on from its state_dict(); is something missing there?")
+    return "the same answers after a stop"
+
+
+class _StoppedOnPurposeError(Exception):
+    """A replay is stopped on purpose."""
+
+
+def _stop(now: bool) -> None:
+    if now:
+        raise _StoppedOnPurposeError
+
+
 def growth(subject: _Subject) -> str:
     """Time and memory per event do not grow steeply with the log; else there is a `GrowthWarning`."""
     times, sizes = [], []
@@ -292,7 +339,7 @@ _TESTS: dict[str, Callable[[_Subject], str]] = {
     for test in (
         *(valid_answers, deterministic, blind, pool_order),
         *(empty_log, unknown_readers, one_article, huge_pools, ties),
-        *(interpreted, picklable, growth),
+        *(interpreted, picklable, goes_on, growth),
     )
 }
 #: What is tested, by name, in the order in which it is.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -123,6 +123,30 @@ class Recurses(Good):
         return [1.0, *self.score(request, pool[1:])] if pool else []
 
 
+class Forgets(Good):
+    """Answers by how many rows there were, which its state does not say."""
+
+    rows = 0
+
+    def learn(self, event: Event) -> None:
+        super().learn(event)
+        self.rows += 1
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return super().recommend(request, k)[: self.rows % 7]
+
+    def state_dict(self) -> dict[str, object]:
+        return {"read": self.read}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.read = state["read"]
+
+
+class Unkept(Forgets):
+    def state_dict(self) -> dict[str, object]:
+        return {"read": {*self.read}}
+
+
 class KeepsAFunction(Good):
     def __init__(self) -> None:
         self.weigh = lambda item: 1 / (1 + item)
@@ -142,6 +166,8 @@ class KeepsAFunction(Good):
         ("one_article", NeedsTwo, "IndexError"),
         ("huge_pools", Recurses, "RecursionError"),
         ("picklable", KeepsAFunction, "cannot be pickled"),
+        ("goes_on", Forgets, "is something missing there?"),
+        ("goes_on", Unkept, "state_dict()['read'] is a set"),
     ],
 )
 def test_who_breaks_a_property_is_told_so_and_who_does_not_is_not(name: str, broken: type[Good], what: str) -> None:

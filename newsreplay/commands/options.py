@@ -64,6 +64,7 @@ class LimitKeywords(TypedDict):
 
     pair_timeout: NotRequired[int]  #: ms
     memory_limit: NotRequired[int]  #: bytes
+    checkpoint_every: NotRequired[int]  #: ms
     on_error: Literal["keep", "raise"]
 
 

@@ -6,12 +6,14 @@ import contextlib
 import shlex
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from newsreplay.commands.bars import progress_bar, report_line, training_bars
+from newsreplay.commands.continuing import going_on
 from newsreplay.commands.getting import found_or_offered
 from newsreplay.commands.options import (
     AnsweringKeywords,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
     from newsreplay.recommenders.registry import Entry
+    from newsreplay.simulator.runs.place import Numbered
 
 
 @click.command()
@@ -102,12 +105,30 @@ if TYPE_CHECKING:
 @click.option(
     "--fail-fast", "on_error", flag_value="raise", default="keep", help="Stop where the first recommender fails."
 )
+@click.option(
+    "--checkpoint-every",
+    callback=parse_time,
+    metavar="DURATION",
+    help="How often the state of a recommender is kept, so that --resume need not begin it anew.  [default: 1m]",
+)
 @click.option("--slates/--no-slates", default=True, help="Keep every answer in the run folder.  [default: keep]")
 @cluster_option
 @reward_option
 @click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
 @click.option("--deadline", callback=parse_time, help="An answer that takes longer is late: 100ms. Implies --timed.")
 @click.option("--strict-deadline", is_flag=True, help="Late answers count as misses.")
+@click.option(
+    "--add",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Add --recommenders, or --publishers, to a run: only what it does not have, or what failed, is replayed.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with a run that was interrupted or killed.",
+)
 @click.option("--profile", is_flag=True, help="Print the seconds by stage below the table: find, load, replay, …")
 @names_option
 @leaderboard_options
@@ -126,6 +147,8 @@ def run(
     jobs: int | None,
     limits: LimitKeywords,
     slates: bool,
+    add: Path | None,
+    resume: Path | None,
     profile: bool,
     names: dict[str, str],
     table: LeaderboardKeywords,
@@ -134,39 +157,37 @@ def run(
     """Replay a data set before recommenders and print the leaderboard.
 
     The exit status is 3 where a recommender failed; what the others brought is printed and kept.
-
-    A run that is interrupted is kept as far as it went, in a folder whose name ends with .partial.
+    A run that is interrupted is kept as far as it went, in a folder with .partial behind its name; --resume goes on.
     """
     if overwrite and out is None:
         raise click.UsageError("--overwrite is for --out; without it no other run is replaced")
-    with (clock := StageClock()).stage("find"):
-        dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
-    from newsreplay.api import run as replay_all
-    from newsreplay.datasets.remote.address import without_secrets
-    from newsreplay.files import file_name
+    clock = StageClock()
+    if add is not None or resume is not None:
+        start = going_on(click.get_current_context())
+    else:
+        with clock.stage("find"):
+            dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
+        from newsreplay.api import run as replay_all
+
+        start = partial(
+            replay_all,
+            dataset,
+            entries,
+            k=k,
+            publishers=split_names(publishers) if publishers else None,
+            out=out or _numbered(dataset),
+            overwrite=overwrite,
+            slates=slates,
+            command=_command_line(),
+            **scope,
+            **answering,
+        )
     from newsreplay.machine import cores
     from newsreplay.simulator.run import InterruptedRunError
-    from newsreplay.simulator.runs.place import Numbered
 
     try:
         with progress_bar() as progress:
-            done = replay_all(
-                dataset,
-                entries,
-                k=k,
-                publishers=split_names(publishers) if publishers else None,
-                jobs=jobs or cores(),
-                out=out or Numbered(Path("runs") / file_name(dataset.name)),
-                overwrite=overwrite,
-                slates=slates,
-                progress=progress,
-                report=report_line,
-                command=shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])]),
-                clock=clock,
-                **scope,
-                **answering,
-                **limits,
-            )
+            done = start(jobs=jobs or cores(), progress=progress, report=report_line, clock=clock, **limits)
     except RecommenderError as error:  # of --fail-fast
         raise FailedRecommendersError(str(error)) from None
     except InterruptedRunError as interruption:
@@ -174,6 +195,21 @@ def run(
         raise
     done.names = names
     _print_run(done, table, clock if profile else None)
+
+
+def _numbered(dataset: Dataset) -> Numbered:
+    """Where runs of a data set lie if nothing else is said."""
+    from newsreplay.files import file_name
+    from newsreplay.simulator.runs.place import Numbered
+
+    return Numbered(Path("runs") / file_name(dataset.name))
+
+
+def _command_line() -> str:
+    """What was typed, without secrets."""
+    from newsreplay.datasets.remote.address import without_secrets
+
+    return shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])])
 
 
 def _find_data_and_compile(

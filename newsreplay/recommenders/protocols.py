@@ -17,9 +17,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
 if TYPE_CHECKING:
     from newsreplay.log.catalog import Articles
     from newsreplay.log.rows import Event, Log
@@ -82,12 +79,12 @@ class SupportsSaveWeights(Protocol):
 
 @runtime_checkable
 class SupportsStateDict(Protocol):
-    """Can be stopped between two rows and go on elsewhere with the same answers."""
+    """Can be stopped between two rows and go on in another process with the same answers, from a checkpoint."""
 
-    def state_dict(self) -> dict[str, npt.NDArray[np.generic]]:
-        """All that the recommender has learned so far, as arrays by name."""
+    def state_dict(self) -> dict[str, object]:
+        """All that it has learned so far: None, numbers, texts, lists, tuples, dicts and NumPy arrays, by name."""
         ...
 
-    def load_state_dict(self, arrays: Mapping[str, npt.NDArray[np.generic]], /) -> None:
-        """Go on from arrays that `state_dict` returned."""
+    def load_state_dict(self, state: Mapping[str, object], /) -> None:
+        """Go on from what `state_dict` returned; called once, after `start`."""
         ...

@@ -20,16 +20,18 @@ from newsreplay.recommenders.base import SelfReport, Setting
 from newsreplay.simulator.judgement.oracle import foresee
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.judgement.scoring import Answers, Judgement, Scored, score, select_scored
+from newsreplay.simulator.replay.checkpoints import Checkpoints
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.foresight import foresight_of, leaks_of
 from newsreplay.simulator.replay.replay import ignore, replay
 from newsreplay.simulator.replay.slates import NO_DROPS, allocate
-from newsreplay.simulator.replay.walk import Replayed
+from newsreplay.simulator.replay.walk import AnswerArrays, Replayed
 from newsreplay.simulator.runs.answers import write_scores, write_slates
 from newsreplay.simulator.runs.columns import write_judgement
 from newsreplay.simulator.runs.options import Answering
 from newsreplay.simulator.runs.pair import AnswerTimes, Judged, Pair
-from newsreplay.simulator.runs.paths import pair_files
+from newsreplay.simulator.runs.paths import checkpoint_folder, pair_files
+from newsreplay.simulator.runs.write import write_sums
 from newsreplay.simulator.stages import StageClock
 from newsreplay.traces import one_line
 
@@ -100,6 +102,7 @@ def replay_pair(
 def _write(pair: Pair, publisher: Publisher, replayed: Replayed, judgement: Judgement) -> None:
     files = pair_files(pair.folder, pair.publisher, pair.entry.label)
     write_judgement(files, judgement, pair.options.scope.requests)
+    write_sums(files.sums, judgement.sums)
     if pair.options.keeping.slates:
         write_slates(files.slates, publisher, replayed.slates)
         if replayed.scores is not None and len(replayed.scores):
@@ -175,6 +178,10 @@ def _replay(
     if foresight_of(recommender) == "oracle":
         foresee(publisher, slates, scores, scope.requests, scope.exclude)
         return Replayed(slates, scores, NO_DROPS, 0, None, 0.0, foresight="oracle")
+    checkpoints = None
+    if pair.checkpoint_every is not None:
+        kept = checkpoint_folder(pair.folder, pair.publisher, pair.entry.label)
+        checkpoints = Checkpoints(kept, pair.checkpoint_every, report)
     return replay(
         publisher.whole_log,
         recommender,
@@ -192,7 +199,7 @@ def _replay(
         ),
         articles=publisher.whole_articles,
         name=pair.entry.label,
-        arrays=(slates, scores),
+        arrays=AnswerArrays(slates, scores, checkpoints),
         progress=progress,
     )
 

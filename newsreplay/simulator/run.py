@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import RecommenderError, RunError
@@ -17,6 +18,7 @@ from newsreplay.simulator.judgement.scoring import Scored
 from newsreplay.simulator.pairs import load_scored
 from newsreplay.simulator.runs.answers import write_impressions, write_requests
 from newsreplay.simulator.runs.columns import write_scored
+from newsreplay.simulator.runs.journal import Finished, Journal, remove_journal
 from newsreplay.simulator.runs.options import Answering, Execution, Options
 from newsreplay.simulator.runs.pair import Judged, Pair
 from newsreplay.simulator.runs.paths import pair_files, publisher_files
@@ -37,26 +39,38 @@ def run(
     publishers: Iterable[str] | None = None,
     execution: Execution = Execution(),
     overwrite: bool = False,
+    earlier: Earlier | None = None,
 ) -> Path:
     """Replay a data set before recommenders, score them, and write the run folder `out` (`newsreplay.api.run`).
 
-    Returns the folder. Until the run is whole it lies beside, and what was in the folder is untouched. Raises
-    `InterruptedRunError` in place of `KeyboardInterrupt`, once what is finished is measured.
+    Returns the folder. Until the run is whole it lies beside, and what was in the folder is untouched. Pairs that
+    `earlier` has are not replayed again. Raises `InterruptedRunError` in place of `KeyboardInterrupt`, once what is
+    finished is measured.
     """
     chosen = _publishers(dataset, publishers)
     check_asking(dataset, chosen, options.scope.requests)
     check_rewarded(dataset, chosen, options.scope.reward)
     repeated = repeat_with_seeds(entries, options.answering.seeds, execution.apart)
     manifest = Manifest(dataset, chosen, entries, options, execution.command)
-    with claimed(out, manifest.key(), overwrite=overwrite, report=execution.report) as claim:
+    resumed = earlier is not None and earlier.folder is None  # what was interrupted is the folder's own
+    with claimed(out, manifest.key(), overwrite=overwrite, report=execution.report, resumed=resumed) as claim:
+        claim = claim._replace(latest=earlier.latest) if earlier is not None and resumed else claim
+        every = None if execution.checkpoint_every is None else execution.checkpoint_every / 1000
         pairs = [
-            Pair(dataset.folder, publisher, entry, options, claim.partial, without_seed)
+            Pair(dataset.folder, publisher, entry, options, claim.partial, without_seed, every)
             for publisher in chosen
             for entry, without_seed in repeated
         ]
         progress = RunProgress(claim.partial, manifest, pairs, execution.clock)
+        journal = Journal(claim.partial, progress.sealed)
+        if not resumed:
+            journal.begin(manifest, claim.latest, execution)
         try:
-            _replay(progress, execution)
+            if earlier is not None:
+                earlier.hand_over(journal)
+                for judged in journal.take_up(pairs, execution.report):
+                    progress.add(judged)
+            _replay(progress, journal, execution)
         except KeyboardInterrupt:
             finish_partial(progress, execution.report)
             raise InterruptedRunError(claim.partial) from None
@@ -64,7 +78,22 @@ def run(
             finish_partial(progress, execution.report)
             raise failure.of from None
         claim.finish()
+        remove_journal(claim.folder)
         return claim.folder
+
+
+class Earlier(NamedTuple):
+    """Pairs that were replayed before: of an interrupted run that goes on (`folder` is None), or of another folder."""
+
+    folder: Path | None = None
+    finished: tuple[Finished, ...] = ()  #: of the other folder
+    latest: Path | None = None  #: what is to lead to the run that goes on
+
+    def hand_over(self, journal: Journal) -> None:
+        """Name them in the journal of the run, if it has not named them already. Raises `RunError`."""
+        for one in self.finished:
+            if self.folder is not None:
+                journal.adopt(self.folder, one)
 
 
 class FailedFastError(Exception):
@@ -183,16 +212,20 @@ class RunProgress:
         self.took = self.written - begun
 
 
-def _replay(progress: RunProgress, execution: Execution) -> None:
-    """Judge all pairs."""
+def _replay(progress: RunProgress, journal: Journal, execution: Execution) -> None:
+    """Judge all pairs that have not been."""
     rows = {facts["publisher"]: facts["rows"] for facts in progress.manifest.dataset.card["publishers"]}
-    total = sum(rows[pair.publisher] for pair in progress.pairs)
+    ended = {(pair.publisher, pair.recommender) for pairs in progress.judged.values() for pair in pairs}
+    pairs = [pair for pair in progress.pairs if (pair.publisher, pair.entry.label) not in ended]
+    total = sum(rows[pair.publisher] for pair in pairs)
 
     def show(line: str, done: int) -> None:
         execution.progress(f"replaying · {line}" if line else "replaying", done, total)
 
     with Workers(execution, show) as workers:
-        for answer in workers.judge(progress.pairs):
+        for answer in workers.judge(pairs):
+            if not answer.error:
+                journal.add(answer)
             progress.add(answer)
             if answer.error and execution.fail_fast:
                 raise FailedFastError(answer.raised or RecommenderError(_account(answer)))
@@ -213,7 +246,9 @@ def finish_partial(progress: RunProgress, report: Callable[[str], None]) -> None
         progress.measure(name)
     if progress.results:
         progress.write()
-        report(f"what is finished lies in {progress.folder}, a partial run; the same command begins anew")
+        report(f"what is finished lies in {progress.folder}, a partial run")
+    if not progress.manifest.objects():
+        report(f"to go on with it: newsreplay run --resume {progress.folder}")
 
 
 def measure_publisher(

@@ -14,12 +14,14 @@ from newsreplay.kernels.mixing import key_of
 from newsreplay.log.rows import ASKING, Asks, Column, Excludes, Log, make_log
 from newsreplay.recommenders.base import Compiled, Setting, Sizes
 from newsreplay.simulator.replay import delaying, excluding
+from newsreplay.simulator.replay.checkpoints import Kept, Lap
 from newsreplay.simulator.replay.clock import Clocked, Times, around, clocked
 from newsreplay.simulator.replay.excluding import Unread, count_excluded, session_trail
 from newsreplay.simulator.replay.scores import check as check_scores
 from newsreplay.simulator.replay.sizes import state_bytes
 from newsreplay.simulator.replay.slates import NO_DROPS
-from newsreplay.simulator.replay.walk import ASKING_AT, REVEAL, Replayed, bare_event, stretches, walk
+from newsreplay.simulator.replay.tuples import Data, flat, refilled
+from newsreplay.simulator.replay.walk import ASKING_AT, REVEAL, AnswerArrays, Replayed, bare_event, stretches, walk
 
 
 @kernel
@@ -158,6 +160,19 @@ class CompiledReplay:
         if scores is not None and self.placed > before:
             check_scores(log, scores, before, self.placed, type(recommender).__name__)
 
+    def kept(self) -> tuple[None, dict[str, Data]]:
+        """The state as arrays. Raises `KeepingError` where it holds anything else."""
+        return None, {**flat(self._kept(), "kept")}
+
+    def go_on(self, kept: Kept) -> None:
+        """Go on from what was `kept`."""
+        self.state, self.held = refilled(self._kept(), kept.arrays, "kept")
+        self.answered, self.placed = kept.reached.answered, kept.reached.placed
+
+    def _kept(self) -> tuple[Data, Data]:
+        """The state, and how far rows that are held have been learned; the log is not kept."""
+        return self.state, None if self.held is None else self.held._replace(state=None, log=None)
+
     def done(self, slates: Column, scores: Column | None, seconds: float) -> Replayed:
         """What was answered, after the last row."""
         times = None
@@ -170,14 +185,14 @@ class CompiledReplay:
 def compiled(
     log: Log,
     recommender: Compiled[Any],
-    slates: Column,
-    scores: Column | None,
+    arrays: AnswerArrays,
     key: np.uint64,
     setting: Setting,
     progress: Callable[[int], None],
     stretch: int,
 ) -> Replayed:
     """Replay a log before a compiled recommender; between two stretches its state may grow or be fitted."""
+    slates, scores = arrays.slates, arrays.scores
     log = make_log(**log._asdict())  # read-only whoever made it: another type would be compiled again
     unread, longest = _unread(log, setting, slates.shape[1])
     replaying = CompiledReplay(recommender, setting, key, sizes_of(log, longest), unread, scored=len(log.pools.at) > 1)
@@ -186,8 +201,9 @@ def compiled(
     loading = time.thread_time()
     replaying.load(log, slates, scores)
     loading = time.thread_time() - loading
-    begun = time.perf_counter()
-    for first, end, due in pieces(log, stretch, recommender.refit_every):
+    lap = Lap(None if setting.timed else arrays.checkpoints, replaying, slates, scores)
+    for first, end, due in pieces(log, stretch, recommender.refit_every, lap.begin):
         replaying.step(log, first, end, due, slates, scores)
         progress(end)
-    return replaying.done(slates, scores, time.perf_counter() - begun)._replace(loading=loading)
+        lap.ended(end, whole=end % stretch == 0)
+    return replaying.done(slates, scores, lap.seconds())._replace(loading=loading)

@@ -40,6 +40,10 @@ class Waiting:
         self.queues[event.kind].append(event)
         return True
 
+    def rows(self) -> list[int]:
+        """The rows that wait, in row order."""
+        return sorted(event.row for queue in self.queues.values() for event in queue)
+
     def release(self, time: int, learn: Callable[[Event], object]) -> None:
         """Learn, in row order, what is due before a row of a time."""
         while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from array import array
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -17,7 +16,12 @@ from newsreplay.kernels.compiling import rebound
 from newsreplay.log.catalog import Articles, Catalog, Revealed, bare_articles, shown_events
 from newsreplay.log.rows import ASKING, Asks, Column, Event, Excludes, Log
 from newsreplay.recommenders.base import Deferred, SelfReport, Setting, Slate
-from newsreplay.recommenders.protocols import SupportsForesee, SupportsSelfReport, SupportsSettle
+from newsreplay.recommenders.protocols import (
+    SupportsForesee,
+    SupportsSelfReport,
+    SupportsSettle,
+    SupportsStateDict,
+)
 from newsreplay.simulator.replay.answers import (
     Answer,
     AnswerError,
@@ -27,15 +31,18 @@ from newsreplay.simulator.replay.answers import (
     frozen_scores,
     frozen_slate,
 )
+from newsreplay.simulator.replay.checkpoints import Kept, Lap
 from newsreplay.simulator.replay.clock import Times, clock_calls
 from newsreplay.simulator.replay.delaying import Waiting
 from newsreplay.simulator.replay.events import events
 from newsreplay.simulator.replay.excluding import Trimming
 from newsreplay.simulator.replay.foresight import foresight_of
+from newsreplay.simulator.replay.plain_data import packed, unpacked
 from newsreplay.simulator.replay.scores import fill as fill_scores
 from newsreplay.simulator.replay.sizes import state_bytes
 from newsreplay.simulator.replay.slates import NO_DROPS, Drops, Tidied, Writing
-from newsreplay.simulator.replay.walk import ASKING_AT, Replayed, stretches, walk
+from newsreplay.simulator.replay.tuples import Data
+from newsreplay.simulator.replay.walk import ASKING_AT, AnswerArrays, Replayed, stretches, walk
 from newsreplay.simulator.replay.watching import Method, at_row, limited, told_by_time
 
 
@@ -303,6 +310,28 @@ class PlainReplay:
             raise _unknown(self.state.name, tidied, self.known, self.catalog)
         self.drops = Drops(self.drops.current + tidied.current, self.drops.repeated + tidied.repeated)
 
+    def kept(self) -> tuple[Data, dict[str, Data]]:
+        """The recommender's state and the replay's. Raises `KeepingError` where the first is no plain data."""
+        assert isinstance(self.recommender, SupportsStateDict)
+        arrays: dict[str, Column] = {}
+        state = packed(self.recommender.state_dict(), arrays)
+        held = self.state.waiting.rows() if isinstance(self.state, HoldingState) else []
+        counted = [*map(int, (self.revealed.row, self.revealed.known, self.known, self.scored, *self.drops))]
+        return {"state": state, "held": held, "counted": counted, "given_up": self.given_up}, arrays
+
+    def go_on(self, kept: Kept) -> None:
+        """Go on from what was `kept`."""
+        assert isinstance(self.recommender, SupportsStateDict)
+        self.revealed.row, self.revealed.known, self.known, self.scored, *drops = kept.told["counted"]
+        self.drops = Drops(*drops)
+        self.answered, self.placed = kept.reached.answered, kept.reached.placed
+        self.given_up += kept.told["given_up"]
+        if isinstance(self.state, HoldingState):
+            for row in kept.told["held"]:
+                [event] = events(self.event, self.log, self.extra, row, row + 1, self.setting.exclude)
+                self.state.waiting.holds(event)
+        self.recommender.load_state_dict(unpacked(kept.told["state"], kept.arrays))
+
     def done(self, slates: Column, scores: Column | None, seconds: float) -> Replayed:
         """What was answered, after the last row."""
         times, setting, log = self.times, self.setting, self.log
@@ -317,21 +346,23 @@ class PlainReplay:
 def plain(
     log: Log,
     recommender: PlainRecommender,
-    slates: Column,
-    scores: Column | None,
+    arrays: AnswerArrays,
     articles: Articles | None,
     setting: Setting,
     progress: Callable[[int], None],
     stretch: int,
 ) -> Replayed:
     """Replay a log before a plain-Python recommender, `stretch` rows at a time."""
+    slates, scores = arrays.slates, arrays.scores
     replaying = PlainReplay(recommender, setting, log, articles, k=slates.shape[1], scores=scores is not None)
-    begun = time.perf_counter()
     with at_row(replaying.revealed, recommender), told_by_time(progress, replaying.revealed):
-        for first, end in stretches(log, stretch):
+        goes_on = isinstance(recommender, SupportsStateDict) and not setting.timed
+        lap = Lap(arrays.checkpoints if goes_on else None, replaying, slates, scores)
+        for first, end in stretches(log, stretch, lap.begin):
             replaying.step(first, end, slates, scores)
             progress(end)
-    return replaying.done(slates, scores, time.perf_counter() - begun)
+            lap.ended(end, whole=end % stretch == 0)
+    return replaying.done(slates, scores, lap.seconds())
 
 
 def codes_of(recommender: PlainRecommender, catalog: Catalog) -> Codes:

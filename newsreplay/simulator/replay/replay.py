@@ -29,7 +29,7 @@ from newsreplay.simulator.replay.compiled import compiled
 from newsreplay.simulator.replay.foresight import foresight_of, leaks_of
 from newsreplay.simulator.replay.plain import PlainRecommender, plain
 from newsreplay.simulator.replay.slates import Drops, allocate
-from newsreplay.simulator.replay.walk import STRETCH, Replayed, can_score
+from newsreplay.simulator.replay.walk import STRETCH, AnswerArrays, Replayed, can_score
 
 
 def ignore(value: object) -> None:
@@ -43,7 +43,7 @@ def replay(
     *,
     articles: Articles | None = None,
     name: str = "",
-    arrays: tuple[Column, Column] | None = None,
+    arrays: AnswerArrays | None = None,
     progress: Callable[[int], None] = ignore,
     stretch: int = STRETCH,
 ) -> Replayed:
@@ -51,9 +51,9 @@ def replay(
 
     `setting` has the slate length, what asks for slates, the seed and what else a plain recommender is handed; with
     `setting.timed` every call is clocked, which slows the replay down by some 0.1 µs an event. The seed and `name` (the
-    spec) key random choices. `arrays` are the slates and scores to write to, int32[requests, k] filled with -1 and
-    float64[places of `log.pools.item`] filled with -inf; by default they are made. `progress` takes the number of rows
-    done, after every `stretch` of rows.
+    spec) key random choices. `arrays` are what answers are written to; by default they are made. With checkpoints
+    beside them it goes on from the last one, if the recommender is compiled or has a `state_dict`; mixtures, and
+    whoever is timed, begin anew. `progress` takes the number of rows done, after every `stretch` of rows.
 
     >>> from newsreplay.log.rows import make_log, READ
     >>> from newsreplay.recommenders.baselines.circular import Circular
@@ -77,30 +77,31 @@ def replay(
     """
     if arrays is None:
         slates = np.full((int(np.count_nonzero(log.kind == ASKING[setting.requests])), setting.k), -1, np.int32)
-        arrays = slates, np.full(len(log.pools.item), -np.inf)
-    slates, scores = arrays[0], arrays[1] if can_score(recommender) else None
+        arrays = AnswerArrays(slates, np.full(len(log.pools.item), -np.inf))
+    if not can_score(recommender):
+        arrays = arrays._replace(scores=None)
     if isinstance(recommender, Compiled):
         key = key_of(setting.seed, name)
         if isinstance(recommender, SupportsForesee):
             recommender.foresee(log, bare_articles(log) if articles is None else articles)
-        done = compiled(log, recommender, slates, scores, key, setting, progress, stretch)
+        done = compiled(log, recommender, arrays, key, setting, progress, stretch)
         return done._replace(foresight=foresight_of(recommender))
     if isinstance(recommender, Mixture):
-        return _mixed(log, recommender, slates, scores, articles, setting, progress, stretch)
-    return plain(log, recommender, slates, scores, articles, setting, progress, stretch)
+        return _mixed(log, recommender, arrays, articles, setting, progress, stretch)
+    return plain(log, recommender, arrays, articles, setting, progress, stretch)
 
 
 def _mixed(
     log: Log,
     mixture: Mixture,
-    slates: Column,
-    scores: Column | None,
+    arrays: AnswerArrays,
     articles: Articles | None,
     setting: Setting,
     progress: Callable[[int], None],
     stretch: int,
 ) -> Replayed:
     """Replay a log before each part of a mixture, and mix what they answer; a part draws as it does alone."""
+    slates, scores = arrays.slates, arrays.scores
     requests, k = slates.shape
     number = len(mixture.parts)
     scorers = [part for part in range(number) if can_score(mixture.parts[part])]
@@ -116,7 +117,7 @@ def _mixed(
                 setting._replace(k=mixture.depth(k)),
                 articles=articles,
                 name=entry.label,
-                arrays=(listed[part], ranked[scorers.index(part)] if part in scorers else unscored),
+                arrays=AnswerArrays(listed[part], ranked[scorers.index(part)] if part in scorers else unscored),
                 progress=lambda rows, part=part: progress((part * len(log.time) + rows) // number),  # type: ignore[misc]
                 stretch=stretch,
             )

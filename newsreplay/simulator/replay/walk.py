@@ -10,6 +10,7 @@ from newsreplay.log.rows import IMPRESSION, OUTCOME, READ, Column, Event, Exclud
 from newsreplay.recommenders.base import SelfReport
 from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.protocols import SupportsScore
+from newsreplay.simulator.replay.checkpoints import Checkpoints
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.foresight import Foresight
 from newsreplay.simulator.replay.slates import Drops
@@ -44,6 +45,14 @@ def walk(
             recommend(state, event, slates[answered])  # type: ignore[name-defined] # noqa: F821
             answered += 1
     return answered, placed
+
+
+class AnswerArrays(NamedTuple):
+    """Where answers are written, and where it is kept how far the replay has come."""
+
+    slates: Column  #: int32[requests, k], filled with -1
+    scores: Column | None  #: float64[places of `log.pools.item`], filled with -inf; None = it cannot score
+    checkpoints: Checkpoints | None = None
 
 
 class Replayed(NamedTuple):

@@ -26,7 +26,7 @@ _RUN = "run.json"
 _SUMS = "SHA256SUMS"
 _KEPT = ("results.json", "timing.json", "training.json")
 _ANSWERS = {"slates", "scores", "timing.json", "training.json", _RUN}  # what scoring again does not make anew
-_COLUMNS = (".arrow", ".npy")  # and not what other pairs of the run are writing at the moment
+_COLUMNS = (".arrow", ".npy", ".npz")  # and not what other pairs of the run are writing at the moment
 _WITH_GAPS = ("category", "item")  # an impression may have no article on screen
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 

@@ -45,11 +45,22 @@ from newsreplay.simulator.runs.files import Digests, read_columns
 from newsreplay.simulator.runs.options import DataSource, Options
 from newsreplay.simulator.runs.paths import pair_files, publisher_files
 from newsreplay.simulator.runs.place import UNFINISHED, find_run, partial_of
-from newsreplay.simulator.runs.records import FORMAT, PairFile, PairRecord, PublisherRecord, RunRecord, TimingRecord
+from newsreplay.simulator.runs.records import (
+    FORMAT,
+    PairFile,
+    PairRecord,
+    PublisherRecord,
+    RunRecord,
+    TimingRecord,
+    TrainingRecord,
+)
 from newsreplay.spec import parse_spec
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+TRAINING = "training.json"
 
 
 class AddedMetric(NamedTuple):
@@ -84,7 +95,7 @@ class RunFolder:
             for name in (pair["recommender"], pair.get("without_seed", pair["recommender"]))
         }
         self.names: dict[str, str] = {}  #: display names, by specs as run.json has them, for those that were given one
-        self.timing: TimingRecord = cast(TimingRecord, _read_json(self._whole(self.folder / "timing.json"), dict))
+        self.timing: TimingRecord = read_timing(self.folder)
         self._stored = read_results(self.folder)
         self.results: list[Result] = self._stored
         self.added: dict[str, AddedMetric] = {}  #: metrics that were added, by name
@@ -367,6 +378,17 @@ def read_results(folder: Path) -> list[Result]:
         return [Result(**row) for row in _read_json(path, list)]
     except TypeError as error:
         raise RunError(f"{path} cannot be read ({error}); run it again") from None
+
+
+def read_timing(folder: Path) -> TimingRecord:
+    """The timing.json of a folder. Raises `RunError`."""
+    return cast(TimingRecord, _read_json(Digests(folder).whole(folder / "timing.json"), dict))
+
+
+def read_training(folder: Path) -> list[TrainingRecord]:
+    """The training.json of a folder, if it has one. Raises `RunError`."""
+    digests = Digests(folder)
+    return _read_json(digests.whole(folder / TRAINING), list) if TRAINING in digests.of else []
 
 
 def options_of(info: RunRecord) -> Options:

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 DataSource: TypeAlias = "str | Path | pd.DataFrame | Dataset"  #: what `newsreplay.datasets.find_data` finds
 
+CHECKPOINT_EVERY = 60_000  #: ms
 MOST = 32_767  #: the longest slates: places are kept as int16
 
-Progress = Callable[[str, int, int], None]  #: what is being done, how much of it is done, how much there is
+Progress: TypeAlias = Callable[[str, int, int], None]  #: what is being done, how much of it is done, how much there is
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,17 @@ class Options(NamedTuple):
     keeping: Keeping = Keeping()
 
     def flat(self) -> OptionsRecord:
-        """All options by name, as in run.json."""
-        flat = asdict(self.answering) | asdict(self.scope) | asdict(self.keeping)
-        flat["feedback_delay"] = self.answering.feedback_delay._asdict()
+        """The options by name, as in run.json."""
+        flat = self.all()
         for name, usual in _USUAL.items():  # as ever, and not written
             if flat[name] == usual:
                 del flat[name]
-        return cast(OptionsRecord, flat | {"seeds": list(self.answering.seeds)})
+        return cast(OptionsRecord, flat)
+
+    def all(self) -> dict[str, object]:
+        """All options by name, those as well that run.json leaves out."""
+        flat = asdict(self.answering) | asdict(self.scope) | asdict(self.keeping)
+        return flat | {"feedback_delay": self.answering.feedback_delay._asdict(), "seeds": list(self.answering.seeds)}
 
     @classmethod
     def from_flat(cls, options: OptionsRecord) -> Options:
@@ -101,7 +106,25 @@ class Options(NamedTuple):
         return cls(Scope(**scope), Answering(**answering), Keeping(**keeping))
 
 
-class RunLimits(TypedDict, total=False):
+class PairLimits(TypedDict, total=False):
+    """What a recommender may take on a publisher, and what becomes of the run where it fails."""
+
+    pair_timeout: Duration | None  #: a pair that takes longer fails; one in this process every 16,384 rows at most
+    memory_limit: str | int | None  #: what the process of a plain recommender may take, "2GB" or bytes
+    checkpoint_every: Duration | None  #: how often states are kept for `resume`, "1m" by default; None = never
+    on_error: Literal["keep", "raise"]  #: "raise": the first recommender that fails ends the run with what it raised
+
+
+class Continuing(PairLimits, total=False):
+    """Keywords of `resume` and `add`: where pairs are replayed, and who follows it."""
+
+    jobs: int | None  #: as in `run`
+    progress: Progress | None
+    report: Callable[[str], None] | None
+    clock: StageClock | None
+
+
+class RunLimits(PairLimits, total=False):
     """Keywords of `run`: how long answers and recommenders may take, and what becomes of one that fails.
 
     Where an answer that takes too long becomes a miss, results depend on the machine.
@@ -111,9 +134,6 @@ class RunLimits(TypedDict, total=False):
     deadline: Duration | None  #: beyond it an answer is late; measures, too
     strict_deadline: bool  #: a late answer counts as none
     answer_timeout: Duration | None  #: a plain-Python recommender's answer that takes longer is given up, a miss
-    pair_timeout: Duration | None  #: a pair that takes longer fails; one in this process every 16,384 rows at most
-    memory_limit: str | int | None  #: what the process of a plain recommender may take, "2GB" or bytes
-    on_error: Literal["keep", "raise"]  #: "raise": the first recommender that fails ends the run with what it raised
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -136,6 +156,7 @@ class Execution:
     pair_timeout: int | None = None  #: ms after which a pair is given up
     memory_limit: int | None = None  #: bytes that a process of a plain recommender's own may take
     fail_fast: bool = False  #: the first recommender that fails ends the run
+    checkpoint_every: int | None = CHECKPOINT_EVERY  #: ms between two checkpoints of a pair; None = none are kept
     clock: StageClock = field(default_factory=StageClock)  #: wall seconds of what this process does itself
 
     def __post_init__(self) -> None:

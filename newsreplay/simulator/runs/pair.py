@@ -25,6 +25,7 @@ class Pair(NamedTuple):
     options: Options
     folder: Path  #: the run folder
     without_seed: str | None = None  #: the spec without its seed, where it is repeated with several
+    checkpoint_every: float | None = None  #: seconds between two checkpoints; None = none are kept
 
 
 class AnswerTimes(NamedTuple):

@@ -16,6 +16,7 @@ class PairFiles(NamedTuple):
     outcomes: Path
     rankings: Path
     matches: Path  #: of slates that impressions asked for
+    sums: Path  #: what its metrics and their intervals are made of
 
 
 class PublisherFiles(NamedTuple):
@@ -29,14 +30,24 @@ class PublisherFiles(NamedTuple):
     replicates: Path
 
 
+JOURNAL = "journal"  #: the file that says what an interrupted run goes on from
+CHECKPOINTS = "checkpoints"  #: the folder of what replays that have not ended go on from
 ERRORS = "errors"  #: the folder of the tracebacks of pairs that failed
 FOLDERS = (*PairFiles._fields, *PublisherFiles._fields, ERRORS)  #: where they lie
 
 
 def pair_files(folder: Path, publisher: str, label: str) -> PairFiles:
     """The files of a pair; names are percent-encoded where a file name could not hold them."""
-    name = f"{file_name(label)}.arrow"
-    return PairFiles(*(folder / what / file_name(publisher) / name for what in PairFiles._fields))
+    name = file_name(label)
+    kinds = {"sums": "npz"}
+    return PairFiles(
+        *(folder / what / file_name(publisher) / f"{name}.{kinds.get(what, 'arrow')}" for what in PairFiles._fields)
+    )
+
+
+def checkpoint_folder(folder: Path, publisher: str, label: str) -> Path:
+    """Where the checkpoints of a pair lie while it is replayed."""
+    return folder / CHECKPOINTS / file_name(publisher) / file_name(label)
 
 
 def error_file(folder: Path, publisher: str, label: str) -> Path:

@@ -17,7 +17,7 @@ from typing import NamedTuple, cast
 from newsreplay.errors import RunError
 from newsreplay.files import file_name, link_or_copy, old_of, recover, replace_folder, written_whole
 from newsreplay.locks import LockedError, locked
-from newsreplay.simulator.runs.paths import FOLDERS
+from newsreplay.simulator.runs.paths import FOLDERS, JOURNAL
 from newsreplay.simulator.runs.records import OptionsRecord, RunRecord
 
 FILES = ("run.json", "results.json", "timing.json", "training.json", "SHA256SUMS")
@@ -131,6 +131,10 @@ class Claim(NamedTuple):
             ) from None
         if removed:
             self.report(f"removed {', '.join(removed)} of the earlier run in {self.folder}; make them again")
+        self.lead()
+
+    def lead(self) -> None:
+        """Have the path to the latest run lead to this one, if there is such a path."""
         if self.latest is not None:
             try:
                 _lead(self.latest, self.folder, self.report)
@@ -139,10 +143,13 @@ class Claim(NamedTuple):
 
 
 @contextmanager
-def claimed(out: Path | Numbered, key: Key, *, overwrite: bool, report: Report) -> Iterator[Claim]:
+def claimed(
+    out: Path | Numbered, key: Key, *, overwrite: bool, report: Report, resumed: bool = False
+) -> Iterator[Claim]:
     """A folder for a run: `out`, or the number that is due. Raises `RunError`, in words, where it cannot be had.
 
-    What lies there is untouched until `finish`; what an interrupted run has left beside it goes at once.
+    What lies there is untouched until `finish`; what an interrupted run has left beside it goes at once, unless that is
+    `resumed`.
     """
     with ExitStack() as stack:
         named = out.latest if isinstance(out, Numbered) else out
@@ -156,7 +163,8 @@ def claimed(out: Path | Numbered, key: Key, *, overwrite: bool, report: Report) 
                 stack.enter_context(writing(folder))
                 _check(folder, out, key, overwrite)
                 claim = Claim(folder, partial_of(folder), None, report)
-            _start(claim.partial, key)
+            if not resumed:
+                _start(claim.partial, key, report)
         except OSError as error:
             why = error.strerror or error
             raise RunError(f"cannot write to {named}: {why}; name another folder with --out") from None
@@ -248,10 +256,14 @@ def read_mark(path: Path) -> dict[str, object]:
     return value if isinstance(value, dict) and value else {"key": "damaged"}
 
 
-def _start(partial: Path, key: Key) -> None:
+def _start(partial: Path, key: Key, report: Report) -> None:
     if partial.exists():
         if not _is_run(partial):
             raise RunError(f"{partial} holds something that is not a run; name another folder with --out")
+        journal = partial / JOURNAL
+        if journal.exists() and (ended := len(journal.read_bytes().splitlines()) - 1) > 0:
+            pairs = f"{ended:,} pairs of recommender and publisher" if ended > 1 else "a pair"
+            report(f"begins anew; {pairs} that an interrupted run had finished went (--resume goes on with them)")
         shutil.rmtree(partial)
     partial.mkdir()
     text = json.dumps({"this run": "has not ended", "key": key.digest()}) + "\n"

@@ -137,6 +137,8 @@ class RunRecord(TypedDict):
     partial: NotRequired[bool]
     pairs_in_all: NotRequired[int]
     newsreplay: str
+    code: NotRequired[str]  #: a digest of what answers, judgements and metrics come from
+    files: NotRequired[dict[str, str]]  #: digests of the files that recommenders name, by spec
     python: str
     packages: dict[str, str]
     platform: str
@@ -178,6 +180,7 @@ class PairTimingRecord(TypedDict):
     late_answers: NotRequired[int]
     answer_ms: NotRequired[float | None]
     parameters: NotRequired[int]
+    stages: NotRequired[dict[Stage, float]]  #: processor seconds of its thread, or of its process
 
 
 class TimingRecord(TypedDict):

@@ -17,9 +17,11 @@ from newsreplay.datasets.store import Dataset
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.judgement.metrics import Result
-from newsreplay.simulator.judgement.scoring import Scored
+from newsreplay.simulator.judgement.scoring import Scored, Sums
+from newsreplay.simulator.replay.tuples import Data, flat
 from newsreplay.simulator.runs.files import seal, written
 from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.runs.origin import code_digest, file_digests
 from newsreplay.simulator.runs.pair import Judged
 from newsreplay.simulator.runs.paths import PairFiles, error_file, pair_files
 from newsreplay.simulator.runs.place import UNFINISHED, Key
@@ -81,6 +83,15 @@ def write_results(folder: Path, results: list[Result]) -> None:
     write_json(folder / "results.json", [result._asdict() for result in results])
 
 
+def write_sums(path: Path, sums: Sums) -> None:
+    """Write what a pair's metrics and their intervals are made of. Raises `RunError`."""
+    arrays: dict[str, Data] = {**flat(sums)}
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    with written(path) as work:
+        work.write_bytes(content.getbuffer())
+
+
 def write_replicates(path: Path, replicates: Column) -> None:
     """Write the bootstrap of a publisher, float64[recommenders, metrics, replicates]. Raises `RunError`."""
     content = io.BytesIO()  # NumPy leaves the last bytes of a file to C, which tells nobody that the disk was full
@@ -109,19 +120,21 @@ def write_run(
     timing: TimingRecord = {
         "seconds": round(seconds, 3),
         "stages": {"wall": rounded(stages), "processor": rounded(add_up(pair.stages for pair in judged))},
-        "pairs": [_timing(pair) for pair in judged if pair.error is None],
+        "pairs": [timing_record(pair) for pair in judged if pair.error is None],
     }
     write_json(folder / "timing.json", timing)
     training: list[TrainingRecord] = [
-        {"publisher": pair.publisher, "recommender": pair.recommender, "rounds": _plain(pair.self_report.rounds)}
+        {"publisher": pair.publisher, "recommender": pair.recommender, "rounds": rounds}
         for pair in judged
-        if pair.self_report is not None and pair.self_report.rounds
+        if (rounds := training_rounds(pair))
     ]
     if training:
         write_json(folder / "training.json", training)
     record: RunRecord = {
         "format": FORMAT,
         "newsreplay": __version__,
+        "code": code_digest(),
+        "files": file_digests(manifest.entries),
         "python": platform.python_version(),
         "packages": _versions(),
         "platform": platform.platform(),
@@ -133,7 +146,7 @@ def write_run(
         "recommenders": [entry.label for entry in manifest.entries],
         "objects": manifest.objects(),
         "publishers": publishers,
-        "pairs": [_pair(pair, folder) for pair in judged],
+        "pairs": [pair_record(pair, folder) for pair in judged],
     }
     if len(judged) < pairs_in_all:
         record["partial"], record["pairs_in_all"] = True, pairs_in_all
@@ -165,13 +178,15 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("numpy", "numba", "pyarrow", *neural)}
 
 
-def _timing(pair: Judged) -> PairTimingRecord:
+def timing_record(pair: Judged) -> PairTimingRecord:
+    """What timing.json has of a pair that brought answers."""
     record: PairTimingRecord = {
         "publisher": pair.publisher,
         "recommender": pair.recommender,
         "seconds": round(pair.seconds, 6),
         "events_per_second": round(pair.rows / pair.seconds) if pair.seconds else None,
         "state_bytes": pair.state_bytes,
+        "stages": rounded(pair.stages),
     }
     if pair.times is not None:
         times = {key: value for key, value in pair.times._asdict().items() if value is not None}
@@ -186,6 +201,12 @@ def _timing(pair: Judged) -> PairTimingRecord:
         record["answer_ms"] = _plain(1000 * report.answering / report.answers if report.answers else None)
         record["parameters"] = _plain(report.parameters)
     return record
+
+
+def training_rounds(pair: Judged) -> list[dict[str, object]]:
+    """What training.json has of a pair."""
+    rounds: list[dict[str, object]] = [] if pair.self_report is None else _plain(pair.self_report.rounds)
+    return rounds
 
 
 def _plain(value: Any) -> Any:
@@ -240,7 +261,8 @@ def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Ju
     return record
 
 
-def _pair(pair: Judged, folder: Path) -> PairRecord:
+def pair_record(pair: Judged, folder: Path) -> PairRecord:
+    """What run.json has of a pair; the traceback of one that failed is written."""
     record: PairRecord = {
         "publisher": pair.publisher,
         "recommender": pair.recommender,

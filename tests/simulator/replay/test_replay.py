@@ -18,6 +18,7 @@ from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Col
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport, Setting, Sizes
 from newsreplay.simulator.replay.compiled import compiled_walk, interpreted_walk, pieces
 from newsreplay.simulator.replay.replay import replay
+from newsreplay.simulator.replay.walk import AnswerArrays
 from tests import strategies
 from tests.naive import baselines as naive
 from tests.simulator.replay.latest import Latest
@@ -399,7 +400,7 @@ def test_a_kernel_that_scores_inf_is_an_error_too() -> None:
 
 def test_slates_and_scores_are_written_where_the_caller_wants_them() -> None:
     slates, scores = np.full((2, 1), -1, np.int32), np.full(6, -np.inf)
-    done = replay(SHOWN, Placing(9), arrays=(slates, scores))
+    done = replay(SHOWN, Placing(9), arrays=AnswerArrays(slates, scores))
     assert done.slates is slates
     assert done.scores is scores
     assert scores[0] == 301

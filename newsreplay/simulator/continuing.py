@@ -1,0 +1,269 @@
+"""Runs that go on: after an interruption, and with more recommenders or publishers."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+from newsreplay.datasets import find_data
+from newsreplay.datasets.store import Dataset
+from newsreplay.errors import DataError, RunError
+from newsreplay.machine import cores
+from newsreplay.recommenders.registry import Entry, start_list
+from newsreplay.simulator.run import Earlier, run
+from newsreplay.simulator.runs.files import Digests
+from newsreplay.simulator.runs.folder import options_of, read_info, read_timing, read_training
+from newsreplay.simulator.runs.journal import Finished, Head, read_journal, remove_journal
+from newsreplay.simulator.runs.options import DataSource, Execution, Options
+from newsreplay.simulator.runs.origin import code_digest, file_digests
+from newsreplay.simulator.runs.paths import JOURNAL, pair_files
+from newsreplay.simulator.runs.place import PARTIAL, Claim, find_run, partial_of, target, writing
+from newsreplay.simulator.runs.records import OptionsRecord, RunRecord
+from newsreplay.spec import parse_spec
+from newsreplay.version import __version__
+
+# --- after an interruption ----------------------------------------------------------------------------------
+
+
+def resume(folder: str | Path, *, data: DataSource | None = None, execution: Execution = Execution()) -> Path:
+    """Go on with a run that was interrupted, however that was; returns its folder, once it is whole.
+
+    `folder` is where the run was to lie. Pairs that had ended are not replayed again; the others go on from their last
+    checkpoint, where there is one, or begin anew. What comes of it is what an undisturbed run would have written, but
+    for times. A run that is whole is left as it is. The data are looked for where they lay; `data` names them
+    otherwise. Raises `RunError` where there is nothing to go on with, where the data, newsreplay's code or a file that
+    recommenders name is another, and for recommenders that are Python objects.
+    """
+    folder = _interrupted(target(Path(folder)))
+    partial = partial_of(folder)
+    lines = read_journal(partial)
+    if lines is None:
+        return _settled(folder, execution)
+    head = lines.head
+    if head["objects"]:
+        raise RunError(
+            f"{partial} was made with objects from Python ({', '.join(head['objects'])}), which cannot be made again; "
+            "run it again"
+        )
+    entries = start_list([parse_spec(text) for text in head["recommenders"]], execution.apart)
+    dataset = _dataset(head["folder"], data)
+    differing = [*_other_code(head, entries, head["recommenders"])]
+    if dataset.card["digest"] != head["digest"]:
+        differing.insert(0, f"the data in {dataset.folder}: {dataset.card['digest']}, {head['digest']} then")
+    if differing:
+        raise RunError(
+            f"{partial} cannot go on, since these are no longer what they were: {'; '.join(differing)}; make them so, "
+            f"or start anew: {head['command'] or 'newsreplay run'}"
+        )
+    options = Options.from_flat(head["options"])
+    execution = replace(
+        _able(execution, options),
+        command=head["command"],
+        pair_timeout=execution.pair_timeout or head["pair_timeout"],
+        memory_limit=execution.memory_limit or head["memory_limit"],
+        fail_fast=execution.fail_fast or head["fail_fast"],
+    )
+    return run(
+        dataset,
+        entries,
+        folder,
+        options,
+        publishers=head["publishers"],
+        execution=execution,
+        overwrite=True,  # it was looked at when the run began
+        earlier=Earlier(latest=_latest(folder, head)),
+    )
+
+
+def _interrupted(folder: Path) -> Path:
+    """The run that a path means: it, or the one that was to be its number. Raises `RunError` where it is none."""
+    if folder.name.endswith(PARTIAL):
+        return folder.with_name(folder.name.removesuffix(PARTIAL))
+    if (partial_of(folder) / JOURNAL).exists():
+        return folder
+    pattern = re.compile(rf"{re.escape(re.sub('-[0-9]+$', '', folder.name))}-[0-9]+{re.escape(PARTIAL)}")
+    found = [path for path in sorted(folder.parent.glob(f"*{PARTIAL}")) if pattern.fullmatch(path.name)]
+    if len(found) > 1:
+        raise RunError(f"several runs were interrupted: {', '.join(map(str, found))}; name one of them")
+    return found[0].with_name(found[0].name.removesuffix(PARTIAL)) if found else folder
+
+
+def _settled(folder: Path, execution: Execution) -> Path:
+    """A run that was whole when it was interrupted, if it was at all. Raises `RunError` where there is none."""
+    if not (folder / "run.json").exists():
+        raise RunError(
+            f"{folder} was not interrupted, or before there was anything to go on with; start it with 'newsreplay run'"
+        )
+    with writing(folder):
+        read_info(folder)
+        if (lines := read_journal(folder)) is not None:
+            Claim(folder, partial_of(folder), _latest(folder, lines.head), execution.report).lead()
+            remove_journal(folder)
+    execution.report(f"{folder} is whole; there is nothing to go on with")
+    return folder
+
+
+def _latest(folder: Path, head: Head) -> Path | None:
+    return None if head["latest"] is None else folder.with_name(head["latest"])
+
+
+def _dataset(folder: str, data: DataSource | None) -> Dataset:
+    try:
+        return Dataset(Path(folder)) if data is None else find_data(data)
+    except DataError as error:
+        raise RunError(f"the data of the run are not there ({error}); name them with --data") from None
+
+
+def _able(execution: Execution, options: Options) -> Execution:
+    """The same, with processes where answers can be given up only there."""
+    if options.answering.answer_timeout is None or execution.jobs is not None:
+        return execution
+    return replace(execution, jobs=cores())
+
+
+def _other_code(then: Head | RunRecord, entries: list[Entry], labels: Iterable[str]) -> list[str]:
+    """In words, what of the code is no longer what it was, and what of the files that these recommenders name."""
+    now, files = file_digests(entries), then.get("files", {})
+    versions = (
+        ("newsreplay", __version__, then["newsreplay"]),
+        ("its code", code_digest(), then.get("code", "unknown")),
+    )
+    named = ((f"the files of {label}", now.get(label, "none"), files.get(label, "none")) for label in labels)
+    return [f"{what}: {new}, {old} then" for what, new, old in chain(versions, named) if new != old]
+
+
+# --- more of it ---------------------------------------------------------------------------------------------
+
+
+def add(
+    folder: str | Path,
+    recommenders: Iterable[Entry] = (),
+    *,
+    data: DataSource | None = None,
+    publishers: Iterable[str] = (),
+    out: Path | None = None,
+    given: Mapping[str, object] | None = None,
+    execution: Execution = Execution(),
+) -> Path:
+    """Add recommenders and publishers to a run; returns the folder of the joined one, which takes the run's place.
+
+    Only pairs that the run does not have, or that failed there, are replayed. What comes of it is what one run of all
+    would have written, but for times. `out` is another folder for it; `given` are options that must be those of the
+    run, by their names in run.json. The data are looked for where they lay; `data` names them otherwise, and may have
+    more publishers. Raises `RunError` where the run has other data or options, was made by another version or other
+    code of newsreplay or of a recommender's, was interrupted, was scored again, or has recommenders that are objects.
+    """
+    folder = find_run(folder)
+    info = read_info(folder)
+    _check_addable(folder, info)
+    dataset = _dataset(info["data"]["folder"], data)
+    before = start_list([parse_spec(text) for text in info["recommenders"]], execution.apart)
+    entries = [*before, *(entry for entry in recommenders if entry.label not in set(info["recommenders"]))]
+    chosen = [*dict.fromkeys([*(facts["publisher"] for facts in info["publishers"]), *publishers])]
+    differing = [
+        *_other_data(info, dataset),
+        *_other_options(info["options"], given or {}),
+        *_other_code(info, before, info["recommenders"]),
+    ]
+    if differing:
+        raise RunError(f"nothing can be added to {folder}, which had others of these: {'; '.join(differing)}")
+    finished = _finished(folder, info)
+    if out is None and len(entries) == len(before) and len(chosen) == len(info["publishers"]) and _is_done(info):
+        execution.report(f"{folder} has all of this; nothing is replayed")
+        return folder
+    options = options_of(info)
+    command = _joined_command(info["command"], entries, chosen if publishers else None, out)
+    return run(
+        dataset,
+        entries,
+        folder if out is None else out,
+        options,
+        publishers=chosen,
+        execution=replace(_able(execution, options), command=command),
+        overwrite=out is None,
+        earlier=Earlier(folder, finished),
+    )
+
+
+def _is_done(info: RunRecord) -> bool:
+    return all(pair["status"] == "done" for pair in info["pairs"])
+
+
+def _check_addable(folder: Path, info: RunRecord) -> None:
+    if info.get("partial"):
+        raise RunError(f"{folder} is a partial run; finish it first: newsreplay run --resume {folder}")
+    if info["objects"]:
+        raise RunError(
+            f"{folder} was made with objects from Python ({', '.join(info['objects'])}), which cannot be compared; "
+            "name recommenders as specs, my_file.py:Mine(size=3)"
+        )
+    if info["rescored"]:
+        raise RunError(
+            f"{folder} was scored again with other options ({', '.join(info['rescored'])}); add to the run before that"
+        )
+
+
+def _other_data(info: RunRecord, dataset: Dataset) -> list[str]:
+    """In words, which of the run's publishers have another log now."""
+    now = {facts["publisher"]: facts["digest"] for facts in dataset.card["publishers"]}
+    return [
+        f"the data of {facts['publisher']}: {now.get(facts['publisher'], 'none')} in {dataset.folder}, "
+        f"{facts['digest']} in the run"
+        for facts in info["publishers"]
+        if now.get(facts["publisher"]) != facts["digest"]
+    ]
+
+
+def _other_options(options: OptionsRecord, given: Mapping[str, object]) -> list[str]:
+    """In words, which of the options that are given are others than those of the run."""
+    had = Options.from_flat(options).all()
+    return [f"{name}: {value} is given, {had[name]} in the run" for name, value in given.items() if had[name] != value]
+
+
+def _finished(folder: Path, info: RunRecord) -> tuple[Finished, ...]:
+    """The pairs of a whole run that brought answers, as its journal named them. Raises `RunError`."""
+    digests = Digests(folder)
+    timing = {(one["publisher"], one["recommender"]): one for one in read_timing(folder)["pairs"]}
+    rounds = {(one["publisher"], one["recommender"]): one["rounds"] for one in read_training(folder)}
+    finished = []
+    for pair in info["pairs"]:
+        key = pair["publisher"], pair["recommender"]
+        if pair["status"] == "failed":
+            continue
+        names = [path.relative_to(folder).as_posix() for path in pair_files(folder, *key)]
+        files = {name: digests.of[name] for name in names if name in digests.of}
+        for name in files:
+            digests.whole(folder / name)
+        finished.append(Finished(pair=pair, timing=timing[key], rounds=rounds.get(key, []), files=files))
+    return tuple(finished)
+
+
+def _joined_command(
+    command: str | None, entries: list[Entry], publishers: list[str] | None, out: Path | None
+) -> str | None:
+    """The command line that makes the joined run at once."""
+    if command is None:
+        return None
+    words = shlex.split(command)
+    changed = {
+        "--recommenders": ",".join(entry.label for entry in entries),
+        "--publishers": None if publishers is None else ",".join(publishers),
+        "--out": None if out is None else str(out),
+    }
+    for name, value in changed.items():
+        if value is None:
+            continue
+        for place, word in enumerate(words):
+            if word == name:
+                words[place + 1] = value
+                break
+            if word.startswith(f"{name}="):
+                words[place] = f"{name}={value}"
+                break
+        else:
+            words += [name, value]
+    return shlex.join(words)

@@ -1,0 +1,45 @@
+"""`newsreplay run --resume` and `--add`: which options go with them, and what they print."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Cli
+
+LABELS = ["recency", "circular"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--resume", "run", "-k", "3"), "--resume goes on with the options of run; leave -k out"),
+        (("--resume", "run", "--recommenders", "trend"), "leave --recommenders out"),
+        (("--resume", "run", "--add", "run"), "leave --add out"),
+        (("--add", "run", "--split", "official"), "--add goes on with the options of run; leave --split out"),
+    ],
+)
+def test_what_is_the_runs_own_is_not_given_again(cli: Cli, words: tuple[str, ...], said: str) -> None:
+    result = cli("run", *words)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+
+
+def test_what_is_added_stands_in_one_table_with_what_there_was(cli: Cli, replay: Cli) -> None:
+    replay("--recommenders", "recency", "--out", "run", "--warmup", "0h")
+    shutil.copytree("run", "before")
+    refused = cli("run", "--add", "run", "--recommenders", "circular", "-k", "3", "--exclude", "session")
+    assert refused.exit_code == 1
+    assert "k: 3 is given, 10 in the run; exclude: session is given, current in the run" in refused.stderr
+    result = cli("run", "--add", "run", "--recommenders", "circular", "-k", "10", "--format", "json")
+    assert result.exit_code == 0, result.output
+    assert {row["recommender"] for row in json.loads(result.stdout)} == {*LABELS}
+    record = json.loads(Path("run/run.json").read_text())
+    assert record["recommenders"] == LABELS
+    assert "--recommenders recency,circular" in record["command"]
+    again = cli("run", "--resume", "run")
+    assert again.exit_code == 0, again.output
+    assert "run is whole; there is nothing to go on with" in again.stderr
