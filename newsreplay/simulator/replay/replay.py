@@ -8,11 +8,9 @@ With requests at impressions these are answered with slates, too, and reads are 
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,11 +21,12 @@ from newsreplay.log.rows import ASKING, Column, Log
 from newsreplay.recommenders.base import Compiled, SelfReport, Setting
 from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.protocols import SupportsForesee
+from newsreplay.simulator import scratch
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.compiled import compiled
 from newsreplay.simulator.replay.foresight import foresight_of, leaks_of
 from newsreplay.simulator.replay.plain import PlainRecommender, plain
-from newsreplay.simulator.replay.slates import Drops, allocate
+from newsreplay.simulator.replay.slates import Drops, unanswered
 from newsreplay.simulator.replay.walk import STRETCH, Replayed, can_score
 
 
@@ -75,8 +74,8 @@ def replay(
     settle them, and where its self_report is none.
     """
     if arrays is None:
-        slates = np.full((int(np.count_nonzero(log.kind == ASKING[setting.requests])), setting.k), -1, np.int32)
-        arrays = slates, np.full(len(log.pools.item), -np.inf)
+        requests = int(np.count_nonzero(log.kind == ASKING[setting.requests]))
+        arrays = unanswered(requests, setting.k, len(log.pools.item))
     slates, scores = arrays[0], arrays[1] if can_score(recommender) else None
     if isinstance(recommender, Compiled):
         key = key_of(setting.seed, name)
@@ -104,27 +103,25 @@ def _mixed(
     number = len(mixture.parts)
     scorers = [part for part in range(number) if can_score(mixture.parts[part])]
     done = []
-    with tempfile.TemporaryDirectory(prefix="newsreplay-", ignore_cleanup_errors=True) as work:
-        listed = allocate(Path(work, "slates.npy"), np.int32, (number, requests, mixture.depth(k)), -1)
-        ranked = allocate(Path(work, "scores.npy"), np.float64, (len(scorers), len(log.pools.item)), -np.inf)
-        unscored = np.empty(0)
-        for part, entry in enumerate(mixture.entries):
-            one = replay(
-                log,
-                mixture.parts[part],
-                setting._replace(k=mixture.depth(k)),
-                articles=articles,
-                name=entry.label,
-                arrays=(listed[part], ranked[scorers.index(part)] if part in scorers else unscored),
-                progress=lambda rows, part=part: progress((part * len(log.time) + rows) // number),  # type: ignore[misc]
-                stretch=stretch,
-            )
-            done.append(one._replace(slates=unscored, scores=None))
-        mix(mixture, listed[:, :0], slates[:0], scorers, ranked, log.pools.at[:1], scores)  # compiled, or loaded
-        begun = time.perf_counter()
-        mix(mixture, listed, slates, scorers, ranked, log.pools.at, scores)
-        seconds = time.perf_counter() - begun + sum(one.seconds for one in done)
-        del listed, ranked
+    listed = scratch.full((number, requests, mixture.depth(k)), -1, np.int32)
+    ranked = scratch.full((len(scorers), len(log.pools.item)), -np.inf, np.float64)
+    unscored = np.empty(0)
+    for part, entry in enumerate(mixture.entries):
+        one = replay(
+            log,
+            mixture.parts[part],
+            setting._replace(k=mixture.depth(k)),
+            articles=articles,
+            name=entry.label,
+            arrays=(listed[part], ranked[scorers.index(part)] if part in scorers else unscored),
+            progress=lambda rows, part=part: progress((part * len(log.time) + rows) // number),  # type: ignore[misc]
+            stretch=stretch,
+        )
+        done.append(one._replace(slates=unscored, scores=None))
+    mix(mixture, listed[:, :0], slates[:0], scorers, ranked, log.pools.at[:1], scores)  # compiled, or loaded
+    begun = time.perf_counter()
+    mix(mixture, listed, slates, scorers, ranked, log.pools.at, scores)
+    seconds = time.perf_counter() - begun + sum(one.seconds for one in done)
     return of_parts(mixture, done, slates, scores, seconds)
 
 
