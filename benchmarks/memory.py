@@ -123,7 +123,7 @@ def by_part(folder: Path, name: str, k: int, out: Path) -> None:
 
 
 class Watch(Thread):
-    """Looks at a process every 2 ms."""
+    """Looks at a process every 5 ms."""
 
     def __init__(self, process: int):
         super().__init__(daemon=True)
@@ -133,7 +133,7 @@ class Watch(Thread):
     def run(self) -> None:
         while (now := self.look()) is not None:
             self.most = (max(self.most[0], now[0]), max(self.most[1], now[1]))
-            time.sleep(0.002)
+            time.sleep(0.005)
 
     def look(self) -> tuple[int, int] | None:
         """Anonymous and mapped bytes; None once it has ended."""

@@ -89,9 +89,8 @@ def bench(
     log = first_rows(publisher.whole_log, rows)
     floor = Entry("nothing", Nothing())
     _replayed(publisher, log, floor, Setting(k=k))
-    costs = []
-    for entry in entries:
-        costs.append(_cost(publisher, log, entry, Setting(k=k, publisher=publisher.name), repeats, timed))
+    setting = Setting(k=k, publisher=publisher.name)
+    costs = [_cost(publisher, log, entry, setting, repeats, timed) for entry in entries]
     per_row = 1e6 / len(log.time)
     return Bench(
         data,

@@ -10,6 +10,7 @@ write beyond it.
 
 from __future__ import annotations
 
+import errno
 import math
 import mmap
 import os
@@ -110,9 +111,14 @@ def _mapped(size: int) -> mmap.mmap:
 
 
 def _take_room(file: BinaryIO, size: int) -> None:
-    if hasattr(os, "posix_fallocate"):
+    try:
         os.posix_fallocate(file.fileno(), 0, size)
         return
+    except AttributeError:  # macOS, Windows
+        pass
+    except OSError as error:  # some file systems cannot
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            raise
     for begin in range(0, size, len(_ZEROS)):
         file.write(_ZEROS[: size - begin])
     file.flush()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newsreplay.arrow import write_batch
+from newsreplay.datasets.find import find_data
 from newsreplay.log.publisher import Publisher, request_rows
 from newsreplay.log.rows import Asks
 from newsreplay.simulator import scratch
@@ -95,3 +99,37 @@ def test_the_longest_hundredth_of_sessions_is_the_first_of_equals(lengths: list[
     chosen = set(order[: -(-len(lengths) // 100)])
     with scratch.using(Scratch(stretch=3)):
         assert longest_sessions(begin).tolist() == [number in chosen for number in range(len(lengths))]
+
+
+def peak_of_judging(publisher: Publisher, folder: Path) -> int:
+    """The most bytes that are held, besides files, while a publisher is judged and written, stretch by stretch."""
+    folder.mkdir()
+    sizes = ClusterSizes(most=50, groups=20, most_coarse=50, groups_coarse=20)
+    with scratch.using(Scratch(folder, in_memory=0, stretch=1000)):
+        slates = scratch.full((len(publisher.requests.row), 10), -1, np.int32)
+        slates[:, 0] = (publisher.log.item[publisher.requests.row] == 0).astype(np.int32)  # known by then
+        tracemalloc.start()
+        try:
+            of = select_scored(publisher, Scope(), 0, sizes)
+            judgement = score(publisher, of, Answers(slates, None))
+            write_judgement(pair_files(folder, "A", "first"), judgement)
+            write_scored(folder, publisher, of)
+            write_requests(publisher_files(folder, "A").requests, publisher)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+def test_a_further_read_costs_no_memory(tmp_path: Path) -> None:
+    reads = 20_000, 100_000
+    peaks = []
+    for number in (2_000, *reads):  # the first one loads what has to be loaded
+        rng, rows = np.random.default_rng(0), np.arange(number)
+        time = 1_700_000_000_000 + 60_000 * (rows // 10)
+        clicks = tmp_path / f"{number}.arrow"
+        table = {"time": time, "user": rng.integers(0, number // 6, number), "item": rows % 500}
+        write_batch(clicks, {name: pa.array(values.astype(np.int64)) for name, values in table.items()})
+        publisher = find_data(clicks).publisher(clicks.stem)
+        peaks.append(peak_of_judging(publisher, tmp_path / f"run-{number}"))
+    # Two numbers a row are reserved and never touched (`beyond_accuracy`); marks of sessions are a byte each.
+    assert (peaks[2] - peaks[1]) / (reads[1] - reads[0]) < 16 + 4
