@@ -121,11 +121,11 @@ def peak_of_judging(publisher: Publisher, folder: Path) -> int:
 
 
 def test_a_further_read_costs_no_memory(tmp_path: Path) -> None:
-    reads = 20_000, 100_000
+    reads = 100_000, 200_000  # both are written in several pieces
     peaks = []
     for number in (2_000, *reads):  # the first one loads what has to be loaded
         rng, rows = np.random.default_rng(0), np.arange(number)
-        time = 1_700_000_000_000 + 60_000 * (rows // 10)
+        time = 1_700_000_000_000 + 60_000 * (rows // 1000)
         clicks = tmp_path / f"{number}.arrow"
         table = {"time": time, "user": rng.integers(0, number // 6, number), "item": rows % 500}
         write_batch(clicks, {name: pa.array(values.astype(np.int64)) for name, values in table.items()})
