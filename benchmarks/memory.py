@@ -123,17 +123,18 @@ def by_part(folder: Path, name: str, k: int, out: Path) -> None:
 
 
 class Watch(Thread):
-    """Looks at a process every 5 ms."""
+    """Looks at a process every so many seconds."""
 
-    def __init__(self, process: int):
+    def __init__(self, process: int, every: float = 0.005):
         super().__init__(daemon=True)
+        self.every = every
         self.status = Path(f"/proc/{process}/status")
         self.most = (0, 0)
 
     def run(self) -> None:
         while (now := self.look()) is not None:
             self.most = (max(self.most[0], now[0]), max(self.most[1], now[1]))
-            time.sleep(0.005)
+            time.sleep(self.every)
 
     def look(self) -> tuple[int, int] | None:
         """Anonymous and mapped bytes; None once it has ended."""

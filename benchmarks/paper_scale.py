@@ -105,7 +105,7 @@ def staged(name: str, *command: str) -> Stage:
     """Run a Python command and say what it took."""
     begun = time.perf_counter()
     child = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
-    eye = Watch(child.pid)
+    eye = Watch(child.pid, every=0.05)
     eye.start()
     _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
