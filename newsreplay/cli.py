@@ -37,6 +37,7 @@ COMMANDS = {
     "score": LazyCommand("newsreplay.commands.running:score", "Score a run once more, without replaying."),
     "verify": LazyCommand("newsreplay.commands.running:verify", "Replay a run and compare every answer."),
     "check": LazyCommand("newsreplay.commands.running:check", "Test that recommenders do not look ahead."),
+    "bench": LazyCommand("newsreplay.commands.benching:bench", "Measure what recommenders cost on this machine."),
     "leaderboard": LazyCommand("newsreplay.commands.showing:leaderboard", "Print the leaderboard of finished runs."),
     "compare": LazyCommand("newsreplay.commands.showing:compare", "Compare recommenders of a run, or of several."),
     "gate": LazyCommand("newsreplay.commands.showing:gate", "Say whether a candidate may replace an incumbent."),

@@ -48,7 +48,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("pretrained", "models", "cards", "articles", "stream", "learning", "weights", "looks", "options", "learned"),
         *("recommender", "recommenders"),
     ),
-    "newsreplay.simulator": ("replay", "judgement", "runs", "pairs", "workers", "run"),
+    "newsreplay.simulator": ("scratch", "replay", "judgement", "runs", "pairs", "workers", "run"),
     "newsreplay.report": ("headings", "slices", "misses", "facts", "contents", "tables", "pictures", "page"),
 }
 

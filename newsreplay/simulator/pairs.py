@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 import traceback
@@ -17,6 +16,7 @@ from newsreplay.datasets.store import Dataset
 from newsreplay.log.publisher import Publisher, request_rows
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.base import SelfReport, Setting
+from newsreplay.simulator import scratch
 from newsreplay.simulator.judgement.oracle import foresee
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.judgement.scoring import Answers, Judgement, Scored, score, select_scored
@@ -24,7 +24,7 @@ from newsreplay.simulator.replay.checkpoints import Checkpoints
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.foresight import foresight_of, leaks_of
 from newsreplay.simulator.replay.replay import ignore, replay
-from newsreplay.simulator.replay.slates import NO_DROPS, allocate
+from newsreplay.simulator.replay.slates import NO_DROPS, unanswered
 from newsreplay.simulator.replay.walk import AnswerArrays, Replayed
 from newsreplay.simulator.runs.answers import write_scores, write_slates
 from newsreplay.simulator.runs.columns import write_judgement
@@ -55,30 +55,38 @@ def replay_pair(
     then, and `report` the lines that the recommender reports. `now` tells the processor seconds that its stages take.
     Raises `RunError` where what came of it cannot be written.
     """
+    with scratch.beside(pair.folder):
+        return _replay_pair(pair, progress, report, keep_raised=keep_raised, answered=answered, now=now)
+
+
+def _replay_pair(
+    pair: Pair,
+    progress: Callable[[int], None],
+    report: Callable[[str], None],
+    *,
+    keep_raised: bool,
+    answered: Callable[[], Replayed] | None,
+    now: Callable[[], float],
+) -> Judged:
     options, clock = pair.options, StageClock(now)
     with clock.stage("load"):
         publisher, scored = load_scored(Dataset(pair.data), pair.publisher, options.scope, options.answering.seed)
     rows = len(publisher.log.time)
     try:
-        room = tempfile.TemporaryDirectory(prefix="newsreplay-", ignore_cleanup_errors=True)
-    except OSError as error:
-        return failed(pair, f"no folder for temporary files: {one_line(error)}", traceback.format_exc(), rows)
-    with room as work:
-        try:
-            with clock.stage("replay"):
-                replayed = answered() if answered else _replay(pair, publisher, Path(work), progress, report)
-            times, late, late_scores = _timed(replayed.times, options.answering)
-            with clock.stage("judge"):
-                judgement = score(publisher, scored, Answers(replayed.slates, replayed.scores, late, late_scores))
-            self_report = _plain(replayed.self_report)
-        except (StoppedError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # a stranger's class may raise anything, SystemExit too
-            answer = failed(pair, one_line(error), traceback.format_exc(), rows)
-            return replace(answer, raised=error) if keep_raised else answer
-        progress(rows)  # nothing is written once nobody waits for it
-        with clock.stage("write"):
-            _write(pair, publisher, replayed, judgement)  # a full disk is not the recommender's fault
+        with clock.stage("replay"):
+            replayed = answered() if answered else _replay(pair, publisher, progress, report)
+        times, late, late_scores = _timed(replayed.times, options.answering)
+        with clock.stage("judge"):
+            judgement = score(publisher, scored, Answers(replayed.slates, replayed.scores, late, late_scores))
+        self_report = _plain(replayed.self_report)
+    except (StoppedError, KeyboardInterrupt, scratch.NoRoomError):  # a full disk is not the recommender's fault
+        raise
+    except BaseException as error:  # a stranger's class may raise anything, SystemExit too
+        answer = failed(pair, one_line(error), traceback.format_exc(), rows)
+        return replace(answer, raised=error) if keep_raised else answer
+    progress(rows)  # nothing is written once nobody waits for it
+    with clock.stage("write"):
+        _write(pair, publisher, replayed, judgement)
     return Judged(
         publisher=pair.publisher,
         recommender=pair.entry.label,
@@ -166,15 +174,14 @@ def _load_scored_once(data: Path, digest: str, name: str, scope: Scope, seed: in
 def _replay(
     pair: Pair,
     publisher: Publisher,
-    work: Path,
     progress: Callable[[int], None],
     report: Callable[[str], None],
 ) -> Replayed:
     """The pair's replay, or, for the oracle, what is worked out without one."""
     recommender = pair.entry.make()
     answering, scope = pair.options.answering, pair.options.scope
-    slates = allocate(work / "slates.npy", np.int32, (len(request_rows(publisher, scope.requests)), answering.k), -1)
-    scores = allocate(work / "scores.npy", np.float64, publisher.log.pools.item.shape, -np.inf)
+    requests = len(request_rows(publisher, scope.requests))
+    slates, scores = unanswered(requests, answering.k, len(publisher.log.pools.item))
     if foresight_of(recommender) == "oracle":
         foresee(publisher, slates, scores, scope.requests, scope.exclude)
         return Replayed(slates, scores, NO_DROPS, 0, None, 0.0, foresight="oracle")

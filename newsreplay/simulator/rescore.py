@@ -11,6 +11,7 @@ from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import RunError
 from newsreplay.log.publisher import Publisher
+from newsreplay.simulator import scratch
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scope import Scope
@@ -92,7 +93,8 @@ def _rescore(
     for name in [*kept, *(name for name in TOLD if name in digests.of)]:
         digests.whole(folder / name)  # while the folder is still what it was
     with scored_again(folder, *ANSWERS, ERRORS, *TOLD, UNFINISHED) as (work, removed):
-        results, publishers = _score_again(work, info, dataset, options, progress)
+        with scratch.beside(work):
+            results, publishers = _score_again(work, info, dataset, options, progress)
         write_results(work, results)
         again: RunRecord = {
             **info,

@@ -12,6 +12,7 @@ from newsreplay.errors import RecommenderError, RunError
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import Asks
 from newsreplay.recommenders.registry import Entry, start_list, wants_seed
+from newsreplay.simulator import scratch
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Result, measure
 from newsreplay.simulator.judgement.scoring import Scored
@@ -186,10 +187,11 @@ class RunProgress:
         """Measure the pairs of a publisher that have ended."""
         options = self.manifest.options
         done = sorted(self.judged[name], key=lambda pair: self.order[pair.publisher, pair.recommender])
-        with self.clock.stage("load"):
-            publisher, scored = load_scored(self.manifest.dataset, name, options.scope, options.answering.seed)
-        self.facts[name] = publisher_facts(self.manifest.dataset, name, scored, done)
-        self.results[name] = measure_publisher(self.folder, publisher, scored, done, options.answering, self.clock)
+        with scratch.beside(self.folder):
+            with self.clock.stage("load"):
+                publisher, scored = load_scored(self.manifest.dataset, name, options.scope, options.answering.seed)
+            self.facts[name] = publisher_facts(self.manifest.dataset, name, scored, done)
+            self.results[name] = measure_publisher(self.folder, publisher, scored, done, options.answering, self.clock)
         self.judged[name] = [pair.without_sums() for pair in done]
 
     def write(self) -> None:

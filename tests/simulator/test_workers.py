@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -294,14 +293,6 @@ def test_a_self_report_that_no_file_can_hold_costs_its_own_row_alone(folder: Pat
     run = newsreplay.run("few.csv", ["recency", Huge(told)])
     assert [pair["status"] for pair in run.info["pairs"]] == ["done", "failed"]
     assert "a self report with a whole number of" in run.info["pairs"][1]["error"]
-
-
-def test_without_room_for_temporary_files_a_pair_fails_in_words(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = find_data("few.csv")
-    monkeypatch.setattr(tempfile, "tempdir", str(folder / "nowhere"))
-    run = newsreplay.run(data, "recency", out=folder / "run")
-    (pair,) = run.info["pairs"]
-    assert pair["error"].startswith("no folder for temporary files: FileNotFoundError")
 
 
 class _OnePair(Executor):

@@ -14,6 +14,7 @@ import numpy as np
 from newsreplay.kernels.compiling import compiled, kernel
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import HOUR, READ, Column
+from newsreplay.simulator import scratch
 from newsreplay.simulator.judgement.inequality import gini
 from newsreplay.simulator.judgement.measures import MEANS
 
@@ -39,7 +40,7 @@ def beyond_accuracy(publisher: Publisher, rows: Column, slates: Column, group: C
     """
     log, articles = publisher.log, publisher.articles
     categories = len(articles.categories)
-    sums, counts = np.zeros((groups, len(MEANS))), np.zeros((groups, len(MEANS)), np.int64)
+    sums, counts = (scratch.zeros((groups, len(MEANS)), kind) for kind in (np.float64, np.int64))
     article = np.zeros(len(articles.id), _ARTICLE)
     for name in ("published", "category", "category_row"):
         article[name] = getattr(articles, name)
@@ -51,10 +52,10 @@ def beyond_accuracy(publisher: Publisher, rows: Column, slates: Column, group: C
         np.zeros(categories, np.int64),
     )
     _measure(log, rows, slates, group, sums, counts, state)
-    last = np.flatnonzero(group >= 0)[-1:]
-    if not last.size:
+    last = _last_scored(group)
+    if last < 0:
         return BeyondAccuracy(sums, counts, math.nan, math.nan, math.nan)
-    row = rows[last[0]]
+    row = rows[last]
     known = int(log.item[: row + 1].max()) + 1
     found = articles.category[(articles.category >= 0) & (articles.category_row <= row)]
     known_categories = int(np.count_nonzero(np.bincount(found)))
@@ -65,6 +66,14 @@ def beyond_accuracy(publisher: Publisher, rows: Column, slates: Column, group: C
         gini(article["recommended"][:known]),
         evenness(state.by_category, known_categories),
     )
+
+
+def _last_scored(group: Column) -> int:
+    """The last request that is in a group, -1 = none."""
+    for part in reversed([*scratch.stretches(len(group))]):
+        if (found := np.flatnonzero(group[part] >= 0)).size:
+            return int(part.start + found[-1])
+    return -1
 
 
 def evenness(counts: Column, categories: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from newsreplay.errors import NewsreplayError
 from newsreplay.kernels.mixing import key_of, mix_all
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import DAY, Asks, Column
+from newsreplay.simulator import scratch
 
 KINDS = ("session", "user", "day")
 
@@ -64,33 +66,80 @@ def clusters(
     Raises `NewsreplayError` for another kind.
     """
     if kind == "session":
-        resampled = session.astype(np.int64)
+        unit, group = _numbered(lambda part: session[part], len(session), len(publisher.sessions.reads))
     elif kind == "user":
-        resampled = _users(publisher)[session].astype(np.int64)
+        user, first = publisher.log.user, first_rows(publisher.log.session, len(publisher.sessions.reads))
+        unit, group = _numbered(lambda part: user[first[session[part]]], len(session), int(user.max(initial=-1)) + 1)
     elif kind == "day":
-        resampled = time // DAY
+        unit = np.empty(0, np.int64)
+        for part in scratch.stretches(len(time)):
+            unit = np.union1d(unit, time[part] // DAY)
+        group = scratch.empty(len(time), np.int32)
+        for part in scratch.stretches(len(time)):
+            group[part] = np.searchsorted(unit, time[part] // DAY)
     else:
         raise NewsreplayError(f"no cluster is called {kind!r}; there are {', '.join(KINDS)}")
-    unit, inverse = np.unique(resampled, return_inverse=True)
-    group = inverse.astype(np.int32)
     if len(unit) <= sizes.most:
         return Clusters(group, unit, group)
-    hashed = mix_all(key_of(seed, publisher.name, "group"), unit) % np.uint64(sizes.groups)
-    return Clusters(hashed.astype(np.int32)[group], np.arange(sizes.groups), group)
+    hashed = _hashed(group, unit, key_of(seed, publisher.name, "group"), sizes.groups)
+    return Clusters(hashed, np.arange(sizes.groups), group)
+
+
+def _numbered(codes: Callable[[slice], Column], rows: int, most: int) -> tuple[Column, Column]:
+    """The codes (below `most`) that so many rows have, int64[units], ascending, and which each has, int32[rows]."""
+    has = scratch.zeros(most, np.bool_)
+    for part in scratch.stretches(rows):
+        has[codes(part)] = True
+    number, unit = scratch.empty(most, np.int32), scratch.empty(int(np.count_nonzero(has)), np.int64)
+    before = 0
+    for part in scratch.stretches(most):
+        found = np.flatnonzero(has[part])
+        unit[before : before + len(found)] = part.start + found
+        number[part.start + found] = np.arange(before, before + len(found))
+        before += len(found)
+    group = scratch.empty(rows, np.int32)
+    for part in scratch.stretches(rows):
+        group[part] = number[codes(part)]
+    return unit, group
+
+
+def _hashed(group: Column, unit: Column, key: np.uint64, groups: int) -> Column:
+    """The hashed group of each row, whose unit is unit[group]: int32[rows]."""
+    of_unit, hashed = scratch.empty(len(unit), np.int32), scratch.empty(len(group), np.int32)
+    for part in scratch.stretches(len(unit)):
+        of_unit[part] = mix_all(key, unit[part]) % np.uint64(groups)
+    for part in scratch.stretches(len(group)):
+        hashed[part] = of_unit[group[part]]
+    return hashed
+
+
+def counted(group: Column, groups: int) -> Column:
+    """How many rows are in each group: int64[groups]."""
+    count = np.zeros(groups, np.int64)
+    for part in scratch.stretches(len(group)):
+        count += np.bincount(group[part], minlength=groups)
+    return count
 
 
 def coarser(fine: Clusters, publisher: str, seed: int = 0, sizes: ClusterSizes = ClusterSizes()) -> Clusters:
     """The same in few hashed groups, above `sizes.most_coarse` of them: for what is no headline, and much sooner."""
     if len(fine.unit) <= sizes.most_coarse:
         return fine
-    hashed = mix_all(key_of(seed, publisher, "coarse"), fine.unit.astype(np.int64)) % np.uint64(sizes.groups_coarse)
-    return Clusters(hashed.astype(np.int32)[fine.group], np.arange(sizes.groups_coarse), fine.ungrouped)
+    hashed = _hashed(fine.group, fine.unit, key_of(seed, publisher, "coarse"), sizes.groups_coarse)
+    return Clusters(hashed, np.arange(sizes.groups_coarse), fine.ungrouped)
 
 
-def _users(publisher: Publisher) -> Column:
-    """The reader of each session: int32[sessions], of its first row."""
-    log = publisher.log
-    users = np.full(int(log.session.max(initial=-1)) + 1, -1, np.int32)
-    row = np.flatnonzero(log.session >= 0)[::-1]
-    users[log.session[row]] = log.user[row]  # the last to be written is the first row
-    return users
+def first_rows(code: Column, codes: int, *, none: int = 0, among: Callable[[slice], Column] | None = None) -> Column:
+    """The first row that has each code below `codes`, `none` where no row has it: int64[codes].
+
+    `among` says of a stretch of rows which count, bool[rows]; by default all do.
+
+    >>> first_rows(np.array([1, -1, 0, 1]), 2)
+    array([2, 0])
+    """
+    first = scratch.full(codes, none, np.int64)
+    for part in reversed([*scratch.stretches(len(code))]):
+        has = code[part] >= 0 if among is None else (code[part] >= 0) & among(part)
+        row = np.flatnonzero(has)[::-1]
+        first[code[part][row]] = part.start + row  # the last to be written is the first row
+    return first

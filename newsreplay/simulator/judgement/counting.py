@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from newsreplay.log.rows import Column
+from newsreplay.simulator import scratch
 from newsreplay.simulator.judgement.exact import clopper_pearson
 
 FEW_HITS = 40  #: sessions with a hit, or clusters with and without, below which a bootstrap is too narrow
@@ -26,20 +27,32 @@ class HitSessions(NamedTuple):
 def count_hit_sessions(hit: Column, cluster: Column) -> HitSessions:
     """Count sessions with a hit (bool[sessions, cuts]) in their clusters (int[sessions], from 0)."""
     sessions, cuts = hit.shape
-    size = np.bincount(cluster)
+    size = _by_cluster(cluster, int(cluster.max(initial=-1)) + 1)
     total, reached, missed = np.zeros((3, cuts), np.int64)
     inflation = np.ones(cuts)
     for cut in range(cuts if sessions else 0):
-        hits = np.bincount(cluster[hit[:, cut]], minlength=len(size))
-        total[cut], reached[cut] = hits.sum(), np.count_nonzero(hits)
-        missed[cut] = np.count_nonzero(size > hits)
+        hits = _by_cluster(cluster, len(size), hit[:, cut])
+        for part in scratch.stretches(len(size)):
+            total[cut] += hits[part].sum()
+            reached[cut] += np.count_nonzero(hits[part])
+            missed[cut] += np.count_nonzero(size[part] > hits[part])
         share = total[cut] / sessions
+        squares = scratch.empty(len(size), np.float64)  # together, since the order in which NumPy adds goes by length
+        for part in scratch.stretches(len(size)):
+            squares[part] = (hits[part] - share * size[part] if 0 < share < 1 else size[part].astype(np.float64)) ** 2
         if 0 < share < 1:
-            spread = ((hits - share * size) ** 2).sum() / (sessions * share * (1 - share))
-            inflation[cut] = max(1.0, spread)
+            inflation[cut] = max(1.0, squares.sum() / (sessions * share * (1 - share)))
         else:
-            inflation[cut] = (size.astype(np.float64) ** 2).sum() / sessions
+            inflation[cut] = squares.sum() / sessions
     return HitSessions(total, sessions, reached, missed, inflation)
+
+
+def _by_cluster(cluster: Column, clusters: int, chosen: Column | None = None) -> Column:
+    """How many sessions, or how many `chosen` ones (bool[sessions]), are in each cluster: int64[clusters]."""
+    count = scratch.zeros(clusters, np.int64)
+    for part in scratch.stretches(len(cluster)):
+        np.add.at(count, cluster[part] if chosen is None else cluster[part][chosen[part]], 1)
+    return count
 
 
 def success_bounds(counted: HitSessions, kind: str, drawn: tuple[Column, Column]) -> tuple[Column, Column]:

@@ -18,7 +18,8 @@ import numpy as np
 
 from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.log.publisher import Publisher
-from newsreplay.log.rows import Column, Excludes
+from newsreplay.log.rows import Column, Excludes, Log
+from newsreplay.simulator import scratch
 from newsreplay.simulator.judgement.measures import SLATES
 
 # Places of a read that no slate had offered in time.
@@ -87,28 +88,27 @@ def frame(
     """
     sessions, log, requests = publisher.sessions, publisher.log, publisher.requests
     scored = with_two_reads(publisher, warmup, window, max_session_length)
-    scored &= log.time[requests.row[sessions.last]] > sessions.first_time  # without a read, `scored` is False already
-    codes = np.flatnonzero(scored)
-    starts = np.concatenate([[0], np.cumsum(sessions.reads[codes], dtype=np.int64)])
+    for part in scratch.stretches(len(scored)):  # without a read, `scored` is False already
+        scored[part] &= log.time[requests.row[sessions.last[part]]] > sessions.first_time[part]
+    codes, starts = _begun(scored, sessions.reads)
     reads = int(starts[-1])
-    request = np.empty(reads, np.int32)
+    request = scratch.empty(reads, np.int32)
     aligned = Frame(
-        session=codes.astype(np.int32),
+        session=codes,
         begin=starts,
         read=request,
-        item=np.empty(reads, np.int32),
-        position=np.empty(reads, np.int32),
-        reachable=np.empty(reads, np.bool_),
-        again=np.empty(reads, np.bool_),
-        asked=np.empty(reads, np.bool_),
+        item=scratch.empty(reads, np.int32),
+        position=scratch.empty(reads, np.int32),
+        reachable=scratch.empty(reads, np.bool_),
+        again=scratch.empty(reads, np.bool_),
+        asked=scratch.empty(reads, np.bool_),
         own=np.empty(0, np.int32),
         asks=starts,
         request=request,
-        relevant=np.empty(reads, np.int32),
+        relevant=scratch.empty(reads, np.int32),
         reward=np.empty(0, np.float32),
     )
-    # An article is known from the first row that carries it, and codes count up by first appearance.
-    known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
+    known = known_at(log, requests.row)
     seen = np.full(len(publisher.articles.id), -1, np.int32)
     columns = _Columns(log.time, log.item, requests.row, requests.previous, sessions.last, known)
     _align(columns, exclude != "nothing", seen, aligned)
@@ -116,6 +116,52 @@ def frame(
         ends = np.full((2, len(seen)), -1, np.int64)
         _align_to_unread(columns, ends, aligned)
     return aligned
+
+
+def _begun(scored: Column, reads: Column) -> tuple[Column, Column]:
+    """The codes of the scored sessions (bool[sessions]), int32[n]; where each begins by their `reads`, int64[n + 1].
+
+    >>> _begun(np.array([True, False, True]), np.array([2, 1, 3]))
+    (array([0, 2], dtype=int32), array([0, 2, 5]))
+    """
+    count = int(np.count_nonzero(scored))
+    codes, begin = scratch.empty(count, np.int32), scratch.zeros(count + 1, np.int64)
+    done = 0
+    for part in scratch.stretches(len(scored)):
+        found = part.start + np.flatnonzero(scored[part])
+        ends = begin[done + 1 : done + 1 + len(found)]
+        codes[done : done + len(found)] = found
+        np.cumsum(reads[found], out=ends)
+        ends += begin[done]
+        done += len(found)
+    return codes, begin
+
+
+def sessions_at(begin: Column, part: slice) -> Column:
+    """Of some places of a frame the number of the session that each is in, int64[places]; these begin at `begin`.
+
+    >>> sessions_at(np.array([0, 2, 5, 6]), slice(1, 4))
+    array([0, 1, 1])
+    """
+    first = int(np.searchsorted(begin, part.start, side="right")) - 1
+    end = int(np.searchsorted(begin, part.stop))
+    bounds = np.clip(begin[first : end + 1], part.start, part.stop)
+    return np.repeat(np.arange(first, end), np.diff(bounds))
+
+
+def known_at(log: Log, rows: Column) -> Column:
+    """How many articles are known at some log rows (ascending): int32[rows].
+
+    An article is known from the first row that carries it, and codes count up by first appearance.
+    """
+    known = scratch.empty(len(rows), np.int32)
+    highest = np.int32(-1)
+    for part in scratch.stretches(len(log.item)):
+        begin, end = np.searchsorted(rows, (part.start, part.stop))
+        so_far = np.maximum.accumulate(np.maximum(log.item[part], highest))
+        known[begin:end] = so_far[rows[begin:end] - part.start] + 1
+        highest = so_far[-1]
+    return known
 
 
 class _Columns(NamedTuple):
@@ -214,7 +260,7 @@ def judge(
     (bool[requests]) count as if there had been none.
     """
     reads, k = len(frame.request), slates.shape[1]
-    outcomes = Outcomes(np.empty(reads, np.int16), np.zeros((reads, -(-k // 8)), np.uint8))
+    outcomes = Outcomes(scratch.empty(reads, np.int16), scratch.zeros((reads, -(-k // 8)), np.uint8))
     articles = len(publisher.articles.id)
     marks = _InSession(
         np.full(articles + 1, -1, np.int32),
@@ -297,7 +343,7 @@ def tally(frame: Frame, outcomes: Outcomes, group: Column, groups: int, cuts: tu
     `group` (int32[sessions]) has the group of each session of the frame. Event-level success sums the rewards of hits
     where the frame has any, else it counts hits.
     """
-    sums = np.zeros((groups, len(cuts), len(SLATES)))
+    sums = scratch.zeros((groups, len(cuts), len(SLATES)), np.float64)
     ideal = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, max(cuts) + 2)))])
     _tally(frame, outcomes, group, np.array(cuts, np.int64), ideal, np.zeros(len(cuts), np.int64), sums)
     if frame.reward.size:
@@ -357,7 +403,7 @@ def _add_slate(matches: Any, of: int, cuts: Any, ideal: Any, total: Any) -> None
 
 def hit_sessions(frame: Frame, place: Column, cuts: tuple[int, ...]) -> Column:
     """Which sessions have a hit at each cut-off: bool[sessions, cut-offs]; `place` is that of `Outcomes`."""
-    hit = np.zeros((len(frame.session), len(cuts)), np.bool_, order="F")
+    hit = scratch.zeros((len(cuts), len(frame.session)), np.bool_).T
     _hit_sessions(frame.begin, place, np.array(cuts, np.int64), hit)
     return hit
 

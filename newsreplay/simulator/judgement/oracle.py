@@ -16,6 +16,7 @@ from newsreplay.kernels.compiling import compiled, int64, kernel
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import Asks, Column, Excludes
 from newsreplay.simulator.judgement.at_impressions import could_offer_clicked, shown_impressions
+from newsreplay.simulator.judgement.judge import known_at
 
 
 def foresee(
@@ -43,8 +44,7 @@ def foresee(
         room = np.empty(slates.shape[1] + int(shown.clicks.max(initial=0)), np.int32)
         _foresee_at_impressions(log, requests, sessions.last, shown, order, coming, room, slates)
     else:
-        known = np.maximum.accumulate(log.item, dtype=np.int32)[requests.row] + np.int32(1)
-        _foresee(log, requests, sessions.last, known, exclude != "nothing", coming, slates)
+        _foresee(log, requests, sessions.last, known_at(log, requests.row), exclude != "nothing", coming, slates)
     scores[:] = log.pools.clicked
 
 

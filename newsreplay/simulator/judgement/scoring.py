@@ -13,11 +13,29 @@ import numpy as np
 
 from newsreplay.log.publisher import Publisher, request_rows
 from newsreplay.log.rows import Asks, Column, Excludes
+from newsreplay.simulator import scratch
 from newsreplay.simulator.judgement.at_impressions import frame_at_impressions, judge_at_impressions
 from newsreplay.simulator.judgement.beyond_accuracy import BeyondAccuracy, beyond_accuracy
-from newsreplay.simulator.judgement.clusters import Clusters, ClusterSizes, Resampled, clusters, coarser, fitting
+from newsreplay.simulator.judgement.clusters import (
+    Clusters,
+    ClusterSizes,
+    Resampled,
+    clusters,
+    coarser,
+    counted,
+    fitting,
+)
 from newsreplay.simulator.judgement.counting import FEW, HitSessions, count_hit_sessions
-from newsreplay.simulator.judgement.judge import Frame, Outcomes, frame, hit_sessions, judge, tally, with_two_reads
+from newsreplay.simulator.judgement.judge import (
+    Frame,
+    Outcomes,
+    frame,
+    hit_sessions,
+    judge,
+    sessions_at,
+    tally,
+    with_two_reads,
+)
 from newsreplay.simulator.judgement.measures import cut_offs
 from newsreplay.simulator.judgement.rankings import (
     Pooled,
@@ -97,21 +115,16 @@ def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: Clus
     scored = _FRAMES[scope.requests](publisher, *limits, scope.exclude)
     unrewarded = None
     if scope.reward is not None:
-        dwell = _dwell(publisher)[scored.read]
-        unrewarded = int(np.count_nonzero(np.isnan(dwell)))
-        scored = scored._replace(reward=np.nan_to_num(dwell))
+        reward, unrewarded = _rewards(publisher, scored.read)
+        scored = scored._replace(reward=reward)
     resampled = fitting(publisher, scope.cluster, scope.requests)
     rows = request_rows(publisher, scope.requests)
-    begun = publisher.log.time[rows[scored.request[scored.asks[:-1]]]]
+    begun = scratch.empty(len(scored.session), np.int64)
+    for part in scratch.stretches(len(begun)):
+        begun[part] = publisher.log.time[rows[scored.request[scored.asks[part]]]]
     by = clusters(publisher, scored.session, begun, resampled.slates, seed, sizes)
-    lengths, requests = np.diff(scored.begin), np.diff(scored.asks)
-    group = np.full(len(rows), -1, np.int32)
     coarse = coarser(by, publisher.name, seed, sizes)
-    group[scored.request] = np.repeat(coarse.group, requests)
-    longest = np.zeros(len(lengths), bool)
-    longest[np.argsort(-lengths, kind="stable")[: -(-len(lengths) // 100)]] = True
     impressions = scored_impressions(publisher, *limits)
-    asked = np.repeat(by.group, requests)[scored.relevant > 0]
     two_reads = 0 if scope.requests == "impressions" else int(np.count_nonzero(with_two_reads(publisher, *limits)))
     return Scored(
         scope.requests,
@@ -120,10 +133,10 @@ def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: Clus
         resampled,
         by,
         coarse,
-        group,
-        np.bincount(by.group, minlength=len(by.unit)),
-        np.bincount(asked, minlength=len(by.unit)),
-        longest,
+        _by_request(scored, coarse.group, len(rows)),
+        counted(by.group, len(by.unit)),
+        _with_relevant(scored, by),
+        longest_sessions(scored.begin),
         max(0, two_reads - len(scored.session)),
         unrewarded,
         impressions,
@@ -131,18 +144,58 @@ def select_scored(publisher: Publisher, scope: Scope, seed: int = 0, sizes: Clus
     )
 
 
-def _dwell(publisher: Publisher) -> Column:
-    """Seconds that each read's article was read, NaN where that was not measured: float32[reads]."""
-    active = publisher.requests.active
-    return np.full(len(publisher.requests.row), np.nan, np.float32) if active is None else active
+def _rewards(publisher: Publisher, read: Column) -> tuple[Column, int]:
+    """Seconds that the article of some reads was read, float32[reads], and of how many that was not measured."""
+    active, reward = publisher.requests.active, scratch.zeros(len(read), np.float32)
+    if active is None:
+        return reward, len(read)
+    unknown = 0
+    for part in scratch.stretches(len(read)):
+        dwell = active[read[part]]
+        unknown += int(np.count_nonzero(np.isnan(dwell)))
+        reward[part] = np.nan_to_num(dwell)
+    return reward, unknown
+
+
+def _by_request(frame: Frame, group: Column, requests: int) -> Column:
+    """The group (int32[sessions]) of every request of the log, -1 where it is not scored: int32[requests]."""
+    by_request = scratch.full(requests, -1, np.int32)
+    for part in scratch.stretches(len(frame.request)):
+        by_request[frame.request[part]] = group[sessions_at(frame.asks, part)]
+    return by_request
+
+
+def _with_relevant(frame: Frame, by: Clusters) -> Column:
+    """The requests of each group of clusters to which something is relevant: int64[groups]."""
+    count = np.zeros(len(by.unit), np.int64)
+    for part in scratch.stretches(len(frame.request)):
+        asked = by.group[sessions_at(frame.asks, part)][frame.relevant[part] > 0]
+        count += np.bincount(asked, minlength=len(by.unit))
+    return count
+
+
+def longest_sessions(begin: Column) -> Column:
+    """The longest 1 % of sessions, of equally long ones the first: bool[sessions]."""
+    length = scratch.empty(len(begin) - 1, np.int32)
+    for part in scratch.stretches(len(length)):
+        length[part] = np.diff(begin[part.start : part.stop + 1])
+    left = -(-len(length) // 100)
+    of_length = counted(length, int(length.max(initial=0)) + 2)
+    at_least = np.cumsum(of_length[::-1])[::-1]  # sessions of so many reads or more
+    shortest = int(np.count_nonzero(at_least >= max(left, 1))) - 1  # the length of the shortest among them
+    left -= int(at_least[shortest + 1])
+    longest = scratch.empty(len(length), np.bool_)
+    for part in scratch.stretches(len(length)):
+        equal = length[part] == shortest
+        longest[part] = (length[part] > shortest) | (equal & (np.cumsum(equal) <= left))
+        left -= int(np.count_nonzero(equal))
+    return longest
 
 
 def score(publisher: Publisher, scored: Scored, answers: Answers) -> Judgement:
     """Judge one recommender's answers and add them up."""
     outcomes = _JUDGES[scored.asks](publisher, answers.slates, scored.frame, answers.late, scored.exclude)
-    slates = answers.slates if answers.late is None else np.where(answers.late[:, None], np.int32(-1), answers.slates)
-    hit = outcomes.place == 1
-    hits_of_longest = hit & np.repeat(scored.longest, np.diff(scored.frame.begin))
+    slates = answers.slates if answers.late is None else _in_time(answers.slates, answers.late)
     ranked, impressions = _rank(publisher, scored, answers)
     cuts = cut_offs(answers.slates.shape[1])
     reads, totals, reads_nonzero = _tally(scored, outcomes, cuts)
@@ -153,7 +206,7 @@ def score(publisher: Publisher, scored: Scored, answers: Answers) -> Judgement:
         Sums(
             reads,
             totals,
-            (int(np.count_nonzero(hit)), int(np.count_nonzero(hits_of_longest))),
+            _hits(scored, outcomes.place),
             count_hit_sessions(hit_sessions(scored.frame, outcomes.place, cuts), scored.clusters.ungrouped),
             reads_nonzero,
             beyond,
@@ -161,6 +214,24 @@ def score(publisher: Publisher, scored: Scored, answers: Answers) -> Judgement:
             impressions,
         ),
     )
+
+
+def _in_time(slates: Column, late: Column) -> Column:
+    """The slates, those that are `late` (bool[requests]) empty."""
+    in_time = scratch.empty(slates.shape, slates.dtype)
+    for part in scratch.stretches(len(slates)):
+        in_time[part] = np.where(late[part, None], np.int32(-1), slates[part])
+    return in_time
+
+
+def _hits(scored: Scored, place: Column) -> tuple[int, int]:
+    """Hits at 1: of all scored sessions, and of the longest 1 %."""
+    hits = of_longest = 0
+    for part in scratch.stretches(len(place)):
+        hit = place[part] == 1
+        hits += int(np.count_nonzero(hit))
+        of_longest += int(np.count_nonzero(hit & scored.longest[sessions_at(scored.frame.begin, part)]))
+    return hits, of_longest
 
 
 def _tally(scored: Scored, outcomes: Outcomes, cuts: tuple[int, ...]) -> tuple[Column, Column, Column]:
@@ -181,8 +252,7 @@ def _beyond(publisher: Publisher, scored: Scored, slates: Column) -> tuple[Beyon
     beyond = beyond_accuracy(publisher, rows, slates, scored.group, len(by.unit))
     nonzero = np.count_nonzero(beyond.sums, axis=0)
     if _hidden(by, nonzero):
-        group = np.full(len(scored.group), -1, np.int32)
-        group[scored.frame.request] = np.repeat(by.ungrouped, np.diff(scored.frame.asks))
+        group = _by_request(scored.frame, by.ungrouped, len(scored.group))
         ungrouped = beyond_accuracy(publisher, rows, slates, group, int(by.ungrouped.max()) + 1)
         nonzero = np.count_nonzero(ungrouped.sums, axis=0)
     return beyond, nonzero

@@ -8,11 +8,9 @@ With requests at impressions these are answered with slates, too, and reads are 
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,11 +22,12 @@ from newsreplay.recommenders.base import Compiled, SelfReport, Setting
 from newsreplay.recommenders.mixtures import Mixture
 from newsreplay.recommenders.protocols import SupportsForesee
 from newsreplay.recommenders.reranking import GivenAnswers, Reranking, given
+from newsreplay.simulator import scratch
 from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.compiled import compiled
 from newsreplay.simulator.replay.foresight import foresight_of, leaks_of
 from newsreplay.simulator.replay.plain import PlainRecommender, plain
-from newsreplay.simulator.replay.slates import Drops, allocate
+from newsreplay.simulator.replay.slates import Drops, unanswered
 from newsreplay.simulator.replay.walk import STRETCH, AnswerArrays, Replayed, can_score
 
 
@@ -76,8 +75,8 @@ def replay(
     settle them, and where its self_report is none.
     """
     if arrays is None:
-        slates = np.full((int(np.count_nonzero(log.kind == ASKING[setting.requests])), setting.k), -1, np.int32)
-        arrays = AnswerArrays(slates, np.full(len(log.pools.item), -np.inf))
+        requests = int(np.count_nonzero(log.kind == ASKING[setting.requests]))
+        arrays = AnswerArrays(*unanswered(requests, setting.k, len(log.pools.item)))
     if not can_score(recommender):
         arrays = arrays._replace(scores=None)
     if isinstance(recommender, Compiled):
@@ -106,48 +105,41 @@ def _mixed(
     number = len(mixture.parts)
     scorers = [part for part in range(number) if can_score(mixture.parts[part])]
     done = []
-    with tempfile.TemporaryDirectory(prefix="newsreplay-", ignore_cleanup_errors=True) as work:
-        listed = allocate(Path(work, "slates.npy"), np.int32, (number, requests, mixture.depth(k)), -1)
-        ranked = allocate(Path(work, "scores.npy"), np.float64, (len(scorers), len(log.pools.item)), -np.inf)
-        unscored = np.empty(0)
-        for part, entry in enumerate(mixture.entries):
-            one = replay(
-                log,
-                mixture.parts[part],
-                setting._replace(k=mixture.depth(k)),
-                articles=articles,
-                name=entry.label,
-                arrays=AnswerArrays(listed[part], ranked[scorers.index(part)] if part in scorers else unscored),
-                progress=lambda rows, part=part: progress((part * len(log.time) + rows) // number),  # type: ignore[misc]
-                stretch=stretch,
-            )
-            done.append(one._replace(slates=unscored, scores=None))
-        if isinstance(mixture, Reranking):
-            answers = given(listed[0], ranked[0] if scorers else unscored)
-            seconds = _rerank(log, mixture, answers, (slates, scores), setting, stretch)
-            del answers
-        else:
-            mix(mixture, listed[:, :0], slates[:0], scorers, ranked, log.pools.at[:1], scores)  # compiled, or loaded
-            begun = time.perf_counter()
-            mix(mixture, listed, slates, scorers, ranked, log.pools.at, scores)
-            seconds = time.perf_counter() - begun
-        del listed, ranked
+    listed = scratch.full((number, requests, mixture.depth(k)), -1, np.int32)
+    ranked = scratch.full((len(scorers), len(log.pools.item)), -np.inf, np.float64)
+    unscored = np.empty(0)
+    for part, entry in enumerate(mixture.entries):
+        one = replay(
+            log,
+            mixture.parts[part],
+            setting._replace(k=mixture.depth(k)),
+            articles=articles,
+            name=entry.label,
+            arrays=AnswerArrays(listed[part], ranked[scorers.index(part)] if part in scorers else unscored),
+            progress=lambda rows, part=part: progress((part * len(log.time) + rows) // number),  # type: ignore[misc]
+            stretch=stretch,
+        )
+        done.append(one._replace(slates=unscored, scores=None))
+    if isinstance(mixture, Reranking):
+        answers = given(listed[0], ranked[0] if scorers else unscored)
+        seconds = _rerank(log, mixture, answers, arrays, setting, stretch)
+    else:
+        mix(mixture, listed[:, :0], slates[:0], scorers, ranked, log.pools.at[:1], scores)  # compiled, or loaded
+        begun = time.perf_counter()
+        mix(mixture, listed, slates, scorers, ranked, log.pools.at, scores)
+        seconds = time.perf_counter() - begun
     return of_parts(mixture, done, slates, scores, seconds + sum(one.seconds for one in done))
 
 
 def _rerank(
-    log: Log,
-    reranking: Reranking,
-    answers: GivenAnswers,
-    out: tuple[Column, Column | None],
-    setting: Setting,
-    stretch: int,
+    log: Log, reranking: Reranking, answers: GivenAnswers, out: AnswerArrays, setting: Setting, stretch: int
 ) -> float:
     """Rank what the part answered anew, and write it; returns the seconds that it took."""
     reranker = reranking.reranker()
     reranker.answers = answers
     setting = setting._replace(timed=False, exclude="current")  # what is excluded is not in the part's slates
-    return compiled(log, reranker, *out, np.uint64(0), setting, ignore, stretch).seconds
+    out = out._replace(checkpoints=None)
+    return compiled(log, reranker, out, np.uint64(0), setting, ignore, stretch).seconds
 
 
 def of_parts(mixture: Mixture, done: list[Replayed], slates: Column, scores: Column | None, seconds: float) -> Replayed:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +9,8 @@ import numpy as np
 from newsreplay.errors import RecommenderError
 from newsreplay.kernels.compiling import compiled, int64
 from newsreplay.log.rows import Column, Excludes, Log
+from newsreplay.simulator import scratch
 from newsreplay.simulator.replay.answers import LARGEST_CODE, AnswerError, Codes, Collected, check_codes
-
-IN_MEMORY = 1 << 28  #: bytes; larger arrays of answers live in a temporary file
 
 
 class Drops(NamedTuple):
@@ -35,13 +32,12 @@ class Tidied(NamedTuple):
     unknown_item: int
 
 
-def allocate(path: Path, dtype: type[np.generic], shape: tuple[int, ...], fill: float) -> Column:
-    """An array of answers filled with one value; a large one lies in the file `path`."""
-    if np.dtype(dtype).itemsize * math.prod(shape) <= IN_MEMORY:
-        return np.full(shape, fill, dtype)
-    array: Column = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    array[:] = fill
-    return array
+def unanswered(requests: int, k: int, places: int) -> tuple[Column, Column]:
+    """Slates for so many requests, int32[requests, k], and scores of so many candidates, all yet to be answered.
+
+    Raises `NoRoomError`.
+    """
+    return scratch.full((requests, k), -1, np.int32), scratch.full(places, -np.inf, np.float64)
 
 
 def fill(log: Log, asking: int, slates: Column, request: int, answers: Collected, codes: Codes, name: str) -> None:

@@ -12,23 +12,28 @@ from newsreplay.arrow import dictionary_of, in_one_piece, lists_of, to_arrow, to
 from newsreplay.errors import RunError
 from newsreplay.log.publisher import Publisher, request_rows
 from newsreplay.log.rows import IMPRESSION, OUTCOME, Asks, Column, DType
-from newsreplay.simulator.runs.files import BATCH, opened, read_columns, write_batches, write_columns
+from newsreplay.simulator import scratch
+from newsreplay.simulator.runs.files import BATCH, opened, read_columns, write_batches, write_columns, write_pieces
 
 # --- slates ---------------------------------------------------------------------------------------------
 
 
 def write_requests(path: Path, publisher: Publisher, asks: Asks = "reads") -> None:
     """Write what asked for slates, a row per request in log order, with the publisher's own ids. Raises `RunError`."""
-    log, row = publisher.log, request_rows(publisher, asks)
-    item = log.item[row]
-    columns = {
-        "row": to_arrow(row.astype(np.int64)),
-        "time": to_arrow(log.time[row], pa.timestamp("ms", "UTC")),
-        "session": dictionary_of(log.session[row], publisher.sessions.id),
-        "user": dictionary_of(log.user[row], publisher.users),
-        "item": dictionary_of(item, publisher.articles.id, valid=None if asks == "reads" else item >= 0),
-    }
-    write_columns(path, columns)
+    log, rows = publisher.log, request_rows(publisher, asks)
+
+    def columns(part: slice) -> dict[str, pa.Array]:
+        row = rows[part]
+        item = log.item[row]
+        return {
+            "row": to_arrow(row.astype(np.int64)),
+            "time": to_arrow(log.time[row], pa.timestamp("ms", "UTC")),
+            "session": dictionary_of(log.session[row], publisher.sessions.id),
+            "user": dictionary_of(log.user[row], publisher.users),
+            "item": dictionary_of(item, publisher.articles.id, valid=None if asks == "reads" else item >= 0),
+        }
+
+    write_pieces(path, len(rows), columns)
 
 
 def write_slates(path: Path, publisher: Publisher, slates: Column) -> None:
@@ -53,7 +58,7 @@ def _lists(slates: Column, code: DType, ids: pa.Array) -> Iterator[pa.RecordBatc
 
 def read_slates(path: Path, publisher: Publisher, k: int, asks: Asks = "reads") -> Column:
     """Slates as codes, int32[requests, k], padded with -1. Raises `RunError` where they are not of this log."""
-    slates = np.full((len(request_rows(publisher, asks)), k), -1, np.int32)
+    slates = scratch.full((len(request_rows(publisher, asks)), k), -1, np.int32)
     other = RunError(f"{path} does not hold answers to this log; run it again")
     begin = 0
     for part, ids in slate_stretches(path, k):

@@ -12,10 +12,13 @@ from newsreplay.arrow import dictionary_of, in_one_piece, to_arrow, to_numpy
 from newsreplay.datasets.base import EXTRA
 from newsreplay.log.publisher import Publisher, request_rows
 from newsreplay.log.rows import READ, Asks, Column
+from newsreplay.simulator import scratch
+from newsreplay.simulator.judgement.clusters import first_rows
+from newsreplay.simulator.judgement.judge import sessions_at
 from newsreplay.simulator.judgement.measures import IMPRESSIONS, Reward
 from newsreplay.simulator.judgement.rankings import Ranked
 from newsreplay.simulator.judgement.scoring import Judgement, Scored
-from newsreplay.simulator.runs.files import read_columns, write_columns
+from newsreplay.simulator.runs.files import read_columns, write_columns, write_pieces
 from newsreplay.simulator.runs.paths import PairFiles, publisher_files
 
 # --- what is scored -------------------------------------------------------------------------------------
@@ -101,76 +104,95 @@ def ungrouped(of: Reads | ScoredRequests | Impressions, kind: str) -> Column:
 
 def write_scored(folder: Path, publisher: Publisher, scored: Scored) -> None:
     """Write what a run scores of a publisher."""
-    log, frame = publisher.log, scored.frame
-    files = publisher_files(folder, publisher.name)
-    row = publisher.requests.row[frame.read].astype(np.int64)
-    lengths = np.diff(frame.begin)
-    returning = _returning(publisher)
-    item, articles = log.item[row], publisher.articles
-    category = np.where(articles.category_row[item] <= row, articles.category[item], -1)
-    columns = {
-        "row": row,
-        "time": log.time[row],
-        "session": np.repeat(frame.session, lengths),
-        "cluster": np.repeat(scored.clusters.unit[scored.clusters.group], lengths),
-        "position": frame.position,
-        **({"relevant": frame.relevant} if scored.asks == "reads" else {"asked": frame.asked}),
-        "reachable": frame.reachable,
-        "again": frame.again,
-        "age": log.time[row] - articles.published[item],
-        "returning": np.repeat(returning[frame.session], lengths),
-        **({"reward": frame.reward} if scored.unrewarded is not None else {}),
-    }
-    write_columns(
-        files.frame,
-        {name: to_arrow(values) for name, values in columns.items()}
-        | {"category": dictionary_of(category.astype(np.int32), articles.categories, valid=category >= 0)}
-        | _extra(publisher, row),
-    )
+    files, facts = publisher_files(folder, publisher.name), _Facts(publisher, scored, _returning(publisher))
+    write_pieces(files.frame, len(scored.frame.read), facts.reads)
     if scored.asks == "impressions":
-        _write_requests(files.scored_requests, publisher, scored, returning)
-    impressions = scored.impressions
-    if len(impressions.impression):
-        at = log.pools.at
-        columns = {
-            "row": impressions.row,
-            "time": impressions.time,
-            "session": impressions.session,
-            "cluster": scored.impression_clusters.unit[scored.impression_clusters.group],
-            "returning": returning[impressions.session],
-            "candidates": (at[impressions.impression + 1] - at[impressions.impression]).astype(np.int32),
-        }
-        write_columns(
-            files.scored_impressions,
-            {name: to_arrow(values) for name, values in columns.items()} | _extra(publisher, impressions.row),
-        )
+        write_pieces(files.scored_requests, len(scored.frame.request), facts.requests)
+    if len(scored.impressions.impression):
+        write_pieces(files.scored_impressions, len(scored.impressions.impression), facts.impressions)
     else:
         files.scored_impressions.unlink(missing_ok=True)  # of an earlier scoring, with other options
 
 
-def _write_requests(path: Path, publisher: Publisher, scored: Scored, returning: Column) -> None:
-    """Write the requests of the scored sessions, where these are impressions."""
-    log, frame = publisher.log, scored.frame
-    row, lengths = request_rows(publisher, scored.asks)[frame.request].astype(np.int64), np.diff(frame.asks)
-    columns = {
-        "row": row,
-        "time": log.time[row],
-        "session": np.repeat(frame.session, lengths),
-        "cluster": np.repeat(scored.clusters.unit[scored.clusters.group], lengths),
-        "returning": np.repeat(returning[frame.session], lengths),
-        "relevant": frame.relevant,
-    }
-    write_columns(path, {name: to_arrow(values) for name, values in columns.items()} | _extra(publisher, row))
+class _Facts:
+    """What a run scores of a publisher, as columns, some rows (`part`) at a time."""
+
+    def __init__(self, publisher: Publisher, scored: Scored, returning: Column):
+        self.publisher, self.scored, self.returning = publisher, scored, returning
+        self.asking = request_rows(publisher, scored.asks)
+        self.texts = [pa.array(column.values, pa.large_string()) for column in publisher.extra]
+
+    def reads(self, part: slice) -> dict[str, pa.Array]:
+        """Reads of the scored sessions, session by session."""
+        publisher, scored, frame = self.publisher, self.scored, self.scored.frame
+        number, row = sessions_at(frame.begin, part), publisher.requests.row[frame.read[part]].astype(np.int64)
+        time, item, articles = publisher.log.time[row], publisher.log.item[row], publisher.articles
+        category = np.where(articles.category_row[item] <= row, articles.category[item], -1).astype(np.int32)
+        columns = {
+            "row": row,
+            "time": time,
+            **self._whose(number),
+            "position": frame.position[part],
+            **({"relevant": frame.relevant[part]} if scored.asks == "reads" else {"asked": frame.asked[part]}),
+            "reachable": frame.reachable[part],
+            "again": frame.again[part],
+            "age": time - articles.published[item],
+            "returning": self.returning[frame.session[number]],
+            **({"reward": frame.reward[part]} if scored.unrewarded is not None else {}),
+        }
+        coded = {"category": dictionary_of(category, articles.categories, valid=category >= 0)}
+        return {name: to_arrow(values) for name, values in columns.items()} | coded | self._extra(row)
+
+    def requests(self, part: slice) -> dict[str, pa.Array]:
+        """The requests of the scored sessions, where these are impressions."""
+        frame = self.scored.frame
+        number, row = sessions_at(frame.asks, part), self.asking[frame.request[part]].astype(np.int64)
+        columns = {
+            "row": row,
+            "time": self.publisher.log.time[row],
+            **self._whose(number),
+            "returning": self.returning[frame.session[number]],
+            "relevant": frame.relevant[part],
+        }
+        return {name: to_arrow(values) for name, values in columns.items()} | self._extra(row)
+
+    def impressions(self, part: slice) -> dict[str, pa.Array]:
+        """The scored impressions in log order."""
+        impressions, by, at = self.scored.impressions, self.scored.impression_clusters, self.publisher.log.pools.at
+        number, session = impressions.impression[part], impressions.session[part]
+        columns = {
+            "row": impressions.row[part],
+            "time": impressions.time[part],
+            "session": session,
+            "cluster": by.unit[by.group[part]],
+            "returning": self.returning[session],
+            "candidates": (at[number + 1] - at[number]).astype(np.int32),
+        }
+        return {name: to_arrow(values) for name, values in columns.items()} | self._extra(impressions.row[part])
+
+    def _whose(self, number: Column) -> dict[str, Column]:
+        """The session of each row, by its number among the scored ones, and what it is resampled with."""
+        by = self.scored.clusters
+        return {"session": self.scored.frame.session[number], "cluster": by.unit[by.group[number]]}
+
+    def _extra(self, row: Column) -> dict[str, pa.Array]:
+        """The further columns that were kept, of some log rows."""
+        return {
+            f"{EXTRA}{column.name}": dictionary_of(column.code[row], texts, valid=column.code[row] >= 0)
+            for column, texts in zip(self.publisher.extra, self.texts, strict=True)
+        }
 
 
-def _extra(publisher: Publisher, row: Column) -> dict[str, pa.Array]:
-    """The further columns that were kept, of some log rows."""
-    return {
-        f"{EXTRA}{column.name}": dictionary_of(
-            column.code[row], pa.array(column.values, pa.large_string()), valid=column.code[row] >= 0
-        )
-        for column in publisher.extra
-    }
+def _returning(publisher: Publisher) -> Column:
+    """Whether the reader of each session has read something before its first row: bool[sessions]."""
+    log = publisher.log
+    first = first_rows(log.session, len(publisher.sessions.reads))
+    users = int(log.user.max(initial=-1)) + 1
+    since = first_rows(log.user, users, none=len(log.time), among=lambda part: log.kind[part] >= READ)
+    known = scratch.empty(len(first), np.bool_)
+    for part in scratch.stretches(len(first)):
+        known[part] = since[log.user[first[part]]] < first[part]
+    return known
 
 
 #: The columns of files by what their types are called, or how that begins.
@@ -192,20 +214,6 @@ _IMPRESSIONS = dict.fromkeys(("row", "time", "cluster"), "int64") | {
     "returning": "bool",
     "candidates": "int32",
 }
-
-
-def _returning(publisher: Publisher) -> Column:
-    """Whether the reader of each session has read something before its first row: bool[sessions]."""
-    log = publisher.log
-    row = np.flatnonzero(log.session >= 0)[::-1]
-    first = np.zeros(int(log.session.max(initial=-1)) + 1, np.int64)
-    first[log.session[row]] = row  # the last to be written is the first
-    user = log.user[first]
-    read = np.flatnonzero(log.kind >= READ)[::-1]
-    since = np.full(int(log.user.max(initial=-1)) + 1, len(log.time), np.int64)
-    since[log.user[read]] = read
-    known: Column = since[user] < first
-    return known
 
 
 def read_reads(path: Path, asks: Asks = "reads", reward: Reward | None = None) -> Reads:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +53,16 @@ def write_columns(path: Path, columns: Mapping[str, pa.Array]) -> None:
     """Write columns as an Arrow file. Raises `RunError` if it cannot be written."""
     table = pa.table(dict(columns))
     write_batches(path, table.schema, table.to_batches(max_chunksize=BATCH))
+
+
+def write_pieces(path: Path, rows: int, columns: Callable[[slice], Mapping[str, pa.Array]]) -> None:
+    """Write columns of so many rows as an Arrow file, which `columns` makes `BATCH` rows at a time.
+
+    Coded texts must have one dictionary in all pieces. Raises `RunError` if it cannot be written.
+    """
+    schema = pa.table(dict(columns(slice(0, 0)))).schema
+    pieces = (slice(begin, min(begin + BATCH, rows)) for begin in range(0, rows, BATCH))
+    write_batches(path, schema, (pa.record_batch(dict(columns(part)), schema) for part in pieces))
 
 
 def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:

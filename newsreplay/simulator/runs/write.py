@@ -16,6 +16,8 @@ import numpy as np
 from newsreplay.datasets.store import Dataset
 from newsreplay.log.rows import Column
 from newsreplay.recommenders.registry import Entry
+from newsreplay.simulator import scratch
+from newsreplay.simulator.judgement.judge import Frame
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scoring import Scored, Sums
 from newsreplay.simulator.replay.tuples import Data, flat
@@ -227,9 +229,6 @@ def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Ju
     facts = next(facts for facts in dataset.card["publishers"] if facts["publisher"] == name)
     hits = [pair.hits for pair in judged if pair.hits is not None and pair.foresight != "oracle"]
     frame = scored.frame
-    begins = np.zeros(len(frame.read) + 1, bool)  # an instant of its session
-    begins[1:-1] = np.diff(frame.position) != 0
-    begins[frame.begin] = True
     record: PublisherRecord = {
         "publisher": name,
         "rows": facts["rows"],
@@ -242,7 +241,7 @@ def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Ju
         "scored_sessions": len(frame.session),
         "sessions_of_one_instant": scored.one_instant,
         "scored_reads": len(frame.read),
-        "reads_at_one_time": int(np.count_nonzero(~begins[:-1])),
+        "reads_at_one_time": _at_one_time(frame),
         "later_reads": int(np.count_nonzero(frame.asked)),
         "reachable_reads": int(np.count_nonzero(frame.reachable)),
         "impressions": facts["impressions"],
@@ -259,6 +258,18 @@ def publisher_facts(dataset: Dataset, name: str, scored: Scored, judged: list[Ju
     if scored.unrewarded is not None:
         record["unrewarded_reads"] = scored.unrewarded
     return record
+
+
+def _at_one_time(frame: Frame) -> int:
+    """The reads that share their time with the read before them in their session."""
+    count = 0
+    for part in scratch.stretches(len(frame.session)):
+        begin, end = frame.begin[[part.start, part.stop]].tolist()
+        equal = np.diff(frame.position[begin:end]) == 0
+        first = frame.begin[part.start + 1 : part.stop] - begin
+        equal[first[(first > 0) & (first <= len(equal))] - 1] = False  # sessions' first reads
+        count += int(np.count_nonzero(equal))
+    return count
 
 
 def pair_record(pair: Judged, folder: Path) -> PairRecord:
