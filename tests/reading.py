@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from newsreplay.datasets.base import FACTS, Plan, Raw, gather
+from newsreplay.datasets.base import EXTRA, FACTS, Plan, Raw, gather
 from newsreplay.log.rows import READ
 
 IDS = ("publisher", "user", "session", "item")
@@ -61,7 +61,7 @@ def _facts(record: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def rows_of(raw: Raw) -> list[Row]:
-    unknown = set(raw.rows.column_names) - set(COLUMNS) - {"recommendable"}
+    unknown = {name for name in raw.rows.column_names if not name.startswith(EXTRA)} - {*COLUMNS, "recommendable"}
     assert not unknown, f"columns nobody reads: {unknown}"
     return [
         Row(

@@ -416,7 +416,7 @@ def line_counts(folder: Path, kind: str) -> dict[str, int | None]:
 
 
 def _lines(data: bytes, kind: str) -> int:
-    if kind in ("globo", "table"):  # where a carriage return alone ends a line too
+    if kind in ("globo", "table", "tianchi"):  # where a carriage return alone ends a line too
         return max(1, len(data.splitlines()))
     return max(1, data.count(b"\n") + (not data.endswith(b"\n")))
 

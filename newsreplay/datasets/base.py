@@ -165,6 +165,9 @@ class Plan:
     read: Callable[[Part], Iterable[Block]]  #: may be called in any thread
     publisher: str | None = None  #: where there is only one
     notes: Callable[[Counter[str]], list[str]] = lambda counts: []  #: for whoever prepares, from all blocks' counts
+    #: Given the counts of all blocks, or of some: whether they belie what planning took for granted, so that all parts
+    #: are to be read again, which the plan then does rightly.
+    revise: Callable[[Counter[str]], bool] = lambda counts: False
     unit: str = "line"  #: what rejects count: line or row
     made_up: list[str] = field(default_factory=list)  #: what in these data was not measured
     leaks: list[str] = field(default_factory=list)  #: where these data let the future in; stands under every table
@@ -212,12 +215,15 @@ def numbered(blocks: Iterable[Block]) -> Iterator[Block]:
 
 def gather(plan: Plan) -> Raw:
     """Read all of a plan into memory."""
-    blocks = list(numbered(block for part in plan.parts for block in plan.read(part)))
-    counts: Counter[str] = Counter()
-    dropped: Counter[str] = Counter()
-    for block in blocks:
-        counts.update(block.counts)
-        dropped.update(block.dropped)
+    revised = True
+    while revised:
+        blocks = list(numbered(block for part in plan.parts for block in plan.read(part)))
+        counts: Counter[str] = Counter()
+        dropped: Counter[str] = Counter()
+        for block in blocks:
+            counts.update(block.counts)
+            dropped.update(block.dropped)
+        revised = plan.revise(counts)
     rows = _joined([block.rows for block in blocks])
     return Raw(
         rows=pa.table({"time": pa.array([], pa.int64()), "item": pa.array([], pa.string())}) if rows is None else rows,

@@ -20,7 +20,7 @@ class Naive(NamedTuple):
     articles: list[Article]
     rejects: list[tuple[str, int]]
     dropped: Counter[str]
-    described: list[int] = []  # noqa: RUF012  # of Deskdrop's rows: how many cells describe the client
+    client: list[tuple[str | None, ...]] = []  # noqa: RUF012  # of Deskdrop's rows: agent, region, country
 
 
 def ms(number: str, per_second: int) -> int | None:
@@ -48,15 +48,19 @@ def read_deskdrop(folder: Path) -> Naive:
             for cells in reader:
                 _interaction(naive, name, line, header, cells)
                 line = reader.line_num + 1
-    views = list(zip(naive.rows, naive.described, strict=True))
+    views = list(zip(naive.rows, naive.client, strict=True))
     most: dict[Row, int] = {}
-    for row, filled in views:
-        most[row] = max(filled, most.get(row, 0))
-    kept = [row for row, filled in views if filled == most[row]]
+    for row, client in views:
+        most[row] = max(_filled(client), most.get(row, 0))
+    kept = [(row, client) for row, client in views if _filled(client) == most[row]]
     if len(kept) < len(views):
         left_out = len(views) - len(kept)
         naive.dropped["view logged again in the same second, with less of the client's description"] = left_out
-    return naive._replace(rows=kept)
+    return naive._replace(rows=[row for row, _ in kept], client=[client for _, client in kept])
+
+
+def _filled(client: tuple[str | None, ...]) -> int:
+    return sum(cell is not None for cell in client)
 
 
 def _interaction(naive: Naive, name: str, line: int, header: list[str], cells: list[str]) -> None:
@@ -85,7 +89,7 @@ def _interaction(naive: Naive, name: str, line: int, header: list[str], cells: l
             naive.rejects.append((name, line))
         else:
             naive.rows.append(Row(READ, time, cell["contentId"], cell["personId"] or None, cell["sessionId"] or None))
-            naive.described.append(sum(cell[name] != "" for name in ("userAgent", "userRegion", "userCountry")))
+            naive.client.append(tuple(cell[name] or None for name in ("userAgent", "userRegion", "userCountry")))
 
 
 def read_streamingrec(folder: Path) -> Naive:

@@ -18,10 +18,11 @@ class Naive(NamedTuple):
     articles: list[Article]
     rejects: list[tuple[str, int]]
     dropped: Counter[str]
+    kept: list[dict[str, str | None]]  #: further columns of the rows
 
 
 def naive_outbrain(path: Path, most: int = 1000) -> Naive:
-    naive = Naive([], [], [], Counter())
+    naive = Naive([], [], [], Counter(), [])
     files = {name: lines_of(path, name, naive) for name in WIDTHS}
     meta = files["documents_meta"]
     publisher_of: dict[str, str] = {}
@@ -29,7 +30,7 @@ def naive_outbrain(path: Path, most: int = 1000) -> Naive:
         publisher_of.setdefault(cells[0], cells[2] if is_number(cells[2]) else "")
     sizes = Counter(publisher for publisher in publisher_of.values() if publisher)
     kept = sorted(sizes, key=lambda publisher: (-sizes[publisher], int(publisher)))[:most]
-    for user, item, ms, *_ in files["page_views_sample"]:
+    for user, item, ms, *others in files["page_views_sample"]:
         publisher = publisher_of.get(item, "")
         if publisher == "":
             naive.dropped["page view of a document without a publisher"] += 1
@@ -37,6 +38,8 @@ def naive_outbrain(path: Path, most: int = 1000) -> Naive:
             naive.dropped["page view at a publisher that is not among the 1,000 with most documents"] += 1
         else:
             naive.rows.append(Row(READ, int(ms) + 1465876799998, item, user or None, publisher=publisher))
+            names = ("platform", "geo_location", "traffic_source")
+            naive.kept.append({name: other or None for name, other in zip(names, others, strict=True)})
     untold = "document without a publisher, or of one whose page views are left out"
     for item, _, _, published in meta:
         if publisher_of[item] in kept:

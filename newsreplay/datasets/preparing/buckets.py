@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple  # Any: in kernels
 
@@ -58,8 +58,8 @@ class Buckets:
         else:
             bucket = self._bucket_of(key)
             if (bucket[1:] < bucket[:-1]).any():
-                order = np.argsort(bucket, kind="stable")
-                bucket, records = bucket[order], records[order]
+                order = stable_order(bucket)
+                bucket, records = bucket[order], records.take(order)
             parts = np.split(records, np.searchsorted(bucket, np.arange(first + 1, last + 1)))
         for number, part in enumerate(parts, first):
             if self.spilled:
@@ -71,9 +71,23 @@ class Buckets:
     def _bucket_of(self, key: Column) -> Column:
         return np.searchsorted(self.bounds, key // KINDS, side="right")
 
-    def sorted(self) -> Iterator[Column]:
-        """The rows of each stretch in turn, sorted by time and kind, in source order where these are equal."""
-        return (records for records in made_ahead(self._sorted, range(len(self.rows)), 1) if len(records))
+    def sorted(self, source: Iterable[tuple[Column, int]]) -> Iterator[Column]:
+        """The rows of each stretch in turn, sorted by time and kind, in source order where these are equal.
+
+        `source` has the rows in source order, some at a time, each with the earliest time of all rows that come after
+        them: a stretch is done with as soon as none of its rows can come any more.
+        """
+        return (records for records in made_ahead(self._sorted, self._whole(source), 1) if len(records))
+
+    def _whole(self, source: Iterable[tuple[Column, int]]) -> Iterator[int]:
+        """Take in all rows; the numbers of the stretches, each as soon as all its rows are there."""
+        done = 0
+        for records, earliest in source:
+            self.add(records)
+            whole = int(np.searchsorted(self.bounds, earliest, side="right"))
+            yield from range(done, whole)
+            done = max(done, whole)
+        yield from range(done, len(self.rows))
 
     def _sorted(self, number: int) -> Column:
         rows = self.rows[number]
@@ -83,7 +97,8 @@ class Buckets:
             path.unlink()
         if not rows:
             return np.empty(0, RECORD)
-        records = np.concatenate(rows) if len(rows) > 1 else rows[0]
+        # As bytes: NumPy copies records field by field, at a tenth of the speed.
+        records = np.concatenate([part.view(np.uint8) for part in rows]).view(RECORD) if len(rows) > 1 else rows[0]
         rows.clear()
         key = records["key"]
         return records.take(stable_order(key)) if (key[1:] < key[:-1]).any() else records
@@ -111,16 +126,20 @@ def bounds_of(gathered: Gathered, bucket: int) -> Column:
     return np.unique(cuts.astype(np.int64))
 
 
-def records_of(gathered: Gathered) -> Iterator[Column]:
-    """All rows as records, in source order: publications first, then block by block."""
+def records_of(gathered: Gathered) -> Iterator[tuple[Column, int]]:
+    """All rows as records, in source order: publications first, then by block; with the earliest time after them."""
     publications = gathered.publications
     none = np.full(len(publications.item), -1, np.int32)
     records = np.empty(len(none), RECORD)
     kind = np.full(len(none), PUBLISH, np.uint8)
     _fill(records, publications.place, publications.time, kind, publications.item, none, none)
     if len(records):
-        yield records
-    yield from made_ahead(lambda block: _block_records(gathered, *block), gathered.blocks.tables("rows"), cores())
+        yield records, int(gathered.earliest[0])
+    blocks = made_ahead(
+        lambda block: (block[0], _block_records(gathered, *block)), gathered.blocks.tables("rows"), cores()
+    )
+    for number, records in blocks:
+        yield records, int(gathered.earliest[number + 1])
 
 
 def _block_records(gathered: Gathered, number: int, rows: pa.RecordBatch) -> Column:

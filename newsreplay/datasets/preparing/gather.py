@@ -101,6 +101,7 @@ class Gathered(NamedTuple):
     publications: Publication
     unlisted: Column  #: bool[items]: not in the tables of articles
     rows: int  #: raw rows of all blocks
+    earliest: Column  #: int64[blocks + 1], the least time of the rows in a block and all that come after it
     inversions: int  #: rows earlier than the one before them in the source
     has_impressions: bool
 
@@ -144,6 +145,7 @@ def gather_ids(paths: list[list[str | None]], impressions: str | None, in_memory
         _publications(published, seen, listed, values["item"]),
         listed == UNSET,
         int(seen.sums[3]),
+        seen.earliest,
         int(seen.sums[2]),
         bool(seen.sums[4]),
     )
@@ -250,6 +252,7 @@ def _united_ids(blocks: Blocks, sort: str) -> tuple[list[tuple[int, str]], Unite
 class _Seen(NamedTuple):
     row: Column  # int64[items], key of the first row that makes it known
     pool: Column  # int64[items], time of the first impression that shows it
+    earliest: Column  # as in `Gathered`
     # int64[7]: time of the row before, time of the last read, inversions, rows, impressions, time of the first read,
     # time of the last withheld impression
     sums: Column
@@ -271,9 +274,12 @@ def _whose(rows: pa.RecordBatch, number: int, item_of: dict[tuple[int, str], Col
 
 
 def _seen_in(blocks: Blocks, item_of: dict[tuple[int, str], Column], items: int) -> _Seen:
-    seen = _Seen(np.full(items, UNSET), np.full(items, UNSET), np.array([0, 0, 0, 0, 0, UNSET, 0]))
+    earliest = np.full(len(blocks.paths) + 1, UNSET)
+    seen = _Seen(np.full(items, UNSET), np.full(items, UNSET), earliest, np.array([0, 0, 0, 0, 0, UNSET, 0]))
     for number, rows in blocks.tables("rows"):
+        earliest[number] = to_numpy(rows.column("time")).min(initial=UNSET)
         _look(rows, number, item_of, seen)
+    earliest[:] = np.minimum.accumulate(earliest[::-1])[::-1]
     return seen
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from newsreplay.arrow import dictionary_of, to_numpy
+from newsreplay.arrow import to_numpy
+from newsreplay.datasets.reading.words import encoded, places_of
 from newsreplay.log.rows import Column
 
 GROUP = 64 << 20  #: bytes of dictionaries united at once
@@ -52,9 +53,7 @@ class Uniting:
 
 
 def _united(dictionaries: list[pa.Array]) -> United:
-    places = np.arange(max(map(len, dictionaries)), dtype=np.int32)
-    # An empty one first: Arrow hands back dictionaries that are all the same as they are, with what they list twice.
-    chunks = [dictionary_of(places[: len(values)], values) for values in (dictionaries[0][:0], *dictionaries)]
-    united = pa.chunked_array(chunks).unify_dictionaries()
-    codes = [np.append(to_numpy(chunk), np.int32(-1)) for chunk in united.chunks[1:]]
-    return United(united.chunk(0).dictionary, codes)
+    united = encoded(*places_of(pa.concat_arrays(dictionaries)))
+    ends = np.cumsum([len(values) for values in dictionaries])
+    codes = [np.append(own, np.int32(-1)) for own in np.split(to_numpy(united), ends[:-1])]
+    return United(united.dictionary, codes)

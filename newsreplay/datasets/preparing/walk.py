@@ -227,8 +227,6 @@ def walk_rows(
     timed = any(True for name in ("active", "dwell") for _ in gathered.blocks.tables("rows", name))
     withheld = WithheldRows(gathered.blocks)
     buckets = Buckets(bounds_of(gathered, processing.bucket), gathered.rows, work, processing.in_memory)
-    for records in records_of(gathered):
-        buckets.add(records)
     duplicates = 0
     request_dtypes = REQUEST_DTYPES | ({"active": np.dtype(np.float32)} if timed else {})
     with (
@@ -239,7 +237,7 @@ def walk_rows(
         ExtraColumns(gathered.blocks, folder) as extra,
     ):
         pools.add(at=np.zeros(1, np.int64))
-        for records in buckets.sorted():
+        for records in buckets.sorted(records_of(gathered)):
             drawn = None
             if sampler is not None:
                 records, drawn = sampler.draw(records)

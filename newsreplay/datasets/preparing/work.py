@@ -119,6 +119,21 @@ def remove_leftovers(folder: Path) -> None:
 
 def read_parts(plan: Plan, work: Path, *, strict: bool, processing: Processing) -> Intake:
     """Read what has not been read yet. With `strict` the first reject in source order is raised as `DataError`."""
+    while True:
+        intakes = _read_all(plan, work, strict, processing)
+        intake = _intake_of(intakes, work)
+        if not plan.revise(intake.counts):
+            break
+        for number in range(len(plan.parts)):
+            shutil.rmtree(work / f"{number:06}", ignore_errors=True)
+    if strict and intake.first_reject is not None:
+        first = intake.first_reject
+        raise DataError(f"{first.file} {plan.unit} {first.line}: {first.reason}; without --strict it is left out")
+    return intake
+
+
+def _read_all(plan: Plan, work: Path, strict: bool, processing: Processing) -> list[PartIntake]:
+    """All parts; with `strict` those up to the first that has a reject."""
     total = sum(part.weight for part in plan.parts)
     done = 0
     intakes: list[PartIntake] = []
@@ -133,10 +148,7 @@ def read_parts(plan: Plan, work: Path, *, strict: bool, processing: Processing) 
             for part, future in zip(plan.parts, futures, strict=True):
                 intakes.append(future.result())
                 if strict and any(block["rejects"] for block in intakes[-1]["blocks"]):
-                    first = next(rejects_of(intakes, work))
-                    raise DataError(
-                        f"{first.file} {plan.unit} {first.line}: {first.reason}; without --strict it is left out"
-                    )
+                    break
                 publishers.update(name for block in intakes[-1]["blocks"] for name in block["files"])
                 _check_publishers(part.name, publishers, processing.publishers)
                 done += part.weight
@@ -145,7 +157,7 @@ def read_parts(plan: Plan, work: Path, *, strict: bool, processing: Processing) 
             stop.set()
             for future in futures:
                 future.cancel()
-    return _intake_of(intakes, work)
+    return intakes
 
 
 def _check_publishers(file: str, names: Collection[object], most: int) -> None:

@@ -58,6 +58,12 @@ class FormTally:
         self.values += after.values
 
     @property
+    def only(self) -> int:
+        """The form of all usable values; 0 if there is none, or another value may decide how they are read."""
+        forms = np.flatnonzero(self.counts[CALENDAR:]) + CALENDAR
+        return int(forms[0]) if forms.size == 1 and forms[0] in (CALENDAR, *NUMBERS) else 0
+
+    @property
     def unit(self) -> int:
         """The form of most usable values, of the first one among equals; 0 if there are none.
 

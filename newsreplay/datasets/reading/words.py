@@ -13,44 +13,46 @@ from newsreplay.kernels.mixing import GOLDEN
 from newsreplay.kernels.octets import octets, put_octets, repeated, zeros
 from newsreplay.log.rows import Column
 
-_LOW, _HIGH, _WHERE = range(
-    3
-)  # of what is known of a word: its first eight bytes, the next eight, begin << 32 | length
+# Of what is known of a word: its first eight bytes, the next eight, its first row << 32 | its length.
+_LOW, _HIGH, _WHERE = range(3)
+_LENGTH = np.uint64(0xFFFFFFFF)
 
 
 def encoded(data: Column, begin: Column, end: Column) -> pa.DictionaryArray:
     """The values from byte begin[i] up to end[i] of `data`, dictionary-encoded; null where begin[i] > end[i].
 
-    `begin` and `end` are int32. Whether the values are UTF-8 is not looked at.
+    The words are strings where `begin` and `end` are int32, large strings where they are int64. Whether the values are
+    UTF-8 is not looked at.
 
     >>> text = np.frombuffer(b"ann,bob,ann", np.uint8)
     >>> encoded(text, np.array([0, 4, 8], np.int32), np.array([3, 7, 11], np.int32)).to_pylist()
     ['ann', 'bob', 'ann']
     """
     codes, words = room(begin.size, np.int32), room((begin.size, 3), np.uint64)
-    slots = room(1 << (begin.size + 1).bit_length(), np.int32)
+    slots = room(1 << (begin.size * 3 // 2 + 1).bit_length(), np.int32)  # a third of them stay free
     slots[:] = 0
     count, missing = _encode(data, begin, end, slots, words, codes)
-    where = words[:count, _WHERE]
-    first = (where >> np.uint64(32)).astype(np.int32)
-    values = strings(data, first, first + where.astype(np.int32))
+    first = (words[:count, _WHERE] >> np.uint64(32)).astype(np.int64)
+    values = strings(data, begin[first], end[first])
     return dictionary_of(codes, values, valid=codes >= 0 if missing else None)
 
 
-def strings(data: Column, begin: Column, end: Column) -> pa.StringArray:
+def strings(data: Column, begin: Column, end: Column) -> pa.StringArray | pa.LargeStringArray:
     """The same values as strings; none may be missing."""
-    offsets = room(begin.size + 1, np.int32)
+    offsets = room(begin.size + 1, begin.dtype)
     offsets[0] = 0
     np.cumsum(end - begin, out=offsets[1:])
     text = room(int(offsets[-1]) + 8, np.uint8)  # eight bytes are written at once
     _gather(data, begin, offsets, text)
-    return pa.StringArray.from_buffers(begin.size, pa.py_buffer(offsets), pa.py_buffer(text[:-8]))
+    kind = pa.StringArray if begin.dtype == np.int32 else pa.LargeStringArray
+    return kind.from_buffers(begin.size, pa.py_buffer(offsets), pa.py_buffer(text[:-8]))
 
 
-def places_of(values: pa.StringArray) -> tuple[Column, Column, Column]:
-    """The text in which strings stand, and where each begins and ends in it."""
+def places_of(values: pa.StringArray | pa.LargeStringArray) -> tuple[Column, Column, Column]:
+    """The text in which strings stand, and where each begins and ends in it: int32, or int64 of large strings."""
     _, ends, data = values.buffers()
-    bounds = np.frombuffer(ends or bytes(4), np.int32)[values.offset : values.offset + len(values) + 1]
+    bounds = np.frombuffer(ends or bytes(8), np.int32 if values.type == pa.string() else np.int64)
+    bounds = bounds[values.offset : values.offset + len(values) + 1]
     return np.frombuffer(data or b"", np.uint8), bounds[:-1], bounds[1:]
 
 
@@ -157,16 +159,16 @@ def _encode(data: Any, begin: Any, end: Any, slots: Any, words: Any, codes: Any)
         slot = word >> np.uint64(32) & last
         while slots[slot]:
             code = np.uint64(slots[slot] - 1)
-            if words[code, _LOW] == low and words[code, _HIGH] == high:
-                first = int64(words[code, _WHERE] >> np.uint64(32))
-                if int64(words[code, _WHERE] & np.uint64(0xFFFFFFFF)) == length and (
-                    length <= 16 or _are_equal(data, first + 16, at + 16, length - 16)
-                ):
-                    break
+            where = words[code, _WHERE]
+            alike = words[code, _LOW] == low and words[code, _HIGH] == high and int64(where & _LENGTH) == length
+            if alike and (
+                length <= 16 or _are_equal(data, int64(begin[where >> np.uint64(32)]) + 16, at + 16, length - 16)
+            ):
+                break
             slot = slot + np.uint64(1) & last
         if not slots[slot]:
             words[count, _LOW], words[count, _HIGH] = low, high
-            words[count, _WHERE] = np.uint64(at) << np.uint64(32) | np.uint64(length)
+            words[count, _WHERE] = np.uint64(row) << np.uint64(32) | np.uint64(length)
             count += 1
             slots[slot] = count
         codes[row] = slots[slot] - 1

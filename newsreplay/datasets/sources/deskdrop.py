@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -32,7 +32,7 @@ from pyarrow import csv
 
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets import base
-from newsreplay.datasets.base import Block, Part, Plan, Reject
+from newsreplay.datasets.base import EXTRA, Block, Part, Plan, Reject
 from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.lines import Lines, is_blank, records
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
@@ -63,6 +63,10 @@ class _Kind(NamedTuple):
     needed: tuple[str, ...]
     clock: str
 
+    @property
+    def of_clicks(self) -> bool:
+        return self.clock == "time"
+
 
 _CLICKS = _Kind(
     "VIEW",
@@ -83,17 +87,19 @@ _CLIENT = ("userAgent", "userRegion", "userCountry")  #: what describes it; may 
 _DESCRIBED = "described"  #: the column that counts how many of them are filled, until resends are left out
 
 
-def plan_deskdrop(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
+def plan_deskdrop(path: Path, *, keep: Sequence[str] = (), sizes: ReadSizes = SIZES) -> Plan:
     """How Deskdrop is read: the folder with `users_interactions.csv`, or that file alone.
 
     `shared_articles.csv` is read if it lies in the folder. A VIEW becomes a read with the source's session; a
-    CONTENT SHARED has an article's publication time, title and text. Times from 1990 up to 2100 are accepted.
+    CONTENT SHARED has an article's publication time, title and text. Times from 1990 up to 2100 are accepted. `keep`
+    names further columns of the interactions that are kept, as `userCountry`: of a view that was logged twice those of
+    the record with more description.
 
     A record with an unclosed quote, a missing or surplus cell, a NUL byte, bytes that are not UTF-8, an unknown
     event type, without article, or whose time is none is a reject. A read without reader or session and an article
     without a usable time, title or text are kept, with null in its place.
 
-    Raises `DataError` when the files are not there, cannot be read or lack a column.
+    Raises `DataError` when the files are not there, cannot be read or lack a column, one that is to be kept among them.
     """
     clicks = path / CLICK_FILE if path.is_dir() else path
     if not clicks.is_file():
@@ -102,14 +108,17 @@ def plan_deskdrop(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
     articles = path / ARTICLE_FILE
     found_articles = path.is_dir() and articles.is_file()
     files = [(clicks, _CLICKS)] + ([(articles, _ARTICLES)] if found_articles else [])
-    for file, kind in files:
-        _header(file, kind)
+    headers = [_header(file, kind) for file, kind in files]
+    names = headers[0]
+    for name in keep:
+        if names.count(name) != 1:
+            raise DataError(f"{clicks.name} has no column {name!r} to keep; it has {', '.join(names)}")
     return Plan(
         parts=[
-            Part(file, file.name, weight=file.stat().st_size, role="articles" if kind is _ARTICLES else "")
+            Part(file, file.name, weight=file.stat().st_size, role="" if kind.of_clicks else "articles")
             for file, kind in files
         ],
-        read=partial(_read, sizes=sizes),
+        read=partial(_read, keep=keep, sizes=sizes),
         publisher="deskdrop",
         notes=partial(_notes, articles=found_articles),
         source=f"CI&T Deskdrop: articles sharing and reading (Kaggle): {PAGE}",
@@ -136,8 +145,9 @@ def _header(file: Path, kind: _Kind) -> list[str]:
     return names
 
 
-def _read(part: Part, sizes: ReadSizes) -> Iterator[Block]:
-    kind = _ARTICLES if part.role == "articles" else _CLICKS
+def _read(part: Part, keep: Sequence[str], sizes: ReadSizes) -> Iterator[Block]:
+    extra = {f"{EXTRA}{name}": name for name in keep}
+    kind = _ARTICLES if part.role == "articles" else _CLICKS._replace(columns={**extra, **_CLICKS.columns})
     names = _header(part.path, kind)
     rest, header = b"", True
     blocks = []
@@ -152,7 +162,7 @@ def _read(part: Part, sizes: ReadSizes) -> Iterator[Block]:
             blocks.append(block)
     if rest:
         blocks.append(_block(part.name, rest, names, kind, sizes, last=True)[0])
-    if kind is _CLICKS:
+    if kind.of_clicks:
         _leave_out_resends(blocks)
     yield from blocks
 
@@ -230,7 +240,7 @@ def _fast(name: str, data: bytes, names: list[str], kind: _Kind, shape: _Shape) 
     clock = kind.clock  # read as text, since Arrow's whole numbers may have blanks or be hexadecimal
     types = {_EVENT: _ID} | {heading: _type(column) for column, heading in kind.columns.items()}
     types[kind.columns[clock]] = pa.string()
-    client = [name for name in _CLIENT if name in names and kind is _CLICKS]
+    client = [name for name in _CLIENT if name in names and kind.of_clicks]
     types |= dict.fromkeys(client, pa.string())
     try:
         table = csv.read_csv(
@@ -264,7 +274,7 @@ def _fast(name: str, data: bytes, names: list[str], kind: _Kind, shape: _Shape) 
         else:
             columns[column] = pc.if_else(pc.equal(values, ""), None, values)
     columns[clock] = pc.multiply(time, 1_000)
-    if kind is _CLICKS:
+    if kind.of_clicks:
         filled = np.zeros(table.num_rows, np.int8)
         for name_of_cell in client:
             filled += to_numpy(pc.not_equal(table[name_of_cell], ""))
@@ -313,7 +323,7 @@ def _exact(name: str, data: bytes, names: list[str], kind: _Kind, longest: int, 
     table = pa.table(
         {column: pa.array(values, _type(column)) for column, values in zip(kind.columns, columns, strict=True)}
     )
-    if kind is _CLICKS:
+    if kind.of_clicks:
         table = table.append_column(_DESCRIBED, pa.array(filled, pa.int8()))
     return _with(block, kind, table), used
 
@@ -359,7 +369,7 @@ def _type(column: str) -> pa.DataType:
 
 
 def _with(block: Block, kind: _Kind, table: pa.Table) -> Block:
-    if kind is _ARTICLES:
+    if not kind.of_clicks:
         block.articles = table
         block.counts += Counter({UNDATED: table["published"].null_count})
     else:

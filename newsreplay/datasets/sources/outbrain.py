@@ -4,7 +4,7 @@ Facts of the format that shape this reader:
 
 - `page_views.csv` (two thousand million rows) or its first ten million, `page_views_sample.csv`, have the header
   `uuid,document_id,timestamp,platform,geo_location,traffic_source`; rows are in no order of time. `timestamp` is ms
-  since 1465876799998 (14 June 2016, 4:00 UTC). There are no sessions; platform, place and traffic are not read.
+  since 1465876799998 (14 June 2016, 4:00 UTC). There are no sessions; platform, place and traffic can be kept.
 - `documents_meta.csv` has `document_id,source_id,publisher_id,publish_time`. A page view belongs to the publisher of
   its document. One whose document has none, or is not told of, is left out by a rule: sites that have nothing in common
   make no log. Of documents told of twice the first row counts.
@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from newsreplay.arrow import to_numpy
-from newsreplay.datasets.base import EARLIEST, LATEST, Block, Part, Plan, Reject
+from newsreplay.datasets.base import EARLIEST, EXTRA, LATEST, Block, Part, Plan, Reject
 from newsreplay.datasets.reading import parts
 from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.errors import DataError
@@ -87,16 +87,18 @@ _FORMS = {
 _FACTS = {"documents_categories": "category", "documents_topics": "subcategory"}
 
 
-def plan_outbrain(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
+def plan_outbrain(path: Path, *, keep: Sequence[str] = (), sizes: ReadSizes = SIZES) -> Plan:
     """The page views of a folder with `page_views.csv`, else `page_views_sample.csv`, and what its files tell of them.
 
     `documents_meta.csv`, `documents_categories.csv` and `documents_topics.csv` may be missing; without the first all
     page views are those of one publisher. Every page view is a read; times are ms UTC. Ids are kept as they stand; a
-    page view without a `uuid` is nobody's. Records are the lines of all files below their headers.
+    page view without a `uuid` is nobody's. `keep` names columns of the page views that are kept, as `platform`. Records
+    are the lines of all files below their headers.
 
     A line with another number of cells, a NUL byte, bytes that are not UTF-8, a document that is no whole number or a
     timestamp of other than 1 to 12 digits is a reject, of the other files also one whose category, topic or confidence
-    is no number. Raises `DataError` when the files are not there, cannot be read or have other headers.
+    is no number. Raises `DataError` when the files are not there, cannot be read, have other headers, or lack a column
+    that is to be kept.
     """
     views = next((file for name in ("page_views", "page_views_sample") if (file := _find(path, name))), None)
     if views is None:
@@ -105,6 +107,9 @@ def plan_outbrain(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
             f"{path}: {fault}. Get page_views_sample.csv.zip (or page_views.csv.zip) and documents_meta.csv.zip from "
             f"{PAGE}, which wants a login, and put them there"
         )
+    for name in keep:
+        if name not in _FORMS["page_views"].columns:
+            raise DataError(f"{views.name} has no column {name!r} to keep; it has {_FORMS['page_views'].header}")
     files = {"page_views": views} | {role: file for role in list(_FORMS)[1:] if (file := _find(path, role))}
     for role, file in files.items():
         _check(file, _FORMS[role])
@@ -119,7 +124,7 @@ def plan_outbrain(path: Path, *, sizes: ReadSizes = SIZES) -> Plan:
                 parts.text_parts(file, sizes=sizes)[:1] if role in _FACTS else parts.text_parts(file, sizes=sizes)
             )
         ],
-        read=partial(_read, publishers=publishers, sizes=sizes),
+        read=partial(_read, publishers=publishers, keep=keep, sizes=sizes),
         publisher=PUBLISHER if publishers is None else None,
         notes=partial(_notes, lacking=lacking, sample=views.name.startswith("page_views_sample")),
         source=f"Outbrain Click Prediction (Kaggle): {PAGE}",
@@ -277,29 +282,35 @@ def _publisher_ids(table: pa.Table) -> pa.Array:
 # Blocks
 
 
-def _read(part: Part, publishers: _Publishers | None, sizes: ReadSizes) -> Iterator[Block]:
+def _read(part: Part, publishers: _Publishers | None, keep: Sequence[str], sizes: ReadSizes) -> Iterator[Block]:
     if part.role in _FACTS:
         yield from _most_confident(part, publishers, sizes)
         return
     for block, table in _blocks(part, sizes):
-        keep = np.ones(table.num_rows, bool)
+        usable = np.ones(table.num_rows, bool)
         columns = {"item": table["document_id"]}
         if publishers is not None:
-            theirs, keep = publishers.of(table["document_id"])
+            theirs, usable = publishers.of(table["document_id"])
             columns["publisher"] = pa.chunked_array([pa.array(theirs)]).cast(pa.string())
             rules = (UNPUBLISHED, SMALL) if part.role == "page_views" else (UNTOLD, UNTOLD)
             block.dropped += Counter({rules[0]: int((theirs < 0).sum())})  # `+=` leaves out zeros
-            block.dropped += Counter({rules[1]: int(((theirs >= 0) & ~keep).sum())})
+            block.dropped += Counter({rules[1]: int(((theirs >= 0) & ~usable).sum())})
         if part.role == "page_views":
             columns["time"] = pc.add(table["timestamp"].cast(pa.int64()), BEGIN)
-            columns["user"] = pc.if_else(pc.equal(table["uuid"], ""), None, table["uuid"])
-            block.rows = pa.table(columns).filter(pa.array(keep))
+            columns["user"] = _filled(table["uuid"])
+            columns |= {f"{EXTRA}{name}": _filled(table[name]) for name in keep}
+            block.rows = pa.table(columns).filter(pa.array(usable))
         else:
             columns["published"] = pa.chunked_array([_times(table["publish_time"].combine_chunks())])
-            block.articles = pa.table(columns).filter(pa.array(keep))
+            block.articles = pa.table(columns).filter(pa.array(usable))
             block.counts[UNDATED] = block.articles["published"].null_count
-        block.kept = int(keep.sum())
+        block.kept = int(usable.sum())
         yield block
+
+
+def _filled(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Cells, null where there is nothing."""
+    return pc.if_else(pc.equal(cells, ""), None, cells)
 
 
 def _times(cells: pa.Array) -> pa.Array:

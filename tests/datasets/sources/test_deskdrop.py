@@ -26,6 +26,7 @@ ARTICLES = (
     "timestamp,eventType,contentId,authorPersonId,authorSessionId,authorUserAgent,authorRegion,authorCountry,"
     "contentType,url,title,text,lang"
 )
+CLIENT = ("userAgent", "userRegion", "userCountry")
 TIME = 1_465_413_032
 
 
@@ -222,6 +223,15 @@ def test_the_source_and_its_terms_are_said(tmp_path: Path) -> None:
     assert "Kaggle page" in plan.licence
 
 
+def test_of_a_view_that_was_logged_twice_the_fuller_description_is_kept(tmp_path: Path) -> None:
+    described = f'{TIME},VIEW,5,-7,9,"Mozilla, 5",SP,'
+    raw = read(plan_deskdrop(folder_of(tmp_path, [view(), described]), keep=["userAgent", "userCountry", "personId"]))
+    kept = {name: raw.rows[f"extra.{name}"].to_pylist() for name in ("userAgent", "userCountry", "personId")}
+    assert kept == {"userAgent": ["Mozilla, 5"], "userCountry": [None], "personId": ["-7"]}
+    with pytest.raises(DataError, match="no column 'device' to keep; it has timestamp, eventType"):
+        plan_deskdrop(tmp_path, keep=["device"])
+
+
 def slow(folder: Path, sizes: ReadSizes = SIZES) -> tuple[Any, ...]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deskdrop, "_clean", lambda data, longest, *, last: None)
@@ -229,17 +239,19 @@ def slow(folder: Path, sizes: ReadSizes = SIZES) -> tuple[Any, ...]:
 
 
 def everything(folder: Path, sizes: ReadSizes = SIZES) -> tuple[Any, ...]:
-    raw = read(plan_deskdrop(folder, sizes=sizes))
-    return rows_of(raw), articles_of(raw), raw.rejects, raw.dropped, raw.notes, raw.rows_in
+    raw = read(plan_deskdrop(folder, keep=CLIENT, sizes=sizes))
+    client = [tuple(row[f"extra.{name}"] for name in CLIENT) for row in raw.rows.to_pylist()]
+    return rows_of(raw), articles_of(raw), raw.rejects, raw.dropped, client, raw.notes, raw.rows_in
 
 
 def agree(folder: Path, sizes: ReadSizes = SIZES) -> None:
-    rows, articles, rejects, dropped, *_ = everything(folder, sizes)
+    rows, articles, rejects, dropped, client, *_ = everything(folder, sizes)
     naive = read_deskdrop(folder)
     assert rows == naive.rows
     assert articles == naive.articles
     assert [(reject.file, reject.line) for reject in rejects] == naive.rejects
     assert dropped == naive.dropped
+    assert client == naive.client
 
 
 def cells(*choices: str) -> st.SearchStrategy[str]:

@@ -150,6 +150,11 @@ def test_what_is_not_outbrains_is_refused_with_the_way_out(tmp_path: Path) -> No
         plan_outbrain(tmp_path)
 
 
+def test_what_is_no_column_of_the_page_views_cannot_be_kept(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no column 'device' to keep; it has uuid,document_id,timestamp,"):
+        plan_outbrain(folder_of(tmp_path, [VIEW]), keep=["device"])
+
+
 def test_every_publisher_has_a_log_and_its_users_visits_are_sessions(tmp_path: Path) -> None:
     for name, data in small_logs.outbrain().items():
         (tmp_path / name).write_bytes(data)
@@ -160,8 +165,11 @@ def test_every_publisher_has_a_log_and_its_users_visits_are_sessions(tmp_path: P
 
 
 def agree(folder: Path, sizes: ReadSizes = SIZES) -> None:
-    raw, naive = read(plan_outbrain(folder, sizes=sizes)), naive_outbrain(folder)
+    names = ["traffic_source", "platform", "geo_location"]
+    raw, naive = read(plan_outbrain(folder, keep=names, sizes=sizes)), naive_outbrain(folder)
     assert rows_of(raw) == naive.rows
+    kept = raw.rows.select([f"extra.{name}" for name in names]).to_pylist() if raw.rows.num_rows else []
+    assert kept == [{f"extra.{name}": row[name] for name in names} for row in naive.kept]
     assert articles_of(raw) == naive.articles
     assert sorted((reject.file, reject.line) for reject in raw.rejects) == sorted(naive.rejects)
     assert raw.dropped == naive.dropped

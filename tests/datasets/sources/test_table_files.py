@@ -10,6 +10,7 @@ import lzma
 import shlex
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 
 from newsreplay.commands.options import parse_columns
 from newsreplay.datasets.base import Raw
+from newsreplay.datasets.preparing.prepare import prepare
 from newsreplay.datasets.reading.sizes import ReadSizes
 from newsreplay.datasets.sources.table.columns import aliases_of
 from newsreplay.datasets.sources.table.plan import plan_table
@@ -525,3 +527,44 @@ def test_sixteen_bytes_are_a_uuid(tmp_path: Path) -> None:
     other = pa.array([b"abc"] * 3, pa.binary(3))
     pq.write_table(pa.table({"time": [1577836800] * 3, "user": other, "item": ["a"] * 3}), tmp_path / "shop.parquet")
     assert "user is of type fixed_size_binary[3], which is no id" in error_of(tmp_path / "shop.parquet")
+
+
+def rows_of_units(name: str, times: list[int]) -> str:
+    """A table of one reader, as CSV or as JSON lines."""
+    if name.endswith(".jsonl"):
+        return "".join(f'{{"time": {time}, "user": "ann", "item": "a{n}"}}\n' for n, time in enumerate(times))
+    return "time,user,item\n" + "".join(f"{time},ann,a{n}\n" for n, time in enumerate(times))
+
+
+@pytest.mark.parametrize("name", ["clicks.csv", "clicks.csv.gz", "clicks.jsonl"])
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_unit_of_most_times_counts_where_the_first_lines_have_another(
+    name: str, strict: bool, tmp_path: Path
+) -> None:
+    seconds, millis = [1_577_865_600 + n for n in range(10)], [1_577_869_200_000 + 1000 * n for n in range(90)]
+    text = rows_of_units(name.removesuffix(".gz"), seconds + millis).encode()
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    plan = plan_table(path, sizes=ReadSizes(chunk=200))
+    if strict:
+        line = 1 if name.endswith(".jsonl") else 2
+        with pytest.raises(
+            DataError, match=f"line {line}: time '1577865600' is in epoch seconds, but the column is in"
+        ):
+            prepare(plan, tmp_path / "out", name="clicks", kind="table", strict=True)
+        return
+    dataset = prepare(plan, tmp_path / "out", name="clicks", kind="table")
+    assert dataset.publisher("clicks").log.time.tolist() == millis
+    assert (dataset.card["rejected"], dataset.card["kept"]) == (10, 90)
+    assert "time: epoch milliseconds" in dataset.card["notes"]
+
+
+def test_times_of_one_unit_are_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "clicks.csv"
+    path.write_text(rows_of_units("clicks.csv", [1_577_865_600_000 + n for n in range(100)]))
+    plan = plan_table(path, sizes=ReadSizes(chunk=200))
+    counts: Counter[str] = Counter()
+    for part in plan.parts:
+        for block in plan.read(part):
+            counts.update(block.counts)
+    assert not plan.revise(counts)

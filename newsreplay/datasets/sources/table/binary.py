@@ -41,6 +41,8 @@ class BinaryTable:
     Raises `DataError` if the file cannot be read, lacks a column, or should have rows and has none.
     """
 
+    assumed = False
+
     def __init__(self, file: File, names: dict[str, str], sizes: ReadSizes) -> None:
         self.file = file
         self.sizes = sizes

@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from newsreplay.datasets.base import EXTRA, Part, Reject
 from newsreplay.datasets.reading import parts
-from newsreplay.datasets.reading.forms import FormTally
 from newsreplay.datasets.reading.json_lines import (
     ARRAY,
     BOOLEAN,
@@ -27,11 +26,11 @@ from newsreplay.datasets.reading.json_lines import (
     texts,
 )
 from newsreplay.datasets.reading.sizes import ReadSizes
-from newsreplay.datasets.reading.times import chunk_times
 from newsreplay.datasets.sources.table.columns import TIMES, place
 from newsreplay.datasets.sources.table.files import File, printable, shown_text
+from newsreplay.datasets.sources.table.looking import LOOK, Look, LookedAt
 from newsreplay.datasets.sources.table.opening import decoded, opened
-from newsreplay.datasets.sources.table.rows import EmptyError, TableRows
+from newsreplay.datasets.sources.table.rows import TableRows
 from newsreplay.errors import DataError
 
 MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
@@ -39,13 +38,14 @@ HEAD = 1_000  #: lines whose keys are the columns
 WRITTEN = (STRING, ESCAPED, INTEGER, FRACTION)  #: values that are taken as they are written
 
 
-class JsonTable:
-    """A table of JSON lines; making one looks through it for the unit of its times.
+class JsonTable(LookedAt):
+    """A table of JSON lines; making one looks at some of them for the unit of its times.
 
     The columns are the keys of its first 1,000 lines. Raises `DataError` if the file cannot be read, lacks a column, or
     should have rows and has none.
     """
 
+    empty = "has no rows"
     typed: Set[str] = frozenset()
     floats: Set[str] = frozenset()
 
@@ -62,11 +62,19 @@ class JsonTable:
         else:
             stretches = parts.text_parts(file.path, skip=self.begin, sizes=sizes)
             self.parts = [part._replace(name=file.name, role=file.role) for part in stretches]
-        self.units = self._units()
+        self.times = [name for name in TIMES if name in self.paths]
+        self.look()
 
     def rows(self, part: Part) -> Iterator[TableRows]:
         """The rows of a part, those of some 8 MB at a time."""
-        for data in self._chunks(part.begin, part.end, self.sizes):
+        yield from self._rows(part, self.sizes)
+
+    def _looks(self, part: Part) -> Iterator[Look]:
+        sizes = replace(self.sizes, chunk=min(self.sizes.chunk, LOOK))
+        return (self._look_at(rows) for rows in self._rows(part, sizes))
+
+    def _rows(self, part: Part, sizes: ReadSizes) -> Iterator[TableRows]:
+        for data in self._chunks(part.begin, part.end, sizes):
             start = 0
             while start < len(data):
                 found = scan(data, tuple(self.paths.values()), start, lines=self.sizes.lines)
@@ -111,18 +119,6 @@ class JsonTable:
                 f"{self.file.name} has no object on its first lines: '{shown}'; write JSON lines, one object a line"
             )
         return list(keys)
-
-    def _units(self) -> dict[str, int]:
-        tallies = {name: FormTally() for name in TIMES if name in self.paths}
-        records = 0
-        for rows in (rows for part in self.parts for rows in self.rows(part)):
-            records += rows.begin.size + len(rows.rejects)
-            for name, tally in tallies.items():
-                for chunk in rows.columns[name].chunks:
-                    tally.add(chunk_times(chunk.cast(pa.string()))[1])
-        if not records and self.file.role == "reads":
-            raise EmptyError(f"{self.file.name} has no rows; export it again")
-        return {name: tally.unit for name, tally in tallies.items()}
 
     def _rows_of(self, found: Scan, data: bytes) -> TableRows:
         lines = len(found.kind)

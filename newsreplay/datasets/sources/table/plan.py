@@ -44,15 +44,17 @@ unquoted field, at most 1,000 lines); otherwise its first line alone is rejected
 read as if it were not there. Blank lines are dropped. Lines end in LF, CRLF or CR (of JSON in LF or CRLF). Rows stay in
 the order of the file. Numbers of JSON lines are taken as they are written.
 
-Reading: a majority is known only at the end of the file, so planning looks through all of it, at several times
-the speed of reading (typed times in Parquet and Arrow need no such look, nor do whole numbers in Parquet whose
-statistics tell; one of JSON lines is as slow as reading). Rows
+Reading: a majority is known only at the end of the file. Where the first lines of every stretch of some 16 MB have
+times of one form (an epoch, or ISO 8601), that is assumed; should a value be in another one, the file is looked
+through and, if the majority is another, read again. Where they do not, planning looks through all of the file. (Typed
+times in Parquet and Arrow need no such look, nor do whole numbers in Parquet whose statistics tell.) Rows
 are read some 8 MB of text or 200,000 at a time; plain text without quotes, JSON lines, row groups and record batches
 are read in parallel.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -68,8 +70,9 @@ from newsreplay.datasets.sources.table.columns import NEEDED, TIMES, MissingErro
 from newsreplay.datasets.sources.table.files import JSON_LINES, File, Found, find, printable, reading, writable
 from newsreplay.datasets.sources.table.ids import IDS, are_whole_floats, as_whole_numbers
 from newsreplay.datasets.sources.table.json_table import JsonTable
+from newsreplay.datasets.sources.table.looking import LookedAt
 from newsreplay.datasets.sources.table.notes import notes_of
-from newsreplay.datasets.sources.table.rows import EmptyError, ScannedTable, TableRows, block_of
+from newsreplay.datasets.sources.table.rows import EmptyError, ScannedTable, TableRows, block_of, in_another_unit
 from newsreplay.datasets.sources.table.text import TextTable
 from newsreplay.errors import DataError
 
@@ -114,6 +117,7 @@ def plan_files(found: Found, names: dict[str, str], *, source: str, sizes: ReadS
         read=partial(_read, tables=by_part, publisher=found.publisher),
         publisher=_only_publisher(by_part, found.publisher),
         notes=partial(notes_of, tables=tables, found=found),
+        revise=partial(_revise, tables=tables),
         unit="line" if reads[0].file.is_text else "row",
         source=source,
         made_up=list(dict.fromkeys(told for table in reads for told in _made_up(table))),
@@ -235,6 +239,24 @@ def _completed(table: ScannedTable, rows: TableRows) -> TableRows:
     return rows._replace(columns=columns)
 
 
+def _revise(counts: Counter[str], tables: list[ScannedTable]) -> bool:
+    """Whether the unit of a file's times is another than was assumed; all are known then."""
+    before = [dict(table.units) for table in tables]
+    for table in tables:
+        if counts[in_another_unit(table.file)]:
+            _settle(table)
+    _check_orders(tables)
+    return [table.units for table in tables] != before
+
+
+def _settle(table: ScannedTable) -> None:
+    if isinstance(table, LookedAt) and table.assumed:
+        with reading(table.file):
+            constant = {name: unit for name, unit in table.units.items() if name in table.placed.constants}
+            table.settle()
+            table.units |= constant
+
+
 def _only_publisher(tables: dict[tuple[str, Path], ScannedTable], publisher: str) -> str | None:
     """The publisher, if there is but one; it has the articles that name none."""
     named = {
@@ -244,6 +266,8 @@ def _only_publisher(tables: dict[tuple[str, Path], ScannedTable], publisher: str
         return publisher
     if "articles" in named or all(role == "reads" for role, _ in tables):
         return None
+    for table in tables.values():
+        _settle(table)
     publishers: set[str] = set()
     for part in (part for (role, _), table in tables.items() if role == "reads" for part in table.parts):
         for block in _read(part, tables, publisher):

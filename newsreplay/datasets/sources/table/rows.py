@@ -48,6 +48,7 @@ class ScannedTable(Protocol):
     parts: list[Part]
     placed: Placed
     units: dict[str, int]  #: column of times → the form of most of its values, 0 if none can be used
+    assumed: bool  #: the units are those of some rows, and may be others in truth
     typed: Set[str]  #: columns of times that are timestamps or dates, not text or numbers
     floats: Set[str]  #: columns of ids all of whose values are whole floats
 
@@ -120,7 +121,7 @@ def block_of(table: ScannedTable, rows: TableRows, publisher: str) -> Block:
         kept=kept,
         rejects=rejects,
         dropped=Counter({"blank line": rows.blank} if rows.blank else {}),
-        counts=_counts(file, judged, table.floats),
+        counts=_counts(table, judged),
     )
     if file.role == "reads":
         extra = tuple(name for name in judged.words if name.startswith(EXTRA))
@@ -365,10 +366,18 @@ def _whole_hours(ms: Column) -> Column:
     return ms[ms % HOUR == 0] if (ms[:100] % HOUR == 0).all() else ms[:0]
 
 
-def _counts(file: File, judged: _Judged, floats: Set[str]) -> Counter[str]:
+def in_another_unit(file: File) -> str:
+    """What times of a file that are usable, but not in the unit that is assumed, are counted under."""
+    return f"{file.role} in another unit: {file.name}"
+
+
+def _counts(table: ScannedTable, judged: _Judged) -> Counter[str]:
     counts: Counter[str] = Counter()
+    file, floats = table.file, table.floats
     for name, times in judged.times.items():
         unit, form, usable = judged.units[name], times.form, judged.usable(name)
+        if table.assumed and (others := int(((form >= CALENDAR) & (form != unit)).sum())):
+            counts[in_another_unit(file)] += others
         counts[f"{file.role} {name} usable {unit}"] = int(usable.sum())
         counts[f"{file.role} {name} naive"] = times.naive
         counts[f"{file.role} {name} lost"] = int((judged.ok & (form != unit) & (form != EMPTY)).sum())

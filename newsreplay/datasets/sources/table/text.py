@@ -1,4 +1,4 @@
-"""CSV and TSV: planned as stretches of lines, looked through once for the unit of times, read some lines at a time.
+"""CSV and TSV: planned as stretches of lines, the first of which show the unit of times; read some lines at a time.
 
 A file without a quote is cut at line ends and its stretches are read in parallel. Any other one, and what is
 compressed, is one stream: where a record ends depends on all that stands before it. Lines that are one record
@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
+from itertools import islice
 from os import SEEK_END
 from typing import NamedTuple, NoReturn, TypeVar
 
@@ -29,12 +30,12 @@ from newsreplay.datasets.reading.times import chunk_times
 from newsreplay.datasets.reading.words import are_utf8, holds, is_utf8
 from newsreplay.datasets.sources.table.columns import TIMES, Placed, lookup, place
 from newsreplay.datasets.sources.table.files import File, printable, shown_text
+from newsreplay.datasets.sources.table.looking import LOOK, Look, LookedAt
 from newsreplay.datasets.sources.table.opening import decoded, opened
-from newsreplay.datasets.sources.table.rows import EmptyError, TableRows, joined
+from newsreplay.datasets.sources.table.rows import TableRows, joined
 from newsreplay.errors import DataError
 from newsreplay.machine import cores
 
-LOOK = 1 << 20  #: bytes looked through at once
 WINDOW = 1 << 16  #: bytes in which a line end is looked for
 MARK = b"\xef\xbb\xbf"  # of byte order, which means nothing in UTF-8
 
@@ -51,23 +52,13 @@ class _TableHeader(NamedTuple):
     size: int  # bytes
 
 
-class _Look(NamedTuple):
-    """What a look through a file has counted."""
-
-    tallies: dict[str, FormTally]
-    records: int  # lines that are not blank
-
-
-class _QuotedError(Exception):
-    """A quote, where there must be none."""
-
-
-class TextTable:
-    """A text table; making one reads its header and, for the unit of its times, looks through all of it.
+class TextTable(LookedAt):
+    """A text table; making one reads its header, looks for quotes and, for the unit of its times, at some lines.
 
     Raises `DataError` if the file cannot be read, has no usable header, or should have rows and has none.
     """
 
+    empty = "has a header but no rows"
     typed: Set[str] = frozenset()
     floats: Set[str] = frozenset()
 
@@ -79,15 +70,9 @@ class TextTable:
         self.places = self.placed.places
         self.times = [name for name in TIMES if name in self.places]
         size = file.path.stat().st_size
-        self.parts = [Part(file.path, file.name, self.header.size, weight=size, role=file.role)]
-        self.cut = not file.is_stream
-        look = self._look_at_stretches() if self.cut else None
-        self.cut = look is not None
-        if look is None and self.times:
-            look = self._look_at(_chunks(file, self.header.size, None, LOOK, sizes))
-        if look is not None and not look.records and file.role == "reads":
-            raise EmptyError(f"{file.name} has a header but no rows; export it again")
-        self.units = {name: look.tallies[name].unit for name in self.times} if look else {}
+        whole = Part(file.path, file.name, self.header.size, weight=size, role=file.role)
+        self.parts = [whole] if file.is_stream else self._unquoted() or [whole]
+        self.look()
 
     def rows(self, part: Part) -> Iterator[TableRows]:
         """The rows of a part, those of some 8 MB at a time."""
@@ -113,54 +98,35 @@ class TextTable:
 
     # ---- looking through
 
-    def _look_at_stretches(self) -> _Look | None:
-        """All stretches, in parallel; None if there is a quote."""
+    def _unquoted(self) -> list[Part]:
+        """The stretches of a file without a quote, which are looked through in parallel; none if there is one."""
         stretches = parts.text_parts(self.file.path, skip=self.header.size, sizes=self.sizes)
-        looks: list[_Look] = []
         with ThreadPoolExecutor(cores()) as pool:
-            try:
-                looks += pool.map(self._look_at_stretch, stretches)
-            except _QuotedError:
+            if any(pool.map(self._has_quote, stretches)):
                 pool.shutdown(cancel_futures=True)
-                return None
-        self.parts = [part._replace(name=self.file.name, role=self.file.role) for part in stretches]
-        tallies = {name: FormTally() for name in self.times}
-        for look in looks:
-            for name, tally in tallies.items():
-                tally.append(look.tallies[name])
-        return _Look(tallies, sum(look.records for look in looks))
+                return []
+        return [part._replace(name=self.file.name, role=self.file.role) for part in stretches]
 
-    def _look_at_stretch(self, part: Part) -> _Look:
-        return self._look_at(_unquoted(_chunks(self.file, part.begin, part.end, LOOK, self.sizes)))
+    def _has_quote(self, part: Part) -> bool:
+        chunks = _chunks(self.file, part.begin, part.end, LOOK, self.sizes)
+        return any(holds(np.frombuffer(chunk, np.uint8), b'"') for chunk in chunks)
 
-    def _look_at(self, chunks: Iterator[Text]) -> _Look:
-        tallies = {name: FormTally() for name in self.times}
-        if not tallies:
-            return _Look(tallies, sum(1 for _ in chunks))
-        records = 0
-        for look in self._walk(_Feed(chunks), self._quick_look, self._tally):
-            records += look.records
-            for name, tally in tallies.items():
-                tally.append(look.tallies[name])
-        return _Look(tallies, records)
+    def _looks(self, part: Part) -> Iterator[Look]:
+        chunks = _chunks(self.file, part.begin, part.end, LOOK, self.sizes)
+        if not self.times:
+            return (Look({}, 1) for _ in islice(chunks, 1))
+        return self._walk(_Feed(chunks), self._quick_look, self._look_at)
 
-    def _quick_look(self, data: Text) -> tuple[_Look | None, Fields]:
+    def _quick_look(self, data: Text) -> tuple[Look | None, Fields]:
         """The forms of the times alone, where no value can be damaged."""
         if not is_utf8(data):
             rows, found = self._quick(data)
-            return None if rows is None else self._tally(rows), found
+            return None if rows is None else self._look_at(rows), found
         found = self._fields(data, self.times)
-        look = _Look({name: FormTally() for name in self.times}, found.line.size)
+        look = Look({name: FormTally() for name in self.times}, found.line.size)
         for at, tally in enumerate(look.tallies.values()):
             tally.add((times_of(found, at) or chunk_times(texts_of(found, at)))[1])
         return look, found
-
-    def _tally(self, rows: TableRows) -> _Look:
-        look = _Look({name: FormTally() for name in self.times}, rows.begin.size + len(rows.rejects))
-        for name, tally in look.tallies.items():
-            for chunk in rows.columns[name].chunks:
-                tally.add(chunk_times(chunk)[1])
-        return look
 
     # ---- reading
 
@@ -347,13 +313,6 @@ def _line_end(file: File, stream: FileIO, begin: int, end: int, sizes: ReadSizes
 
 def _refuse_line(file: File, sizes: ReadSizes) -> NoReturn:
     raise DataError(f"{file.name}: a line is longer than {sizes.longest_line >> 20} MB; is this a table of text?")
-
-
-def _unquoted(chunks: Iterator[Text]) -> Iterator[Text]:
-    for chunk in chunks:
-        if holds(np.frombuffer(chunk, np.uint8), b'"'):
-            raise _QuotedError
-        yield chunk
 
 
 def _cut(data: bytes, size: int) -> list[bytes]:
