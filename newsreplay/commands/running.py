@@ -7,11 +7,12 @@ import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from newsreplay.commands.bars import progress_bar, report_line, training_bars
+from newsreplay.commands.experiments import experiment_argument, look_from
 from newsreplay.commands.getting import found_or_offered
 from newsreplay.commands.options import (
     AnsweringKeywords,
@@ -34,13 +35,13 @@ from newsreplay.commands.options import (
     moved_data_option,
     names_option,
     parse_memory,
+    parse_names,
     parse_seeds,
     parse_time,
     requests_option,
     reward_option,
     run_argument,
     scope_options,
-    split_names,
 )
 from newsreplay.commands.screens import screen
 from newsreplay.errors import RecommenderError
@@ -51,9 +52,11 @@ if TYPE_CHECKING:
     from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
     from newsreplay.recommenders.registry import Entry
+    from newsreplay.simulator.runs.experiment import Experiment
 
 
 @click.command()
+@experiment_argument
 @data_option
 @click.option(
     "--recommenders",
@@ -62,7 +65,13 @@ if TYPE_CHECKING:
     help="Specs, comma-separated: trend, trend(hours=12), circular:size=500, mine.py:Mine, the preset baselines.",
 )
 @k_option
-@click.option("--publishers", help="Only these of the data set's publishers, comma-separated.")
+@click.option(
+    "--publishers",
+    type=click.UNPROCESSED,  # a file has a list
+    callback=parse_names,
+    metavar="NAME,…",
+    help="Only these of the data set's publishers.",
+)
 @scope_options("Learn from the first stretch without scoring it: 1d, 36h.", split=True)
 @requests_option
 @exclude_option
@@ -76,6 +85,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Of random choices and intervals.")
 @click.option(
     "--seeds",
+    type=click.UNPROCESSED,  # a file has a list
     callback=parse_seeds,
     metavar="N,N,…",
     help="Repeat recommenders that train with these seeds; their spread is shown beside the interval.",
@@ -115,10 +125,11 @@ if TYPE_CHECKING:
 @gathered("answering", AnsweringKeywords.__annotations__)
 @gathered("limits", LimitKeywords.__annotations__)
 def run(
+    experiment: Experiment | None,
     data: str,
     recommenders: str,
     k: int,
-    publishers: str | None,
+    publishers: list[str] | None,
     scope: SplitScopeKeywords,
     out: Path | None,
     overwrite: bool,
@@ -136,44 +147,56 @@ def run(
     The exit status is 3 where a recommender failed; what the others brought is printed and kept.
 
     A run that is interrupted is kept as far as it went, in a folder whose name ends with .partial.
+
+    EXPERIMENT.toml says what the options do not; the experiment.toml of a run folder runs that run again.
     """
     if overwrite and out is None:
         raise click.UsageError("--overwrite is for --out; without it no other run is replaced")
+    data, runs, out = look_from(experiment, data, out)
     with (clock := StageClock()).stage("find"):
         dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
-    from newsreplay.api import run as replay_all
-    from newsreplay.datasets.remote.address import without_secrets
     from newsreplay.files import file_name
     from newsreplay.machine import cores
-    from newsreplay.simulator.run import InterruptedRunError
     from newsreplay.simulator.runs.place import Numbered
+
+    done = _replayed(
+        table,
+        data=dataset,
+        recommenders=entries,
+        k=k,
+        publishers=publishers,
+        jobs=jobs or cores(),
+        out=out or Numbered(runs / file_name(dataset.name)),
+        overwrite=overwrite,
+        slates=slates,
+        clock=clock,
+        **scope,
+        **answering,
+        **limits,
+    )
+    _print_run(done, table, clock if profile else None)
+
+
+def _replayed(table: LeaderboardKeywords, **keywords: Any) -> Run:
+    """The run by these keywords of `newsreplay.run`; of an interrupted one what was finished is printed."""
+    from newsreplay.api import run as replay_all
+    from newsreplay.simulator.run import InterruptedRunError
 
     try:
         with progress_bar() as progress:
-            done = replay_all(
-                dataset,
-                entries,
-                k=k,
-                publishers=split_names(publishers) if publishers else None,
-                jobs=jobs or cores(),
-                out=out or Numbered(Path("runs") / file_name(dataset.name)),
-                overwrite=overwrite,
-                slates=slates,
-                progress=progress,
-                report=report_line,
-                command=shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])]),
-                clock=clock,
-                **scope,
-                **answering,
-                **limits,
-            )
+            return replay_all(**keywords, progress=progress, report=report_line, command=_typed())
     except RecommenderError as error:  # of --fail-fast
         raise FailedRecommendersError(str(error)) from None
     except InterruptedRunError as interruption:
-        _print_partial(interruption.folder, names, table)
+        _print_partial(interruption.folder, table)
         raise
-    done.names = names
-    _print_run(done, table, clock if profile else None)
+
+
+def _typed() -> str:
+    """The command line, as run.json keeps it."""
+    from newsreplay.datasets.remote.address import without_secrets
+
+    return shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])])
 
 
 def _find_data_and_compile(
@@ -197,6 +220,7 @@ def _find_data_and_compile(
     entries = start_list(recommenders, apart=True)
     check_names(names, [entry.label for entry in entries])
     check_metrics(table, k)
+    entries = [entry._replace(name=names.get(entry.label)) for entry in entries]
     _report_passed_over()
     from newsreplay.datasets import find_data
 
@@ -232,16 +256,14 @@ def _report_passed_over() -> None:
         report_line(line)
 
 
-def _print_partial(folder: Path, names: dict[str, str], table: LeaderboardKeywords) -> None:
+def _print_partial(folder: Path, table: LeaderboardKeywords) -> None:
     """The leaderboard of what was finished when a run was interrupted, if anything was."""
     from newsreplay.api import Run
     from newsreplay.errors import RunError
     from newsreplay.report.tables.leaderboard import leaderboard
 
     with contextlib.suppress(RunError):
-        run = Run(folder)
-        run.names = names
-        click.echo(leaderboard([run], **table, screen=screen()))
+        click.echo(leaderboard([Run(folder)], **table, screen=screen()))
 
 
 def _print_run(run: Run, table: LeaderboardKeywords, clock: StageClock | None) -> None:

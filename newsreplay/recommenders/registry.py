@@ -51,6 +51,7 @@ class Entry(NamedTuple):
 
     label: str
     source: Spec | object  #: a spec, or somebody's own recommender, which is copied before every use
+    name: str | None = None  #: what tables and pictures call it; None: its label
 
     def make(self) -> Any:
         """A fresh recommender. Raises `SpecError` for an unknown name or parameter."""

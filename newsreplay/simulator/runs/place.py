@@ -20,7 +20,7 @@ from newsreplay.locks import LockedError, locked
 from newsreplay.simulator.runs.paths import FOLDERS
 from newsreplay.simulator.runs.records import OptionsRecord, RunRecord
 
-FILES = ("run.json", "results.json", "timing.json", "training.json", "SHA256SUMS")
+FILES = ("run.json", "results.json", "timing.json", "training.json", "experiment.toml", "SHA256SUMS")
 REPORTS = ("report.html", "pictures", "export")
 UNFINISHED = "unfinished"  #: a file that says so in a folder in which a run is being written
 PARTIAL = ".partial"  #: what the name of that folder ends with

@@ -18,6 +18,7 @@ from newsreplay.log.rows import Column
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scoring import Scored
+from newsreplay.simulator.runs.experiment import asked_of, write_experiment
 from newsreplay.simulator.runs.files import seal, written
 from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.pair import Judged
@@ -135,8 +136,11 @@ def write_run(
         "publishers": publishers,
         "pairs": [_pair(pair, folder) for pair in judged],
     }
+    if names := {entry.label: entry.name for entry in manifest.entries if entry.name is not None}:
+        record["names"] = names
     if len(judged) < pairs_in_all:
         record["partial"], record["pairs_in_all"] = True, pairs_in_all
+    write_experiment(folder, record)
     seal(folder, _json(record), sealed)
     if "partial" not in record:
         (folder / UNFINISHED).unlink(missing_ok=True)
@@ -148,14 +152,15 @@ def rounded(stages: Mapping[Stage, float]) -> dict[Stage, float]:
 
 
 def write_info(folder: Path, record: RunRecord) -> None:
-    """Write run.json, and the digests of all files there are. Raises `RunError` if they cannot be written."""
+    """Write run.json, what runs it again, and the digests of all files. Raises `RunError` if that cannot be done."""
+    write_experiment(folder, record)
     seal(folder, _json(record))
 
 
 def _data(dataset: Dataset) -> DataRecord:
     card: Mapping[str, object] = dataset.card
-    facts = {key: card[key] for key in DataRecord.__annotations__ if key != "folder"}
-    return cast(DataRecord, facts | {"folder": str(dataset.folder.absolute())})
+    facts = {key: card[key] for key in DataRecord.__annotations__ if key in card}
+    return cast(DataRecord, facts | {"folder": str(dataset.folder.absolute()), "asked": asked_of(dataset)})
 
 
 def _versions() -> dict[str, str]:
