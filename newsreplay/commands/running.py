@@ -92,6 +92,11 @@ if TYPE_CHECKING:
 )
 @jobs_option
 @click.option(
+    "--executor",
+    metavar="ADDRESS",
+    help="Replay on the workers of a cluster: dask://HOST:8786; docs/clusters.md.",
+)
+@click.option(
     "--pair-timeout",
     callback=parse_time,
     metavar="DURATION",
@@ -135,6 +140,7 @@ def run(
     overwrite: bool,
     answering: AnsweringKeywords,
     jobs: int | None,
+    executor: str | None,
     limits: LimitKeywords,
     slates: bool,
     profile: bool,
@@ -161,6 +167,7 @@ def run(
 
     done = _replayed(
         table,
+        executor,
         data=dataset,
         recommenders=entries,
         k=k,
@@ -177,14 +184,15 @@ def run(
     _print_run(done, table, clock if profile else None)
 
 
-def _replayed(table: LeaderboardKeywords, **keywords: Any) -> Run:
+def _replayed(table: LeaderboardKeywords, executor: str | None, **keywords: Any) -> Run:
     """The run by these keywords of `newsreplay.run`; of an interrupted one what was finished is printed."""
     from newsreplay.api import run as replay_all
+    from newsreplay.simulator.cluster import opened_cluster
     from newsreplay.simulator.run import InterruptedRunError
 
     try:
-        with progress_bar() as progress:
-            return replay_all(**keywords, progress=progress, report=report_line, command=_typed())
+        with opened_cluster(executor, report_line) as cluster, progress_bar() as progress:
+            return replay_all(**keywords, executor=cluster, progress=progress, report=report_line, command=_typed())
     except RecommenderError as error:  # of --fail-fast
         raise FailedRecommendersError(str(error)) from None
     except InterruptedRunError as interruption:
@@ -384,8 +392,13 @@ def score(
 @run_argument
 @moved_data_option
 @jobs_option
-def verify(folder: Path, data: str | None, jobs: int | None) -> None:
-    """Run a run's manifest again and say whether every answer is the same."""
+@click.option("--certificate", is_flag=True, help="Then write certificate.json into it, with what check says, too.")
+@click.option("--by", default="", metavar="NAME", help="Whose certificate it is, as pages of many show it.")
+def verify(folder: Path, data: str | None, jobs: int | None, certificate: bool, by: str) -> None:
+    """Run a run's manifest again and say whether every answer is the same.
+
+    A certificate holds digests of log, code, options, answers and results; 'newsreplay certificates' compares many.
+    """
     from newsreplay.api import Run
     from newsreplay.machine import cores
     from newsreplay.simulator.verify import verify as find_differences
@@ -399,6 +412,11 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
         changed = len({(difference.recommender, difference.publisher) for difference in differences})
         raise click.ClickException(f"{changed} of {len(pairs)} pairs are not as they were")
     click.echo(f"all {len(pairs)} pairs of recommender and publisher give the same answers and the same results")
+    if certificate:
+        from newsreplay.simulator.certificates import certify
+
+        with progress_bar() as progress:
+            click.echo(f"wrote {certify(folder, by, progress)}")
 
 
 @click.command()

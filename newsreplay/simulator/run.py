@@ -50,7 +50,7 @@ def run(
     manifest = Manifest(dataset, chosen, entries, options, execution.command)
     with claimed(out, manifest.key(), overwrite=overwrite, report=execution.report) as claim:
         pairs = [
-            Pair(dataset.folder, publisher, entry, options, claim.partial, without_seed)
+            Pair(dataset.folder, publisher, entry, options, claim.partial, without_seed, dataset.asked)
             for publisher in chosen
             for entry, without_seed in repeated
         ]

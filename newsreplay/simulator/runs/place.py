@@ -21,7 +21,7 @@ from newsreplay.simulator.runs.paths import FOLDERS
 from newsreplay.simulator.runs.records import OptionsRecord, RunRecord
 
 FILES = ("run.json", "results.json", "timing.json", "training.json", "experiment.toml", "SHA256SUMS")
-REPORTS = ("report.html", "pictures", "export")
+REPORTS = ("report.html", "pictures", "export", "certificate.json")
 UNFINISHED = "unfinished"  #: a file that says so in a folder in which a run is being written
 PARTIAL = ".partial"  #: what the name of that folder ends with
 POINTER = "the latest run: "  #: how a file begins that leads to a run where links are refused
