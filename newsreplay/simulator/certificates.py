@@ -160,7 +160,8 @@ def columns_digest(path: Path) -> str:
             add(f"{name}.value", array.flatten())
         elif pa.types.is_dictionary(array.type):
             words = "".join(f"{word}\0" for word in array.dictionary.to_pylist()).encode(errors="surrogatepass")
-            parts[f"{name}.words"] = hashlib.sha256(words)  # of a file, every piece has the same
+            if len(array) or f"{name}.words" not in parts:  # pieces have the same, but for those without any
+                parts[f"{name}.words"] = hashlib.sha256(words)
             add(f"{name}.code", array.indices)
         elif pa.types.is_binary(array.type) or pa.types.is_string(array.type):
             add(f"{name}.length", pc.binary_length(array))

@@ -13,20 +13,29 @@ import pytest
 import newsreplay
 from newsreplay.errors import NewsreplayError
 from newsreplay.report.page.certificates import certificates_page
+from newsreplay.report.page.page import source_hash
 from newsreplay.simulator.certificates import certify, columns_digest, digest_of_json, read_certificates
 from newsreplay.simulator.runs.files import write_batches
 
 Forge = Callable[..., Path]
 
 
-@pytest.fixture
-def original(tmp_path: Path, empty_home: Path) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The certificate of a run, which this machine has replayed."""
+    folder = tmp_path_factory.mktemp("certified")
     rows = "".join(f"reader{n // 5},news{n * n % 7},{1_600_000_000 + n}\n" for n in range(300))
-    (tmp_path / "log.csv").write_text("user,item,time\n" + rows)
-    run = newsreplay.run(tmp_path / "log.csv", "recency", out=tmp_path / "run")
+    (folder / "log.csv").write_text("user,item,time\n" + rows)
+    run = newsreplay.run(folder / "log.csv", "recency", out=folder / "run")
     path = certify(run.folder, "Ann", lambda what, done, of: None)
     certificate: dict[str, Any] = json.loads(path.read_text())
     return certificate
+
+
+@pytest.fixture
+def elsewhere(original: dict[str, Any], empty_home: Path) -> Path:
+    """The home of another machine, which has replayed nothing."""
+    return empty_home
 
 
 @pytest.fixture
@@ -72,9 +81,7 @@ def test_digests_of_columns_do_not_depend_on_pieces(tmp_path: Path) -> None:
         assert columns_digest(tmp_path / "other") != columns_digest(tmp_path / "one")
 
 
-def test_the_same_answers_of_others_are_kept_and_marked_where_they_were_replayed(
-    forge: Forge, empty_home: Path
-) -> None:
+def test_equal_answers_of_others_are_kept_and_marked_where_they_were_replayed(forge: Forge) -> None:
     forge("ann.json")
     folder = forge("bob.json", lambda one: one.update(by="Bob"))
     read = read_certificates(folder)
@@ -84,9 +91,12 @@ def test_the_same_answers_of_others_are_kept_and_marked_where_they_were_replayed
     assert page.count('class="badge certain"') == 2
     assert "Bob" in page
     assert "only replaying a run proves" in page
-    for note in (empty_home / "replayed").iterdir():
-        note.unlink()
-    assert read_certificates(folder).replayed == set()
+    style = page.split("<style>")[1].split("</style>")[0]
+    assert source_hash(style) in page
+
+
+def test_another_machine_marks_nothing(elsewhere: Path, forge: Forge) -> None:
+    assert read_certificates(forge("ann.json")).replayed == set()
 
 
 @pytest.mark.parametrize(
@@ -119,25 +129,26 @@ def test_what_is_no_json_is_refused_and_an_empty_folder_is_an_error(tmp_path: Pa
         read_certificates(tmp_path / "empty")
 
 
-def test_of_two_that_contradict_each_other_the_one_replayed_here_stands(forge: Forge, empty_home: Path) -> None:
-    def other(one: dict[str, Any]) -> None:
-        one["pairs"][0]["answers"]["slates"] = "0" * 64
+def other_answers(one: dict[str, Any]) -> None:
+    one["pairs"][0]["answers"]["slates"] = "0" * 64
 
+
+def test_of_two_that_contradict_each_other_the_one_replayed_here_stands(forge: Forge) -> None:
     forge("ann.json")
-    folder = forge("eve.json", other)
+    folder = forge("eve.json", other_answers)
     assert refused(folder) == {
         "eve.json": "recency on log: other answers or results than in ann.json, which was replayed here"
     }
-    for note in (empty_home / "replayed").iterdir():
-        note.unlink()
-    assert {*refused(folder)} == {"ann.json", "eve.json"}
 
+
+def test_elsewhere_both_are_refused_but_not_where_options_differ(elsewhere: Path, forge: Forge) -> None:
     def of_other_options(one: dict[str, Any]) -> None:
-        other(one)
+        other_answers(one)
         one["options"]["k"] = 3
 
-    folder = forge("eve.json", of_other_options)
-    assert refused(folder) == {}  # of other options
+    forge("ann.json")
+    assert {*refused(forge("eve.json", other_answers))} == {"ann.json", "eve.json"}
+    assert refused(forge("eve.json", of_other_options)) == {}
 
 
 def test_nothing_that_strangers_write_is_obeyed(forge: Forge) -> None:
@@ -147,7 +158,7 @@ def test_nothing_that_strangers_write_is_obeyed(forge: Forge) -> None:
         one["checks"] = {script: {"passed": True, "verdict": script}}
         one["options"][script] = script
 
-    page = certificates_page(read_certificates(forge("<b>.json", evil))).decode("ascii")
+    page = certificates_page(read_certificates(forge("<b>.json", evil))).decode()
     assert "<script" not in page
     assert "&lt;b&gt;.json" in page
     assert "<b>" not in page

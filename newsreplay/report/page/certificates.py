@@ -47,7 +47,7 @@ def write_certificates(read: ReadCertificates, path: Path) -> None:
 
 
 def certificates_page(read: ReadCertificates) -> bytes:
-    """The page in ASCII: a table per log, options and publisher, best first, then what was refused and why."""
+    """The page in UTF-8: a table per log, options and publisher, best first, then what was refused and why."""
     groups: dict[tuple[str, str], list[_Row]] = {}
     for file, certificate in read.kept.items():
         key = certificate["data"]["digest"], digest_of_json(certificate["options"])
@@ -67,7 +67,7 @@ def certificates_page(read: ReadCertificates) -> bytes:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>Certified runs</title>\n<style>{style}</style>\n</head>\n<body>\n<main>",
     ]
-    return "\n".join([*head, *body, "</main>\n</body>\n</html>\n"]).encode("ascii", "xmlcharrefreplace")
+    return "\n".join([*head, *body, "</main>\n</body>\n</html>\n"]).encode()
 
 
 def _group(rows: Sequence[_Row]) -> list[str]:
@@ -123,4 +123,5 @@ def _cell(row: _Row, metric: str) -> str:
 def _text(text: str, longest: int = LONGEST) -> str:
     """A stranger's text: escapes for what a page or a terminal would obey, cut where it is too long."""
     text = escaped(text)
-    return escape(text if len(text) <= longest else f"{text[: longest - 1]}…")
+    text = escape(text if len(text) <= longest else f"{text[: longest - 1]}…")
+    return text.encode("ascii", "xmlcharrefreplace").decode()
