@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from newsreplay.api import Run, run
-from newsreplay.datasets.store import Dataset
+from newsreplay.api import Run
 from newsreplay.errors import NewsreplayError, SpecError
-from newsreplay.recommenders.registry import Entry, start_list
+from newsreplay.recommenders.registry import start_list
 from newsreplay.report.facts import number
 from newsreplay.report.headings import check_rank
 from newsreplay.report.records import TuningRow
 from newsreplay.report.shown import metrics_of
 from newsreplay.report.tables.board import Board
 from newsreplay.simulator.judgement.metrics import Result
-from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.sweeps import Stretches, Sweep
 
 EARLY: Literal["early"] = "early"  #: the stretch to choose on, and its run folder
@@ -81,24 +79,23 @@ def _row(choice: TunedSweep, stretch: Literal["early", "late"], role: Role, resu
 
 
 def tune(
-    dataset: Dataset,
     sweeps: Sequence[Sweep],
     cut: Stretches,
     out: Path,
+    replay: Callable[..., Run],
     *,
     metric: str | None = None,
     report: Callable[[str], None],
-    **keywords: Any,
 ) -> Tuned:
-    """Run all candidates on the early stretch, choose, and run those chosen and the defaults on the later one.
+    """Replay all candidates on the early stretch, choose, and replay those chosen and the defaults on the later one.
 
-    The chosen ones learn from all that lies before the later stretch. `keywords` are those of `newsreplay.run` that
-    both runs have; their folders are `early` and `late` in `out`. Raises `NewsreplayError` where all candidates of a
-    sweep fail, and for a metric that there is not.
+    The chosen ones learn from all that lies before the later stretch. `replay` is `newsreplay.run` of the data, with
+    what both runs share; their folders are `early` and `late` in `out`. Raises `NewsreplayError` where all candidates
+    of a sweep fail, and for a metric that there is not.
     """
     candidates = start_list(list(dict.fromkeys(str(one) for sweep in sweeps for one in sweep.candidates)))
     report(f"choosing among {len(candidates)} candidates")
-    early = run(dataset, candidates, out=out / EARLY, overwrite=True, report=report, **asdict(cut.early), **keywords)
+    early = replay(candidates, out=out / EARLY, overwrite=True, **asdict(cut.early))
     name = Board([early]).usual_rank() if metric is None else metrics_of([early], [metric])[0]
     Board([early]).check(name)
     check_rank(name)
@@ -106,7 +103,7 @@ def tune(
     defaults = [_default(sweep, report) for sweep in sweeps]
     final = start_list(list(dict.fromkeys([*chosen, *(one for one in defaults if one is not None)])))
     report(f"reporting on {', '.join(chosen)}")
-    late = run(dataset, final, out=out / LATE, overwrite=True, report=report, **asdict(cut.late), **keywords)
+    late = replay(final, out=out / LATE, overwrite=True, **asdict(cut.late))
     if metric is not None:
         metrics_of([late], [metric])
     done = {pair["recommender"] for pair in late.info["pairs"] if pair["status"] == "done"}
@@ -115,17 +112,6 @@ def tune(
         for sweep, best, default in zip(sweeps, chosen, defaults, strict=True)
     ]
     return Tuned(name, choices, early, late, cut)
-
-
-def _run(
-    dataset: Dataset,
-    entries: list[Entry],
-    scope: Scope,
-    out: Path,
-    report: Callable[[str], None],
-    keywords: dict[str, Any],
-) -> Run:
-    return run(dataset, entries, out=out, overwrite=True, report=report, **asdict(scope), **keywords)
 
 
 def _best(early: Run, sweep: Sweep, metric: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -161,15 +163,15 @@ def run(
     data, runs, out = look_from(experiment, data, out)
     with (clock := StageClock()).stage("find"):
         dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
+    from newsreplay.api import run as replay_all
     from newsreplay.files import file_name
     from newsreplay.machine import cores
     from newsreplay.simulator.runs.place import Numbered
 
-    done = _replayed(
-        table,
-        executor,
-        data=dataset,
-        recommenders=entries,
+    replay = partial(
+        replay_all,
+        dataset,
+        entries,
         k=k,
         publishers=publishers,
         jobs=jobs or cores(),
@@ -181,18 +183,17 @@ def run(
         **answering,
         **limits,
     )
-    _print_run(done, table, clock if profile else None)
+    _print_run(_replayed(replay, executor, table), table, clock if profile else None)
 
 
-def _replayed(table: LeaderboardKeywords, executor: str | None, **keywords: Any) -> Run:
-    """The run by these keywords of `newsreplay.run`; of an interrupted one what was finished is printed."""
-    from newsreplay.api import run as replay_all
-    from newsreplay.simulator.cluster import opened_cluster
+def _replayed(replay: Callable[..., Run], executor: str | None, table: LeaderboardKeywords) -> Run:
+    """The run that `replay` makes, here or on a cluster's workers; of an interrupted one the finished is printed."""
+    from newsreplay.simulator.executors import opened_cluster
     from newsreplay.simulator.run import InterruptedRunError
 
     try:
         with opened_cluster(executor, report_line) as cluster, progress_bar() as progress:
-            return replay_all(**keywords, executor=cluster, progress=progress, report=report_line, command=_typed())
+            return replay(executor=cluster, progress=progress, report=report_line, command=_typed())
     except RecommenderError as error:  # of --fail-fast
         raise FailedRecommendersError(str(error)) from None
     except InterruptedRunError as interruption:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast, get_type_hints
 
@@ -92,6 +93,7 @@ def tune(
 
     DIR has both runs, early and late, and tuning.json, tuning.csv, tuning.parquet, tuning.png, tuning.svg.
     """
+    from newsreplay.api import run
     from newsreplay.datasets import find_data
     from newsreplay.files import file_name
     from newsreplay.machine import cores
@@ -106,22 +108,21 @@ def tune(
     with progress_bar() as progress:
         dataset = find_data(data, report=report_line, progress=progress, **cast("Any", shaping))
         split = scope.pop("split") if "split" in scope else None
-        cut = stretches(dataset, Scope(**cast("Mapping[str, Any]", scope)), choosing.get("choose"), split)
+        cut = stretches(dataset, Scope(**cast("Mapping[str, Any]", scope)), choosing.get("choose"), split, publishers)
         folder = out or Path("runs") / f"tune-{file_name(dataset.name)}"
-        found = choose(
+
+        replay = partial(
+            run,
             dataset,
-            sweeps,
-            cut,
-            folder,
-            metric=choosing.get("metric"),
-            report=report_line,
             k=k,
             seed=seed,
             publishers=publishers,
             feedback_delay=feedback_delay or NO_DELAYS,
             jobs=jobs or cores(),
             progress=progress,
+            report=report_line,
         )
+        found = choose(sweeps, cut, folder, replay, metric=choosing.get("metric"), report=report_line)
     rows = found.rows()
     _write(rows, folder)
     click.echo(tuned(rows, style=style, screen=screen()))

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict, cast
+from typing import NamedTuple, TypedDict, cast
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import CheckedSetting, check_entry
 from newsreplay.simulator.runs.files import opened
 from newsreplay.simulator.runs.folder import RunFolder
-from newsreplay.simulator.runs.records import PAIR_FILES, OptionsRecord
+from newsreplay.simulator.runs.records import PAIR_FILES, OptionsRecord, PairRecord
 from newsreplay.simulator.there import code_digest
 from newsreplay.spec import parse_spec
 from newsreplay.version import __version__
@@ -85,29 +85,31 @@ class Certificate(TypedDict):
 def certify(folder: Path, by: str, progress: Callable[[str, int, int], None]) -> Path:
     """Write the certificate of a run that was just verified into its folder, and note here that it was replayed."""
     run = RunFolder(folder)
+    data = run.info["data"]
     specs = list(dict.fromkeys(pair["recommender"] for pair in run.info["pairs"]))
     checks: dict[str, CertifiedCheck] = {}
     for number, spec in enumerate(specs):
         progress("checking", number, len(specs))
         checks[spec] = _checked(spec, run.info["options"])
-    certificate: dict[str, Any] = {
+    certificate: Certificate = {
         "format": FORMAT_OF_CERTIFICATES,
         "by": by,
         "newsreplay": __version__,
         "code": code_digest(),
         "platform": run.info["platform"],
         "packages": run.info["packages"],
-        "data": {name: run.info["data"][name] for name in ("name", "kind", "digest")},
-        "options": run.info["options"],
-        "pairs": [_pair(run, cast("Mapping[str, Any]", pair)) for pair in run.info["pairs"]],
+        "data": {"name": data["name"], "kind": data["kind"], "digest": data["digest"]},
+        "options": {**run.info["options"]},
+        "pairs": [_pair(run, pair) for pair in run.info["pairs"]],
         "checks": checks,
+        "digest": "",
     }
-    certificate["digest"] = digest_of_json(certificate)
+    certificate["digest"] = _digest_of(certificate)
     path = run.folder / FILE
     with written_whole(path) as work:
         work.write_text(json.dumps(certificate, indent=1, ensure_ascii=True, allow_nan=False) + "\n", "utf-8")
     for pair in certificate["pairs"]:
-        note = _note(answer_key(cast(Certificate, certificate), pair), pair)
+        note = _note(answer_key(certificate, pair), pair)
         note.parent.mkdir(parents=True, exist_ok=True)
         note.touch()
     return path
@@ -126,7 +128,7 @@ def _checked(spec: str, options: OptionsRecord) -> CertifiedCheck:
     return {"passed": check.passed, "verdict": str(check)}
 
 
-def _pair(run: RunFolder, pair: Mapping[str, Any]) -> CertifiedPair:
+def _pair(run: RunFolder, pair: PairRecord) -> CertifiedPair:
     name = (pair["publisher"], pair["recommender"])
     results: dict[str, list[float | int | None]] = {
         row.metric: [row.value, row.low, row.high, row.n]
@@ -150,9 +152,14 @@ def digest_of_json(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _digest_of(certificate: Mapping[str, object]) -> str:
+    """The digest of all of a certificate but its digest."""
+    return digest_of_json({name: one for name, one in certificate.items() if name != "digest"})
+
+
 def columns_digest(path: Path) -> str:
     """A digest of what an Arrow file holds, whatever its compression and its pieces; 64 hexadecimal digits."""
-    parts: dict[str, Any] = {}
+    parts: dict[str, hashlib._Hash] = {}
 
     def add(name: str, array: pa.Array) -> None:
         if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
@@ -201,8 +208,12 @@ class ReadCertificates(NamedTuple):
 
 
 def read_certificates(folder: Path) -> ReadCertificates:
-    """ReadCertificates all JSON files of a folder. Raises `NewsreplayError` where there is none."""
-    files = sorted(path for path in folder.rglob("*.json") if path.is_file()) if folder.is_dir() else []
+    """Read all JSON files of a folder; of run folders in it only their certificates.
+
+    Raises `NewsreplayError` where there is none.
+    """
+    found = sorted(path for path in folder.rglob("*.json") if path.is_file()) if folder.is_dir() else []
+    files = [path for path in found if path.name == FILE or not (path.parent / "run.json").exists()]
     if not files:
         way = "'newsreplay verify RUN --certificate' writes one"
         raise NewsreplayError(f"{folder} holds no certificates (*.json); {way}")
@@ -249,7 +260,7 @@ def _read(path: Path) -> Certificate:
                 raise ValueError(f"results of {pair['recommender']} are {row!r:.80}")
         if digest_of_json(pair["results"]) != pair["digest"]:
             raise ValueError(f"the digest of the results of {pair['recommender']} does not add up")
-    if digest_of_json({name: one for name, one in value.items() if name != "digest"}) != value["digest"]:
+    if _digest_of(value) != value["digest"]:
         raise ValueError("its digest does not add up")
     return cast(Certificate, value)
 

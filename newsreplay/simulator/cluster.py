@@ -9,16 +9,16 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 from newsreplay.datasets.find import seen_from
 from newsreplay.datasets.store import Dataset
-from newsreplay.errors import NewsreplayError, RunError
+from newsreplay.errors import RunError
 from newsreplay.files import digest_of
 from newsreplay.recommenders.base import Resources
 from newsreplay.recommenders.registry import resources_of
@@ -31,6 +31,8 @@ from newsreplay.spec import Spec
 LOSSES = 3  #: workers that a pair may lose; it is alone on the last of them, so that it is nobody else's fault
 PATIENCE = 60.0  #: seconds that pairs wait for a worker that can take them
 BEAT = 0.2  #: seconds from one look at the workers to the next
+
+Result = TypeVar("Result")
 
 
 class Machine(NamedTuple):
@@ -129,16 +131,16 @@ class ClusterExecutor(Executor):
         self.thread = threading.Thread(target=self._place_all, daemon=True)
         self.thread.start()
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+    def submit(self, fn: Callable[..., Result], /, *args: object, **kwargs: object) -> Future[Result]:
         """Have a pair replayed on some worker; its future is cancelled as long as it waits."""
-        if fn is not replay_pair or kwargs:
+        if fn is not replay_pair or kwargs or len(args) != 1:
             raise TypeError("a cluster replays pairs and nothing else")
-        (pair,) = args
+        pair = cast(Pair, args[0])
         with self.lock:
             job = _Job(len(self.jobs), pair, resources_of(pair.entry))
             self.jobs.append(job)
             self.waiting.append(job)
-        return job.future
+        return cast(Future[Result], job.future)
 
     def heard(self) -> list[tuple[Pair, int | str]]:
         """What pairs have told since this was asked last: rows done, or a line."""
@@ -284,24 +286,3 @@ def _in_vain(job: _Job, machines: dict[str, Machine], patience: float) -> str:
 def _tell_error(job: _Job, error: BaseException) -> None:
     if not job.future.done():
         job.future.set_exception(error)
-
-
-@contextmanager
-def opened_cluster(address: str | None, report: Callable[[str], None]) -> Iterator[ClusterExecutor | None]:
-    """The executor of an address, `dask://host:8786`; None for None. Raises `NewsreplayError` where there is none."""
-    if address is None:
-        yield None
-        return
-    scheme, _, rest = address.partition("://")
-    if scheme != "dask" or not rest:
-        raise NewsreplayError(f"no executor has the address {address!r}; write dask://HOST:PORT, of a Dask scheduler")
-    from newsreplay.simulator.dask_cluster import DaskCluster
-
-    cluster = DaskCluster(rest)
-    try:
-        executor = ClusterExecutor(cluster, report=report)
-    except BaseException:
-        cluster.close()
-        raise
-    with executor:
-        yield executor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TypedDict
 
 from newsreplay.errors import NewsreplayError
 from newsreplay.simulator.cluster import Machine, Task
@@ -24,13 +24,21 @@ def _replay(sent: Sent, number: int) -> Returned:
     return replay_there(sent, lambda what: worker.log_event(sent.run, (number, what)))
 
 
+class _Facts(TypedDict):
+    """What a scheduler says of a worker, of that what is looked at."""
+
+    nthreads: int
+    memory_limit: int  #: bytes; 0 = not limited
+    resources: dict[str, float]
+
+
 class DaskCluster:
     """A scheduler and its workers; a worker's GPUs are its resource of that name, `dask worker --resources GPU=1`."""
 
     def __init__(self, address: str):
         """Connect to `host:8786`. Raises `NewsreplayError` where no scheduler answers."""
         try:
-            self.client: Any = Client(f"tcp://{address}", timeout=TIMEOUT, set_as_default=False)  # type: ignore[no-untyped-call]
+            self.client = Client(f"tcp://{address}", timeout=TIMEOUT, set_as_default=False)  # type: ignore[no-untyped-call]
         except (OSError, TimeoutError, ValueError) as error:
             raise NewsreplayError(
                 f"no Dask scheduler answers at {address}: {error or type(error).__name__}; start one with "
@@ -42,7 +50,7 @@ class DaskCluster:
 
     def machines(self) -> dict[str, Machine]:
         """The workers there are now, by address."""
-        workers: dict[str, dict[str, Any]] = self.client.scheduler_info(n_workers=-1)["workers"]
+        workers: dict[str, _Facts] = self.client.scheduler_info(n_workers=-1)["workers"]
         return {
             address: Machine(facts["nthreads"], facts["memory_limit"] or None, int(facts["resources"].get("GPU", 0)))
             for address, facts in workers.items()
@@ -57,13 +65,18 @@ class DaskCluster:
         """Start a pair on a worker and no other; each start is a task of its own, whatever became of earlier ones."""
         if sent.run not in self.heard_of:
             self.heard_of.add(sent.run)
-            self.client.subscribe_topic(sent.run, lambda event: self.told.append(tuple(event[1])))
+            self.client.subscribe_topic(sent.run, self._hear)  # type: ignore[no-untyped-call]
         self.started += 1
         key = f"newsreplay-{sent.run}-{self.started}"
         task: Task = self.client.submit(
             _replay, sent, number, key=key, workers=[address], allow_other_workers=False, pure=False, retries=0
         )
         return task
+
+    def _hear(self, event: tuple[float, tuple[int, int | str]]) -> None:
+        """Take in a message, behind its time."""
+        number, what = event[1]
+        self.told.append((number, what))
 
     def heard(self) -> list[tuple[int, int | str]]:
         """What pairs have told since this was asked last."""
@@ -75,4 +88,4 @@ class DaskCluster:
 
     def close(self) -> None:
         """Let go of the scheduler."""
-        self.client.close()
+        self.client.close()  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from math import prod
 from typing import NamedTuple
@@ -69,11 +70,18 @@ class Stretches(NamedTuple):
     late: Scope
 
 
-def stretches(dataset: Dataset, scope: Scope, choose: int | None, split: str | None = None) -> Stretches:
+def stretches(
+    dataset: Dataset,
+    scope: Scope,
+    choose: int | None,
+    split: str | None = None,
+    publishers: Collection[str] | None = None,
+) -> Stretches:
     """A scope in two: the sessions that begin within `choose` ms after its warm-up, and those after them.
 
-    By default that is half of the time. With `split` the later stretch is a data set's named one, and the early one all
-    between the warm-up and it. Raises `NewsreplayError` where nothing is left of either.
+    By default that is half of the time that `publishers` (None: all) have. With `split` the later stretch is a data
+    set's named one, and the early one all between the warm-up and it. Raises `NewsreplayError` where nothing is left of
+    either.
     """
     if split is not None:
         if choose is not None or scope.window is not None:
@@ -82,7 +90,11 @@ def stretches(dataset: Dataset, scope: Scope, choose: int | None, split: str | N
         end = begin if window is None else begin + window
         choose = begin - scope.warmup
     else:
-        facts = dataset.card["publishers"]
+        facts = [one for one in dataset.card["publishers"] if publishers is None or one["publisher"] in publishers]
+        if not facts:
+            raise NewsreplayError(
+                f"{dataset.name} has none of these publishers; it has {', '.join(dataset.publishers)}"
+            )
         whole = max(one["last"] - one["first"] for one in facts) + 1
         window = scope.window
         end = whole if window is None else min(whole, scope.warmup + window)

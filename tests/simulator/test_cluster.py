@@ -19,7 +19,8 @@ import newsreplay
 from newsreplay.errors import NewsreplayError, RunError
 from newsreplay.recommenders.base import Resources
 from newsreplay.recommenders.registry import resources_of, start_list
-from newsreplay.simulator.cluster import ClusterExecutor, Machine, opened_cluster
+from newsreplay.simulator.cluster import ClusterExecutor, Machine
+from newsreplay.simulator.executors import opened_cluster
 from newsreplay.simulator.there import Returned, Sent, fingerprint, replay_there
 
 READS = 20_000
