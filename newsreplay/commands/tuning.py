@@ -32,6 +32,7 @@ from newsreplay.commands.screens import screen
 from newsreplay.durations import NO_DELAYS, Delays, duration_text
 
 if TYPE_CHECKING:
+    from newsreplay.api import Run
     from newsreplay.report.records import TuningRow
 
 
@@ -85,7 +86,7 @@ def tune(
 ) -> None:
     """Choose parameters on an early stretch of a log, and report on a later one.
 
-    Each SPEC has lists in place of values: 'trend(hours=[1, 2, 4])' 'nrms(rate=[1e-4, 1e-3])'. All combinations are
+    Each SPEC has lists in place of values: 'trend(hours=[2, 4, 8])' 'nrms(rate=[1e-4, 1e-3])'. All combinations are
     tried, or --trials of them. A parameter that takes a list is swept over lists: 'mine.py:Mine(sizes=[[9], [9, 3]])'.
 
     The candidate with the highest mean of the metric over the publishers is chosen for each SPEC, then replayed anew:
@@ -124,13 +125,13 @@ def tune(
         )
         found = choose(sweeps, cut, folder, replay, metric=choosing.get("metric"), report=report_line)
     rows = found.rows()
-    _write(rows, folder)
-    click.echo(tuned(rows, style=style, screen=screen()))
+    _write(rows, found.late, folder)
+    click.echo(tuned(rows, found.late, style=style, screen=screen()))
     begin = duration_text(cut.late.warmup)
     report_line(f"the later stretch begins {begin} after the first read; both runs, tables and picture lie in {folder}")
 
 
-def _write(rows: list[TuningRow], folder: Path) -> None:
+def _write(rows: list[TuningRow], run: Run, folder: Path) -> None:
     """The rows as JSON, CSV and Parquet, and as a picture."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -141,7 +142,7 @@ def _write(rows: list[TuningRow], folder: Path) -> None:
 
     for style in ("json", "csv"):
         with written_whole(folder / f"tuning.{style}") as work:
-            work.write_text(tuned(rows, style=style) + "\n", "utf-8", "backslashreplace")
+            work.write_text(tuned(rows, run, style=style) + "\n", "utf-8", "backslashreplace")
     with written_whole(folder / "tuning.parquet") as work:
         pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), work)
-    draw_tuned(rows, folder)
+    draw_tuned(rows, run, folder)

@@ -21,32 +21,33 @@ from newsreplay.report.pictures.drawing import (
 )
 from newsreplay.report.pictures.sheets import Look
 from newsreplay.report.records import TuningRow
+from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.spec import Spec, parse_spec
 
 PANEL = 2.3  #: inches, of a panel's height
 MOST_LINES = 7  #: combinations of the other parameters that have a line each; others are left out, which is said
 
 
-def draw_tuned(rows: Sequence[TuningRow], folder: Path) -> list[Path]:
-    """Draw a panel per sweep and publisher into `tuning.png` and `tuning.svg`; the files."""
+def draw_tuned(rows: Sequence[TuningRow], run: RunFolder, folder: Path) -> list[Path]:
+    """Draw a panel per sweep and publisher into `tuning.png` and `tuning.svg`; the files. `run` is the later one."""
     sweeps = list(dict.fromkeys(row["sweep"] for row in rows))
     publishers = list(dict.fromkeys(row["publisher"] for row in rows))
     with drawing_into(folder):
-        known = heading(rows[0]["metric"])
+        known = heading(rows[0]["metric"], run.asks, run.reward)
+        scale = 100 if known.unit == "%" else 1
         note = "lines: early stretch, 95 % intervals; star: chosen, on the later stretch; dashed: the default there"
         figure = new_figure(f"Tuned by {known.text}", note, PANEL * len(sweeps) + 0.6)
         panels = figure.subplots(len(sweeps), len(publishers), squeeze=False)
         for line, sweep in zip(panels, sweeps, strict=True):
             for axes, publisher, label in zip(line, publishers, labels_of(publishers), strict=True):
                 of_panel = [row for row in rows if (row["sweep"], row["publisher"]) == (sweep, publisher)]
-                _draw(axes, parse_spec(sweep), of_panel)
+                _draw(axes, parse_spec(sweep), of_panel, scale)
                 axes.set_title(label if len(publishers) > 1 else labels_of([sweep])[0])
             line[0].set_ylabel(f"{known.text}{f' ({known.unit})' if known.unit else ''}")
         return save(figure, folder / "tuning")
 
 
-def _draw(axes: Axes, sweep: Spec, rows: Sequence[TuningRow]) -> None:
-    scale = 100 if heading(rows[0]["metric"]).unit == "%" else 1
+def _draw(axes: Axes, sweep: Spec, rows: Sequence[TuningRow], scale: int) -> None:
     swept = {name: value for name, value in sweep.parameters if isinstance(value, tuple) and len(value) > 1}
     first = next(iter(swept))
     ticks = [_text(value) for value in swept[first]]
