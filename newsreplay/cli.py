@@ -34,11 +34,15 @@ COMMANDS = {
     "run": LazyCommand("newsreplay.commands.running:run", "Replay a data set, print the leaderboard."),
     "live": LazyCommand("newsreplay.commands.live:live", "Listen to a topic, judge recommenders in shadow mode."),
     "train": LazyCommand("newsreplay.commands.running:train", "Fit a neural recommender and save it."),
+    "tune": LazyCommand("newsreplay.commands.tuning:tune", "Choose parameters early in a log, report on what follows."),
     "score": LazyCommand("newsreplay.commands.running:score", "Score a run once more, without replaying."),
     "verify": LazyCommand("newsreplay.commands.running:verify", "Replay a run and compare every answer."),
     "check": LazyCommand("newsreplay.commands.running:check", "Test that recommenders do not look ahead."),
     "bench": LazyCommand("newsreplay.commands.benching:bench", "Measure what recommenders cost on this machine."),
     "leaderboard": LazyCommand("newsreplay.commands.showing:leaderboard", "Print the leaderboard of finished runs."),
+    "certificates": LazyCommand(
+        "newsreplay.commands.certifying:certificates", "Show the certificates of many people's runs as a page."
+    ),
     "compare": LazyCommand("newsreplay.commands.showing:compare", "Compare recommenders of a run, or of several."),
     "gate": LazyCommand("newsreplay.commands.showing:gate", "Say whether a candidate may replace an incumbent."),
     "explain": LazyCommand("newsreplay.commands.showing:explain", "Tell one request of a run whole."),

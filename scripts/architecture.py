@@ -23,7 +23,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("escaping", "errors", "version", "machine", "locks", "files", "processes", "spec", "durations", "traces"),
         *("plug_ins",),
         *("log", "arrow", "kernels", "datasets", "recommenders", "neural", "simulator", "serving", "live"),
-        *("testing", "report", "tracking", "api", "preload", "commands", "cli", "__main__"),
+        *("testing", "report", "tracking", "api", "preload", "tuning", "commands", "cli", "__main__"),
     ),
     "newsreplay.datasets": (
         *("base", "checksums", "store", "readers", "reading", "messages", "sources", "preparing", "kept", "fetching"),
@@ -48,7 +48,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("pretrained", "models", "cards", "articles", "stream", "learning", "weights", "looks", "options", "learned"),
         *("recommender", "recommenders"),
     ),
-    "newsreplay.simulator": ("scratch", "replay", "judgement", "runs", "pairs", "workers", "run"),
+    "newsreplay.simulator": ("scratch", "replay", "judgement", "runs", "pairs", "there", "cluster", "workers", "run"),
     "newsreplay.report": ("headings", "slices", "misses", "facts", "contents", "tables", "pictures", "page"),
 }
 
@@ -142,6 +142,7 @@ _BOX = {
     "commands": "cli",
     "__main__": "cli",
     "preload": "api",
+    "tuning": "api",
     "tracking": "api",
     "testing": "api",
     "neural": "recommenders",

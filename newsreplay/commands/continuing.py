@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from newsreplay.commands.options import LeaderboardKeywords, LimitKeywords, split_names
+from newsreplay.commands.options import LeaderboardKeywords, LimitKeywords
 
 if TYPE_CHECKING:
     from newsreplay.api import Run
@@ -47,7 +47,7 @@ def going_on(context: click.Context) -> Callable[..., Run]:
         folder,
         typed.get("recommenders", ()),
         data=data,
-        publishers=split_names(typed["publishers"]) if "publishers" in typed else (),
+        publishers=typed.get("publishers") or (),
         out=typed.get("out"),
         given={name: _as_written(typed[name]) for name in typed if name in OptionsRecord.__annotations__},
     )

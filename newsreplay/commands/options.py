@@ -95,9 +95,9 @@ def split_names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
-def parse_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+def parse_names(ctx: click.Context, parameter: click.Parameter, value: str | list[str] | None) -> list[str] | None:
     """a,b → a list."""
-    return None if value is None else split_names(value)
+    return split_names(value) if isinstance(value, str) else value
 
 
 def parse_recommenders(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
@@ -114,35 +114,39 @@ def parse_metrics(ctx: click.Context, parameter: click.Parameter, value: str | N
     return None if value is None else split_list(value)
 
 
-def parse_display_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str]:
+def parse_display_names(
+    ctx: click.Context, parameter: click.Parameter, value: str | dict[str, str] | None
+) -> dict[str, str]:
     """trend(hours=6)=Trend,… → a dict, empty where none is given."""
     from newsreplay.spec import parse_names as parse
 
-    return parse(value or "")
+    return value if isinstance(value, dict) else parse(value or "")
 
 
-def parse_columns(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str] | None:
+def parse_columns(
+    ctx: click.Context, parameter: click.Parameter, value: str | dict[str, str] | None
+) -> dict[str, str] | None:
     """time=ts,item=article_id → a dict."""
-    if value is None:
-        return None
+    if not isinstance(value, str):
+        return value
     pairs = [piece.split("=", 1) for piece in value.split(",")]
     if any(len(pair) != 2 or not all(pair) for pair in pairs):
         raise click.BadParameter("write time=ts,item=article_id")
     return {name.strip(): source.strip() for name, source in pairs}
 
 
-def parse_keep(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+def parse_keep(ctx: click.Context, parameter: click.Parameter, value: str | list[str] | None) -> list[str] | None:
     """channel,device → a list."""
-    names = None if value is None else split_names(value)
+    names = split_names(value) if isinstance(value, str) else value
     if names is not None and not all(names):
         raise click.BadParameter("write channel,device")
     return names
 
 
-def parse_seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
+def parse_seeds(ctx: click.Context, parameter: click.Parameter, value: str | list[int] | None) -> tuple[int, ...]:
     """1,2,3 → a tuple, empty where none is given."""
     try:
-        seeds = tuple(int(seed) for seed in value.split(",")) if value is not None else ()
+        seeds = tuple(int(seed) for seed in (value.split(",") if isinstance(value, str) else value or ()))
     except ValueError:
         raise click.BadParameter("write 1,2,3") from None
     if len(set(seeds)) < len(seeds):
@@ -226,6 +230,7 @@ format_option = click.option(
 )
 names_option = click.option(
     "--names",
+    type=click.UNPROCESSED,  # a file has a table
     callback=parse_display_names,
     metavar="SPEC=NAME,…",
     help="What to call recommenders: \"trend(hours=6)=Trend,popular='Most read'\".",
@@ -319,12 +324,14 @@ def _file_options(columns: dict[str, str] | None = None, **preparing: object) ->
 file_options = stacked(
     click.option(
         "--columns",
+        type=click.UNPROCESSED,  # a file has a table
         callback=parse_columns,
         metavar="TIME=NAME,…",
         help="Names of a table's columns: time=ts,item=doc; of one sort of its files: articles.item=id.",
     ),
     click.option(
         "--keep",
+        type=click.UNPROCESSED,  # a file has a list
         callback=parse_keep,
         metavar="NAME,…",
         help="Keep further columns of the source: recommenders have them as event.extra, and --by slices by them.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 
 from newsreplay.commands.bars import progress_bar, report_line, training_bars
 from newsreplay.commands.continuing import going_on
+from newsreplay.commands.experiments import experiment_argument, look_from
 from newsreplay.commands.getting import found_or_offered
 from newsreplay.commands.options import (
     AnsweringKeywords,
@@ -36,13 +38,13 @@ from newsreplay.commands.options import (
     moved_data_option,
     names_option,
     parse_memory,
+    parse_names,
     parse_seeds,
     parse_time,
     requests_option,
     reward_option,
     run_argument,
     scope_options,
-    split_names,
 )
 from newsreplay.commands.screens import screen
 from newsreplay.errors import RecommenderError
@@ -53,10 +55,11 @@ if TYPE_CHECKING:
     from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
     from newsreplay.recommenders.registry import Entry
-    from newsreplay.simulator.runs.place import Numbered
+    from newsreplay.simulator.runs.experiment import Experiment
 
 
 @click.command()
+@experiment_argument
 @data_option
 @click.option(
     "--recommenders",
@@ -65,7 +68,13 @@ if TYPE_CHECKING:
     help="Specs, comma-separated: trend, trend(hours=12), circular:size=500, mine.py:Mine, the preset baselines.",
 )
 @k_option
-@click.option("--publishers", help="Only these of the data set's publishers, comma-separated.")
+@click.option(
+    "--publishers",
+    type=click.UNPROCESSED,  # a file has a list
+    callback=parse_names,
+    metavar="NAME,…",
+    help="Only these of the data set's publishers.",
+)
 @scope_options("Learn from the first stretch without scoring it: 1d, 36h.", split=True)
 @requests_option
 @exclude_option
@@ -79,11 +88,17 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Of random choices and intervals.")
 @click.option(
     "--seeds",
+    type=click.UNPROCESSED,  # a file has a list
     callback=parse_seeds,
     metavar="N,N,…",
     help="Repeat recommenders that train with these seeds; their spread is shown beside the interval.",
 )
 @jobs_option
+@click.option(
+    "--executor",
+    metavar="ADDRESS",
+    help="Replay on the workers of a cluster: dask://HOST:8786; docs/clusters.md.",
+)
 @click.option(
     "--pair-timeout",
     callback=parse_time,
@@ -136,15 +151,17 @@ if TYPE_CHECKING:
 @gathered("answering", AnsweringKeywords.__annotations__)
 @gathered("limits", LimitKeywords.__annotations__)
 def run(
+    experiment: Experiment | None,
     data: str,
     recommenders: str,
     k: int,
-    publishers: str | None,
+    publishers: list[str] | None,
     scope: SplitScopeKeywords,
     out: Path | None,
     overwrite: bool,
     answering: AnsweringKeywords,
     jobs: int | None,
+    executor: str | None,
     limits: LimitKeywords,
     slates: bool,
     add: Path | None,
@@ -157,56 +174,62 @@ def run(
     """Replay a data set before recommenders and print the leaderboard.
 
     The exit status is 3 where a recommender failed; what the others brought is printed and kept.
+
     A run that is interrupted is kept as far as it went, in a folder with .partial behind its name; --resume goes on.
+
+    EXPERIMENT.toml says what the options do not; the experiment.toml of a run folder runs that run again.
     """
     if overwrite and out is None:
         raise click.UsageError("--overwrite is for --out; without it no other run is replaced")
     clock = StageClock()
     if add is not None or resume is not None:
-        start = going_on(click.get_current_context())
+        replay = going_on(click.get_current_context())
     else:
+        data, runs, out = look_from(experiment, data, out)
         with clock.stage("find"):
             dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
         from newsreplay.api import run as replay_all
+        from newsreplay.files import file_name
+        from newsreplay.simulator.runs.place import Numbered
 
-        start = partial(
+        replay = partial(
             replay_all,
             dataset,
             entries,
             k=k,
-            publishers=split_names(publishers) if publishers else None,
-            out=out or _numbered(dataset),
+            publishers=publishers,
+            out=out or Numbered(runs / file_name(dataset.name)),
             overwrite=overwrite,
             slates=slates,
-            command=_command_line(),
+            command=_typed(),
             **scope,
             **answering,
         )
     from newsreplay.machine import cores
-    from newsreplay.simulator.run import InterruptedRunError
 
-    try:
-        with progress_bar() as progress:
-            done = start(jobs=jobs or cores(), progress=progress, report=report_line, clock=clock, **limits)
-    except RecommenderError as error:  # of --fail-fast
-        raise FailedRecommendersError(str(error)) from None
-    except InterruptedRunError as interruption:
-        _print_partial(interruption.folder, names, table)
-        raise
-    done.names = names
+    done = _replayed(partial(replay, jobs=jobs or cores(), clock=clock, **limits), executor, table)
+    done.names |= names
     _print_run(done, table, clock if profile else None)
 
 
-def _numbered(dataset: Dataset) -> Numbered:
-    """Where runs of a data set lie if nothing else is said."""
-    from newsreplay.files import file_name
-    from newsreplay.simulator.runs.place import Numbered
+def _replayed(replay: Callable[..., Run], executor: str | None, table: LeaderboardKeywords) -> Run:
+    """The run that `replay` makes, here or on a cluster's workers; of an interrupted one the finished is printed."""
+    from newsreplay.simulator.executors import opened_cluster
+    from newsreplay.simulator.run import InterruptedRunError
 
-    return Numbered(Path("runs") / file_name(dataset.name))
+    try:
+        with opened_cluster(executor, report_line) as cluster, progress_bar() as progress:
+            elsewhere = {} if cluster is None else {"executor": cluster}
+            return replay(progress=progress, report=report_line, **elsewhere)
+    except RecommenderError as error:  # of --fail-fast
+        raise FailedRecommendersError(str(error)) from None
+    except InterruptedRunError as interruption:
+        _print_partial(interruption.folder, table)
+        raise
 
 
-def _command_line() -> str:
-    """What was typed, without secrets."""
+def _typed() -> str:
+    """The command line, as run.json keeps it."""
     from newsreplay.datasets.remote.address import without_secrets
 
     return shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])])
@@ -233,6 +256,7 @@ def _find_data_and_compile(
     entries = start_list(recommenders, apart=True)
     check_names(names, [entry.label for entry in entries])
     check_metrics(table, k)
+    entries = [entry._replace(name=names.get(entry.label)) for entry in entries]
     _report_passed_over()
     from newsreplay.datasets import find_data
 
@@ -268,16 +292,14 @@ def _report_passed_over() -> None:
         report_line(line)
 
 
-def _print_partial(folder: Path, names: dict[str, str], table: LeaderboardKeywords) -> None:
+def _print_partial(folder: Path, table: LeaderboardKeywords) -> None:
     """The leaderboard of what was finished when a run was interrupted, if anything was."""
     from newsreplay.api import Run
     from newsreplay.errors import RunError
     from newsreplay.report.tables.leaderboard import leaderboard
 
     with contextlib.suppress(RunError):
-        run = Run(folder)
-        run.names = names
-        click.echo(leaderboard([run], **table, screen=screen()))
+        click.echo(leaderboard([Run(folder)], **table, screen=screen()))
 
 
 def _print_run(run: Run, table: LeaderboardKeywords, clock: StageClock | None) -> None:
@@ -398,8 +420,13 @@ def score(
 @run_argument
 @moved_data_option
 @jobs_option
-def verify(folder: Path, data: str | None, jobs: int | None) -> None:
-    """Run a run's manifest again and say whether every answer is the same."""
+@click.option("--certificate", is_flag=True, help="Then write certificate.json into it, with what check says, too.")
+@click.option("--by", default="", metavar="NAME", help="Whose certificate it is, as pages of many show it.")
+def verify(folder: Path, data: str | None, jobs: int | None, certificate: bool, by: str) -> None:
+    """Run a run's manifest again and say whether every answer is the same.
+
+    A certificate holds digests of log, code, options, answers and results; 'newsreplay certificates' compares many.
+    """
     from newsreplay.api import Run
     from newsreplay.machine import cores
     from newsreplay.simulator.verify import verify as find_differences
@@ -413,6 +440,11 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
         changed = len({(difference.recommender, difference.publisher) for difference in differences})
         raise click.ClickException(f"{changed} of {len(pairs)} pairs are not as they were")
     click.echo(f"all {len(pairs)} pairs of recommender and publisher give the same answers and the same results")
+    if certificate:
+        from newsreplay.simulator.certificates import certify
+
+        with progress_bar() as progress:
+            click.echo(f"wrote {certify(folder, by, progress)}")
 
 
 @click.command()

@@ -87,6 +87,16 @@ class PublisherCard(TypedDict):
     profiles_untold: NotRequired[int]  #: the same of articles that are in profiles only
 
 
+class Asked(NamedTuple):
+    """What `find_data` was asked for, so that it can be asked for again."""
+
+    data: str | None  #: a name, `KIND:PATH`, a path or an address, without secrets; None: an object from Python
+    columns: dict[str, str]
+    preparing: dict[str, object]
+    what: str = ""  #: such an object in words
+    folder: str = ""  #: where paths begin; "" = the current one
+
+
 class Card(TypedDict):
     """`card.json`: where a data set comes from, what was kept, left out and made up, and the facts per publisher."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from newsreplay.datasets.addresses import kind_meant, meant, not_prepared
-from newsreplay.datasets.base import Plan, Progress, no_progress
+from newsreplay.datasets.base import Asked, Plan, Progress, no_progress
 from newsreplay.datasets.fetching.sources import SOURCES
 from newsreplay.datasets.kept import DEMO, NAME, kinds_of_prepared, names
 from newsreplay.datasets.readers import kinds, reader_of, sources_of
@@ -83,23 +83,42 @@ def find_data(
     preparing = _checked(preparing)
     hearing = Hearing(report, progress, planned)
     if not isinstance(data, str | Path):
-        return _of_frame(data, columns, preparing, hearing)
+        dataset = _of_frame(data, columns, preparing, hearing)
+        dataset.asked = Asked(None, columns or {}, preparing, f"a {type(data).__name__}")
+        return dataset
     text = _text_of(data)
+    dataset = _named_or_read(text, columns, preparing, hearing)
+    dataset.asked = Asked(without_secrets(text), columns or {}, preparing)
+    return dataset
+
+
+def _named_or_read(text: str, columns: dict[str, str] | None, preparing: Preparing, hearing: Hearing) -> Dataset:
     named = _name_meant(text)
     if named:
         if columns or preparing:
             what = "--columns" if columns else f"--{next(iter(preparing))}".replace("_", "-")
             raise DataError(f"{text} is prepared already; {what} goes with KIND:PATH or 'newsreplay data prepare'")
         if named != text:
-            report(f"{text} is prepared as {named}")
+            hearing.report(f"{text} is prepared as {named}")
         if named != DEMO:
-            return _told(Dataset(home() / "data" / named), planned)
-        planned(False)
-        return _demo(report)
-    wanted = _asked_for(text, columns, preparing, report)
+            return _told(Dataset(home() / "data" / named), hearing.planned)
+        hearing.planned(False)
+        return _demo(hearing.report)
+    wanted = _asked_for(text, columns, preparing, hearing.report)
     if wanted is None:
         raise _not_found(text)
     return _cached(wanted, hearing)
+
+
+def seen_from(folder: Path, text: str) -> str:
+    """What `text` names when `folder` is the current one: a path in it becomes absolute, what is no path stays."""
+    if is_address(text):
+        return text
+    kind, colon, path = text.partition(":")
+    if colon and (kind_meant(kind, kinds()) or kind) in kinds():
+        return text if is_address(path) or is_local(path) else f"{kind}:{folder / path}"
+    named = NAME.fullmatch(text) and (text == DEMO or (home() / "data" / text).is_dir())
+    return text if named or not any(path.exists() for path in matching(folder / text)) else str(folder / text)
 
 
 def _text_of(data: str | Path) -> str:

@@ -34,7 +34,7 @@ import numpy as np
 import pyarrow as pa
 
 from newsreplay.arrow import map_batch, to_numpy
-from newsreplay.datasets.base import FACTS, Card
+from newsreplay.datasets.base import FACTS, Asked, Card
 from newsreplay.datasets.checksums import Checksums, way_out
 from newsreplay.errors import DataError
 from newsreplay.escaping import escaped
@@ -103,6 +103,7 @@ class Dataset:
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
+        self.asked: Asked | None = None  #: what it was found by; None where nobody looked for it
 
     @cached_property
     def card(self) -> Card:

@@ -48,6 +48,14 @@ class Setting(NamedTuple):
     publisher: str = ""  #: whose log it is
 
 
+class Resources(NamedTuple):
+    """What a recommender takes of a machine; one that takes more than the usual has it as its attribute `resources`."""
+
+    threads: int = 1
+    memory: int = 0  #: bytes; 0 = not known
+    gpus: int = 0
+
+
 class Deferred:
     """An answer that is worked out later, together with others: in a replay no answer changes the log.
 

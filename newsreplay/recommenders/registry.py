@@ -27,6 +27,7 @@ from newsreplay.datasets.remote.address import without_secrets
 from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
 from newsreplay.plug_ins import PlugIns
 from newsreplay.processes import OwnProcess
+from newsreplay.recommenders.base import Resources
 from newsreplay.recommenders.built_ins import ALIASES, BUILT_IN, PRESETS
 from newsreplay.recommenders.records import PACKAGE
 from newsreplay.spec import Spec, Value, parse_spec, parse_specs
@@ -51,6 +52,7 @@ class Entry(NamedTuple):
 
     label: str
     source: Spec | object  #: a spec, or somebody's own recommender, which is copied before every use
+    name: str | None = None  #: what tables and pictures call it; None: its label
 
     def make(self) -> Any:
         """A fresh recommender. Raises `SpecError` for an unknown name or parameter."""
@@ -121,6 +123,14 @@ def _wants_seed(spec: Spec) -> bool:
     signature = inspect.signature(find(spec.name))
     given = signature.bind(*spec.positional, **dict(spec.parameters)).arguments
     return "seed" in signature.parameters and "seed" not in given
+
+
+def resources_of(entry: Entry) -> Resources:
+    """What a recommender says that it takes of a machine. Raises `SpecError` where it is not a `Resources`."""
+    resources = getattr(entry.make(), "resources", Resources())
+    if not isinstance(resources, Resources):
+        raise SpecError(f"{entry.label}: resources is {resources!r}; write newsreplay.recommenders.base.Resources")
+    return resources
 
 
 def is_strange(spec: Spec) -> bool:

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from newsreplay.durations import duration_text
+from newsreplay.errors import SpecError
 from newsreplay.log.rows import Column, Excludes
 from newsreplay.recommenders.base import MADE_ELSEWHERE
 from newsreplay.report.headings import HEADLINE, LEAKS, is_of_slates
@@ -62,14 +63,17 @@ def display_name(run: RunFolder, recommender: str) -> str:
 
 
 def give_names(runs: Sequence[RunFolder], names: dict[str, str]) -> None:
-    """Give recommenders display names, by their specs as shown.
+    """Give recommenders display names, by their specs as shown, in place of those that the runs themselves have.
 
     Raises `SpecError` for a recommender that none of the runs has, and for a name that another one has already.
     """
     pairs = [pair for run in runs for pair in run.info["pairs"]]
     check_names(names, [name for pair in pairs for name in (base_name(pair), pair["recommender"])])
     for run in runs:
-        run.names = names
+        for recommender, name in run.names.items():
+            if recommender not in names and name in names.values():
+                raise SpecError(f"{recommender} is named {name!r} in {run.folder} already; choose another")
+        run.names = run.names | names
 
 
 # --- notes ----------------------------------------------------------------------------------------------

@@ -109,3 +109,22 @@ class ReportContents(TypedDict):
     #: ranked: it has no value, or it was given the future and stands where its values would place it.
     mean_ranks: list[tuple[str, float | None]]
     publishers: list[PublisherContents]
+
+
+class TuningRow(TypedDict):
+    """One recommender on one publisher in one stretch of a tuning."""
+
+    sweep: str  #: the spec with lists, as typed
+    stretch: Literal["early", "late"]
+    role: Literal["candidate", "chosen", "default"]
+    publisher: str
+    recommender: str
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    difference: float | None  #: of a chosen one on the later stretch, from the default; paired
+    difference_low: float | None
+    difference_high: float | None
+    p: float | None

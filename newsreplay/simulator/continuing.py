@@ -15,6 +15,7 @@ from newsreplay.errors import DataError, RunError
 from newsreplay.machine import cores
 from newsreplay.recommenders.registry import Entry, start_list
 from newsreplay.simulator.run import Earlier, run
+from newsreplay.simulator.runs.experiment import asked_from
 from newsreplay.simulator.runs.files import Digests
 from newsreplay.simulator.runs.folder import options_of, read_info, read_timing, read_training
 from newsreplay.simulator.runs.journal import Finished, Head, read_journal, remove_journal
@@ -49,8 +50,9 @@ def resume(folder: str | Path, *, data: DataSource | None = None, execution: Exe
             f"{partial} was made with objects from Python ({', '.join(head['objects'])}), which cannot be made again; "
             "run it again"
         )
-    entries = start_list([parse_spec(text) for text in head["recommenders"]], execution.apart)
+    entries = _entries(head["recommenders"], head["names"], execution)
     dataset = _dataset(head["folder"], data)
+    dataset.asked = asked_from(head["asked"])
     differing = [*_other_code(head, entries, head["recommenders"])]
     if dataset.card["digest"] != head["digest"]:
         differing.insert(0, f"the data in {dataset.folder}: {dataset.card['digest']}, {head['digest']} then")
@@ -111,6 +113,11 @@ def _latest(folder: Path, head: Head) -> Path | None:
     return None if head["latest"] is None else folder.with_name(head["latest"])
 
 
+def _entries(specs: list[str], names: Mapping[str, str], execution: Execution) -> list[Entry]:
+    entries = start_list([parse_spec(text) for text in specs], execution.apart)
+    return [entry._replace(name=names.get(entry.label)) for entry in entries]
+
+
 def _dataset(folder: str, data: DataSource | None) -> Dataset:
     try:
         return Dataset(Path(folder)) if data is None else find_data(data)
@@ -161,7 +168,9 @@ def add(
     info = read_info(folder)
     _check_addable(folder, info)
     dataset = _dataset(info["data"]["folder"], data)
-    before = start_list([parse_spec(text) for text in info["recommenders"]], execution.apart)
+    if data is None and "asked" in info["data"]:
+        dataset.asked = asked_from(info["data"]["asked"])
+    before = _entries(info["recommenders"], info.get("names", {}), execution)
     entries = [*before, *(entry for entry in recommenders if entry.label not in set(info["recommenders"]))]
     chosen = [*dict.fromkeys([*(facts["publisher"] for facts in info["publishers"]), *publishers])]
     differing = [

@@ -58,7 +58,7 @@ def run(
         claim = claim._replace(latest=earlier.latest) if earlier is not None and resumed else claim
         every = None if execution.checkpoint_every is None else execution.checkpoint_every / 1000
         pairs = [
-            Pair(dataset.folder, publisher, entry, options, claim.partial, without_seed, every)
+            Pair(dataset.folder, publisher, entry, options, claim.partial, without_seed, every, dataset.asked)
             for publisher in chosen
             for entry, without_seed in repeated
         ]

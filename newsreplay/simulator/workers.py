@@ -11,7 +11,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future
 from concurrent.futures import wait as wait_for
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
@@ -27,6 +27,7 @@ from newsreplay.processes import OwnProcess, Unreadable
 from newsreplay.recommenders.base import Compiled
 from newsreplay.recommenders.references.oracle import Oracle
 from newsreplay.recommenders.registry import built_in
+from newsreplay.simulator.cluster import ClusterExecutor
 from newsreplay.simulator.pairs import StoppedError, failed, replay_pair
 from newsreplay.simulator.runs.options import Execution
 from newsreplay.simulator.runs.pair import Judged, Pair
@@ -254,11 +255,8 @@ class Workers:
 
     def _take(self, task: _Task, what: object) -> Judged | None:
         """Take in what a pair's worker tells: its rows, a line, what came of it, or what went wrong."""
-        if isinstance(what, int):
-            self._advance(task.pair, what)
-        elif isinstance(what, str):
-            self.line, self.until = printable(what), time.monotonic() + self.fresh
-            self._show()
+        if isinstance(what, int | str):
+            self._hear(task.pair, what)
         elif isinstance(what, Judged):
             return self._done(task, what)
         elif isinstance(what, BaseException):
@@ -269,6 +267,14 @@ class Workers:
             self._start(task.pair, apart=False)
         return None
 
+    def _hear(self, pair: Pair, what: int | str) -> None:
+        """Take in how many rows of a pair are done, or a line that its recommender reports."""
+        if isinstance(what, int):
+            self._advance(pair, what)
+        else:
+            self.line, self.until = printable(what), time.monotonic() + self.fresh
+            self._show()
+
     def _done(self, task: _Task, judged: Judged) -> Judged:
         if isinstance(task, _Process):
             task.process.end()
@@ -276,16 +282,26 @@ class Workers:
         return judged
 
     def _judge_elsewhere(self, futures: dict[Future[Judged], Pair]) -> Iterator[Judged]:
+        cluster = self.execution.executor if isinstance(self.execution.executor, ClusterExecutor) else None
+        waiting = {*futures}
         try:
-            for future in as_completed(futures):
-                try:
-                    answer = future.result()
-                except (StoppedError, KeyboardInterrupt, RunError):
-                    raise
-                except Exception as error:  # the worker itself died
-                    answer = failed(futures[future], f"its process ended: {type(error).__name__}: {error}", None, 0)
-                self._advance(answer, answer.rows)
-                yield answer
+            while waiting:
+                ended, waiting = wait_for(waiting, FRESH / 10 if cluster else None, FIRST_COMPLETED)
+                for pair, what in cluster.heard() if cluster else ():
+                    self._hear(pair, what)
+                for future in ended:
+                    try:
+                        answer = future.result()
+                    except (StoppedError, KeyboardInterrupt, RunError):
+                        raise
+                    except Exception as error:  # the worker itself died
+                        answer = failed(futures[future], f"its process ended: {type(error).__name__}: {error}", None, 0)
+                    self._advance(answer, answer.rows)
+                    yield answer
+        except BaseException:
+            if cluster:
+                cluster.stop()
+            raise
         finally:  # whoever is still at work would write into a folder that the next run may have
             wait_for([future for future in futures if not future.cancel()])
 

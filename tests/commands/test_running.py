@@ -80,6 +80,7 @@ def test_a_rerun_replaces_the_run_in_its_folder(replay: Cli) -> None:
     replay("--recommenders", "recency", "--publishers", "A")
     assert sorted(files_of("runs/clicks")) == [
         "SHA256SUMS",
+        "experiment.toml",
         "frame/A.arrow",
         "outcomes/A/recency.arrow",
         "replicates/A.npy",
@@ -206,7 +207,7 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
         for name in ("circular(size=5)", "mine.py%3ANewest", "recency")
     ]
     assert sorted(files_of("runs/clicks")) == [
-        *("SHA256SUMS", "frame/A.arrow", "frame/B%2F2.arrow"),
+        *("SHA256SUMS", "experiment.toml", "frame/A.arrow", "frame/B%2F2.arrow"),
         *(f"outcomes/{name}" for name in answers),
         *("replicates/A.npy", "replicates/B%2F2.npy", "requests/A.arrow", "requests/B%2F2.arrow"),
         *("results.json", "run.json"),
@@ -318,7 +319,8 @@ def test_without_slates_the_results_are_the_same(replay: Cli) -> None:
     replay(*words, "--out", "with")
     replay(*words, "--out", "without", "--no-slates")
     assert {name.split("/")[0] for name in files_of("without")} == {
-        *("SHA256SUMS", "frame", "outcomes", "replicates", "results.json", "run.json", "timing.json")
+        *("SHA256SUMS", "experiment.toml", "frame", "outcomes", "replicates"),
+        *("results.json", "run.json", "timing.json"),
     }
     assert files_of("without")["results.json"] == files_of("with")["results.json"]
     assert info_of("without")["options"]["slates"] is False
@@ -335,7 +337,7 @@ def test_results_and_slates_are_the_same_bytes_for_any_number_of_jobs_and_any_nu
     for out, jobs in (("again", "1"), ("two", "2")):
         replay(*words, "--jobs", jobs, "--out", out)
         same = [name for name in files_of("one") if name not in ("run.json", "timing.json", "SHA256SUMS")]
-        assert len(same) == 1 + 2 * (3 + 4 + 4)
+        assert len(same) == 2 + 2 * (3 + 4 + 4)
         assert [files_of(out)[name] for name in same] == [files_of("one")[name] for name in same]
     replay(*words, "--seed", "1", "--out", "other")
     assert files_of("other")["slates/A/random.arrow"] != files_of("one")["slates/A/random.arrow"]

@@ -22,7 +22,7 @@ from newsreplay.errors import NewsreplayError
 from newsreplay.kernels.mixing import key_of
 from newsreplay.log.catalog import Articles, Catalog
 from newsreplay.log.rows import ASKING, DAY, HOUR, IMPRESSION, OUTCOME, READ, Column, Event, Log
-from newsreplay.recommenders.base import Deferred, Recommender, Scores, SelfReport, Slate
+from newsreplay.recommenders.base import Deferred, Recommender, Resources, Scores, SelfReport, Slate
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable
 from newsreplay.recommenders.neural.cards.backbones import RandomNetwork
 from newsreplay.recommenders.neural.cards.features import CardFeatures
@@ -64,6 +64,7 @@ class Neural(Recommender):
         self.blueprint = blueprint_of(self.model_class, self.options, own)
         self.update_policy = parse_update(self.options.update)
         self.published: Published | None = None
+        self.resources = Resources(self.options.threads, gpus=int(self.options.device == "cuda"))
         if self.options.leaky:
             self.foresee = self._foresee
 

@@ -45,20 +45,20 @@ def write_page(contents: ReportContents, path: Path) -> None:
 
 def page_of(contents: ReportContents) -> bytes:
     """The page in UTF-8; what the names hold is escaped to ASCII, so that they need not be Unicode at all."""
-    style = _colours() + _asset("page.css")
-    scripts = [_asset(name) for name in SCRIPTS]
+    style = _colours() + asset("page.css")
+    scripts = [asset(name) for name in SCRIPTS]
     title = titled(contents["title"], contents.get("asks", "reads"))
     shown = {**contents, "title": title}
-    hashes = " ".join(_hash(script) for script in scripts)
+    hashes = " ".join(source_hash(script) for script in scripts)
     parts = {
-        "policy": f"default-src 'none'; script-src {hashes}; style-src {_hash(style)}; "
+        "policy": f"default-src 'none'; script-src {hashes}; style-src {source_hash(style)}; "
         "base-uri 'none'; form-action 'none'",
         "title": html.escape(escaped(title)).encode("ascii", "xmlcharrefreplace").decode(),
         "style": style,
         "data": embedded({"contents": _rounded(shown), "headings": _headings(contents), "ranking": RULE}),
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda part: parts[part[1]], _asset("page.html")).encode()
+    return re.sub(r"\{\{(\w+)\}\}", lambda part: parts[part[1]], asset("page.html")).encode()
 
 
 def embedded(data: object) -> str:
@@ -84,11 +84,13 @@ def _variables(series: Sequence[str], causes: Sequence[str], rest: str) -> str:
     return f":root {{ {' '.join(variables)} --rest: {rest}; }}"
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file beside this one."""
     return (files("newsreplay.report.page") / name).read_text("utf-8")
 
 
-def _hash(text: str) -> str:
+def source_hash(text: str) -> str:
+    """What a content security policy knows a script or a style sheet by."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 

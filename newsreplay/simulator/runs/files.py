@@ -24,7 +24,7 @@ BATCH = 1 << 16  #: rows of a file that lie in one piece: what is being compress
 
 _RUN = "run.json"
 _SUMS = "SHA256SUMS"
-_KEPT = ("results.json", "timing.json", "training.json")
+_KEPT = ("results.json", "timing.json", "training.json", "experiment.toml")
 _ANSWERS = {"slates", "scores", "timing.json", "training.json", _RUN}  # what scoring again does not make anew
 _COLUMNS = (".arrow", ".npy", ".npz")  # and not what other pairs of the run are writing at the moment
 _WITH_GAPS = ("category", "item")  # an impression may have no article on screen

@@ -94,7 +94,8 @@ class RunFolder:
             if "leaks" in pair
             for name in (pair["recommender"], pair.get("without_seed", pair["recommender"]))
         }
-        self.names: dict[str, str] = {}  #: display names, by specs as run.json has them, for those that were given one
+        #: Display names, by specs as run.json has them, for those that were given one.
+        self.names: dict[str, str] = {**self.info.get("names", {})}
         self.timing: TimingRecord = read_timing(self.folder)
         self._stored = read_results(self.folder)
         self.results: list[Result] = self._stored

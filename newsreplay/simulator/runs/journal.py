@@ -23,12 +23,13 @@ from newsreplay.simulator.judgement.scoring import Sums
 from newsreplay.simulator.replay.checkpoints import DamagedError, opened_line, sealed_line, synced, whole_record
 from newsreplay.simulator.replay.slates import NO_DROPS, Drops
 from newsreplay.simulator.replay.tuples import Data, made_of
+from newsreplay.simulator.runs.experiment import asked_of
 from newsreplay.simulator.runs.options import Execution
 from newsreplay.simulator.runs.origin import code_digest, file_digests
 from newsreplay.simulator.runs.pair import AnswerTimes, Judged, Pair
 from newsreplay.simulator.runs.paths import CHECKPOINTS, FOLDERS, JOURNAL, checkpoint_folder, pair_files
 from newsreplay.simulator.runs.place import FILES
-from newsreplay.simulator.runs.records import OptionsRecord, PairRecord, PairTimingRecord
+from newsreplay.simulator.runs.records import AskedRecord, OptionsRecord, PairRecord, PairTimingRecord
 from newsreplay.simulator.runs.write import Manifest, pair_record, timing_record, training_rounds
 from newsreplay.version import __version__
 
@@ -47,6 +48,8 @@ class Head(TypedDict):
     publishers: list[str]
     recommenders: list[str]
     objects: list[str]
+    names: dict[str, str]
+    asked: AskedRecord
     options: OptionsRecord
     latest: str | None  #: what is to lead to the run, beside it
     pair_timeout: int | None
@@ -109,6 +112,8 @@ class Journal:
                 "publishers": manifest.publishers,
                 "recommenders": [entry.label for entry in manifest.entries],
                 "objects": manifest.objects(),
+                "names": manifest.names(),
+                "asked": asked_of(manifest.dataset),
                 "options": manifest.options.flat(),
                 "latest": None if latest is None else latest.name,
                 "pair_timeout": execution.pair_timeout,

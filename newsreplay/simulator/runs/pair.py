@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from newsreplay.datasets.base import Asked
 from newsreplay.recommenders.base import SelfReport
 from newsreplay.recommenders.registry import Entry
 from newsreplay.simulator.judgement.scoring import Sums
@@ -26,6 +27,7 @@ class Pair(NamedTuple):
     folder: Path  #: the run folder
     without_seed: str | None = None  #: the spec without its seed, where it is repeated with several
     checkpoint_every: float | None = None  #: seconds between two checkpoints; None = none are kept
+    asked: Asked | None = None  #: what the data were found by, for machines that do not see them
 
 
 class AnswerTimes(NamedTuple):

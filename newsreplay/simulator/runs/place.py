@@ -20,8 +20,8 @@ from newsreplay.locks import LockedError, locked
 from newsreplay.simulator.runs.paths import FOLDERS, JOURNAL
 from newsreplay.simulator.runs.records import OptionsRecord, RunRecord
 
-FILES = ("run.json", "results.json", "timing.json", "training.json", "SHA256SUMS")
-REPORTS = ("report.html", "pictures", "export")
+FILES = ("run.json", "results.json", "timing.json", "training.json", "experiment.toml", "SHA256SUMS")
+REPORTS = ("report.html", "pictures", "export", "certificate.json")
 UNFINISHED = "unfinished"  #: a file that says so in a folder in which a run is being written
 PARTIAL = ".partial"  #: what the name of that folder ends with
 POINTER = "the latest run: "  #: how a file begins that leads to a run where links are refused

@@ -14,6 +14,26 @@ from newsreplay.simulator.stages import Stage
 FORMAT = 4  #: of the run folder
 
 
+class PreparingRecord(TypedDict, total=False):
+    """How files were prepared; only what was asked for."""
+
+    impressions: str
+    session_gap: str  #: a duration
+    keep: list[str]
+    history: str
+    file_order: bool
+
+
+class AskedRecord(TypedDict):
+    """What a run's data were asked for by."""
+
+    data: NotRequired[str]
+    object: NotRequired[str]  #: where it was one from Python: what it was
+    columns: dict[str, str]
+    preparing: PreparingRecord
+    folder: str  #: the current one, where paths in `data` and in specs begin
+
+
 class DataRecord(TypedDict):
     """What data a run was about."""
 
@@ -29,6 +49,7 @@ class DataRecord(TypedDict):
     rejected: int
     options: dict[str, str | int | float | bool | None]
     folder: str
+    asked: NotRequired[AskedRecord]
 
 
 class DelaysRecord(TypedDict):
@@ -149,6 +170,7 @@ class RunRecord(TypedDict):
     rescored: ScopeRecord
     recommenders: list[str]
     objects: list[str]
+    names: NotRequired[dict[str, str]]  #: display names by recommender, where there are any
     publishers: list[PublisherRecord]
     pairs: list[PairRecord]
 

@@ -21,6 +21,7 @@ from newsreplay.simulator.judgement.judge import Frame
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scoring import Scored, Sums
 from newsreplay.simulator.replay.tuples import Data, flat
+from newsreplay.simulator.runs.experiment import asked_of, write_experiment
 from newsreplay.simulator.runs.files import seal, written
 from newsreplay.simulator.runs.options import Options
 from newsreplay.simulator.runs.origin import code_digest, file_digests
@@ -63,6 +64,10 @@ class Manifest(NamedTuple):
             self.options.flat(),
             __version__,
         )
+
+    def names(self) -> dict[str, str]:
+        """Display names by recommender, of those that have one."""
+        return {entry.label: entry.name for entry in self.entries if entry.name is not None}
 
     def objects(self) -> list[str]:
         """Labels of the recommenders that are Python objects."""
@@ -150,8 +155,11 @@ def write_run(
         "publishers": publishers,
         "pairs": [pair_record(pair, folder) for pair in judged],
     }
+    if names := manifest.names():
+        record["names"] = names
     if len(judged) < pairs_in_all:
         record["partial"], record["pairs_in_all"] = True, pairs_in_all
+    write_experiment(folder, record)
     seal(folder, _json(record), sealed)
     if "partial" not in record:
         (folder / UNFINISHED).unlink(missing_ok=True)
@@ -163,14 +171,15 @@ def rounded(stages: Mapping[Stage, float]) -> dict[Stage, float]:
 
 
 def write_info(folder: Path, record: RunRecord) -> None:
-    """Write run.json, and the digests of all files there are. Raises `RunError` if they cannot be written."""
+    """Write run.json, what runs it again, and the digests of all files. Raises `RunError` if that cannot be done."""
+    write_experiment(folder, record)
     seal(folder, _json(record))
 
 
 def _data(dataset: Dataset) -> DataRecord:
     card: Mapping[str, object] = dataset.card
-    facts = {key: card[key] for key in DataRecord.__annotations__ if key != "folder"}
-    return cast(DataRecord, facts | {"folder": str(dataset.folder.absolute())})
+    facts = {key: card[key] for key in DataRecord.__annotations__ if key in card}
+    return cast(DataRecord, facts | {"folder": str(dataset.folder.absolute()), "asked": asked_of(dataset)})
 
 
 def _versions() -> dict[str, str]:
