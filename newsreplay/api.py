@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from newsreplay.datasets import find_data, prepare_data
+from newsreplay.datasets.first_rows import first_rows
 from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Duration, FeedbackDelay, delays, milliseconds
 from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunError, SpecError, did_you_mean
@@ -193,6 +194,7 @@ def run(
     seeds: Iterable[int] = (),
     columns: dict[str, str] | None = None,
     preparing: dict[str, object] | None = None,
+    limit: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
     report: Callable[[str], None] | None = None,
@@ -203,7 +205,8 @@ def run(
     """Replay a data set before recommenders and score them; returns a `Run`.
 
     - `data`: a prepared name, `KIND:PATH`, a table (path, address, frame, Arrow stream) or a `Dataset`;
-      `columns` names a table's columns, `preparing` shapes how files are prepared; `publishers`: only these.
+      `columns` names a table's columns, `preparing` shapes how files are prepared; `publishers`: only these;
+      `limit`: only the first so many rows by time of each, for a trial, as if the log ended there.
     - `recommenders`: specs ("trend,circular(size=500)"), presets, objects, or a list of these.
     - `requests`: what asks for slates, "reads" or "impressions"; `exclude`: what they leave out, the "current" article,
       all that the "session" has read, or "nothing"; `k`: their length. `warmup`: how long from the first
@@ -227,6 +230,7 @@ def run(
     with execution.clock.stage("find"):
         entries = _entries(recommenders, execution.apart)
         dataset = find_data(data, columns=columns, preparing=preparing)
+        dataset = dataset if limit is None else first_rows(dataset, limit)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward, exclude)
     answering = _answering(Answering(k, seed, tuple(seeds), feedback_delay=delays(feedback_delay)), limits)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)

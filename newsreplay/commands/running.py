@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from newsreplay.commands.bars import progress_bar, report_line, training_bars
+from newsreplay.commands.completing import complete_data, complete_recommender, complete_recommenders
+from newsreplay.commands.dry_run import Plan, planned_run
 from newsreplay.commands.getting import found_or_offered
+from newsreplay.commands.groups import grouped_command
+from newsreplay.commands.loudness import compiling_said, loudness, loudness_option, say
 from newsreplay.commands.options import (
     AnsweringKeywords,
     CheckKeywords,
@@ -31,11 +35,13 @@ from newsreplay.commands.options import (
     jobs_option,
     k_option,
     leaderboard_options,
+    limit_option,
     moved_data_option,
     names_option,
     parse_memory,
     parse_seeds,
     parse_time,
+    recommenders_option,
     requests_option,
     reward_option,
     run_argument,
@@ -53,14 +59,10 @@ if TYPE_CHECKING:
     from newsreplay.recommenders.registry import Entry
 
 
-@click.command()
+@grouped_command()
 @data_option
-@click.option(
-    "--recommenders",
-    default="baselines",
-    show_default=True,
-    help="Specs, comma-separated: trend, trend(hours=12), circular:size=500, mine.py:Mine, the preset baselines.",
-)
+@limit_option
+@recommenders_option
 @k_option
 @click.option("--publishers", help="Only these of the data set's publishers, comma-separated.")
 @scope_options("Learn from the first stretch without scoring it: 1d, 36h.", split=True)
@@ -109,6 +111,8 @@ if TYPE_CHECKING:
 @click.option("--deadline", callback=parse_time, help="An answer that takes longer is late: 100ms. Implies --timed.")
 @click.option("--strict-deadline", is_flag=True, help="Late answers count as misses.")
 @click.option("--profile", is_flag=True, help="Print the seconds by stage below the table: find, load, replay, …")
+@click.option("--dry-run", is_flag=True, help="Print the pairs and what they would take, and do nothing.")
+@loudness_option
 @names_option
 @leaderboard_options
 @file_options
@@ -116,6 +120,7 @@ if TYPE_CHECKING:
 @gathered("limits", LimitKeywords.__annotations__)
 def run(
     data: str,
+    limit: int | None,
     recommenders: str,
     k: int,
     publishers: str | None,
@@ -127,6 +132,7 @@ def run(
     limits: LimitKeywords,
     slates: bool,
     profile: bool,
+    dry_run: bool,
     names: dict[str, str],
     table: LeaderboardKeywords,
     files: FileOptions,
@@ -139,8 +145,19 @@ def run(
     """
     if overwrite and out is None:
         raise click.UsageError("--overwrite is for --out; without it no other run is replaced")
+    only = split_names(publishers) if publishers else None
     with (clock := StageClock()).stage("find"):
-        dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
+        first, entries = _start_list(recommenders, names, table, k)
+        if dry_run:
+            seeds, asks = answering["seeds"], scope.get("requests", "reads")
+            plan = Plan(data, files, limit, only, k, asks, seeds, jobs, slates)
+            click.echo(planned_run(plan, entries, first))
+            return
+        dataset = _find_data_and_compile(data, files, entries, first)
+        if limit is not None:
+            from newsreplay.datasets.first_rows import first_rows
+
+            dataset = first_rows(dataset, limit)
     from newsreplay.api import run as replay_all
     from newsreplay.datasets.remote.address import without_secrets
     from newsreplay.files import file_name
@@ -154,7 +171,7 @@ def run(
                 dataset,
                 entries,
                 k=k,
-                publishers=split_names(publishers) if publishers else None,
+                publishers=only,
                 jobs=jobs or cores(),
                 out=out or Numbered(Path("runs") / file_name(dataset.name)),
                 overwrite=overwrite,
@@ -173,16 +190,13 @@ def run(
         _print_partial(interruption.folder, names, table)
         raise
     done.names = names
-    _print_run(done, table, clock if profile else None)
+    _print_run(done, table, clock if profile or loudness() == "verbose" else None)
 
 
-def _find_data_and_compile(
-    data: str, files: FileOptions, recommenders: str, names: dict[str, str], table: LeaderboardKeywords, k: int
-) -> tuple[Dataset, list[Entry]]:
-    """The data set and the start list; kernels that were never compiled are compiled until the command ends.
-
-    What cannot be run is refused first.
-    """
+def _start_list(
+    recommenders: str, names: dict[str, str], table: LeaderboardKeywords, k: int
+) -> tuple[bool, list[Entry]]:
+    """Whether no kernel was ever compiled, and the start list; what cannot be run is refused."""
     from newsreplay.kernels.compiling import first_use
 
     first = first_use()  # before the imports that make the kernels' folder
@@ -198,7 +212,14 @@ def _find_data_and_compile(
     check_names(names, [entry.label for entry in entries])
     check_metrics(table, k)
     _report_passed_over()
+    return first, entries
+
+
+def _find_data_and_compile(data: str, files: FileOptions, entries: list[Entry], first: bool) -> Dataset:
+    """The data set; if kernels were never compiled, they are compiled until the command ends."""
     from newsreplay.datasets import find_data
+
+    click.get_current_context().with_resource(compiling_said(first))
 
     def find(name: str) -> Dataset:
         def compile_kernels(impressions: bool) -> None:
@@ -218,7 +239,9 @@ def _find_data_and_compile(
                 planned=compile_kernels,
             )
 
-    return found_or_offered(data, files, find), entries
+    dataset = found_or_offered(data, files, find)
+    say(f"data: {dataset.name}, prepared in {dataset.folder}", only="verbose")
+    return dataset
 
 
 def _report_passed_over() -> None:
@@ -281,7 +304,7 @@ class FailedRecommendersError(click.ClickException):
 
 @click.command()
 @data_option
-@click.option("--recommender", required=True, help="One spec: nrms(size=small).")
+@click.option("--recommender", required=True, shell_complete=complete_recommender, help="One spec: nrms(size=small).")
 @click.option("--warmup", callback=parse_time, help="Learn from the first stretch of the log: 3d, 36h.  [default: 1d]")
 @click.option(
     "--until",
@@ -324,9 +347,10 @@ def train(
     click.echo(summary(trained, without_secrets(data)))
 
 
-@click.command()
+@grouped_command()
 @run_argument
 @moved_data_option
+@loudness_option
 @scope_options("Leave the first stretch unscored: 1d, 36h; 0h for none.")
 @cluster_option
 @reward_option
@@ -347,6 +371,7 @@ def score(
     from newsreplay.simulator.runs.place import find_run
     from newsreplay.spec import check_names
 
+    click.get_current_context().with_resource(compiling_said(False))
     folder = find_run(folder)
     info = read_info(folder)
     check_metrics(table, int(info["options"]["k"]))
@@ -379,9 +404,13 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
     click.echo(f"all {len(pairs)} pairs of recommender and publisher give the same answers and the same results")
 
 
-@click.command()
-@click.argument("specs", required=True, metavar="SPECS")
-@click.option("--data", help="Check on this data set's first publisher, not on a small log made up for it.")
+@grouped_command()
+@click.argument("specs", required=True, metavar="SPECS", shell_complete=complete_recommenders)
+@click.option(
+    "--data",
+    shell_complete=complete_data,
+    help="Check on this data set's first publisher, not on a small log made up for it.",
+)
 @click.option("--cuts", type=click.IntRange(1), help="How often the future is changed.  [default: 20]")
 @click.option(
     "--exhaustive", is_flag=True, help="Change it at every row of short logs: rare looks ahead are found, too."

@@ -10,7 +10,7 @@ import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.report.facts import asking_notes, leak_notes, number, seed_notes
-from newsreplay.report.headings import IN_UNITS, format_value, heading
+from newsreplay.report.headings import IN_UNITS, format_value, heading, no_such_metric
 from newsreplay.report.overlaps import Overlaps, overlaps
 from newsreplay.report.records import Note
 from newsreplay.report.shown import few_notes, headline, metrics_of, own_notes
@@ -133,8 +133,7 @@ def _check_metrics(metrics: Sequence[str], runs: Sequence[RunFolder]) -> None:
                 f"{metric} is measured in {some[0].folder} and not in {other.folder}; name one of {', '.join(known)}, "
                 f"or run the latter again with -k {some[0].info['options']['k']}"
             )
-        hint = did_you_mean(metric, known) or f"There are {', '.join(known)}."
-        raise NewsreplayError(f"no metric is called {metric!r}. {hint}")
+        raise no_such_metric(metric, known)
 
 
 def _pairs(

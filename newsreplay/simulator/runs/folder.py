@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets import find_data
+from newsreplay.datasets.first_rows import first_rows
 from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Delays
 from newsreplay.errors import DataError, RunError
@@ -379,6 +380,8 @@ def dataset_of(info: RunRecord, folder: Path, data: DataSource | None = None) ->
     record = info["data"]
     try:
         dataset = Dataset(Path(record["folder"])) if data is None else find_data(data)
+        if data is not None and "limit" in record["options"] and dataset.card["digest"] != record["digest"]:
+            dataset = first_rows(dataset, int(record["options"]["limit"] or 0))
         digest = dataset.card["digest"]
     except DataError as error:
         raise RunError(f"the data of {folder} are not there ({error}); name them with --data") from None
