@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from contextlib import ExitStack, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
@@ -19,18 +17,20 @@ from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Duration, FeedbackDelay, delays, milliseconds
 from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunError, SpecError, did_you_mean
 from newsreplay.escaping import escaped
+from newsreplay.files import file_name
 from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Asks, Event, Excludes, Kind
-from newsreplay.machine import cores, parse_bytes
+from newsreplay.machine import cores, home, parse_bytes
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport
 from newsreplay.recommenders.registry import Entry, start_list
+from newsreplay.report.notebook import notebook_progress
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.replay.plain import PlainRecommender
-from newsreplay.simulator.run import InterruptedRunError, check_asking
+from newsreplay.simulator.run import check_asking
 from newsreplay.simulator.run import run as replay_and_judge
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.judged import JudgedColumns
@@ -95,7 +95,7 @@ RecommenderSource: TypeAlias = str | Spec | Entry | PlainRecommender | Compiled[
 class Run(RunFolder):
     """A run. Printing it shows the leaderboard; `to_pandas` and `slates` hand out frames.
 
-    `keep` is closed when the run is no longer used. Raises `RunError` where the folder holds no run.
+    Raises `RunError` where the folder holds no run.
     """
 
     def __str__(self) -> str:
@@ -212,16 +212,17 @@ def run(
       all that the "session" has read, or "nothing"; `k`: their length. `warmup`: how long from the first
       read on nothing is scored; `window`: how long after that scored sessions may begin; `split`, in place of these
       two: a stretch that the data set names ("official"). Durations are "1d", a `timedelta`, or milliseconds.
-    - `out`: the run folder, by default a temporary one that goes when the returned object does. A run in it is
-      replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or version,
-      or objects; `OUT.partial` has an interrupted one. Without `slates`, only what became of answers is kept in it.
+    - `out`: the run folder, by default a numbered one below `runs` in newsreplay's home, which the table names. A run
+      in it is replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or
+      version, or objects; `OUT.partial` has an interrupted one. Without `slates`, only outcomes are kept in it.
     - `jobs`: pairs at a time, by default one a core, all in this process; with it, or a limit, plain recommenders that
       can be pickled get processes (a script needs `if __name__ == "__main__":`). `executor` runs pairs elsewhere.
     - `feedback_delay`: how long reads and outcomes are held back from learning, "5m", or "reads=0,outcomes=5m".
     - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
     - `limits`: as in `RunLimits`. A recommender that raises costs only its own results, unless `on_error="raise"`.
-    - `progress(what, done, total)` is told of rows, `report(line)` what became of folders; `clock` adds up seconds.
+    - `progress(what, done, total)` is told of rows, by default a bar in notebooks; `report(line)` what became of
+      folders; `clock` adds up seconds.
 
     Neither `jobs` nor `executor` changes a byte of the results. Raises `NewsreplayError` where anything cannot be used.
     """
@@ -245,19 +246,20 @@ def _run(
     execution: Execution,
     overwrite: bool,
 ) -> Run:
-    with ExitStack() as keep:
-        if out is None:
-            out = Path(tempfile.mkdtemp(prefix="newsreplay-")) / "run"
-            keep.callback(shutil.rmtree, out.parent, ignore_errors=True)
-        place = out if isinstance(out, Numbered) else Path(out)
-        try:
-            folder = replay_and_judge(
-                dataset, entries, place, options, publishers=publishers, execution=execution, overwrite=overwrite
-            )
-        except (InterruptedRunError, RecommenderError):
-            keep.pop_all()  # what is finished lies there
-            raise
-        return Run(folder, keep.pop_all())
+    if out is None:
+        out = Numbered(home() / "runs" / file_name(dataset.name))
+    place = out if isinstance(out, Numbered) else Path(out)
+    with notebook_progress(execution.progress) as progress:
+        folder = replay_and_judge(
+            dataset,
+            entries,
+            place,
+            options,
+            publishers=publishers,
+            execution=replace(execution, progress=progress),
+            overwrite=overwrite,
+        )
+    return Run(folder)
 
 
 def _limited(execution: Execution, limits: RunLimits) -> Execution:
