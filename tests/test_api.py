@@ -18,6 +18,7 @@ import pytest
 import newsreplay
 from newsreplay import api
 from newsreplay.log import rows
+from newsreplay.machine import home
 from newsreplay.recommenders.base import Recommender
 from newsreplay.report.pictures.run import Drawn
 from tests.report.by_hand import Values, run_of
