@@ -17,7 +17,7 @@ from newsreplay.cli import main
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 #: Pages whose commands are run here, and those that other tests follow.
-RUN_HERE = ("docs/asked-elsewhere.md", "docs/every-day.md")
+RUN_HERE = ("docs/asked-elsewhere.md", "docs/every-day.md")  # the first one compiles much, and is slow
 RUN_ELSEWHERE = {
     "README.md": "test_the_commands_of_the_readme_run, and its first two blocks by .ci/run",
     "docs/tutorial.md": "tests/test_tutorial.py",
@@ -77,7 +77,7 @@ def followed(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert done.exit_code == 0, (words, done.output)
 
 
-@pytest.mark.parametrize("page", RUN_HERE)
+@pytest.mark.parametrize("page", [pytest.param(RUN_HERE[0], marks=pytest.mark.slow), RUN_HERE[1]])
 def test_the_commands_of_a_page_run_as_they_stand(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "examples").mkdir()
     shutil.copy(ROOT / "examples" / "clicks.csv", tmp_path / "examples")

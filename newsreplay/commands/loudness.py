@@ -13,7 +13,7 @@ from newsreplay.escaping import escaped
 
 Loudness: TypeAlias = Literal["quiet", "usual", "verbose"]
 _KEY = "newsreplay.commands.loudness"
-_WALK = re.compile(r"walk_(?:\w+\.)*(\w+)\.\w+?_[0-9a-f]{16}")  #: the loop with a recommender's kernels bound to it
+_WALK = re.compile(r"walk_(?:\w+\.)*(\w+)_\w+_[0-9a-f]{16}")  #: the loop with a recommender's kernels bound to it
 
 
 def _keep(ctx: click.Context, parameter: click.Parameter, value: bool | None) -> None:
