@@ -205,36 +205,37 @@ def run(
     """Replay a data set before recommenders and score them; returns a `Run`.
 
     - `data`: a prepared name, `KIND:PATH`, a table (path, address, frame, Arrow stream) or a `Dataset`;
-      `columns` names a table's columns, `preparing` shapes how files are prepared; `publishers`: only these;
-      `limit`: only the first so many rows by time of each, for a trial, as if the log ended there.
+      `columns` names a table's columns, `preparing` shapes how files are prepared; `publishers`: only these; `limit`: a
+      trial on so many of their first rows.
     - `recommenders`: specs ("trend,circular(size=500)"), presets, objects, or a list of these.
     - `requests`: what asks for slates, "reads" or "impressions"; `exclude`: what they leave out, the "current" article,
-      all that the "session" has read, or "nothing"; `k`: their length. `warmup`: how long from the first
-      read on nothing is scored; `window`: how long after that scored sessions may begin; `split`, in place of these
-      two: a stretch that the data set names ("official"). Durations are "1d", a `timedelta`, or milliseconds.
-    - `out`: the run folder, by default a numbered one below `runs` in newsreplay's home, which the table names. A run
-      in it is replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or
-      version, or objects; `OUT.partial` has an interrupted one. Without `slates`, only outcomes are kept in it.
+      all that the "session" has read, or "nothing"; `k`: their length.
+    - `warmup`: how long from the first read on nothing is scored; `window`: how long after that scored sessions may
+      begin; `split`, in place of these two: a named stretch ("official"). Durations: "1d", `timedelta`, ms.
+    - `out`: the run folder, by default a numbered one below newsreplay's home; `overwrite`: replace other runs, too.
+      `OUT.partial` has an interrupted one. Without `slates`, only outcomes are kept in it.
     - `jobs`: pairs at a time, by default one a core, all in this process; with it, or a limit, plain recommenders that
       can be pickled get processes (a script needs `if __name__ == "__main__":`). `executor` runs pairs elsewhere.
     - `feedback_delay`: how long reads and outcomes are held back from learning, "5m", or "reads=0,outcomes=5m".
     - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
     - `limits`: as in `RunLimits`. A recommender that raises costs only its own results, unless `on_error="raise"`.
-    - `progress(what, done, total)` is told of rows, by default a bar in notebooks; `report(line)` what became of
-      folders; `clock` adds up seconds.
+    - `progress(what, done, total)` is told of rows (in notebooks there is a bar), `report(line)` what became of folders.
 
     Neither `jobs` nor `executor` changes a byte of the results. Raises `NewsreplayError` where anything cannot be used.
     """
-    execution = Execution(jobs, executor, progress or quiet, report or unheard, command, clock=clock or StageClock())
-    execution = _limited(execution, limits)
+    hearing = (progress or quiet, report or unheard)
+    execution = _limited(Execution(jobs, executor, *hearing, command, clock=clock or StageClock()), limits)
     with execution.clock.stage("find"):
         entries = _entries(recommenders, execution.apart)
-        dataset = find_data(data, columns=columns, preparing=preparing)
-        dataset = dataset if limit is None else first_rows(dataset, limit)
+        dataset = _limit_rows(find_data(data, columns=columns, preparing=preparing), limit)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward, exclude)
     answering = _answering(Answering(k, seed, tuple(seeds), feedback_delay=delays(feedback_delay)), limits)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
+
+
+def _limit_rows(dataset: Dataset, limit: int | None) -> Dataset:
+    return dataset if limit is None else first_rows(dataset, limit)
 
 
 def _run(

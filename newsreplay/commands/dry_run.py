@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHOWN = 4  #: names that a line of costs shows of several
 
 
-class Plan(NamedTuple):
+class Asked(NamedTuple):
     """What was asked of a run that a dry one is about."""
 
     data: str
@@ -33,27 +33,27 @@ class Plan(NamedTuple):
     slates: bool
 
 
-def planned_run(plan: Plan, entries: list[Entry], first: bool) -> str:
+def planned_run(asked: Asked, entries: list[Entry], first: bool) -> str:
     """What a run would be, in words; `first`: kernels were never compiled. Raises `NewsreplayError`."""
     from newsreplay.datasets.find import Unprepared, look_for
     from newsreplay.files import file_name
     from newsreplay.simulator.estimate import estimate, stretch_of
     from newsreplay.simulator.run import repeat_with_seeds
 
-    found = look_for(plan.data, columns=plan.files.columns, preparing=plan.files.preparing)
-    repeated = [entry for entry, _ in repeat_with_seeds(entries, plan.seeds, apart=True)]
+    found = look_for(asked.data, columns=asked.files.columns, preparing=asked.files.preparing)
+    repeated = [entry for entry, _ in repeat_with_seeds(entries, asked.seeds, apart=True)]
     if isinstance(found, Unprepared):
         lines = _unprepared(found, repeated)
     else:
-        for name in plan.publishers or ():
+        for name in asked.publishers or ():
             found.publisher(name)  # what does not exist is refused
         cards = [
-            card for card in found.card["publishers"] if card["publisher"] in (plan.publishers or found.publishers)
+            card for card in found.card["publishers"] if card["publisher"] in (asked.publishers or found.publishers)
         ]
-        stretches = [stretch_of(card, plan.limit, plan.requests) for card in cards]
+        stretches = [stretch_of(card, asked.limit, asked.requests) for card in cards]
         earlier = Path("runs") / file_name(found.name)
         measured = _measured(earlier)
-        told = estimate(stretches, repeated, plan.k, jobs=plan.jobs, slates=plan.slates, measured=measured)
+        told = estimate(stretches, repeated, asked.k, jobs=asked.jobs, slates=asked.slates, measured=measured)
         lines = _told(told, found.name, earlier)
     if first:
         lines.append("kernels: compiled first, once after installation, which takes less than a minute")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import click
 
 #: Headings of the help, and the options below each by the names of their values; the others stand last.
@@ -43,8 +41,3 @@ class GroupedCommand(click.Command):
             if lines:
                 with formatter.section(title):
                     formatter.write_dl(lines)
-
-
-def grouped_command() -> Callable[[Callable[..., None]], GroupedCommand]:
-    """As `click.command`, with the options in groups."""
-    return click.command(cls=GroupedCommand)

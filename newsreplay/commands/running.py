@@ -7,15 +7,15 @@ import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from newsreplay.commands.bars import progress_bar, report_line, training_bars
 from newsreplay.commands.completing import complete_data, complete_recommender, complete_recommenders
-from newsreplay.commands.dry_run import Plan, planned_run
+from newsreplay.commands.dry_run import Asked, planned_run
 from newsreplay.commands.getting import found_or_offered
-from newsreplay.commands.groups import grouped_command
+from newsreplay.commands.groups import GroupedCommand
 from newsreplay.commands.loudness import compiling_said, loudness, loudness_option, say
 from newsreplay.commands.options import (
     AnsweringKeywords,
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from newsreplay.recommenders.registry import Entry
 
 
-@grouped_command()
+@click.command(cls=GroupedCommand)
 @data_option
 @limit_option
 @recommenders_option
@@ -150,47 +150,56 @@ def run(
         first, entries = _start_list(recommenders, names, table, k)
         if dry_run:
             seeds, asks = answering["seeds"], scope.get("requests", "reads")
-            plan = Plan(data, files, limit, only, k, asks, seeds, jobs, slates)
-            click.echo(planned_run(plan, entries, first))
+            asked = Asked(data, files, limit, only, k, asks, seeds, jobs, slates)
+            click.echo(planned_run(asked, entries, first))
             return
         dataset = _find_data_and_compile(data, files, entries, first)
         if limit is not None:
             from newsreplay.datasets.first_rows import first_rows
 
             dataset = first_rows(dataset, limit)
-    from newsreplay.api import run as replay_all
+    done = _replay(
+        dataset,
+        entries,
+        names,
+        table,
+        k=k,
+        publishers=only,
+        jobs=jobs,
+        out=out,
+        overwrite=overwrite,
+        slates=slates,
+        clock=clock,
+        **scope,
+        **answering,
+        **limits,
+    )
+    done.names = names
+    _print_run(done, table, clock if profile or loudness() == "verbose" else None)
+
+
+def _replay(
+    dataset: Dataset, entries: list[Entry], names: dict[str, str], table: LeaderboardKeywords, **how: Any
+) -> Run:
+    """The finished run; of one that is interrupted, what is finished is printed. `how` as `newsreplay.run` has it."""
+    from newsreplay.api import run
     from newsreplay.datasets.remote.address import without_secrets
     from newsreplay.files import file_name
     from newsreplay.machine import cores
     from newsreplay.simulator.run import InterruptedRunError
     from newsreplay.simulator.runs.place import Numbered
 
+    how["jobs"] = how["jobs"] or cores()
+    how["out"] = how["out"] or Numbered(Path("runs") / file_name(dataset.name))
+    command = shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])])
     try:
         with progress_bar() as progress:
-            done = replay_all(
-                dataset,
-                entries,
-                k=k,
-                publishers=only,
-                jobs=jobs or cores(),
-                out=out or Numbered(Path("runs") / file_name(dataset.name)),
-                overwrite=overwrite,
-                slates=slates,
-                progress=progress,
-                report=report_line,
-                command=shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])]),
-                clock=clock,
-                **scope,
-                **answering,
-                **limits,
-            )
+            return run(dataset, entries, progress=progress, report=report_line, command=command, **how)
     except RecommenderError as error:  # of --fail-fast
         raise FailedRecommendersError(str(error)) from None
     except InterruptedRunError as interruption:
         _print_partial(interruption.folder, names, table)
         raise
-    done.names = names
-    _print_run(done, table, clock if profile or loudness() == "verbose" else None)
 
 
 def _start_list(
@@ -347,7 +356,7 @@ def train(
     click.echo(summary(trained, without_secrets(data)))
 
 
-@grouped_command()
+@click.command(cls=GroupedCommand)
 @run_argument
 @moved_data_option
 @loudness_option
@@ -404,7 +413,7 @@ def verify(folder: Path, data: str | None, jobs: int | None) -> None:
     click.echo(f"all {len(pairs)} pairs of recommender and publisher give the same answers and the same results")
 
 
-@grouped_command()
+@click.command(cls=GroupedCommand)
 @click.argument("specs", required=True, metavar="SPECS", shell_complete=complete_recommenders)
 @click.option(
     "--data",
