@@ -205,8 +205,7 @@ def run(
     """Replay a data set before recommenders and score them; returns a `Run`.
 
     - `data`: a prepared name, `KIND:PATH`, a table (path, address, frame, Arrow stream) or a `Dataset`;
-      `columns` names a table's columns, `preparing` shapes how files are prepared; `publishers`: only these; `limit`: a
-      trial on so many of their first rows.
+      `columns` names its columns, `preparing` shapes its files; `publishers`, `limit`: only these, so many first rows.
     - `recommenders`: specs ("trend,circular(size=500)"), presets, objects, or a list of these.
     - `requests`: what asks for slates, "reads" or "impressions"; `exclude`: what they leave out, the "current" article,
       all that the "session" has read, or "nothing"; `k`: their length.
@@ -220,7 +219,7 @@ def run(
     - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
     - `limits`: as in `RunLimits`. A recommender that raises costs only its own results, unless `on_error="raise"`.
-    - `progress(what, done, total)` is told of rows (in notebooks there is a bar), `report(line)` what became of folders.
+    - `progress(what, done, total)` is told of rows (in notebooks there is a bar), `report(line)` of folders.
 
     Neither `jobs` nor `executor` changes a byte of the results. Raises `NewsreplayError` where anything cannot be used.
     """
