@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import inspect
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
-from contextlib import ExitStack, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast
 
 from newsreplay.datasets import find_data, prepare_data
+from newsreplay.datasets.first_rows import first_rows
 from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Duration, FeedbackDelay, delays, milliseconds
 from newsreplay.errors import DataError, NewsreplayError, RecommenderError, RunError, SpecError, did_you_mean
 from newsreplay.escaping import escaped
+from newsreplay.files import file_name
 from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import HISTORY, IMPRESSION, OUTCOME, PUBLISH, READ, Asks, Event, Excludes, Kind
-from newsreplay.machine import cores, parse_bytes
+from newsreplay.machine import cores, home, parse_bytes
 from newsreplay.recommenders.base import Compiled, Deferred, Recommender, SelfReport
 from newsreplay.recommenders.registry import Entry, start_list
+from newsreplay.report.notebook import notebook_progress
 from newsreplay.report.tables.compare import compare
 from newsreplay.report.tables.leaderboard import leaderboard
 from newsreplay.simulator.judgement.measures import Reward
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.judgement.scope import Scope
 from newsreplay.simulator.replay.plain import PlainRecommender
-from newsreplay.simulator.run import InterruptedRunError, check_asking
+from newsreplay.simulator.run import check_asking
 from newsreplay.simulator.run import run as replay_and_judge
 from newsreplay.simulator.runs.folder import RunFolder
 from newsreplay.simulator.runs.judged import JudgedColumns
@@ -98,7 +99,7 @@ RecommenderSource: TypeAlias = str | Spec | Entry | PlainRecommender | Compiled[
 class Run(RunFolder):
     """A run. Printing it shows the leaderboard; `to_pandas` and `slates` hand out frames.
 
-    `keep` is closed when the run is no longer used. Raises `RunError` where the folder holds no run.
+    Raises `RunError` where the folder holds no run.
     """
 
     def __str__(self) -> str:
@@ -197,6 +198,7 @@ def run(
     seeds: Iterable[int] = (),
     columns: dict[str, str] | None = None,
     preparing: dict[str, object] | None = None,
+    limit: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
     report: Callable[[str], None] | None = None,
@@ -207,33 +209,36 @@ def run(
     """Replay a data set before recommenders and score them; returns a `Run`.
 
     - `data`: a prepared name, `KIND:PATH`, a table (path, address, frame, Arrow stream) or a `Dataset`;
-      `columns` names a table's columns, `preparing` shapes how files are prepared; `publishers`: only these.
+      `columns` names its columns, `preparing` shapes its files; `publishers`, `limit`: only these, so many first rows.
     - `recommenders`: specs ("trend,circular(size=500)"), presets, objects, or a list of these.
     - `requests`: what asks for slates, "reads" or "impressions"; `exclude`: what they leave out, the "current" article,
-      all that the "session" has read, or "nothing"; `k`: their length. `warmup`: how long from the first
-      read on nothing is scored; `window`: how long after that scored sessions may begin; `split`, in place of these
-      two: a stretch that the data set names ("official"). Durations are "1d", a `timedelta`, or milliseconds.
-    - `out`: the run folder, by default a temporary one that goes when the returned object does. A run in it is
-      replaced once the new one is whole; with `overwrite` also one with other data, recommenders, options or version,
-      or objects; `OUT.partial` has an interrupted one. Without `slates`, only what became of answers is kept in it.
+      all that the "session" has read, or "nothing"; `k`: their length.
+    - `warmup`: how long from the first read on nothing is scored; `window`: how long after that scored sessions may
+      begin; `split`, in place of these two: a named stretch ("official"). Durations: "1d", `timedelta`, ms.
+    - `out`: the run folder, by default a numbered one below newsreplay's home; `overwrite`: replace other runs, too.
+      `OUT.partial` has an interrupted one. Without `slates`, only outcomes are kept in it.
     - `jobs`: pairs at a time, by default one a core, all in this process; with it, or a limit, plain recommenders that
       can be pickled get processes (a script needs `if __name__ == "__main__":`). `executor` runs pairs elsewhere.
     - `feedback_delay`: how long reads and outcomes are held back from learning, "5m", or "reads=0,outcomes=5m".
     - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
     - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
     - `limits`: as in `RunLimits`. A recommender that raises costs only its own results, unless `on_error="raise"`.
-    - `progress(what, done, total)` is told of rows, `report(line)` what became of folders; `clock` adds up seconds.
+    - `progress(what, done, total)` is told of rows (in notebooks there is a bar), `report(line)` of folders.
 
     Neither `jobs` nor `executor` changes a byte of the results. Raises `NewsreplayError` where anything cannot be used.
     """
-    execution = Execution(jobs, executor, progress or quiet, report or unheard, command, clock=clock or StageClock())
-    execution = _limited(execution, limits)
+    hearing = (progress or quiet, report or unheard)
+    execution = _limited(Execution(jobs, executor, *hearing, command, clock=clock or StageClock()), limits)
     with execution.clock.stage("find"):
         entries = _entries(recommenders, execution.apart)
-        dataset = find_data(data, columns=columns, preparing=preparing)
+        dataset = _limit_rows(find_data(data, columns=columns, preparing=preparing), limit)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward, exclude)
     answering = _answering(Answering(k, seed, tuple(seeds), feedback_delay=delays(feedback_delay)), limits)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
+
+
+def _limit_rows(dataset: Dataset, limit: int | None) -> Dataset:
+    return dataset if limit is None else first_rows(dataset, limit)
 
 
 def resume(run: str | Path, *, data: DataSource | None = None, **how: Unpack[Continuing]) -> Run:
@@ -290,19 +295,20 @@ def _run(
     execution: Execution,
     overwrite: bool,
 ) -> Run:
-    with ExitStack() as keep:
-        if out is None:
-            out = Path(tempfile.mkdtemp(prefix="newsreplay-")) / "run"
-            keep.callback(shutil.rmtree, out.parent, ignore_errors=True)
-        place = out if isinstance(out, Numbered) else Path(out)
-        try:
-            folder = replay_and_judge(
-                dataset, entries, place, options, publishers=publishers, execution=execution, overwrite=overwrite
-            )
-        except (InterruptedRunError, RecommenderError):
-            keep.pop_all()  # what is finished lies there
-            raise
-        return Run(folder, keep.pop_all())
+    if out is None:
+        out = Numbered(home() / "runs" / file_name(dataset.name))
+    place = out if isinstance(out, Numbered) else Path(out)
+    with notebook_progress(execution.progress) as progress:
+        folder = replay_and_judge(
+            dataset,
+            entries,
+            place,
+            options,
+            publishers=publishers,
+            execution=replace(execution, progress=progress),
+            overwrite=overwrite,
+        )
+    return Run(folder)
 
 
 def _limited(execution: Execution, limits: RunLimits) -> Execution:

@@ -27,7 +27,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "newsreplay.datasets": (
         *("base", "checksums", "store", "readers", "reading", "messages", "sources", "preparing", "kept", "fetching"),
-        *("remote", "sending", "find"),
+        *("remote", "sending", "find", "first_rows"),
     ),
     "newsreplay.recommenders": (
         "base",

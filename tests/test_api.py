@@ -18,6 +18,7 @@ import pytest
 import newsreplay
 from newsreplay import api
 from newsreplay.log import rows
+from newsreplay.machine import home
 from newsreplay.recommenders.base import Recommender
 from newsreplay.report.pictures.run import Drawn
 from tests.report.by_hand import Values, run_of
@@ -194,6 +195,22 @@ def test_a_run_is_opened_again_and_shown_in_notebooks_as_on_terminals(tmp_path: 
         assert text in shown
     with pytest.raises(newsreplay.RunError, match="holds no run"):
         newsreplay.open(tmp_path / "nothing")
+
+
+def test_a_run_without_a_folder_lasts_below_the_home_and_one_like_it_takes_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "lasting.csv"
+    path.write_text("time,user,item\n2020-01-01T00:00:00Z,ann,a\n2020-01-01T00:01:00Z,ann,b\n")
+    first = newsreplay.run(path, ["recency"])
+    assert first.folder == home() / "runs" / "lasting-1"
+    assert f"the run lies in {first.folder}" in str(first)
+    again = newsreplay.run(path, ["recency"])
+    assert again.folder == first.folder
+    assert newsreplay.run(path, ["popular"]).folder == home() / "runs" / "lasting-2"
+    # What was opened before goes on telling its numbers.
+    assert first.results == again.results
+    assert first.slates("lasting", "recency").equals(again.slates("lasting", "recency"))
+    assert first.timing["pairs"]
+    assert "recency" in str(newsreplay.open(home() / "runs" / "lasting-1"))
 
 
 def test_a_notebook_shows_the_pictures_that_were_drawn(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import newsreplay
-from newsreplay.datasets.find import preparing_sources
+from newsreplay.datasets.kept import preparing_sources
 from newsreplay.files import digest_of
 from newsreplay.kernels.compiling import Kernel, shared_sources
 

@@ -6,8 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
-import click
-
+from newsreplay.commands.loudness import loudness, say
 from newsreplay.escaping import escaped
 
 Progress = Callable[[str, int, int], None]  #: what is being done, rows done, rows in all
@@ -15,14 +14,19 @@ Report = Callable[[str], None]  #: one line
 
 
 def report_line(text: str) -> None:
-    """Print a line on stderr, what is foreign in it escaped."""
-    click.echo(escaped(text), err=True)
+    """Print a line on stderr, what is foreign in it escaped; nothing with --quiet."""
+    say(text)
+
+
+def _shown() -> bool:
+    """Whether there is somebody to watch a bar."""
+    return sys.stderr.isatty() and loudness() != "quiet"
 
 
 @contextlib.contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A bar for reading and replaying, with the time that remains."""
-    if not sys.stderr.isatty():
+    if not _shown():
         yield lambda what, done, total: None
         return
     from rich.console import Console
@@ -37,7 +41,7 @@ def progress_bar() -> Iterator[Progress]:
 @contextlib.contextmanager
 def training_bars() -> Iterator[tuple[Progress, Report]]:
     """A bar for the replay, then one without an end beside lines on how training goes."""
-    if not sys.stderr.isatty():
+    if not _shown():
         yield (lambda what, done, total: None), (lambda line: None)
         return
     from rich.console import Console
@@ -60,7 +64,7 @@ def download_bar() -> Iterator[Callable[[str, int, int | None], None]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not console.is_terminal or loudness() == "quiet":
         yield lambda what, done, total: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())

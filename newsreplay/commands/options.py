@@ -14,6 +14,7 @@ from typing import Literal, NotRequired, TypedDict, get_type_hints
 
 import click
 
+from newsreplay.commands.completing import complete_data, complete_recommenders
 from newsreplay.durations import Delays, delays, parse_duration
 from newsreplay.errors import NewsreplayError
 
@@ -218,7 +219,21 @@ data_option = click.option(
     "--data",
     default="demo",
     show_default=True,
+    shell_complete=complete_data,
     help="A prepared name, KIND:PATH, or a table: a file, a folder, a pattern; a path may be an address (s3://…).",
+)
+recommenders_option = click.option(
+    "--recommenders",
+    default="baselines",
+    show_default=True,
+    shell_complete=complete_recommenders,
+    help="Specs, comma-separated: trend, trend(hours=12), circular:size=500, mine.py:Mine, the preset baselines.",
+)
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="ROWS",
+    help="A trial on the first rows of each publisher by time, as if the log ended there: 10000.",
 )
 moved_data_option = click.option("--data", help="Where the data of the run are, if they do not lie where they lay.")
 format_option = click.option(
@@ -358,8 +373,7 @@ file_options = stacked(
 
 def check_metrics(table: LeaderboardKeywords, k: int) -> None:
     """Refuse a metric that does not exist for slates of `k` articles before the work, not after it."""
-    from newsreplay.errors import did_you_mean
-    from newsreplay.report.headings import check_rank, metric_named
+    from newsreplay.report.headings import check_rank, metric_named, no_such_metric
     from newsreplay.simulator.judgement.measures import names
 
     known = names(k)
@@ -371,7 +385,6 @@ def check_metrics(table: LeaderboardKeywords, k: int) -> None:
             if is_own(metric):
                 find_metric(metric)
                 continue
-            hint = did_you_mean(metric_named(metric), known) or f"There are {', '.join(known)}."
-            raise click.ClickException(f"no metric is called {metric!r}. {hint}")
+            raise no_such_metric(metric, known)
     if rank_by:
         check_rank(metric_named(rank_by))

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 import click
 
 from newsreplay.commands.bars import progress_bar, report_line, training_bars
+from newsreplay.commands.completing import complete_data, complete_recommender, complete_recommenders
 from newsreplay.commands.continuing import going_on
+from newsreplay.commands.dry_run import AskedRun, planned_run
 from newsreplay.commands.experiments import experiment_argument, look_from
-from newsreplay.commands.getting import found_or_offered
+from newsreplay.commands.groups import GroupedCommand
+from newsreplay.commands.loudness import compiling_said, loudness, loudness_option
 from newsreplay.commands.options import (
     AnsweringKeywords,
     CheckKeywords,
@@ -35,38 +38,35 @@ from newsreplay.commands.options import (
     jobs_option,
     k_option,
     leaderboard_options,
+    limit_option,
     moved_data_option,
     names_option,
     parse_memory,
     parse_names,
     parse_seeds,
     parse_time,
+    recommenders_option,
     requests_option,
     reward_option,
     run_argument,
     scope_options,
 )
 from newsreplay.commands.screens import screen
+from newsreplay.commands.starting import find_and_compile, start_list_of
 from newsreplay.errors import RecommenderError
 from newsreplay.escaping import escaped
 from newsreplay.simulator.stages import StageClock
 
 if TYPE_CHECKING:
     from newsreplay.api import Run
-    from newsreplay.datasets.store import Dataset
-    from newsreplay.recommenders.registry import Entry
     from newsreplay.simulator.runs.experiment import Experiment
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @experiment_argument
 @data_option
-@click.option(
-    "--recommenders",
-    default="baselines",
-    show_default=True,
-    help="Specs, comma-separated: trend, trend(hours=12), circular:size=500, mine.py:Mine, the preset baselines.",
-)
+@limit_option
+@recommenders_option
 @k_option
 @click.option(
     "--publishers",
@@ -145,6 +145,8 @@ if TYPE_CHECKING:
     help="Go on with a run that was interrupted or killed.",
 )
 @click.option("--profile", is_flag=True, help="Print the seconds by stage below the table: find, load, replay, …")
+@click.option("--dry-run", is_flag=True, help="Print the pairs and what they would take, and do nothing.")
+@loudness_option
 @names_option
 @leaderboard_options
 @file_options
@@ -153,6 +155,7 @@ if TYPE_CHECKING:
 def run(
     experiment: Experiment | None,
     data: str,
+    limit: int | None,
     recommenders: str,
     k: int,
     publishers: list[str] | None,
@@ -167,6 +170,7 @@ def run(
     add: Path | None,
     resume: Path | None,
     profile: bool,
+    dry_run: bool,
     names: dict[str, str],
     table: LeaderboardKeywords,
     files: FileOptions,
@@ -187,7 +191,13 @@ def run(
     else:
         data, runs, out = look_from(experiment, data, out)
         with clock.stage("find"):
-            dataset, entries = _find_data_and_compile(data, files, recommenders, names, table, k)
+            first, entries = start_list_of(recommenders, names, table, k)
+            if dry_run:
+                seeds, asks = answering["seeds"], scope.get("requests", "reads")
+                asked = AskedRun(data, files, limit, publishers, k, asks, seeds, jobs, slates)
+                click.echo(planned_run(asked, entries, first))
+                return
+            dataset = find_and_compile(data, files, limit, entries, first)
         from newsreplay.api import run as replay_all
         from newsreplay.files import file_name
         from newsreplay.simulator.runs.place import Numbered
@@ -209,7 +219,7 @@ def run(
 
     done = _replayed(partial(replay, jobs=jobs or cores(), clock=clock, **limits), executor, table)
     done.names |= names
-    _print_run(done, table, clock if profile else None)
+    _print_run(done, table, clock if profile or loudness() == "verbose" else None)
 
 
 def _replayed(replay: Callable[..., Run], executor: str | None, table: LeaderboardKeywords) -> Run:
@@ -233,63 +243,6 @@ def _typed() -> str:
     from newsreplay.datasets.remote.address import without_secrets
 
     return shlex.join(["newsreplay", *map(without_secrets, sys.argv[1:])])
-
-
-def _find_data_and_compile(
-    data: str, files: FileOptions, recommenders: str, names: dict[str, str], table: LeaderboardKeywords, k: int
-) -> tuple[Dataset, list[Entry]]:
-    """The data set and the start list; kernels that were never compiled are compiled until the command ends.
-
-    What cannot be run is refused first.
-    """
-    from newsreplay.kernels.compiling import first_use
-
-    first = first_use()  # before the imports that make the kernels' folder
-    from newsreplay.recommenders.registry import is_strange, start_list
-    from newsreplay.spec import check_names, parse_specs
-
-    if any(map(is_strange, parse_specs(recommenders))):
-        from newsreplay.processes import warm_up
-
-        warm_up()
-        import newsreplay.api  # noqa: F401 - which takes a second, as it does there
-    entries = start_list(recommenders, apart=True)
-    check_names(names, [entry.label for entry in entries])
-    check_metrics(table, k)
-    entries = [entry._replace(name=names.get(entry.label)) for entry in entries]
-    _report_passed_over()
-    from newsreplay.datasets import find_data
-
-    def find(name: str) -> Dataset:
-        def compile_kernels(impressions: bool) -> None:
-            if first:
-                from newsreplay.simulator.warm import compiling
-
-                report_line("compiling the kernels (once after installation, less than a minute)")
-                click.get_current_context().with_resource(compiling(entries, impressions))
-
-        with progress_bar() as progress:
-            return find_data(
-                name,
-                columns=files.columns,
-                preparing=files.preparing,
-                report=report_line,
-                progress=progress,
-                planned=compile_kernels,
-            )
-
-    return found_or_offered(data, files, find), entries
-
-
-def _report_passed_over() -> None:
-    """Say what installed packages offer in vain, since newsreplay has something of that name."""
-    from newsreplay.datasets import readers
-    from newsreplay.plug_ins import passed_over
-    from newsreplay.recommenders import registry
-    from newsreplay.simulator.runs import own_metrics
-
-    for line in passed_over(registry.PLUG_INS, readers.PLUG_INS, own_metrics.PLUG_INS):
-        report_line(line)
 
 
 def _print_partial(folder: Path, table: LeaderboardKeywords) -> None:
@@ -339,7 +292,7 @@ class FailedRecommendersError(click.ClickException):
 
 @click.command()
 @data_option
-@click.option("--recommender", required=True, help="One spec: nrms(size=small).")
+@click.option("--recommender", required=True, shell_complete=complete_recommender, help="One spec: nrms(size=small).")
 @click.option("--warmup", callback=parse_time, help="Learn from the first stretch of the log: 3d, 36h.  [default: 1d]")
 @click.option(
     "--until",
@@ -382,9 +335,10 @@ def train(
     click.echo(summary(trained, without_secrets(data)))
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @run_argument
 @moved_data_option
+@loudness_option
 @scope_options("Leave the first stretch unscored: 1d, 36h; 0h for none.")
 @cluster_option
 @reward_option
@@ -405,6 +359,7 @@ def score(
     from newsreplay.simulator.runs.place import find_run
     from newsreplay.spec import check_names
 
+    click.get_current_context().with_resource(compiling_said(False))
     folder = find_run(folder)
     info = read_info(folder)
     check_metrics(table, int(info["options"]["k"]))
@@ -447,9 +402,13 @@ def verify(folder: Path, data: str | None, jobs: int | None, certificate: bool, 
             click.echo(f"wrote {certify(folder, by, progress)}")
 
 
-@click.command()
-@click.argument("specs", required=True, metavar="SPECS")
-@click.option("--data", help="Check on this data set's first publisher, not on a small log made up for it.")
+@click.command(cls=GroupedCommand)
+@click.argument("specs", required=True, metavar="SPECS", shell_complete=complete_recommenders)
+@click.option(
+    "--data",
+    shell_complete=complete_data,
+    help="Check on this data set's first publisher, not on a small log made up for it.",
+)
 @click.option("--cuts", type=click.IntRange(1), help="How often the future is changed.  [default: 20]")
 @click.option(
     "--exhaustive", is_flag=True, help="Change it at every row of short logs: rare looks ahead are found, too."

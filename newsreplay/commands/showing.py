@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from newsreplay.commands.bars import report_line
+from newsreplay.commands.groups import GroupedCommand
 from newsreplay.commands.options import (
     LeaderboardKeywords,
     format_option,
@@ -45,7 +46,7 @@ def _open(folders: Iterable[Path], names: dict[str, str]) -> list[Run]:
     return runs
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @runs_argument
 @click.option(
     "--by",

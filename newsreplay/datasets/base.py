@@ -94,6 +94,7 @@ class Asked(NamedTuple):
     columns: dict[str, str]
     preparing: dict[str, object]
     what: str = ""  #: such an object in words
+    limit: int | None = None  #: rows of each publisher; None = all
     folder: str = ""  #: where paths begin; "" = the current one
 
 

@@ -9,14 +9,13 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from newsreplay.datasets.addresses import kind_meant, meant, not_prepared
 from newsreplay.datasets.base import Asked, Plan, Progress, no_progress
 from newsreplay.datasets.fetching.sources import SOURCES
-from newsreplay.datasets.kept import DEMO, NAME, kinds_of_prepared, names
+from newsreplay.datasets.kept import DEMO, NAME, kinds_of_prepared, names, sources
 from newsreplay.datasets.readers import kinds, reader_of, sources_of
 from newsreplay.datasets.reading.patterns import fixed_part, is_pattern, matching
 from newsreplay.datasets.reading.plain import check_files
@@ -26,7 +25,7 @@ from newsreplay.datasets.remote.listing import Listing
 from newsreplay.datasets.store import FORMAT, Dataset
 from newsreplay.durations import Duration, milliseconds
 from newsreplay.errors import DataError, NewsreplayError, did_you_mean
-from newsreplay.files import cannot_write, digest_of, recover
+from newsreplay.files import cannot_write, recover
 from newsreplay.locks import LockedError, locked
 from newsreplay.machine import cores, home
 
@@ -87,27 +86,60 @@ def find_data(
         dataset.asked = Asked(None, columns or {}, preparing, f"a {type(data).__name__}")
         return dataset
     text = _text_of(data)
-    dataset = _named_or_read(text, columns, preparing, hearing)
+    found = _meant_by(text, columns, preparing, report)
+    dataset = _cached(found, hearing) if isinstance(found, _Wanted) else _of_name(found, text, hearing)
     dataset.asked = Asked(without_secrets(text), columns or {}, preparing)
     return dataset
 
 
-def _named_or_read(text: str, columns: dict[str, str] | None, preparing: Preparing, hearing: Hearing) -> Dataset:
+def _of_name(name: str, text: str, hearing: Hearing) -> Dataset:
+    """The data that are prepared under a name, which `text` meant."""
+    if name != text:
+        hearing.report(f"{text} is prepared as {name}")
+    if name != DEMO:
+        return _told(Dataset(home() / "data" / name), hearing.planned)
+    hearing.planned(False)
+    return _demo(hearing.report)
+
+
+class Unprepared(NamedTuple):
+    """Data that would have to be prepared first."""
+
+    name: str  #: what they are called where they are shown
+    size: int  #: bytes of their files; 0 = they are generated
+
+
+def look_for(
+    data: str, *, columns: dict[str, str] | None = None, preparing: Preparing | None = None
+) -> Dataset | Unprepared:
+    """What `find_data` would find, as it does, but nothing is prepared or written. Raises `DataError`."""
+    found = _meant_by(data, columns, _checked(preparing), lambda _: None)
+    if isinstance(found, _Wanted):
+        folder = found.folder()
+    else:
+        folder = _demo_folder() if found == DEMO else home() / "data" / found
+    if (folder / "card.json").is_file():
+        return Dataset(folder)
+    if not isinstance(found, _Wanted):
+        return Unprepared(found, 0)
+    if found.listing is not None:
+        return Unprepared(found.shown, sum(file.size or 0 for file in found.listing.files))
+    check_files(_files_of(found))
+    return Unprepared(found.shown, sum(file.stat().st_size for file in _files_of(found)))
+
+
+def _meant_by(text: str, columns: dict[str, str] | None, preparing: Preparing, report: Report) -> str | _Wanted:
+    """The name under which data are prepared, or what is to be prepared. Raises `DataError` where there is neither."""
     named = _name_meant(text)
     if named:
         if columns or preparing:
             what = "--columns" if columns else f"--{next(iter(preparing))}".replace("_", "-")
             raise DataError(f"{text} is prepared already; {what} goes with KIND:PATH or 'newsreplay data prepare'")
-        if named != text:
-            hearing.report(f"{text} is prepared as {named}")
-        if named != DEMO:
-            return _told(Dataset(home() / "data" / named), hearing.planned)
-        hearing.planned(False)
-        return _demo(hearing.report)
-    wanted = _asked_for(text, columns, preparing, hearing.report)
+        return named
+    wanted = _asked_for(text, columns, preparing, report)
     if wanted is None:
         raise _not_found(text)
-    return _cached(wanted, hearing)
+    return wanted
 
 
 def seen_from(folder: Path, text: str) -> str:
@@ -238,9 +270,14 @@ class _Wanted(NamedTuple):
     def key(self) -> str:
         """A digest of the files as they are and of how they are read."""
         text = json.dumps(
-            [FORMAT, self.kind, self.columns, self.reading, self.state(), _sources() + sources_of(self.kind)]
+            [FORMAT, self.kind, self.columns, self.reading, self.state(), sources() + sources_of(self.kind)]
         )
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    def folder(self) -> Path:
+        """Where it is kept once it is prepared, unless under a name."""
+        key = json.dumps([self.key(), self.shaping])
+        return home() / "prepared" / hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
 
     def state(self) -> list[tuple[str | int | None, ...]]:
         """The files as they are."""
@@ -359,8 +396,7 @@ def _told(dataset: Dataset, planned: Planned) -> Dataset:
 
 def _cached(wanted: _Wanted, hearing: Hearing) -> Dataset:
     """Prepare files under a digest of what they are and how they are read."""
-    key = json.dumps([wanted.key(), wanted.shaping])
-    folder = home() / "prepared" / hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
+    folder = wanted.folder()
     if (folder / "card.json").is_file():
         return _told(Dataset(folder), hearing.planned)
     return _prepare(wanted, folder, _called(str(wanted.path)) or wanted.kind, False, hearing)
@@ -380,7 +416,7 @@ def _of_frame(frame: object, columns: dict[str, str] | None, preparing: Preparin
         wanted = _Wanted("table", work, columns, preparing)
         found = write_frame(frame, work, wanted.names)
         path = found.reads[0].path
-        key = json.dumps([FORMAT, columns, preparing, _sources()]).encode() + path.read_bytes()
+        key = json.dumps([FORMAT, columns, preparing, sources()]).encode() + path.read_bytes()
         folder = home() / "prepared" / hashlib.blake2b(key, digest_size=12).hexdigest()
         if (folder / "card.json").is_file():
             return _told(Dataset(folder), hearing.planned)
@@ -437,29 +473,14 @@ def _called(text: str) -> str:
     return (fixed_part(path).resolve() if is_pattern(path) else path).name.split(".")[0]
 
 
-#: What shapes prepared data, with all below it; not how data are found, or fetched.
-PREPARING = (
-    *("arrow.py", "kernels", "log"),
-    *("datasets/base.py", "datasets/checksums.py", "datasets/store.py"),
-    *("datasets/preparing", "datasets/reading", "datasets/sources"),
-)
-
-
-def preparing_sources(package: Path = Path(__file__).parent.parent) -> list[Path]:
-    """The source files that shape prepared data: if one of them changes, data are prepared again."""
-    wanted = [package / name for name in PREPARING]
-    return sorted(file for path in wanted for file in ([path] if path.suffix else path.rglob("*.py")))
-
-
-@cache
-def _sources() -> str:
-    return digest_of(preparing_sources())
+def _demo_folder() -> Path:
+    key = json.dumps([FORMAT, DEMO, sources()])
+    return home() / "prepared" / f"demo-{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}"
 
 
 def _demo(report: Report) -> Dataset:
     """The built-in data: three synthetic publishers, generated from a seed at first use."""
-    key = json.dumps([FORMAT, DEMO, _sources()])
-    folder = home() / "prepared" / f"demo-{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}"
+    folder = _demo_folder()
     if (folder / "card.json").is_file():
         return Dataset(folder)
     from newsreplay.datasets.preparing.prepare import prepare

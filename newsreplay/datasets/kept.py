@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError, did_you_mean
+from newsreplay.files import digest_of
 from newsreplay.locks import abandoned, remove_abandoned
 from newsreplay.machine import home
+
+if TYPE_CHECKING:
+    from newsreplay.datasets.store import Dataset
 
 DEMO = "demo"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")  #: what data can be called
@@ -28,19 +32,20 @@ def kinds_of_prepared() -> dict[str, str]:
 
 def names() -> list[str]:
     """What can be named: the demo, and what is prepared."""
-    return [DEMO, *(dataset.folder.name for dataset in prepared())]
+    return [DEMO, *(folder.name for folder in _folders())]
 
 
 def prepared() -> list[Dataset]:
     """The data sets prepared under a name."""
+    from newsreplay.datasets.store import Dataset  # with Arrow, which whoever completes a name does not wait for
+
+    return [Dataset(folder) for folder in _folders()]
+
+
+def _folders() -> list[Path]:
     folder = home() / "data"
-    if not folder.is_dir():
-        return []
-    return [
-        Dataset(path)
-        for path in sorted(folder.iterdir())
-        if NAME.fullmatch(path.name) and (path / "card.json").is_file()
-    ]
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in paths if NAME.fullmatch(path.name) and (path / "card.json").is_file()]
 
 
 def remove_data(name: str) -> None:
@@ -82,3 +87,23 @@ def remove_cached() -> int:
         else:
             path.unlink()
     return len(paths)
+
+
+#: What shapes prepared data, with all below it; not how data are found, or fetched.
+PREPARING = (
+    *("arrow.py", "kernels", "log"),
+    *("datasets/base.py", "datasets/checksums.py", "datasets/store.py"),
+    *("datasets/preparing", "datasets/reading", "datasets/sources"),
+)
+
+
+def preparing_sources(package: Path = Path(__file__).parent.parent) -> list[Path]:
+    """The source files that shape prepared data: if one of them changes, data are prepared again."""
+    wanted = [package / name for name in PREPARING]
+    return sorted(file for path in wanted for file in ([path] if path.suffix else path.rglob("*.py")))
+
+
+@cache
+def sources() -> str:
+    """A digest of these."""
+    return digest_of(preparing_sources())

@@ -14,7 +14,8 @@ import functools
 import inspect
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +36,19 @@ F = TypeVar("F", bound=Function)
 int64 = cast(Callable[[object], int], np.int64)  #: in kernels, a 64-bit whole number; to type checkers, an int
 
 _one_at_a_time = threading.RLock()
+
+Hear = Callable[[str, bool], None]  #: takes what is loaded, and whether it was kept; else it is about to be compiled
+_hearing: list[Hear] = []
+
+
+@contextmanager
+def heard_by(hear: Hear) -> Iterator[None]:
+    """In here `hear` is told of every kernel that this process loads or compiles, in whichever thread."""
+    _hearing.append(hear)
+    try:
+        yield
+    finally:
+        _hearing.remove(hear)
 
 
 class Kernel:
@@ -63,8 +77,12 @@ class Kernel:
         from newsreplay.kernels.dispatching import compile_for
 
         with in_turn(self.folder and self.folder / f"{self.py_func.__qualname__}{LOCK}"):
-            compile_for(self.dispatcher, arguments)
+            compile_for(self.dispatcher, arguments, self._tell)
         self.called = True
+
+    def _tell(self, kept: bool) -> None:
+        for hear in _hearing:
+            hear(f"{self.py_func.__module__}.{self.py_func.__qualname__}", kept)
 
     @functools.cached_property
     def folder(self) -> Path | None:

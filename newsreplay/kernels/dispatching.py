@@ -25,10 +25,15 @@ class Dispatcher(Protocol):
 class _Kept(FunctionCache):
     """Compiled code on disk, loaded without what numba sets up for compiling, which takes as long as all imports."""
 
+    tell: Callable[[bool], None] | None = None  #: takes whether there was code for a signature
+
     def load_overload(self, sig: object, target_context: object) -> object:
         """The code for a signature; None where it has not been compiled yet."""
         with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+            code = self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        if self.tell is not None:
+            self.tell(code is not None)
+        return code
 
 
 def dispatcher(function: Callable[..., object], folder: Path | None, *, inline: bool, callee: bool) -> Dispatcher:
@@ -52,8 +57,14 @@ def dispatcher(function: Callable[..., object], folder: Path | None, *, inline: 
     return cast(Dispatcher, made)
 
 
-def compile_for(made: Dispatcher, arguments: tuple[object, ...]) -> None:
-    """Compile, or load, the code for arguments of these types; nothing where NUMBA_DISABLE_JIT is set."""
+def compile_for(made: Dispatcher, arguments: tuple[object, ...], tell: Callable[[bool], None]) -> None:
+    """Compile, or load, the code for arguments of these types; nothing where NUMBA_DISABLE_JIT is set.
+
+    `tell` takes, before anything is compiled, whether the code was kept on disk.
+    """
     config: Any = numba.config
     if not config.DISABLE_JIT:
+        cache = getattr(made, "_cache", None)
+        if isinstance(cache, _Kept):
+            cache.tell = tell
         made.compile(tuple(map(numba.typeof, arguments)))

@@ -164,7 +164,11 @@ def cut(log: Log, end: int) -> Log:
     >>> cut(log, 9).time.tolist()
     [5, 7]
     """
-    rows = int(np.searchsorted(log.time, end))
+    return head(log, int(np.searchsorted(log.time, end)))
+
+
+def head(log: Log, rows: int) -> Log:
+    """The first `rows` rows, and the impressions among them."""
     columns = {name: getattr(log, name)[:rows] for name in LOG_DTYPES}
     impressions = int(columns["impression"].max(initial=-1)) + 1
     at = log.pools.at[: impressions + 1]

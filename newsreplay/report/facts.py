@@ -92,6 +92,9 @@ def notes(run: RunFolder, named: Collection[str] = ()) -> list[Note]:
     if info.get("partial"):
         text = f"a partial run: interrupted when {len(info['pairs']):,} of {info['pairs_in_all']:,} pairs were finished"
         result.append(Note("warning", f"{text} (recommender and publisher); it has these alone"))
+    if "limit" in data["options"]:
+        text = f"a trial: of each publisher the first {data['options']['limit']:,} rows alone were replayed (--limit)"
+        result.append(Note("warning", text))
     result += [Note("made up", f"made up: {text}") for text in data["made_up"]]
     if data["rejected"]:
         text = f"rejected: {data['rejected']:,} of {data['rows_in']:,} rows could not be used"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from newsreplay.errors import NewsreplayError
+from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.simulator.judgement.measures import SLATES
 
 if TYPE_CHECKING:
@@ -111,12 +111,27 @@ def heading(metric: str, asks: Asks = "reads", reward: Reward | None = None) -> 
 def metric_named(text: str) -> str:
     """The metric of a heading ("E@1") or of its own name ("event_success@1").
 
-    >>> metric_named("E@1"), metric_named("ndcg@10"), metric_named("nDCG@10")
-    ('event_success@1', 'ndcg@10', 'ndcg@10')
+    >>> metric_named("E@1"), metric_named("p@1"), metric_named("nDCG@10")
+    ('event_success@1', 'session_success@1', 'ndcg@10')
     """
     name, at, cut = text.partition("@")
-    names = {known.text: metric for metric, known in HEADINGS.items()}
-    return f"{names.get(name, name)}{at}{cut}"
+    names = {known.text.lower(): metric for metric, known in HEADINGS.items()}
+    return f"{names.get(name.lower(), name)}{at}{cut}"
+
+
+def no_such_metric(metric: str, known: Iterable[str]) -> NewsreplayError:
+    """The error for a name that no metric has: the nearest of those that are known, or all of them.
+
+    >>> print(no_such_metric("slate ndgc@10", ["session_mrr@10", "session_ndcg@10"]))
+    no metric is called 'slate ndgc@10'. Did you mean 'session_ndcg@10'?
+    """
+    names = list(known)
+    heads = {heading(name).text: name for name in names}
+    near = did_you_mean(metric_named(metric), names) or did_you_mean(metric, heads)
+    for text, name in heads.items():
+        near = near.replace(repr(text), repr(name))
+    hint = near or f"There are {', '.join(names)}."
+    return NewsreplayError(f"no metric is called {metric!r}. {hint}")
 
 
 def check_rank(metric: str) -> None:

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from newsreplay.datasets import find_data
+from newsreplay.datasets.first_rows import first_rows
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError, RunError
 from newsreplay.machine import cores
@@ -51,7 +52,7 @@ def resume(folder: str | Path, *, data: DataSource | None = None, execution: Exe
             "run it again"
         )
     entries = _entries(head["recommenders"], head["names"], execution)
-    dataset = _dataset(head["folder"], data)
+    dataset = _dataset(head["folder"], data, head["asked"].get("limit"))
     dataset.asked = asked_from(head["asked"])
     differing = [*_other_code(head, entries, head["recommenders"])]
     if dataset.card["digest"] != head["digest"]:
@@ -118,9 +119,12 @@ def _entries(specs: list[str], names: Mapping[str, str], execution: Execution) -
     return [entry._replace(name=names.get(entry.label)) for entry in entries]
 
 
-def _dataset(folder: str, data: DataSource | None) -> Dataset:
+def _dataset(folder: str, data: DataSource | None, limit: int | None) -> Dataset:
     try:
-        return Dataset(Path(folder)) if data is None else find_data(data)
+        if data is None:
+            return Dataset(Path(folder))
+        dataset = find_data(data)
+        return dataset if limit is None else first_rows(dataset, limit)
     except DataError as error:
         raise RunError(f"the data of the run are not there ({error}); name them with --data") from None
 
@@ -167,9 +171,10 @@ def add(
     folder = find_run(folder)
     info = read_info(folder)
     _check_addable(folder, info)
-    dataset = _dataset(info["data"]["folder"], data)
-    if data is None and "asked" in info["data"]:
-        dataset.asked = asked_from(info["data"]["asked"])
+    asked = info["data"].get("asked")
+    dataset = _dataset(info["data"]["folder"], data, asked.get("limit") if asked else None)
+    if data is None and asked:
+        dataset.asked = asked_from(asked)
     before = _entries(info["recommenders"], info.get("names", {}), execution)
     entries = [*before, *(entry for entry in recommenders if entry.label not in set(info["recommenders"]))]
     chosen = [*dict.fromkeys([*(facts["publisher"] for facts in info["publishers"]), *publishers])]

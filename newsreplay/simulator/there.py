@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from newsreplay.datasets import find_data
 from newsreplay.datasets.base import Asked
+from newsreplay.datasets.first_rows import first_rows
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError, RunError
 from newsreplay.files import digest_of
@@ -139,6 +140,8 @@ def _data_here(sent: Sent) -> Path:
         raise RunError(f"{where}; let NEWSREPLAY_HOME be a shared folder, or name data by an address (s3://…)")
     try:
         dataset = find_data(sent.asked.data, columns=sent.asked.columns or None, preparing=sent.asked.preparing or None)
+        if sent.asked.limit is not None:
+            dataset = first_rows(dataset, sent.asked.limit)
         digest = dataset.card["digest"]
     except DataError as error:
         raise RunError(f"{where}, and cannot prepare {sent.asked.data}: {error}") from None

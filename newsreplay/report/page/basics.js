@@ -104,6 +104,14 @@ function svg(tag, attributes = {}, ...children) {
 /** A name in a sentence: isolated, lest a right-to-left one turns its neighbours around. */
 const named = (text, most) => el("bdi", { class: "name", title: plain(text) }, short(text, most));
 
+/** A name at the head of a row: without room it loses its middle, never its end, which mostly tells specs apart. */
+function headOfRow(text) {
+  const signs = Array.from(plain(text));
+  const end = Math.max(0, signs.length - 8);
+  const parts = [signs.slice(0, end), signs.slice(end)].map(part => el("span", {}, part.join("")));
+  return el("bdi", { class: "name cut", title: plain(text) }, ...parts);
+}
+
 function choice(label, options, chosen, change) {
   const select = el("select", {}, ...options.map(([value, text]) => el("option", { value }, text)));
   select.value = chosen;

@@ -140,7 +140,7 @@ function columnsOf(publisher) {
     meaning: "as named on the command line",
     value: row => plain(row.recommender),
     fill: (cell, row) => {
-      cell.append(el("bdi", { class: "name" }, plain(row.recommender)));
+      cell.append(headOfRow(row.recommender));
       if (row.pareto) cell.append(el("span", { class: "pareto", title: PARETO }, " ◆"));
     },
     tips: row => [

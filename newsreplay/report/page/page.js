@@ -170,7 +170,7 @@ function heatMap() {
   };
   const body = drawn.map(name => {
     const cells = columns.map(column => cellOf(column.get(name)));
-    return el("tr", {}, el("th", { scope: "row" }, named(name)), ...cells);
+    return el("tr", {}, el("th", { scope: "row" }, headOfRow(name)), ...cells);
   });
   const heads = publishers.map(({ name, headline }) =>
     el("th", { scope: "col" }, named(name, 16), el("small", {}, ` ${textOf(headline)}`))

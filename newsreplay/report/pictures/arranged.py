@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from newsreplay.report.records import NOTHING, Estimate, PublisherContents, Reco
 
 MOST_PUBLISHERS = 6  #: in one picture; of more, those with most scored sessions
 MOST_RECOMMENDERS = 60  #: in one picture; of more, those with the best mean rank
-FEW = 6  #: recommenders whose lines share one panel
+FEW = 5  #: recommenders whose lines share one panel
 NAMED_IN_NOTE = 16  #: of those left out
 Floats = NDArray[np.float64]
 Series = tuple[Floats, Floats, Floats]  #: values, lower and upper bounds
@@ -176,25 +176,45 @@ def all_rows(run: ArrangedRun, drawn: Iterable[str]) -> Iterable[tuple[Publisher
 Part = TypeVar("Part")
 
 
+class Best(NamedTuple, Generic[Part]):
+    """A publisher with the best few of its recommenders."""
+
+    publisher: ArrangedPublisher
+    part: Part
+    few: list[str]  #: best first
+
+
 def best_few(
     run: ArrangedRun,
     parts: list[tuple[ArrangedPublisher, Part | None]],
     estimates: Callable[[Part, str], Sequence[Estimate]],
-) -> tuple[list[str], list[tuple[ArrangedPublisher, Part]]]:
-    """The best few recommenders that have a value in a part, and the publishers where one of them has.
+) -> list[Best[Part]]:
+    """The publishers where recommenders have a value in a part, each with the best few of these by its headline.
 
     `estimates` returns what a part has of a recommender.
     """
+    found = []
+    for publisher, part in parts:
+        if part is None:
+            continue
+        able = [
+            name
+            for name in run.ranked
+            if name in publisher.rows and any(estimate[0] is not None for estimate in estimates(part, name))
+        ]
+        value = {name: headline(publisher, name) for name in able}
+        # Of equal recommenders the first: lines upon each other cannot be distinguished.
+        first = {at: name for name, at in reversed(value.items())}
+        best = sorted(first.values(), key=lambda name: (-(value[name] or 0.0), run.ranked.index(name)))
+        if best:
+            found.append(Best(publisher, part, best[:FEW]))
+    return found
 
-    def has_value(name: str, publisher: ArrangedPublisher, part: Part) -> bool:
-        return name in publisher.rows and any(estimate[0] is not None for estimate in estimates(part, name))
 
-    existing = [(publisher, part) for publisher, part in parts if part is not None]
-    able = [name for name in run.ranked if any(has_value(name, *pair) for pair in existing)]
-    # Of equal recommenders the first: lines upon each other cannot be distinguished.
-    first = {tuple(headline(publisher, name) for publisher in run.publishers): name for name in reversed(able)}
-    few = [name for name in able if name in first.values()][:FEW]
-    return few, [pair for pair in existing if any(has_value(name, *pair) for name in few)]
+def united(run: ArrangedRun, drawn: Iterable[Best[Part]]) -> list[str]:
+    """All recommenders that are among some publisher's best few, best mean rank first."""
+    names = {name for best in drawn for name in best.few}
+    return [name for name in run.ranked if name in names]
 
 
 # --- words ----------------------------------------------------------------------------------------------
@@ -233,11 +253,14 @@ def duration(ms: float) -> str:
 
 
 def note_below(run: ArrangedRun, *more: str, few: Sequence[str] | None = None) -> str:
-    """The lines below a picture of all recommenders that are drawn, or of a few of them."""
+    """The lines below a picture of all recommenders that are drawn, or of each publisher's best, `few` in all."""
     drawn = run.ranked if few is None else few
     others = [run.labels[name] for name in run.ranked if name not in drawn]
     left = ""
     if run.able > len(drawn):
         left = f"The best {len(drawn)} of {run.able} recommenders by mean rank"
+        if few is not None:
+            each = "Each publisher's" if len(run.publishers) > 1 else "The"
+            left = f"{each} best {FEW} by {heading_of(run, run.publishers[0].contents['headline']).text}, of {run.able}"
         left += f"; not drawn: {_listed(others, run.able - len(drawn))}." if others else "."
     return "\n".join(line for text in (*more, left, *run.notes) if text for line in textwrap.wrap(text, 118))

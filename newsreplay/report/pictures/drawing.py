@@ -95,23 +95,51 @@ def drawing_into(folder: Path) -> Iterator[None]:
 def labels_of(names: Sequence[str]) -> list[str]:
     """Names as they can be shown: one line of characters that the font has, not too long, no two the same.
 
-    Other characters become escapes as in Python (`\\n`, `\\u4e2d`); long names lose their middle.
+    Other characters become escapes as in Python (`\\n`, `\\u4e2d`); long names lose their middle, unless that alone
+    tells them from each other: then they keep it, and lose what is left and right of it.
 
     >>> labels_of(["a\\nb", "x" * 30 + "1"])
     ['a\\\\nb', 'xxxxxxxxxxxxxxxx…xxxxxx1']
+    >>> labels_of([f"blend(trend(hours={hours}),popular(hours=48))" for hours in (6, 12)])
+    ['blend(tre…6…(hours=48))', 'blend(tre…12…hours=48))']
     """
+    wholes = [_escaped(name) or "(no name)" for name in names]
     labels: dict[str, None] = {}
-    for name in names:
-        label = _escaped(name)
-        if len(label) > LONGEST_NAME:
-            label = f"{label[: LONGEST_NAME - 8]}…{label[-7:]}"
-        label = label or "(no name)"
+    for label in _shortened(wholes):
         number, unique = 1, label
         while unique in labels:
             number += 1
             unique = f"{label} #{number}"
         labels[unique] = None
     return list(labels)
+
+
+def _shortened(names: Sequence[str]) -> list[str]:
+    """Names of at most `LONGEST_NAME` characters, without their middles or, where these differ, what is around them."""
+    cut = [_without_middle(name) for name in names]
+    for label in {label for label in cut if cut.count(label) > 1}:
+        alike = sorted({name for name, other in zip(names, cut, strict=True) if other == label})
+        if len(alike) < 2:
+            continue
+        before = _in_common(alike)
+        after = _in_common([name[before:][::-1] for name in alike])
+        for number, name in enumerate(names):
+            if cut[number] == label:
+                told = name[before : len(name) - after]
+                room = LONGEST_NAME - 2 - len(told)
+                if room >= 4:
+                    cut[number] = f"{name[: room // 2]}…{told}…{name[len(name) - (room - room // 2) :]}"
+    return cut
+
+
+def _in_common(names: Sequence[str]) -> int:
+    """With how many same characters all of them begin."""
+    ends = min(map(len, names))
+    return next((at for at, signs in enumerate(zip(*names, strict=False)) if len({*signs}) > 1), ends)
+
+
+def _without_middle(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 8]}…{name[-7:]}"
 
 
 def _escaped(text: str) -> str:

@@ -130,22 +130,32 @@ def slant(axes: Axes, figure: Figure, labels: list[str], wide: float) -> None:
 
 
 class Sheet:
-    """A figure with a grid of panels, `height` inches high each, and a key: in a free cell if it fits, else below."""
+    """A figure with a grid of panels, `height` inches high each, and a key: in a free cell if it fits, else below.
+
+    Where each panel has a key of its own there is none.
+    """
 
     def __init__(
-        self, title: str, note: str, panels: int, columns: int, height: float, key: list[str], around: float = AROUND
+        self,
+        title: str,
+        note: str,
+        panels: int,
+        columns: int,
+        height: float,
+        key: Sequence[str] = (),
+        around: float = AROUND,
     ) -> None:
         self.columns = min(columns, panels)
         lines = math.ceil(panels / self.columns)
         self._labels = key
-        wide = max(width_of(label, SMALL) for label in key) + 0.5
+        wide = max((width_of(label, SMALL) for label in key), default=0.0) + 0.5
         cell = WIDTH / self.columns
         free = lines * self.columns - panels
         fitting = int(cell * free / wide)
         self._in_cell = fitting > 0 and math.ceil(len(key) / fitting) * LINE <= height - 0.2
         self._across = fitting if self._in_cell else max(1, min(len(key), int(WIDTH / wide)))
         heights = [height - around] * lines
-        if not self._in_cell:
+        if key and not self._in_cell:
             heights.append(math.ceil(len(key) / self._across) * LINE + 0.05)
         self.figure = new_figure(
             title, note, lines * height + sum(heights[lines:]) + 0.35 + 0.13 * (note.count("\n") + bool(note))
@@ -154,9 +164,10 @@ class Sheet:
         self.axes = [
             self.figure.add_subplot(grid[number // self.columns, number % self.columns]) for number in range(panels)
         ]
-        place = grid[lines - 1, self.columns - free :] if self._in_cell else grid[lines, :]
-        self._key_axes = self.figure.add_subplot(place)
-        self._key_axes.axis("off")
+        if key:
+            place = grid[lines - 1, self.columns - free :] if self._in_cell else grid[lines, :]
+            self._key_axes = self.figure.add_subplot(place)
+            self._key_axes.axis("off")
 
     def key(self, handles: Sequence[Artist]) -> None:
         """Draw the key, a handle for each label."""

@@ -18,6 +18,7 @@ from newsreplay.report.pictures.arranged import (
     note_below,
     outside,
     series_of,
+    united,
 )
 from newsreplay.report.pictures.drawing import WIDTH, Axes, Figure, MaxNLocator, Rows, labels_of, width_of
 from newsreplay.report.pictures.sheets import AROUND, SMALL, STEPS, Sheet, handle, look_of, panel_frame
@@ -54,24 +55,26 @@ def _estimates(part: _SlicePanel, name: str) -> list[Estimate]:
 
 def draw_slices(by: str, run: ArrangedRun) -> Figure | None:
     """Draw the success of the best few recommenders by slice, a panel a publisher; None without values."""
-    few, drawn = best_few(run, [(publisher, _part(publisher.contents, by)) for publisher in run.publishers], _estimates)
-    if not few:
+    drawn = best_few(run, [(publisher, _part(publisher.contents, by)) for publisher in run.publishers], _estimates)
+    if not drawn:
         return None
+    few = united(run, drawn)
     ordered = by not in _NO_ORDER
     series = [
         (
             publisher,
-            {name: series_of(run, _estimates(part, name), part.metric) for name in [*few, *run.foresee]},
+            {name: series_of(run, _estimates(part, name), part.metric) for name in [*best, *run.foresee]},
             part,
             range(len(part.groups)) if ordered else _largest(part),
         )
-        for publisher, part in drawn
+        for publisher, part, best in drawn
     ]
     beyond: list[str] = []
     framed = [
-        panel_frame(publisher.label, by_name, few, run, part.metric, beyond) for publisher, by_name, part, _ in series
+        panel_frame(publisher.label, by_name, best.few, run, part.metric, beyond)
+        for (publisher, by_name, part, _), best in zip(series, drawn, strict=True)
     ]
-    metric, label = drawn[0][1].metric, drawn[0][1].label
+    metric, label = drawn[0].part.metric, drawn[0].part.label
     crowded = any(len(groups) < len(part.groups) for _, _, part, groups in series)
     notes = [
         f"Bars: {run.contents['interval']}",
@@ -177,10 +180,12 @@ def _by_unordered(
 
 def slice_rows(by: str, run: ArrangedRun) -> Rows:
     """The table of the picture: one row a publisher, recommender, group and metric."""
-    drawn = best_few(run, [(publisher, _part(publisher.contents, by)) for publisher in run.publishers], _estimates)[0]
+    drawn = best_few(run, [(publisher, _part(publisher.contents, by)) for publisher in run.publishers], _estimates)
+    few = {(best.publisher.contents["name"], name) for best in drawn for name in best.few}
     parts = {publisher["name"]: _slices_by(publisher, by) for publisher in run.contents["publishers"]}
-    for publisher, row, is_drawn in all_rows(run, drawn):
+    for publisher, row, _ in all_rows(run, ()):
         part, name = parts[publisher["name"]], row["recommender"]
+        is_drawn = (publisher["name"], name) in few
         if part:
             for metric, cells in part["cells"].items():
                 for group, estimate in zip(part["groups"], cells.get(name, []), strict=False):

@@ -22,6 +22,7 @@ from newsreplay.report.pictures.arranged import (
     outside,
     scaled,
     series_of,
+    united,
 )
 from newsreplay.report.pictures.drawing import (
     AutoDateLocator,
@@ -31,6 +32,7 @@ from newsreplay.report.pictures.drawing import (
     MaxNLocator,
     Rows,
     dates,
+    legend,
 )
 from newsreplay.report.pictures.labels import freeze, name_points, upper_hull
 from newsreplay.report.pictures.sheets import (
@@ -60,41 +62,40 @@ def _estimates(over: TimeSeries, name: str) -> list[Estimate]:
 
 
 def over_time(run: ArrangedRun) -> Figure | None:
-    """Draw the success of the best few recommenders over time, a panel a publisher; None without values."""
-    few, drawn = best_few(run, _series(run), _estimates)
-    if not few:
+    """Draw the success of each publisher's best few recommenders over time, a panel each; None without values."""
+    drawn = best_few(run, _series(run), _estimates)
+    if not drawn:
         return None
-    metric = drawn[0][1]["metric"]
+    metric = drawn[0].part["metric"]
     series = [
         (
             publisher,
             {name: series_of(run, _estimates(over, name), over["metric"]) for name in [*few, *run.foresee]},
             over,
         )
-        for publisher, over in drawn
+        for publisher, over, few in drawn
     ]
     beyond: list[str] = []
     framed = [
-        panel_frame(publisher.label, by_name, few, run, over["metric"], beyond) for publisher, by_name, over in series
+        panel_frame(publisher.label, by_name, best.few, run, over["metric"], beyond)
+        for (publisher, by_name, over), best in zip(series, drawn, strict=True)
     ]
     note = note_below(
         run,
-        f"A point for every {duration(drawn[0][1]['width'])} with 30 sessions or more; bands: "
+        f"A point for every {duration(drawn[0].part['width'])} with 30 sessions or more; bands: "
         + run.contents["interval"],
-        "Dotted: its share of sessions with a hit had changed, by ADWIN." if _marked(drawn[0][1]) else "",
+        "Dotted: its share of sessions with a hit had changed, by ADWIN." if _marked(drawn[0].part) else "",
         outside(beyond),
-        few=few,
+        few=united(run, drawn),
     )
-    key = [*few, *(name for name in run.foresee if any(name in kept for kept, _ in framed))]
-    sheet = Sheet(
-        f"{run.title}: {heading_of(run, metric).text} over time", note, len(drawn), 1, 1.5, [run.labels[n] for n in key]
-    )
+    sheet = Sheet(f"{run.title}: {heading_of(run, metric).text} over time", note, len(drawn), 1, 1.5)
     first: Axes | None = None
     for axes, (publisher, by_name, over), (kept, top) in zip(sheet.axes, series, framed, strict=True):
         middles = dates(np.array(over["starts"], dtype=np.int64) + over["width"] // 2)
         for name in kept:
             _band(axes, middles, by_name[name], look_of(run, name))
             _mark_changes(axes, over, name, look_of(run, name))
+        legend(axes, [handle(run, name) for name in kept], [run.labels[name] for name in kept])
         axes.set_title(publisher.label)
         axes.set_ylim(0, top)
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
@@ -103,7 +104,7 @@ def over_time(run: ArrangedRun) -> Figure | None:
             first = axes
         else:
             axes.sharex(first)
-    starts = [start for _, over in drawn for start in (over["starts"][0], over["starts"][-1] + over["width"])]
+    starts = [start for _, over, _ in drawn for start in (over["starts"][0], over["starts"][-1] + over["width"])]
     for axes in sheet.axes:
         axes.set_xlim(*dates(np.array([min(starts), max(starts)])))
         locator = AutoDateLocator(tz=UTC, minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
@@ -112,7 +113,6 @@ def over_time(run: ArrangedRun) -> Figure | None:
         axes.tick_params(labelbottom=axes is sheet.axes[-1])
         axes.xaxis.get_offset_text().set_visible(axes is sheet.axes[-1])
     sheet.axes[-1].set_xlabel("time (UTC)")
-    sheet.key([handle(run, name) for name in key])
     return sheet.figure
 
 
@@ -143,9 +143,11 @@ def over_time_rows(run: ArrangedRun) -> Rows:
 
     If it was asked when success changed, its last cell has the times within the stretch.
     """
-    drawn = best_few(run, _series(run), _estimates)[0]
-    for publisher, row, is_drawn in all_rows(run, drawn):
+    drawn = best_few(run, _series(run), _estimates)
+    few = {(best.publisher.contents["name"], name) for best in drawn for name in best.few}
+    for publisher, row, _ in all_rows(run, ()):
         over, name = publisher["over_time"], row["recommender"]
+        is_drawn = (publisher["name"], name) in few
         if over:
             for start, estimate in zip(over["starts"], _estimates(over, name), strict=False):
                 begin = datetime.fromtimestamp(start / 1000, UTC).isoformat()

@@ -9,10 +9,9 @@ from typing import Literal, NamedTuple, TypedDict
 
 import numpy as np
 
-from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.log.rows import Asks, Column
 from newsreplay.report.facts import base_name, foresees, is_reference, number
-from newsreplay.report.headings import digits_for, heading
+from newsreplay.report.headings import digits_for, heading, no_such_metric
 from newsreplay.report.shown import hides, shown, usual_metric
 from newsreplay.report.tables.tables import Record
 from newsreplay.report.together import check_alike, row_names
@@ -217,8 +216,7 @@ class Board:
     def check(self, metric: str) -> None:
         """Raise `NewsreplayError` for a metric that the runs do not have."""
         if self.metrics and metric not in self.metrics:
-            hint = did_you_mean(metric, self.metrics) or f"There are {', '.join(self.metrics)}."
-            raise NewsreplayError(f"no metric is called {metric!r}. {hint}")
+            raise no_such_metric(metric, self.metrics)
 
     def digits(self, publisher: str, metric: str, names: Sequence[str]) -> int:
         """How many decimals the values of some rows have."""

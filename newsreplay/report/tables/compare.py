@@ -10,7 +10,7 @@ import numpy as np
 
 from newsreplay.errors import NewsreplayError, did_you_mean
 from newsreplay.report.facts import asking_notes, leak_notes, number, seed_notes
-from newsreplay.report.headings import IN_UNITS, format_value, heading
+from newsreplay.report.headings import IN_UNITS, digits_for, format_value, heading, no_such_metric
 from newsreplay.report.overlaps import Overlaps, overlaps
 from newsreplay.report.records import Note
 from newsreplay.report.shown import few_notes, headline, metrics_of, own_notes
@@ -133,8 +133,7 @@ def _check_metrics(metrics: Sequence[str], runs: Sequence[RunFolder]) -> None:
                 f"{metric} is measured in {some[0].folder} and not in {other.folder}; name one of {', '.join(known)}, "
                 f"or run the latter again with -k {some[0].info['options']['k']}"
             )
-        hint = did_you_mean(metric, known) or f"There are {', '.join(known)}."
-        raise NewsreplayError(f"no metric is called {metric!r}. {hint}")
+        raise no_such_metric(metric, known)
 
 
 def _pairs(
@@ -213,9 +212,14 @@ def _table(
 ) -> ReportTable:
     """Of two recommenders, the `sides`, a row a metric; else a row a pair."""
     columns = [*(sides or ["left", "right"]), "difference", "95 % interval", "p", "p (Holm)", "resolvable"]
-    body = [(f"{pair.a} - {pair.b}", [*_cells(pair, run.reward), *overlap_cells(pair.overlap)]) for pair in pairs]
+    cells = [_cells(pair, run.reward, _digits(pair.metric, pairs, run.reward)) for pair in pairs]
+    body = [
+        (heading(pair.metric, run.asks, run.reward).text, own)
+        if sides
+        else (f"{pair.a} - {pair.b}", [*own, *overlap_cells(pair.overlap)])
+        for pair, own in zip(pairs, cells, strict=True)
+    ]
     if sides:
-        body = [(heading(pair.metric, run.asks, run.reward).text, _cells(pair, run.reward)) for pair in pairs]
         notes = [*([overlap_text(pairs[0].overlap, k)] if pairs and pairs[0].overlap else []), *notes]
     else:
         columns += OVERLAP_COLUMNS
@@ -223,16 +227,26 @@ def _table(
     return ReportTable("metric" if sides else "pair", heads, body, notes, publisher_caption(run, publisher))
 
 
-def _cells(pair: _Pair, reward: Reward | None) -> list[Cell]:
+def _digits(metric: str, pairs: Sequence[_Pair], reward: Reward | None) -> int:
+    """How many decimals the intervals of the pairs deserve, as in a leaderboard."""
+    ends = [(pair.numbers["low"], pair.numbers["high"]) for pair in pairs if pair.metric == metric]
+    return digits_for([(high - low) / 2 for low, high in ends if low is not None and high is not None], metric, reward)
+
+
+def _cells(pair: _Pair, reward: Reward | None, digits: int) -> list[Cell]:
     metric, numbers, p = pair.metric, pair.numbers, pair.numbers["p_holm"]
-    ends = [format_value(numbers[end], metric, reward) for end in ("low", "high")]
+
+    def text(value: float | None) -> str:
+        return format_value(value, metric, reward, digits)
+
+    ends = [text(numbers[end]) for end in ("low", "high")]
     return [
-        *(Cell(format_value(None if np.isnan(value) else value, metric, reward)) for value in (pair.left, pair.right)),
-        Cell(format_value(numbers["difference"], metric, reward), "", BEST if p is not None and p <= ALPHA else ""),
+        *(Cell(text(None if np.isnan(value) else value)) for value in (pair.left, pair.right)),
+        Cell(text(numbers["difference"]), "", BEST if p is not None and p <= ALPHA else ""),
         Cell("identical" if pair.alike else f"[{ends[0]}, {ends[1]}]"),
         Cell(p_text(numbers["p"])),
         Cell(p_text(p)),
-        Cell(format_value(numbers["resolvable"], metric, reward)),
+        Cell(text(numbers["resolvable"])),
     ]
 
 

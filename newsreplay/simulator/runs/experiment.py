@@ -61,6 +61,7 @@ _PREPARING = {
     "file_order": "true or false",
 }
 _OPTIONS = {
+    "limit": "a whole number",
     "k": "a whole number",
     "seed": "a whole number",
     "seeds": "a list of whole numbers",
@@ -206,6 +207,8 @@ def asked_of(dataset: Dataset) -> AskedRecord:
         "preparing": cast(PreparingRecord, preparing),
         "folder": asked.folder or str(Path.cwd()),
     }
+    if asked.limit is not None:
+        record["limit"] = asked.limit
     if asked.data is None:
         record["object"] = asked.what
     else:
@@ -216,7 +219,12 @@ def asked_of(dataset: Dataset) -> AskedRecord:
 def asked_from(record: AskedRecord) -> Asked:
     """What run.json has of what a data set was found by."""
     return Asked(
-        record.get("data"), record["columns"], {**record["preparing"]}, record.get("object", ""), record["folder"]
+        record.get("data"),
+        record["columns"],
+        {**record["preparing"]},
+        record.get("object", ""),
+        record.get("limit"),
+        record["folder"],
     )
 
 
@@ -243,7 +251,12 @@ def _text(folder: Path, record: RunRecord, asked: AskedRecord) -> str:
         "publishers": [facts["publisher"] for facts in record["publishers"]],
         "recommenders": listed,
     }
-    tables = {"columns": asked["columns"], "preparing": asked["preparing"], "options": _options(record["options"])}
+    limit: dict[str, object] = {"limit": asked["limit"]} if "limit" in asked else {}
+    tables = {
+        "columns": asked["columns"],
+        "preparing": asked["preparing"],
+        "options": limit | _options(record["options"]),
+    }
     lines = [
         f"# What this run was asked for; 'newsreplay run {FILE}' runs it again. Paths begin in `folder`.",
         *(f"{name} = {_toml(value)}" for name, value in top.items()),

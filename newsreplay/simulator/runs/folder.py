@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import weakref
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
@@ -14,6 +12,7 @@ import pyarrow as pa
 
 from newsreplay.arrow import to_numpy
 from newsreplay.datasets import find_data
+from newsreplay.datasets.first_rows import first_rows
 from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Delays
 from newsreplay.errors import DataError, RunError
@@ -77,14 +76,12 @@ class AddedMetric(NamedTuple):
 class RunFolder:
     """The folder of a run, read: `to_pandas`, `slates` and `scores` hand out frames.
 
-    Of a run that was interrupted (`info["partial"]`) it has what was finished. `keep` is closed when the run is no
-    longer used. Raises `RunError` where the folder holds no run of which anything is finished.
+    Of a run that was interrupted (`info["partial"]`) it has what was finished. Raises `RunError` where the folder holds
+    no run of which anything is finished.
     """
 
-    def __init__(self, folder: str | Path, keep: ExitStack | None = None):
+    def __init__(self, folder: str | Path):
         self.folder = find_run(folder)
-        if keep is not None:
-            weakref.finalize(self, keep.close)
         self.info: RunRecord = read_info(self.folder)  #: data, options, versions, publishers, pairs
         self._digests = Digests(self.folder)
         #: What of the future each recommender was given that was given any, also by its name without a seed.
@@ -402,6 +399,8 @@ def dataset_of(info: RunRecord, folder: Path, data: DataSource | None = None) ->
     record = info["data"]
     try:
         dataset = Dataset(Path(record["folder"])) if data is None else find_data(data)
+        if data is not None and "limit" in record["options"] and dataset.card["digest"] != record["digest"]:
+            dataset = first_rows(dataset, int(record["options"]["limit"] or 0))
         digest = dataset.card["digest"]
     except DataError as error:
         raise RunError(f"the data of {folder} are not there ({error}); name them with --data") from None

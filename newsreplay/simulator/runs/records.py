@@ -31,6 +31,7 @@ class AskedRecord(TypedDict):
     object: NotRequired[str]  #: where it was one from Python: what it was
     columns: dict[str, str]
     preparing: PreparingRecord
+    limit: NotRequired[int]
     folder: str  #: the current one, where paths in `data` and in specs begin
 
 

@@ -311,6 +311,17 @@ def test_a_single_publisher_needs_no_picker_and_no_heat_map(page: Page) -> None:
 # --- hostile names --------------------------------------------------------------------------------------
 
 
+def test_on_a_telephone_names_keep_their_ends_which_tell_them_apart(page: Page) -> None:
+    names = [f"random(hours={hours})" for hours in (6, 12, 24, 48)] + ["a_package.with_a_long_name:Ranker(size=5)"]
+    page.open(made_up_contents(names, ("A", "B")), width=360)
+    assert {*names} <= {*page.names}
+    for selector in (".leaderboard", ".heat"):
+        for end in page.all(f"{selector} tbody th bdi.cut span:last-child"):
+            cell = page.js("arguments[0].closest('th').getBoundingClientRect().right", end)
+            assert page.js("arguments[0].getBoundingClientRect().right", end) <= cell + 1
+    assert page.js("document.documentElement.scrollWidth") <= 360
+
+
 @pytest.mark.parametrize("width", [1280, 360])
 def test_hostile_names_are_shown_as_text_and_run_nothing(page: Page, width: int) -> None:
     contents = made_up_contents(

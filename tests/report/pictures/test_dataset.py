@@ -362,9 +362,16 @@ def test_labels_are_short_single_lines() -> None:
     ]
 
 
-def test_labels_that_look_alike_are_numbered() -> None:
+def test_labels_that_differ_in_the_middle_alone_keep_it() -> None:
     middle = ["x" * 30 + letter + "y" * 30 for letter in "abc"]
-    assert [label[-2:] for label in labels_of(middle)] == ["yy", "#2", "#3"]
+    assert labels_of(middle) == [f"xxxxxxxxxx…{letter}…yyyyyyyyyyy" for letter in "abc"]
+    hours = [f"blend(trend(hours={hours}),popular(hours=48))" for hours in (6, 12, 24)]
+    assert [label.split("…")[1] for label in labels_of(hours)] == ["6", "12", "24"]
+
+
+def test_labels_that_look_alike_are_numbered() -> None:
+    long = ["x" * 30 + letter * 30 + "y" * 30 for letter in "ab"]
+    assert [label[-2:] for label in labels_of(long)] == ["yy", "#2"]
     assert labels_of(["a", "a #2", "a "]) == ["a", "a #2", "a #3"]
 
 

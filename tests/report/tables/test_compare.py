@@ -132,7 +132,7 @@ def test_the_table_marks_what_is_certain_and_shows_both_values(tmp_path: Path) -
     text = compare(run, "b", "a")
     assert text.splitlines()[0].split()[:3] == ["metric", "b", "a"]
     (cells,) = rows_of(text).values()
-    assert cells[:3] == ["10.000", "30.000", "-20.000*"]
+    assert cells[:3] == ["10.0", "30.0", "-20.0*"]
     assert cells[4:6] == ["<0.001", "<0.001"]
     assert "*: p <= 0.05 after Holm's" in text
     pairs = rows_of(compare(run))

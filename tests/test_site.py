@@ -1,0 +1,41 @@
+"""The site: every page of the docs in its navigation, and built without a warning where mkdocs is installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import newsreplay
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_navigation_has_every_page_once() -> None:
+    named = re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M)
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    assert sorted(named) == sorted([*pages, "python.md"])
+
+
+@pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs is not installed (extra docs): the site was not built")
+def test_the_site_is_built_without_a_warning_and_has_the_python_interface(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "python" / "index.html").read_text("utf-8")
+    for name in newsreplay.__all__:
+        assert name.startswith("__") or name in page, name
+    tutorial = (tmp_path / "tutorial" / "index.html").read_text("utf-8")
+    assert "https://github.com/newsreplay/newsreplay/blob/main/examples/clicks.csv" in tutorial
+    assert not re.search(r'(src|href)="https?://(?!github\.com/newsreplay|squidfunk|[\w.]+/)', page)
