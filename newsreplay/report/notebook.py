@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from importlib import import_module
-from typing import Any
+from typing import Protocol
 
 from newsreplay.escaping import escaped
 from newsreplay.simulator.runs.options import Progress, quiet
@@ -40,6 +40,13 @@ class _Nothing:
         return ""
 
 
+class _Handle(Protocol):
+    """What IPython's `display` returns."""
+
+    def update(self, what: object) -> None:
+        """Show something else in the place of what is displayed."""
+
+
 @contextmanager
 def notebook_progress(given: Progress) -> Iterator[Progress]:
     """In a notebook whose user gave no progress, a bar that goes at the end; else what was given."""
@@ -62,10 +69,11 @@ def notebook_progress(given: Progress) -> Iterator[Progress]:
         handle.update(_Nothing())
 
 
-def _display() -> Any:
+def _display() -> Callable[..., _Handle] | None:
     """IPython's `display` where a notebook shows what this process displays; else None."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is None or not hasattr(shell, "kernel"):
         return None
-    return import_module("IPython.display").display
+    display: Callable[..., _Handle] = import_module("IPython.display").display
+    return display
