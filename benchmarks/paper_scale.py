@@ -1,8 +1,9 @@
 """The 2019 study's size on this machine: python benchmarks/paper_scale.py FOLDER [--share 1/100] [--stream demo|heavy]
 
-Makes three publishers with 350 million reads in all (some 94 million scored sessions, and those of a single read), or a
-`--share` of that, on disk and in bounded memory; prepares them from Parquet; replays the 22 baselines, judges and
-measures them at `-k` 1. Prints what each stage took, how much memory and disk, and what an event cost.
+Makes three publishers with 350 million reads in all, about what the study's 94 million scored sessions and those of a
+single read come to, or a `--share` of that, on disk and in bounded memory; prepares them from Parquet; replays the 22
+baselines, judges and measures them at `-k` 1. Prints what each stage took, how much memory and disk, and what an event
+cost.
 
 `demo` are the demo's publishers at their own traffic: of more reads they last more days. `heavy` are three publishers
 whose 30 days have more traffic of more reads, their articles drawn from a heavy tail (`streams.py`). Files and runs lie
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -135,7 +137,10 @@ def main() -> None:
     folder = options.folder / f"{options.stream}-{reads}"
     raw, out = folder / "raw", folder / f"run-{options.k}"
     if options.generate:
-        make(options.stream, raw, options.generate)
+        part = raw.with_name("raw.part")  # an interrupted one is made again
+        shutil.rmtree(part, ignore_errors=True)
+        make(options.stream, part, options.generate)
+        part.rename(raw)
         return
     stages = []
     if not raw.exists():
