@@ -87,6 +87,7 @@ def test_a_rerun_replaces_the_run_in_its_folder(replay: Cli) -> None:
         "results.json",
         "run.json",
         "slates/A/recency.arrow",
+        "sums/A/recency.npz",
         "timing.json",
     ]
 
