@@ -212,11 +212,12 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
         *("replicates/A.npy", "replicates/B%2F2.npy", "requests/A.arrow", "requests/B%2F2.arrow"),
         *("results.json", "run.json"),
         *(f"slates/{name}" for name in answers),
+        *(f"sums/{name.removesuffix('arrow')}npz" for name in answers),
         "timing.json",
     ]
     info = info_of("runs/clicks")
     assert [*info] == [
-        *("format", "newsreplay", "python", "packages", "platform", "command"),
+        *("format", "newsreplay", "code", "files", "python", "packages", "platform", "command"),
         *("key", "data", "options", "rescored", "recommenders", "objects", "publishers", "pairs"),
     ]
     assert (info["format"], info["newsreplay"]) == (4, newsreplay.__version__)
@@ -284,7 +285,7 @@ def test_timings_tell_the_seconds_of_every_pair(replay: Cli) -> None:
     timing = json.loads(Path("runs/clicks/timing.json").read_text("utf-8"))
     assert [*timing] == ["seconds", "stages", "pairs"]
     (pair,) = timing["pairs"]  # a failed one has none
-    assert [*pair] == ["publisher", "recommender", "seconds", "events_per_second", "state_bytes"]
+    assert [*pair] == ["publisher", "recommender", "seconds", "events_per_second", "state_bytes", "stages"]
 
 
 def test_slates_have_the_publishers_own_ids_one_row_per_request_in_log_order(replay: Cli) -> None:
@@ -319,7 +320,7 @@ def test_without_slates_the_results_are_the_same(replay: Cli) -> None:
     replay(*words, "--out", "with")
     replay(*words, "--out", "without", "--no-slates")
     assert {name.split("/")[0] for name in files_of("without")} == {
-        *("SHA256SUMS", "frame", "outcomes", "replicates", "results.json", "run.json", "timing.json")
+        *("SHA256SUMS", "frame", "outcomes", "replicates", "results.json", "run.json", "sums", "timing.json")
     }
     assert files_of("without")["results.json"] == files_of("with")["results.json"]
     assert info_of("without")["options"]["slates"] is False
