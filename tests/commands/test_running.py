@@ -337,7 +337,7 @@ def test_results_and_slates_are_the_same_bytes_for_any_number_of_jobs_and_any_nu
     for out, jobs in (("again", "1"), ("two", "2")):
         replay(*words, "--jobs", jobs, "--out", out)
         same = [name for name in files_of("one") if name not in ("run.json", "timing.json", "SHA256SUMS")]
-        assert len(same) == 1 + 2 * (3 + 4 + 4)
+        assert len(same) == 1 + 2 * (3 + 4 + 4 + 4)
         assert [files_of(out)[name] for name in same] == [files_of("one")[name] for name in same]
     replay(*words, "--seed", "1", "--out", "other")
     assert files_of("other")["slates/A/random.arrow"] != files_of("one")["slates/A/random.arrow"]
