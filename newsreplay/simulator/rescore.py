@@ -26,7 +26,7 @@ from newsreplay.simulator.runs.pair import Judged
 from newsreplay.simulator.runs.paths import ERRORS, pair_files
 from newsreplay.simulator.runs.place import UNFINISHED, Key, find_run, scored_again, target, writing
 from newsreplay.simulator.runs.records import PairFile, PairRecord, PublisherRecord, RunRecord, ScopeRecord
-from newsreplay.simulator.runs.write import name_files, publisher_facts, write_info, write_results
+from newsreplay.simulator.runs.write import name_files, publisher_facts, write_info, write_results, write_sums
 from newsreplay.simulator.stages import StageClock
 
 # What scoring does not write anew.
@@ -136,6 +136,7 @@ def _judge_again(folder: Path, publisher: Publisher, scored: Scored, pair: PairR
     answers = Answers(read_slates(files.slates, publisher, k, scored.asks), scores)
     judgement = score(publisher, scored, answers)
     write_judgement(files, judgement, scored.asks)
+    write_sums(files.sums, judgement.sums)
     name_files(pair, files, folder)
     return Judged(
         publisher=publisher.name,

@@ -88,6 +88,7 @@ def test_a_rerun_replaces_the_run_in_its_folder(replay: Cli) -> None:
         "results.json",
         "run.json",
         "slates/A/recency.arrow",
+        "sums/A/recency.npz",
         "timing.json",
     ]
 
@@ -212,11 +213,12 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
         *("replicates/A.npy", "replicates/B%2F2.npy", "requests/A.arrow", "requests/B%2F2.arrow"),
         *("results.json", "run.json"),
         *(f"slates/{name}" for name in answers),
+        *(f"sums/{name.removesuffix('arrow')}npz" for name in answers),
         "timing.json",
     ]
     info = info_of("runs/clicks")
     assert [*info] == [
-        *("format", "newsreplay", "python", "packages", "platform", "command"),
+        *("format", "newsreplay", "code", "files", "python", "packages", "platform", "command"),
         *("key", "data", "options", "rescored", "recommenders", "objects", "publishers", "pairs"),
     ]
     assert (info["format"], info["newsreplay"]) == (4, newsreplay.__version__)
@@ -284,7 +286,7 @@ def test_timings_tell_the_seconds_of_every_pair(replay: Cli) -> None:
     timing = json.loads(Path("runs/clicks/timing.json").read_text("utf-8"))
     assert [*timing] == ["seconds", "stages", "pairs"]
     (pair,) = timing["pairs"]  # a failed one has none
-    assert [*pair] == ["publisher", "recommender", "seconds", "events_per_second", "state_bytes"]
+    assert [*pair] == ["publisher", "recommender", "seconds", "events_per_second", "state_bytes", "stages"]
 
 
 def test_slates_have_the_publishers_own_ids_one_row_per_request_in_log_order(replay: Cli) -> None:
@@ -320,7 +322,7 @@ def test_without_slates_the_results_are_the_same(replay: Cli) -> None:
     replay(*words, "--out", "without", "--no-slates")
     assert {name.split("/")[0] for name in files_of("without")} == {
         *("SHA256SUMS", "experiment.toml", "frame", "outcomes", "replicates"),
-        *("results.json", "run.json", "timing.json"),
+        *("results.json", "run.json", "sums", "timing.json"),
     }
     assert files_of("without")["results.json"] == files_of("with")["results.json"]
     assert info_of("without")["options"]["slates"] is False
@@ -337,7 +339,7 @@ def test_results_and_slates_are_the_same_bytes_for_any_number_of_jobs_and_any_nu
     for out, jobs in (("again", "1"), ("two", "2")):
         replay(*words, "--jobs", jobs, "--out", out)
         same = [name for name in files_of("one") if name not in ("run.json", "timing.json", "SHA256SUMS")]
-        assert len(same) == 2 + 2 * (3 + 4 + 4)
+        assert len(same) == 2 + 2 * (3 + 4 + 4 + 4)
         assert [files_of(out)[name] for name in same] == [files_of("one")[name] for name in same]
     replay(*words, "--seed", "1", "--out", "other")
     assert files_of("other")["slates/A/random.arrow"] != files_of("one")["slates/A/random.arrow"]
