@@ -13,7 +13,7 @@ from newsreplay.recommenders.registry import start_list
 from newsreplay.report.facts import number
 from newsreplay.report.headings import check_rank
 from newsreplay.report.records import TuningRow
-from newsreplay.report.shown import metrics_of
+from newsreplay.report.shown import hides, metrics_of
 from newsreplay.report.tables.board import Board
 from newsreplay.simulator.judgement.metrics import Result
 from newsreplay.simulator.sweeps import Stretches, Sweep
@@ -41,7 +41,7 @@ class Tuned(NamedTuple):
 
     def rows(self) -> list[TuningRow]:
         """A row for each candidate and publisher on the early stretch, each chosen one and default on the later one."""
-        board = Board([self.late])
+        board = Board([self.late], [self.metric])  # named: also where a publisher has few scored sessions
         rows: list[TuningRow] = []
         for choice in self.choices:
             for candidate in map(str, choice.sweep.candidates):
@@ -97,6 +97,11 @@ def tune(
     report(f"choosing among {len(candidates)} candidates")
     early = replay(candidates, out=out / EARLY, overwrite=True, **asdict(cut.early))
     name = Board([early]).usual_rank() if metric is None else metrics_of([early], [metric])[0]
+    few = [facts["publisher"] for facts in early.info["publishers"] if metric is None and hides(facts, name)]
+    if few:
+        raise NewsreplayError(
+            f"{few[0]} has too few scored sessions to choose by {name}; name it with --metric, to do so"
+        )
     Board([early]).check(name)
     check_rank(name)
     chosen = [_best(early, sweep, name) for sweep in sweeps]

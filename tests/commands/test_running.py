@@ -224,7 +224,7 @@ def test_the_run_folder_has_the_documented_layout(replay: Cli) -> None:
     assert (info["format"], info["newsreplay"]) == (4, newsreplay.__version__)
     assert [*info["data"]] == [
         *("name", "kind", "digest", "source", "licence", "notes", "made_up", "leaks", "rows_in", "rejected"),
-        *("options", "folder"),
+        *("options", "folder", "asked"),
     ]
     assert info["options"] == {
         "k": 3,
