@@ -101,7 +101,7 @@ def labels_of(names: Sequence[str]) -> list[str]:
     >>> labels_of(["a\\nb", "x" * 30 + "1"])
     ['a\\\\nb', 'xxxxxxxxxxxxxxxx…xxxxxx1']
     >>> labels_of([f"blend(trend(hours={hours}),popular(hours=48))" for hours in (6, 12)])
-    ['blend(tre…6…(hours=48))', 'blend(tre…12…hours=48))']
+    ['blend(tren…6…(hours=48))', 'blend(tren…12…hours=48))']
     """
     wholes = [_escaped(name) or "(no name)" for name in names]
     labels: dict[str, None] = {}
