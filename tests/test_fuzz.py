@@ -637,7 +637,10 @@ MONSTERS = {
     "objects": b'{"context":' * (HUGE // 11),
     "empty lines": b"\n" * (HUGE // 20),
 }
-TEXT_LOGS = ("adressa", "deskdrop", "globo", "mind", "nemig", "newsreel-mixed", "streamingrec", "table-csv")
+TEXT_LOGS = (
+    *("globo", "mind", "newsreel-mixed", "table-csv"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("adressa", "deskdrop", "nemig", "streamingrec")),
+)
 
 
 @pytest.mark.parametrize("log", TEXT_LOGS, indirect=True)

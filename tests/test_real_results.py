@@ -28,7 +28,8 @@ def replayed(data: Path, kind: str, recommenders: str, folder: Path) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "scored"), [("mind", "mind_sample", 5_000), ("ebnerd", "ebnerd_demo", 24_724)]
+    ("kind", "name", "scored"),
+    [("mind", "mind_sample", 5_000), pytest.param("ebnerd", "ebnerd_demo", 24_724, marks=pytest.mark.slow)],
 )
 def test_auc_and_ndcg_on_real_impressions_are_those_of_scikit_learn(
     real_data: Path, tmp_path: Path, kind: str, name: str, scored: int

@@ -52,7 +52,7 @@ from newsreplay.commands.options import (
     scope_options,
 )
 from newsreplay.commands.screens import screen
-from newsreplay.commands.starting import find_and_compile, start_list_of
+from newsreplay.commands.starting import find_and_compile, replaying, start_list_of
 from newsreplay.errors import RecommenderError
 from newsreplay.escaping import escaped
 from newsreplay.simulator.stages import StageClock
@@ -198,39 +198,23 @@ def run(
                 click.echo(planned_run(asked, entries, first))
                 return
             dataset = find_and_compile(data, files, limit, entries, first)
-        from newsreplay.api import run as replay_all
-        from newsreplay.files import file_name
-        from newsreplay.simulator.runs.place import Numbered
-
-        replay = partial(
-            replay_all,
-            dataset,
-            entries,
-            k=k,
-            publishers=publishers,
-            out=out or Numbered(runs / file_name(dataset.name)),
-            overwrite=overwrite,
-            slates=slates,
-            command=_typed(),
-            **scope,
-            **answering,
-        )
-    from newsreplay.machine import cores
-
-    done = _replayed(partial(replay, jobs=jobs or cores(), clock=clock, **limits), executor, table)
+        options = {"k": k, "publishers": publishers, "overwrite": overwrite, "slates": slates, "command": _typed()}
+        replay = replaying(dataset, entries, out, runs, **options, **scope, **answering)
+    done = _replayed(partial(replay, clock=clock, **limits), jobs, executor, table)
     done.names |= names
     _print_run(done, table, clock if profile or loudness() == "verbose" else None)
 
 
-def _replayed(replay: Callable[..., Run], executor: str | None, table: LeaderboardKeywords) -> Run:
+def _replayed(replay: Callable[..., Run], jobs: int | None, executor: str | None, table: LeaderboardKeywords) -> Run:
     """The run that `replay` makes, here or on a cluster's workers; of an interrupted one the finished is printed."""
+    from newsreplay.machine import cores
     from newsreplay.simulator.executors import opened_cluster
     from newsreplay.simulator.run import InterruptedRunError
 
     try:
         with opened_cluster(executor, report_line) as cluster, progress_bar() as progress:
             elsewhere = {} if cluster is None else {"executor": cluster}
-            return replay(progress=progress, report=report_line, **elsewhere)
+            return replay(jobs=jobs or cores(), progress=progress, report=report_line, **elsewhere)
     except RecommenderError as error:  # of --fail-fast
         raise FailedRecommendersError(str(error)) from None
     except InterruptedRunError as interruption:

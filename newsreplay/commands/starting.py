@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +15,7 @@ from newsreplay.commands.loudness import compiling_said, say
 from newsreplay.commands.options import FileOptions, LeaderboardKeywords, check_metrics
 
 if TYPE_CHECKING:
+    from newsreplay.api import Run
     from newsreplay.datasets.store import Dataset
     from newsreplay.recommenders.registry import Entry
 
@@ -70,6 +74,17 @@ def find_and_compile(data: str, files: FileOptions, limit: int | None, entries: 
     from newsreplay.datasets.first_rows import first_rows
 
     return first_rows(dataset, limit)
+
+
+def replaying(
+    dataset: Dataset, entries: list[Entry], out: Path | None, runs: Path, **options: Any
+) -> Callable[..., Run]:
+    """What replays, as `newsreplay.run` with these options: into `out`, or where runs of the data are numbered."""
+    from newsreplay.api import run
+    from newsreplay.files import file_name
+    from newsreplay.simulator.runs.place import Numbered
+
+    return partial(run, dataset, entries, out=out or Numbered(runs / file_name(dataset.name)), **options)
 
 
 def _report_passed_over() -> None:

@@ -35,7 +35,7 @@ BEAT = 0.2  #: seconds from one look at the workers to the next
 Result = TypeVar("Result")
 
 
-class Machine(NamedTuple):
+class WorkerMachine(NamedTuple):
     """A worker."""
 
     threads: int
@@ -62,7 +62,7 @@ class Task(Protocol):
 class Cluster(Protocol):
     """A system of workers."""
 
-    def machines(self) -> dict[str, Machine]:
+    def machines(self) -> dict[str, WorkerMachine]:
         """The workers there are now, by address."""
         ...
 
@@ -174,7 +174,7 @@ class ClusterExecutor(Executor):
                     self.waiting.clear()
                     self.at_work.clear()
 
-    def _usable(self, machines: dict[str, Machine]) -> dict[str, Machine]:
+    def _usable(self, machines: dict[str, WorkerMachine]) -> dict[str, WorkerMachine]:
         """Those that have the same versions; one that came later and has others is told of and left alone."""
         for address in machines.keys() - self.known.keys():
             difference = self._difference(address)
@@ -195,7 +195,7 @@ class ClusterExecutor(Executor):
         told = ", ".join(f"{name} {theirs.get(name)} (here {self.own[name]})" for name in others)
         return f"the worker {address} has {told}; install the same there" if others else ""
 
-    def _look_after(self, machines: dict[str, Machine]) -> None:
+    def _look_after(self, machines: dict[str, WorkerMachine]) -> None:
         """Take in what has ended; send what was on a lost worker elsewhere."""
         for job in [*self.at_work]:
             assert job.task is not None
@@ -229,7 +229,7 @@ class ClusterExecutor(Executor):
             error = f"its worker ended, {LOSSES} times: {', '.join(job.lost)}; the last time nothing else ran on it"
             job.future.set_result(failed(job.pair, error, None, 0))
 
-    def _place(self, machines: dict[str, Machine]) -> None:
+    def _place(self, machines: dict[str, WorkerMachine]) -> None:
         for job in [*self.waiting]:
             address = _room_for(job, machines, self.at_work)
             if address is None:
@@ -259,7 +259,7 @@ class ClusterExecutor(Executor):
         return Sent(pair, self.run, dataset.card["digest"], asked, sources, mark_of(pair.folder))
 
 
-def _room_for(job: _Job, machines: dict[str, Machine], at_work: list[_Job]) -> str | None:
+def _room_for(job: _Job, machines: dict[str, WorkerMachine], at_work: list[_Job]) -> str | None:
     """The worker with the most free threads among those that can take a pair; None where none can."""
     free: dict[str, int] = {}
     for address, machine in machines.items():
@@ -276,7 +276,7 @@ def _room_for(job: _Job, machines: dict[str, Machine], at_work: list[_Job]) -> s
     return max(free, key=lambda address: (address not in job.lost, free[address])) if free else None
 
 
-def _in_vain(job: _Job, machines: dict[str, Machine], patience: float) -> str:
+def _in_vain(job: _Job, machines: dict[str, WorkerMachine], patience: float) -> str:
     needs = job.needs
     wanted = f"{needs.threads} threads, {needs.memory:,} bytes and {needs.gpus} GPUs"
     what = "there is no worker" if not machines else f"no worker has the {wanted} that {job.pair.entry.label} needs"

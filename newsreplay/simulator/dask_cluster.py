@@ -6,7 +6,7 @@ from collections import deque
 from typing import TypedDict
 
 from newsreplay.errors import NewsreplayError
-from newsreplay.simulator.cluster import Machine, Task
+from newsreplay.simulator.cluster import Task, WorkerMachine
 from newsreplay.simulator.there import Returned, Sent, fingerprint, replay_there, stop
 
 try:
@@ -24,7 +24,7 @@ def _replay(sent: Sent, number: int) -> Returned:
     return replay_there(sent, lambda what: worker.log_event(sent.run, (number, what)))
 
 
-class _Facts(TypedDict):
+class _WorkerFacts(TypedDict):
     """What a scheduler says of a worker, of that what is looked at."""
 
     nthreads: int
@@ -48,11 +48,13 @@ class DaskCluster:
         self.heard_of: set[str] = set()  # runs whose messages are listened to
         self.started = 0
 
-    def machines(self) -> dict[str, Machine]:
+    def machines(self) -> dict[str, WorkerMachine]:
         """The workers there are now, by address."""
-        workers: dict[str, _Facts] = self.client.scheduler_info(n_workers=-1)["workers"]
+        workers: dict[str, _WorkerFacts] = self.client.scheduler_info(n_workers=-1)["workers"]
         return {
-            address: Machine(facts["nthreads"], facts["memory_limit"] or None, int(facts["resources"].get("GPU", 0)))
+            address: WorkerMachine(
+                facts["nthreads"], facts["memory_limit"] or None, int(facts["resources"].get("GPU", 0))
+            )
             for address, facts in workers.items()
         }
 

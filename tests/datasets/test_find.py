@@ -98,7 +98,7 @@ def test_the_demo_is_generated_once(tiny_demo: list[Path]) -> None:
 
 def test_the_demo_is_generated_anew_by_other_code(tiny_demo: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     first = find_data("demo")
-    monkeypatch.setattr(find, "_sources", lambda: "other code")
+    monkeypatch.setattr(find, "sources", lambda: "other code")
     assert find_data("demo").folder != first.folder
     assert len(tiny_demo) == 2
 

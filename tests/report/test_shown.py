@@ -143,12 +143,12 @@ def test_comparisons_show_no_success_of_few_sessions(tmp_path: Path) -> None:
         "E@1": "-",
         "P@10": "-",
         "slate MRR@5": "-",
-        "AUC": "50.000",
+        "AUC": "50.00",
     }
     assert "M has 11 scored sessions" in compare(run, "trend", "buffer")
     assert "AUC: in per cent" in compare(run)
     named = compare(run, "trend", "buffer", metrics=["E@1"])
-    assert rows_of(named)["E@1"][0] == "90.000"
+    assert rows_of(named)["E@1"][0] == "90.00"
     assert "E@1 of M: asked for by name" in named
 
 

@@ -19,7 +19,7 @@ import newsreplay
 from newsreplay.errors import NewsreplayError, RunError
 from newsreplay.recommenders.base import Resources
 from newsreplay.recommenders.registry import resources_of, start_list
-from newsreplay.simulator.cluster import ClusterExecutor, Machine
+from newsreplay.simulator.cluster import ClusterExecutor, WorkerMachine
 from newsreplay.simulator.executors import opened_cluster
 from newsreplay.simulator.there import Returned, Sent, fingerprint, replay_there
 
@@ -99,7 +99,7 @@ class NeverTask(MadeUpTask):
 class MadeUpCluster:
     """Workers in this process; one on which `deadly` starts is lost and another takes its place."""
 
-    def __init__(self, machines: dict[str, Machine], deadly: str = "", versions: dict[str, str] | None = None):
+    def __init__(self, machines: dict[str, WorkerMachine], deadly: str = "", versions: dict[str, str] | None = None):
         self.workers, self.deadly = dict(machines), deadly
         self.versions = versions or fingerprint()
         self.started: list[tuple[str, str]] = []
@@ -108,7 +108,7 @@ class MadeUpCluster:
         self.told: list[tuple[int, int | str]] = []
         self.stopped: list[str] = []
 
-    def machines(self) -> dict[str, Machine]:
+    def machines(self) -> dict[str, WorkerMachine]:
         return dict(self.workers)
 
     def fingerprint(self, address: str) -> dict[str, str]:
@@ -144,7 +144,7 @@ def test_a_cluster_gives_the_same_results_and_files(folder: Path) -> None:
     def progress(what: str, done: int, of: int) -> None:
         told.append(done)
 
-    cluster = MadeUpCluster({"one": Machine(1), "two": Machine(2)})
+    cluster = MadeUpCluster({"one": WorkerMachine(1), "two": WorkerMachine(2)})
     with ClusterExecutor(cluster) as executor:
         newsreplay.run(
             "few.csv", specs, out="there", executor=executor, progress=lambda what, done, of: told.append(done)
@@ -161,7 +161,7 @@ def test_files_come_back_from_a_worker_that_does_not_see_the_run_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("newsreplay.simulator.there._is_shared", lambda sent: False)
-    with ClusterExecutor(MadeUpCluster({"one": Machine(1)})) as executor:
+    with ClusterExecutor(MadeUpCluster({"one": WorkerMachine(1)})) as executor:
         newsreplay.run("few.csv", "trend", out="there", executor=executor)
     newsreplay.run("few.csv", "trend", out="here")
     assert Path("here/SHA256SUMS").read_text().count("\n") == Path("there/SHA256SUMS").read_text().count("\n")
@@ -170,11 +170,11 @@ def test_files_come_back_from_a_worker_that_does_not_see_the_run_folder(
 
 def test_a_pair_waits_for_a_worker_with_what_it_needs(folder: Path) -> None:
     assert resources_of(start_list("own.py:Large")[0]) == Resources(threads=2, gpus=1)
-    cluster = MadeUpCluster({"small": Machine(4), "large": Machine(2, gpus=1)})
+    cluster = MadeUpCluster({"small": WorkerMachine(4), "large": WorkerMachine(2, gpus=1)})
     with ClusterExecutor(cluster) as executor:
         newsreplay.run("few.csv", "own.py:Large,trend", executor=executor)
     assert dict(cluster.started)["own.py:Large"] == "large"
-    without = MadeUpCluster({"small": Machine(4)})
+    without = MadeUpCluster({"small": WorkerMachine(4)})
     with (
         ClusterExecutor(without, patience=0.0) as executor,
         pytest.raises(RunError, match="2 threads, 0 bytes and 1 GPU"),
@@ -184,7 +184,7 @@ def test_a_pair_waits_for_a_worker_with_what_it_needs(folder: Path) -> None:
 
 def test_a_pair_under_which_three_workers_end_fails_alone(folder: Path) -> None:
     lines: list[str] = []
-    cluster = MadeUpCluster({"one": Machine(2), "two": Machine(2)}, deadly="popular")
+    cluster = MadeUpCluster({"one": WorkerMachine(2), "two": WorkerMachine(2)}, deadly="popular")
     with ClusterExecutor(cluster, report=lines.append) as executor:
         run = newsreplay.run("few.csv", "popular,trend,recency", executor=executor)
     status = {pair["recommender"]: pair["status"] for pair in run.info["pairs"]}
@@ -199,7 +199,7 @@ def test_a_pair_under_which_three_workers_end_fails_alone(folder: Path) -> None:
 def test_a_worker_with_other_code_is_refused(folder: Path) -> None:
     other = fingerprint() | {"code": "0" * 24, "numpy": "1.0"}
     with pytest.raises(RunError, match=r"the worker one has code 0+ \(here .*\), numpy 1.0 \(here .*install the same"):
-        ClusterExecutor(MadeUpCluster({"one": Machine(1)}, versions=other))
+        ClusterExecutor(MadeUpCluster({"one": WorkerMachine(1)}, versions=other))
 
 
 def test_other_addresses_are_no_executors() -> None:

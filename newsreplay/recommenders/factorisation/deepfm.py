@@ -9,7 +9,7 @@ from newsreplay.log.rows import Column
 from newsreplay.recommenders.adapters.online import Learner
 from newsreplay.recommenders.factorisation.described import Described
 from newsreplay.recommenders.factorisation.libfm import FIELDS, Factorised, MachineLearner
-from newsreplay.recommenders.factorisation.machine import FieldSums, Machine, RequestFeatures, descend
+from newsreplay.recommenders.factorisation.machine import FactorisationMachine, FieldSums, RequestFeatures, descend
 from newsreplay.spec import whole
 
 
@@ -54,7 +54,7 @@ def _glorot(rng: np.random.Generator, inside: int, outside: int) -> Column:
 class DeepLearner(MachineLearner):
     """A factorisation machine whose logits a network over the sums of its fields adds to."""
 
-    def __init__(self, texts: Described, machine: Machine, network: Network):
+    def __init__(self, texts: Described, machine: FactorisationMachine, network: Network):
         super().__init__(texts, machine)
         self.network = network
 

@@ -11,7 +11,7 @@ from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import DAY, Column, Event
 from newsreplay.recommenders.adapters.online import Learner, OfferedArticles, Online
 from newsreplay.recommenders.factorisation.described import Described
-from newsreplay.recommenders.factorisation.machine import FieldSums, Machine, RequestFeatures, Values
+from newsreplay.recommenders.factorisation.machine import FactorisationMachine, FieldSums, RequestFeatures, Values
 from newsreplay.spec import number, whole
 
 USER, READ_TERM, ARTICLE, CATEGORY, TERM = range(5)  #: fields of features
@@ -21,7 +21,7 @@ FIELDS = 5
 class MachineLearner:
     """A factorisation machine that is told of what it is offered by ids and texts."""
 
-    def __init__(self, texts: Described, machine: Machine):
+    def __init__(self, texts: Described, machine: FactorisationMachine):
         self.texts, self.machine = texts, machine
 
     def rate(self, offered: OfferedArticles) -> Sequence[float]:
@@ -84,9 +84,11 @@ class Factorised(Online):
         self.texts = Described(catalog)
         return self.texts
 
-    def machine(self) -> Machine:
+    def machine(self) -> FactorisationMachine:
         """One that has learned nothing."""
-        return Machine(FIELDS, self.width, self.rate, self.penalty, int(key_of(self.setting.seed, "weights")))
+        return FactorisationMachine(
+            FIELDS, self.width, self.rate, self.penalty, int(key_of(self.setting.seed, "weights"))
+        )
 
     def _make_room(self, event: Event) -> None:
         """See `Online`; before the first row of a day terms are weighed anew, by what was known before it."""

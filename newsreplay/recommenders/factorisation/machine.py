@@ -47,7 +47,7 @@ class FieldSums(NamedTuple):
     field: Column  #: float64[examples, fields, width], Σ x_i v_i of each field
 
 
-class Machine:
+class FactorisationMachine:
     """Weights and vectors of features, in the order in which they were first learned from."""
 
     def __init__(self, fields: int, width: int, rate: float, penalty: float, seed: int):

@@ -73,7 +73,7 @@ def interpreted(log: Log, recommender: Any, text: str, k: int, requests: Asks = 
 
 
 @pytest.mark.parametrize("text", SPECS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(log=strategies.logs(), k=strategies.cut_offs())
 def test_a_compiled_baseline_answers_like_its_oracle(text: str, log: Log, k: int) -> None:
     recommender = start_list(text)[0].make()
@@ -81,7 +81,7 @@ def test_a_compiled_baseline_answers_like_its_oracle(text: str, log: Log, k: int
 
 
 @pytest.mark.parametrize("text", SPECS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(log=strategies.logs_with_impressions(), k=strategies.cut_offs())
 def test_a_compiled_baseline_scores_impressions_like_its_oracle(text: str, log: Log, k: int) -> None:
     done = replay(log, start_list(text)[0].make(), Setting(k=k), name=text)
@@ -278,7 +278,7 @@ def test_a_long_busy_log_is_answered_like_the_oracle_answers_it(text: str) -> No
 
 
 @pytest.mark.parametrize("text", SPECS)
-@pytest.mark.parametrize("k", [1, 2, 5])
+@pytest.mark.parametrize("k", [2, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 5))])
 def test_a_shorter_slate_is_the_beginning_of_a_longer_one(text: str, k: int) -> None:
     log = busy_log()
     recommender = start_list(text)[0].make()

@@ -16,7 +16,7 @@ from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.factorisation.deepfm import DeepFM, DeepLearner, Network
 from newsreplay.recommenders.factorisation.described import Described
 from newsreplay.recommenders.factorisation.libfm import FIELDS, LibFM, MachineLearner
-from newsreplay.recommenders.factorisation.machine import Machine
+from newsreplay.recommenders.factorisation.machine import FactorisationMachine
 from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import check_entry
 from newsreplay.simulator.overwritten import made_up_log
@@ -48,7 +48,7 @@ class DeepGiven(Given, DeepLearner):
 def learners(penalty: float = 0.03) -> list[Any]:
     made = []
     for kind in (Given, DeepGiven):
-        machine = Machine(FIELDS, 3, 0.1, penalty, 5)
+        machine = FactorisationMachine(FIELDS, 3, 0.1, penalty, 5)
         machine.meet([COMMON, *OWN[:2]])
         rng = np.random.default_rng(1)
         machine.vector[:] = rng.normal(0, 0.5, machine.vector.shape)

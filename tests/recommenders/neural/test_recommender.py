@@ -31,15 +31,16 @@ from newsreplay.simulator.overwritten import made_up_log
 from newsreplay.simulator.replay.replay import replay
 from newsreplay.simulator.replay.walk import Replayed
 
-#: Are told what GRU4Rec is, or NRMS or NAML: their tests are `slow`.
 OTHERS = ("sasrec", "narm", "stamp", "cennewsrec", "sentirec", "mins", "manner-cr")
-LATER = ("hierec", "glory", "cne-sue", "dkn")  #: of which the suite tests that they are blind; the rest is `slow`
+LATER = ("hierec", "glory", "cne-sue", "dkn")
 NAMES = (
     *("nrms", "naml", "lstur", "tanr", "caum", "pprec", "awrs", "crown", "fim", "npa", "miner", "gru4rec"),
     *(*LATER, *OTHERS),
 )
-EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in OTHERS + LATER)) for name in NAMES]
-BLIND = [pytest.param(name, marks=[pytest.mark.slow] * (name in ("fim", *OTHERS))) for name in NAMES]
+#: One of each kind of what a model is told: contents, a user, signals, graphs, ids; the others' tests are `slow`.
+KINDS = ("nrms", "npa", "pprec", "awrs", "crown", "glory", "gru4rec")
+EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name not in KINDS or name in LATER)) for name in NAMES]
+BLIND = [pytest.param(name, marks=[pytest.mark.slow] * (name not in KINDS)) for name in NAMES]
 SPELLED = {"pprec": "PPRec", "hierec": "HieRec", "cne-sue": "CNESUE", "gru4rec": "GRU4Rec", "sasrec": "SASRec"}
 SPELLED |= {"cennewsrec": "CenNewsRec", "sentirec": "SentiRec", "manner-cr": "MANNeRCR"}
 QUICK = ("nrms", "awrs", "crown")  #: whose saved weights are tested in the suite; those of the others are `slow`

@@ -200,7 +200,7 @@ def test_success_has_the_interval_of_the_oracle_whatever_is_the_cluster(case: Ca
 
 @pytest.mark.parametrize("cluster", KINDS)
 @pytest.mark.parametrize("sizes", [ClusterSizes(), ClusterSizes(most=30, groups=7, most_coarse=5, groups_coarse=3)])
-@pytest.mark.parametrize("articles", [2, 9, 80])
+@pytest.mark.parametrize("articles", [2, pytest.param(9, marks=pytest.mark.slow), 80])
 def test_intervals_of_many_sessions_are_those_of_the_oracle_grouped_or_not(
     cluster: str, sizes: ClusterSizes, articles: int
 ) -> None:

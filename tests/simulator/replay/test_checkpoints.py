@@ -99,6 +99,7 @@ OURS = [
     if BUILT_IN[name].target.split(".")[0] in ("baselines", "bandits", "counters:CounterRanker")
 ]
 COMPILED = [*(name for name in OURS if issubclass(find(name), Compiled)), "counters(model=gbdt, every=1)"]
+QUICK = ("random", "circular", "popular", "minhash", "vsknn", "thompson")  #: the others are `slow`
 SETTINGS = {
     "reads": Setting(k=K),
     "impressions": Setting(k=K, requests="impressions"),
@@ -107,7 +108,9 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in COMPILED]
+)
 def test_a_compiled_recommender_goes_on_from_its_state(name: str, tmp_path: Path) -> None:
     assert_goes_on(LOG, start_list(name)[0].make, SETTINGS["reads"], tmp_path / "kept")
 

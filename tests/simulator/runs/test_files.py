@@ -138,7 +138,7 @@ READ = {
     "report": (*OFTEN, "replicates", "frame", "outcomes", "scored_impressions", "rankings"),
     "export": (*OFTEN, "requests", "slates", "impressions", "scores"),
 }
-LONG = ("slices", "report", "export")
+LONG = ("slices", "report", "export", "slates")
 
 
 @pytest.mark.parametrize("use", [pytest.param(use, marks=[pytest.mark.slow] * (use in LONG)) for use in USES])

@@ -74,7 +74,7 @@ class BothWays(nn.Module):
         return both, torch.cat([*cell], -1)
 
 
-class Asked(nn.Module):
+class ClusterQuery(nn.Module):
     """Scaled dot-product attention of a vector to features: softmax((K f)·(Q q + b) / √query)."""
 
     def __init__(self, width: int, asking: int, query: int):
@@ -100,7 +100,7 @@ class Text(nn.Module):
         self.of_word = Glorot(self.width, self.width, bias=False)
         self.of_other = Glorot(self.width, self.width)
         self.itself = AdditiveAttention(self.width, size.query)
-        self.other = Asked(self.width, self.width, size.query)
+        self.other = ClusterQuery(self.width, self.width, size.query)
 
     def gated(self, states: Tensor, other: Tensor) -> Tensor:
         """H ⊙ σ(A H + B m + b), of states H [N, L, width] and the other text's last cells m [N, width]."""
@@ -166,9 +166,9 @@ class ClusteredReaders(nn.Module):
         self.proxies = NameTable(size.categories, width)
         nn.init.zeros_(self.proxies.weight)
         self.layers = nn.ModuleList(Glorot(width, width) for _ in range(size.layers))
-        self.within = Asked(width, width, size.query)
+        self.within = ClusterQuery(width, width, size.query)
         self.project = Glorot(width, width)
-        self.among = Asked(width, width, size.query)
+        self.among = ClusterQuery(width, width, size.query)
         self.nobody = nn.Parameter(torch.zeros(width))
 
     def offer(self, vectors: Tensor) -> Tensor:

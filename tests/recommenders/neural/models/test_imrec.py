@@ -216,8 +216,11 @@ def test_weights_that_cards_need_are_drawn_after_all_others(
 @pytest.mark.parametrize(
     "name",
     [
-        *("nrms", "naml", "lstur", "tanr", "caum", "awrs", "pprec", "crown", "fim"),
-        *("hierec", "glory", "cne_sue", "dkn"),
+        *("nrms", "caum", "crown", "fim", "hierec"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("naml", "lstur", "tanr", "awrs", "pprec", "glory", "cne_sue", "dkn")
+        ),
     ],
 )
 def test_any_model_can_be_shown_cards(name: str, visual: str) -> None:

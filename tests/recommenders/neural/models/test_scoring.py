@@ -12,9 +12,10 @@ from newsreplay.recommenders.neural.articles.article_table import ArticleTable
 from newsreplay.recommenders.neural.articles.texts import Vocabulary
 from newsreplay.recommenders.neural.cards.features import CardFeatures
 from newsreplay.recommenders.neural.learning.cache import VectorCache
+from newsreplay.recommenders.neural.learning.pairs import above, pair_logits
 from newsreplay.recommenders.neural.learning.requests import RequestBatch
 from newsreplay.recommenders.neural.learning.scoring import Scorer
-from newsreplay.recommenders.neural.models.fields import CardView, Columns
+from newsreplay.recommenders.neural.models.fields import CardView, Columns, Contents
 from newsreplay.recommenders.neural.models.model import TINY, UNKNOWN, Inputs, NewsModel
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
 from newsreplay.recommenders.neural.stream.signals import SIGNALS
@@ -25,7 +26,13 @@ from tests.recommenders.neural.models.cases import MODELS, Case, named
 SIZE = replace(TINY, history=20)
 ITEMS = 90
 NAMES = [f"word{number}" for number in range(WORDS - 9)]
-FACTS = ("title", "abstract", "category", "subcategory", "entities", "image")
+FACTS = ("title", "abstract", "category", "subcategory", "entities", "image", "sentiment")
+#: Variants of a model, and the models that are of the same kinds as others, are `slow`.
+QUICK = ("nrms", "lstur", "caum", "awrs", "crown", "fim", "unbert", "npa", "miner", "glory", "gru4rec", "sasrec")
+CASES = [
+    pytest.param(case, id=named(case), marks=[pytest.mark.slow] * (case[0] not in QUICK or bool(case[1])))
+    for case in MODELS
+]
 
 
 class MadeUp:
@@ -116,8 +123,19 @@ def in_full(scorer: Scorer, batch: RequestBatch) -> np.ndarray:
             user,
         )
         with torch.inference_mode():
-            scores.append(model.scores(vectors, requests, contents)[1 + number % 2][0].numpy())
+            first = model.scores(vectors, requests, contents)[1 + number % 2]
+            scores.append(with_pairs(model, contents, requests, first))
     return np.concatenate(scores)
+
+
+def with_pairs(model: NewsModel, contents: Contents, requests: Inputs, first: torch.Tensor) -> np.ndarray:
+    """Scores of a request, [1, W] → [W], the first of them scored again beside what was read if the model has pairs."""
+    scores = first[0].numpy()
+    if not model.pairs:
+        return scores
+    short = np.isin(np.arange(len(scores)), np.argsort(-scores, kind="stable")[: model.pairs])
+    again = pair_logits(model, contents, requests, first, torch.from_numpy(short)[None])[0].numpy()
+    return above(scores, short, again[short])
 
 
 def every_other(batch: RequestBatch) -> np.ndarray:
@@ -130,7 +148,7 @@ def close(scores: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5 * float(np.abs(expected).max()))
 
 
-@pytest.mark.parametrize("case", MODELS, ids=map(named, MODELS))
+@pytest.mark.parametrize("case", CASES)
 def test_scores_are_those_of_the_model_that_is_shown_all_in_full(case: Case) -> None:
     scorer = scorer_of(case)
     batch = some_requests(type(scorer.model), [1, 33, 5, 70, 3, 90, 12, 32, 4, 2], seed=5)
@@ -144,7 +162,7 @@ def test_scores_are_those_of_the_model_that_is_shown_all_in_full(case: Case) -> 
     )  # one by one
 
 
-@pytest.mark.parametrize("case", MODELS, ids=map(named, MODELS))
+@pytest.mark.parametrize("case", CASES)
 def test_later_requests_of_a_batch_change_no_bit_of_earlier_ones(case: Case) -> None:
     kept = []
     for pools in ([3], [90, 70, 8, 40, 11]):
