@@ -380,7 +380,7 @@ def _plan(wanted: _Wanted) -> Plan:
     options = wanted.reading
     for name in options:
         if name == "keep" and name not in taken:
-            raise DataError(f"of {wanted.kind} no further columns can be kept: it has none; leave --keep out")
+            raise DataError(f"of {wanted.kind} no further columns are kept; leave --keep out")
         if name not in taken or name in ("path", "columns", "sizes"):
             raise DataError(f"{wanted.kind} has no option --{name.replace('_', '-')}")
     if wanted.columns:
