@@ -116,7 +116,7 @@ def test_how_long_an_article_will_be_read_cannot_be_kept_beside_its_read(columns
 
 
 def test_of_a_kind_without_further_columns_nothing_can_be_kept(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="of mind no further columns can be kept: it has none"):
+    with pytest.raises(DataError, match="of mind no further columns are kept"):
         find_data(f"mind:{tmp_path}", preparing={"keep": ["x"]})
 
 
