@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Any
-
-from mkdocs.structure.files import File, Files
+from typing import TYPE_CHECKING, Any
 
 import newsreplay
+
+if TYPE_CHECKING:
+    from mkdocs.structure.files import Files
 
 REPOSITORY = "https://github.com/newsreplay/newsreplay/blob/main/"
 _LINK = re.compile(r"(?<=\]\()(?!\w+:)([^()\s#]+)")
@@ -20,6 +21,8 @@ _MODULES = ("newsreplay.testing", "newsreplay.datasets.base", "newsreplay.errors
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the page of the Python interface."""
+    from mkdocs.structure.files import File  # make_docs.py imports all scripts, with mkdocs or without
+
     files.append(File.generated(config, "python.md", content=python_page()))
     return files
 

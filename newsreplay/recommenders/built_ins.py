@@ -103,3 +103,12 @@ PRESETS = {
         *("gru4rec", "sasrec", "narm", "stamp"),
     ),
 }
+#: Everything that ranks by itself and needs neither an estimator nor impressions as they were shown.
+PRESETS["field"] = tuple(
+    dict.fromkeys(
+        (
+            *(*PRESETS["baselines"], *PRESETS["bandits"], "counters", "libfm", "deepfm"),
+            *(*PRESETS["sessions"], *PRESETS["neural"]),
+        )
+    )
+)

@@ -46,6 +46,16 @@ def _relevance(rank: int, depth: int) -> float:
 
 
 @kernel
+def _begin(listed: Any, taken: Any) -> int:
+    """How many articles are listed, none of which is taken."""
+    count = int64(0)
+    while count < listed.size and listed[count] >= 0:
+        taken[count] = False
+        count += 1
+    return count
+
+
+@kernel
 def _clear(offered: Any, category: Any, slate: Any) -> None:
     for place in range(slate.size):
         if slate[place] >= 0 and category[slate[place]] >= 0:
@@ -71,10 +81,7 @@ def learn_categories(state: Any, event: Any) -> None:
 def recommend_mmr(state: Any, request: Any, slate: Any) -> None:
     """Place by place the article whose relevance, less its likeness to what the slate has, is largest."""
     listed = state.given.listed[next_slate(state.given)]
-    count = int64(0)
-    while count < listed.size and listed[count] >= 0:
-        state.taken[count] = False
-        count += 1
+    count = _begin(listed, state.taken)
     for place in range(min(count, slate.size)):
         best, most = int64(-1), -np.inf
         for rank in range(count):
@@ -127,10 +134,7 @@ def _distance(state: Any, read: Any, known: int, added: int, offered: int) -> fl
 def recommend_calibrated(state: Any, request: Any, slate: Any) -> None:
     """Place by place the article that makes the slate's relevance, less its distance from the reader, largest."""
     listed = state.given.listed[next_slate(state.given)]
-    count = int64(0)
-    while count < listed.size and listed[count] >= 0:
-        state.taken[count] = False
-        count += 1
+    count = _begin(listed, state.taken)
     known = int64(0)
     if request.user >= 0:
         known = min(int64(state.reads[request.user]), int64(state.read.shape[1]))

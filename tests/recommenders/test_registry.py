@@ -150,6 +150,13 @@ def test_records_are_read_without_importing_what_they_are_of() -> None:
     assert not modules & {"torch", "numba", "numpy", "newsreplay.recommenders.baselines"}
 
 
+def test_the_preset_field_has_everything_that_ranks_by_itself() -> None:
+    others = {"river", "sklearn", "editorial"}  # of an estimator, of impressions as they were shown
+    wanted = {name for name, record in BUILT_IN.items() if record.family not in ("mixtures", "references")} - others
+    assert {parse_spec(text).name for text in PRESETS["field"]} == wanted | {"random"}
+    assert len({*PRESETS["field"]}) == len(PRESETS["field"])
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_recommender_of_a_preset_is_built_in(name: str) -> None:
     assert all(registry.built_in(parse_spec(text)) for text in PRESETS[name])
