@@ -16,7 +16,13 @@ from newsreplay.commands.screens import screen
 @click.argument("recommenders", default="baselines", metavar="[SPECS]")
 @data_option
 @click.option("--publisher", help="Which of the data set's publishers.  [default: the first]")
-@click.option("--rows", default=200_000, show_default=True, type=click.IntRange(1), help="So many of its log's first.")
+@click.option(
+    "--rows",
+    default=200_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="So many of its log's rows, counted from the first read.",
+)
 @k_option
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1), help="Replays; medians are shown.")
 @click.option("--timed", is_flag=True, help="Replay once more, to tell learning and answering apart.")

@@ -27,4 +27,6 @@ def certificates(folder: Path, page: Path | None) -> None:
         report_line(f"refused {refused.file}: {refused.why}")
     path = folder / "index.html" if page is None else page
     write_certificates(read, path)
-    click.echo(f"wrote {path}: {len(read.kept)} certificates, {len(read.refused)} refused")
+    click.echo(
+        f"wrote {path}: {len(read.kept)} certificate{'' if len(read.kept) == 1 else 's'}, {len(read.refused)} refused"
+    )

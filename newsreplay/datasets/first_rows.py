@@ -20,7 +20,18 @@ from newsreplay.datasets.store import ColumnFiles, Dataset
 from newsreplay.errors import DataError
 from newsreplay.files import cannot_write, digest_of, folder_written_whole, link_or_copy
 from newsreplay.log.publisher import REQUEST_DTYPES, SESSION_DTYPES, UPDATE_DTYPES, Publisher
-from newsreplay.log.rows import HISTORY, IMPRESSION, LOG_DTYPES, OUTCOME, POOL_DTYPES, PUBLISH, Column, DType, Log, head
+from newsreplay.log.rows import (
+    HISTORY,
+    IMPRESSION,
+    LOG_DTYPES,
+    OUTCOME,
+    POOL_DTYPES,
+    Column,
+    DType,
+    Log,
+    end_of_first,
+    head,
+)
 from newsreplay.machine import home
 
 WHOLE = ("articles.arrow", "categories.arrow", "profiles.arrow", "outside.arrow")  #: files that stay as they are
@@ -36,7 +47,7 @@ def first_rows(dataset: Dataset, limit: int) -> Dataset:
     """
     if limit < 1:
         raise DataError(f"a limit of {limit:,} rows leaves nothing to replay; give 1 or more")
-    if not any(_end(dataset.publisher(name).log, limit) < _rows(dataset, name) for name in dataset.publishers):
+    if not any(end_of_first(dataset.publisher(name).log, limit) < _rows(dataset, name) for name in dataset.publishers):
         return dataset
     key = json.dumps([dataset.card, limit, digest_of([Path(__file__)])])
     folder = home() / "prepared" / hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
@@ -53,12 +64,6 @@ def first_rows(dataset: Dataset, limit: int) -> Dataset:
 
 def _rows(dataset: Dataset, publisher: str) -> int:
     return dataset.card["publishers"][dataset.publishers.index(publisher)]["rows"]
-
-
-def _end(log: Log, limit: int) -> int:
-    """The row before which a log ends."""
-    begin = int(np.argmax((log.kind != PUBLISH) & (log.kind != HISTORY)))
-    return min(begin + limit, len(log.kind))
 
 
 def _write(dataset: Dataset, limit: int, result: Path) -> None:
@@ -93,7 +98,7 @@ def _write(dataset: Dataset, limit: int, result: Path) -> None:
 
 def _first_of(publisher: Publisher, limit: int) -> Publisher:
     """A publisher whose log ends after so many rows; its articles are those of the whole log."""
-    end = _end(publisher.log, limit)
+    end = end_of_first(publisher.log, limit)
     log = head(publisher.whole_log, end)
     asked = int(np.searchsorted(publisher.requests.row, end))
     if not asked:

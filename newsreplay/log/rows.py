@@ -167,6 +167,12 @@ def cut(log: Log, end: int) -> Log:
     return head(log, int(np.searchsorted(log.time, end)))
 
 
+def end_of_first(log: Log, limit: int) -> int:
+    """The row before which the first `limit` rows end, counted from the first read or impression."""
+    begin = int(np.argmax((log.kind != PUBLISH) & (log.kind != HISTORY)))
+    return min(begin + limit, len(log.kind))
+
+
 def head(log: Log, rows: int) -> Log:
     """The first `rows` rows, and the impressions among them."""
     columns = {name: getattr(log, name)[:rows] for name in LOG_DTYPES}

@@ -19,7 +19,7 @@ import numpy as np
 
 from newsreplay.errors import NewsreplayError
 from newsreplay.log.publisher import Publisher
-from newsreplay.log.rows import READ, Log
+from newsreplay.log.rows import READ, Log, end_of_first, head
 from newsreplay.machine import cores
 from newsreplay.recommenders.base import Setting
 from newsreplay.recommenders.references.nothing import Nothing
@@ -80,13 +80,15 @@ def bench(
 ) -> Bench:
     """Replay the first `rows` of a publisher's log before each recommender, `repeats` times, and take medians.
 
+    Rows are counted from the first read or impression; what lies before is replayed, too.
+
     `data` is what the data set is called. `timed` replays once more with every call under the clock.
     Raises `NewsreplayError` for the oracle, which is not replayed.
     """
     for entry in entries:
         if isinstance(entry.make(), Oracle):
             raise NewsreplayError(f"{entry.label} is worked out from the log, and not replayed; leave it out")
-    log = first_rows(publisher.whole_log, rows)
+    log = head(publisher.whole_log, end_of_first(publisher.whole_log, rows))
     floor = Entry("nothing", Nothing())
     _replayed(publisher, log, floor, Setting(k=k))
     setting = Setting(k=k, publisher=publisher.name)
@@ -106,15 +108,8 @@ def bench(
     )
 
 
-def first_rows(log: Log, rows: int) -> Log:
-    """The first rows of a log; all impressions stay beside it."""
-    columns = {name: column[:rows] for name, column in log._asdict().items() if name not in ("pools", "extra")}
-    extra = tuple(column._replace(code=column.code[:rows]) for column in log.extra)
-    return Log(**columns, pools=log.pools, extra=extra)
-
-
 def _cost(publisher: Publisher, log: Log, entry: Entry, setting: Setting, repeats: int, timed: bool) -> Cost:
-    start, _ = _seconds(publisher, first_rows(log, 1), entry, setting)
+    start, _ = _seconds(publisher, head(log, 1), entry, setting)
     taken, replayed = zip(*(_seconds(publisher, log, entry, setting) for _ in range(repeats)), strict=True)
     learn = recommend = None
     if timed:
