@@ -73,7 +73,7 @@ def interpreted(log: Log, recommender: Any, text: str, k: int, requests: Asks = 
 
 
 @pytest.mark.parametrize("text", SPECS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(log=strategies.logs(), k=strategies.cut_offs())
 def test_a_compiled_baseline_answers_like_its_oracle(text: str, log: Log, k: int) -> None:
     recommender = start_list(text)[0].make()
@@ -81,7 +81,7 @@ def test_a_compiled_baseline_answers_like_its_oracle(text: str, log: Log, k: int
 
 
 @pytest.mark.parametrize("text", SPECS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(log=strategies.logs_with_impressions(), k=strategies.cut_offs())
 def test_a_compiled_baseline_scores_impressions_like_its_oracle(text: str, log: Log, k: int) -> None:
     done = replay(log, start_list(text)[0].make(), Setting(k=k), name=text)

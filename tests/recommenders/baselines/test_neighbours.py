@@ -50,7 +50,7 @@ def oracle(log: Log, text: str, k: int, kind: int = READ) -> naive.Answered:
 
 
 @pytest.mark.parametrize("text", SPECS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(log=strategies.logs(max_rows=40), k=strategies.cut_offs())
 def test_reads_are_answered_as_the_oracle_answers_them(text: str, log: Log, k: int) -> None:
     assert answers(replayed(log, text, k).slates) == oracle(log, text, k).slates
