@@ -36,6 +36,7 @@ IDS = ("user", "session", "item")
 LISTS = ("pool", "items")  #: columns of lists of articles
 TEXT = pa.dictionary(pa.int32(), pa.large_string())
 WORK = ".work-"  #: what the names of folders begin with from which a preparation may go on
+REVISED = "revised"  #: the file that says so where parts are read again, since planning was belied
 TABLES = ("rows", "articles", "profiles")
 
 
@@ -119,17 +120,25 @@ def remove_leftovers(folder: Path) -> None:
 
 def read_parts(plan: Plan, work: Path, *, strict: bool, processing: Processing) -> Intake:
     """Read what has not been read yet. With `strict` the first reject in source order is raised as `DataError`."""
+    revised = work / REVISED
+    if revised.exists():  # what lies here was read in two ways, or in one that this plan does not know of yet
+        _remove_parts(plan, work)
     while True:
         intakes = _read_all(plan, work, strict, processing)
         intake = _intake_of(intakes, work)
         if not plan.revise(intake.counts):
             break
-        for number in range(len(plan.parts)):
-            shutil.rmtree(work / f"{number:06}", ignore_errors=True)
+        revised.touch()
+        _remove_parts(plan, work)
     if strict and intake.first_reject is not None:
         first = intake.first_reject
         raise DataError(f"{first.file} {plan.unit} {first.line}: {first.reason}; without --strict it is left out")
     return intake
+
+
+def _remove_parts(plan: Plan, work: Path) -> None:
+    for number in range(len(plan.parts)):
+        shutil.rmtree(work / f"{number:06}", ignore_errors=True)
 
 
 def _read_all(plan: Plan, work: Path, strict: bool, processing: Processing) -> list[PartIntake]:
@@ -340,7 +349,7 @@ def _intake_of(intakes: list[PartIntake], work: Path) -> Intake:
 
 
 def _intakes(work: Path) -> list[PartIntake]:
-    return [json.loads((folder / "intake.json").read_text("utf-8")) for folder in sorted(work.iterdir())]
+    return [json.loads((folder / "intake.json").read_text("utf-8")) for folder in sorted(work.glob("[0-9]*"))]
 
 
 def reject_counts(work: Path) -> Counter[str]:

@@ -282,6 +282,8 @@ def _fast(name: str, data: bytes, names: list[str], kind: _Kind, shape: _Shape) 
     block = Block(name, lines=shape.lines, records=shape.records, kept=table.num_rows)
     block.dropped += Counter({rule: events.get(event, 0) for event, rule in kind.dropped.items()})
     block.dropped += Counter({BLANK: shape.blank})
+    # A column that is an id and kept besides was read as ids are.
+    columns |= {column: values.cast(pa.string()) for column, values in columns.items() if column.startswith(EXTRA)}
     return _with(block, kind, pa.table(columns))
 
 

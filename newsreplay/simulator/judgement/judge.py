@@ -157,7 +157,8 @@ def known_at(log: Log, rows: Column) -> Column:
     known = scratch.empty(len(rows), np.int32)
     highest = np.int32(-1)
     for part in scratch.stretches(len(log.item)):
-        begin, end = np.searchsorted(rows, (part.start, part.stop))
+        # Of the rows' own type, since NumPy would copy all of them to another one.
+        begin, end = np.searchsorted(rows, np.array([part.start, part.stop], rows.dtype))
         so_far = np.maximum.accumulate(np.maximum(log.item[part], highest))
         known[begin:end] = so_far[rows[begin:end] - part.start] + 1
         highest = so_far[-1]

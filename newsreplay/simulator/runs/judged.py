@@ -76,6 +76,8 @@ class JudgedColumns:
         self.publisher: str = scored.publisher
         self.recommender: str = recommender  #: its spec, as the run shows it
         self.k = int(self._run.info["options"]["k"])  #: length of slates
+        #: whether late answers count as none (`--strict-deadline`), though `slates` has them as they came
+        self.strict_deadline = bool(self._run.info["options"]["strict_deadline"])
         self.asks: Asks = self._run.asks  #: what asked for slates: "reads" or "impressions"
 
     @property

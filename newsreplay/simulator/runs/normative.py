@@ -19,6 +19,7 @@ from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
 from newsreplay.log.entities import entity_names
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import HOUR, READ, Column
+from newsreplay.simulator.judgement.clusters import first_rows
 from newsreplay.simulator.runs.judged import JudgedColumns, Ratio
 from newsreplay.spec import number, whole
 
@@ -65,8 +66,11 @@ class Measure:
     def __call__(self, judged: JudgedColumns) -> Ratio:
         """The mean of distances over the requests of scored sessions for which there are both distributions.
 
-        Raises `NewsreplayError` where the publisher does not tell the attribute, `RunError` without data or slates.
+        Raises `NewsreplayError` where the publisher does not tell the attribute, and where late answers count as none,
+        since a run does not keep which were late; `RunError` without data or slates.
         """
+        if judged.strict_deadline:
+            raise NewsreplayError("late answers count as none here, and the run does not keep which were late")
         order = np.argsort(judged.requests.row, kind="stable")
         values = self._values(judged.data)
         asked = SlatesAsked(judged.data, values, judged.requests.row[order], judged.slates[order])
@@ -162,7 +166,8 @@ def attribute(data: Publisher, by: str) -> Attribute:
     """The values of a publisher's articles. Raises `NewsreplayError` where it has no such attribute."""
     articles, count = data.articles, len(data.articles.id)
     if by == "article":
-        return Attribute(np.arange(count + 1), np.arange(count), np.zeros(count, np.int64), count)
+        known = first_rows(data.log.item, count, none=len(data.log.item))
+        return Attribute(np.arange(count + 1), np.arange(count), known, count)
     if by == "category":
         if not len(articles.categories):
             raise NewsreplayError(f"{data.name} tells no categories of articles")

@@ -7,8 +7,9 @@ import os
 import resource
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from newsreplay.arrow import map_batch
 from newsreplay.datasets.base import Block, Part, Plan, Reject
 from newsreplay.datasets.preparing import prepare as prepare_module
 from newsreplay.datasets.preparing.work import Intake, Processing, read_parts, work_folder
+from newsreplay.datasets.reading.sizes import ReadSizes
+from newsreplay.datasets.sources.table.plan import plan_table
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError
 from newsreplay.locks import own_folder
@@ -417,3 +420,34 @@ def test_publishers_are_counted_over_all_parts_and_the_rest_is_not_read(tmp_path
     assert len(begun) < 500
     many = [Part(Path(), f"f{n}", n % 3) for n in range(50)]
     assert len(prepare(Plan(many, read), tmp_path / "data", "k2", publishers=3).publishers) == 3
+
+
+def test_a_reading_anew_that_was_interrupted_leaves_nothing_read_the_other_way(tmp_path: Path) -> None:
+    """The first six lines of every stretch of forty are in seconds, the others in milliseconds: all is read twice."""
+    times = [str(1_577_865_600 + n) if n % 40 < 6 else str(1_577_865_600_000 + n) for n in range(200)]
+    lines = [f"{time},ann,{n:0{19 - len(time)}}\n" for n, time in enumerate(times)]  # of 25 bytes each
+    path = tmp_path / "clicks.csv"
+    path.write_text("time,user,item\n" + "".join(lines))
+    reads: list[Part] = []
+
+    def planned(most: int) -> Plan:
+        plan = plan_table(path, sizes=ReadSizes(stretch=1_000, chunk=60))
+        reads.clear()
+
+        def read(part: Part) -> Iterable[Block]:
+            reads.append(part)
+            if len(reads) > most:
+                raise KeyboardInterrupt
+            return plan.read(part)
+
+        return replace(plan, read=read)
+
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole = intake_of(planned(1_000), tmp_path / "whole")
+    parts = len(reads) // 2
+    assert (parts > 2, whole.kept, whole.rejects) == (True, 170, 30)
+    with pytest.raises(KeyboardInterrupt):
+        intake_of(planned(parts + 2), tmp_path / "killed")
+    again = intake_of(planned(1_000), tmp_path / "killed")
+    assert again._replace(publishers={}) == whole._replace(publishers={})

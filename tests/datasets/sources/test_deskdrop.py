@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,13 @@ def test_of_a_view_that_was_logged_twice_the_fuller_description_is_kept(tmp_path
     assert kept == {"userAgent": ["Mozilla, 5"], "userCountry": [None], "personId": ["-7"]}
     with pytest.raises(DataError, match="no column 'device' to keep; it has timestamp, eventType"):
         plan_deskdrop(tmp_path, keep=["device"])
+
+
+def test_an_id_can_be_kept_besides_whichever_way_records_are_read(tmp_path: Path) -> None:
+    damaged = view(time="soon", item=7)  # read record by record, as all of its chunk
+    folder = folder_of(tmp_path, [*(view(item=item) for item in range(40)), damaged])
+    raw = read(plan_deskdrop(folder, keep=["contentId"], sizes=replace(SIZES, chunk=600)))
+    assert raw.rows["extra.contentId"].to_pylist() == [str(item) for item in range(40)]
 
 
 def slow(folder: Path, sizes: ReadSizes = SIZES) -> tuple[Any, ...]:

@@ -559,12 +559,22 @@ def test_the_unit_of_most_times_counts_where_the_first_lines_have_another(
     assert "time: epoch milliseconds" in dataset.card["notes"]
 
 
-def test_times_of_one_unit_are_read_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("late", "again"), [(1_577_865_600_000, False), (1_577_865_600, True)])
+def test_planning_looks_at_the_first_lines_alone(late: int, again: bool, tmp_path: Path) -> None:
+    """The blocks tell what planning did not see: later times of another unit, of which there are more."""
+    first = [1_577_865_600_000 + n for n in range(20)]
     path = tmp_path / "clicks.csv"
-    path.write_text(rows_of_units("clicks.csv", [1_577_865_600_000 + n for n in range(100)]))
+    path.write_text(rows_of_units("clicks.csv", first + [late + n for n in range(80)]))
     plan = plan_table(path, sizes=ReadSizes(chunk=200))
     counts: Counter[str] = Counter()
     for part in plan.parts:
         for block in plan.read(part):
             counts.update(block.counts)
-    assert not plan.revise(counts)
+    assert plan.revise(counts) == again
+
+
+def test_days_and_months_of_reads_and_articles_are_told_apart_by_each_file(tmp_path: Path) -> None:
+    write(tmp_path / "reads.csv", "time,user,item,published\n1577865600,ann,a,31/12/2019\n")
+    write(tmp_path / "articles.csv", "item,published\na,12/31/2019\n")
+    raw = read(tmp_path)
+    assert len(raw.rows) == 1

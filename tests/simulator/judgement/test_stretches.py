@@ -101,6 +101,18 @@ def test_the_longest_hundredth_of_sessions_is_the_first_of_equals(lengths: list[
         assert longest_sessions(begin).tolist() == [number in chosen for number in range(len(lengths))]
 
 
+def peak_of_selecting(publisher: Publisher, folder: Path) -> int:
+    """The most bytes that are held, besides files, while what is scored is selected."""
+    sizes = ClusterSizes(most=50, groups=20, most_coarse=50, groups_coarse=20)
+    with scratch.using(Scratch(folder, in_memory=0, stretch=1000)):
+        tracemalloc.start()
+        try:
+            select_scored(publisher, Scope(), 0, sizes)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
 def peak_of_judging(publisher: Publisher, folder: Path) -> int:
     """The most bytes that are held, besides files, while a publisher is judged and written, stretch by stretch."""
     folder.mkdir()
@@ -122,7 +134,7 @@ def peak_of_judging(publisher: Publisher, folder: Path) -> int:
 
 def test_a_further_read_costs_no_memory(tmp_path: Path) -> None:
     reads = 100_000, 200_000  # both are written in several pieces
-    peaks = []
+    peaks, selecting = [], []
     for number in (2_000, *reads):  # the first one loads what has to be loaded
         rng, rows = np.random.default_rng(0), np.arange(number)
         time = 1_700_000_000_000 + 60_000 * (rows // 1000)
@@ -130,6 +142,8 @@ def test_a_further_read_costs_no_memory(tmp_path: Path) -> None:
         table = {"time": time, "user": rng.integers(0, number // 6, number), "item": rows % 500}
         write_batch(clicks, {name: pa.array(values.astype(np.int64)) for name, values in table.items()})
         publisher = find_data(clicks).publisher(clicks.stem)
+        selecting.append(peak_of_selecting(publisher, tmp_path))
         peaks.append(peak_of_judging(publisher, tmp_path / f"run-{number}"))
+    assert (selecting[2] - selecting[1]) / (reads[1] - reads[0]) < 4  # marks of sessions, and no column of reads
     # Two numbers a row are reserved and never touched (`beyond_accuracy`); marks of sessions are a byte each.
     assert (peaks[2] - peaks[1]) / (reads[1] - reads[0]) < 16 + 4

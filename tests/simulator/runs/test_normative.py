@@ -84,7 +84,7 @@ def values(data: Publisher, by: str) -> naive.Values:
 
     def of(item: int, row: int) -> Sequence[object]:
         if by == "article":
-            return [item]
+            return [item] if (data.log.item[: row + 1] == item).any() else []
         if by == "category":
             known = articles.category[item] >= 0 and articles.category_row[item] <= row
             return [int(articles.category[item])] if known else []
@@ -104,6 +104,7 @@ MEASURES: list[tuple[Measure, Naive]] = [
     (Fragmentation(), naive.fragmentation),
     (Fragmentation(by="category"), naive.fragmentation),
     (Representation(), lambda *a: naive.representation(*a, hours=24)),
+    (Representation(by="article", hours=7), lambda *a: naive.representation(*a, hours=7)),
     (Activation(), lambda *a: naive.representation(*a, hours=24)),
     (Representation(by="category", hours=7), lambda *a: naive.representation(*a, hours=7)),
 ]
@@ -164,3 +165,10 @@ def test_an_unknown_attribute_is_refused() -> None:
 def test_runs_without_slates_have_no_measures(tmp_path: Path) -> None:
     without = newsreplay.run(log(20), ["popular"], k=2, slates=False, out=tmp_path / "run")
     assert "slates" in newsreplay.leaderboard([without], metrics=["E@1", "fragmentation"])
+
+
+def test_late_slates_are_not_measured_where_they_count_as_none(tmp_path: Path) -> None:
+    late = newsreplay.run(log(20), ["popular"], k=2, deadline="1ms", strict_deadline=True, out=tmp_path / "run")
+    assert "does not keep which were late" in " ".join(
+        newsreplay.leaderboard([late], metrics=["fragmentation"]).split()
+    )
