@@ -169,8 +169,9 @@ def test_every_answer_is_what_the_model_says_when_asked_from_scratch(name: str) 
                 history = torch.where(torch.from_numpy(one.history[0]) > 0, torch.arange(1, 1 + h), 0)[None]
                 names = learned.scorer.signals
                 with torch.inference_mode():
+                    contents = learned.articles.contents(slots, trim=True)
                     if learned.neighbours is None:
-                        vectors = model.encode(learned.articles.contents(slots, trim=True))
+                        vectors = model.encode(contents)
                     else:
                         distinct, where = np.unique(slots, return_inverse=True)
                         near = learned.neighbours.closure(distinct)
@@ -184,7 +185,7 @@ def test_every_answer_is_what_the_model_says_when_asked_from_scratch(name: str) 
                         Columns(model.context, torch.from_numpy(one.context)[None]),
                         torch.from_numpy(one.user),
                     )
-                    scores = model.scores(vectors, requests)[1][0]
+                    scores = model.scores(vectors, requests, contents)[1][0]
                 np.testing.assert_allclose(waiting[row, False][0].answer, scores.numpy(), rtol=1e-4, atol=1e-5)
                 type(self).checked += 1
 

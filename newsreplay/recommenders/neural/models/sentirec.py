@@ -38,7 +38,8 @@ class SentiRec(NRMS):
             self.fields = (TITLE, Number("sentiment", vader()))  # type: ignore[misc]  # of this model alone
         elif sentiment != "given":
             raise ValueError(f"sentiment is {sentiment!r}, neither 'given' nor 'vader'")
-        self.predict = nn.Linear(self.article_width, 1)
+        with torch.random.fork_rng(devices=[]):  # what is drawn from here on is what NRMS draws
+            self.predict = nn.Linear(self.article_width, 1)
 
     def loss(self, batch: LossInputs) -> Tensor:
         """That of the clicks, that of the sentiments, and the penalty."""
