@@ -88,11 +88,15 @@ def _interrupted(folder: Path) -> Path:
         return folder.with_name(folder.name.removesuffix(PARTIAL))
     if (partial_of(folder) / JOURNAL).exists():
         return folder
-    pattern = re.compile(rf"{re.escape(re.sub('-[0-9]+$', '', folder.name))}-[0-9]+{re.escape(PARTIAL)}")
-    found = [path for path in sorted(folder.parent.glob(f"*{PARTIAL}")) if pattern.fullmatch(path.name)]
-    if len(found) > 1:
-        raise RunError(f"several runs were interrupted: {', '.join(map(str, found))}; name one of them")
-    return found[0].with_name(found[0].name.removesuffix(PARTIAL)) if found else folder
+    paths = sorted(folder.parent.glob(f"*{PARTIAL}"))
+    for name in dict.fromkeys((folder.name, re.sub("-[0-9]+$", "", folder.name))):  # demo-first-20 may be both
+        pattern = re.compile(rf"{re.escape(name)}-[0-9]+{re.escape(PARTIAL)}")
+        found = [path for path in paths if pattern.fullmatch(path.name)]
+        if len(found) > 1:
+            raise RunError(f"several runs were interrupted: {', '.join(map(str, found))}; name one of them")
+        if found:
+            return found[0].with_name(found[0].name.removesuffix(PARTIAL))
+    return folder
 
 
 def _settled(folder: Path, execution: Execution) -> Path:

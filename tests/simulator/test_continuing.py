@@ -100,11 +100,13 @@ def test_where_nothing_was_interrupted_there_is_nothing_to_resume() -> None:
         newsreplay.resume("run")
 
 
-def test_a_run_under_a_number_is_found_by_the_name_of_the_latest_which_leads_to_it_then() -> None:
-    interrupted(BOTH, Numbered(Path("runs/clicks")))
-    run = newsreplay.resume("runs/clicks")
-    assert run.folder == Path("runs/clicks-1")
-    assert Path("runs/clicks").readlink() == Path("clicks-1")
+@pytest.mark.parametrize("name", ["clicks", "clicks-first-20"])
+def test_a_run_under_a_number_is_found_by_the_name_of_the_latest_which_leads_to_it_then(name: str) -> None:
+    latest = Path("runs", name)
+    interrupted(BOTH, Numbered(latest))
+    run = newsreplay.resume(latest)
+    assert run.folder == Path("runs", f"{name}-1")
+    assert latest.readlink() == Path(f"{name}-1")
 
 
 @pytest.mark.parametrize("harm", ["slates", "outcomes", "sums", "torn"])
