@@ -24,6 +24,7 @@ from newsreplay.recommenders.base import Resources
 from newsreplay.recommenders.registry import resources_of
 from newsreplay.simulator.pairs import failed, replay_pair
 from newsreplay.simulator.runs.files import written
+from newsreplay.simulator.runs.origin import named_files
 from newsreplay.simulator.runs.pair import Judged, Pair
 from newsreplay.simulator.there import Returned, Sent, fingerprint, mark_of
 from newsreplay.spec import Spec
@@ -253,8 +254,8 @@ class ClusterExecutor(Executor):
         if asked is not None and asked.data is not None:
             asked = asked._replace(data=seen_from(Path.cwd(), asked.data))
         spec = pair.entry.source
-        file = spec.name.rpartition(":")[0] if isinstance(spec, Spec) else ""
-        sources = {file: digest_of([Path(file)])} if file.endswith(".py") else {}
+        files = named_files(spec, installed=False) if isinstance(spec, Spec) else []
+        sources = {str(file): digest_of([file]) for file in files}
         pair = pair._replace(data=pair.data.absolute(), folder=pair.folder.absolute())
         return Sent(pair, self.run, dataset.card["digest"], asked, sources, mark_of(pair.folder))
 

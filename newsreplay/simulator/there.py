@@ -38,7 +38,7 @@ class Sent(NamedTuple):
     run: str  #: a name of the run, of its own
     digest: str  #: of the data
     asked: Asked | None  #: what the data can be found by, its paths absolute
-    sources: dict[str, str]  #: files of the recommender's own class, by name as in its spec: their digests
+    sources: dict[str, str]  #: files that the recommender names, as in its spec: their digests
     mark: tuple[bytes, int]  #: content and time (ns) of the mark in the run folder, which a shared one has there, too
 
 

@@ -21,7 +21,9 @@ from newsreplay.recommenders.base import Resources
 from newsreplay.recommenders.registry import resources_of, start_list
 from newsreplay.simulator.cluster import ClusterExecutor, WorkerMachine
 from newsreplay.simulator.executors import opened_cluster
+from newsreplay.simulator.runs.origin import named_files
 from newsreplay.simulator.there import Returned, Sent, fingerprint, replay_there
+from newsreplay.spec import parse_spec
 
 READS = 20_000
 
@@ -46,6 +48,12 @@ class Waiting(Recommender):
                 time.sleep(0.05)
     def recommend(self, request, k):
         return [request.item - 1] if request.item else []
+
+class Weighed(Recommender):
+    def __init__(self, weights):
+        self.weights = weights
+    def recommend(self, request, k):
+        return []
 
 class Killer(Recommender):
     def recommend(self, request, k):
@@ -166,6 +174,38 @@ def test_files_come_back_from_a_worker_that_does_not_see_the_run_folder(
     newsreplay.run("few.csv", "trend", out="here")
     assert Path("here/SHA256SUMS").read_text().count("\n") == Path("there/SHA256SUMS").read_text().count("\n")
     assert Path("here/results.json").read_bytes() == Path("there/results.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        ("own.py:Weighed(weights=w.bin)", ["own.py", "w.bin"]),
+        ("blend(mmr(own.py:Large), own_module:Large)", ["own.py", "own_module.py"]),
+        ("mmr(numpy:array)", []),  # of a package that is installed
+    ],
+)
+def test_every_file_that_a_spec_names_is_compared_with_the_workers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, spec: str, names: list[str]
+) -> None:
+    Path("w.bin").write_text("1")
+    Path("own_module.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(folder))
+    assert [str(file) for file in named_files(parse_spec(spec), installed=False)] == names
+
+
+def test_a_worker_whose_weights_are_others_is_refused(folder: Path) -> None:
+    Path("w.bin").write_text("1")
+
+    class Elsewhere(MadeUpCluster):
+        def start(self, address: str, number: int, sent: Sent) -> MadeUpTask:
+            Path("w.bin").write_text("2")
+            return super().start(address, number, sent)
+
+    with (
+        ClusterExecutor(Elsewhere({"one": WorkerMachine(1)})) as executor,
+        pytest.raises(RunError, match=r"w.bin of .* is another one; bring it up to date there"),
+    ):
+        newsreplay.run("few.csv", "own.py:Weighed(weights=w.bin)", executor=executor)
 
 
 def test_a_pair_waits_for_a_worker_with_what_it_needs(folder: Path) -> None:
