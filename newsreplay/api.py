@@ -231,14 +231,10 @@ def run(
     execution = _limited(Execution(jobs, executor, *hearing, command, clock=clock or StageClock()), limits)
     with execution.clock.stage("find"):
         entries = _entries(recommenders, execution.apart)
-        dataset = _limit_rows(find_data(data, columns=columns, preparing=preparing), limit)
+        dataset = first_rows(find_data(data, columns=columns, preparing=preparing), limit)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward, exclude)
     answering = _answering(Answering(k, seed, tuple(seeds), feedback_delay=delays(feedback_delay)), limits)
     return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
-
-
-def _limit_rows(dataset: Dataset, limit: int | None) -> Dataset:
-    return dataset if limit is None else first_rows(dataset, limit)
 
 
 def resume(run: str | Path, *, data: DataSource | None = None, **how: Unpack[Continuing]) -> Run:

@@ -46,6 +46,7 @@ def start_list_of(
 def find_and_compile(data: str, files: FileOptions, limit: int | None, entries: list[Entry], first: bool) -> Dataset:
     """The data set; if kernels were never compiled, they are compiled until the command ends."""
     from newsreplay.datasets import find_data
+    from newsreplay.datasets.first_rows import first_rows
 
     click.get_current_context().with_resource(compiling_said(first))
 
@@ -69,10 +70,6 @@ def find_and_compile(data: str, files: FileOptions, limit: int | None, entries: 
 
     dataset = found_or_offered(data, files, find)
     say(f"data: {dataset.name}, prepared in {dataset.folder}", only="verbose")
-    if limit is None:
-        return dataset
-    from newsreplay.datasets.first_rows import first_rows
-
     return first_rows(dataset, limit)
 
 

@@ -130,7 +130,7 @@ def look_for(
 
 def _meant_by(text: str, columns: dict[str, str] | None, preparing: Preparing, report: Report) -> str | _Wanted:
     """The name under which data are prepared, or what is to be prepared. Raises `DataError` where there is neither."""
-    named = _name_meant(text)
+    named = name_meant(text)
     if named:
         if columns or preparing:
             what = "--columns" if columns else f"--{next(iter(preparing))}".replace("_", "-")
@@ -184,7 +184,7 @@ def _at(kind: str, path: str, columns: dict[str, str] | None, preparing: Prepari
     return _Wanted(kind, Path(listing.name), columns, preparing, listing=listing)
 
 
-def _name_meant(text: str) -> str | None:
+def name_meant(text: str) -> str | None:
     """The name under which what `text` means is prepared: itself, or one in another writing that is no path."""
     if text == DEMO or (NAME.fullmatch(text) and (home() / "data" / text).is_dir()):
         return text

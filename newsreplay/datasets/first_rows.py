@@ -37,14 +37,16 @@ from newsreplay.machine import home
 WHOLE = ("articles.arrow", "categories.arrow", "profiles.arrow", "outside.arrow")  #: files that stay as they are
 
 
-def first_rows(dataset: Dataset, limit: int) -> Dataset:
-    """The first `limit` rows by time of each publisher, counted from its first read or impression.
+def first_rows(dataset: Dataset, limit: int | None) -> Dataset:
+    """The first `limit` rows by time of each publisher, counted from its first read or impression; None: all.
 
     Publications and reads from before that row stay in front of it. Sessions, requests and facts are those of the rows
     that are left, as if the log had ended there. It is called `NAME-first-LIMIT`, and its card's options have the
     limit; where no publisher has more rows, it is the data set itself. Raises `DataError` where a publisher is left
     without a read.
     """
+    if limit is None:
+        return dataset
     if limit < 1:
         raise DataError(f"a limit of {limit:,} rows leaves nothing to replay; give 1 or more")
     if not any(end_of_first(dataset.publisher(name).log, limit) < _rows(dataset, name) for name in dataset.publishers):

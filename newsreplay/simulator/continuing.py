@@ -9,16 +9,21 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from newsreplay.datasets import find_data
-from newsreplay.datasets.first_rows import first_rows
 from newsreplay.datasets.store import Dataset
-from newsreplay.errors import DataError, RunError
+from newsreplay.errors import RunError
 from newsreplay.machine import cores
 from newsreplay.recommenders.registry import Entry, start_list
 from newsreplay.simulator.run import Earlier, run
 from newsreplay.simulator.runs.experiment import asked_from
 from newsreplay.simulator.runs.files import Digests
-from newsreplay.simulator.runs.folder import options_of, read_info, read_timing, read_training
+from newsreplay.simulator.runs.folder import (
+    found_or_named,
+    options_of,
+    read_info,
+    read_timing,
+    read_training,
+    recorded_data,
+)
 from newsreplay.simulator.runs.journal import Finished, Head, read_journal, remove_journal
 from newsreplay.simulator.runs.options import DataSource, Execution, Options
 from newsreplay.simulator.runs.origin import code_digest, file_digests
@@ -52,8 +57,9 @@ def resume(folder: str | Path, *, data: DataSource | None = None, execution: Exe
             "run it again"
         )
     entries = _entries(head["recommenders"], head["names"], execution)
-    dataset = _dataset(head["folder"], data, head["asked"].get("limit"))
-    dataset.asked = asked_from(head["asked"])
+    asked = asked_from(head["asked"])
+    dataset = found_or_named(head["folder"], asked, folder, data)
+    dataset.asked = asked
     differing = [*_other_code(head, entries, head["recommenders"])]
     if dataset.card["digest"] != head["digest"]:
         differing.insert(0, f"the data in {dataset.folder}: {dataset.card['digest']}, {head['digest']} then")
@@ -123,16 +129,6 @@ def _entries(specs: list[str], names: Mapping[str, str], execution: Execution) -
     return [entry._replace(name=names.get(entry.label)) for entry in entries]
 
 
-def _dataset(folder: str, data: DataSource | None, limit: int | None) -> Dataset:
-    try:
-        if data is None:
-            return Dataset(Path(folder))
-        dataset = find_data(data)
-        return dataset if limit is None else first_rows(dataset, limit)
-    except DataError as error:
-        raise RunError(f"the data of the run are not there ({error}); name them with --data") from None
-
-
 def _able(execution: Execution, options: Options) -> Execution:
     """The same, with processes where answers can be given up only there."""
     if options.answering.answer_timeout is None or execution.jobs is not None:
@@ -175,10 +171,9 @@ def add(
     folder = find_run(folder)
     info = read_info(folder)
     _check_addable(folder, info)
-    asked = info["data"].get("asked")
-    dataset = _dataset(info["data"]["folder"], data, asked.get("limit") if asked else None)
-    if data is None and asked:
-        dataset.asked = asked_from(asked)
+    dataset = recorded_data(info, folder, data)
+    if data is None and "asked" in info["data"]:
+        dataset.asked = asked_from(info["data"]["asked"])
     before = _entries(info["recommenders"], info.get("names", {}), execution)
     entries = [*before, *(entry for entry in recommenders if entry.label not in set(info["recommenders"]))]
     chosen = [*dict.fromkeys([*(facts["publisher"] for facts in info["publishers"]), *publishers])]

@@ -10,9 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from newsreplay.datasets import find_data
+from newsreplay.datasets.again import find_again
 from newsreplay.datasets.base import Asked
-from newsreplay.datasets.first_rows import first_rows
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError, RunError
 from newsreplay.files import digest_of
@@ -139,9 +138,7 @@ def _data_here(sent: Sent) -> Path:
     if sent.asked is None or sent.asked.data is None:
         raise RunError(f"{where}; let NEWSREPLAY_HOME be a shared folder, or name data by an address (s3://…)")
     try:
-        dataset = find_data(sent.asked.data, columns=sent.asked.columns or None, preparing=sent.asked.preparing or None)
-        if sent.asked.limit is not None:
-            dataset = first_rows(dataset, sent.asked.limit)
+        dataset = find_again(sent.asked, sent.asked.data)
         digest = dataset.card["digest"]
     except DataError as error:
         raise RunError(f"{where}, and cannot prepare {sent.asked.data}: {error}") from None

@@ -13,11 +13,13 @@ import pytest
 import newsreplay
 from newsreplay.errors import RunError
 from newsreplay.locks import locked
+from newsreplay.machine import home
 from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.runs.journal import read_journal
 from newsreplay.simulator.runs.origin import file_digests
 from newsreplay.simulator.runs.paths import JOURNAL
 from newsreplay.simulator.runs.place import Numbered, partial_of
+from newsreplay.simulator.verify import verify
 from tests.test_kills import clicks, files_of
 
 MINE = """
@@ -141,6 +143,35 @@ def test_a_run_goes_on_only_with_the_data_and_code_that_it_began_with() -> None:
     with pytest.raises(RunError, match=r"cannot go on, since .*the data in .*: \w+, \w+ then; make"):
         newsreplay.resume("run", data="other.csv")
     newsreplay.resume("run", data="clicks.csv")
+
+
+SHAPED: dict[str, Any] = {"columns": {"item": "art"}, "preparing": {"session_gap": "2m"}, "limit": 40}
+
+
+def test_data_that_were_moved_are_read_as_they_were_for_the_run() -> None:
+    Path("clicks.csv").write_text(clicks(0).replace("item", "art", 1))
+    newsreplay.run("clicks.csv", BOTH, out="whole", **OPTIONS, **SHAPED)
+    interrupted(BOTH, **SHAPED)
+    lines = read_journal(Path("run.partial"))
+    assert lines is not None
+    shutil.rmtree(lines.head["folder"])
+    Path("clicks.csv").rename("moved.csv")
+    with pytest.raises(RunError, match=r"^the data of run are not there \(.*\); name them with --data$"):
+        newsreplay.resume("run")
+    newsreplay.resume("run", data="moved.csv")
+    assert files_of(Path("run"))["results.json"] == files_of(Path("whole"))["results.json"]
+    assert not verify("whole", data="moved.csv")
+    newsreplay.add("whole", "recency", data="moved.csv")
+
+
+def test_data_under_a_name_are_shaped_already() -> None:
+    newsreplay.run("clicks.csv", "recency", out="run", preparing={"session_gap": "2m"}, limit=40)
+    whole = newsreplay.find_data("clicks.csv", preparing={"session_gap": "2m"})
+    named = shutil.copytree(whole.folder, home() / "data" / "of-a-name")
+    try:
+        assert not verify("run", data="of-a-name")
+    finally:
+        shutil.rmtree(named)
 
 
 def test_recommenders_that_are_objects_cannot_be_made_again() -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from newsreplay.arrow import to_numpy
-from newsreplay.datasets import find_data
-from newsreplay.datasets.first_rows import first_rows
+from newsreplay.datasets.again import find_again
+from newsreplay.datasets.base import Asked
 from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Delays
 from newsreplay.errors import DataError, RunError
@@ -40,6 +40,7 @@ from newsreplay.simulator.runs.columns import (
     read_requests,
     read_rewards,
 )
+from newsreplay.simulator.runs.experiment import asked_from
 from newsreplay.simulator.runs.files import Digests, read_columns
 from newsreplay.simulator.runs.options import DataSource, Options
 from newsreplay.simulator.runs.paths import pair_files, publisher_files
@@ -394,16 +395,29 @@ def options_of(info: RunRecord) -> Options:
     return Options.from_flat(info["options"])
 
 
-def dataset_of(info: RunRecord, folder: Path, data: DataSource | None = None) -> Dataset:
-    """The data set of a run: `data`, or what lies where it lay. Raises `RunError` if it is another one."""
+def recorded_data(info: RunRecord, folder: Path, data: DataSource | None) -> Dataset:
+    """What lies where the data of a run lay, or `data`, shaped as these were. Raises `RunError` if there are none."""
     record = info["data"]
+    asked = asked_from(record["asked"]) if "asked" in record else Asked(None, {}, {})
+    # The card knows the limit even of data that were first rows when they were handed over.
+    limit = cast("int | None", record["options"].get("limit"))
+    return found_or_named(record["folder"], asked._replace(limit=limit), folder, data)
+
+
+def found_or_named(lay: str, asked: Asked, folder: Path, data: DataSource | None) -> Dataset:
+    """What lies where the data of the run in `folder` `lay`, or `data`, shaped as `asked` says. Raises `RunError`."""
     try:
-        dataset = Dataset(Path(record["folder"])) if data is None else find_data(data)
-        if data is not None and "limit" in record["options"] and dataset.card["digest"] != record["digest"]:
-            dataset = first_rows(dataset, int(record["options"]["limit"] or 0))
-        digest = dataset.card["digest"]
+        dataset = Dataset(Path(lay)) if data is None else find_again(asked, data)
+        dataset.card  # noqa: B018 - which is read now
     except DataError as error:
         raise RunError(f"the data of {folder} are not there ({error}); name them with --data") from None
+    return dataset
+
+
+def dataset_of(info: RunRecord, folder: Path, data: DataSource | None = None) -> Dataset:
+    """The data set of a run: `data`, or what lies where it lay. Raises `RunError` if it is another one."""
+    dataset, record = recorded_data(info, folder, data), info["data"]
+    digest = dataset.card["digest"]
     if digest != record["digest"]:
         raise RunError(
             f"{dataset.folder} does not hold the data of {folder} (digest {digest}, not {record['digest']}); "
