@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from newsreplay.commands.experiments import go_to
+from newsreplay.commands.loudness import say
 from newsreplay.commands.options import LeaderboardKeywords, LimitKeywords
 
 if TYPE_CHECKING:
@@ -35,7 +37,10 @@ def going_on(context: click.Context) -> Callable[..., Run]:
     if refused:
         flags = [param.opts[0] for param in context.command.params if param.name in refused]
         raise click.UsageError(f"--{how} goes on with the options of {folder}; leave {', '.join(flags)} out")
-    data = typed.get("data")
+    from newsreplay.simulator.continuing import Begun
+
+    begun = Begun.of(folder, interrupted=how == "resume")
+    folder, data, out = _look_from(begun.folder, folder, typed.get("data"), typed.get("out"))
     if how == "resume":
         from newsreplay.api import resume
 
@@ -48,9 +53,26 @@ def going_on(context: click.Context) -> Callable[..., Run]:
         typed.get("recommenders", ()),
         data=data,
         publishers=typed.get("publishers") or (),
-        out=typed.get("out"),
+        out=out,
         given={name: _as_written(typed[name]) for name in typed if name in OptionsRecord.__annotations__},
     )
+
+
+def _look_from(
+    begins: str | None, run: Path, data: str | None, out: Path | None
+) -> tuple[Path, str | None, Path | None]:
+    """What the run, `data` and `out` are called in the folder in which the paths of the run's recommenders begin.
+
+    It becomes the current one until the command ends, if it is still there.
+    """
+    here = Path.cwd()
+    if begins is None or Path(begins) == here or not Path(begins).is_dir():
+        return run, data, out
+    from newsreplay.datasets.find import seen_from
+
+    say(f"files that recommenders name are looked for in {begins}, as they were for the run")
+    go_to(Path(begins))
+    return here / run, data and seen_from(here, data), out and here / out
 
 
 def _as_written(value: object) -> object:

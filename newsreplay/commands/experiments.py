@@ -56,7 +56,13 @@ def look_from(experiment: Experiment | None, data: str, out: Path | None) -> tup
     typed = {name: ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in ("data", "recommenders")}
     if typed["recommenders"]:
         return (data if typed["data"] else seen_from(experiment.folder, data)), runs, out
-    os.chdir(experiment.folder)
-    ctx.call_on_close(lambda: os.chdir(here))
-    sys.path.insert(0, str(experiment.folder))  # as the current folder is (cli.py)
+    go_to(experiment.folder)
     return (seen_from(here, data) if typed["data"] else data), here / runs, out and here / out
+
+
+def go_to(folder: Path) -> None:
+    """Make it the current folder until the command ends."""
+    here = Path.cwd()
+    os.chdir(folder)
+    click.get_current_context().call_on_close(lambda: os.chdir(here))
+    sys.path.insert(0, str(folder))  # as the current folder is (cli.py)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import RunError
@@ -32,6 +33,25 @@ from newsreplay.simulator.runs.place import PARTIAL, Claim, find_run, partial_of
 from newsreplay.simulator.runs.records import OptionsRecord, RunRecord
 from newsreplay.spec import parse_spec
 from newsreplay.version import __version__
+
+
+class Begun(NamedTuple):
+    """What a run that is to go on was asked for."""
+
+    folder: str | None  #: where its paths begin; None in runs of earlier versions
+
+    @classmethod
+    def of(cls, folder: Path, *, interrupted: bool) -> Begun:
+        """That of a run that `resume` (`interrupted`) or `add` is to go on with. Raises `RunError`."""
+        if interrupted:
+            folder = _interrupted(target(folder))
+            lines = read_journal(partial_of(folder))
+            if lines is not None:
+                return cls(lines.head["asked"]["folder"])
+            _check_whole(folder)
+        info = read_info(find_run(folder))
+        return cls(info["data"]["asked"]["folder"] if "asked" in info["data"] else None)
+
 
 # --- after an interruption ----------------------------------------------------------------------------------
 
@@ -107,10 +127,7 @@ def _interrupted(folder: Path) -> Path:
 
 def _settled(folder: Path, execution: Execution) -> Path:
     """A run that was whole when it was interrupted, if it was at all. Raises `RunError` where there is none."""
-    if not (folder / "run.json").exists():
-        raise RunError(
-            f"{folder} was not interrupted, or before there was anything to go on with; start it with 'newsreplay run'"
-        )
+    _check_whole(folder)
     with writing(folder):
         read_info(folder)
         if (lines := read_journal(folder)) is not None:
@@ -118,6 +135,13 @@ def _settled(folder: Path, execution: Execution) -> Path:
             remove_journal(folder)
     execution.report(f"{folder} is whole; there is nothing to go on with")
     return folder
+
+
+def _check_whole(folder: Path) -> None:
+    if not (folder / "run.json").exists():
+        raise RunError(
+            f"{folder} was not interrupted, or before there was anything to go on with; start it with 'newsreplay run'"
+        )
 
 
 def _latest(folder: Path, head: Head) -> Path | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import newsreplay
 from tests.commands.conftest import Cli
 
 LABELS = ["recency", "circular"]
@@ -43,3 +44,24 @@ def test_what_is_added_stands_in_one_table_with_what_there_was(cli: Cli, replay:
     again = cli("run", "--resume", "run")
     assert again.exit_code == 0, again.output
     assert "run is whole; there is nothing to go on with" in again.stderr
+
+
+def test_files_of_recommenders_are_looked_for_where_they_were(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    (folder / "exp").mkdir()
+    (folder / "mine.py").rename(folder / "exp" / "mine.py")
+    monkeypatch.chdir(folder / "exp")  # as an experiment file there does
+    with pytest.raises(KeyboardInterrupt):
+        newsreplay.run("../clicks.csv", "mine.py:Newest", out=folder / "run", progress=interrupt)
+    monkeypatch.chdir(folder)
+    resumed = cli("run", "--resume", "run", "--data", "clicks.csv")
+    assert resumed.exit_code == 0, resumed.output
+    assert f"files that recommenders name are looked for in {folder / 'exp'}" in resumed.stderr
+    added = cli("run", "--add", "run", "--recommenders", "mine.py:Oldest", "--out", "more")
+    assert added.exit_code == 0, added.output
+    assert json.loads(Path("more/run.json").read_text())["recommenders"] == ["mine.py:Newest", "mine.py:Oldest"]
+    assert Path.cwd() == folder
