@@ -11,8 +11,8 @@ import click
 from click.core import ParameterSource
 
 from newsreplay.commands.experiments import go_to
-from newsreplay.commands.loudness import say
-from newsreplay.commands.options import LeaderboardKeywords, LimitKeywords
+from newsreplay.commands.loudness import compiling_said, say
+from newsreplay.commands.options import LeaderboardKeywords, LimitKeywords, check_metrics
 
 if TYPE_CHECKING:
     from newsreplay.api import Run
@@ -21,8 +21,11 @@ _ALWAYS = {"data", "jobs", "names", "profile", *LimitKeywords.__annotations__, *
 _ADDED = {"recommenders", "publishers", "out"}
 
 
-def going_on(context: click.Context) -> Callable[..., Run]:
-    """What goes on with a run, by the options that were typed. Raises `UsageError` for those that do not go with it."""
+def going_on(context: click.Context, table: LeaderboardKeywords) -> Callable[..., Run]:
+    """What goes on with a run, by the options that were typed; the table that is to be shown of it is checked.
+
+    Raises `UsageError` for options that do not go with it.
+    """
     typed = {
         name: value
         for name, value in context.params.items()
@@ -41,6 +44,8 @@ def going_on(context: click.Context) -> Callable[..., Run]:
 
     begun = Begun.of(folder, interrupted=how == "resume")
     folder, data, out = _look_from(begun.folder, folder, typed.get("data"), typed.get("out"))
+    check_metrics(table, begun.k)
+    context.with_resource(compiling_said(False))
     if how == "resume":
         from newsreplay.api import resume
 

@@ -187,7 +187,7 @@ def run(
         raise click.UsageError("--overwrite is for --out; without it no other run is replaced")
     clock = StageClock()
     if add is not None or resume is not None:
-        replay = going_on(click.get_current_context())
+        replay = going_on(click.get_current_context(), table)
     else:
         data, runs, out = look_from(experiment, data, out)
         with clock.stage("find"):

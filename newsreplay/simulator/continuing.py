@@ -39,6 +39,8 @@ class Begun(NamedTuple):
     """What a run that is to go on was asked for."""
 
     folder: str | None  #: where its paths begin; None in runs of earlier versions
+    k: int
+    recommenders: list[str]  #: as specs
 
     @classmethod
     def of(cls, folder: Path, *, interrupted: bool) -> Begun:
@@ -47,10 +49,11 @@ class Begun(NamedTuple):
             folder = _interrupted(target(folder))
             lines = read_journal(partial_of(folder))
             if lines is not None:
-                return cls(lines.head["asked"]["folder"])
+                return cls(lines.head["asked"]["folder"], lines.head["options"]["k"], lines.head["recommenders"])
             _check_whole(folder)
         info = read_info(find_run(folder))
-        return cls(info["data"]["asked"]["folder"] if "asked" in info["data"] else None)
+        begins = info["data"]["asked"]["folder"] if "asked" in info["data"] else None
+        return cls(begins, info["options"]["k"], info["recommenders"])
 
 
 # --- after an interruption ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import newsreplay
-from tests.commands.conftest import Cli
+from tests.commands.conftest import Cli, complaint, files_of
 
 LABELS = ["recency", "circular"]
 
@@ -44,6 +44,21 @@ def test_what_is_added_stands_in_one_table_with_what_there_was(cli: Cli, replay:
     again = cli("run", "--resume", "run")
     assert again.exit_code == 0, again.output
     assert "run is whole; there is nothing to go on with" in again.stderr
+
+
+@pytest.mark.parametrize("how", ["--add", "--resume"])
+def test_a_table_that_cannot_be_shown_is_refused_before_the_work(cli: Cli, replay: Cli, how: str) -> None:
+    replay("--recommenders", "recency", "--out", "run", "-k", "3")
+    before = files_of("run")
+    words = ("run", how, "run", *(("--recommenders", "circular") if how == "--add" else ()))
+    assert "no metric is called 'session_ndcg@10'" in complaint(cli(*words, "--metrics", "session_ndcg@10"))
+    assert "Did you mean" in complaint(cli(*words, "--rank-by", "ndgc@3"))
+    assert files_of("run") == before
+
+
+def test_what_is_compiled_is_said_of_a_run_that_goes_on(cli: Cli, replay: Cli) -> None:
+    replay("--recommenders", "recency", "--out", "run")
+    assert "kernels: " in cli("run", "--add", "run", "--recommenders", "circular", "--verbose").stderr
 
 
 def test_files_of_recommenders_are_looked_for_where_they_were(
