@@ -258,13 +258,14 @@ def add(
     publishers: Iterable[str] = (),
     out: str | Path | None = None,
     given: Mapping[str, object] | None = None,
+    names: Mapping[str, str] | None = None,
     **how: Unpack[Continuing],
 ) -> Run:
     """Add recommenders, or publishers of its data, to a run; returns the joined one, which takes its place, or `out`.
 
     Only what the run does not have, or what failed there, is replayed, with the run's options; `given` are some that
-    must be those. Results are those of one run of all, to the byte. The rest is as in `resume`. Raises `RunError`
-    where data, options or code are not those of the run.
+    must be those, and `names` are display names by spec. Results are those of one run of all, to the byte. The rest is
+    as in `resume`. Raises `RunError` where data, options or code are not those of the run.
     """
     from newsreplay.simulator.continuing import add as join
 
@@ -272,7 +273,10 @@ def add(
     with execution.clock.stage("find"):
         entries = _entries(recommenders, execution.apart) if recommenders else []
     place = None if out is None else Path(out)
-    return Run(join(run, entries, data=data, publishers=publishers, out=place, given=given, execution=execution))
+    folder = join(
+        run, entries, data=data, publishers=publishers, out=place, given=given, names=names, execution=execution
+    )
+    return Run(folder)
 
 
 def _execution(how: Continuing) -> Execution:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from newsreplay.errors import SpecError
@@ -181,7 +181,16 @@ def parse_names(text: str) -> dict[str, str]:
     return names
 
 
-def check_names(names: dict[str, str], recommenders: Iterable[str]) -> None:
+def names_text(names: Mapping[str, str]) -> str:
+    """Display names as `parse_names` reads them.
+
+    >>> names_text({"trend(hours=6)": "Trend", "popular": "Popular, large"})
+    "trend(hours=6)='Trend',popular='Popular, large'"
+    """
+    return ",".join(f"{recommender}={_quoted(name)}" for recommender, name in names.items())
+
+
+def check_names(names: Mapping[str, str], recommenders: Iterable[str]) -> None:
     """Raise `SpecError` if display names belong to none of `recommenders` (as shown), or are what another is called.
 
     >>> check_names({"tren": "Trend"}, ["trend", "popular"])
@@ -189,11 +198,14 @@ def check_names(names: dict[str, str], recommenders: Iterable[str]) -> None:
     newsreplay.errors.SpecError: there is no recommender 'tren' to name 'Trend'; there are trend, popular
     """
     there = list(dict.fromkeys(recommenders))
+    called: dict[str, str] = {}
     for recommender, name in names.items():
         if recommender not in there:
             raise SpecError(f"there is no recommender {recommender!r} to name {name!r}; there are {', '.join(there)}")
         if name in there and name not in names:
             raise SpecError(f"{recommender} cannot be named {name!r}, another recommender is called so; choose another")
+        if called.setdefault(name, recommender) != recommender:
+            raise SpecError(f"{called[name]} and {recommender} are both named {name!r}; give each a name of its own")
 
 
 def _depths(text: str) -> list[int]:

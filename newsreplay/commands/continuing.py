@@ -44,10 +44,14 @@ def going_on(context: click.Context, table: LeaderboardKeywords) -> Callable[...
 
     begun = Begun.of(folder, interrupted=how == "resume")
     folder, data, out = _look_from(begun.folder, folder, typed.get("data"), typed.get("out"))
+    names: dict[str, str] = typed.get("names", {})
     check_metrics(table, begun.k)
     context.with_resource(compiling_said(False))
     if how == "resume":
         from newsreplay.api import resume
+        from newsreplay.spec import check_names
+
+        check_names(begun.names | names, begun.recommenders)
 
         return partial(resume, folder, data=data)
     from newsreplay.api import add
@@ -60,6 +64,7 @@ def going_on(context: click.Context, table: LeaderboardKeywords) -> Callable[...
         publishers=typed.get("publishers") or (),
         out=out,
         given={name: _as_written(typed[name]) for name in typed if name in OptionsRecord.__annotations__},
+        names=names,
     )
 
 

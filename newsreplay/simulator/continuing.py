@@ -31,7 +31,7 @@ from newsreplay.simulator.runs.origin import code_digest, file_digests
 from newsreplay.simulator.runs.paths import JOURNAL, pair_files
 from newsreplay.simulator.runs.place import PARTIAL, Claim, find_run, partial_of, target, writing
 from newsreplay.simulator.runs.records import OptionsRecord, RunRecord
-from newsreplay.spec import parse_spec
+from newsreplay.spec import check_names, names_text, parse_spec
 from newsreplay.version import __version__
 
 
@@ -41,6 +41,7 @@ class Begun(NamedTuple):
     folder: str | None  #: where its paths begin; None in runs of earlier versions
     k: int
     recommenders: list[str]  #: as specs
+    names: dict[str, str]  #: display names by spec
 
     @classmethod
     def of(cls, folder: Path, *, interrupted: bool) -> Begun:
@@ -49,11 +50,12 @@ class Begun(NamedTuple):
             folder = _interrupted(target(folder))
             lines = read_journal(partial_of(folder))
             if lines is not None:
-                return cls(lines.head["asked"]["folder"], lines.head["options"]["k"], lines.head["recommenders"])
+                head = lines.head
+                return cls(head["asked"]["folder"], head["options"]["k"], head["recommenders"], head["names"])
             _check_whole(folder)
         info = read_info(find_run(folder))
         begins = info["data"]["asked"]["folder"] if "asked" in info["data"] else None
-        return cls(begins, info["options"]["k"], info["recommenders"])
+        return cls(begins, info["options"]["k"], info["recommenders"], info.get("names", {}))
 
 
 # --- after an interruption ----------------------------------------------------------------------------------
@@ -185,15 +187,17 @@ def add(
     publishers: Iterable[str] = (),
     out: Path | None = None,
     given: Mapping[str, object] | None = None,
+    names: Mapping[str, str] | None = None,
     execution: Execution = Execution(),
 ) -> Path:
     """Add recommenders and publishers to a run; returns the folder of the joined one, which takes the run's place.
 
     Only pairs that the run does not have, or that failed there, are replayed. What comes of it is what one run of all
     would have written, but for times. `out` is another folder for it; `given` are options that must be those of the
-    run, by their names in run.json. The data are looked for where they lay; `data` names them otherwise, and may have
-    more publishers. Raises `RunError` where the run has other data or options, was made by another version or other
-    code of newsreplay or of a recommender's, was interrupted, was scored again, or has recommenders that are objects.
+    run, by their names in run.json; `names` are display names by spec. The data are looked for where they lay; `data`
+    names them otherwise, and may have more publishers. Raises `RunError` where the run has other data or options, was
+    made by another version or other code of newsreplay or of a recommender's, was interrupted, was scored again, or has
+    recommenders that are objects.
     """
     folder = find_run(folder)
     info = read_info(folder)
@@ -203,6 +207,9 @@ def add(
         dataset.asked = asked_from(info["data"]["asked"])
     before = _entries(info["recommenders"], info.get("names", {}), execution)
     entries = [*before, *(entry for entry in recommenders if entry.label not in set(info["recommenders"]))]
+    named = {entry.label: entry.name for entry in entries if entry.name is not None} | {**(names or {})}
+    check_names(named, [entry.label for entry in entries])
+    entries = [entry._replace(name=named.get(entry.label)) for entry in entries]
     chosen = [*dict.fromkeys([*(facts["publisher"] for facts in info["publishers"]), *publishers])]
     differing = [
         *_other_data(info, dataset),
@@ -212,11 +219,11 @@ def add(
     if differing:
         raise RunError(f"nothing can be added to {folder}, which had others of these: {'; '.join(differing)}")
     finished = _finished(folder, info)
-    if out is None and len(entries) == len(before) and len(chosen) == len(info["publishers"]) and _is_done(info):
+    if out is None and entries == before and len(chosen) == len(info["publishers"]) and _is_done(info):
         execution.report(f"{folder} has all of this; nothing is replayed")
         return folder
     options = options_of(info)
-    command = _joined_command(info["command"], entries, chosen if publishers else None, out)
+    command = _joined_command(info["command"], entries, chosen if publishers else None, named if names else None, out)
     return run(
         dataset,
         entries,
@@ -283,7 +290,11 @@ def _finished(folder: Path, info: RunRecord) -> tuple[Finished, ...]:
 
 
 def _joined_command(
-    command: str | None, entries: list[Entry], publishers: list[str] | None, out: Path | None
+    command: str | None,
+    entries: list[Entry],
+    publishers: list[str] | None,
+    names: Mapping[str, str] | None,
+    out: Path | None,
 ) -> str | None:
     """The command line that makes the joined run at once."""
     if command is None:
@@ -292,6 +303,7 @@ def _joined_command(
     changed = {
         "--recommenders": ",".join(entry.label for entry in entries),
         "--publishers": None if publishers is None else ",".join(publishers),
+        "--names": None if names is None else names_text(names),
         "--out": None if out is None else str(out),
     }
     for name, value in changed.items():

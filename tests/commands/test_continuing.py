@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import newsreplay
-from tests.commands.conftest import Cli, complaint, files_of
+from tests.commands.conftest import NAMED, Cli, complaint, files_of, info_of
 
 LABELS = ["recency", "circular"]
 
@@ -59,6 +59,23 @@ def test_a_table_that_cannot_be_shown_is_refused_before_the_work(cli: Cli, repla
 def test_what_is_compiled_is_said_of_a_run_that_goes_on(cli: Cli, replay: Cli) -> None:
     replay("--recommenders", "recency", "--out", "run")
     assert "kernels: " in cli("run", "--add", "run", "--recommenders", "circular", "--verbose").stderr
+
+
+def test_names_are_kept_of_what_is_added_and_of_what_there_was(cli: Cli, replay: Cli) -> None:
+    replay("--recommenders", "recency", "--out", "run", "--names", "recency=Newest")
+    words = ("run", "--add", "run", "--recommenders", "circular")
+    assert "no recommender 'circulr' to name 'Ring'" in complaint(cli(*words, "--names", "circulr=Ring"))
+    assert "are both named 'Newest'" in complaint(cli(*words, "--names", "circular=Newest"))
+    added = cli(*words, "--names", "circular='Ring, small'", *NAMED)
+    assert "Ring, small" in added.stdout
+    record = info_of("run")
+    assert record["names"] == {"recency": "Newest", "circular": "Ring, small"}
+    assert "--names" in record["command"]
+    cli("run", "--add", "run", "--names", "recency=Latest")  # and nothing else
+    assert info_of("run")["names"] == {"recency": "Latest", "circular": "Ring, small"}
+    resumed = ("run", "--resume", "run", "--names")
+    assert "no recommender 'trend' to name 'T'" in complaint(cli(*resumed, "trend=T"))
+    assert "are both named 'Latest'" in complaint(cli(*resumed, "circular=Latest"))
 
 
 def test_files_of_recommenders_are_looked_for_where_they_were(
