@@ -23,6 +23,7 @@ class AskedRun(NamedTuple):
     """What was asked of a run that a dry one is about."""
 
     data: str
+    runs: Path  #: where runs of data are numbered
     files: FileOptions
     limit: int | None
     publishers: list[str] | None
@@ -51,7 +52,7 @@ def planned_run(asked: AskedRun, entries: list[Entry], first: bool) -> str:
             card for card in found.card["publishers"] if card["publisher"] in (asked.publishers or found.publishers)
         ]
         stretches = [stretch_of(card, asked.limit, asked.requests) for card in cards]
-        earlier = Path("runs") / file_name(found.name)
+        earlier = asked.runs / file_name(found.name)
         measured = _measured(earlier)
         told = estimate(stretches, repeated, asked.k, jobs=asked.jobs, slates=asked.slates, measured=measured)
         lines = _told(told, found.name, earlier)

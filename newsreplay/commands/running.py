@@ -194,7 +194,7 @@ def run(
             first, entries = start_list_of(recommenders, names, table, k)
             if dry_run:
                 seeds, asks = answering["seeds"], scope.get("requests", "reads")
-                asked = AskedRun(data, files, limit, publishers, k, asks, seeds, jobs, slates)
+                asked = AskedRun(data, runs, files, limit, publishers, k, asks, seeds, jobs, slates)
                 click.echo(planned_run(asked, entries, first))
                 return
             dataset = find_and_compile(data, files, limit, entries, first)

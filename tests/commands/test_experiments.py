@@ -137,3 +137,12 @@ def test_a_run_that_is_scored_again_says_so_in_its_file(cli: Cli, folder: Path) 
     assert read_experiment(Path("run/experiment.toml")).values["warmup"] == "2m"
     assert cli("run", "run/experiment.toml", "--out", "again").exit_code == 0
     assert results("run") == results("again")
+
+
+def test_a_dry_run_knows_the_costs_of_the_run_that_the_file_made(
+    cli: Cli, folder: Path, experiment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    assert cli("run", "../exp.toml").exit_code == 0
+    assert "as in " in cli("run", "../exp.toml", "--dry-run").stdout
