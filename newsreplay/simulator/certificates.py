@@ -25,8 +25,8 @@ from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import CheckedSetting, check_entry
 from newsreplay.simulator.runs.files import opened
 from newsreplay.simulator.runs.folder import RunFolder
+from newsreplay.simulator.runs.origin import code_digest
 from newsreplay.simulator.runs.records import PAIR_FILES, OptionsRecord, PairRecord
-from newsreplay.simulator.there import code_digest
 from newsreplay.spec import parse_spec
 from newsreplay.version import __version__
 

@@ -16,6 +16,7 @@ from newsreplay.datasets.store import Dataset
 from newsreplay.errors import DataError, RunError
 from newsreplay.files import digest_of
 from newsreplay.simulator.pairs import StoppedError, replay_pair
+from newsreplay.simulator.runs.origin import code_digest
 from newsreplay.simulator.runs.pair import Judged, Pair
 from newsreplay.simulator.runs.paths import pair_files
 from newsreplay.simulator.runs.place import UNFINISHED
@@ -57,11 +58,6 @@ def fingerprint() -> dict[str, str]:
         except PackageNotFoundError:
             facts[name] = "none"
     return facts
-
-
-def code_digest() -> str:
-    """A digest of newsreplay's own source files."""
-    return digest_of(sorted(Path(__file__).parent.parent.rglob("*.py")))
 
 
 def mark_of(folder: Path) -> tuple[bytes, int]:

@@ -16,6 +16,8 @@ from newsreplay.report.page.certificates import certificates_page
 from newsreplay.report.page.page import source_hash
 from newsreplay.simulator.certificates import certify, columns_digest, digest_of_json, read_certificates
 from newsreplay.simulator.runs.files import write_batches
+from newsreplay.simulator.runs.origin import code_digest
+from newsreplay.simulator.there import fingerprint
 
 Forge = Callable[..., Path]
 
@@ -67,6 +69,10 @@ def test_a_certificate_says_what_was_replayed_and_checked(original: dict[str, An
     (pair,) = original["pairs"]
     assert {*pair["answers"]} == {"slates", "outcomes"}
     assert pair["results"]["event_success@1"][3] > 0
+
+
+def test_code_has_one_digest_in_certificates_run_folders_and_among_workers(original: dict[str, Any]) -> None:
+    assert original["code"] == code_digest() == fingerprint()["code"]  # as run.json has it
 
 
 def test_digests_of_columns_do_not_depend_on_pieces(tmp_path: Path) -> None:
