@@ -33,6 +33,7 @@ from newsreplay.simulator.pairs import replay_pair
 from newsreplay.simulator.replay.foresight import foresight_of
 from newsreplay.simulator.run import RunProgress, check_asking
 from newsreplay.simulator.runs.options import Options
+from newsreplay.simulator.runs.origin import file_digests
 from newsreplay.simulator.runs.pair import Judged, Pair
 from newsreplay.simulator.runs.place import UNFINISHED, claimed, writing
 from newsreplay.simulator.runs.write import Manifest
@@ -80,6 +81,7 @@ def live(
     shown to all recommenders in event order, and they are asked as in a replay; nobody is shown what they answer.
     What foresees the log, as the oracle, is replayed at the end. Raises `NewsreplayError`.
     """
+    run = Manifested(entries, options, file_digests(entries), command)
     place = LiveFolder(out, _identity(address, entries, options, listening))
     answering, scope = options.answering, options.scope
     setting = Setting(answering.seed, answering.k, scope.warmup, report=reports.report, requests=scope.requests)
@@ -100,7 +102,7 @@ def live(
     aside = f"; {counts.aside:,} of later events left aside (--until)" if counts.aside else ""
     refused = f"{counts.late:,} late and {counts.malformed:,} that could not be read"
     reports.report(f"the end: {counts.events:,} messages, {refused}{aside}")
-    return judge(place, address.name, audience, Manifested(entries, options, command), reports.report)
+    return judge(place, address.name, audience, run, reports.report)
 
 
 def _foresees(entry: Entry) -> bool:
@@ -268,6 +270,7 @@ class Manifested(NamedTuple):
 
     entries: list[Entry]
     options: Options
+    files: dict[str, str]  #: digests of the files that the entries name, as the run began
     command: str | None
 
 
@@ -280,7 +283,7 @@ def judge(
         check_asking(dataset, dataset.publishers, run.options.scope.requests)
     except NewsreplayError as error:
         raise RunError(f"nothing can be judged: {error}; the messages lie in {place.messages}") from None
-    manifest = Manifest(dataset, dataset.publishers, run.entries, run.options, run.command)
+    manifest = Manifest(dataset, dataset.publishers, run.entries, run.options, run.files, run.command)
     with claimed(place.out, manifest.key(), overwrite=True, report=report) as claim:
         pairs = [
             Pair(dataset.folder, name, entry, run.options, claim.partial)

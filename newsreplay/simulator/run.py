@@ -21,6 +21,7 @@ from newsreplay.simulator.runs.answers import write_impressions, write_requests
 from newsreplay.simulator.runs.columns import write_scored
 from newsreplay.simulator.runs.journal import Finished, Journal, remove_journal
 from newsreplay.simulator.runs.options import Answering, Execution, Options
+from newsreplay.simulator.runs.origin import file_digests
 from newsreplay.simulator.runs.pair import Judged, Pair
 from newsreplay.simulator.runs.paths import pair_files, publisher_files
 from newsreplay.simulator.runs.place import Numbered, claimed
@@ -52,7 +53,7 @@ def run(
     check_asking(dataset, chosen, options.scope.requests)
     check_rewarded(dataset, chosen, options.scope.reward)
     repeated = repeat_with_seeds(entries, options.answering.seeds, execution.apart)
-    manifest = Manifest(dataset, chosen, entries, options, execution.command)
+    manifest = Manifest(dataset, chosen, entries, options, file_digests(entries), execution.command)
     resumed = earlier is not None and earlier.folder is None  # what was interrupted is the folder's own
     with claimed(out, manifest.key(), overwrite=overwrite, report=execution.report, resumed=resumed) as claim:
         claim = claim._replace(latest=earlier.latest) if earlier is not None and resumed else claim

@@ -296,6 +296,16 @@ def test_files_that_recommenders_name_are_known_by_their_contents() -> None:
     assert file_digests(entries) != first
 
 
+def test_files_are_noted_as_they_were_when_the_run_began() -> None:
+    def change(what: str, done: int, total: int) -> None:
+        Path("mine.py").write_text(MINE + "#")
+
+    before = file_digests(start_list("mine.py:Newest"))
+    run = newsreplay.run("clicks.csv", "mine.py:Newest", out="run", progress=change)
+    assert file_digests(start_list("mine.py:Newest")) != before
+    assert run.info["files"] == before
+
+
 def test_a_journal_without_a_whole_first_line_is_none(tmp_path: Path) -> None:
     (tmp_path / JOURNAL).write_bytes(b"0123456789abcdef {}\n")
     assert read_journal(tmp_path) is None

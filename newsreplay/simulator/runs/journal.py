@@ -25,7 +25,7 @@ from newsreplay.simulator.replay.slates import NO_DROPS, Drops
 from newsreplay.simulator.replay.tuples import Data, made_of
 from newsreplay.simulator.runs.experiment import asked_of
 from newsreplay.simulator.runs.options import Execution
-from newsreplay.simulator.runs.origin import code_digest, file_digests
+from newsreplay.simulator.runs.origin import code_digest
 from newsreplay.simulator.runs.pair import AnswerTimes, Judged, Pair
 from newsreplay.simulator.runs.paths import CHECKPOINTS, FOLDERS, JOURNAL, checkpoint_folder, pair_files
 from newsreplay.simulator.runs.place import FILES
@@ -105,7 +105,7 @@ class Journal:
             {
                 "newsreplay": __version__,
                 "code": code_digest(),
-                "files": file_digests(manifest.entries),
+                "files": manifest.files,
                 "command": manifest.command,
                 "folder": str(manifest.dataset.folder.absolute()),
                 "digest": manifest.dataset.card["digest"],

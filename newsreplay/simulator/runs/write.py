@@ -24,7 +24,7 @@ from newsreplay.simulator.replay.tuples import Data, flat
 from newsreplay.simulator.runs.experiment import asked_of, write_experiment
 from newsreplay.simulator.runs.files import seal, written
 from newsreplay.simulator.runs.options import Options
-from newsreplay.simulator.runs.origin import code_digest, file_digests
+from newsreplay.simulator.runs.origin import code_digest
 from newsreplay.simulator.runs.pair import Judged
 from newsreplay.simulator.runs.paths import PairFiles, error_file, pair_files
 from newsreplay.simulator.runs.place import UNFINISHED, Key
@@ -52,6 +52,7 @@ class Manifest(NamedTuple):
     publishers: list[str]  #: their names
     entries: list[Entry]  #: the recommenders as they were given, one for all its seeds
     options: Options
+    files: dict[str, str]  #: digests of the files that these name, by spec, as the run began (`origin.file_digests`)
     command: str | None = None  #: what reproduces the run
 
     def key(self) -> Key:
@@ -141,7 +142,7 @@ def write_run(
         "format": FORMAT,
         "newsreplay": __version__,
         "code": code_digest(),
-        "files": file_digests(manifest.entries),
+        "files": manifest.files,
         "python": platform.python_version(),
         "packages": _versions(),
         "platform": platform.platform(),
