@@ -23,6 +23,20 @@ BENCH = Bench(
 )
 
 
+ASKED = """
+def note(text):
+    with open(asked, "a") as file:
+        file.write(text)
+
+class Mine:
+    def start(self, catalog):
+        note("\\n")
+    def recommend(self, request, k):
+        note("a")
+        return []
+"""
+
+
 @pytest.fixture
 def clicks(tmp_path: Path) -> Path:
     path = tmp_path / "clicks.csv"
@@ -48,6 +62,17 @@ def test_it_measures_what_is_named_on_the_rows_that_are_asked_for(clicks: Path) 
         assert record["state_bytes"] > 0
         assert record["learn_us"] is None
         assert record["cores"] >= 1
+
+
+def test_the_start_is_until_the_first_answer_whatever_was_published_before(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "clicks.csv").write_text("time,user,item\n2024-01-01 10:00,u,x\n2024-01-01 10:01,u,y\n")
+    published = "".join(f"{item},2024-01-01 09:00\n" for item in "xyz")
+    (tmp_path / "data" / "articles.csv").write_text(f"item,published\n{published}")
+    mine, asked = tmp_path / "mine.py", tmp_path / "asked"
+    mine.write_text(f"asked = {str(asked)!r}\n" + ASKED)
+    bench(f"{mine}:Mine", "--data", str(tmp_path / "data"), "--repeats", "1")
+    assert [len(line) for line in asked.read_text().split()] == [1, 2]
 
 
 def test_a_recommender_of_ones_own_is_timed_call_by_call_and_may_print(clicks: Path, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from newsreplay.errors import RunError
 from newsreplay.locks import locked
 from newsreplay.machine import home
 from newsreplay.recommenders.registry import start_list
+from newsreplay.simulator.run import run as replay
 from newsreplay.simulator.runs.journal import read_journal
+from newsreplay.simulator.runs.options import Execution
 from newsreplay.simulator.runs.origin import file_digests
 from newsreplay.simulator.runs.paths import JOURNAL
 from newsreplay.simulator.runs.place import Numbered, partial_of
@@ -162,6 +164,19 @@ def test_data_that_were_moved_are_read_as_they_were_for_the_run() -> None:
     assert files_of(Path("run"))["results.json"] == files_of(Path("whole"))["results.json"]
     assert not verify("whole", data="moved.csv")
     newsreplay.add("whole", "recency", data="moved.csv")
+
+
+def test_no_checkpoints_are_kept_of_a_replay_that_nobody_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = []
+
+    def noted(*words: Any, execution: Execution, **more: Any) -> Path:
+        every.append(execution.checkpoint_every)
+        return replay(*words, execution=execution, **more)
+
+    newsreplay.run("clicks.csv", "recency", out="run")
+    monkeypatch.setattr("newsreplay.simulator.verify.run", noted)
+    assert not verify("run")
+    assert every == [None]
 
 
 def test_data_under_a_name_are_shaped_already() -> None:
