@@ -23,7 +23,7 @@ class NewsreplayError(Exception):
 
 
 class DataError(NewsreplayError):
-    """A data set cannot be found, read or prepared."""
+    """A data set cannot be found, read or prepared, or does not tell what is asked of it."""
 
 
 class SpecError(NewsreplayError):

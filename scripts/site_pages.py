@@ -28,8 +28,11 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def python_page() -> str:
-    """What `import newsreplay` offers, in the groups of its docstring, and modules for authors of packages."""
+    """The page in Markdown: the package's docstring, what it names in that order, modules for authors of packages."""
+    text = (newsreplay.__doc__ or "").strip()
+    first = {name: place for place, name in enumerate(re.findall(r"`(\w+)`", text))}
     names = [name for name in newsreplay.__all__ if not name.startswith("_") and not name.isupper()]
+    names.sort(key=lambda name: first.get(name, len(first)))  # the rest stays in its order
     kinds = [f"`{name}`" for name in newsreplay.__all__ if name.isupper()]
     blocks = [
         f"::: newsreplay.api.{name}\n    options:\n      heading: newsreplay.{name}\n      toc_label: {name}"
@@ -37,8 +40,7 @@ def python_page() -> str:
     ]
     errors = f"Kinds of rows: {', '.join(kinds)}."
     modules = [f"## {module}\n\n::: {module}\n    options:\n      heading_level: 3" for module in _MODULES]
-    head = f"# Python\n\n```\n{(newsreplay.__doc__ or '').strip()}\n```\n"
-    return "\n\n".join([head, errors, "## newsreplay", *blocks, *modules]) + "\n"
+    return "\n\n".join([f"# Python\n\n{text}", errors, "## newsreplay", *blocks, *modules]) + "\n"
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

@@ -16,6 +16,7 @@ from newsreplay.cli import main
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+INDENTED = re.compile(r"^    (newsreplay .*)$", re.M)
 #: Pages whose commands are run here, and those that other tests follow.
 RUN_HERE = ("docs/asked-elsewhere.md", "docs/every-day.md")  # the first one compiles much, and is slow
 RUN_ELSEWHERE = {
@@ -25,6 +26,11 @@ RUN_ELSEWHERE = {
 }
 #: Pages whose commands are checked for being well-formed alone, and why.
 NOT_RUN = {
+    "docs/answers-made-elsewhere.md": "answers of the reader's; tests/recommenders/references has such files",
+    "docs/check.md": "minutes of replays; tests/simulator/test_checks.py has what they print",
+    "docs/live.md": "servers of Kafka and Redis; tests/live has messages of both",
+    "docs/neural-models.md": "minutes of training; tests/test_examples.py trains a small one",
+    "docs/services.md": "services of the reader's; tests/recommenders/services starts such ones",
     "CONTRIBUTING.md": "none is newsreplay's but the check of a recommender that is not written yet",
     "docs/certificates.md": "runs and certificates of several people; tests/simulator/test_certificates.py makes them",
     "docs/clusters.md": "schedulers and workers; tests/simulator/test_cluster.py has them on one machine",
@@ -39,6 +45,13 @@ NOT_RUN = {
     "docs/packages.md": "a package is installed for them; tests/commands/test_packages.py does that",
     "docs/recommenders.md": "recommenders that the reader writes; tests/test_examples.py runs such ones",
     "docs/tuning.md": "a minute of the demo; tests/commands/test_tuning.py tunes on less",
+    **{
+        f"docs/models/{page}.md": "hours of training on the reader's logs and files; tests/recommenders has small ones"
+        for page in (
+            *("cross-encoders", "crown", "feature-models", "fim", "imrec", "mccm", "news-models", "nrms-bert", "punr"),
+            *("sessions", "trees-and-graphs"),
+        )
+    },
 }
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
@@ -48,7 +61,9 @@ PAGES = {
 
 def commands(page: str) -> list[list[str]]:
     """The words of each command in the page's blocks, without comments."""
-    text = "\n".join(block for _, block in BLOCK.findall(PAGES[page])).replace("\\\n", " ")
+    fenced = "\n".join(block for _, block in BLOCK.findall(PAGES[page]))
+    indented = "\n".join(INDENTED.findall(BLOCK.sub("", PAGES[page])))
+    text = f"{fenced}\n{indented}".replace("\\\n", " ")
     lines = [line.removeprefix("$ ") for line in text.splitlines()]
     found = [shlex.split(line, comments=True) for line in lines if re.match(r"newsreplay (?!COMMAND)[a-z]", line)]
     return [words[1 : words.index("|")] if "|" in words else words[1:] for words in found]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import newsreplay
+from tests.scripts import script
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,6 +21,15 @@ def test_the_navigation_has_every_page_once() -> None:
     named = re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M)
     pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
     assert sorted(named) == sorted([*pages, "python.md"])
+
+
+def test_the_page_of_the_python_interface_begins_with_what_one_begins_with() -> None:
+    page = script("site_pages", "scripts").python_page()
+    assert "```" not in page  # the docstring is Markdown
+    assert f"\n{(newsreplay.__doc__ or '').splitlines()[4]}\n" in page
+    listed = re.findall(r"^::: newsreplay\.api\.(\w+)$", page, re.M)
+    assert listed[:7] == ["run", "resume", "add", "Run", "open", "leaderboard", "compare"]
+    assert {*listed} == {name for name in newsreplay.__all__ if not name.isupper() and not name.startswith("_")}
 
 
 @pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs is not installed (extra docs): the site was not built")

@@ -15,9 +15,9 @@ from newsreplay.commands.bars import report_line
 def certificates(folder: Path, page: Path | None) -> None:
     """Show the certificates of many people's runs as one static page, those of the same log and options together.
 
-    FOLDER holds what 'newsreplay verify RUN --certificate' wrote, under any names. What is no certificate, has digests
-    that do not add up or contradicts another one is refused, and the page says why. Only replaying proves a
-    certificate: rows that this machine has replayed itself are marked.
+    FOLDER and its subfolders hold what 'newsreplay verify RUN --certificate' wrote, under any names. What is no
+    certificate, has digests that do not add up or contradicts another one is refused, and the page says why. Only
+    replaying proves a certificate: rows that this machine has replayed itself are marked.
     """
     from newsreplay.report.page.certificates import write_certificates
     from newsreplay.simulator.certificates import read_certificates

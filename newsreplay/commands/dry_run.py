@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, NamedTuple
 
 from newsreplay.escaping import escaped
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from newsreplay.datasets.find import Unprepared
     from newsreplay.recommenders.registry import Entry
     from newsreplay.simulator.estimate import Estimate
-
-SHOWN = 4  #: names that a line of costs shows of several
 
 
 class AskedRun(NamedTuple):
@@ -86,21 +85,14 @@ def _unprepared(data: Unprepared, entries: Sequence[Entry]) -> list[str]:
 
 
 def _told(told: Estimate, name: str, earlier: Path) -> list[str]:
-    from tabulate import tabulate
-
     there = [
         f"{stretch.publisher} ({stretch.rows:,} rows, {stretch.requests:,} requests)" for stretch in told.stretches
     ]
     recommenders = sum(len(line.recommenders) for line in told.lines)
-    rows = [
-        (_WORDS[line.what].format(earlier=earlier), _names(line.recommenders), _span(line.seconds))
-        for line in told.lines
-    ]
-    rows.append(("judging, intervals, writing", "", f"about {_seconds(told.judging)}"))
     return [
         f"{told.pairs} pairs on {name}, {told.jobs} at a time: {recommenders} recommenders on {', '.join(there)}",
         "",
-        tabulate(rows, ["cost", "recommenders", "one core"], tablefmt="simple", disable_numparse=True),
+        _costs(told, earlier),
         "",
         f"time: {_span(told.seconds)}, on {told.jobs} cores" if told.jobs > 1 else f"time: {_span(told.seconds)}",
         f"memory: about {_bytes(told.memory)}, and what recommenders remember",
@@ -117,9 +109,30 @@ _WORDS = {
 }
 
 
-def _names(names: Sequence[str]) -> str:
-    rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+def _costs(told: Estimate, earlier: Path) -> str:
+    """The table of costs, as wide as the terminal; in a pipe 80 columns."""
+    from tabulate import tabulate
+
+    rows = [(_WORDS[line.what].format(earlier=earlier), line.recommenders, _span(line.seconds)) for line in told.lines]
+    rows.append(("judging, intervals, writing", [], f"about {_seconds(told.judging)}"))
+    beside = max(len(what) for what, _, _ in rows) + max(len(taken) for _, _, taken in rows) + 2 * len("  ")
+    room = get_terminal_size().columns - beside
+    cells = [(what, _names(names, room), taken) for what, names, taken in rows]
+    return str(tabulate(cells, ["cost", "recommenders", "one core"], tablefmt="simple", disable_numparse=True))
+
+
+def _names(names: Sequence[str], room: int) -> str:
+    """As many names as there is room for, at least one, and how many more there are.
+
+    >>> _names(["trend", "popular", "recency"], 24), _names(["trend", "popular", "recency"], 10)
+    ('trend, popular, recency', 'trend and 2 more')
+    """
+    for shown in range(len(names), 0, -1):
+        rest = len(names) - shown
+        text = ", ".join(names[:shown]) + (f" and {rest} more" if rest else "")
+        if len(text) <= room or shown == 1:
+            return text
+    return ""
 
 
 def _span(seconds: tuple[float, float]) -> str:

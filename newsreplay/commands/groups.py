@@ -36,7 +36,7 @@ class GroupedCommand(click.Command):
         groups: dict[str, list[tuple[str, str]]] = {title: [] for title in (*GROUPS, LAST)}
         for parameter in self.get_params(ctx):
             line = parameter.get_help_record(ctx)
-            if line is not None:
+            if line is not None and not isinstance(parameter, click.Argument):  # stands in the usage line
                 groups[group_of.get(str(parameter.name), LAST)].append(line)
         for title, lines in groups.items():
             if lines:

@@ -379,11 +379,11 @@ def check_metrics(table: LeaderboardKeywords, k: int) -> None:
     known = names(k)
     rank_by = table.get("rank_by")
     for metric in filter(None, (*table.get("metrics", ()), rank_by)):
-        if metric_named(metric) not in known:
+        if (name := metric_named(metric)) not in known:
             from newsreplay.simulator.runs.own_metrics import find_metric, is_own
 
-            if is_own(metric):
-                find_metric(metric)
+            if is_own(name):
+                find_metric(name)
                 continue
             raise no_such_metric(metric, known)
     if rank_by:

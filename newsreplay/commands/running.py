@@ -370,6 +370,8 @@ def verify(folder: Path, data: str | None, jobs: int | None, certificate: bool, 
     from newsreplay.machine import cores
     from newsreplay.simulator.verify import verify as find_differences
 
+    if by and not certificate:
+        raise click.UsageError("--by says whose certificate it is; add --certificate")
     pairs = Run(folder).info["pairs"]
     with progress_bar() as progress:
         differences = find_differences(folder, data=data, jobs=jobs or cores(), progress=progress)

@@ -323,7 +323,7 @@ def submit(folder: Path, recommender: str | None, out: Path | None, data: str | 
 @click.argument("names", nargs=-1, metavar="[NAME]…")
 @click.option("--family", type=click.Choice(FAMILIES), help="Only those of one family.")
 def recommenders(names: tuple[str, ...], family: str | None) -> None:
-    """List the recommenders, what they need and cost, presets; or the parameters of those named."""
+    """List the recommenders, what they need and cost, presets; or the parameters of those named, a preset's members."""
     import textwrap
 
     from tabulate import tabulate
@@ -336,13 +336,19 @@ def recommenders(names: tuple[str, ...], family: str | None) -> None:
         raise click.UsageError("name recommenders or a --family")
     if names:
         for name in names:
-            find(name)  # what there is not is an error
-        for name, parameters, text in describe(names):
-            offer = PLUG_INS.find(name)
-            head = f"{name}({parameters})" if parameters else name
-            head += f"  [of the package {offer.package}]" if offer else ""
+            if name not in PRESETS:
+                find(name)  # what there is not is an error
+        for name in names:
+            if name in PRESETS:
+                head, text = f"{name}: a preset, of {len(PRESETS[name])} recommenders", ", ".join(PRESETS[name])
+            else:
+                ((_, parameters, text),) = describe([name])
+                offer = PLUG_INS.find(name)
+                head = f"{name}({parameters})" if parameters else name
+                head += f"  [of the package {offer.package}]" if offer else ""
             click.echo(textwrap.fill(escaped(head), 100, subsequent_indent="    "))
-            click.echo(textwrap.fill(escaped(text), 100, initial_indent="    ", subsequent_indent="    "))
+            text = textwrap.fill(escaped(text), 96, break_on_hyphens=False)  # nrms-bert is one name
+            click.echo(textwrap.indent(text, "    "))
         return
     rows = [(name, *record[1:]) for name, record in BUILT_IN.items() if family in (None, record.family)]
     click.echo(tabulate(rows, ["name", "family", "paper", "needs", "cost"], tablefmt="simple", disable_numparse=True))

@@ -332,6 +332,10 @@ def find(name: str) -> Any:
         raise SpecError(f"{error}, or name the class as module:Class") from None
     if offer is not None:
         return load(offer.target, f"{name} (of the package {offer.package})")
+    if name in PRESETS:
+        raise SpecError(
+            f"{name} is a preset, of {len(PRESETS[name])} recommenders; name one: {', '.join(PRESETS[name])}"
+        )
     if ":" not in name:
         names = [*BUILT_IN, *ALIASES, *PRESETS, *PLUG_INS.names()]
         hint = did_you_mean(name, names) or f"There are {', '.join(BUILT_IN)}; or name your own as module:Class."

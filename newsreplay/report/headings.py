@@ -111,9 +111,12 @@ def heading(metric: str, asks: Asks = "reads", reward: Reward | None = None) -> 
 def metric_named(text: str) -> str:
     """The metric of a heading ("E@1") or of its own name ("event_success@1").
 
-    >>> metric_named("E@1"), metric_named("p@1"), metric_named("nDCG@10")
-    ('event_success@1', 'session_success@1', 'ndcg@10')
+    >>> metric_named("E@1"), metric_named("p@1"), metric_named("nDCG@10"), metric_named("Calibration(by=article)")
+    ('event_success@1', 'session_success@1', 'ndcg@10', 'calibration(by=article)')
     """
+    named, bracket, values = text.partition("(")
+    if named.lower() in NORMATIVE:
+        return f"{named.lower()}{bracket}{values}"
     name, at, cut = text.partition("@")
     names = {known.text.lower(): metric for metric, known in HEADINGS.items()}
     return f"{names.get(name.lower(), name)}{at}{cut}"
@@ -124,10 +127,16 @@ def no_such_metric(metric: str, known: Iterable[str]) -> NewsreplayError:
 
     >>> print(no_such_metric("slate ndgc@10", ["session_mrr@10", "session_ndcg@10"]))
     no metric is called 'slate ndgc@10'. Did you mean 'session_ndcg@10'?
+    >>> print(no_such_metric("Calibraton", ["session_mrr@10"]))
+    no metric is called 'Calibraton'. Did you mean 'calibration'?
     """
-    names = list(known)
+    names = list(dict.fromkeys([*known, *NORMATIVE]))
     heads = {heading(name).text: name for name in names}
-    near = did_you_mean(metric_named(metric), names) or did_you_mean(metric, heads)
+    near = (
+        did_you_mean(metric_named(metric), names)
+        or did_you_mean(metric, heads)
+        or did_you_mean(metric.lower(), NORMATIVE)
+    )
     for text, name in heads.items():
         near = near.replace(repr(text), repr(name))
     hint = near or f"There are {', '.join(names)}."

@@ -51,8 +51,8 @@ def metrics_of(runs: Sequence[RunFolder], names: Iterable[str]) -> list[str]:
     for text in names:
         name = metric_named(text)
         without = [run for run in runs if all(result.metric != name for result in run.results)]
-        if without and is_own(text):
-            metric = find_metric(text)
+        if without and is_own(name):
+            metric = find_metric(name)
             for run in without:
                 measure(run, metric)
             name = metric.name
@@ -90,8 +90,13 @@ def few_notes(facts: PublisherRecord, named: Collection[str] = (), few: int = FE
 
 
 def own_notes(run: RunFolder) -> list[Note]:
-    """What went wrong with metrics of somebody's own."""
-    return [
+    """What went wrong with metrics of somebody's own, and what data do not tell that those on demand need."""
+    untold = [
+        Note("note", f"{metric.partition('(')[0]}: {text}")
+        for metric, added in run.added.items()
+        for text in added.untold
+    ]
+    return untold + [
         Note("failed", f"FAILED: {metric} of {pairs[0]}{f' and {len(pairs) - 1} more' * (len(pairs) > 1)}: {text}")
         for metric, added in run.added.items()
         for text, pairs in added.errors.items()

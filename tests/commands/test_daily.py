@@ -72,6 +72,16 @@ def test_a_dry_run_knows_rows_of_prepared_data_and_costs_of_an_earlier_run(cli: 
     assert "A (33 rows, 33 requests)" in part
 
 
+def test_a_dry_run_is_as_wide_as_the_terminal(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grown(folder)
+    assert cli("run", "--data", "clicks.csv", "--recommenders", "recency").exit_code == 0
+    for width in (80, 140):
+        monkeypatch.setenv("COLUMNS", str(width))
+        text = cli("run", "--data", "clicks.csv", "--recommenders", "baselines", "--dry-run").stdout
+        table = text.split("\n\n")[1].splitlines()
+        assert width - 25 < max(map(len, table)) <= width, text  # 25: of a name
+
+
 def test_a_dry_run_refuses_what_a_run_would(cli: Cli) -> None:
     assert "Did you mean 'trend'" in complaint(cli("run", "--recommenders", "trnd", "--dry-run"))
     assert "no file 'nothing.csv'" in complaint(cli("run", "--data", "nothing.csv", "--dry-run"))

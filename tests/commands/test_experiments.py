@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import newsreplay
 from newsreplay.simulator.runs.experiment import read_experiment
 from tests.commands.conftest import NAMED, Cli, complaint, e1, info_of
 
+ROOT = Path(__file__).parent.parent.parent
 EXPERIMENT = """
 data = "clicks.csv"
 publishers = ["A"]
@@ -45,6 +47,19 @@ def test_a_run_folder_has_the_file_that_runs_it_again(cli: Cli, folder: Path, ex
     assert results("first") == results("second")
     assert info_of("first")["key"] == info_of("second")["key"]
     assert tomllib.loads(Path("second/experiment.toml").read_text("utf-8")) == written
+
+
+def test_the_file_of_the_page_about_them_is_one_that_runs(cli: Cli, folder: Path) -> None:
+    page = (ROOT / "docs" / "experiment-files.md").read_text("utf-8")
+    [written] = re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S)
+    (folder / "experiment.toml").write_text(written)
+    (folder / "clicks.csv").write_text((folder / "clicks.csv").read_text().replace("item", "article", 1))
+    (folder / "mine.py").write_text(
+        "class Mine:\n    def __init__(self, size): ...\n    def recommend(self, *_): ...\n"
+    )
+    told = cli("run", "experiment.toml", "--dry-run")
+    assert told.exit_code == 0, told.output
+    assert "recommenders on clicks" in told.output
 
 
 def test_options_that_were_typed_are_in_the_file(cli: Cli, folder: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 import newsreplay
 from newsreplay.cli import COMMANDS
+from newsreplay.commands.groups import GroupedCommand
 from tests.commands.conftest import Cli, complaint, python
 
 HEAVY = {"numba", "numpy", "torch", "pandas", "pyarrow"}
@@ -54,6 +55,17 @@ def test_a_command_is_found_under_its_own_name(name: str) -> None:
 
 def test_there_is_no_command_of_another_name(cli: Cli) -> None:
     assert "No such command 'rnu'" in complaint(cli("rnu"))
+
+
+def test_options_in_groups_have_no_arguments_among_them() -> None:
+    class Documented(click.Argument):  # as click's own are from a version on
+        def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+            return "PLACE", ""
+
+    command = GroupedCommand("go", params=[Documented(["place"]), click.Option(["--limit"], help="How many.")])
+    text = command.get_help(click.Context(command))
+    assert "PLACE" not in text.partition("\n")[2]
+    assert "--limit" in text
 
 
 @pytest.mark.parametrize("command", ["run", "leaderboard", "compare", "plot", "report", "score", "verify"])

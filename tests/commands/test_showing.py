@@ -184,6 +184,9 @@ WRONG_WORDS = [
     (("score", "run", "--data", "nowhere.csv"), "the data of run are not there"),
     (("verify", "run", "--data", "nowhere.csv"), "the data of run are not there"),
     (("verify", "nowhere"), "nowhere holds no run"),
+    (("verify", "run", "--by", "Ann"), "add --certificate"),
+    (("recommenders", "neurl"), "Did you mean 'neural'?"),
+    (("run", "--recommenders", "field(hours=2)"), "field is a preset, of"),
     (("plot", "nowhere"), "nowhere holds no run"),
     (("report", "nowhere"), "nowhere holds no run"),
 ]
@@ -204,6 +207,12 @@ def test_recommenders_lists_names_aliases_and_presets(cli: Cli) -> None:
     for alias, name in ALIASES.items():
         assert f"{alias} = {name}" in text
     assert all(f"preset {name}: {', '.join(specs)}" in text for name, specs in PRESETS.items())
+
+
+def test_presets_are_described_by_their_members(cli: Cli) -> None:
+    text = cli("recommenders", "bandits", "trend", "neural").stdout
+    assert text.startswith("bandits: a preset, of 4 recommenders\n    thompson, ucb, linucb, epsilon\ntrend(")
+    assert text.partition("neural: a preset")[2].split()[4:] == ", ".join(PRESETS["neural"]).split()
 
 
 def test_recommenders_of_one_family_and_parameters_of_those_named_are_shown(cli: Cli) -> None:

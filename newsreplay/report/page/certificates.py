@@ -86,7 +86,7 @@ def _table(publisher: str, rows: Sequence[_Row]) -> list[str]:
     metrics = [metric for metric in METRICS if any(_value(row, metric) is not None for row in rows)]
     best = metrics[0] if metrics else ""
     ordered = sorted(rows, key=lambda row: (bool(row.pair["leaks"]), -(_value(row, best) or 0.0), row.file))
-    heads = [*(heading(metric).text for metric in metrics), "check", "replayed here", "by", "newsreplay", "file"]
+    heads = [*map(_headed, metrics), "check", "replayed here", "by", "newsreplay", "file"]
     lines = [f"<h3>{_text(publisher)}</h3>", '<div class="box"><table><thead><tr><th>recommender</th>']
     lines += [*(f"<th>{_text(head)}</th>" for head in heads), "</tr></thead><tbody>"]
     for row in ordered:
@@ -105,6 +105,11 @@ def _table(publisher: str, rows: Sequence[_Row]) -> list[str]:
         ]
         lines.append(f"<tr><td>{_text(name)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     return [*lines, "</tbody></table></div>"]
+
+
+def _headed(metric: str) -> str:
+    known = heading(metric)
+    return f"{known.text}, {known.unit}" if known.unit else known.text
 
 
 def _value(row: _Row, metric: str) -> float | None:

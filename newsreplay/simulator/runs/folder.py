@@ -72,6 +72,7 @@ class AddedMetric(NamedTuple):
         tuple[str, str], Column
     ]  #: by publisher and recommender, its value in every cluster: float64[clusters]
     errors: dict[str, list[str]]  #: what went wrong, in words, and what it cost: "trend on A"
+    untold: list[str]  #: what publishers do not tell that the metric needs, in words
 
 
 class RunFolder:

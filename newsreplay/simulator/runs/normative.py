@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
+from newsreplay.errors import DataError, NewsreplayError, SpecError, did_you_mean
 from newsreplay.log.entities import entity_names
 from newsreplay.log.publisher import Publisher
 from newsreplay.log.rows import HOUR, READ, Column
@@ -163,14 +163,14 @@ class Activation(Representation):
 
 
 def attribute(data: Publisher, by: str) -> Attribute:
-    """The values of a publisher's articles. Raises `NewsreplayError` where it has no such attribute."""
+    """The values of a publisher's articles. Raises `DataError` where it has no such attribute."""
     articles, count = data.articles, len(data.articles.id)
     if by == "article":
         known = first_rows(data.log.item, count, none=len(data.log.item))
         return Attribute(np.arange(count + 1), np.arange(count), known, count)
     if by == "category":
         if not len(articles.categories):
-            raise NewsreplayError(f"{data.name} tells no categories of articles")
+            raise DataError(f"{data.name} tells no categories of articles")
         has = articles.category >= 0
         begin = np.concatenate([[0], np.cumsum(has)])
         return Attribute(
@@ -178,7 +178,7 @@ def attribute(data: Publisher, by: str) -> Attribute:
         )
     fact, parse = _PARSED[by]
     if fact not in articles.texts:
-        raise NewsreplayError(f"{data.name} tells no {fact} of articles, which {by} is worked out from")
+        raise DataError(f"{data.name} tells no {fact} of articles")
     texts, row = articles.texts[fact]
     codes: dict[str, int] = {}
     lists = [[codes.setdefault(name, len(codes)) for name in parse(text)] for text in texts.to_pylist()]

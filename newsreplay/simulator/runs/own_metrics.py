@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from newsreplay.errors import NewsreplayError, SpecError
+from newsreplay.errors import DataError, NewsreplayError, SpecError
 from newsreplay.log.rows import Column
 from newsreplay.plug_ins import PlugIns
 from newsreplay.recommenders.registry import check_values, construct, load
@@ -122,9 +122,10 @@ def _with_values(function: Callable[..., object], spec: Spec) -> Callable[[Judge
 def measure(run: RunFolder, metric: OwnMetric) -> list[Result]:
     """Measure a metric of one's own on a run, which has it from then on; returns its results.
 
-    What its function does wrong costs no more than the values it is wrong about, and is told in `AddedMetric.errors`.
+    What its function does wrong costs no more than the values it is wrong about, and is told in `AddedMetric.errors`;
+    what it needs and a publisher does not tell (`DataError`), in `AddedMetric.untold`.
     """
-    added = AddedMetric([], {}, {}, {})
+    added = AddedMetric([], {}, {}, {}, [])
     for publisher in run.publishers:
         _measure_publisher(run, publisher, metric, added)
     run.add(metric.name, added)
@@ -138,6 +139,9 @@ def _measure_publisher(run: RunFolder, publisher: str, metric: OwnMetric, added:
     for name in names:
         try:
             found[name] = _ratio(metric, JudgedColumns(scored, name), next(iter(found.values()), None))
+        except DataError as error:  # a fact of the data, no failure
+            if str(error) not in added.untold:
+                added.untold.append(str(error))
         except Exception as error:
             added.errors.setdefault(_told(error), []).append(f"{name} on {publisher}")
     units, unit, alone = _clusters(scored, next(iter(found.values()), None))

@@ -186,6 +186,14 @@ def test_tables_of_two_forms_are_not_mixed(tmp_path: Path) -> None:
     assert "holds tables of several forms: a.csv and a.parquet" in error_of(tmp_path)
 
 
+def test_a_folder_of_a_published_log_is_refused_with_how_to_name_it(tmp_path: Path) -> None:
+    write(tmp_path / "one_week.tar.gz", "")
+    assert "a published log is named with its kind, as mind:FOLDER" in error_of(tmp_path)
+    write(tmp_path / "behaviors.tsv", "1\tU1\t11/9/2019 9:00:00 AM\tN9\tN1-1 N2-0\n")
+    write(tmp_path / "news.tsv", "N1\tnews\tlocal\tTitle\t\thttp://x\t[]\t[]\n")
+    assert "a published log is named with its kind, as mind:FOLDER" in error_of(tmp_path)
+
+
 def test_a_delta_table_is_not_read_without_its_log(tmp_path: Path) -> None:
     write(tmp_path / "_delta_log" / "0.json", "{}")
     write_parquet(tmp_path / "part-0.parquet", HEADER + DAYS[0])

@@ -154,7 +154,7 @@ def test_the_resolvable_difference_is_2_8_standard_deviations_of_the_paired_diff
         (("zzzz",), None, r"has no results of 'zzzz'. It has a, b, c, d, oracle\."),
         (("a", "a"), None, "a cannot be compared with itself"),
         (("a", "b"), ["auk"], r"no metric is called 'auk'. Did you mean 'auc'\?"),
-        (("a", "b"), ["zzzz"], r"no metric is called 'zzzz'. There are event_success@1, auc, coverage@10\."),
+        (("a", "b"), ["zzzz"], r"no metric is called 'zzzz'. There are event_success@1, auc, coverage@10, calib"),
     ],
 )
 def test_what_cannot_be_compared_is_said(

@@ -152,7 +152,14 @@ def test_measures_stand_in_tables_and_rank_nobody(run: newsreplay.Run) -> None:
 
 def test_what_a_publisher_does_not_tell_is_said(run: newsreplay.Run) -> None:
     table = newsreplay.leaderboard([run], metrics=["E@1", "calibration(by=subcategory)"])
-    assert "tells no subcategory of articles" in " ".join(table.split())
+    assert table.count("calibration: frame tells no subcategory of articles\n") == 1
+    assert "FAILED" not in table
+
+
+def test_measures_are_found_however_they_are_written(run: newsreplay.Run) -> None:
+    assert "representation(by=category)" in newsreplay.leaderboard([run], metrics=["Representation(by=category)"])
+    with pytest.raises(newsreplay.NewsreplayError, match=r"no metric is called 'FRAGMENTATON'. .* 'fragmentation'"):
+        newsreplay.leaderboard([run], metrics=["E@1", "FRAGMENTATON"])
 
 
 def test_an_unknown_attribute_is_refused() -> None:

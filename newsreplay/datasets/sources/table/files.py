@@ -21,6 +21,7 @@ TEXT = (*DELIMITERS, *JSON_LINES)
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
 BINARY = {".parquet": "Parquet", ".arrow": "Arrow IPC", ".feather": "Arrow IPC"}
 ENDINGS = ".csv, .tsv, .jsonl (each also .gz, .zst, .bz2, .xz or .zip), .parquet, .arrow or .feather"
+PUBLISHED = "a published log is named with its kind, as mind:FOLDER ('newsreplay data list' has the kinds)"
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  #: how folders of partitions write null
 
 
@@ -108,7 +109,7 @@ def _find_in(folder: Path) -> Found:
         raise DataError(
             f"{folder.name or folder} is a folder without reads: expected reads{ENDINGS}, or part files, found "
             f"{_few(entry.name for entry in sorted(folder.iterdir())) or 'nothing'}; name the table itself, or "
-            "rename it"
+            f"rename it; {PUBLISHED}"
         )
     return Found(members["reads"], members["articles"], writable(folder.resolve()), "folder", left_out)
 
@@ -145,7 +146,7 @@ def _tables(base: Path, paths: list[Path], role: str) -> tuple[list[File], list[
         first = [next(file.name for file in files if file.ending == form) for form in forms]
         raise DataError(
             f"{base.name or base} holds tables of several forms: {' and '.join(first)}; keep those of one form, or "
-            "name them by a pattern"
+            f"name them by a pattern; {PUBLISHED}"
         )
     return files, left_out
 

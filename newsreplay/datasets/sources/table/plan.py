@@ -67,7 +67,16 @@ from newsreplay.datasets.reading.sizes import SIZES, ReadSizes
 from newsreplay.datasets.reading.times import chunk_times
 from newsreplay.datasets.sources.table.binary import BinaryTable
 from newsreplay.datasets.sources.table.columns import NEEDED, TIMES, MissingError, with_kept
-from newsreplay.datasets.sources.table.files import JSON_LINES, File, Found, find, printable, reading, writable
+from newsreplay.datasets.sources.table.files import (
+    JSON_LINES,
+    PUBLISHED,
+    File,
+    Found,
+    find,
+    printable,
+    reading,
+    writable,
+)
 from newsreplay.datasets.sources.table.ids import IDS, are_whole_floats, as_whole_numbers
 from newsreplay.datasets.sources.table.json_table import JsonTable
 from newsreplay.datasets.sources.table.looking import LookedAt
@@ -217,7 +226,8 @@ def _of_several(files: list[File]) -> str:
     if len(files) < 2:
         return ""
     return (
-        f" All {len(files):,} tables there are taken for {files[0].role} of one form: name those that are, by a pattern"
+        f" All {len(files):,} tables there are taken for {files[0].role} of one form: name those that are, by a "
+        f"pattern; {PUBLISHED}"
     )
 
 
