@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -301,6 +302,7 @@ def test_the_eleven_event_table_of_the_specification(column: str) -> None:
     assert answers(replay(worked.worked_log(), recommender, Setting(k=1), name=column).slates) == cells.slates
 
 
+@cache
 def busy_log(reads: int = 3000, seed: int = 3) -> Log:
     """A log with far more articles than a shortlist holds, at about 60 reads an hour."""
     rng = np.random.default_rng(seed)

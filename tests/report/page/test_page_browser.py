@@ -44,7 +44,11 @@ class Page:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.driver.get("about:blank")  # the page before has the same address: what is found is not to be its own
         self.driver.get(path.as_uri())
+        WebDriverWait(self.driver, 60).until(
+            lambda _: self.js("document.getElementById('page')?.childElementCount > 0")
+        )
 
     def js(self, code: str, *words: Any) -> Any:
         return self.driver.execute_script(f"return {code}", *words)
