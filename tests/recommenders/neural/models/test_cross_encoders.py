@@ -16,7 +16,7 @@ from newsreplay.recommenders.neural.models.popularity import PopularityHead
 from newsreplay.recommenders.neural.models.unbert import READS
 from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import check_entry
-from newsreplay.simulator.overwritten import made_up_log
+from newsreplay.simulator.overwritten import made_up_log, with_facts
 from tests.naive import neural_cross_encoders as naive
 from tests.recommenders.neural.models.batches import ARTICLES, build, same, some_batch
 
@@ -144,7 +144,7 @@ def test_the_loss_of_pairs_is_pointwise() -> None:
 def test_it_is_blind_to_the_future(name: str) -> None:
     log, articles = made_up_log(500, 3)
     spec = f"{name}(size=tiny, shortlist=3, update=every(hours=24), warmup=12h)"
-    verdict = check_entry(start_list(spec)[0], log=log, articles=articles, cuts=2, k=3, apart=False)
+    verdict = check_entry(start_list(spec)[0], log=log, articles=with_facts(articles, 500), cuts=2, k=3, apart=False)
     assert verdict.passed, str(verdict)
 
 
