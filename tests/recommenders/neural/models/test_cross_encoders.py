@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from newsreplay.recommenders.neural.models.cross_encoder import click_log_loss, newest
+from newsreplay.recommenders.neural.models.cross_encoder import click_log_loss
 from newsreplay.recommenders.neural.models.fields import Contents
 from newsreplay.recommenders.neural.models.model import TINY
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
@@ -123,13 +123,6 @@ def test_popularity_comes_to_pairs_with_the_scores_of_the_shortlist(name: str) -
     assert torch.equal(model.score_pairs(read, mask, offered, first + 1), alone)
     model.head = PopularityHead()
     assert same(model.score_pairs(read, mask, offered, first), alone + first)
-
-
-def test_the_newest_are_taken_in_their_order() -> None:
-    ids = torch.tensor([[3, 4, 5, 0], [6, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]])
-    found, there = newest(ids, ids > 0, 2)
-    assert found.masked_fill(~there, 0).tolist() == [[4, 5], [6, 0], [3, 4], [0, 0]]
-    assert newest(ids[:, :0], ids[:, :0] > 0, 2)[0].shape == (4, 0)
 
 
 def test_the_loss_of_pairs_is_pointwise() -> None:
