@@ -20,6 +20,7 @@ from newsreplay.recommenders.neural.models.model import Group, NewsModel, Read, 
 class Shortlist(FineTuning):
     """Keywords of cross-encoders. Raises `ValueError` where one cannot be."""
 
+    plm_rate: float = 2e-5
     shortlist: int = 20  #: candidates of a request that are read beside what was read, at most; the others stand below
 
     def __post_init__(self) -> None:

@@ -142,6 +142,15 @@ def test_it_is_blind_to_the_future(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_pretrained_language_model_is_trained_at_the_papers_rate(name: str) -> None:
+    model = made(name)
+    model.words.pretrained = True
+    rates = {id(parameter): group["lr"] for group in model.groups(0.1) for parameter in group["params"]}
+    trained = [parameter for parameter in model.words.parameters() if parameter.requires_grad]
+    assert {rates[id(parameter)] for parameter in trained} == {2e-5} == {model.trainings["paper"].rate}
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shortlist", [0, 1.5, True])
 def test_a_shortlist_that_cannot_be_is_refused(name: str, shortlist: object) -> None:
     with pytest.raises(ValueError, match="shortlist"):
