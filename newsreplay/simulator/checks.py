@@ -31,7 +31,7 @@ from newsreplay.recommenders.references.replayed import UNPROVEN, MadeElsewhere
 from newsreplay.recommenders.registry import MIXTURES, Entry, built_in
 from newsreplay.simulator.apart import Apart, Given, Here, NotSentError
 from newsreplay.simulator.judgement.scope import Scope
-from newsreplay.simulator.overwritten import made_up_log, overwritten
+from newsreplay.simulator.overwritten import made_up_log, overwritten, with_facts
 from newsreplay.simulator.pool_order import order_used
 from newsreplay.simulator.probes import held_back, shortened
 from newsreplay.spec import Spec, parse_spec
@@ -198,7 +198,7 @@ def _uses_pool_order(entry: Entry) -> bool:
 def probes_of(log: Log | None, articles: Articles | None, cuts: int | None, setting: Setting) -> list[Probe]:
     """The logs of a check, made of a log or made up, and their cuts."""
     if cuts is None:
-        given = [made_up_log(ROWS, setting.seed + number) for number in range(EXHAUSTIVE_LOGS)]
+        given = [_made_up(setting.seed + number) for number in range(EXHAUSTIVE_LOGS)]
         if log is not None:
             given = [(log, bare_articles(log) if articles is None else articles)]
         short = [held_back(*shortened(*one, SHORT if log is None else EXHAUSTIVE_ROWS)) for one in given]
@@ -207,7 +207,7 @@ def probes_of(log: Log | None, articles: Articles | None, cuts: int | None, sett
             for number, one in enumerate(short)
         ]
     if log is None:
-        log, articles = made_up_log(ROWS, setting.seed)
+        log, articles = _made_up(setting.seed)
     articles = bare_articles(log) if articles is None else articles
     if not (log.kind == IMPRESSION).any():
         return [Probe(log, articles, _cuts(log, cuts, setting))]
@@ -215,6 +215,12 @@ def probes_of(log: Log | None, articles: Articles | None, cuts: int | None, sett
     late = _late_cuts(short_log, min(max(1, cuts // 4), cuts - 1), setting)
     whole = Probe(log, articles, _cuts(log, cuts - len(late), setting))
     return [whole, Probe(short_log, short_articles, late, _called(short_log, 0), max(1, cuts // 5))]
+
+
+def _made_up(seed: int) -> tuple[Log, Articles]:
+    """A log of which all is told that a recommender may be told of articles."""
+    log, articles = made_up_log(ROWS, seed)
+    return log, with_facts(articles, ROWS, seed)
 
 
 def _called(log: Log, number: int) -> str:

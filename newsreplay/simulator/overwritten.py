@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +23,8 @@ from newsreplay.log.rows import (
     Pools,
     make_log,
 )
+
+LATEST = 300  #: rows by which a made-up text comes after its article, at most
 
 
 def overwritten(log: Log, articles: Articles, cut: int, seed: int, rows: int | None = None) -> tuple[Log, Articles]:
@@ -252,3 +256,38 @@ def made_up_log(rows: int, seed: int = 0) -> tuple[Log, Articles]:
         categories=pa.array([f"section {i}" for i in range(8)], pa.large_string()),
     )
     return overwritten(log, articles, 0, seed)
+
+
+def with_facts(articles: Articles, rows: int, seed: int = 0) -> Articles:
+    """The same articles with all the texts that a catalog may have of one, most of them told later than the title.
+
+    The articles are those of a log of `rows` rows from `made_up_log`. Texts come up to `LATEST` rows after the article,
+    so that what is not known yet can be told from what is.
+    """
+    rng = np.random.default_rng([seed, 1])
+    count = len(articles.id)
+
+    def sentences(most: int) -> list[str]:
+        return [
+            " ".join(f"word{word}" for word in rng.integers(0, 50, rng.integers(1, most + 1))) for _ in range(count)
+        ]
+
+    made = {
+        "subcategory": [f"part {number}" for number in rng.integers(0, 6, count)],
+        "title": sentences(6),
+        "abstract": sentences(12),
+        "body": sentences(24),
+        "entities": [json.dumps([f"word{word}" for word in rng.integers(0, 50, 2)]) for _ in range(count)],
+        "image": [f"{number}.jpg" for number in range(count)],
+        "sentiment": [f"{number:.2f}" for number in rng.uniform(-1, 1, count)],
+    }
+    first = articles.texts["title"][1]
+    return articles._replace(
+        texts={
+            fact: (
+                pa.array(texts, pa.large_string()),
+                np.minimum(first + rng.choice([0, LATEST // 10, LATEST // 3, LATEST], count), rows),
+            )
+            for fact, texts in made.items()
+        }
+    )

@@ -75,7 +75,7 @@ def representation(
     found = []
     for row, slate in zip(rows, slates, strict=True):
         since = data.log.time[row] - hours * HOUR
-        early = sum(time < since for time in data.log.time) - 1  # the last row that lies too far back
+        early = sum(time <= since for time in data.log.time) - 1  # the last row that lies too far back
         fresh = [
             item
             for item in range(len(data.articles.id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newsreplay.datasets.base import FACTS
 from newsreplay.log.catalog import Articles, Catalog, Profiles, bare_articles
 from newsreplay.log.rows import IMPRESSION, LOG_DTYPES, OUTCOME, PUBLISH, READ, Column, Event, Log, make_log
 from newsreplay.recommenders.base import Recommender, Setting
@@ -49,6 +51,34 @@ class ArticlePeeker(Recommender):
         table = self.catalog._articles
         later = np.bincount(table.category[table.category >= 0], minlength=1)
         return [int(later.argmax()) * 7 % self.catalog.known]
+
+
+class FactPeeker(ArticlePeeker):
+    """Answers by a text of the article on screen, whether it is known by now or not."""
+
+    fact: ClassVar[str]
+
+    def text(self, item: int) -> str | None:
+        texts, _ = self.catalog._articles.texts.get(self.fact, ({}, 0))
+        return str(texts[item]) if texts else None
+
+    def recommend(self, request: Event, k: int) -> Sequence[int]:
+        return [crc32(str(self.text(request.item)).encode()) % self.catalog.known]
+
+
+class FactReader(FactPeeker):
+    """Answers by it as far as it is known."""
+
+    def text(self, item: int) -> str | None:
+        return self.catalog.text(item, self.fact)
+
+
+@pytest.mark.parametrize("fact", [fact for fact in FACTS if fact != "category"])
+def test_who_reads_a_text_of_an_article_before_it_is_known_is_caught(fact: str) -> None:
+    """Of everything that an article may have: what comes after its first row is not known at that row."""
+    cheater, honest = (type(kind.__name__, (kind,), {"fact": fact})() for kind in (FactPeeker, FactReader))
+    assert not checked(cheater, cuts=4).passed
+    assert checked(honest, cuts=4).passed
 
 
 class Rememberer(Recommender):

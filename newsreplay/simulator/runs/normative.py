@@ -139,7 +139,7 @@ class Representation(Measure):
     """Distance between a slate and the articles of the last `hours`, by `by`.
 
     RADio*, representation: the articles are not discounted, the slate by 1 / rank. They are those whose attribute
-    became known in the hours before the request.
+    became known in (t - hours, t], t being the time of the request.
     """
 
     def __init__(self, by: str = "entities", hours: float = 24):
@@ -294,7 +294,7 @@ class Pool:
     def at(self, rows: Column, slates: Distributions) -> Distributions:
         """The shares of the values that slates, asked for at `rows`, have, as far as they are not zero."""
         request, value = np.divmod(slates.key, self._values)
-        first = np.searchsorted(self._time, self._time[rows] - self._span)
+        first = np.searchsorted(self._time, self._time[rows] - self._span, "right")
         total = np.searchsorted(self._row, rows, "right") - np.searchsorted(self._row, first)
         base = value * self._rows
         count = np.searchsorted(self._key, base + rows[request], "right") - np.searchsorted(

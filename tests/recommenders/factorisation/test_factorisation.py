@@ -19,7 +19,7 @@ from newsreplay.recommenders.factorisation.libfm import FIELDS, LibFM, MachineLe
 from newsreplay.recommenders.factorisation.machine import FactorisationMachine
 from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import check_entry
-from newsreplay.simulator.overwritten import made_up_log
+from newsreplay.simulator.overwritten import made_up_log, with_facts
 from newsreplay.simulator.replay.replay import replay
 from tests.naive import factorisation as naive
 
@@ -191,7 +191,7 @@ def test_a_title_that_comes_later_is_taken_in_then() -> None:
 def test_overwriting_the_future_changes_no_bit_of_an_answer(text: str) -> None:
     log, articles = made_up_log(500, 3)
     assert (log.time[-1] - log.time[0]) > DAY
-    check = check_entry(start_list(text)[0], log=log, articles=articles, cuts=3, k=5, apart=False)
+    check = check_entry(start_list(text)[0], log=log, articles=with_facts(articles, 500), cuts=3, k=5, apart=False)
     assert check.passed, str(check)
 
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from newsreplay.recommenders.neural.models.cross_encoder import CrossEncoder, behind, newest
+from newsreplay.recommenders.neural.models.cross_encoder import CrossEncoder, behind
 from newsreplay.recommenders.neural.models.fields import ABSTRACT, BODY, TITLE, Contents
 from newsreplay.recommenders.neural.models.language import NOISE
-from newsreplay.recommenders.neural.models.layers import AdditiveAttention
+from newsreplay.recommenders.neural.models.layers import AdditiveAttention, newest
 from newsreplay.recommenders.neural.models.model import SIZES, TRAININGS, Size
 
 TEXTS = ("title", "abstract", "body")

@@ -14,6 +14,7 @@ from newsreplay.recommenders.neural.models.layers import (
     Dropout,
     Recurrence,
     SelfAttention,
+    newest,
 )
 from newsreplay.recommenders.neural.models.model import NewsModel, Read, Size
 
@@ -70,15 +71,3 @@ class CenNewsRec(NewsModel):
         both = torch.stack([long_term, short_term], -2)
         reader = self.both_pool(both, torch.ones_like(both[..., 0], dtype=torch.bool))
         return (torch.where(read.mask.any(-1, keepdim=True), reader, self.nobody),)
-
-
-def newest(x: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The last `count` real places of each row, [B, H, width] and bool[B, H] → the same with H = `count` at most.
-
-    What is real stands in front, before and after.
-    """
-    if mask.shape[1] <= count:
-        return x, mask
-    length = mask.sum(1, keepdim=True)
-    place = (length - count).clamp(min=0) + torch.arange(count, device=x.device)
-    return x.gather(1, place.unsqueeze(-1).expand(-1, -1, x.shape[-1])), place < length

@@ -18,6 +18,7 @@ from newsreplay.recommenders.neural.models.layers import (
     Dropout,
     Glorot,
     NameTable,
+    first_of,
     masked_softmax,
     pooled,
 )
@@ -183,7 +184,7 @@ class ClusteredReaders(nn.Module):
         mask = read.mask
         names = read.context.category.masked_fill(~mask, 0.0).long()
         alike = mask.unsqueeze(-1) & mask.unsqueeze(-2) & (names.unsqueeze(-1) == names.unsqueeze(-2))
-        first = alike.diagonal(dim1=1, dim2=2) & ~alike.tril(-1).any(-1)
+        first = first_of(alike)
         reads = read.vectors.masked_fill(~mask.unsqueeze(-1), 0.0)
         x = torch.cat([reads, self.proxies(names).masked_fill(~first.unsqueeze(-1), 0.0)], 1)
         links = self._links(alike, first).to(x.dtype)

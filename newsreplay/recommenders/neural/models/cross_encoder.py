@@ -12,7 +12,7 @@ from torch.nn import functional
 from newsreplay.recommenders.neural.models.fields import Contents
 from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
 from newsreplay.recommenders.neural.models.language import TextModel, readable
-from newsreplay.recommenders.neural.models.layers import AdditiveAttention, Dropout
+from newsreplay.recommenders.neural.models.layers import AdditiveAttention, Dropout, mean_of
 from newsreplay.recommenders.neural.models.model import Group, NewsModel, Read, Size
 
 
@@ -20,6 +20,7 @@ from newsreplay.recommenders.neural.models.model import Group, NewsModel, Read, 
 class Shortlist(FineTuning):
     """Keywords of cross-encoders. Raises `ValueError` where one cannot be."""
 
+    plm_rate: float = 2e-5
     shortlist: int = 20  #: candidates of a request that are read beside what was read, at most; the others stand below
 
     def __post_init__(self) -> None:
@@ -70,9 +71,7 @@ class CrossEncoder(NewsModel):
 
     def readers(self, read: Read) -> tuple[Tensor, ...]:
         """One vector a reader, [B, filters]; the order of what they read does not matter."""
-        total = read.vectors.masked_fill(~read.mask.unsqueeze(-1), 0.0).sum(1)
-        mean = total / read.mask.sum(1, keepdim=True).clamp(min=1)
-        return (torch.where(read.mask.any(-1, keepdim=True), mean, self.nobody),)
+        return (torch.where(read.mask.any(-1, keepdim=True), mean_of(read.vectors, read.mask), self.nobody),)
 
     def score_pairs(self, read: Contents, mask: Tensor, offered: Contents, first: Tensor) -> Tensor:
         """See `NewsModel.score_pairs`."""
@@ -86,17 +85,6 @@ class CrossEncoder(NewsModel):
     def groups(self, rate: float) -> list[Group]:
         """The language model's layers at `plm_rate`, all else at the given one."""
         return self.choices.groups(super().groups(rate), self.words)
-
-
-def newest(contents: Tensor, mask: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Of contents [P, H, …] and bool[P, H] those of the `most` newest reads, in their order; padding behind."""
-    places = min(most, mask.shape[1])
-    count = mask.sum(1, keepdim=True)
-    place = (count - places).clamp(min=0) + torch.arange(places, device=mask.device)
-    there = place < count
-    place = place.clamp(max=max(mask.shape[1] - 1, 0))
-    rows = torch.arange(len(mask), device=mask.device).unsqueeze(1)
-    return contents[rows, place], there
 
 
 def click_log_loss(logits: Tensor, slate_logits: Tensor, real: Tensor, drawn: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from newsreplay.recommenders.neural.models.layers import (
     NameTable,
     SelfAttention,
     masked_softmax,
+    mean_of,
     pooled,
 )
 from newsreplay.recommenders.neural.models.model import (
@@ -104,8 +105,7 @@ class AttentionBlock(nn.Module):
             x = x + places(x)
         hidden = self.first_norm(x + self.dropout(self.back(self.attention(x, mask))))
         fed = self.dropout(self.narrow(functional.relu(self.widen(hidden))))
-        words = self.second_norm(hidden + fed).masked_fill(~mask.unsqueeze(-1), 0.0)
-        return words.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+        return mean_of(self.second_norm(hidden + fed), mask)
 
 
 def places(x: Tensor) -> Tensor:

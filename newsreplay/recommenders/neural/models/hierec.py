@@ -16,6 +16,7 @@ from newsreplay.recommenders.neural.models.layers import (
     Glorot,
     NameTable,
     SelfAttention,
+    first_of,
     masked_softmax,
 )
 from newsreplay.recommenders.neural.models.model import (
@@ -151,11 +152,6 @@ class HieRec(NewsModel):
     def groups(self, rate: float) -> list[Group]:
         """One, fitted by AMSGrad (Reddi et al. 2018)."""
         return [{**group, "amsgrad": True} for group in super().groups(rate)]
-
-
-def first_of(together: Tensor) -> Tensor:
-    """bool[B, H], the first place of those that stand together, bool[B, H, H]."""
-    return together.diagonal(dim1=1, dim2=2) & ~together.tril(-1).any(-1)
 
 
 def share_of(together: Tensor, first: Tensor) -> Tensor:

@@ -116,6 +116,30 @@ def pooled(logits: Tensor, x: Tensor, mask: Tensor) -> Tensor:
     return (masked_softmax(logits, mask).unsqueeze(-2) @ x).squeeze(-2)
 
 
+def mean_of(x: Tensor, mask: Tensor) -> Tensor:
+    """The mean of what is real, [..., L, width] and bool[..., L] → [..., width]."""
+    total = x.masked_fill(~mask.unsqueeze(-1), 0.0).sum(-2)
+    return total / mask.sum(-1, keepdim=True).clamp(min=1)
+
+
+def newest(x: Tensor, mask: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """The last `most` real places of each row, [B, H, …] and bool[B, H] → the same with H = `most` at most.
+
+    What is real stands in front, before and after.
+    """
+    if mask.shape[1] <= most:
+        return x, mask
+    count = mask.sum(1, keepdim=True)
+    place = (count - most).clamp(min=0) + torch.arange(most, device=mask.device)
+    rows = torch.arange(len(mask), device=mask.device).unsqueeze(1)
+    return x[rows, place], place < count
+
+
+def first_of(together: Tensor) -> Tensor:
+    """bool[B, H], the first place of those that stand together, bool[B, H, H]."""
+    return together.diagonal(dim1=1, dim2=2) & ~together.tril(-1).any(-1)
+
+
 class Glorot(nn.Linear):
     """A linear layer that starts as in Keras, in which CAUM and PP-Rec were written (Glorot & Bengio 2010).
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from newsreplay.recommenders.neural.models.fields import ABSTRACT, ENTITIES, TITLE, Contents
 from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
 from newsreplay.recommenders.neural.models.language import TextModel
-from newsreplay.recommenders.neural.models.layers import AdditiveAttention, Dropout, NameTable, SelfAttention
+from newsreplay.recommenders.neural.models.layers import AdditiveAttention, Dropout, NameTable, SelfAttention, mean_of
 from newsreplay.recommenders.neural.models.model import SIZES, TRAININGS, Group, NewsModel, Read, Size
 
 TEMPERATURE = 0.1  #: of the contrastive loss
@@ -67,9 +67,8 @@ class MANNeRCR(NewsModel):
 
     def readers(self, read: Read) -> tuple[Tensor, ...]:
         """Means of what was read over the temperature, [B, filters]."""
-        total = read.vectors.masked_fill(~read.mask.unsqueeze(-1), 0.0).sum(1)
-        mean = total / read.mask.sum(1, keepdim=True).clamp(min=1)
-        return (torch.where(read.mask.any(-1, keepdim=True), mean, self.nobody) / TEMPERATURE,)
+        reader = torch.where(read.mask.any(-1, keepdim=True), mean_of(read.vectors, read.mask), self.nobody)
+        return (reader / TEMPERATURE,)
 
     def groups(self, rate: float) -> list[Group]:
         """The language model's layers at `plm_rate`, all else at the given one."""

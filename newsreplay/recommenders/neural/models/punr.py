@@ -13,7 +13,7 @@ from newsreplay.recommenders.neural.models.fields import Contents
 from newsreplay.recommenders.neural.models.fine_tuning import FineTuning
 from newsreplay.recommenders.neural.models.generation import BehaviourModelling
 from newsreplay.recommenders.neural.models.language import NOISE, TextModel, readable
-from newsreplay.recommenders.neural.models.layers import AdditiveAttention
+from newsreplay.recommenders.neural.models.layers import AdditiveAttention, mean_of
 from newsreplay.recommenders.neural.models.masking import BehaviourMasking
 from newsreplay.recommenders.neural.models.model import (
     SIZES,
@@ -106,8 +106,7 @@ class JointEncoder(nn.Module):
         if self.pool is not None:
             return states, self.pool(states, real)
         if self.average:
-            total = states.masked_fill(~real.unsqueeze(-1), 0.0).sum(1)
-            return states, total / real.sum(1, keepdim=True).clamp(min=1)
+            return states, mean_of(states, real)
         return states, states[:, 0]
 
 

@@ -12,10 +12,10 @@ from newsreplay.recommenders.neural.models.cross_encoder import (
     CrossEncoder,
     behind,
     click_log_loss,
-    newest,
 )
 from newsreplay.recommenders.neural.models.fields import Contents
 from newsreplay.recommenders.neural.models.language import DROPOUT, NOISE, TransformerLayer
+from newsreplay.recommenders.neural.models.layers import newest
 from newsreplay.recommenders.neural.models.model import SIZES, TRAININGS, LossInputs, Size
 
 READS = 20  #: the newest, that are matched at most

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from newsreplay.recommenders.neural.models.cross_encoder import click_log_loss, newest
+from newsreplay.recommenders.neural.models.cross_encoder import click_log_loss
 from newsreplay.recommenders.neural.models.fields import Contents
 from newsreplay.recommenders.neural.models.model import TINY
 from newsreplay.recommenders.neural.models.popularity import PopularityHead
 from newsreplay.recommenders.neural.models.unbert import READS
 from newsreplay.recommenders.registry import start_list
 from newsreplay.simulator.checks import check_entry
-from newsreplay.simulator.overwritten import made_up_log
+from newsreplay.simulator.overwritten import made_up_log, with_facts
 from tests.naive import neural_cross_encoders as naive
 from tests.recommenders.neural.models.batches import ARTICLES, build, same, some_batch
 
@@ -125,13 +125,6 @@ def test_popularity_comes_to_pairs_with_the_scores_of_the_shortlist(name: str) -
     assert same(model.score_pairs(read, mask, offered, first), alone + first)
 
 
-def test_the_newest_are_taken_in_their_order() -> None:
-    ids = torch.tensor([[3, 4, 5, 0], [6, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]])
-    found, there = newest(ids, ids > 0, 2)
-    assert found.masked_fill(~there, 0).tolist() == [[4, 5], [6, 0], [3, 4], [0, 0]]
-    assert newest(ids[:, :0], ids[:, :0] > 0, 2)[0].shape == (4, 0)
-
-
 def test_the_loss_of_pairs_is_pointwise() -> None:
     logits, slate = torch.tensor([[1.0, -2.0, 9.0]]), torch.tensor([[0.5, 9.0, 3.0]])
     real, drawn = torch.tensor([[True, True, True]]), torch.tensor([[False, False, True]])
@@ -144,8 +137,17 @@ def test_the_loss_of_pairs_is_pointwise() -> None:
 def test_it_is_blind_to_the_future(name: str) -> None:
     log, articles = made_up_log(500, 3)
     spec = f"{name}(size=tiny, shortlist=3, update=every(hours=24), warmup=12h)"
-    verdict = check_entry(start_list(spec)[0], log=log, articles=articles, cuts=2, k=3, apart=False)
+    verdict = check_entry(start_list(spec)[0], log=log, articles=with_facts(articles, 500), cuts=2, k=3, apart=False)
     assert verdict.passed, str(verdict)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pretrained_language_model_is_trained_at_the_papers_rate(name: str) -> None:
+    model = made(name)
+    model.words.pretrained = True
+    rates = {id(parameter): group["lr"] for group in model.groups(0.1) for parameter in group["params"]}
+    trained = [parameter for parameter in model.words.parameters() if parameter.requires_grad]
+    assert {rates[id(parameter)] for parameter in trained} == {2e-5} == {model.trainings["paper"].rate}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -20,7 +20,10 @@ from newsreplay.recommenders.neural.models.layers import (
     TextEncoder,
     WordTable,
     attend,
+    first_of,
     masked_softmax,
+    mean_of,
+    newest,
     pooled,
 )
 from newsreplay.recommenders.neural.models.model import UNKNOWN
@@ -188,6 +191,28 @@ def test_a_recurrence_stays_at_the_last_real_input() -> None:
     last = layer(inputs, mask, state)
     assert torch.allclose(last[:1], layer(inputs[:1, :2], mask[:1, :2], state[:1]))
     assert torch.equal(last[1], state[1])
+
+
+def test_means_are_of_what_is_real() -> None:
+    x = torch.randn(3, 4, 2)
+    expected = [x[0, :2].mean(0), x[1, [0, 2, 3]].mean(0), torch.zeros(2)]
+    assert torch.allclose(mean_of(x, MASK), torch.stack(expected))
+
+
+def test_the_newest_are_taken_in_their_order_without_padding() -> None:
+    ids = torch.tensor([[3, 4, 5, 0], [6, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]])
+    found, there = newest(ids, ids > 0, 2)
+    assert found.masked_fill(~there, 0).tolist() == [[4, 5], [6, 0], [3, 4], [0, 0]]
+    wide, _ = newest(torch.stack([ids, -ids], -1), ids > 0, 2)
+    assert wide[0].tolist() == [[4, -4], [5, -5]]
+    assert newest(ids, ids > 0, 4)[0].tolist() == ids.tolist()
+    assert newest(ids[:, :0], ids[:, :0] > 0, 2)[0].shape == (4, 0)
+
+
+def test_those_that_stand_together_have_one_first_place() -> None:
+    names = torch.tensor([[7, 5, 7, 5, 0], [9, 9, 9, 0, 0], [0, 0, 0, 0, 0]])
+    together = (names[:, :, None] == names[:, None]) & (names > 0)[:, None] & (names > 0)[:, :, None]
+    assert [row.nonzero().ravel().tolist() for row in first_of(together)] == [[0, 1], [0], []]
 
 
 def test_dense_attention_is_two_tanh_layers_and_one_number() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from newsreplay.recommenders.neural.models.cennewsrec import CenNewsRec, newest
+from newsreplay.recommenders.neural.models.cennewsrec import CenNewsRec
 from newsreplay.recommenders.neural.models.fields import SENTIMENT, TITLE, Columns, Contents, Number
 from newsreplay.recommenders.neural.models.layers import NameTable, TextEncoder, WordTable
 from newsreplay.recommenders.neural.models.manner_cr import MANNeRCR, one_behind_the_other
@@ -103,18 +103,6 @@ def losses_of(model: NewsModel, batch: Batch) -> LossInputs:
     drawn = real.clone()
     drawn[:, ::2] = False
     return LossInputs(logits, slate, real, drawn, readers, vectors, batch.contents, batch.requests, real.sum(1).float())
-
-
-# --- CenNewsRec -----------------------------------------------------------------------------------------
-
-
-def test_the_newest_of_what_was_read_are_taken_without_padding() -> None:
-    x = torch.arange(1, 13).reshape(2, 6, 1)
-    mask = torch.tensor([[True] * 5 + [False], [True] + [False] * 5])
-    found, real = newest(x, mask, 3)
-    assert found[real].ravel().tolist() == [3, 4, 5, 7]
-    assert real.tolist() == [[True] * 3, [True, False, False]]
-    assert newest(x, mask, 6) == (x, mask)
 
 
 # --- SentiRec -------------------------------------------------------------------------------------------
