@@ -172,6 +172,7 @@ WRONG_WORDS = [
     (("leaderboard", "run", "--metrics", "event_sucess@1"), "Did you mean 'event_success@1'?"),
     (("leaderboard", "run", "--cost", "--rank-by", "auk"), "no metric is called 'auk'."),
     (("leaderboard", "nowhere"), "nowhere holds no run; start one with"),
+    (("leaderboard", "rum"), "rum holds no run; start one with 'newsreplay run --out rum'. Did you mean 'run'?"),
     (("compare", "run", "recncy"), "run has no results of 'recncy'. Did you mean 'recency'?"),
     (("compare", "run", "recency", "recency"), "recency cannot be compared with itself"),
     (("compare", "nowhere"), "nowhere holds no run"),

@@ -15,7 +15,7 @@ from newsreplay.datasets.again import find_again
 from newsreplay.datasets.base import Asked
 from newsreplay.datasets.store import Dataset
 from newsreplay.durations import Delays
-from newsreplay.errors import DataError, RunError
+from newsreplay.errors import DataError, RunError, did_you_mean
 from newsreplay.escaping import escaped
 from newsreplay.log.rows import Asks, Column, Excludes
 from newsreplay.simulator.judgement.measures import Reward
@@ -353,7 +353,7 @@ def read_info(folder: Path) -> RunRecord:
             state = f"a run that has not ended, of which nothing is measured yet{_answered(folder)}"
         elif (partial := partial_of(folder)).exists():
             state += f", but {partial} what was interrupted"
-        raise RunError(f"{folder} holds {state}; start one with 'newsreplay run --out {folder}'")
+        raise RunError(f"{folder} holds {state}; start one with 'newsreplay run --out {folder}'{_near(folder)}")
     info = _read_json(path, dict)
     if info.get("format") != FORMAT:
         command = info.get("command") or f"newsreplay run --out {folder}"
@@ -363,6 +363,14 @@ def read_info(folder: Path) -> RunRecord:
         )
     Digests(folder).whole(path)
     return cast(RunRecord, info)
+
+
+def _near(folder: Path) -> str:
+    """In words, a run beside a folder that is called like it: of the same data's first rows, or of a name misspelt."""
+    names = [path.parent.name for path in sorted(folder.parent.glob("*/run.json"))]
+    longer = [f"Did you mean {name!r}?" for name in names if name.startswith(f"{folder.name}-")]
+    near = did_you_mean(folder.name, names) or next(iter(longer), "")
+    return f". {near}" if near else ""
 
 
 def _answered(folder: Path) -> str:
