@@ -6,7 +6,7 @@
     print(run)               # the leaderboard
     run.to_pandas()          # every metric with its interval
 
-- Running: `run`, `resume`, `add`, `Run`, `open`, `leaderboard`, `compare`
+- Running: `run`, `resume`, `add`, `extend`, `Run`, `open`, `leaderboard`, `compare`
 - Metrics of your own: `JudgedColumns`, what they are made of
 - Writing a recommender: `Recommender`, `Event` and its `Kind`, `Catalog`, `Deferred`, `SelfReport`, `check`
 - Data: `find_data`, `prepare_data`, `Dataset`
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         add,
         check,
         compare,
+        extend,
         find_data,
         leaderboard,
         open,
@@ -74,6 +75,7 @@ __all__ = [
     "add",
     "check",
     "compare",
+    "extend",
     "find_data",
     "leaderboard",
     "open",

@@ -190,6 +190,7 @@ def run(
     out: str | Path | Numbered | None = None,
     overwrite: bool = False,
     slates: bool = True,
+    states: bool = False,
     cluster: str | None = None,
     requests: Asks = "reads",
     exclude: Excludes = "current",
@@ -216,7 +217,8 @@ def run(
     - `warmup`: how long from the first read on nothing is scored; `window`: how long after that scored sessions may
       begin; `split`, in place of these two: a named stretch ("official"). Durations: "1d", `timedelta`, ms.
     - `out`: the run folder, by default a numbered one below newsreplay's home; `overwrite`: replace other runs, too.
-      `OUT.partial` has an interrupted one. Without `slates`, only outcomes are kept in it.
+      `OUT.partial` has an interrupted one. Without `slates`, only outcomes are kept in it; with `states`,
+      what recommenders knew at the end is, for `extend`.
     - `jobs`: pairs at a time, by default one a core, all in this process; with it, or a limit, plain recommenders that
       can be pickled get processes (a script needs `if __name__ == "__main__":`). `executor` runs pairs elsewhere.
     - `feedback_delay`: how long reads and outcomes are held back from learning, "5m", or "reads=0,outcomes=5m".
@@ -234,7 +236,9 @@ def run(
         dataset = first_rows(find_data(data, columns=columns, preparing=preparing), limit)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward, exclude)
     answering = _answering(Answering(k, seed, tuple(seeds), feedback_delay=delays(feedback_delay)), limits)
-    return _run(dataset, entries, out, Options(scope, answering, Keeping(slates)), publishers, execution, overwrite)
+    return _run(
+        dataset, entries, out, Options(scope, answering, Keeping(slates, states)), publishers, execution, overwrite
+    )
 
 
 def resume(run: str | Path, *, data: DataSource | None = None, **how: Unpack[Continuing]) -> Run:
@@ -277,6 +281,18 @@ def add(
         run, entries, data=data, publishers=publishers, out=place, given=given, names=names, execution=execution
     )
     return Run(folder)
+
+
+def extend(run: str | Path, data: DataSource, *, out: str | Path | None = None, **how: Unpack[Continuing]) -> Run:
+    """Go on with a run over its log as it has grown; returns the longer run, which takes its place, or `out`.
+
+    `data` is all of the log: the rows of the run's, and what came after its last moment. Recommenders of which the run
+    kept `states` are replayed from there on, the others from the start. Results are those of one run over `data`, to
+    the byte. The rest is as in `resume`. Raises `RunError` where `data` does not begin with the log of the run.
+    """
+    from newsreplay.simulator.continuing import extend as go_on
+
+    return Run(go_on(run, data, out=None if out is None else Path(out), execution=_execution(how)))
 
 
 def _execution(how: Continuing) -> Execution:

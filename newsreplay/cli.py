@@ -33,6 +33,7 @@ class LazyCommand(NamedTuple):
 COMMANDS = {
     "run": LazyCommand("newsreplay.commands.running:run", "Replay a data set, print the leaderboard."),
     "live": LazyCommand("newsreplay.commands.live:live", "Listen to a topic, judge recommenders in shadow mode."),
+    "extend": LazyCommand("newsreplay.commands.running:extend", "Go on with a run over its log as it has grown."),
     "train": LazyCommand("newsreplay.commands.running:train", "Fit a neural recommender and save it."),
     "tune": LazyCommand("newsreplay.commands.tuning:tune", "Choose parameters early in a log, report on what follows."),
     "score": LazyCommand("newsreplay.commands.running:score", "Score a run once more, without replaying."),

@@ -1,4 +1,4 @@
-"""`newsreplay run --resume` and `--add`: which of its options go with them."""
+"""`newsreplay run --resume` and `--add`: which of its options go with them; where `extend` looks for files."""
 
 from __future__ import annotations
 
@@ -66,6 +66,17 @@ def going_on(context: click.Context, table: LeaderboardKeywords) -> Callable[...
         given={name: _as_written(typed[name]) for name in typed if name in OptionsRecord.__annotations__},
         names=names,
     )
+
+
+def looked_from(run: Path, data: str, out: Path | None, table: LeaderboardKeywords) -> tuple[Path, str, Path | None]:
+    """As `_look_from`, of a run that is to be extended; the table that is to be shown of it is checked."""
+    from newsreplay.simulator.continuing import Begun
+
+    begun = Begun.of(run, interrupted=False)
+    folder, there, out = _look_from(begun.folder, run, data, out)
+    check_metrics(table, begun.k)
+    click.get_current_context().with_resource(compiling_said(False))
+    return folder, there or data, out
 
 
 def _look_from(

@@ -18,7 +18,7 @@ GROUPS = {
         *("jobs", "timed", "deadline", "strict_deadline", "answer_timeout", "pair_timeout", "memory_limit", "on_error"),
         "executor",
     ),
-    "Run folder": ("out", "overwrite", "slates", "add", "resume", "checkpoint_every"),
+    "Run folder": ("out", "overwrite", "slates", "states", "add", "resume", "checkpoint_every"),
     "Table": (
         *("style", "metrics", "rank_by", "intervals", "paper_scale", "digits", "names", "by", "cost", "misses"),
         *("per", "title", "label"),

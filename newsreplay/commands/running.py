@@ -15,7 +15,7 @@ import click
 
 from newsreplay.commands.bars import progress_bar, report_line, training_bars
 from newsreplay.commands.completing import complete_data, complete_recommender, complete_recommenders
-from newsreplay.commands.continuing import going_on
+from newsreplay.commands.continuing import going_on, looked_from
 from newsreplay.commands.dry_run import AskedRun, planned_run
 from newsreplay.commands.experiments import experiment_argument, look_from
 from newsreplay.commands.groups import GroupedCommand
@@ -127,6 +127,7 @@ if TYPE_CHECKING:
     help="How often the state of a recommender is kept, so that --resume need not begin it anew.  [default: 1m]",
 )
 @click.option("--slates/--no-slates", default=True, help="Keep every answer in the run folder.  [default: keep]")
+@click.option("--keep-states", "states", is_flag=True, help="Keep what recommenders know at the end, for 'extend'.")
 @cluster_option
 @reward_option
 @click.option("--timed", is_flag=True, help="Measure how long every answer takes.")
@@ -167,6 +168,7 @@ def run(
     executor: str | None,
     limits: LimitKeywords,
     slates: bool,
+    states: bool,
     add: Path | None,
     resume: Path | None,
     profile: bool,
@@ -198,11 +200,36 @@ def run(
                 click.echo(planned_run(asked, entries, first))
                 return
             dataset = find_and_compile(data, files, limit, entries, first)
-        options = {"k": k, "publishers": publishers, "overwrite": overwrite, "slates": slates, "command": _typed()}
+        kept = {"slates": slates, "states": states}
+        options = {"k": k, "publishers": publishers, "overwrite": overwrite, "command": _typed(), **kept}
         replay = replaying(dataset, entries, out, runs, **options, **scope, **answering)
     done = _replayed(partial(replay, clock=clock, **limits), jobs, executor, table)
     done.names |= names
     _print_run(done, table, clock if profile or loudness() == "verbose" else None)
+
+
+@click.command(cls=GroupedCommand)
+@run_argument
+@click.option(
+    "--data",
+    required=True,
+    shell_complete=complete_data,
+    help="All of the log: the rows of the run's, and what came after its last moment.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Another folder for the longer run.  [default: RUN]")
+@jobs_option
+@loudness_option
+@leaderboard_options
+def extend(folder: Path, data: str, out: Path | None, jobs: int | None, table: LeaderboardKeywords) -> None:
+    """Go on with a run over its log as it has grown, and print the leaderboard.
+
+    Recommenders go on from the states that the run kept (run --keep-states), the others from the start. Results are
+    those of one run over all of the log. Rows that lie between those of the run are refused, and counted.
+    """
+    from newsreplay.api import extend as go_on
+
+    folder, data, out = looked_from(folder, data, out, table)
+    _print_run(_replayed(partial(go_on, folder, data, out=out), jobs, None, table), table, None)
 
 
 def _replayed(replay: Callable[..., Run], jobs: int | None, executor: str | None, table: LeaderboardKeywords) -> Run:

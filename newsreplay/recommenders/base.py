@@ -178,6 +178,9 @@ class Compiled(Generic[State]):
     score: ClassVar[Callable[..., None] | None] = None  #: None = cannot score impressions
     uses_pool_order: ClassVar[bool] = False  #: in which order impressions list candidates is meant to shape answers
     slow: ClassVar[bool] = False  #: replayed first, so that it does not run on alone at the end
+    #: Its state can go on over a longer log: arrays whose first length `state` takes from the sizes of the log have a
+    #: place for each code, or are filled from the first place on, and hold in new places what they hold when empty.
+    extends: ClassVar[bool] = False
     refit_every: int = 0  #: ms of event time between two calls of `refit`; 0 = never
 
     def state(self, sizes: Sizes, key: np.uint64) -> State:

@@ -367,6 +367,7 @@ class CounterRanker(Compiled[CountersState]):
     recommend = recommend
     score = score
     slow = True
+    extends = True
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Runs that go on: after an interruption, and with more recommenders or publishers."""
+"""Runs that go on: after an interruption, with more recommenders or publishers, and over a log that has grown."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from newsreplay.datasets.grown import differences
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import RunError
 from newsreplay.machine import cores
 from newsreplay.recommenders.registry import Entry, start_list
+from newsreplay.simulator.replay.checkpoints import RECORD
 from newsreplay.simulator.run import Earlier, run
 from newsreplay.simulator.runs.experiment import asked_from
 from newsreplay.simulator.runs.files import Digests
@@ -28,9 +30,9 @@ from newsreplay.simulator.runs.folder import (
 from newsreplay.simulator.runs.journal import Finished, Head, read_journal, remove_journal
 from newsreplay.simulator.runs.options import DataSource, Execution, Options
 from newsreplay.simulator.runs.origin import code_digest, file_digests
-from newsreplay.simulator.runs.paths import JOURNAL, pair_files
+from newsreplay.simulator.runs.paths import JOURNAL, pair_files, state_folder
 from newsreplay.simulator.runs.place import PARTIAL, Claim, find_run, partial_of, target, writing
-from newsreplay.simulator.runs.records import OptionsRecord, RunRecord
+from newsreplay.simulator.runs.records import DataRecord, OptionsRecord, RunRecord
 from newsreplay.spec import check_names, names_text, parse_spec
 from newsreplay.version import __version__
 
@@ -223,7 +225,15 @@ def add(
         execution.report(f"{folder} has all of this; nothing is replayed")
         return folder
     options = options_of(info)
-    command = _joined_command(info["command"], entries, chosen if publishers else None, named if names else None, out)
+    command = _changed_command(
+        info["command"],
+        {
+            "--recommenders": ",".join(entry.label for entry in entries),
+            "--publishers": ",".join(chosen) if publishers else None,
+            "--names": names_text(named) if names else None,
+            "--out": None if out is None else str(out),
+        },
+    )
     return run(
         dataset,
         entries,
@@ -289,24 +299,15 @@ def _finished(folder: Path, info: RunRecord) -> tuple[Finished, ...]:
     return tuple(finished)
 
 
-def _joined_command(
-    command: str | None,
-    entries: list[Entry],
-    publishers: list[str] | None,
-    names: Mapping[str, str] | None,
-    out: Path | None,
-) -> str | None:
-    """The command line that makes the joined run at once."""
+def _changed_command(command: str | None, changed: Mapping[str, str | None]) -> str | None:
+    """The command line that makes the longer run at once; options that are None stay as they were, empty ones go."""
     if command is None:
         return None
     words = shlex.split(command)
-    changed = {
-        "--recommenders": ",".join(entry.label for entry in entries),
-        "--publishers": None if publishers is None else ",".join(publishers),
-        "--names": None if names is None else names_text(names),
-        "--out": None if out is None else str(out),
-    }
     for name, value in changed.items():
+        if value == "":
+            words = [word for at, word in enumerate(words) if name not in (word.split("=")[0], words[at - 1])]
+            continue
         if value is None:
             continue
         for place, word in enumerate(words):
@@ -319,3 +320,88 @@ def _joined_command(
         else:
             words += [name, value]
     return shlex.join(words)
+
+
+# --- more of its log ----------------------------------------------------------------------------------------
+
+
+def extend(
+    folder: str | Path, data: DataSource, *, out: Path | None = None, execution: Execution = Execution()
+) -> Path:
+    """Go on with a run over its log as it has grown; returns the folder of the longer run, which takes the run's place.
+
+    `data` is the run's log with what came after its last moment, shaped as the run's was, all rows of it. What comes of
+    it is what one run over `data` would have written, but for times. Pairs of which the run kept states (`states`) are
+    replayed from there on, and the others from the start; all are judged anew, since sessions may have gone on.
+    `out` is another folder for it. Raises `RunError` where `data` does not begin with the log of the run, where that is
+    no longer there to be compared, and as `add` does.
+    """
+    folder = find_run(folder)
+    info = read_info(folder)
+    _check_addable(folder, info)
+    chosen = [facts["publisher"] for facts in info["publishers"]]
+    dataset = recorded_data({**info, "data": _unlimited(info)}, folder, data)
+    entries = _entries(info["recommenders"], info.get("names", {}), execution)
+    differing = [*_no_continuation(info, folder, dataset), *_other_code(info, entries, info["recommenders"])]
+    if differing:
+        raise RunError(f"{folder} cannot be extended with {dataset.name}: {'; '.join(differing)}")
+    if dataset.card["digest"] == info["data"]["digest"]:
+        execution.report(f"{folder} has all of this; nothing is replayed")
+        return folder
+    options = options_of(info)
+    states = _states(folder, info)
+    execution.report(_said_of(states, info))
+    named = dataset.asked.data if dataset.asked is not None else None
+    changed = {"--data": named or dataset.name, "--limit": "", "--out": None if out is None else str(out)}
+    return run(
+        dataset,
+        entries,
+        folder if out is None else out,
+        options,
+        publishers=chosen,
+        execution=replace(_able(execution, options), command=_changed_command(info["command"], changed)),
+        overwrite=out is None,
+        earlier=Earlier(folder, states=states),
+    )
+
+
+def _unlimited(info: RunRecord) -> DataRecord:
+    """What data a run was about, were all rows replayed."""
+    return {**info["data"], "options": info["data"]["options"] | {"limit": None}}
+
+
+def _no_continuation(info: RunRecord, folder: Path, dataset: Dataset) -> list[str]:
+    """In words, why the data are not those of the run with more rows behind their last. Raises `RunError`."""
+    then = recorded_data(info, folder, None)
+    if then.card["digest"] != info["data"]["digest"]:
+        raise RunError(
+            f"the log of {folder} is no longer in {then.folder}, so nobody can tell whether {dataset.name} goes on "
+            "where it ends; run it again"
+        )
+    differing = []
+    for facts in info["publishers"]:
+        name = facts["publisher"]
+        if name not in dataset.publishers:
+            differing.append(f"it has no publisher {name!r}")
+        else:
+            found = differences(then.publisher(name), dataset.publisher(name))
+            differing += [f"{name}: {what}" for what in found]
+    return differing
+
+
+def _states(folder: Path, info: RunRecord) -> tuple[tuple[str, str], ...]:
+    """The pairs, publisher and recommender, that can go on from states; what was told of the future cannot."""
+    pairs = [(pair["publisher"], pair["recommender"]) for pair in info["pairs"] if "foresight" not in pair]
+    return tuple(pair for pair in pairs if (state_folder(folder, *pair) / RECORD).is_file())
+
+
+def _said_of(states: tuple[tuple[str, str], ...], info: RunRecord) -> str:
+    """A line on how many pairs go on from states."""
+    pairs = [(pair["publisher"], pair["recommender"]) for pair in info["pairs"]]
+    others = [
+        f"{recommender} on {publisher}" for publisher, recommender in pairs if (publisher, recommender) not in states
+    ]
+    if not states:
+        return "no state is kept (newsreplay run --keep-states), so all pairs are replayed from the start"
+    goes_on = f"{len(states):,} of {len(pairs):,} pairs go on from their states"
+    return f"{goes_on}; replayed from the start: {', '.join(others)}" if others else goes_on

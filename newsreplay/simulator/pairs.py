@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import traceback
@@ -25,7 +26,7 @@ from newsreplay.simulator.replay.clock import Times
 from newsreplay.simulator.replay.foresight import foresight_of, leaks_of
 from newsreplay.simulator.replay.replay import ignore, replay
 from newsreplay.simulator.replay.slates import NO_DROPS, unanswered
-from newsreplay.simulator.replay.walk import AnswerArrays, Replayed
+from newsreplay.simulator.replay.walk import STRETCH, AnswerArrays, Replayed
 from newsreplay.simulator.runs.answers import write_scores, write_slates
 from newsreplay.simulator.runs.columns import write_judgement
 from newsreplay.simulator.runs.options import Answering
@@ -185,10 +186,13 @@ def _replay(
     if foresight_of(recommender) == "oracle":
         foresee(publisher, slates, scores, scope.requests, scope.exclude)
         return Replayed(slates, scores, NO_DROPS, 0, None, 0.0, foresight="oracle")
-    checkpoints = None
-    if pair.checkpoint_every is not None:
+    checkpoints, last = None, None
+    if pair.options.keeping.states:
+        last = len(publisher.log.time) // STRETCH * STRETCH
+    if pair.checkpoint_every is not None or last:
         kept = checkpoint_folder(pair.folder, pair.publisher, pair.entry.label)
-        checkpoints = Checkpoints(kept, pair.checkpoint_every, report)
+        every = math.inf if pair.checkpoint_every is None else pair.checkpoint_every
+        checkpoints = Checkpoints(kept, every, report, last)
     return replay(
         publisher.whole_log,
         recommender,

@@ -64,7 +64,7 @@ def run(
             for entry, without_seed in repeated
         ]
         progress = RunProgress(claim.partial, manifest, pairs, execution.clock)
-        journal = Journal(claim.partial, progress.sealed)
+        journal = Journal(claim.partial, progress.sealed, states=options.keeping.states)
         if not resumed:
             journal.begin(manifest, claim.latest, execution)
         try:
@@ -85,17 +85,21 @@ def run(
 
 
 class Earlier(NamedTuple):
-    """Pairs that were replayed before: of an interrupted run that goes on (`folder` is None), or of another folder."""
+    """What was replayed before: by an interrupted run that goes on (`folder` is None), or of another folder."""
 
     folder: Path | None = None
     finished: tuple[Finished, ...] = ()  #: of the other folder
     latest: Path | None = None  #: what is to lead to the run that goes on
+    states: tuple[tuple[str, str], ...] = ()  #: of the other folder: publishers and recommenders that go on from them
 
     def hand_over(self, journal: Journal) -> None:
-        """Name them in the journal of the run, if it has not named them already. Raises `RunError`."""
+        """Name the pairs in the journal of the run, if it has not named them already. Raises `RunError`."""
         for one in self.finished:
             if self.folder is not None:
                 journal.adopt(self.folder, one)
+        for publisher, label in self.states:
+            if self.folder is not None:
+                journal.take_state(self.folder, publisher, label)
 
 
 class FailedFastError(Exception):

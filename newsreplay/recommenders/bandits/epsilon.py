@@ -87,6 +87,7 @@ class Epsilon(Compiled[EpsilonState]):
     learn = learn
     recommend = recommend
     score = score
+    extends = True
     uses_pool_order = True  # as of `random`
 
     def __init__(self, rate: float = 0.1, hours: int = 6, fresh: int = 24):

@@ -151,6 +151,7 @@ class LinUCB(Compiled[LinUCBState]):
     recommend = recommend
     score = score
     slow = True
+    extends = True
 
     def __init__(self, hours: int = 6, width: float = 1, prior: float = 1):
         self.hours = whole("hours", hours, at_least=1)

@@ -73,6 +73,7 @@ class Thompson(Compiled[ThompsonState]):
     learn = learn
     recommend = recommend
     score = score
+    extends = True
 
     def __init__(self, hours: int = 6, prior: float = 1, fresh: int | None = 1):
         self.hours = whole("hours", hours, at_least=1)

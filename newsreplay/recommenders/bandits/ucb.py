@@ -72,6 +72,7 @@ class UCB(Compiled[UCBState]):
     learn = learn
     recommend = recommend
     score = score
+    extends = True
 
     def __init__(self, hours: int = 6, width: float = 1, prior: float = 1):
         self.hours = whole("hours", hours, at_least=1)

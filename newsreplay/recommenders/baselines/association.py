@@ -85,6 +85,7 @@ class Association(Compiled[AssociationState]):
     learn = neighbours.learn
     recommend = recommend
     score = score
+    extends = True
 
     def __init__(
         self,

@@ -67,6 +67,7 @@ class Circular(Compiled[CircularState]):
     learn = learn
     recommend = recommend
     score = score
+    extends = True
 
     def __init__(self, size: int = 100):
         self.size = whole("size", size, at_least=1)

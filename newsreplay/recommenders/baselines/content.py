@@ -98,6 +98,7 @@ class Content(Compiled[ContentState]):
     learn = learn
     recommend = recommend
     score = score
+    extends = True
 
     def state(self, sizes: Sizes, key: np.uint64) -> ContentState:
         """See `Compiled.state`."""

@@ -66,6 +66,7 @@ class Editorial(Compiled[EditorialState]):
     learn = learn
     recommend = recommend
     score = score
+    extends = True
     uses_pool_order = True
 
     def state(self, sizes: Sizes, key: np.uint64) -> EditorialState:

@@ -92,6 +92,7 @@ class ItemKNN(Compiled[ItemKNNState]):
     learn = neighbours.learn
     recommend = recommend
     score = score
+    extends = True
 
     def __init__(
         self,

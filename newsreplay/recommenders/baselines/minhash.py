@@ -432,6 +432,7 @@ class Minhash(Compiled[MinhashState]):
     recommend = recommend
     score = score
     slow = True
+    extends = True
 
     def state(self, sizes: Sizes, key: np.uint64) -> MinhashState:
         """See `Compiled.state`."""

@@ -16,6 +16,7 @@ class Popular(Compiled[windowed.WindowedState]):
     learn = windowed.learn
     recommend = windowed.recommend
     score = windowed.score
+    extends = True
 
     def __init__(self, hours: int | None = None):
         self.hours = None if hours is None else whole("hours", hours, at_least=1)

@@ -67,6 +67,7 @@ class Recency(Compiled[RecencyState]):
     learn = learn
     recommend = recommend
     score = score
+    extends = True
 
     def state(self, sizes: Sizes, key: np.uint64) -> RecencyState:
         """See `Compiled.state`."""

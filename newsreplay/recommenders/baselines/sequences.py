@@ -152,6 +152,7 @@ class Sequences(Compiled[SequencesState]):
     learn = learn
     recommend = recommend
     score = score
+    extends = True
 
     def state(self, sizes: Sizes, key: np.uint64) -> SequencesState:
         """See `Compiled.state`."""

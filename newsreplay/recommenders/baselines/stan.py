@@ -100,6 +100,7 @@ class STAN(Compiled[StanState]):
     learn = neighbours.learn
     recommend = recommend
     score = score
+    extends = True
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ class Trend(Compiled[windowed.WindowedState]):
     learn = windowed.learn
     recommend = windowed.recommend
     score = windowed.score
+    extends = True
 
     def __init__(self, hours: int = 6):
         self.hours = whole("hours", hours, at_least=2)

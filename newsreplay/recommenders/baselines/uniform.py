@@ -66,6 +66,7 @@ class Uniform(Compiled[UniformState]):
     learn = learn
     recommend = recommend
     score = score
+    extends = True
     uses_pool_order = True  # a candidate's chance is that of its place
 
     def __init__(self, hours: int | None = None):

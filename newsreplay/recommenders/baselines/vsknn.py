@@ -97,6 +97,7 @@ class VSkNN(Compiled[VSkNNState]):
     learn = neighbours.learn
     recommend = recommend
     score = score
+    extends = True
 
     def __init__(
         self,

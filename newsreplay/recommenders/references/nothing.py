@@ -33,6 +33,7 @@ class Nothing(Compiled[NothingState]):
 
     learn = learn
     recommend = recommend
+    extends = True
 
     def state(self, sizes: Sizes, key: np.uint64) -> NothingState:
         """See `Compiled.state`."""

@@ -63,24 +63,27 @@ class Kept(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of one pair in a folder of its own, kept `every` so many seconds at most.
+    """The checkpoints of one pair in a folder of its own, kept `every` so many seconds at most, and behind row `last`.
 
     `report` takes a line where one cannot be kept; the replay goes on without.
     """
 
-    def __init__(self, folder: Path, every: float, report: Callable[[str], None]):
-        self.folder, self.every, self.report = folder, every, report
+    def __init__(self, folder: Path, every: float, report: Callable[[str], None], last: int | None = None):
+        self.folder, self.every, self.report, self.last = folder, every, report, last
         self.next = time.monotonic() + every
         self.digests = {name: hashlib.sha256() for name in _ANSWERS}
         self.written = dict.fromkeys(_ANSWERS, 0)  # bytes
 
-    def load(self, slates: Column, scores: Column | None) -> Kept | None:
+    def load(self, slates: Column, scores: Column | None, refuse: Callable[[Data], str]) -> Kept | None:
         """The checkpoint there is; the answers so far are written into `slates` and `scores`.
 
-        None where there is none, and, once that is reported, where it is damaged: that one is removed.
+        None where there is none, and, once that is reported, where it is damaged, or where `refuse` says why nobody can
+        go on with what was told: that one is removed.
         """
         try:
             record = whole_record(self.folder)
+            if record is not None and (why := refuse(record["told"])):
+                raise DamagedError(why)
         except DamagedError as error:
             self.report(f"begins anew: {error}")
             record = None
@@ -101,9 +104,9 @@ class Checkpoints:
         self.written[name] = array.nbytes
         os.truncate(self.folder / name, array.nbytes)  # behind that are those of a checkpoint that was not finished
 
-    def due(self) -> bool:
-        """Whether it is time for the next one."""
-        return time.monotonic() >= self.next
+    def due(self, row: int) -> bool:
+        """Whether the next one is to be kept behind `row`."""
+        return row == self.last or time.monotonic() >= self.next
 
     def keep(
         self,
@@ -163,6 +166,10 @@ class Goes(Protocol):
         """Its state: plain data of JSON, and arrays. Raises `KeepingError` where it cannot be kept."""
         ...
 
+    def refuse(self, told: Data) -> str:
+        """Why it cannot go on from what told this plain data of itself; empty where it can."""
+        ...
+
     def go_on(self, kept: Kept) -> None:
         """Go on from what was `kept`."""
         ...
@@ -175,7 +182,7 @@ class Lap:
         self.checkpoints, self.replay, self.slates, self.scores = checkpoints, replay, slates, scores
         self.begin = 0  #: its first row
         self.before = 0.0  # seconds that the rows before it took
-        kept = None if checkpoints is None else checkpoints.load(slates, scores)
+        kept = None if checkpoints is None else checkpoints.load(slates, scores, replay.refuse)
         if kept is not None:
             replay.go_on(kept)
             self.begin, self.before = kept.reached.row, kept.reached.seconds
@@ -186,7 +193,7 @@ class Lap:
 
         So that stretches are the same ones in whichever process.
         """
-        if self.checkpoints is None or not whole or not self.checkpoints.due():
+        if self.checkpoints is None or not whole or not self.checkpoints.due(row):
             return
         replay, stopped = self.replay, time.perf_counter()
         reached = Reached(row, int(replay.answered), int(replay.placed), self.seconds())

@@ -20,7 +20,7 @@ from newsreplay.simulator.replay.excluding import Unread, count_excluded, sessio
 from newsreplay.simulator.replay.scores import check as check_scores
 from newsreplay.simulator.replay.sizes import state_bytes
 from newsreplay.simulator.replay.slates import NO_DROPS
-from newsreplay.simulator.replay.tuples import Data, flat, refilled
+from newsreplay.simulator.replay.tuples import Data, flat, refilled, with_places
 from newsreplay.simulator.replay.walk import ASKING_AT, REVEAL, AnswerArrays, Replayed, bare_event, stretches, walk
 
 
@@ -133,6 +133,7 @@ class CompiledReplay:
         self.recommender, self.setting, self.sizes, self.unread = recommender, setting, sizes, unread
         delayed = any(setting.feedback_delay)
         self.held = delaying.held(setting.feedback_delay, sizes.articles) if delayed else None
+        self.key = key
         self.loop = compiled_walk(type(recommender), setting.timed, setting.requests, setting.exclude, delayed, scored)
         self.state = recommender.state(sizes, key)
         self.clock: Clocked | None = None
@@ -160,18 +161,27 @@ class CompiledReplay:
         if scores is not None and self.placed > before:
             check_scores(log, scores, before, self.placed, type(recommender).__name__)
 
-    def kept(self) -> tuple[None, dict[str, Data]]:
-        """The state as arrays. Raises `KeepingError` where it holds anything else."""
-        return None, {**flat(self._kept(), "kept")}
+    def kept(self) -> tuple[list[int], dict[str, Data]]:
+        """The sizes, and the state as arrays. Raises `KeepingError` where it holds anything else."""
+        return list(self.sizes), {**flat(_kept(self.state, self.held), "kept")}
+
+    def refuse(self, told: list[int]) -> str:
+        """Why it cannot go on from the state that was kept at these sizes; empty where it can."""
+        then = Sizes(*told)
+        if then == self.sizes or (type(self.recommender).extends and then.k == self.sizes.k):
+            return ""
+        return "the log has grown since, and its state cannot"
 
     def go_on(self, kept: Kept) -> None:
-        """Go on from what was `kept`."""
-        self.state, self.held = refilled(self._kept(), kept.arrays, "kept")
+        """Go on from what was `kept`; a smaller log had fewer places."""
+        now, arrays, then = _kept(self.state, self.held), kept.arrays, Sizes(*kept.told)
+        if then != self.sizes:
+            held = None if self.held is None else delaying.held(self.setting.feedback_delay, then.articles)
+            arrays = with_places(
+                arrays, flat(_kept(self.recommender.state(then, self.key), held), "kept"), flat(now, "kept")
+            )
+        self.state, self.held = refilled(now, arrays, "kept")
         self.answered, self.placed = kept.reached.answered, kept.reached.placed
-
-    def _kept(self) -> tuple[Data, Data]:
-        """The state, and how far rows that are held have been learned; the log is not kept."""
-        return self.state, None if self.held is None else self.held._replace(state=None, log=None)
 
     def done(self, slates: Column, scores: Column | None, seconds: float) -> Replayed:
         """What was answered, after the last row."""
@@ -180,6 +190,11 @@ class CompiledReplay:
             clock = self.clock
             times = Times(clock.recommend, clock.score if scores is not None else clock.score[:0], int(clock.learn[0]))
         return Replayed(slates, scores, NO_DROPS, state_bytes(self.state), times, seconds)
+
+
+def _kept(state: Data, held: delaying.Held | None) -> tuple[Data, Data]:
+    """The state, and how far rows that are held have been learned; the log is not kept."""
+    return state, None if held is None else held._replace(state=None, log=None)
 
 
 def compiled(

@@ -319,6 +319,10 @@ class PlainReplay:
         counted = [*map(int, (self.revealed.row, self.revealed.known, self.known, self.scored, *self.drops))]
         return {"state": state, "held": held, "counted": counted, "given_up": self.given_up}, arrays
 
+    def refuse(self, told: Data) -> str:
+        """Nothing: a `state_dict` is of no size."""
+        return ""
+
     def go_on(self, kept: Kept) -> None:
         """Go on from what was `kept`."""
         assert isinstance(self.recommender, SupportsStateDict)

@@ -72,6 +72,26 @@ def refilled(like: T, arrays: Mapping[str, Column], name: str = "") -> T:
     return like if like is None else make(arrays[name][()])
 
 
+def with_places(
+    kept: Mapping[str, Column], small: Mapping[str, Column], large: Mapping[str, Column]
+) -> dict[str, Column]:
+    """Arrays that `flat` kept, those with the places of `large` that began with the fewer ones of `small`.
+
+    `small` and `large` are of the same NamedTuple, empty, at both sizes. What has a place more of an array is as it is
+    in `large`; arrays that begin alike at both sizes stay as they were kept.
+
+    >>> small, large = {"reads": np.zeros(2), "ring": np.zeros(1)}, {"reads": np.zeros(3), "ring": np.zeros(1)}
+    >>> with_places({"reads": np.array([4.0, 5.0]), "ring": np.ones(2)}, small, large)
+    {'reads': array([4., 5., 0.]), 'ring': array([1., 1.])}
+    """
+    arrays = dict(kept)
+    for name, array in large.items():
+        if array.shape != small[name].shape:
+            arrays[name] = array.copy()
+            arrays[name][: len(kept[name])] = kept[name]
+    return arrays
+
+
 def made_of(kind: type[T], arrays: Mapping[str, Column], name: str = "") -> T:
     """A NamedTuple from what `flat` kept of one, by the types of its fields. Raises `KeyError` where one is missing."""
     values: dict[str, Data] = {}

@@ -82,6 +82,7 @@ _OPTIONS = {
     "memory_limit": "text",
     "jobs": "a whole number",
     "slates": "true or false",
+    "states": "true or false",
 }
 _RECOMMENDER = {"spec": "text", "name": "text"}
 _DURATIONS = ("warmup", "window", "deadline", "answer_timeout")  #: of the options that run.json has in ms

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, TypedDict, cast
 
@@ -27,7 +27,14 @@ from newsreplay.simulator.runs.experiment import asked_of
 from newsreplay.simulator.runs.options import Execution
 from newsreplay.simulator.runs.origin import code_digest
 from newsreplay.simulator.runs.pair import AnswerTimes, Judged, Pair
-from newsreplay.simulator.runs.paths import CHECKPOINTS, FOLDERS, JOURNAL, checkpoint_folder, pair_files
+from newsreplay.simulator.runs.paths import (
+    CHECKPOINTS,
+    FOLDERS,
+    JOURNAL,
+    checkpoint_folder,
+    pair_files,
+    state_folder,
+)
 from newsreplay.simulator.runs.place import FILES
 from newsreplay.simulator.runs.records import AskedRecord, OptionsRecord, PairRecord, PairTimingRecord
 from newsreplay.simulator.runs.write import Manifest, pair_record, timing_record, training_rounds
@@ -91,10 +98,13 @@ def read_journal(folder: Path) -> JournalLines | None:
 
 
 class Journal:
-    """The journal of the run that is written in a folder; `sealed` takes the digests of what it names."""
+    """The journal of the run that is written in a folder; `sealed` takes the digests of what it names.
 
-    def __init__(self, folder: Path, sealed: dict[str, str]):
-        self.folder, self.sealed = folder, sealed
+    With `states` the last checkpoints of pairs that have ended are kept.
+    """
+
+    def __init__(self, folder: Path, sealed: dict[str, str], *, states: bool):
+        self.folder, self.sealed, self.states = folder, sealed, states
         self.path = folder / JOURNAL
         self.unsynced: list[Path] = []
         self.synced = time.monotonic()
@@ -131,10 +141,22 @@ class Journal:
                 "pair": pair,
                 "timing": timing_record(judged),
                 "rounds": training_rounds(judged),
-                "files": {path.relative_to(self.folder).as_posix(): _digest(path) for path in files},
+                "files": self._digests(files) | self._keep_state(judged.publisher, judged.recommender),
             }
         )
-        shutil.rmtree(checkpoint_folder(self.folder, judged.publisher, judged.recommender), ignore_errors=True)
+
+    def _keep_state(self, publisher: str, label: str) -> dict[str, str]:
+        """Keep the last checkpoint of a pair that has ended, or remove it; returns the digests of what is kept."""
+        checkpoint, state = (of(self.folder, publisher, label) for of in (checkpoint_folder, state_folder))
+        if not self.states:
+            shutil.rmtree(checkpoint, ignore_errors=True)
+        elif checkpoint.is_dir():
+            state.parent.mkdir(parents=True, exist_ok=True)
+            checkpoint.replace(state)
+        return self._digests(sorted(state.iterdir())) if state.is_dir() else {}
+
+    def _digests(self, files: Iterable[Path]) -> dict[str, str]:
+        return {path.relative_to(self.folder).as_posix(): _digest(path) for path in files}
 
     def adopt(self, run: Path, finished: Finished) -> None:
         """Take over a pair from another run folder. Raises `RunError`."""
@@ -142,7 +164,15 @@ class Journal:
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             link_or_copy(run / name, path)
-        self._add(finished)
+        pair = finished["pair"]["publisher"], finished["pair"]["recommender"]
+        self.take_state(run, *pair)
+        self._add({**finished, "files": finished["files"] | self._keep_state(*pair)})
+
+    def take_state(self, run: Path, publisher: str, label: str) -> None:
+        """Have a pair go on from what another run folder kept of it, if it did."""
+        state = state_folder(run, publisher, label)
+        if self.states and state.is_dir():
+            shutil.copytree(state, checkpoint_folder(self.folder, publisher, label))
 
     def _add(self, finished: Finished) -> None:
         self.sealed.update(finished["files"])

@@ -63,6 +63,7 @@ class Keeping:
     """What is kept in the run folder besides results."""
 
     slates: bool = True  #: every answer: slates, and scores of impressions
+    states: bool = False  #: what recommenders knew at the end, so that `extend` goes on from there
 
 
 #: Options that are written only where they are others.
@@ -72,6 +73,7 @@ _USUAL: dict[str, object] = {
     "reward": None,
     "feedback_delay": NO_DELAYS._asdict(),
     "answer_timeout": None,
+    "states": False,
 }
 
 

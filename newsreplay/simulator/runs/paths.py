@@ -32,8 +32,9 @@ class PublisherFiles(NamedTuple):
 
 JOURNAL = "journal"  #: the file that says what an interrupted run goes on from
 CHECKPOINTS = "checkpoints"  #: the folder of what replays that have not ended go on from
+STATES = "states"  #: the folder of the last checkpoints of those that have ended, where they are kept
 ERRORS = "errors"  #: the folder of the tracebacks of pairs that failed
-FOLDERS = (*PairFiles._fields, *PublisherFiles._fields, ERRORS)  #: where they lie
+FOLDERS = (*PairFiles._fields, *PublisherFiles._fields, ERRORS, STATES)  #: where they lie
 
 
 def pair_files(folder: Path, publisher: str, label: str) -> PairFiles:
@@ -48,6 +49,11 @@ def pair_files(folder: Path, publisher: str, label: str) -> PairFiles:
 def checkpoint_folder(folder: Path, publisher: str, label: str) -> Path:
     """Where the checkpoints of a pair lie while it is replayed."""
     return folder / CHECKPOINTS / file_name(publisher) / file_name(label)
+
+
+def state_folder(folder: Path, publisher: str, label: str) -> Path:
+    """Where the last checkpoint of a pair lies once it has ended."""
+    return folder / STATES / file_name(publisher) / file_name(label)
 
 
 def error_file(folder: Path, publisher: str, label: str) -> Path:

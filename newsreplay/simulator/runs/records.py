@@ -79,6 +79,7 @@ class OptionsRecord(TypedDict):
     reward: NotRequired[Reward]  #: what event-level success sums; the number of hits where it is missing
     feedback_delay: NotRequired[DelaysRecord]  #: none where it is missing
     slates: bool
+    states: NotRequired[bool]  #: whether states are kept; false where it is missing
 
 
 class ScopeRecord(TypedDict, total=False):
