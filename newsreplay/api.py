@@ -84,6 +84,7 @@ __all__ = [
     "add",
     "check",
     "compare",
+    "extend",
     "find_data",
     "leaderboard",
     "open",
@@ -222,7 +223,7 @@ def run(
       can be pickled get processes (a script needs `if __name__ == "__main__":`). `executor` runs pairs elsewhere.
     - `feedback_delay`: how long reads and outcomes are held back from learning, "5m", or "reads=0,outcomes=5m".
     - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
-    - `seeds`: repeat those that take a `seed` and have none. `limits`: see `RunLimits`; one that raises costs only its own.
+    - `seeds`: of those that take a `seed` and have none. `limits`: `RunLimits`; one that raises costs only its own.
     - `progress(what, done, total)` is told of rows (in notebooks there is a bar), `report(line)` of folders.
 
     Neither `jobs` nor `executor` changes a byte of the results. Raises `NewsreplayError` where anything cannot be used.
