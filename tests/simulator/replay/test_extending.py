@@ -76,7 +76,13 @@ def test_what_is_around_a_recommender_goes_on_over_a_longer_log(make: Callable[[
     assert_extends(LOG, make, SETTINGS[setting], 25, 120, 333)
 
 
-@pytest.mark.parametrize("name", ["random(hours=1)", "trend(hours=3)", "minhash", "sequences", "content", "stan"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("random(hours=1)", "trend(hours=3)", "minhash"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("sequences", "content", "stan")),
+    ],
+)
 @settings(max_examples=40, deadline=None)
 @given(log=strategies.logs_with_impressions(), data=st.data())
 def test_any_log_can_grow_at_any_row(name: str, log: Log, data: st.DataObject) -> None:
