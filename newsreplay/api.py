@@ -84,6 +84,7 @@ __all__ = [
     "add",
     "check",
     "compare",
+    "extend",
     "find_data",
     "leaderboard",
     "open",
@@ -217,14 +218,12 @@ def run(
     - `warmup`: how long from the first read on nothing is scored; `window`: how long after that scored sessions may
       begin; `split`, in place of these two: a named stretch ("official"). Durations: "1d", `timedelta`, ms.
     - `out`: the run folder, by default a numbered one below newsreplay's home; `overwrite`: replace other runs, too.
-      `OUT.partial` has an interrupted one. Without `slates`, only outcomes are kept in it; with `states`,
-      what recommenders knew at the end is, for `extend`.
+      `OUT.partial` has an interrupted one. `slates` and `states` (for `extend`) are kept there, or are not.
     - `jobs`: pairs at a time, by default one a core, all in this process; with it, or a limit, plain recommenders that
       can be pickled get processes (a script needs `if __name__ == "__main__":`). `executor` runs pairs elsewhere.
     - `feedback_delay`: how long reads and outcomes are held back from learning, "5m", or "reads=0,outcomes=5m".
     - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
-    - `seeds`: every recommender that takes a `seed` and was given none is repeated with each of these.
-    - `limits`: as in `RunLimits`. A recommender that raises costs only its own results, unless `on_error="raise"`.
+    - `seeds`: of those that take a `seed` and have none. `limits`: `RunLimits`; one that raises costs only its own.
     - `progress(what, done, total)` is told of rows (in notebooks there is a bar), `report(line)` of folders.
 
     Neither `jobs` nor `executor` changes a byte of the results. Raises `NewsreplayError` where anything cannot be used.
@@ -236,9 +235,8 @@ def run(
         dataset = first_rows(find_data(data, columns=columns, preparing=preparing), limit)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward, exclude)
     answering = _answering(Answering(k, seed, tuple(seeds), feedback_delay=delays(feedback_delay)), limits)
-    return _run(
-        dataset, entries, out, Options(scope, answering, Keeping(slates, states)), publishers, execution, overwrite
-    )
+    options = Options(scope, answering, Keeping(slates, states))
+    return _run(dataset, entries, out, options, publishers, execution, overwrite)
 
 
 def resume(run: str | Path, *, data: DataSource | None = None, **how: Unpack[Continuing]) -> Run:

@@ -18,11 +18,9 @@ from newsreplay.log.catalog import Articles, Profiles
 from newsreplay.log.publisher import UPDATE_DTYPES, Publisher
 from newsreplay.log.rows import LOG_DTYPES, OUTCOME, Column, Log
 
-_ROWS = {"session": "rows stand in another session", "user": "rows have another reader"}
 
-
-class _Pair(NamedTuple):
-    """The same of both logs, NumPy or Arrow arrays; `what` differs where they do, in words."""
+class _Compared(NamedTuple):
+    """The same of both logs, NumPy or Arrow arrays; `what` stands for places where they differ."""
 
     what: str
     then: Column | pa.Array
@@ -32,14 +30,14 @@ class _Pair(NamedTuple):
         """In how many places they differ; a shorter one differs in what it lacks."""
         then, now = self.then, self.now
         both = min(len(then), len(now))
-        if isinstance(then, pa.Array):
-            equal = pc.equal(then[:both], now[:both])  # null where either is
-            neither = pc.and_(then[:both].is_null(), now[:both].is_null())
-            same = pc.or_(pc.fill_null(equal, False), neither).to_numpy(zero_copy_only=False)
-        else:
+        if isinstance(then, np.ndarray) and isinstance(now, np.ndarray):
             same = then[:both] == now[:both]
             if then.dtype.kind == "f":
                 same |= np.isnan(then[:both]) & np.isnan(now[:both])
+        else:
+            equal = pc.fill_null(pc.equal(then[:both], now[:both]), False)
+            neither = pc.and_(pc.is_null(then[:both]), pc.is_null(now[:both]))
+            same = pc.or_(equal, neither).to_numpy(zero_copy_only=False)
         return int(np.count_nonzero(~same)) + abs(len(then) - len(now))
 
 
@@ -49,62 +47,62 @@ def differences(earlier: Publisher, later: Publisher) -> list[str]:
     rows = len(then.time)
     before = int(np.searchsorted(now.time, then.time[-1], side="right"))
     if before > rows:
-        return [f"{before - rows:,} more rows lie at or before the last moment of the run's log"]
+        return [f"rows at or before the last moment of the run's log that are not in it ({before - rows:,})"]
     if before < rows:
-        return [f"{rows - before:,} rows of the run's log are missing"]
+        return [f"rows of the run's log that are missing ({rows - before:,})"]
     pairs = [*_rows(then, now), *_ids(earlier, later), *_told(earlier.articles, later.articles, then)]
     for column in then.extra:
         [kept] = [other for other in now.extra if other.name == column.name] or [column._replace(code=then.kind[:0])]
         texts = (np.array([*one.values, None], object)[one.code[:rows]] for one in (column, kept))
-        pairs.append(_Pair(f"rows have another {column.name}", *texts))
+        pairs.append(_Compared(f"rows with another {column.name}", *texts))
     # How long reads took is not compared: nobody but the judge is told, who judges all anew, and views tell it late.
-    return [f"{count:,} {pair.what}" for pair in pairs if (count := pair.differing())]
+    return [f"{pair.what} ({count:,})" for pair in pairs if (count := pair.differing())]
 
 
-def _rows(then: Log, now: Log) -> Iterator[_Pair]:
+def _rows(then: Log, now: Log) -> Iterator[_Compared]:
     rows, shown, places = len(then.time), len(then.pools.at), len(then.pools.item)
     for name in LOG_DTYPES:
-        yield _Pair(_ROWS.get(name, f"rows have another {name}"), getattr(then, name), getattr(now, name)[:rows])
-    yield _Pair("impressions have another pool", then.pools.at, now.pools.at[:shown])
-    yield _Pair("candidates are others", then.pools.item, now.pools.item[:places])
+        yield _Compared(f"rows with another {name}", getattr(then, name), getattr(now, name)[:rows])
+    yield _Compared("impressions with another pool", then.pools.at, now.pools.at[:shown])
+    yield _Compared("other candidates", then.pools.item, now.pools.item[:places])
     # A click is known by its outcome, which may have come since.
     told = np.zeros(shown - 1, np.bool_)
     told[then.impression[then.kind == OUTCOME]] = True
     known = np.repeat(told, np.diff(then.pools.at))
     clicked = now.pools.clicked[:places]
     if len(clicked) == places:
-        yield _Pair("candidates have another outcome", then.pools.clicked[known], clicked[known])
+        yield _Compared("candidates with another outcome", then.pools.clicked[known], clicked[known])
 
 
-def _ids(earlier: Publisher, later: Publisher) -> Iterator[_Pair]:
+def _ids(earlier: Publisher, later: Publisher) -> Iterator[_Compared]:
     log = earlier.log
     users, sessions, articles, categories = (
         int(column.max(initial=-1)) + 1 for column in (log.user, log.session, log.item, log.category)
     )
     for what, count, then, now in (
-        ("readers have another id", users, earlier.users, later.users),
-        ("sessions have another id", sessions, earlier.sessions.id, later.sessions.id),
-        ("articles have another id", articles, earlier.articles.id, later.articles.id),
-        ("categories have another name", categories, earlier.articles.categories, later.articles.categories),
+        ("readers with another id", users, earlier.users, later.users),
+        ("sessions with another id", sessions, earlier.sessions.id, later.sessions.id),
+        ("articles with another id", articles, earlier.articles.id, later.articles.id),
+        ("categories with another name", categories, earlier.articles.categories, later.articles.categories),
     ):
-        yield _Pair(what, then[:count], now[:count])
+        yield _Compared(what, then[:count], now[:count])
 
 
-def _told(then: Articles, now: Articles, log: Log) -> Iterator[_Pair]:
+def _told(then: Articles, now: Articles, log: Log) -> Iterator[_Compared]:
     """What the rows of the earlier log tell of articles."""
     rows, articles = len(log.time), int(log.item.max(initial=-1)) + 1
     for fact in sorted(then.texts.keys() | now.texts.keys()):
         texts = [_text_by(one, fact, articles, rows) for one in (then, now)]
-        yield _Pair(f"articles have another {fact}", *texts)
+        yield _Compared(f"articles with another {fact}", *texts)
     if then.updates is not None and now.updates is not None:
         parts = [update.row < rows for update in (then.updates, now.updates)]
         for name in UPDATE_DTYPES:
             ours, theirs = getattr(then.updates, name)[parts[0]], getattr(now.updates, name)[parts[1]]
-            yield _Pair("updates say another thing", ours, theirs)
+            yield _Compared(f"updates with another {name}", ours, theirs)
     if then.profiles is not None and now.profiles is not None:
         histories = (_histories(profiles, rows, articles) for profiles in (then.profiles, now.profiles))
         for ours, theirs in zip(*histories, strict=True):
-            yield _Pair("reads from before the log are others", ours, theirs)
+            yield _Compared("other reads from before the log", ours, theirs)
 
 
 def _text_by(articles: Articles, fact: str, count: int, rows: int) -> pa.Array:

@@ -224,25 +224,37 @@ def add(
     if out is None and entries == before and len(chosen) == len(info["publishers"]) and _is_done(info):
         execution.report(f"{folder} has all of this; nothing is replayed")
         return folder
+    changed = {
+        "--recommenders": ",".join(entry.label for entry in entries),
+        "--publishers": ",".join(chosen) if publishers else None,
+        "--names": names_text(named) if names else None,
+    }
+    return _longer(info, dataset, entries, chosen, Earlier(folder, finished), out, execution, changed)
+
+
+def _longer(
+    info: RunRecord,
+    dataset: Dataset,
+    entries: list[Entry],
+    publishers: list[str],
+    earlier: Earlier,
+    out: Path | None,
+    execution: Execution,
+    changed: dict[str, str | None],
+) -> Path:
+    """Run what goes on with a whole run, with its options, in its place or in `out`; returns the folder."""
     options = options_of(info)
-    command = _changed_command(
-        info["command"],
-        {
-            "--recommenders": ",".join(entry.label for entry in entries),
-            "--publishers": ",".join(chosen) if publishers else None,
-            "--names": names_text(named) if names else None,
-            "--out": None if out is None else str(out),
-        },
-    )
+    command = _changed_command(info["command"], changed | {"--out": None if out is None else str(out)})
+    assert earlier.folder is not None
     return run(
         dataset,
         entries,
-        folder if out is None else out,
+        earlier.folder if out is None else out,
         options,
-        publishers=chosen,
+        publishers=publishers,
         execution=replace(_able(execution, options), command=command),
         overwrite=out is None,
-        earlier=Earlier(folder, finished),
+        earlier=earlier,
     )
 
 
@@ -359,18 +371,8 @@ def extend(
         "--data": named or dataset.name,
         "--limit": "",
         "--publishers": None if set(chosen) == {*dataset.publishers} else ",".join(chosen),
-        "--out": None if out is None else str(out),
     }
-    return run(
-        dataset,
-        entries,
-        folder if out is None else out,
-        options,
-        publishers=chosen,
-        execution=replace(_able(execution, options), command=_changed_command(info["command"], changed)),
-        overwrite=out is None,
-        earlier=Earlier(folder, states=states),
-    )
+    return _longer(info, dataset, entries, chosen, Earlier(folder, states=states), out, execution, changed)
 
 
 def _unlimited(info: RunRecord) -> DataRecord:

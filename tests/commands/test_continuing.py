@@ -97,3 +97,24 @@ def test_files_of_recommenders_are_looked_for_where_they_were(
     assert added.exit_code == 0, added.output
     assert json.loads(Path("more/run.json").read_text())["recommenders"] == ["mine.py:Newest", "mine.py:Oldest"]
     assert Path.cwd() == folder
+
+
+def test_a_run_goes_on_over_its_file_as_it_has_grown(cli: Cli, folder: Path) -> None:
+    def written(rows: int) -> None:
+        lines = (f"{1_577_836_800 + 60 * n},u{n // 2 % 97},i{n * n % 31 + n // 500}\n" for n in range(rows))
+        Path("days.csv").write_text("time,user,item\n" + "".join(lines))
+
+    written(17_000)
+    first = cli(
+        "run", "--data", "days.csv", "--recommenders", "recency,mine.py:Newest", "--out", "run", "--keep-states"
+    )
+    assert first.exit_code == 0, first.output
+    written(18_000)
+    assert "Missing option '--data'" in complaint(cli("extend", "run"))
+    done = cli("extend", "run", "--data", "days.csv", "--format", "json")
+    assert done.exit_code == 0, done.output
+    assert "1 of 2 pairs go on from their states; replayed from the start: mine.py:Newest on days" in done.stderr
+    words = ("--recommenders", "recency,mine.py:Newest", "--format", "json", "--keep-states")
+    assert json.loads(cli("run", "--data", "days.csv", "--out", "whole", *words).stdout) == json.loads(done.stdout)
+    assert info_of("run")["publishers"] == info_of("whole")["publishers"]
+    assert "--data days.csv" in info_of("run")["command"]

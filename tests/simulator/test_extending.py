@@ -150,15 +150,15 @@ def _late(table: pd.DataFrame) -> pd.DataFrame:
 
 
 REFUSED: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
-    "late": (_late, "frame: 3 more rows lie at or before the last moment of the run's log"),
-    "gone": (lambda table: table.drop(table.index[7:9]), "frame: 2 rows of the run's log are missing"),
+    "late": (_late, "frame: rows at or before the last moment of the run's log that are not in it (3)"),
+    "gone": (lambda table: table.drop(table.index[7:9]), "frame: rows of the run's log that are missing (2)"),
     "item": (
         lambda table: table.assign(item=table["item"].where(table.index != 9_000, 0)),
-        "frame: 1 rows have another item",
+        "frame: rows with another item (1)",
     ),
     "session": (
         lambda table: table.assign(user=table["user"].where(table.index != 20_000, 4_711)),
-        "rows stand in another session",
+        "frame: sessions with another id (1)",
     ),
 }
 
@@ -209,9 +209,8 @@ def test_any_log_begins_with_its_first_rows_and_with_no_others(log: Any, data: s
     row = data.draw(st.integers(0, cut - 1))
     changed = getattr(log, name).copy()
     changed[row] += 1
-    assert f"1 rows {'stand in another session' if name == 'session' else ''}".rstrip() in " ".join(
-        differences(early, late._replace(log=log._replace(**{name: changed})))
-    )
+    later = late._replace(log=log._replace(**{name: changed}))
+    assert f"rows with another {name} (1)" in differences(early, later)
 
 
 def mind(folder: str, lines: int) -> Path:
@@ -241,7 +240,7 @@ def test_articles_of_histories_may_become_known_and_ones_own_recommenders_begin_
     other[np.argmax(items[0] >= 0)] += 1
     changed = then.articles._replace(profiles=then.articles.profiles._replace(item=other))
     [said] = differences(then._replace(articles=changed), now)
-    assert said.startswith("1 ")
+    assert said == "other reads from before the log (1)"
 
     newsreplay.run(early, "recency,mine.py:Counting", out="run", **OPTIONS)
     for name in ("recency", "mine.py%3ACounting"):
