@@ -229,14 +229,13 @@ def run(
     Neither `jobs` nor `executor` changes a byte of the results. Raises `NewsreplayError` where anything cannot be used.
     """
     hearing = (progress or quiet, report or unheard)
-    execution = _limited(Execution(jobs, executor, *hearing, command, clock=clock or StageClock()), limits)
-    with execution.clock.stage("find"):
-        entries = _entries(recommenders, execution.apart)
+    how = _limited(Execution(jobs, executor, *hearing, command, clock=clock or StageClock()), limits)
+    with how.clock.stage("find"):
+        entries = _entries(recommenders, how.apart)
         dataset = first_rows(find_data(data, columns=columns, preparing=preparing), limit)
     scope = Scope(*_span(dataset, split, warmup, window), max_session_length, cluster, requests, reward, exclude)
     answering = _answering(Answering(k, seed, tuple(seeds), feedback_delay=delays(feedback_delay)), limits)
-    options = Options(scope, answering, Keeping(slates, states))
-    return _run(dataset, entries, out, options, publishers, execution, overwrite)
+    return _run(dataset, entries, out, Options(scope, answering, Keeping(slates, states)), publishers, how, overwrite)
 
 
 def resume(run: str | Path, *, data: DataSource | None = None, **how: Unpack[Continuing]) -> Run:

@@ -40,7 +40,7 @@ def test_api_lists_all_its_public_functions_and_classes() -> None:
     defined = {
         name for name, value in vars(api).items() if getattr(value, "__module__", "") == api.__name__ and name[0] != "_"
     }
-    assert defined == {"Run", "run", "resume", "add", "open", "check"}
+    assert defined == {"Run", "run", "resume", "add", "extend", "open", "check"}
     assert defined < {*api.__all__}
 
 

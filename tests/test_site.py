@@ -28,7 +28,7 @@ def test_the_page_of_the_python_interface_begins_with_what_one_begins_with() -> 
     assert "```" not in page  # the docstring is Markdown
     assert f"\n{(newsreplay.__doc__ or '').splitlines()[4]}\n" in page
     listed = re.findall(r"^::: newsreplay\.api\.(\w+)$", page, re.M)
-    assert listed[:7] == ["run", "resume", "add", "Run", "open", "leaderboard", "compare"]
+    assert listed[:8] == ["run", "resume", "add", "extend", "Run", "open", "leaderboard", "compare"]
     assert {*listed} == {name for name in newsreplay.__all__ if not name.isupper() and not name.startswith("_")}
 
 
