@@ -55,9 +55,7 @@ def differences(earlier: Publisher, later: Publisher) -> list[str]:
         [kept] = [other for other in now.extra if other.name == column.name] or [column._replace(code=then.kind[:0])]
         texts = (np.array([*one.values, None], object)[one.code[:rows]] for one in (column, kept))
         pairs.append(_Compared(f"rows with another {column.name}", *texts))
-    if earlier.requests.active is not None and later.requests.active is not None:
-        active = later.requests.active[: len(earlier.requests.active)]
-        pairs.append(_Compared("reads with another dwell", earlier.requests.active, active))
+    # How long reads took is not compared: nobody but the judge is told, who judges all anew, and views tell it late.
     return [f"{pair.what} ({count:,})" for pair in pairs if (count := pair.differing())]
 
 
@@ -102,7 +100,8 @@ def _told(then: Articles, now: Articles, log: Log) -> Iterator[_Compared]:
             ours, theirs = getattr(then.updates, name)[parts[0]], getattr(now.updates, name)[parts[1]]
             yield _Compared(f"updates with another {name}", ours, theirs)
     if then.profiles is not None and now.profiles is not None:
-        for ours, theirs in zip(_histories(then.profiles, rows), _histories(now.profiles, rows), strict=True):
+        histories = (_histories(profiles, rows, articles) for profiles in (then.profiles, now.profiles))
+        for ours, theirs in zip(*histories, strict=True):
             yield _Compared("other reads from before the log", ours, theirs)
 
 
@@ -114,9 +113,13 @@ def _text_by(articles: Articles, fact: str, count: int, rows: int) -> pa.Array:
     return pc.if_else(pa.array(row[:count] < rows), texts[:count], pa.scalar(None, texts.type))
 
 
-def _histories(profiles: Profiles, rows: int) -> tuple[Column, Column, Column]:
-    """Readers, lengths, and articles of the log, of the profiles that the first `rows` rows hand over."""
+def _histories(profiles: Profiles, rows: int, articles: int) -> tuple[Column, Column, Column]:
+    """Readers, lengths, and articles of the first `rows` rows, of the profiles that these hand over.
+
+    All others are -2: by now a row may carry them, whose codes are `articles` and above then, or they are numbered
+    otherwise.
+    """
     early = profiles.row < rows
     lengths = np.diff(profiles.at)
     items = profiles.item[np.repeat(early, lengths)]
-    return profiles.user[early], lengths[early], np.maximum(items, -2)  # others are numbered otherwise
+    return profiles.user[early], lengths[early], np.where(items < articles, np.maximum(items, -2), -2)

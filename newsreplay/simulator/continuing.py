@@ -14,7 +14,7 @@ from newsreplay.datasets.grown import differences
 from newsreplay.datasets.store import Dataset
 from newsreplay.errors import RunError
 from newsreplay.machine import cores
-from newsreplay.recommenders.registry import Entry, start_list
+from newsreplay.recommenders.registry import Entry, is_strange, start_list
 from newsreplay.simulator.replay.checkpoints import RECORD
 from newsreplay.simulator.run import Earlier, run
 from newsreplay.simulator.runs.experiment import asked_from
@@ -356,14 +356,22 @@ def extend(
     entries = _entries(info["recommenders"], info.get("names", {}), execution)
     differing = [*_no_continuation(info, folder, dataset), *_other_code(info, entries, info["recommenders"])]
     if differing:
-        raise RunError(f"{folder} cannot be extended with {dataset.name}: {'; '.join(differing)}")
+        raise RunError(
+            f"{folder} cannot be extended with {dataset.name}: {'; '.join(differing)}; --data is to be all of the log, "
+            "the run's rows and what came after their last moment; else run it again"
+        )
     if dataset.card["digest"] == info["data"]["digest"]:
         execution.report(f"{folder} has all of this; nothing is replayed")
         return folder
-    states = _states(folder, info)
-    execution.report(_said_of(states, info))
+    options = options_of(info)
+    states = _states(folder, info, dataset, {entry.label for entry in entries if is_strange(parse_spec(entry.label))})
+    execution.report(_said_of(states, info, options.keeping.states))
     named = dataset.asked.data if dataset.asked is not None else None
-    changed: dict[str, str | None] = {"--data": named or dataset.name, "--limit": ""}
+    changed = {
+        "--data": named or dataset.name,
+        "--limit": "",
+        "--publishers": None if set(chosen) == {*dataset.publishers} else ",".join(chosen),
+    }
     return _longer(info, dataset, entries, chosen, Earlier(folder, states=states), out, execution, changed)
 
 
@@ -391,19 +399,29 @@ def _no_continuation(info: RunRecord, folder: Path, dataset: Dataset) -> list[st
     return differing
 
 
-def _states(folder: Path, info: RunRecord) -> tuple[tuple[str, str], ...]:
-    """The pairs, publisher and recommender, that can go on from states; what was told of the future cannot."""
-    pairs = [(pair["publisher"], pair["recommender"]) for pair in info["pairs"] if "foresight" not in pair]
+def _states(folder: Path, info: RunRecord, dataset: Dataset, strange: set[str]) -> tuple[tuple[str, str], ...]:
+    """The pairs, publisher and recommender, that can go on from states.
+
+    What was told of the future cannot. Neither can what `strange` recommenders, those of others, have kept where there
+    are histories without times: it may hold handles of articles in these, which are others in a longer log.
+    """
+    with_handles = {name for name in dataset.publishers if dataset.publisher(name).articles.profiles is not None}
+    pairs = [
+        (pair["publisher"], pair["recommender"])
+        for pair in info["pairs"]
+        if "foresight" not in pair and not (pair["publisher"] in with_handles and pair["recommender"] in strange)
+    ]
     return tuple(pair for pair in pairs if (state_folder(folder, *pair) / RECORD).is_file())
 
 
-def _said_of(states: tuple[tuple[str, str], ...], info: RunRecord) -> str:
-    """A line on how many pairs go on from states."""
+def _said_of(states: tuple[tuple[str, str], ...], info: RunRecord, asked: bool) -> str:
+    """A line on how many pairs go on from states; `asked`: whether the run was to keep them."""
     pairs = [(pair["publisher"], pair["recommender"]) for pair in info["pairs"]]
     others = [
         f"{recommender} on {publisher}" for publisher, recommender in pairs if (publisher, recommender) not in states
     ]
     if not states:
-        return "no state is kept (newsreplay run --keep-states), so all pairs are replayed from the start"
+        why = "no pair has a state to go on from" if asked else "no state is kept (newsreplay run --keep-states)"
+        return f"{why}, so all pairs are replayed from the start"
     goes_on = f"{len(states):,} of {len(pairs):,} pairs go on from their states"
     return f"{goes_on}; replayed from the start: {', '.join(others)}" if others else goes_on

@@ -112,8 +112,11 @@ def test_without_states_all_is_replayed_from_the_start_and_the_result_is_the_sam
     assert_same("longer", "whole")
     shutil.rmtree(Path("run", STATES))
     newsreplay.extend("run", reads(ENDS[1]), report=said.append)
-    assert said[1].startswith("no state is kept (newsreplay run --keep-states), so all pairs are replayed")
+    assert said[1] == "no pair has a state to go on from, so all pairs are replayed from the start"
     assert_same("run", "whole")
+    newsreplay.run(reads(ENDS[0])[:90], "recency", out="small")
+    newsreplay.extend("small", reads(ENDS[0])[:99], report=said.append)
+    assert said[2].startswith("no state is kept (newsreplay run --keep-states), so all pairs are replayed")
 
 
 def test_who_was_told_of_the_future_begins_anew() -> None:
@@ -173,7 +176,7 @@ def test_a_log_that_does_not_begin_with_the_runs_is_refused_with_counts(what: st
 
 def test_what_cannot_be_extended_is_refused_in_words() -> None:
     newsreplay.run(reads(200).assign(publisher="A"), "recency", out="run", **OPTIONS)
-    with pytest.raises(RunError, match="it has no publisher 'A'"):
+    with pytest.raises(RunError, match=r"it has no publisher 'A'; --data is to be all of the log"):
         newsreplay.extend("run", reads(300).assign(publisher="B"))
     said: list[str] = []
     newsreplay.extend("run", reads(200).assign(publisher="A"), report=said.append)
@@ -208,3 +211,51 @@ def test_any_log_begins_with_its_first_rows_and_with_no_others(log: Any, data: s
     changed[row] += 1
     later = late._replace(log=log._replace(**{name: changed}))
     assert f"rows with another {name} (1)" in differences(early, later)
+
+
+def mind(folder: str, lines: int) -> Path:
+    """Impressions of readers who had read an article each that is shown much later, and one that never is."""
+    Path(folder).mkdir()
+    shown = (f"N{n // 40 + 1}-{n % 2} N{n // 40}-{1 - n % 2}" for n in range(lines))
+    behaviors = (
+        f"{n}\tU{n}\t11/11/2019 9:{n // 60:02}:{n % 60:02} AM\tN{n // 40 + 60} X{10_000 - n}\t{candidates}\n"
+        for n, candidates in enumerate(shown)
+    )
+    Path(folder, "behaviors.tsv").write_text("".join(behaviors))
+    Path(folder, "news.tsv").write_text("".join(f"N{n}\tnews\tnewsworld\tA title\t\t\t[]\t[]\n" for n in range(999)))
+    return Path(folder).absolute()
+
+
+def test_articles_of_histories_may_become_known_and_ones_own_recommenders_begin_anew_there() -> None:
+    early, late = (
+        newsreplay.find_data(f"mind:{mind(name, lines)}") for name, lines in (("few", 1_200), ("many", 3_000))
+    )
+    then, now = (one.publisher(one.publishers[0]) for one in (early, late))
+    items = [one.articles.profiles.item[: 2 * 1_200] for one in (then, now) if one.articles.profiles is not None]
+    assert ((items[0] < 0) & (items[1] >= 0)).any()  # known by now
+    assert ((items[0] < 0) & (items[1] < 0) & (items[0] != items[1])).any()  # another handle
+    assert differences(then, now) == []
+    assert then.articles.profiles is not None
+    other = then.articles.profiles.item.copy()
+    other[np.argmax(items[0] >= 0)] += 1
+    changed = then.articles._replace(profiles=then.articles.profiles._replace(item=other))
+    [said] = differences(then._replace(articles=changed), now)
+    assert said == "other reads from before the log (1)"
+
+    newsreplay.run(early, "recency,mine.py:Counting", out="run", **OPTIONS)
+    for name in ("recency", "mine.py%3ACounting"):
+        kept = Path("run", STATES, "mind", name)
+        kept.mkdir(parents=True)
+        (kept / RECORD).touch()  # as of a longer log
+    told: list[str] = []
+    newsreplay.extend("run", late, report=told.append)
+    assert told[0] == "1 of 2 pairs go on from their states; replayed from the start: mine.py:Counting on mind"
+
+
+def test_how_long_the_last_reads_took_may_be_told_later() -> None:
+    later = reads(300).assign(dwell=2.0)
+    earlier = later[:200].assign(dwell=later["dwell"].where(later.index != 199))
+    newsreplay.run(later, "recency,trend", out="whole", reward="dwell", **OPTIONS)
+    newsreplay.run(earlier, "recency,trend", out="run", reward="dwell", **OPTIONS)
+    newsreplay.extend("run", later)
+    assert_same("run", "whole")
