@@ -33,8 +33,7 @@ from newsreplay.spec import Spec, parse_spec
 RULES = ("random", "popular", "trend", "counters")  #: what every model must be better than
 MODELS = (*RULES, *FED, *PRESETS["neural"])
 ROWS = 8_515  #: 1,598 impressions of the sample of MIND
-COSTS = {"train s": "train_s", "update s": "update_s", "answer ms": "answer_ms", "µs/event": "us_per_event"}
-DIGITS = {"train_s": 1, "update_s": 1, "answer_ms": 2, "us_per_event": 1}
+COSTS = ("train s", "update s", "answer ms", "processor s")
 
 
 def specs(models: list[str], options: str) -> dict[str, str]:
@@ -75,6 +74,7 @@ def table(run: newsreplay.Run, recommenders: dict[str, str]) -> str:
     [publisher] = run.publishers
     measured = {(result.recommender, result.metric): result for result in run.results}
     costs = costs_of(run, publisher)
+    spent = {pair["recommender"]: pair["stages"]["replay"] for pair in run.timing["pairs"]}
     failed = {pair["recommender"]: pair["error"] for pair in run.info["pairs"] if pair["status"] == "failed"}
     rows: list[tuple[float, list[str]]] = []
     for model, spec in recommenders.items():
@@ -85,7 +85,7 @@ def table(run: newsreplay.Run, recommenders: dict[str, str]) -> str:
         half = "" if auc.low is None else f" ±{50 * (auc.high - auc.low):.2f}"
         ours = [_per_cent(None if result is None else result.value) for result in results]
         papers = [_per_cent(paper.numbers[model][0] / 100) if model in paper.numbers else "–" for paper in PUBLISHED]
-        rows.append((-auc.value, [f"`{model}`", ours[0] + half, *ours[1:], *_costs(costs[spec]), *papers]))
+        rows.append((-auc.value, [f"`{model}`", ours[0] + half, *ours[1:], *_costs(costs[spec], spent[spec]), *papers]))
     heads = ["model", *METRICS.values(), *COSTS, *(f"AUC, {paper.where.partition(',')[0]}" for paper in PUBLISHED)]
     body = [cells for _, cells in sorted(rows, key=lambda row: row[0])]
     right = ["left", *["right"] * (len(heads) - 1)]
@@ -95,9 +95,10 @@ def table(run: newsreplay.Run, recommenders: dict[str, str]) -> str:
     return "\n".join([text, "", *wrong, *_notes(scored, recommenders)])
 
 
-def _costs(costs: Costs) -> list[str]:
-    values = [costs[name] for name in COSTS.values()]  # type: ignore[literal-required]
-    return [f"{value:,.{DIGITS[name]}f}" if value else "–" for name, value in zip(COSTS.values(), values, strict=True)]
+def _costs(costs: Costs, processor: float) -> list[str]:
+    spent = (costs["train_s"], costs["update_s"], costs["answer_ms"])
+    cells = [f"{value:,.{digits}f}" if value else "–" for value, digits in zip(spent, (1, 1, 2), strict=True)]
+    return [*cells, f"{processor:,.1f}"]
 
 
 def _per_cent(value: float | None) -> str:
@@ -108,7 +109,7 @@ def _notes(scored: int, recommenders: dict[str, str]) -> list[str]:
     notes = [
         f"Per cent, {scored:,} impressions, one seed; ±: half the width of the 95 % interval over readers, which knows "
         "nothing of the spread over seeds. train, update: seconds by the clock; answer: mean over answers worked out "
-        "together; µs/event: all of a replay.",
+        "together; processor: seconds of a whole replay, all of these included.",
         "Papers' figures are of all of MIND-small, trained on five days with word vectors or language models that are "
         "given: they tell how models are ranked there, and cannot be compared with ours.",
     ]

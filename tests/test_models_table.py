@@ -56,7 +56,7 @@ def test_quality_cost_and_published_figures_stand_in_a_row_best_first(
     assert "failed" not in text, text
     head, _, *body = rows_of(text)
     assert head[:5] == ["model", "AUC", "MRR", "nDCG@5", "nDCG@10"]
-    assert head[5:] == ["train s", "update s", "answer ms", "µs/event", "AUC, CROWN (2025)", "AUC, PUNR (2023)"]
+    assert head[5:] == ["train s", "update s", "answer ms", "processor s", "AUC, CROWN (2025)", "AUC, PUNR (2023)"]
     assert {cells[0] for cells in body} == {"`random`", "`popular`", "`nrms`"}
     aucs = [float(cells[1].split()[0]) for cells in body]
     assert aucs == sorted(aucs, reverse=True)
