@@ -17,6 +17,7 @@ from newsreplay.log.catalog import Catalog
 from newsreplay.log.rows import IMPRESSION, Column
 from newsreplay.recommenders.base import Round
 from newsreplay.recommenders.neural.articles.article_table import ArticleTable, grow, names_of, word_table
+from newsreplay.recommenders.neural.articles.descriptions import Descriptions
 from newsreplay.recommenders.neural.articles.plm import LanguageModel, PlmWords
 from newsreplay.recommenders.neural.articles.texts import MarkedVocabulary, Vocabulary
 from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
@@ -72,7 +73,9 @@ class Learned:
             self.model = blueprint.make(self.words, {name: file.width for name, file in files.items()}, self.cards)
         self.blueprint = blueprint
         model = blueprint.model
-        self.articles = ArticleTable(self.model.fields, blueprint.size, vocabulary, around.catalog, files, self.cards)
+        self.articles = ArticleTable(
+            self.model.fields, blueprint.size, vocabulary, around.catalog, files, self.cards, blueprint.descriptions
+        )
         self.context = Context(model.context, self.articles, blueprint.signals, around.kept)
         self.neighbours = None
         if model.graph is not None and around.graph is not None:
@@ -195,6 +198,7 @@ class Learned:
             "plm": blueprint.plm,
             "plm_digest": self.words.digest() if isinstance(self.words, LanguageModel) else None,
             "words": blueprint.words is not None,
+            "descriptions": None if blueprint.descriptions is None else blueprint.descriptions.digest,
             "popularity": blueprint.popularity,
             **blueprint.looks.facts(self.cards),
         }
@@ -219,7 +223,16 @@ def _vocabulary(
     texts = (text for item in items for fact in facts if (text := catalog.text(item, fact)))
     names = (names_of(catalog, item) for item in items if not catalog.text(item, "title"))
     kind = Vocabulary if blueprint.tuning is None else MarkedVocabulary
-    return kind.learn(texts, vectors=vectors, names=chain.from_iterable(names))
+    described = _described(blueprint.descriptions, items, catalog)
+    return kind.learn(chain(texts, described), vectors=vectors, names=chain.from_iterable(names))
+
+
+def _described(descriptions: Descriptions | None, items: Sequence[int], catalog: Catalog) -> list[str]:
+    """The texts that describe the categories of these articles, each once; other texts in the file teach no words."""
+    if descriptions is None:
+        return []
+    texts = (descriptions.of(catalog.category(item), catalog.text(item, "subcategory")) for item in items)
+    return [*dict.fromkeys(texts)]
 
 
 def _words(
@@ -231,10 +244,11 @@ def _words(
         if tuning is None:
             return LanguageModel(vocabulary.name, size.word)
         given = LanguageModel(vocabulary.name, None, tuning.layers_trained)
-        if given.positions < size.title:
+        longest = size.title + (0 if blueprint.descriptions is None else size.abstract)
+        if given.positions < longest:
             raise SpecError(
                 f"{vocabulary.name} has room for {given.positions} tokens, but size={blueprint.size_name} has titles "
-                f"of {size.title}; choose another size"
+                f"of {longest}; choose another size"
             )
         given.marks, given.continuing = vocabulary.marks, torch.from_numpy(vocabulary.continuing())
         return given
@@ -263,6 +277,7 @@ def blueprint_of_weights(blueprint: Blueprint, weights: Weights, options: Neural
         raise SpecError(f"weights={path} were trained without a language model; leave plm out")
     if blueprint.words is not None and not facts["words"]:
         raise SpecError(f"weights={path} were trained without word vectors; leave words out")
+    _compare_descriptions(blueprint.descriptions, weights)
     return replace(
         blueprint,
         size_name=facts["size"],
@@ -273,3 +288,16 @@ def blueprint_of_weights(blueprint: Blueprint, weights: Weights, options: Neural
         popularity=facts["popularity"],
         looks=blueprint.looks.of_weights(weights),
     )
+
+
+def _compare_descriptions(descriptions: Descriptions | None, weights: Weights) -> None:
+    """Refuse descriptions of categories that are not those which weights were trained with."""
+    trained, path = weights.facts.get("descriptions"), weights.path
+    if descriptions is None and trained is not None:
+        raise SpecError(f"weights={path} were trained with category_descriptions; name the same file")
+    if descriptions is not None and trained is None:
+        raise SpecError(f"weights={path} were trained without category_descriptions; leave category_descriptions out")
+    if descriptions is not None and descriptions.digest != trained:
+        raise SpecError(
+            f"weights={path} were trained with other category_descriptions than {descriptions.path}; name the same file"
+        )

@@ -14,6 +14,7 @@ from torch import nn
 from newsreplay.durations import parse_duration
 from newsreplay.errors import NewsreplayError, SpecError, did_you_mean
 from newsreplay.log.rows import DAY, HOUR
+from newsreplay.recommenders.neural.articles.descriptions import Descriptions
 from newsreplay.recommenders.neural.articles.plm import check_plm
 from newsreplay.recommenders.neural.cards.features import CardFeatures
 from newsreplay.recommenders.neural.learning.requests import signals_of
@@ -74,6 +75,8 @@ class NeuralOptions:
     warmup: str | None = None  #: how long it learns before its first training; None = the run's
     words: str | None = None  #: a file of word vectors
     plm: str | None = None  #: a pretrained language model: a folder, or a name on the Hugging Face hub
+    #: a TSV file of categories and texts that describe them, for models that are `described`
+    category_descriptions: str | None = None
     weights: str | None = None  #: a file that `newsreplay train` wrote
     seed: int | None = None  #: None = the run's
     device: str = "auto"  #: auto, cpu or cuda
@@ -108,7 +111,8 @@ class NeuralOptions:
             raise SpecError("words and plm exclude each other: titles are read by one of them")
         if self.plm is not None:
             check_plm(self.plm)
-        for what, path in (("words", self.words), ("weights", self.weights)):
+        described = self.category_descriptions
+        for what, path in (("words", self.words), ("category_descriptions", described), ("weights", self.weights)):
             if path is not None and not Path(path).is_file():
                 raise SpecError(f"{what}={path}: there is no such file")
         if self.counting not in ("cumulative", "per_bucket"):
@@ -206,6 +210,7 @@ class Blueprint:
     popularity: str  #: joint or none
     files: Mapping[str, str]  #: by field of vectors
     looks: Looks  #: what the model is told of news cards
+    descriptions: Descriptions | None  #: of categories, which stand behind titles
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -257,6 +262,7 @@ def blueprint_of(model: type[NewsModel], options: NeuralOptions, model_options: 
         options.popularity or "none",
         files,
         looks,
+        None if options.category_descriptions is None else Descriptions.read(options.category_descriptions),
     )
 
 

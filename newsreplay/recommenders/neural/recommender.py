@@ -440,9 +440,30 @@ def _notes_on(articles: ArticleTable) -> list[str]:
             notes.append(f"{share} have no vector in {articles.files[name].path} ({name}): zeros stand for it")
         elif slots:
             notes.append(f"{share} have a {name} that is no number: it counts as missing")
+    notes += _notes_on_descriptions(articles)
     numbers = [field.name for field in articles.fields if isinstance(field, Number)]
     notes += [f"no article has a {name}: what it is for is left out" for name in numbers if articles.lacks(name)]
     return notes + ([] if articles.cards is None else _notes_on_cards(articles.cards))
+
+
+def _notes_on_descriptions(articles: ArticleTable) -> list[str]:
+    """Which categories and which descriptions do not go together."""
+    descriptions = articles.descriptions
+    if descriptions is None:
+        return []
+    notes = [f"descriptions of categories stand behind titles, from {descriptions.path}"]
+    if articles.undescribed:
+        notes.append(
+            f"{len(articles.undescribed):,} of {articles.count:,} articles have no category that {descriptions.path} "
+            "describes: nothing stands behind their titles"
+        )
+    idle = [name for name in descriptions.texts if name not in articles.described]
+    if idle:
+        notes.append(
+            f"{len(idle):,} of {len(descriptions.texts):,} names in {descriptions.path} are of no category of the log, "
+            f"such as {idle[0]!r}"
+        )
+    return notes
 
 
 def _notes_on_cards(cards: CardFeatures) -> list[str]:

@@ -60,6 +60,7 @@ def recommender_of(model: type[NewsModel]) -> type[Neural]:
         if (BUCKETS & {*model.signals} or parameter.name not in _OF_SIGNALS)
         and (PUBLISHED & {*model.signals} or parameter.name != "leaky")
         and (model.reads_contents or parameter.name != "lazy")
+        and (model.described or parameter.name != "category_descriptions")
         and (any(isinstance(field, Words) for field in model.fields) or parameter.name not in ("words", "plm"))
     ]
     own = [

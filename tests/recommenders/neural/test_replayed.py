@@ -245,3 +245,22 @@ def test_a_head_chooses_from_more_articles_than_the_model_scores(
     replayed(recommender)
     assert found == {scored}
     assert recommender.stream._options.candidates == held
+
+
+class Hasty(NRMS):
+    """Reads what is told of an article before the requests that wait are answered."""
+
+    def _take_article(self, learned: Learned, item: int) -> None:
+        if item >= self.known:
+            learned.articles.slot(item)
+        elif learned.articles.is_stale(item):
+            learned.refresh(item)
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
+def test_who_answers_requests_that_wait_by_a_later_text_is_caught(seed: int) -> None:
+    # Three cuts do not always find it: with seed 0 they do not.
+    [entry] = start_list([Hasty(size="tiny", update="every(hours=12)")])
+    found = check_entry(entry, cuts=6, seed=seed, apart=False).finding
+    assert found is not None
+    assert found.row < found.cut

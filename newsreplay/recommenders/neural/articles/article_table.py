@@ -13,6 +13,7 @@ import torch
 from newsreplay.errors import SpecError
 from newsreplay.log.entities import entity_names
 from newsreplay.log.growing import with_room
+from newsreplay.recommenders.neural.articles.descriptions import Descriptions
 from newsreplay.recommenders.neural.articles.texts import Vocabulary, hashed, mentions
 from newsreplay.recommenders.neural.articles.vectors import Vectors, WordVectors
 from newsreplay.recommenders.neural.cards.features import CardFeatures, Face
@@ -46,6 +47,9 @@ class WordIds(Protocol):
     def ids_of_names(self, names: Sequence[str], length: int) -> list[int]:
         """Ids of names that stand for a text."""
 
+    def ids_behind(self, text: str, length: int) -> list[int]:
+        """Ids of a text's first words, at most `length`, that stand behind those of another text."""
+
 
 class ArticleFacts(Protocol):
     """The facts of `newsreplay.log.catalog.Catalog`, of which any source can stand in for it."""
@@ -75,7 +79,8 @@ class ArticleTable:
     An item is an article's code, or the catalog's handle (-2 and below) of an article that only profiles have. Its
     contents are read from `catalog` when it gets its slot, and again by `refresh`. A title that is missing, or has no
     words, is replaced by names (`names_of`). Names are hashed to the rows of their tables. `files` holds, by field,
-    what fields of vectors are read from, `cards` the features of news cards.
+    what fields of vectors are read from, `cards` the features of news cards. With `descriptions`, that of an article's
+    category stands behind its title, as many words of it as an abstract has at most.
     """
 
     def __init__(
@@ -86,9 +91,11 @@ class ArticleTable:
         catalog: ArticleFacts,
         files: Mapping[str, Vectors] | None = None,
         cards: CardFeatures | None = None,
+        descriptions: Descriptions | None = None,
     ):
         self.fields: tuple[ReadField, ...] = tuple(field for field in fields if not isinstance(field, CardView))
         self.cards = cards
+        self.descriptions = descriptions
         self.size = size
         self.words = words
         self.catalog = catalog
@@ -97,6 +104,8 @@ class ArticleTable:
         self.without_text = 0  #: of these, how many have no title by now
         #: by field of numbers or vectors, the slots whose number is none, or whose vector its file lacks
         self.unusable: dict[str, set[int]] = {}
+        self.undescribed: set[int] = set()  #: slots of articles whose category `descriptions` does not describe
+        self.described: set[str] = set()  #: the names among those of `descriptions` that an article has
         facts = (fact_of(field) for field in fields)
         # Categories stand for titles that are missing.
         self._facts = list(dict.fromkeys([*filter(None, facts), "title", "category", "subcategory"]))
@@ -218,6 +227,8 @@ class ArticleTable:
                 return np.zeros((1, getattr(self.size, field.of), self.files[field.name].width), np.float32)
             case Mentions():
                 return np.zeros((1, self.size.title), np.int32)
+            case Words(name="title") if self.descriptions is not None:
+                return np.zeros((1, self.size.title + self.size.abstract), np.int32)
         return np.zeros((1, getattr(self.size, field.name)), np.int32)
 
     def _read(self, item: int, slot: int) -> bool:
@@ -227,6 +238,8 @@ class ArticleTable:
         named = not title
         if named:
             title = self.words.ids_of_names(names_of(self.catalog, item), self.size.title)
+        if self.descriptions is not None:
+            title = [*title, *self._description(self.descriptions, slot, facts)]
         for field in self.fields:
             column = self._columns[field.name]
             values = title if field.name == "title" else self._values(field, item, facts)
@@ -247,6 +260,17 @@ class ArticleTable:
             return False
         face = Face(self.catalog.id(item), facts["title"], facts["category"], facts["image"])
         return self.cards.show(slot, face)
+
+    def _description(self, descriptions: Descriptions, slot: int, facts: Mapping[str, str | None]) -> list[int]:
+        """The words of the text that describes the category of an article."""
+        names = facts["category"], facts["subcategory"]
+        self.described.update(name for name in names if name in descriptions.texts)
+        text = descriptions.of(*names)
+        if text:
+            self.undescribed.discard(slot)
+        else:
+            self.undescribed.add(slot)
+        return self.words.ids_behind(text, self.size.abstract)
 
     def _values(self, field: ReadField, item: int, facts: Mapping[str, str | None]) -> Any:
         """What a field holds of an article: as many values as there are, at most."""

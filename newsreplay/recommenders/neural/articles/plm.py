@@ -55,6 +55,11 @@ class PlmWords:
         """Ids of the tokens of names that stand for a text."""
         return self.ids(" ".join(names), length)
 
+    def ids_behind(self, text: str, length: int) -> list[int]:
+        """Ids of a text's tokens behind those of another text: there is no second mark of a beginning."""
+        ids = self.ids(text, length)
+        return ids[1:] if self.marks is not None and ids[:1] == [self.marks.begin] else ids
+
     def buckets_of_rows(self) -> npt.NDArray[np.int64]:
         """int64[rows]: every token is its own bucket, since a language model has them all."""
         return np.arange(self.rows)

@@ -101,6 +101,10 @@ class Vocabulary:
         """
         return [self._ids.get(name) or self._bucket(name) for name in names[:length]]
 
+    def ids_behind(self, text: str, length: int) -> list[int]:
+        """Ids of a text's first words, at most `length`, that stand behind those of another text."""
+        return self.ids(text, length)
+
     def _meet(self, words: list[str]) -> None:
         have_vectors = self.vectors.look_up(words)[1].tolist() if self.vectors else [False] * len(words)
         for word, has_vector in zip(words, have_vectors, strict=True):
@@ -157,6 +161,10 @@ class MarkedVocabulary(Vocabulary):
     def ids_of_names(self, names: Sequence[str], length: int) -> list[int]:
         """The same of names that stand for a text."""
         return self._marked(super().ids_of_names(names, max(0, length - 2)))
+
+    def ids_behind(self, text: str, length: int) -> list[int]:
+        """The same of a text that stands behind another: there is no second mark of a beginning."""
+        return self.ids(text, length)[1:]
 
     def buckets_of_rows(self) -> npt.NDArray[np.int64]:
         """See `Vocabulary.buckets_of_rows`; marks are never shown as another word."""

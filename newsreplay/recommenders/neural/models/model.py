@@ -267,6 +267,7 @@ class NewsModel(nn.Module):
     graph: ClassVar[Graph | None] = None  #: whose neighbourhoods `spread` is told; None = of none
     reads_contents: ClassVar[bool] = False  #: `readers` is told contents of what was read, not vectors
     pairs: ClassVar[int] = 0  #: candidates of a request that `score_pairs` scores again, at most
+    described: ClassVar[bool] = False  #: whether descriptions of categories may stand behind its titles
     #: what of news cards it is told by default, one of `VISUAL`, where its `encode` calls `words_seen` and `card_seen`;
     #: None = it does not, and is told nothing
     visual: ClassVar[str | None] = None

@@ -22,6 +22,7 @@ class NAML(NewsModel):
     fields: ClassVar = (TITLE, ABSTRACT, CATEGORY, SUBCATEGORY)
     dot = True
     visual: ClassVar = "none"
+    described: ClassVar = True
 
     def __init__(self, size: Size, words: nn.Module):
         super().__init__()

@@ -41,6 +41,7 @@ class NRMS(AttentiveReaders, NewsModel):
 
     dot = True
     visual: ClassVar = "none"
+    described: ClassVar = True
 
     def __init__(self, size: Size, words: nn.Module):
         super().__init__()

@@ -24,6 +24,7 @@ class NRMSBERT(AttentiveReaders, NewsModel):
     trainings: ClassVar = TRAININGS | {"paper": replace(TRAININGS["paper"], epochs=2, batch=32)}
     options: ClassVar = FineTuning
     dot = True
+    described: ClassVar = True
 
     def __init__(self, size: Size, words: nn.Module, **options: Any):
         super().__init__()
