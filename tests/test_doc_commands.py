@@ -79,7 +79,8 @@ def test_the_commands_of_every_page_are_run_or_it_is_said_why_not() -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/commands.md" and commands(page)])
 def test_every_command_of_a_page_has_options_that_there_are(page: str) -> None:
     for words in commands(page):
-        context = click.Context(main, info_name="newsreplay")
+        # A command keeps the help option of the first context that it meets.
+        context = click.Context(main, info_name="newsreplay", **main.context_settings)
         command: click.Command | None = main
         while isinstance(command, click.Group):
             name, *words = words
