@@ -61,7 +61,7 @@ def dispatcher(function: Callable[..., object], folder: Path | None, *, inline: 
     return cast(Dispatcher, made)
 
 
-def _as_numbers(template: Callable[..., Any], arguments: Sequence[object], by_name: Mapping[str, object]) -> Any:
+def _as_numbers(template: Callable[..., object], arguments: Sequence[object], by_name: Mapping[str, object]) -> object:
     """What numba makes of a call, where a number that stands in the caller's source is one like any other.
 
     Left to itself it compiles a kernel, and all that it calls, once more for every such number.

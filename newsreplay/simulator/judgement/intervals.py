@@ -180,7 +180,7 @@ def _find(table: Any, entries: Any) -> None:
         entries.value[column, free : free + AT_ONCE - 1] = 0
 
 
-def _add(weights: Any, columns: Any, entries: Any, sums: Any) -> None:
+def _add(weights: Column, columns: Column, entries: _Entries, sums: Column) -> None:
     """Add up weight times value of some columns, each in the order of its groups."""
     exactly = sums.dtype.type
     for number in range(columns.size):
