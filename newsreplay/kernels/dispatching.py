@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.types import IntegerLiteral
 
 
 class Dispatcher(Protocol):
@@ -46,6 +48,8 @@ def dispatcher(function: Callable[..., object], folder: Path | None, *, inline: 
     # kernels allocate nothing, and counting references to the arrays of a state costs more than the work.
     options = {"nogil": True, "forceinline": inline, "_nrt": False}
     made = njit(**options, no_cfunc_wrapper=True, no_cpython_wrapper=callee)(function)
+    if callee:
+        made.get_call_template = partial(_as_numbers, made.get_call_template)
     config: Any = numba.config
     if folder is not None and not config.DISABLE_JIT:
         before = config.CACHE_DIR
@@ -55,6 +59,18 @@ def dispatcher(function: Callable[..., object], folder: Path | None, *, inline: 
         finally:
             config.CACHE_DIR = before
     return cast(Dispatcher, made)
+
+
+def _as_numbers(template: Callable[..., object], arguments: Sequence[object], by_name: Mapping[str, object]) -> object:
+    """What numba makes of a call, where a number that stands in the caller's source is one like any other.
+
+    Left to itself it compiles a kernel, and all that it calls, once more for every such number.
+    """
+    return template([_number(kind) for kind in arguments], {name: _number(kind) for name, kind in by_name.items()})
+
+
+def _number(kind: object) -> object:
+    return kind.literal_type if isinstance(kind, IntegerLiteral) else kind
 
 
 def compile_for(made: Dispatcher, arguments: tuple[object, ...], tell: Callable[[bool], None]) -> None:

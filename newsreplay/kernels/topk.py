@@ -9,6 +9,9 @@ shortlist made anew from all ranked articles. Answers are exact at every moment.
 
 Keys order by score, then by last read: `score << 32 | row`. A row is read once, so no two keys are equal,
 and the design's last tie rule (became known last) is never needed among articles that have been read.
+
+Articles and places are made numbers of one type (`int64`) before they are handed on: numba compiles a kernel, and all
+that it calls, once for every combination of types that it meets.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from newsreplay.kernels.compiling import kernel
+from newsreplay.kernels.compiling import int64, kernel
 from newsreplay.log.rows import Column
 
 UNRANKED = np.int64(-(2**63))  #: the key of an article that must not be recommended
@@ -61,7 +64,7 @@ def raise_key(top: Any, item: int, key: int) -> None:
         top.listed[item] = True
         top.ranked[top.counts[1]] = item
         top.counts[1] += 1
-    place = top.place[item]
+    place = int64(top.place[item])
     if place >= 0:
         if key > top.bound[place]:
             _rise(top, place, item, key)
@@ -80,7 +83,7 @@ def _put(top: Any, place: int, item: int, bound: int) -> None:
 def _rise(top: Any, place: int, item: int, key: int) -> None:
     """Move an article up past all lower bounds; `place` is where it stands, or the end."""
     while place > 0 and top.bound[place - 1] < key:
-        _put(top, place, top.shortlist[place - 1], top.bound[place - 1])
+        _put(top, place, int64(top.shortlist[place - 1]), top.bound[place - 1])
         place -= 1
     _put(top, place, item, key)
 
@@ -91,7 +94,7 @@ def _sink(top: Any, place: int, item: int, key: int) -> None:
     last = top.counts[0] - 1
     out = key <= top.bar[0]
     while place < last and (out or top.bound[place + 1] > key):
-        _put(top, place, top.shortlist[place + 1], top.bound[place + 1])
+        _put(top, place, int64(top.shortlist[place + 1]), top.bound[place + 1])
         place += 1
     if out:
         top.counts[0] = last
@@ -128,7 +131,7 @@ def _walk(top: Any, current: int, slate: Any) -> int:
     filled = 0
     place = 0
     while place < top.counts[0] and filled < slate.size:
-        item = top.shortlist[place]
+        item = int64(top.shortlist[place])
         key = top.key[item]
         if key < top.bound[place]:
             _sink(top, place, item, key)
@@ -162,7 +165,7 @@ def _renew(top: Any) -> None:
         top.bar[0] = smallest(top.sorting, size, size - top.shortlist.size - 1)
     top.counts[0] = 0
     for i in range(size):
-        item = top.ranked[i]
+        item = int64(top.ranked[i])
         if top.key[item] > top.bar[0]:
             top.counts[0] += 1
             _rise(top, top.counts[0] - 1, item, top.key[item])

@@ -50,6 +50,16 @@ def test_of_processes_that_want_a_kernel_at_once_one_compiles_it(tmp_path: Path)
     assert sorted(process.communicate()[0] for process in at_once) == ["12 0\n", "12 1\n"]
 
 
+def test_a_kernel_is_compiled_once_for_all_numbers_that_its_callers_name(tmp_path: Path) -> None:
+    (tmp_path / "kernels_of_test.py").write_text(
+        MODULE + "\n@compiled\ndef eighteen(number):\n    return twice(4) + twice(5) + twice(number - number)\n"
+    )
+    code = "from kernels_of_test import *; print(eighteen(3), len(twice.callee.signatures))"
+    words, home = [sys.executable, "-c", code], {"NEWSREPLAY_HOME": str(tmp_path / "home")}
+    done = subprocess.run(words, cwd=tmp_path, env=os.environ | home, check=True, capture_output=True, text=True)
+    assert done.stdout == "18 1\n"
+
+
 def test_a_kernel_can_be_called_by_python_too() -> None:
     assert int(below(10, np.uint64(1 << 63))) == 5
 

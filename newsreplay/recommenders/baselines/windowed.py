@@ -73,7 +73,7 @@ def advance(state: Any, now: int) -> None:
         step = state.step[edge] << 32
         number = state.ends[1 + edge]
         while number < state.ends[0] and now - state.read_time[number & mask] >= state.edge[edge]:
-            item = state.read_item[number & mask]
+            item = int64(state.read_item[number & mask])
             if edge < last:
                 state.top.key[item] += step
             else:
