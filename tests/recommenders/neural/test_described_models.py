@@ -64,7 +64,8 @@ def _takes(name: str) -> bool:
 @pytest.mark.parametrize("name", ["nrms", "naml", *(pytest.param(n, marks=pytest.mark.slow) for n in [*MODELS][2:])])
 def test_overwriting_the_future_changes_no_bit_of_an_answer(name: str, file: Path) -> None:
     [entry] = start_list(f"{name}(size=tiny, update=every(hours=12), category_descriptions='{file}')")
-    verdict = check_entry(entry, log=LOG, articles=TOLD, cuts=3, k=5, apart=False)
+    # At three cuts who reads a late text before the requests that wait passes with three of eight seeds.
+    verdict = check_entry(entry, log=LOG, articles=TOLD, cuts=6, k=5, apart=False)
     assert verdict.finding is None, str(verdict.finding)
 
 
