@@ -73,6 +73,7 @@ def test_quality_cost_and_published_figures_stand_in_a_row_best_first(
     assert "cannot be compared with ours" in text
 
 
+@pytest.mark.slow  # likewise
 def test_what_a_run_has_is_not_replayed_again_and_what_it_lacks_is(
     script: object, mind: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
