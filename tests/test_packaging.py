@@ -79,5 +79,5 @@ def test_the_metadata_name_the_command(dist: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         info = f"newsreplay-{newsreplay.__version__}.dist-info"
-        assert "newsreplay = newsreplay.__main__:process" in archive.read(f"{info}/entry_points.txt").decode()
+        assert "newsreplay = newsreplay.cli:main" in archive.read(f"{info}/entry_points.txt").decode()
         assert f"Version: {newsreplay.__version__}" in archive.read(f"{info}/METADATA").decode()

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from newsreplay.kernels.compiling import bind, compiled, int64
+from newsreplay.kernels.compiling import compiled, int64
 from newsreplay.kernels.mixing import draw, key_of
 from newsreplay.log.rows import Column
 from newsreplay.machine import cores
@@ -60,18 +60,18 @@ def resample(
     key = key_of(seed, publisher, "bootstrap")
     steps = _poisson_steps()
     exact = np.concatenate([_exact_in_single(table, len(steps)) for table in tables])
-    sorts = (np.flatnonzero(exact), np.float32, _add_single), (np.flatnonzero(~exact), np.float64, _add_double)
+    sorts = (np.flatnonzero(exact), np.float32), (np.flatnonzero(~exact), np.float64)
     blocks, lanes = -(-replicates // block), threads or cores()
-    sums = [np.zeros((blocks, len(columns), block), kind) for columns, kind, _ in sorts]
-    weights = [[np.empty((stretch, block), kind) for _, kind, _ in sorts] for _ in range(lanes)]
+    sums = [np.zeros((blocks, len(columns), block), kind) for columns, kind in sorts]
+    weights = [[np.empty((stretch, block), kind) for _, kind in sorts] for _ in range(lanes)]
     most = len(exact), stretch + AT_ONCE
     entries = _Entries(np.empty(most[0], np.int64), np.empty(most, np.int32), np.empty(most))
 
     def compute(groups: Column, lane: int) -> None:
         for number in range(lane, blocks, lanes):
             _weigh(key, groups, number * block, steps, np.empty((2, block), np.int32), *weights[lane])
-            for (columns, _, add), weight, total in zip(sorts, weights[lane], sums, strict=True):
-                add(weight, columns, entries, total[number])
+            for (columns, _), weight, total in zip(sorts, weights[lane], sums, strict=True):
+                _add(weight, columns, entries, total[number])
 
     with ThreadPoolExecutor(lanes) as pool:
         for begin in range(0, len(units), stretch):
@@ -79,7 +79,7 @@ def resample(
             _find_all([table[begin:end] for table in tables], entries)
             list(pool.map(partial(compute, units[begin:end]), range(lanes)))
     totals = np.empty((len(exact), blocks, block))
-    for (columns, _, _), total in zip(sorts, sums, strict=True):
+    for (columns, _), total in zip(sorts, sums, strict=True):
         totals[columns] = total.transpose(1, 0, 2)
     ends = np.cumsum([table.shape[1] for table in tables[:-1]])
     return np.split(totals.reshape(len(exact), -1)[:, :replicates], ends)
@@ -180,7 +180,8 @@ def _find(table: Any, entries: Any) -> None:
         entries.value[column, free : free + AT_ONCE - 1] = 0
 
 
-def _add(weights: Column, columns: Column, entries: _Entries, sums: Column) -> None:
+@compiled
+def _add(weights: Any, columns: Any, entries: Any, sums: Any) -> None:
     """Add up weight times value of some columns, each in the order of its groups."""
     exactly = sums.dtype.type
     for number in range(columns.size):
@@ -196,7 +197,3 @@ def _add(weights: Column, columns: Column, entries: _Entries, sums: Column) -> N
             )
             for i in range(total.size):
                 total[i] = total[i] + of_a[i] * a + of_b[i] * b + of_c[i] * c + of_d[i] * d
-
-
-# A kernel a precision: with the first call for other types than its first ones, numba looks at all installed packages.
-_add_single, _add_double = bind(_add, "single"), bind(_add, "double")
