@@ -218,12 +218,12 @@ def run(
     - `warmup`: how long from the first read on nothing is scored; `window`: how long after that scored sessions may
       begin; `split`, in place of these two: a named stretch ("official"). Durations: "1d", `timedelta`, ms.
     - `out`: the run folder, by default a numbered one below newsreplay's home; `overwrite`: replace other runs, too.
-      `OUT.partial` has an interrupted one. `slates` and `states` (for `extend`) are kept there, or are not.
+      `OUT.partial` has an interrupted one. `slates`: keep every answer in it; `states`: what `extend` goes on from.
     - `jobs`: pairs at a time, by default one a core, all in this process; with it, or a limit, plain recommenders that
       can be pickled get processes (a script needs `if __name__ == "__main__":`). `executor` runs pairs elsewhere.
     - `feedback_delay`: how long reads and outcomes are held back from learning, "5m", or "reads=0,outcomes=5m".
     - `cluster`: what is resampled for intervals, "session", "user" or "day". `reward="dwell"`: E sums seconds read.
-    - `seeds`: of those that take a `seed` and have none. `limits`: `RunLimits`; one that raises costs only its own.
+    - `seeds`: repeat with each of these what takes a `seed` and was given none. `limits`, `on_error`: see `RunLimits`.
     - `progress(what, done, total)` is told of rows (in notebooks there is a bar), `report(line)` of folders.
 
     Neither `jobs` nor `executor` changes a byte of the results. Raises `NewsreplayError` where anything cannot be used.

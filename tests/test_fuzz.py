@@ -49,7 +49,7 @@ from tests.small_logs import Files, SmallLog, packed, small_logs
 
 SEED = os.environ.get("NEWSREPLAY_FUZZ_SEED", "1")
 INPUTS = int(os.environ.get("NEWSREPLAY_FUZZ", "20000"))
-QUICK = 150
+QUICK = 300
 HANG = 10  # seconds
 NAME = "fuzzed"  # of the data set
 INPUT = "damaged"  # the folder

@@ -52,9 +52,11 @@ def differences(earlier: Publisher, later: Publisher) -> list[str]:
         return [f"rows of the run's log that are missing ({rows - before:,})"]
     pairs = [*_rows(then, now), *_ids(earlier, later), *_told(earlier.articles, later.articles, then)]
     for column in then.extra:
-        [kept] = [other for other in now.extra if other.name == column.name] or [column._replace(code=then.kind[:0])]
-        texts = (np.array([*one.values, None], object)[one.code[:rows]] for one in (column, kept))
-        pairs.append(_Compared(f"rows with another {column.name}", *texts))
+        none = column._replace(code=column.code[:0], values=())
+        [kept] = [other for other in now.extra if other.name == column.name] or [none]
+        codes = {text: code for code, text in enumerate(column.values)}
+        code = np.array([*(codes.get(text, -2) for text in kept.values), -1], np.int32)  # -2 = a text that is new
+        pairs.append(_Compared(f"rows with another {column.name}", column.code, code[kept.code[:rows]]))
     # How long reads took is not compared: nobody but the judge is told, who judges all anew, and views tell it late.
     return [f"{pair.what} ({count:,})" for pair in pairs if (count := pair.differing())]
 

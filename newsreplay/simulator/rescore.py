@@ -23,7 +23,7 @@ from newsreplay.simulator.runs.files import Digests
 from newsreplay.simulator.runs.folder import dataset_of, options_of, read_info
 from newsreplay.simulator.runs.options import DataSource, Options, Progress, quiet, unheard
 from newsreplay.simulator.runs.pair import Judged
-from newsreplay.simulator.runs.paths import ERRORS, pair_files
+from newsreplay.simulator.runs.paths import ERRORS, STATES, pair_files
 from newsreplay.simulator.runs.place import UNFINISHED, Key, find_run, scored_again, target, writing
 from newsreplay.simulator.runs.records import PairFile, PairRecord, PublisherRecord, RunRecord, ScopeRecord
 from newsreplay.simulator.runs.write import name_files, publisher_facts, write_info, write_results, write_sums
@@ -92,7 +92,7 @@ def _rescore(
     kept = [pair[what] for pair in pairs for what in ANSWERS if what in pair]
     for name in [*kept, *(name for name in TOLD if name in digests.of)]:
         digests.whole(folder / name)  # while the folder is still what it was
-    with scored_again(folder, *ANSWERS, ERRORS, *TOLD, UNFINISHED) as (work, removed):
+    with scored_again(folder, *ANSWERS, ERRORS, STATES, *TOLD, UNFINISHED) as (work, removed):
         with scratch.beside(work):
             results, publishers = _score_again(work, info, dataset, options, progress)
         write_results(work, results)

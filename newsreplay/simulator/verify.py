@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +58,7 @@ def verify(
             dataset,
             start_list([parse_spec(text) for text in info["recommenders"]], execution.apart),
             again,
-            options,
+            options._replace(keeping=replace(options.keeping, states=False)),  # nobody goes on from them
             publishers=[facts["publisher"] for facts in info["publishers"]],
             execution=execution,
         )
